@@ -1,0 +1,1 @@
+//! Pictures and captions in folders to batches for training: buckets, resizing, plans.

@@ -1,0 +1,4 @@
+//! The promises of this project as tests, one module a promise.
+#![allow(missing_docs)]
+
+mod golden;
