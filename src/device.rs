@@ -36,10 +36,7 @@ pub fn parse(name: &str) -> Result<Device, Error> {
 }
 
 fn unknown(name: &str) -> Error {
-    Error::Device {
-        name: name.into(),
-        reason: "expected auto, cpu, cuda, cuda:N, vulkan, metal or rocm".into(),
-    }
+    Error::Device { name: name.into(), reason: "expected auto, cpu, cuda, cuda:N, vulkan, metal or rocm".into() }
 }
 
 #[cfg(any(feature = "vulkan", feature = "metal"))]

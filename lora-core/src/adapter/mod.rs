@@ -1,1 +1,15 @@
-//! adapter
+//! LoRA adapters (Hu et al. 2021): which layers get one, their parameters, and their file format.
+
+mod bound;
+mod error;
+mod file;
+mod names;
+mod set;
+mod target;
+
+pub use bound::BoundAdapters;
+pub use error::Error;
+pub use file::{AdapterTensor, SavePrecision, StoredTensor};
+pub use names::kohya_name;
+pub use set::{AdapterSet, Factor, Slot, Stack};
+pub use target::{RankAlpha, Targets};

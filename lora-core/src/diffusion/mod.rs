@@ -1,1 +1,1 @@
-//! diffusion
+//! Noise schedule, objective and samplers.

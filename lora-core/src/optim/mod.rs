@@ -1,1 +1,18 @@
-//! optim
+//! Optimizers over the stacked adapter parameters, gradient clipping, learning-rate schedules.
+
+mod adamw;
+mod clip;
+
+pub use adamw::{AdamW, AdamWConfig};
+pub use clip::{GradientNorm, accumulate, global_norm};
+
+use burn::tensor::Tensor;
+
+/// The gradient of one stack of parameters.
+#[derive(Debug, Clone)]
+pub struct StackGradient {
+    /// `[n, rows, columns]`, f32, plain.
+    pub values: Tensor<3>,
+    /// Which of the n parameters got a gradient. The others skip update, weight decay and moments.
+    pub present: Vec<bool>,
+}

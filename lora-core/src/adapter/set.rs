@@ -1,0 +1,243 @@
+//! Parameters of all adapters, stacked by shape.
+
+use std::collections::HashMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::bound::BoundAdapters;
+use super::error::Error;
+use super::target::Targets;
+use crate::layers::LayerSpec;
+use crate::ops::{GradientSink, Place};
+use crate::optim::StackGradient;
+use crate::rng::{Purpose, Stream};
+
+/// Which of a LoRA's two matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Factor {
+    /// `[r, d_in]`, of a convolution `[r, c_in · kernel²]`.
+    Down,
+    /// `[d_out, r]`.
+    Up,
+}
+
+/// One layer's adapter.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// The layer it belongs to.
+    pub layer: LayerSpec,
+    /// Width of the bottleneck.
+    pub rank: usize,
+    /// The output is scaled by alpha / rank.
+    pub alpha: f32,
+    places: [Place; 2],
+}
+
+impl Slot {
+    /// Where this factor's values are.
+    #[must_use]
+    pub fn place(&self, factor: Factor) -> Place {
+        self.places[factor as usize]
+    }
+
+    /// Rows and columns of this factor's matrix.
+    #[must_use]
+    pub fn shape(&self, factor: Factor) -> [usize; 2] {
+        match factor {
+            Factor::Down => [self.rank, self.layer.inputs * self.layer.kind.kernel().pow(2)],
+            Factor::Up => [self.layer.outputs, self.rank],
+        }
+    }
+
+    /// Whether the layer is part of the UNet; else it is a text encoder's.
+    #[must_use]
+    pub fn is_unet(&self) -> bool {
+        is_unet(&self.layer)
+    }
+}
+
+fn is_unet(layer: &LayerSpec) -> bool {
+    layer.path.as_str().starts_with("unet.")
+}
+
+/// All parameters of one shape, network and factor.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    /// `[n, rows, columns]`, f32, plain.
+    pub values: Tensor<3>,
+    /// Whether the parameters are the UNet's; else they are a text encoder's.
+    pub is_unet: bool,
+    /// Which factor they are.
+    pub factor: Factor,
+}
+
+/// The adapters of a model: a list of slots over a few stacked tensors.
+#[derive(Debug, Clone)]
+pub struct AdapterSet {
+    slots: Vec<Slot>,
+    stacks: Vec<Stack>,
+}
+
+impl AdapterSet {
+    /// Fresh adapters for the targets among `layers`: down uniform in ±1/√fan_in (Kaiming with a = √5), up zero, so that
+    /// the model starts as the base.
+    ///
+    /// # Errors
+    /// [`Error::NoTargets`] if no layer is a target.
+    pub fn new(layers: &[LayerSpec], targets: &Targets, seed: u64, device: &Device) -> Result<Self, Error> {
+        let mut layout = Layout::default();
+        let slots: Vec<Slot> = layers
+            .iter()
+            .filter_map(|layer| targets.of(layer).map(|rank| (layer, rank)))
+            .map(|(layer, rank)| layout.slot(layer, rank.rank, rank.alpha))
+            .collect();
+        if slots.is_empty() {
+            return Err(Error::NoTargets);
+        }
+        let mut values = layout.zeros();
+        for (index, slot) in slots.iter().enumerate() {
+            let [rows, columns] = slot.shape(Factor::Down);
+            let Place { stack, row } = slot.place(Factor::Down);
+            let mut stream = Stream::new(seed, Purpose::AdapterInit, 0, index as u64);
+            let bound = 1.0 / (columns as f32).sqrt();
+            for value in &mut values[stack][row * rows * columns..(row + 1) * rows * columns] {
+                *value = (2.0 * stream.uniform() - 1.0) * bound;
+            }
+        }
+        Ok(Self { slots, stacks: layout.stacks(values, device) })
+    }
+
+    /// The adapters, in the order of the model's layers.
+    #[must_use]
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The stacked parameters.
+    #[must_use]
+    pub fn stacks(&self) -> &[Stack] {
+        &self.stacks
+    }
+
+    /// The stacked parameters, for an optimizer.
+    pub fn stacks_mut(&mut self) -> &mut [Stack] {
+        &mut self.stacks
+    }
+
+    /// Number of trained parameters.
+    #[must_use]
+    pub fn parameter_count(&self) -> usize {
+        self.stacks.iter().map(|stack| stack.values.shape().num_elements()).sum()
+    }
+
+    /// The adapters for a pass that trains nothing. Their outputs are scaled by `multiplier`; at 0 they take no part at
+    /// all, so that the result is the base's to the last bit.
+    #[must_use]
+    pub fn bind(&self, multiplier: f32) -> BoundAdapters {
+        BoundAdapters::new(self, multiplier, None)
+    }
+
+    /// The adapters for a training pass, which leaves the gradients in `sink`.
+    #[must_use]
+    pub fn bind_training(&self, multiplier: f32, sink: &GradientSink) -> BoundAdapters {
+        BoundAdapters::new(self, multiplier, Some(sink.clone()))
+    }
+
+    /// The gradients of all stacks. A parameter that got none has zeros and is marked as absent.
+    #[must_use]
+    pub fn gradients(&self, sink: &GradientSink) -> Vec<StackGradient> {
+        self.stacks
+            .iter()
+            .enumerate()
+            .map(|(stack, values)| {
+                let [count, rows, columns] = values.values.dims();
+                let taken: Vec<_> = (0..count).map(|row| sink.take(Place { stack, row })).collect();
+                let present = taken.iter().map(Option::is_some).collect();
+                let device = values.values.device();
+                let rows = taken
+                    .into_iter()
+                    .map(|gradient| gradient.unwrap_or_else(|| Tensor::zeros([rows, columns], &device)).unsqueeze())
+                    .collect();
+                StackGradient { values: Tensor::cat(rows, 0), present }
+            })
+            .collect()
+    }
+
+    /// A view of one parameter.
+    #[must_use]
+    pub fn view(&self, place: Place) -> Tensor<2> {
+        let values = &self.stacks[place.stack].values;
+        let [_, rows, columns] = values.dims();
+        values.clone().slice([place.row..place.row + 1]).reshape([rows, columns])
+    }
+
+    pub(super) fn slots_mut(&mut self) -> &mut [Slot] {
+        &mut self.slots
+    }
+
+    /// All values of a stack on the host.
+    pub(super) fn host_values(&self, stack: usize) -> Vec<f32> {
+        match self.stacks[stack].values.clone().into_data().try_into_vec::<f32>() {
+            Ok(values) => values,
+            Err(error) => unreachable!("stacks are f32: {error:?}"),
+        }
+    }
+
+    pub(super) fn set_host_values(&mut self, stack: usize, values: Vec<f32>) {
+        let old = &self.stacks[stack].values;
+        let data = TensorData::new(values, old.shape());
+        self.stacks[stack].values = Tensor::from_data(data, &old.device());
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash, Clone, Copy)]
+struct StackKey {
+    is_unet: bool,
+    factor: Factor,
+    shape: [usize; 2],
+}
+
+/// Hands out places, one stack for each key in the order of first use.
+#[derive(Debug, Default)]
+struct Layout {
+    keys: Vec<StackKey>,
+    counts: Vec<usize>,
+    index: HashMap<StackKey, usize>,
+}
+
+impl Layout {
+    fn slot(&mut self, layer: &LayerSpec, rank: usize, alpha: f32) -> Slot {
+        let nowhere = Place { stack: 0, row: 0 };
+        let mut slot = Slot { layer: layer.clone(), rank, alpha, places: [nowhere; 2] };
+        for factor in [Factor::Down, Factor::Up] {
+            let key = StackKey { is_unet: is_unet(layer), factor, shape: slot.shape(factor) };
+            slot.places[factor as usize] = self.place(key);
+        }
+        slot
+    }
+
+    fn place(&mut self, key: StackKey) -> Place {
+        let stack = *self.index.entry(key).or_insert_with(|| {
+            self.keys.push(key);
+            self.counts.push(0);
+            self.keys.len() - 1
+        });
+        let row = self.counts[stack];
+        self.counts[stack] += 1;
+        Place { stack, row }
+    }
+
+    fn zeros(&self) -> Vec<Vec<f32>> {
+        let size = |(key, count): (&StackKey, &usize)| key.shape[0] * key.shape[1] * count;
+        self.keys.iter().zip(&self.counts).map(|stack| vec![0.0; size(stack)]).collect()
+    }
+
+    fn stacks(&self, values: Vec<Vec<f32>>, device: &Device) -> Vec<Stack> {
+        let stack = |((key, count), values): ((&StackKey, &usize), Vec<f32>)| Stack {
+            values: Tensor::from_data(TensorData::new(values, [*count, key.shape[0], key.shape[1]]), device),
+            is_unet: key.is_unet,
+            factor: key.factor,
+        };
+        self.keys.iter().zip(&self.counts).zip(values).map(stack).collect()
+    }
+}
