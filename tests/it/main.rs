@@ -2,3 +2,6 @@
 #![allow(missing_docs)]
 
 mod golden;
+mod networks;
+mod tiny;
+mod tokenizer;

@@ -32,7 +32,8 @@ pub(crate) fn assert_gradient<const D: usize, const O: usize>(x: Tensor<D>, f: i
         let mut moved = values.clone();
         moved[index] += delta;
         let data = burn::tensor::TensorData::new(moved, x.shape());
-        let y: Vec<f32> = (f(Tensor::from_data(data, &x.device())) * probe.clone()).into_data().try_to_vec().expect("f32");
+        let y: Vec<f32> =
+            (f(Tensor::from_data(data, &x.device())) * probe.clone()).into_data().try_to_vec().expect("f32");
         y.iter().map(|v| f64::from(*v)).sum()
     };
     let scale = gradient.iter().fold(0.0_f32, |m, g| m.max(g.abs()));

@@ -1,1 +1,8 @@
-//! text
+//! Captions to the context that the UNet attends to.
+
+mod encoder;
+mod layer;
+mod tokenizer;
+
+pub use encoder::TextEncoder;
+pub use tokenizer::{TokenLimit, Tokenizer, WINDOW, Window};

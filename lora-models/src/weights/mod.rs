@@ -1,1 +1,10 @@
-//! weights
+//! Weight files: reading them, and the spelling of their keys.
+
+mod checkpoint;
+mod dialect;
+mod file;
+mod reader;
+
+pub use checkpoint::Checkpoint;
+pub use file::{SafetensorsFile, TensorInfo};
+pub use reader::Weights;

@@ -1,0 +1,123 @@
+//! The text transformer of CLIP (Radford et al. 2021).
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use lora_core::ForwardContext;
+use lora_core::layers::LayerNorm;
+
+use super::layer::{EncoderLayer, LAYER_NORM_EPS};
+use super::tokenizer::{WINDOW, Window};
+use crate::model_config::{HiddenAct, TextEncoderConfig};
+use crate::weights::Weights;
+
+/// A CLIP text encoder.
+#[derive(Debug)]
+pub struct TextEncoder {
+    /// `[vocabulary, d]`
+    token_embedding: Tensor<2>,
+    /// `[77, d]`
+    position_embedding: Tensor<2>,
+    layers: Vec<EncoderLayer>,
+    final_layer_norm: LayerNorm,
+}
+
+impl TextEncoder {
+    /// Builds the network from its tensors. Layer count and width are read from their shapes; by default a head has 64
+    /// channels and the activation is quick GELU.
+    #[must_use]
+    pub fn new(weights: &Weights, config: &TextEncoderConfig) -> Self {
+        let weights = weights.at("text_model");
+        let token_embedding = weights.shape("embeddings.token_embedding.weight");
+        let (vocabulary, width) = match token_embedding {
+            Some([vocabulary, width]) => (*vocabulary, *width),
+            _ => (0, 0),
+        };
+        let heads = config.num_attention_heads.unwrap_or_else(|| (width / 64).max(1));
+        if heads == 0 || !width.is_multiple_of(heads) {
+            weights.problem(format!("the text encoder's width {width} does not divide into {heads} heads"));
+        }
+        let hidden_act = config.hidden_act.unwrap_or(HiddenAct::QuickGelu);
+        let count = weights.count("encoder.layers");
+        if count == 0 {
+            weights.problem("the text encoder has no layers".into());
+        }
+        let layer = |index| EncoderLayer::new(&weights.at("encoder.layers").at(index), width, heads, hidden_act);
+        Self {
+            token_embedding: weights.tensor("embeddings.token_embedding.weight", [vocabulary, width]),
+            position_embedding: weights.tensor("embeddings.position_embedding.weight", [WINDOW, width]),
+            layers: (0..count).map(layer).collect(),
+            final_layer_norm: weights.layer_norm("final_layer_norm", width, LAYER_NORM_EPS),
+        }
+    }
+
+    /// Number of layers.
+    #[must_use]
+    pub fn layer_count(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// The state after that many layers; 0 is the embeddings'.
+    ///
+    /// # Shapes
+    /// - result: `[windows, 77, d]`
+    ///
+    /// # Panics
+    /// If there are fewer layers, or for a token id that is not in the vocabulary.
+    #[must_use]
+    pub fn hidden_state(&self, windows: &[Window], layers: usize, cx: &ForwardContext) -> Tensor<3> {
+        let device = self.token_embedding.device();
+        let [_, width] = self.token_embedding.dims();
+        let ids = ids(windows, &device);
+        let tokens = self.token_embedding.clone().select(0, ids).reshape([windows.len(), WINDOW, width]);
+        let embedded = tokens + self.position_embedding.clone().unsqueeze();
+        self.layers[..layers].iter().fold(embedded, |state, layer| layer.forward(state, cx))
+    }
+
+    /// The last state but `clip_skip` - 1, through the final norm; `clip_skip` 1 is the network's output.
+    ///
+    /// # Shapes
+    /// - result: `[windows, 77, d]`
+    ///
+    /// # Panics
+    /// If `clip_skip` is 0 or larger than the number of layers.
+    #[must_use]
+    pub fn forward(&self, windows: &[Window], clip_skip: usize, cx: &ForwardContext) -> Tensor<3> {
+        let layers = self.layers.len() + 1 - clip_skip;
+        self.final_layer_norm.forward(self.hidden_state(windows, layers, cx))
+    }
+
+    /// The context of captions of the same number of windows: the first state, the 75 inner ones of each window, the last
+    /// state.
+    ///
+    /// # Shapes
+    /// - result: `[captions, 75 windows + 2, d]`
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward); if there are no captions or their numbers of windows differ.
+    #[must_use]
+    pub fn context(&self, captions: &[Vec<Window>], clip_skip: usize, cx: &ForwardContext) -> Tensor<3> {
+        let count = captions[0].len();
+        assert!(captions.iter().all(|windows| windows.len() == count), "captions of one number of windows");
+        let windows: Vec<Window> = captions.iter().flatten().copied().collect();
+        let states = self.forward(&windows, clip_skip, cx); // [captions · windows, 77, d]
+        if count == 1 {
+            return states;
+        }
+        let [_, _, d] = states.dims();
+        let b = captions.len();
+        let states = states.reshape([b, count, WINDOW, d]);
+        let part = |window: usize, from: usize, to: usize| {
+            states.clone().slice([0..b, window..window + 1, from..to, 0..d]).reshape([b, to - from, d])
+        };
+        let mut parts = vec![part(0, 0, 1)];
+        parts.extend((0..count).map(|window| part(window, 1, WINDOW - 1)));
+        parts.push(part(count - 1, WINDOW - 1, WINDOW));
+        Tensor::cat(parts, 1)
+    }
+}
+
+/// All ids in a row.
+fn ids(windows: &[Window], device: &Device) -> Tensor<1, Int> {
+    let ids: Vec<i32> = windows.iter().flatten().map(|id| *id as i32).collect();
+    let count = ids.len();
+    Tensor::from_data(TensorData::new(ids, [count]), device)
+}

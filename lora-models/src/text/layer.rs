@@ -1,0 +1,70 @@
+//! One layer of a CLIP text encoder.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::{gelu, sigmoid};
+use lora_core::ForwardContext;
+use lora_core::layers::{LayerNorm, Linear};
+use lora_core::ops::{AttentionMask, attention};
+
+use crate::model_config::HiddenAct;
+use crate::weights::Weights;
+
+pub(super) const LAYER_NORM_EPS: f64 = 1e-5;
+
+/// Causal attention and a feed-forward network, each behind a layer norm and beside a shortcut.
+#[derive(Debug)]
+pub(super) struct EncoderLayer {
+    layer_norm1: LayerNorm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    out_proj: Linear,
+    layer_norm2: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    heads: usize,
+    hidden_act: HiddenAct,
+}
+
+impl EncoderLayer {
+    pub(super) fn new(weights: &Weights, width: usize, heads: usize, hidden_act: HiddenAct) -> Self {
+        let self_attn = weights.at("self_attn");
+        let projection = |name| self_attn.linear(name, width, width, true);
+        let mlp = weights.at("mlp");
+        let hidden = mlp.width("fc1.weight");
+        Self {
+            layer_norm1: weights.layer_norm("layer_norm1", width, LAYER_NORM_EPS),
+            q_proj: projection("q_proj"),
+            k_proj: projection("k_proj"),
+            v_proj: projection("v_proj"),
+            out_proj: projection("out_proj"),
+            layer_norm2: weights.layer_norm("layer_norm2", width, LAYER_NORM_EPS),
+            fc1: mlp.linear("fc1", width, hidden, true),
+            fc2: mlp.linear("fc2", hidden, width, true),
+            heads,
+            hidden_act,
+        }
+    }
+
+    /// # Shapes
+    /// - x, result: `[b, l, d]`
+    pub(super) fn forward(&self, x: Tensor<3>, cx: &ForwardContext) -> Tensor<3> {
+        let x = x.clone() + self.attention(self.layer_norm1.forward(x), cx);
+        let hidden = self.fc1.forward(self.layer_norm2.forward(x.clone()), cx);
+        let hidden = match self.hidden_act {
+            HiddenAct::QuickGelu => hidden.clone() * sigmoid(hidden * 1.702),
+            HiddenAct::Gelu => gelu(hidden),
+        };
+        x + self.fc2.forward(hidden, cx)
+    }
+
+    fn attention(&self, x: Tensor<3>, cx: &ForwardContext) -> Tensor<3> {
+        let [b, l, d] = x.dims();
+        let split = |x: Tensor<3>| x.reshape([b, l, self.heads, d / self.heads]).swap_dims(1, 2);
+        let q = split(self.q_proj.forward(x.clone(), cx));
+        let k = split(self.k_proj.forward(x.clone(), cx));
+        let v = split(self.v_proj.forward(x, cx));
+        let y = attention(q, k, v, AttentionMask::Causal).swap_dims(1, 2).reshape([b, l, d]);
+        self.out_proj.forward(y, cx)
+    }
+}

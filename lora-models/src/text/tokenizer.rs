@@ -1,0 +1,183 @@
+//! CLIP's byte-pair encoding, cut into windows of 77 tokens.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+/// Tokens that the text encoder takes at once.
+pub const WINDOW: usize = 77;
+
+/// One input of the text encoder.
+pub type Window = [u32; WINDOW];
+
+/// Tokens of a window between its first and last.
+const INNER: usize = WINDOW - 2;
+const START: u32 = 49406;
+const END: u32 = 49407;
+/// Lines of "left right" in the order of their rank, as OpenAI published them with CLIP (MIT licence).
+const MERGES: &str = include_str!("clip_merges.txt");
+
+/// How many tokens of a caption are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenLimit {
+    /// 75, one window.
+    #[default]
+    One,
+    /// 150, two windows.
+    Two,
+    /// 225, three windows.
+    Three,
+}
+
+impl TokenLimit {
+    /// Number of windows.
+    #[must_use]
+    pub fn windows(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+            Self::Three => 3,
+        }
+    }
+}
+
+/// The tokenizer of CLIP-L, as transformers' `CLIPTokenizerFast` behaves, with the vocabulary built in.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+}
+
+impl Default for Tokenizer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tokenizer {
+    /// Builds the tokenizer from the embedded merge list.
+    #[must_use]
+    pub fn new() -> Self {
+        match definition().to_string().parse() {
+            Ok(inner) => Self { inner },
+            Err(error) => unreachable!("the embedded vocabulary is valid: {error}"),
+        }
+    }
+
+    /// The token ids of a text, without start and end, of any number.
+    #[must_use]
+    pub fn ids(&self, text: &str) -> Vec<u32> {
+        match self.inner.encode(text, false) {
+            Ok(encoding) => encoding.get_ids().to_vec(),
+            Err(error) => unreachable!("byte-level encoding takes every text: {error}"),
+        }
+    }
+
+    /// The token ids of a text as windows: start, 75 tokens, end. Text beyond the limit is cut off; what is free is filled
+    /// with end tokens.
+    #[must_use]
+    pub fn windows(&self, text: &str, limit: TokenLimit) -> Vec<Window> {
+        let mut ids = self.ids(text);
+        ids.truncate(limit.windows() * INNER);
+        ids.resize(limit.windows() * INNER, END);
+        ids.chunks_exact(INNER)
+            .map(|inner| {
+                let mut window = [END; WINDOW];
+                window[0] = START;
+                window[1..=INNER].copy_from_slice(inner);
+                window
+            })
+            .collect()
+    }
+}
+
+/// The tokenizer in the format of `tokenizer.json`.
+fn definition() -> serde_json::Value {
+    let merges: Vec<&str> = MERGES.lines().filter(|line| !line.starts_with("#version") && !line.is_empty()).collect();
+    let vocabulary: serde_json::Map<_, _> =
+        vocabulary(&merges).into_iter().enumerate().map(|(id, token)| (token, json!(id))).collect();
+    let special = |id: u32, content: &str| {
+        json!({"id": id, "content": content, "special": true, "normalized": false,
+               "single_word": false, "lstrip": false, "rstrip": false})
+    };
+    let pieces = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+    json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": [special(START, "<|startoftext|>"), special(END, "<|endoftext|>")],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "NFC"},
+            {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
+            {"type": "Lowercase"},
+        ]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": pieces}, "behavior": "Removed", "invert": true},
+            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        ]},
+        "post_processor": null,
+        "decoder": null,
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": "<|endoftext|>", "continuing_subword_prefix": "",
+            "end_of_word_suffix": "</w>", "fuse_unk": false, "byte_fallback": false,
+            "vocab": vocabulary, "merges": merges,
+        },
+    })
+}
+
+/// All tokens in the order of their ids: the bytes, the bytes at the end of a word, the merges, the two special ones.
+fn vocabulary(merges: &[&str]) -> Vec<String> {
+    let symbols = byte_symbols();
+    let mut tokens: Vec<String> = symbols.iter().map(ToString::to_string).collect();
+    tokens.extend(symbols.iter().map(|symbol| format!("{symbol}</w>")));
+    tokens.extend(merges.iter().map(|merge| merge.replace(' ', "")));
+    for special in ["startoftext", "endoftext"] {
+        let mut token = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(token, "<|{special}|>");
+        tokens.push(token);
+    }
+    tokens
+}
+
+/// The printable characters that stand for bytes: first those bytes that are printable themselves, then the others in
+/// order from U+0100 on (GPT-2's table).
+fn byte_symbols() -> Vec<char> {
+    let printable = |byte: &u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
+    let others = (0..=255_u8).filter(|byte| !printable(byte)).count() as u32;
+    let themselves = (0..=255_u8).filter(printable).map(char::from);
+    themselves.chain((0..others).filter_map(|n| char::from_u32(256 + n))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_ids() {
+        let tokenizer = Tokenizer::new();
+        for (text, ids) in [
+            ("a photo of a cat", &[320, 1125, 539, 320, 2368][..]),
+            ("1girl, solo, masterpiece, best quality", &[272, 1611, 267, 5797, 267, 12066, 267, 949, 3027]),
+            ("long_hair, @_@, :d", &[1538, 318, 2225, 267, 31, 62, 31, 267, 281, 323]),
+            ("Zuki  (Series)", &[89, 9009, 263, 1857, 264]),
+            ("it's 2024!!", &[585, 568, 273, 271, 273, 275, 748]),
+            ("!", &[256]),
+            ("カ猫", &[37367, 163, 234, 360]),
+            ("", &[]),
+        ] {
+            assert_eq!(tokenizer.ids(text), ids, "{text}");
+        }
+    }
+
+    #[test]
+    fn windows_are_full() {
+        let tokenizer = Tokenizer::new();
+        let short = tokenizer.windows("a cat", TokenLimit::One);
+        assert_eq!(short.len(), 1);
+        assert_eq!(short[0][..5], [START, 320, 2368, END, END]);
+        let long = tokenizer.windows(&"cat ".repeat(100), TokenLimit::Two);
+        assert_eq!(long.len(), 2);
+        assert_eq!((long[0][75], long[0][76]), (2368, END));
+        assert_eq!((long[1][0], long[1][25], long[1][26]), (START, 2368, END));
+    }
+}

@@ -1,0 +1,114 @@
+//! Transformer over the pixels of a level.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::gelu;
+use lora_core::ForwardContext;
+use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, Linear};
+use lora_core::ops::ConvShape;
+
+use super::attention::CrossAttention;
+use crate::weights::Weights;
+
+/// Epsilon of the group norm at the entry.
+const ENTRY_EPS: f64 = 1e-6;
+const LAYER_NORM_EPS: f64 = 1e-5;
+
+/// Pixels as tokens through transformer blocks, beside a shortcut.
+#[derive(Debug)]
+pub(super) struct Transformer2DModel {
+    norm: GroupNorm,
+    proj_in: Conv2d,
+    transformer_blocks: Vec<BasicTransformerBlock>,
+    proj_out: Conv2d,
+}
+
+impl Transformer2DModel {
+    pub(super) fn new(weights: &Weights, channels: usize, groups: usize, heads: usize) -> Self {
+        let inner = weights.width("proj_in.weight");
+        let depth = weights.count("transformer_blocks");
+        if depth == 0 {
+            weights.problem("a transformer without blocks".into());
+        }
+        let block = |index| BasicTransformerBlock::new(&weights.at("transformer_blocks").at(index), inner, heads);
+        Self {
+            norm: weights.group_norm("norm", channels, groups, ENTRY_EPS),
+            proj_in: weights.conv2d("proj_in", channels, inner, ConvShape::POINTWISE),
+            transformer_blocks: (0..depth).map(block).collect(),
+            proj_out: weights.conv2d("proj_out", inner, channels, ConvShape::POINTWISE),
+        }
+    }
+
+    /// # Shapes
+    /// - x, result: `[b, c, h, w]`
+    /// - context: `[b, l, d]`
+    pub(super) fn forward(&self, x: Tensor<4>, context: &Tensor<3>, cx: &ForwardContext) -> Tensor<4> {
+        let [b, _, h, w] = x.dims();
+        let tokens = self.proj_in.forward(self.norm.forward(x.clone()), cx);
+        let d = tokens.dims()[1];
+        let mut tokens = tokens.reshape([b, d, h * w]).swap_dims(1, 2); // [b, h w, d]
+        for block in &self.transformer_blocks {
+            tokens = block.forward(tokens, context, cx);
+        }
+        let y = tokens.swap_dims(1, 2).reshape([b, d, h, w]);
+        x + self.proj_out.forward(y, cx)
+    }
+}
+
+#[derive(Debug)]
+struct BasicTransformerBlock {
+    norm1: LayerNorm,
+    attn1: CrossAttention,
+    norm2: LayerNorm,
+    attn2: CrossAttention,
+    norm3: LayerNorm,
+    ff: FeedForward,
+}
+
+impl BasicTransformerBlock {
+    fn new(weights: &Weights, width: usize, heads: usize) -> Self {
+        let context_width = weights.shape("attn2.to_k.weight").and_then(|s| s.get(1).copied()).unwrap_or(width);
+        Self {
+            norm1: weights.layer_norm("norm1", width, LAYER_NORM_EPS),
+            attn1: CrossAttention::new(&weights.at("attn1"), width, width, heads),
+            norm2: weights.layer_norm("norm2", width, LAYER_NORM_EPS),
+            attn2: CrossAttention::new(&weights.at("attn2"), width, context_width, heads),
+            norm3: weights.layer_norm("norm3", width, LAYER_NORM_EPS),
+            ff: FeedForward::new(&weights.at("ff"), width),
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>, context: &Tensor<3>, cx: &ForwardContext) -> Tensor<3> {
+        let normed = self.norm1.forward(x.clone());
+        let x = x + self.attn1.forward(normed.clone(), normed, cx);
+        let normed = self.norm2.forward(x.clone());
+        let x = x + self.attn2.forward(normed, context.clone(), cx);
+        let normed = self.norm3.forward(x.clone());
+        x + self.ff.forward(normed, cx)
+    }
+}
+
+/// GEGLU (Shazeer 2020), then a linear layer.
+#[derive(Debug)]
+struct FeedForward {
+    proj: Linear,
+    out: Linear,
+}
+
+impl FeedForward {
+    fn new(weights: &Weights, width: usize) -> Self {
+        let doubled = weights.width("net.0.proj.weight");
+        Self {
+            proj: weights.linear("net.0.proj", width, doubled, true),
+            out: weights.linear("net.2", doubled / 2, width, true),
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>, cx: &ForwardContext) -> Tensor<3> {
+        let doubled = self.proj.forward(x, cx); // [b, l, 2 d']
+        let [b, l, width] = doubled.dims();
+        let half = width / 2;
+        let hidden = doubled.clone().slice([0..b, 0..l, 0..half]);
+        let gate = doubled.slice([0..b, 0..l, half..width]);
+        self.out.forward(hidden * gelu(gate), cx)
+    }
+}

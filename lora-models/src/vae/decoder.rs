@@ -1,0 +1,73 @@
+//! Latents to pictures.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::silu;
+use lora_core::ForwardContext;
+use lora_core::layers::{Conv2d, GroupNorm};
+use lora_core::ops::ConvShape;
+
+use super::EPS;
+use super::mid_block::MidBlock;
+use crate::resnet::ResnetBlock2D;
+use crate::unet::enlarge;
+use crate::weights::Weights;
+
+#[derive(Debug)]
+pub(super) struct Decoder {
+    conv_in: Conv2d,
+    mid_block: MidBlock,
+    up_blocks: Vec<UpBlock>,
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+#[derive(Debug)]
+struct UpBlock {
+    resnets: Vec<ResnetBlock2D>,
+    upsampler: Option<Conv2d>,
+}
+
+impl Decoder {
+    pub(super) fn new(weights: &Weights, latent_channels: usize, groups: usize) -> Self {
+        let mut channels = weights.width("conv_in.weight");
+        let conv_in = weights.conv2d("conv_in", latent_channels, channels, ConvShape::SAME3);
+        let mid_block = MidBlock::new(&weights.at("mid_block"), channels, groups);
+        let mut up_blocks = Vec::new();
+        for level in 0..weights.count("up_blocks") {
+            up_blocks.push(UpBlock::new(&weights.at("up_blocks").at(level), &mut channels, groups));
+        }
+        Self {
+            conv_in,
+            mid_block,
+            up_blocks,
+            conv_norm_out: weights.group_norm("conv_norm_out", channels, groups, EPS),
+            conv_out: weights.conv2d("conv_out", channels, 3, ConvShape::SAME3),
+        }
+    }
+
+    pub(super) fn forward(&self, latents: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
+        let mut h = self.mid_block.forward(self.conv_in.forward(latents, cx), cx);
+        for block in &self.up_blocks {
+            h = block.resnets.iter().fold(h, |h, resnet| resnet.forward(h, None, cx));
+            if let Some(upsampler) = &block.upsampler {
+                h = upsampler.forward(enlarge(h, None), cx);
+            }
+        }
+        self.conv_out.forward(silu(self.conv_norm_out.forward(h)), cx)
+    }
+}
+
+impl UpBlock {
+    fn new(weights: &Weights, channels: &mut usize, groups: usize) -> Self {
+        let mut resnets = Vec::new();
+        for index in 0..weights.count("resnets") {
+            let resnet = ResnetBlock2D::new(&weights.at("resnets").at(index), *channels, None, groups, EPS);
+            *channels = resnet.out_channels();
+            resnets.push(resnet);
+        }
+        let upsampler = weights
+            .has("upsamplers")
+            .then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
+        Self { resnets, upsampler }
+    }
+}

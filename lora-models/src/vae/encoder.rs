@@ -1,0 +1,72 @@
+//! Pictures to latents.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::silu;
+use lora_core::ForwardContext;
+use lora_core::layers::{Conv2d, GroupNorm};
+use lora_core::ops::ConvShape;
+
+use super::EPS;
+use super::mid_block::MidBlock;
+use crate::resnet::ResnetBlock2D;
+use crate::weights::Weights;
+
+#[derive(Debug)]
+pub(super) struct Encoder {
+    conv_in: Conv2d,
+    down_blocks: Vec<DownBlock>,
+    mid_block: MidBlock,
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+#[derive(Debug)]
+struct DownBlock {
+    resnets: Vec<ResnetBlock2D>,
+    downsampler: Option<Conv2d>,
+}
+
+impl Encoder {
+    pub(super) fn new(weights: &Weights, moments: usize, groups: usize) -> Self {
+        let mut channels = weights.width("conv_in.weight");
+        let conv_in = weights.conv2d("conv_in", 3, channels, ConvShape::SAME3);
+        let mut down_blocks = Vec::new();
+        for level in 0..weights.count("down_blocks") {
+            down_blocks.push(DownBlock::new(&weights.at("down_blocks").at(level), &mut channels, groups));
+        }
+        Self {
+            conv_in,
+            down_blocks,
+            mid_block: MidBlock::new(&weights.at("mid_block"), channels, groups),
+            conv_norm_out: weights.group_norm("conv_norm_out", channels, groups, EPS),
+            conv_out: weights.conv2d("conv_out", channels, moments, ConvShape::SAME3),
+        }
+    }
+
+    pub(super) fn forward(&self, image: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
+        let mut h = self.conv_in.forward(image, cx);
+        for block in &self.down_blocks {
+            h = block.resnets.iter().fold(h, |h, resnet| resnet.forward(h, None, cx));
+            if let Some(downsampler) = &block.downsampler {
+                h = downsampler.forward(h, cx);
+            }
+        }
+        h = self.mid_block.forward(h, cx);
+        self.conv_out.forward(silu(self.conv_norm_out.forward(h)), cx)
+    }
+}
+
+impl DownBlock {
+    fn new(weights: &Weights, channels: &mut usize, groups: usize) -> Self {
+        let mut resnets = Vec::new();
+        for index in 0..weights.count("resnets") {
+            let resnet = ResnetBlock2D::new(&weights.at("resnets").at(index), *channels, None, groups, EPS);
+            *channels = resnet.out_channels();
+            resnets.push(resnet);
+        }
+        let downsampler = weights
+            .has("downsamplers")
+            .then(|| weights.conv2d("downsamplers.0.conv", *channels, *channels, ConvShape::DOWN3_FAR));
+        Self { resnets, downsampler }
+    }
+}

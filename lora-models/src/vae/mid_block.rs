@@ -1,0 +1,67 @@
+//! The part of encoder and decoder with the lowest resolution.
+
+use burn::tensor::Tensor;
+use lora_core::ForwardContext;
+use lora_core::layers::{GroupNorm, Linear};
+use lora_core::ops::{AttentionMask, attention};
+
+use super::EPS;
+use crate::resnet::ResnetBlock2D;
+use crate::weights::Weights;
+
+#[derive(Debug)]
+pub(super) struct MidBlock {
+    first: ResnetBlock2D,
+    attention: Attention,
+    second: ResnetBlock2D,
+}
+
+impl MidBlock {
+    pub(super) fn new(weights: &Weights, channels: usize, groups: usize) -> Self {
+        let resnet = |index| ResnetBlock2D::new(&weights.at("resnets").at(index), channels, None, groups, EPS);
+        Self {
+            first: resnet(0),
+            attention: Attention::new(&weights.at("attentions").at(0), channels, groups),
+            second: resnet(1),
+        }
+    }
+
+    pub(super) fn forward(&self, x: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
+        let h = self.attention.forward(self.first.forward(x, None, cx), cx);
+        self.second.forward(h, None, cx)
+    }
+}
+
+/// Attention with one head among all pixels, beside a shortcut.
+#[derive(Debug)]
+struct Attention {
+    group_norm: GroupNorm,
+    to_q: Linear,
+    to_k: Linear,
+    to_v: Linear,
+    to_out: Linear,
+}
+
+impl Attention {
+    fn new(weights: &Weights, channels: usize, groups: usize) -> Self {
+        let linear = |name| weights.linear(name, channels, channels, true);
+        Self {
+            group_norm: weights.group_norm("group_norm", channels, groups, EPS),
+            to_q: linear("to_q"),
+            to_k: linear("to_k"),
+            to_v: linear("to_v"),
+            to_out: linear("to_out.0"),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
+        let [b, c, h, w] = x.dims();
+        let tokens = self.group_norm.forward(x.clone()).reshape([b, c, h * w]).swap_dims(1, 2); // [b, h w, c]
+        let one_head = |x: Tensor<3>| x.reshape([b, 1, h * w, c]);
+        let q = one_head(self.to_q.forward(tokens.clone(), cx));
+        let k = one_head(self.to_k.forward(tokens.clone(), cx));
+        let v = one_head(self.to_v.forward(tokens, cx));
+        let y = attention(q, k, v, AttentionMask::None).reshape([b, h * w, c]);
+        x + self.to_out.forward(y, cx).swap_dims(1, 2).reshape([b, c, h, w])
+    }
+}

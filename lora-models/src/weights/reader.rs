@@ -1,0 +1,190 @@
+//! Hands out a network's tensors and keeps account of them.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::rc::Rc;
+
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
+use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, LayerPath, LayerSpec, Linear};
+use lora_core::ops::ConvShape;
+
+use super::dialect::{self, Network};
+use super::file::SafetensorsFile;
+use crate::error::{Error, Result};
+
+/// The tensors of one network, below a path. Every tensor that a constructor asks for is ticked off; missing, misshaped
+/// and left-over ones come out together at the end.
+#[derive(Debug, Clone)]
+pub struct Weights {
+    account: Rc<Account>,
+    path: String,
+}
+
+#[derive(Debug)]
+struct Account {
+    file: Rc<SafetensorsFile>,
+    network: Network,
+    keys: BTreeMap<String, String>,
+    device: Device,
+    dtype: FloatDType,
+    state: RefCell<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    used: BTreeSet<String>,
+    problems: Vec<String>,
+    failure: Option<Error>,
+    layers: Vec<LayerSpec>,
+}
+
+impl Weights {
+    pub(super) fn new(file: Rc<SafetensorsFile>, network: Network, device: &Device, dtype: FloatDType) -> Self {
+        let keys = dialect::keys(network, file.tensors().keys().map(String::as_str));
+        let account = Account { file, network, keys, device: device.clone(), dtype, state: RefCell::default() };
+        Self { account: Rc::new(account), path: String::new() }
+    }
+
+    /// The tensors below a further path segment.
+    #[must_use]
+    pub fn at(&self, segment: impl Display) -> Self {
+        Self { account: Rc::clone(&self.account), path: format!("{}{segment}.", self.path) }
+    }
+
+    /// The shape of the tensor of this name, if there is one.
+    #[must_use]
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        let key = self.account.keys.get(&format!("{}{name}", self.path))?;
+        Some(self.account.file.tensors()[key].shape.as_slice())
+    }
+
+    /// Size of the first axis of the tensor of this name: the width of a layer's output. 0 where it is missing, which
+    /// asking for the tensor reports.
+    #[must_use]
+    pub fn width(&self, name: &str) -> usize {
+        self.shape(name).and_then(|shape| shape.first().copied()).unwrap_or(0)
+    }
+
+    /// Whether any tensor lies below this path segment.
+    #[must_use]
+    pub fn has(&self, segment: &str) -> bool {
+        let start = format!("{}{segment}.", self.path);
+        self.account.keys.range(start.clone()..).next().is_some_and(|(key, _)| key.starts_with(&start))
+    }
+
+    /// How many elements the list of this name has: `name.0`, `name.1`, …
+    #[must_use]
+    pub fn count(&self, name: &str) -> usize {
+        (0..).take_while(|index| self.has(&format!("{name}.{index}"))).count()
+    }
+
+    /// A tensor in the compute dtype. Axes of size 1 at the end may be missing or surplus in the file. A problem is
+    /// noted and gives zeros.
+    #[must_use]
+    pub fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Tensor<D> {
+        let Account { device, dtype, .. } = &*self.account;
+        let empty = || Tensor::zeros([1; D], device);
+        let path = format!("{}{name}", self.path);
+        let Some(key) = self.account.keys.get(&path) else {
+            self.problem(format!("`{}` is missing", self.full_name(&path)));
+            return empty();
+        };
+        self.account.state.borrow_mut().used.insert(path);
+        let found = &self.account.file.tensors()[key].shape;
+        if squeezed(found) != squeezed(&shape) {
+            self.problem(format!("`{key}` has shape {found:?}, expected {shape:?}"));
+            return empty();
+        }
+        match self.account.file.read_f32(key) {
+            Ok(values) => {
+                let tensor = Tensor::from_data(TensorData::new(values, shape), device);
+                if DType::from(*dtype) == DType::F32 { tensor } else { tensor.cast(*dtype) }
+            }
+            Err(error) => {
+                self.account.state.borrow_mut().failure.get_or_insert(error);
+                empty()
+            }
+        }
+    }
+
+    /// A linear layer from `name.weight` and, with `bias`, `name.bias`.
+    #[must_use]
+    pub fn linear(&self, name: &str, inputs: usize, outputs: usize, bias: bool) -> Linear {
+        let at = self.at(name);
+        let weight = at.tensor("weight", [outputs, inputs]);
+        let bias = bias.then(|| at.tensor("bias", [outputs]));
+        let layer = Linear::new(self.layer_path(name), weight, bias);
+        self.account.state.borrow_mut().layers.push(layer.spec());
+        layer
+    }
+
+    /// A convolution with bias.
+    #[must_use]
+    pub fn conv2d(&self, name: &str, inputs: usize, outputs: usize, shape: ConvShape) -> Conv2d {
+        let at = self.at(name);
+        let weight = at.tensor("weight", [outputs, inputs, shape.kernel, shape.kernel]);
+        let bias = Some(at.tensor("bias", [outputs]));
+        let layer = Conv2d::new(self.layer_path(name), weight, bias, shape);
+        self.account.state.borrow_mut().layers.push(layer.spec());
+        layer
+    }
+
+    /// A group norm. Notes a problem where the channels do not divide into the groups.
+    #[must_use]
+    pub fn group_norm(&self, name: &str, channels: usize, groups: usize, eps: f64) -> GroupNorm {
+        if groups == 0 || channels % groups != 0 {
+            let path = format!("{}{name}", self.path);
+            self.problem(format!(
+                "`{}`: {channels} channels do not divide into {groups} groups",
+                self.full_name(&path)
+            ));
+        }
+        let at = self.at(name);
+        GroupNorm::new(at.tensor("weight", [channels]), at.tensor("bias", [channels]), groups, eps)
+    }
+
+    /// A layer norm.
+    #[must_use]
+    pub fn layer_norm(&self, name: &str, width: usize, eps: f64) -> LayerNorm {
+        let at = self.at(name);
+        LayerNorm::new(at.tensor("weight", [width]), at.tensor("bias", [width]), eps)
+    }
+
+    /// Notes what is wrong with the network.
+    pub fn problem(&self, problem: String) {
+        self.account.state.borrow_mut().problems.push(problem);
+    }
+
+    /// The layers that were built, for adapters.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] with every tensor that is missing, left over or of another shape; [`Error::NotFinite`] and
+    /// [`Error::Io`] from reading.
+    pub fn finish(self) -> Result<Vec<LayerSpec>> {
+        let Account { file, network, keys, state, .. } = &*self.account;
+        let State { used, mut problems, failure, layers } = state.take();
+        let surplus = keys.iter().filter(|(path, _)| !used.contains(*path));
+        problems.extend(surplus.map(|(_, key)| format!("`{key}` is not a part of it")));
+        if !problems.is_empty() {
+            return Err(Error::Layout { path: file.path().into(), network: network.name(), problems });
+        }
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(layers),
+        }
+    }
+
+    fn layer_path(&self, name: &str) -> LayerPath {
+        self.full_name(&format!("{}{name}", self.path)).into()
+    }
+
+    fn full_name(&self, path: &str) -> String {
+        format!("{}.{path}", self.account.network.name())
+    }
+}
+
+fn squeezed(shape: &[usize]) -> &[usize] {
+    let ones = shape.iter().rev().take_while(|size| **size == 1).count();
+    &shape[..shape.len() - ones]
+}
