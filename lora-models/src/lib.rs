@@ -13,6 +13,7 @@
 
 mod error;
 pub mod model_config;
+pub mod random;
 mod resnet;
 pub mod text;
 pub mod unet;

@@ -3,5 +3,6 @@
 
 mod golden;
 mod networks;
+mod random_checkpoint;
 mod tiny;
 mod tokenizer;

@@ -1,0 +1,22 @@
+//! A random checkpoint has the layout of the real ones.
+
+use std::collections::BTreeMap;
+
+use lora_models::random::Family;
+
+use crate::golden;
+
+#[test]
+fn layout_of_sd15() {
+    let golden = golden::json("layouts/checkpoint_sd15.json");
+    let expected: BTreeMap<String, (String, Vec<usize>)> =
+        serde_json::from_value(golden["tensors"].clone()).expect("key -> [dtype, shape]");
+    let actual: BTreeMap<String, (String, Vec<usize>)> =
+        Family::Sd15.layout().into_iter().map(|(key, dtype, shape)| (key, (format!("{dtype:?}"), shape))).collect();
+    for (key, entry) in &expected {
+        assert_eq!(actual.get(key), Some(entry), "{key}");
+    }
+    for key in actual.keys() {
+        assert!(expected.contains_key(key), "{key} is surplus");
+    }
+}
