@@ -2,7 +2,12 @@
 #![allow(missing_docs)]
 
 mod golden;
+mod lr_schedules;
 mod networks;
+mod noise_loss;
+mod optimizers;
 mod random_checkpoint;
+mod sampling;
 mod tiny;
 mod tokenizer;
+mod training_step;

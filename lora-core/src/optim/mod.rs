@@ -2,9 +2,11 @@
 
 mod adamw;
 mod clip;
+mod lr_schedule;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use clip::{GradientNorm, accumulate, global_norm};
+pub use lr_schedule::{LrCurve, LrSchedule};
 
 use burn::tensor::Tensor;
 

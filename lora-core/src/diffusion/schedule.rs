@@ -1,0 +1,136 @@
+//! The noise schedule of DDPM (Ho et al. 2020) as Stable Diffusion sets it.
+
+use std::ops::Range;
+
+use burn::tensor::{DType, FloatDType, Tensor, TensorData};
+
+use crate::rng::{Purpose, Stream};
+
+/// Number of timesteps of the schedule.
+const STEPS: usize = 1000;
+const BETA_START: f64 = 0.00085;
+const BETA_END: f64 = 0.012;
+
+/// How much noise each timestep has. The square roots of the betas rise linearly ("scaled linear").
+#[derive(Debug, Clone)]
+pub struct NoiseSchedule {
+    betas: Vec<f32>,
+    alphas_cumprod: Vec<f32>,
+}
+
+impl Default for NoiseSchedule {
+    fn default() -> Self {
+        Self::scaled_linear()
+    }
+}
+
+impl NoiseSchedule {
+    /// The schedule of Stable Diffusion, in f32 as torch computes it.
+    #[must_use]
+    pub fn scaled_linear() -> Self {
+        let (first, last) = (BETA_START.sqrt() as f32, BETA_END.sqrt() as f32);
+        let step = (last - first) / (STEPS - 1) as f32;
+        // torch's linspace counts from the nearer end.
+        let root = |i: usize| match i < STEPS / 2 {
+            true => first + step * i as f32,
+            false => last - step * (STEPS - 1 - i) as f32,
+        };
+        let betas: Vec<f32> = (0..STEPS).map(|i| root(i) * root(i)).collect();
+        let product = |product: &mut f64, beta: &f32| {
+            *product *= f64::from(1.0 - beta);
+            Some(*product as f32)
+        };
+        let alphas_cumprod = betas.iter().scan(1.0, product).collect();
+        Self { betas, alphas_cumprod }
+    }
+
+    /// Number of timesteps.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.betas.len()
+    }
+
+    /// Whether there are no timesteps. There always are.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.betas.is_empty()
+    }
+
+    /// Variance of the noise that each timestep adds.
+    #[must_use]
+    pub fn betas(&self) -> &[f32] {
+        &self.betas
+    }
+
+    /// ᾱ: the share of the picture's variance that is left at each timestep.
+    #[must_use]
+    pub fn alphas_cumprod(&self) -> &[f32] {
+        &self.alphas_cumprod
+    }
+
+    /// Signal-to-noise ratio ᾱ / (1 − ᾱ), as sd-scripts computes it: the square of the quotient of the roots.
+    #[must_use]
+    pub fn snr(&self, timestep: usize) -> f32 {
+        let alpha = self.alphas_cumprod[timestep];
+        (alpha.sqrt() / (1.0 - alpha).sqrt()).powi(2)
+    }
+
+    /// √ᾱ · latents + √(1−ᾱ) · noise.
+    ///
+    /// # Shapes
+    /// - latents, noise, result: `[b, c, h, w]`
+    /// - timesteps: b of them
+    #[must_use]
+    pub fn add_noise(&self, latents: &Tensor<4>, noise: &Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+        let (signal, sigma) = self.roots(timesteps, latents);
+        latents.clone() * signal + noise.clone() * sigma
+    }
+
+    /// The velocity √ᾱ · noise − √(1−ᾱ) · latents (Salimans & Ho 2022).
+    ///
+    /// # Shapes
+    /// As [`add_noise`](Self::add_noise).
+    #[must_use]
+    pub fn velocity(&self, latents: &Tensor<4>, noise: &Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+        let (signal, sigma) = self.roots(timesteps, latents);
+        noise.clone() * signal - latents.clone() * sigma
+    }
+
+    /// √ᾱ and √(1−ᾱ) of each sample. `[b, 1, 1, 1]`
+    fn roots(&self, timesteps: &[usize], like: &Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let column = |of: fn(f32) -> f32| {
+            let values: Vec<f32> = timesteps.iter().map(|t| of(self.alphas_cumprod[*t]).sqrt()).collect();
+            let column = Tensor::<4>::from_data(TensorData::new(values, [timesteps.len(), 1, 1, 1]), &like.device());
+            if like.dtype() == DType::F32 { column } else { column.cast(FloatDType::from(like.dtype())) }
+        };
+        (column(|alpha| alpha), column(|alpha| 1.0 - alpha))
+    }
+}
+
+/// The timesteps of `count` samples of an update, uniform in `range`. Sample i of the update is number `first` + i.
+///
+/// # Panics
+/// If the range is empty.
+#[must_use]
+pub fn random_timesteps(seed: u64, update: u64, first: usize, count: usize, range: Range<usize>) -> Vec<usize> {
+    let width = range.end - range.start;
+    (first..first + count)
+        .map(|sample| {
+            let mut stream = Stream::new(seed, Purpose::Timestep, update, sample as u64);
+            range.start + stream.below(width as u32) as usize
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timesteps_stay_in_their_range_and_do_not_depend_on_the_batch() {
+        let all = random_timesteps(3, 5, 0, 200, 20..40);
+        assert!(all.iter().all(|t| (20..40).contains(t)));
+        assert!(all.contains(&20) && all.contains(&39));
+        assert_eq!(all[50..60], random_timesteps(3, 5, 50, 10, 20..40));
+    }
+}

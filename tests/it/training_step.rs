@@ -1,0 +1,152 @@
+//! Losses, gradients and ten optimizer steps equal those of sd-scripts' modules under torch.
+
+use burn::tensor::Tensor;
+use lora_core::ForwardContext;
+use lora_core::adapter::{AdapterSet, SavePrecision};
+use lora_core::diffusion::{Loss, Objective};
+use lora_core::ops::GradientSink;
+use lora_core::optim::{AdamW, AdamWConfig, StackGradient, global_norm};
+
+use crate::golden::{Array, Arrays, assert_close, assert_close_floor, max_abs, values};
+use crate::tiny::{Tiny, windows};
+
+/// The inputs of a step.
+struct Inputs {
+    latents: Array,
+    noise: Array,
+    timesteps: Array,
+}
+
+/// What a step of training computes.
+struct Outcome {
+    context: Tensor<3>,
+    noisy: Tensor<4>,
+    prediction: Tensor<4>,
+    target: Tensor<4>,
+    loss: Loss,
+    gradients: Vec<StackGradient>,
+}
+
+fn objective(variant: &str) -> Objective {
+    let (_, gamma) = variant.split_once("_minsnr").map_or((variant, None), |(kind, gamma)| (kind, Some(gamma)));
+    Objective { min_snr_gamma: gamma.map(|gamma| gamma.parse().expect("a number")), ..Objective::default() }
+}
+
+fn step(tiny: &Tiny, adapters: &AdapterSet, ids: &Array, inputs: &Inputs, objective: &Objective) -> Outcome {
+    let sink = GradientSink::default();
+    let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink));
+    let (latents, noise) = (inputs.latents.tensor(&tiny.device), inputs.noise.tensor(&tiny.device));
+    let timesteps: Vec<usize> = inputs.timesteps.values.iter().map(|t| *t as usize).collect();
+    let noisy = objective.schedule.add_noise(&latents, &noise, &timesteps);
+    let target = objective.target(&latents, &noise, &timesteps);
+    let context = tiny.text_encoder.forward(&windows(ids), 1, &cx);
+    let prediction = tiny.unet.forward(noisy.clone(), &inputs.timesteps.f32(), &context, &cx);
+    let loss = objective.loss(prediction.clone(), target.clone(), &timesteps);
+    let _ = loss.mean.backward();
+    Outcome { context, noisy, prediction, target, loss, gradients: adapters.gradients(&sink) }
+}
+
+/// Stacked values under the keys of the LoRA file.
+fn by_key(adapters: &AdapterSet, stacks: &[Tensor<3>]) -> Vec<(String, Vec<f32>)> {
+    let mut set = adapters.clone();
+    for (stack, values) in set.stacks_mut().iter_mut().zip(stacks) {
+        stack.values = values.clone();
+    }
+    set.to_tensors(SavePrecision::Float)
+        .into_iter()
+        .filter(|tensor| !tensor.key.ends_with(".alpha"))
+        .map(|tensor| {
+            let floats = tensor.bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")));
+            (tensor.key, floats.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn losses_and_gradients() {
+    let tiny = Tiny::load("sd1");
+    let adapters = tiny.adapters("sd1");
+    let golden = Arrays::read("sd1/train_step.safetensors");
+    let ids = golden.get("input_ids");
+    let inputs = Inputs {
+        latents: golden.get("latents").clone(),
+        noise: golden.get("noise").clone(),
+        timesteps: golden.get("timesteps").clone(),
+    };
+    let variants = tiny.info["config"]["variants"].as_array().expect("variants").clone();
+    assert!(!variants.is_empty());
+    for variant in variants.iter().map(|variant| variant.as_str().expect("a name")) {
+        let outcome = step(&tiny, &adapters, ids, &inputs, &objective(variant));
+        let close = |key: &str, actual: &[f32]| assert_close(key, actual, &golden.get(key).f32(), 1e-4);
+        let kind = variant.split('_').next().expect("a kind");
+        close("noisy_latents", &values(outcome.noisy));
+        close("context", &values(outcome.context.inner()));
+        close(&format!("{kind}.pred"), &values(outcome.prediction.inner()));
+        close(&format!("{kind}.target"), &values(outcome.target));
+        close(&format!("{variant}.per_sample"), &values(outcome.loss.per_sample.inner()));
+        let key = format!("{variant}.loss");
+        assert_close(&key, &values(outcome.loss.mean.inner()), &golden.get(&key).f32(), 1e-5);
+
+        let expected = Arrays::read(&format!("sd1/grads_{variant}.safetensors"));
+        let largest = expected.arrays.values().map(|array| max_abs(&array.f32())).fold(0.0, f64::max);
+        let stacks: Vec<_> = outcome.gradients.iter().map(|gradient| gradient.values.clone()).collect();
+        assert!(outcome.gradients.iter().all(|gradient| gradient.present.iter().all(|p| *p)), "{variant}");
+        let actual = by_key(&adapters, &stacks);
+        assert_eq!(actual.len(), expected.arrays.len(), "{variant}: number of gradients");
+        let mut worst = 0.0_f64;
+        for (key, gradient) in &actual {
+            let expected = expected.get(key).f32();
+            worst = worst.max(assert_close_floor(key, gradient, &expected, 1e-3, 1e-3 * largest));
+        }
+        println!("{variant}: {} gradients, worst {worst:.1e}", actual.len());
+    }
+}
+
+#[test]
+fn ten_steps_of_adamw() {
+    let tiny = Tiny::load("sd1");
+    let mut adapters = tiny.adapters("sd1");
+    let golden = Arrays::read("sd1/adamw10.safetensors");
+    let settings = golden.metadata_json("optimizer");
+    let number = |value: &serde_json::Value| value.as_f64().expect("a number");
+    let objective = objective(settings["variant"].as_str().expect("a variant"));
+    let mut optimizer = AdamW::new(AdamWConfig {
+        beta1: number(&settings["betas"][0]),
+        beta2: number(&settings["betas"][1]),
+        eps: number(&settings["eps"]),
+        weight_decay: number(&settings["weight_decay"]),
+    });
+    let (unet_lr, te_lr, max_norm) =
+        (number(&settings["unet_lr"]), number(&settings["te_lr"]), number(&settings["max_grad_norm"]));
+    let steps = golden.get("losses").values.len();
+    for index in 0..steps {
+        let at = |key: &str| golden.get(key).at(index);
+        let inputs = Inputs { latents: at("latents"), noise: at("noise"), timesteps: at("timesteps") };
+        let outcome = step(&tiny, &adapters, golden.get("input_ids"), &inputs, &objective);
+        let close = |key: &str, actual: Tensor<1>, tolerance: f64| {
+            let expected = golden.get(key).values[index];
+            let actual = f64::from(actual.inner().into_scalar::<f32>());
+            let difference = (actual - expected).abs() / expected.abs();
+            assert!(difference <= tolerance, "{key} {index}: {actual}, expected {expected}: {difference:.1e}");
+        };
+        close("losses", outcome.loss.mean, 1e-5);
+        let norm = global_norm(&outcome.gradients, max_norm);
+        close("grad_norms_before_clip", norm.norm, 1e-4);
+        for (index, (stack, gradient)) in adapters.stacks_mut().iter_mut().zip(outcome.gradients).enumerate() {
+            let lr = if stack.is_unet { unet_lr } else { te_lr };
+            stack.values = optimizer.step(index, stack.values.clone(), gradient, &norm.factor, lr);
+        }
+    }
+    let expected = Arrays::read("sd1/adamw10_lora_final.safetensors");
+    let stacks: Vec<_> = adapters.stacks().iter().map(|stack| stack.values.clone()).collect();
+    let mut worst = 0.0_f32;
+    for (key, actual) in by_key(&adapters, &stacks) {
+        let expected = expected.get(&key).f32();
+        assert_eq!(actual.len(), expected.len(), "{key}");
+        for (a, e) in actual.iter().zip(&expected) {
+            worst = worst.max((a - e).abs());
+            assert!((a - e).abs() <= 1e-4, "{key}: {a}, expected {e}");
+        }
+    }
+    println!("{steps} steps, worst parameter {worst:.1e}");
+}
