@@ -3,3 +3,4 @@
 
 mod golden;
 mod hashes;
+mod metadata;
