@@ -1,5 +1,8 @@
 //! The error of this crate.
 
+use std::fmt;
+use std::path::{Path, PathBuf};
+
 /// What can go wrong, with the culprit's name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -12,7 +15,158 @@ pub enum Error {
         /// Why it can't be used.
         reason: String,
     },
+    /// Options that are unknown, of the wrong type, out of range or in conflict; all of them at once.
+    #[error("{}", list(.file.as_deref(), .problems))]
+    Config {
+        /// The file that they stand in; `None` for options set by a program.
+        file: Option<PathBuf>,
+        /// At least one.
+        problems: Vec<Problem>,
+    },
+    /// A file or folder that can't be read or written.
+    #[error("{}: cannot {action}: {source}", .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried, as a verb: `read`, `write`.
+        action: &'static str,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A picture that can't be encoded.
+    #[error("{}: cannot encode the picture: {source}", .path.display())]
+    Picture {
+        /// The file that it was meant for.
+        path: PathBuf,
+        /// The encoder's reason.
+        source: image::ImageError,
+    },
+    /// Tensors that make no safetensors file.
+    #[error("tensors of the adapter file: {0}")]
+    Tensors(#[from] safetensors::SafeTensorError),
+}
+
+impl Error {
+    /// The exit code that a program should end with: 2 where the user can mend it, 1 for a fault of this library.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Device { .. } | Self::Config { .. } | Self::Io { .. } => 2,
+            Self::Picture { .. } | Self::Tensors(_) => 1,
+        }
+    }
+
+    /// A failed read or write of `path`, for `map_err`.
+    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { path: path.into(), action, source }
+    }
+}
+
+/// One thing wrong with one option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The option, as it was spelled.
+    pub key: String,
+    /// Its line in the file, counted from 1.
+    pub line: Option<usize>,
+    /// What is wrong with it.
+    pub kind: ProblemKind,
+}
+
+/// What is wrong with an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// No such option.
+    Unknown {
+        /// The option whose name is nearest, if any is near.
+        nearest: Option<String>,
+    },
+    /// A value of the wrong type or out of range.
+    Value {
+        /// The value that was found.
+        found: String,
+        /// What was expected in its place.
+        expected: String,
+    },
+    /// An option that must be given and is not.
+    Missing {
+        /// What was expected.
+        expected: String,
+    },
+    /// An option that was given before, perhaps under another name.
+    GivenTwice {
+        /// The first spelling.
+        first: String,
+    },
+    /// An option at odds with another one.
+    Conflict(String),
+}
+
+impl Problem {
+    pub(crate) fn new(key: impl Into<String>, kind: ProblemKind) -> Self {
+        Self { key: key.into(), line: None, kind }
+    }
+
+    pub(crate) fn value(key: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::new(key, ProblemKind::Value { found: found.into(), expected: expected.into() })
+    }
+
+    pub(crate) fn at(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        let key = &self.key;
+        match &self.kind {
+            ProblemKind::Unknown { nearest: Some(nearest) } => {
+                write!(f, "`{key}`: no such option; did you mean `{nearest}`?")
+            }
+            ProblemKind::Unknown { nearest: None } => write!(f, "`{key}`: no such option"),
+            ProblemKind::Value { found, expected } => write!(f, "`{key}`: found {found}, expected {expected}"),
+            ProblemKind::Missing { expected } => write!(f, "`{key}`: not given, expected {expected}"),
+            ProblemKind::GivenTwice { first } if first == key => write!(f, "`{key}`: given twice"),
+            ProblemKind::GivenTwice { first } => write!(f, "`{key}`: already given as `{first}`"),
+            ProblemKind::Conflict(reason) => write!(f, "`{key}`: {reason}"),
+        }
+    }
+}
+
+fn list(file: Option<&Path>, problems: &[Problem]) -> String {
+    let place = file.map_or_else(|| "configuration".to_owned(), |file| file.display().to_string());
+    match problems {
+        [problem] => format!("{place}: {problem}"),
+        problems => {
+            let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+            format!("{place}: {} problems{lines}", problems.len())
+        }
+    }
 }
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_problems_are_listed_with_place_and_line() {
+        let unknown = Problem::new("seeed", ProblemKind::Unknown { nearest: Some("seed".into()) }).at(3);
+        let value = Problem::value("network_dim", "0", "an integer of at least 1");
+        let error = Error::Config { file: Some("job.toml".into()), problems: vec![unknown.clone(), value] };
+        assert_eq!(
+            error.to_string(),
+            "job.toml: 2 problems\n  line 3: `seeed`: no such option; did you mean `seed`?\n  \
+             `network_dim`: found 0, expected an integer of at least 1"
+        );
+        assert_eq!(error.exit_code(), 2);
+        let error = Error::Config { file: None, problems: vec![unknown] };
+        assert_eq!(error.to_string(), "configuration: line 3: `seeed`: no such option; did you mean `seed`?");
+    }
+}

@@ -1,6 +1,15 @@
 //! Trains LoRA adapters for Stable Diffusion.
 
+pub mod atomic;
+pub mod config;
+pub mod contact_sheet;
 pub mod device;
 mod error;
+pub mod hash;
+pub mod metadata;
+pub mod prompt;
+#[cfg(feature = "tensorboard")]
+pub mod tensorboard;
 
-pub use error::{Error, Result};
+pub use config::TrainConfig;
+pub use error::{Error, Problem, ProblemKind, Result};

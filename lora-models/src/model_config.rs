@@ -1,98 +1,87 @@
-//! What the shapes of a checkpoint's tensors cannot tell.
+//! What the shapes of a checkpoint's tensors cannot tell about its networks.
 
-use serde::{Deserialize, Serialize};
+use lora_core::diffusion::PredictionType;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Facts about a model beside its tensors. Every entry is optional; what is absent follows the family's rule.
+/// Settings of the networks of a checkpoint. Each key is optional; what is not given follows from the family.
+///
+/// The same schema stands in a checkpoint's metadata entry `model_config` as JSON, and in the configuration as a table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
-    /// Of the UNet.
+    /// The denoising network.
     #[serde(skip_serializing_if = "is_default")]
     pub unet: UnetConfig,
-    /// Of the VAE.
+    /// The autoencoder.
     #[serde(skip_serializing_if = "is_default")]
     pub vae: VaeConfig,
-    /// Of the (first) text encoder.
+    /// The text encoder; the first of two.
     #[serde(skip_serializing_if = "is_default")]
     pub text_encoder: TextEncoderConfig,
-    /// Of the second text encoder.
+    /// The second text encoder of SDXL.
     #[serde(skip_serializing_if = "is_default")]
     pub text_encoder_2: TextEncoderConfig,
     /// What the UNet predicts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prediction_type: Option<PredictionTypeName>,
+    pub prediction_type: Option<PredictionType>,
 }
 
-/// Of the UNet.
+/// Settings of the UNet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default, deny_unknown_fields)]
 pub struct UnetConfig {
-    /// Number of attention heads, one for all levels or one for each.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub num_attention_heads: Option<PerLevel>,
+    /// Attention heads.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "heads")]
+    pub num_attention_heads: Option<AttentionHeads>,
     /// Groups of the group norms.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "positive")]
     pub norm_num_groups: Option<usize>,
 }
 
-/// Of the VAE.
+/// A number of attention heads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "an integer, or a list of one integer a level")]
+pub enum AttentionHeads {
+    /// The same at every level.
+    Same(usize),
+    /// One number a level, from the highest resolution down.
+    PerLevel(Vec<usize>),
+}
+
+/// Settings of the autoencoder.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default, deny_unknown_fields)]
 pub struct VaeConfig {
     /// Groups of the group norms.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "positive")]
     pub norm_num_groups: Option<usize>,
-    /// What the latents are multiplied with for the UNet.
+    /// The factor from encoded values to latents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaling_factor: Option<f64>,
 }
 
-/// Of a text encoder.
+/// Settings of a text encoder.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default, deny_unknown_fields)]
 pub struct TextEncoderConfig {
-    /// Number of attention heads.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Attention heads.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "positive")]
     pub num_attention_heads: Option<usize>,
-    /// Activation of the feed-forward layers.
+    /// The activation between the two linear layers of a block.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden_act: Option<HiddenAct>,
 }
 
-/// One value for all levels of the UNet, or one for each from the highest resolution down.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum PerLevel {
-    /// The same everywhere.
-    Same(usize),
-    /// One for each level.
-    Each(Vec<usize>),
-}
-
-/// Activation of a text encoder's feed-forward layers.
+/// The activation of a text encoder's blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HiddenAct {
-    /// x · σ(1.702 x)
+    /// `x * sigmoid(1.702 x)`.
     QuickGelu,
-    /// The exact GELU, with erf.
+    /// The exact GELU.
     Gelu,
-}
-
-/// What a UNet predicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PredictionTypeName {
-    /// The noise.
-    Epsilon,
-    /// √ᾱ · noise − √(1−ᾱ) · latents.
-    VPrediction,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 impl ModelConfig {
@@ -104,26 +93,46 @@ impl ModelConfig {
         serde_json::from_str(text).map_err(|error| Error::ModelConfig { path: None, reason: error.to_string() })
     }
 
-    /// This configuration with the entries of `other` over it.
+    /// This configuration with the values that `other` gives in place of its own.
     #[must_use]
-    pub fn overridden_by(self, other: &Self) -> Self {
-        let text = |mine: TextEncoderConfig, other: &TextEncoderConfig| TextEncoderConfig {
-            num_attention_heads: other.num_attention_heads.or(mine.num_attention_heads),
-            hidden_act: other.hidden_act.or(mine.hidden_act),
+    pub fn overridden_by(self, other: Self) -> Self {
+        let text_encoder = |own: TextEncoderConfig, other: TextEncoderConfig| TextEncoderConfig {
+            num_attention_heads: other.num_attention_heads.or(own.num_attention_heads),
+            hidden_act: other.hidden_act.or(own.hidden_act),
         };
         Self {
             unet: UnetConfig {
-                num_attention_heads: other.unet.num_attention_heads.clone().or(self.unet.num_attention_heads),
+                num_attention_heads: other.unet.num_attention_heads.or(self.unet.num_attention_heads),
                 norm_num_groups: other.unet.norm_num_groups.or(self.unet.norm_num_groups),
             },
             vae: VaeConfig {
                 norm_num_groups: other.vae.norm_num_groups.or(self.vae.norm_num_groups),
                 scaling_factor: other.vae.scaling_factor.or(self.vae.scaling_factor),
             },
-            text_encoder: text(self.text_encoder, &other.text_encoder),
-            text_encoder_2: text(self.text_encoder_2, &other.text_encoder_2),
+            text_encoder: text_encoder(self.text_encoder, other.text_encoder),
+            text_encoder_2: text_encoder(self.text_encoder_2, other.text_encoder_2),
             prediction_type: other.prediction_type.or(self.prediction_type),
         }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let number = Option::<std::num::NonZeroUsize>::deserialize(deserializer)?;
+    Ok(number.map(std::num::NonZeroUsize::get))
+}
+
+fn heads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<AttentionHeads>, D::Error> {
+    let heads = Option::<AttentionHeads>::deserialize(deserializer)?;
+    match &heads {
+        Some(AttentionHeads::Same(0)) => Err(serde::de::Error::custom("expected a nonzero integer")),
+        Some(AttentionHeads::PerLevel(levels)) if levels.is_empty() || levels.contains(&0) => {
+            Err(serde::de::Error::custom("expected nonzero integers, one a level"))
+        }
+        _ => Ok(heads),
     }
 }
 
@@ -136,16 +145,17 @@ mod tests {
         let file = r#"{"unet": {"num_attention_heads": 2, "norm_num_groups": 8}, "vae": {"scaling_factor": 0.2}}"#;
         let file = ModelConfig::from_json(file).expect("valid");
         let user = r#"{"unet": {"num_attention_heads": [1, 2]}, "text_encoder": {"hidden_act": "quick_gelu"}}"#;
-        let merged = file.overridden_by(&ModelConfig::from_json(user).expect("valid"));
-        assert_eq!(merged.unet.num_attention_heads, Some(PerLevel::Each(vec![1, 2])));
+        let merged = file.overridden_by(ModelConfig::from_json(user).expect("valid"));
+        assert_eq!(merged.unet.num_attention_heads, Some(AttentionHeads::PerLevel(vec![1, 2])));
         assert_eq!(merged.unet.norm_num_groups, Some(8));
         assert_eq!(merged.vae.scaling_factor, Some(0.2));
         assert_eq!(merged.text_encoder.hidden_act, Some(HiddenAct::QuickGelu));
     }
 
     #[test]
-    fn unknown_keys_are_refused() {
-        let error = ModelConfig::from_json(r#"{"unet": {"heads": 2}}"#).expect_err("unknown key").to_string();
-        assert!(error.contains("heads"), "{error}");
+    fn unknown_keys_and_zeros_are_refused() {
+        for text in [r#"{"unet": {"heads": 2}}"#, r#"{"unet": {"norm_num_groups": 0}}"#] {
+            ModelConfig::from_json(text).expect_err(text);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
 
 /// The directory of the reference data.
@@ -46,18 +46,8 @@ impl Array {
         self.values.iter().map(|v| *v as i64).collect()
     }
 
-    pub(crate) fn scalar(&self) -> f64 {
-        assert_eq!(self.values.len(), 1, "one value expected");
-        self.values[0]
-    }
-
     pub(crate) fn tensor<const D: usize>(&self, device: &Device) -> Tensor<D> {
         Tensor::from_data(TensorData::new(self.f32(), self.shape.clone()), device)
-    }
-
-    pub(crate) fn ints<const D: usize>(&self, device: &Device) -> Tensor<D, Int> {
-        let values: Vec<i32> = self.values.iter().map(|v| *v as i32).collect();
-        Tensor::from_data(TensorData::new(values, self.shape.clone()), device)
     }
 
     /// The sub-array at `index` of the first axis.

@@ -2,7 +2,9 @@
 #![allow(missing_docs)]
 
 mod golden;
+mod hashes;
 mod lr_schedules;
+mod metadata;
 mod networks;
 mod noise_loss;
 mod optimizers;

@@ -2,10 +2,13 @@
 
 use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 
+use serde::{Deserialize, Serialize};
+
 use super::schedule::NoiseSchedule;
 
 /// What the UNet predicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PredictionType {
     /// The noise.
     #[default]

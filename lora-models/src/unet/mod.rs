@@ -14,7 +14,7 @@ use lora_core::ops::ConvShape;
 pub(crate) use self::blocks::enlarge;
 use self::blocks::{DownBlock, MidBlock, UpBlock};
 use self::time_embedding::TimeEmbedding;
-use crate::model_config::{PerLevel, UnetConfig};
+use crate::model_config::{AttentionHeads, UnetConfig};
 use crate::weights::Weights;
 
 /// Epsilon of the group norms in resnets and before the last convolution.
@@ -120,8 +120,8 @@ impl UNet2DConditionModel {
 fn heads_of_levels(weights: &Weights, config: &UnetConfig, levels: usize) -> Vec<usize> {
     let heads = match &config.num_attention_heads {
         None => vec![8; levels.max(1)],
-        Some(PerLevel::Same(heads)) => vec![*heads; levels.max(1)],
-        Some(PerLevel::Each(heads)) => heads.clone(),
+        Some(AttentionHeads::Same(heads)) => vec![*heads; levels.max(1)],
+        Some(AttentionHeads::PerLevel(heads)) => heads.clone(),
     };
     if heads.len() == levels.max(1) {
         return heads;

@@ -39,7 +39,7 @@ impl Checkpoint {
             })?,
             None => ModelConfig::default(),
         };
-        Ok(Self { file: Rc::new(file), config: in_file.overridden_by(config) })
+        Ok(Self { file: Rc::new(file), config: in_file.overridden_by(config.clone()) })
     }
 
     /// The configuration that the networks are built with.

@@ -1,0 +1,34 @@
+//! The configuration of a training run.
+//!
+//! [`TrainConfig`] is a plain struct whose fields have the names of sd-scripts' options. It is filled from Rust, from a
+//! TOML file, or option by option from names and [`Value`]s; [`options`] describes each of them.
+//!
+//! ```
+//! use lora_trainer::config::TrainConfig;
+//!
+//! let mut config = TrainConfig { network_dim: 16, ..TrainConfig::new("base.safetensors", "pictures") };
+//! config.set("unet_lr", 2e-4)?;
+//! config.validate()?;
+//! assert_eq!(config, TrainConfig::from_toml_str(&config.to_toml())?);
+//! # Ok::<(), lora_trainer::Error>(())
+//! ```
+
+mod choice;
+mod derived;
+mod file;
+mod model_config;
+mod options;
+mod train_config;
+mod validate;
+pub(crate) mod value;
+
+/// A value of an option before it is checked. JSON's types, so that programs and other languages have them at hand.
+pub use serde_json::Value;
+
+pub use choice::{Compat, LrScheduler, NetworkModule, OptimizerType, Sampler, SavePrecision};
+pub use derived::TrainLength;
+pub use lora_core::diffusion::PredictionType;
+pub use lora_models::model_config::{AttentionHeads, HiddenAct, ModelConfig, TextEncoderConfig, UnetConfig, VaeConfig};
+pub use options::{Family, Group, Kind, OptionSpec, option, options};
+pub use train_config::TrainConfig;
+pub use value::{Mismatch, OptimizerArgs, Resolution, WarmupSteps};

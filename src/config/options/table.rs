@@ -1,0 +1,203 @@
+//! The rows of the option table.
+
+use super::{
+    Compat, Family, Group, Kind, LrScheduler, Mismatch, NetworkModule, OptimizerType, OptionSpec, OptionValue, Sampler,
+    SavePrecision, TrainConfig, Value, value,
+};
+use Group::{Data, Model, Network, Output, Previews, Training};
+
+/// The row of the field of this name.
+macro_rules! option {
+    ($group:ident, $field:ident, $kind:expr, $help:expr $(,)?) => {
+        OptionSpec {
+            name: stringify!($field),
+            aliases: &[],
+            group: $group,
+            kind: $kind,
+            families: Family::ALL,
+            help: $help,
+            get: |config| OptionValue::write(&config.$field),
+            set: |config, value| {
+                config.$field = OptionValue::read(value)?;
+                Ok(())
+            },
+        }
+    };
+}
+
+pub(super) static OPTIONS: &[OptionSpec] = &[
+    option!(Model, pretrained_model_name_or_path, Kind::Path, "The base checkpoint, a single .safetensors file."),
+    option!(Model, model_config, Kind::Table, "What the shapes of the checkpoint's tensors cannot tell."),
+    option!(
+        Model,
+        clip_skip,
+        Kind::Integer { min: 1, max: 24 },
+        "Which layer's output of the text encoder is used, counted from the last, 1.",
+    )
+    .families(&[Family::Sd1, Family::Sd2]),
+    option!(
+        Model,
+        max_token_length,
+        Kind::OneOf(&[75, 150, 225, 255]),
+        "Tokens of a caption that are used. 255 acts as 225.",
+    ),
+    option!(
+        Data,
+        train_data_dir,
+        Kind::Path,
+        "A folder with pictures, or with folders named N_name whose pictures are repeated N times an epoch.",
+    ),
+    option!(
+        Data,
+        dataset_repeats,
+        Kind::POSITIVE,
+        "How often an epoch shows each picture that lies directly in train_data_dir.",
+    )
+    .aliases(&["num_repeats"]),
+    option!(Data, caption_extension, Kind::Text, "The extension of caption files, with its dot.")
+        .aliases(&["caption_extention"]),
+    option!(
+        Data,
+        resolution,
+        Kind::Resolution,
+        "The training resolution in pixels: with buckets the area, else the exact size.",
+    ),
+    option!(Data, enable_bucket, Kind::Flag, "Keep the aspect ratio of pictures, in batches of equal size."),
+    option!(Data, min_bucket_reso, Kind::POSITIVE, "The shortest side of a bucket; not used with bucket_no_upscale."),
+    option!(Data, max_bucket_reso, Kind::POSITIVE, "The longest side of a bucket; not used with bucket_no_upscale."),
+    option!(Data, bucket_reso_steps, Kind::POSITIVE, "Sides of buckets are multiples of this, itself one of 8."),
+    option!(Data, bucket_no_upscale, Kind::Flag, "Leave small pictures at their size instead of enlarging them."),
+    option!(Data, cache_latents, Kind::AlwaysOn, "Encode each picture once, before training."),
+    option!(Data, skip_bad_images, Kind::Flag, "Skip and list unreadable pictures instead of refusing them."),
+    option!(Training, train_batch_size, Kind::POSITIVE, "Pictures of a batch."),
+    option!(Training, gradient_accumulation_steps, Kind::POSITIVE, "Batches whose gradients make one update."),
+    option!(
+        Training,
+        max_train_epochs,
+        Kind::POSITIVE,
+        "Passes over the pictures; goes before max_train_steps. 10 where neither is given.",
+    ),
+    option!(Training, max_train_steps, Kind::POSITIVE, "Updates of the whole run."),
+    option!(Training, seed, Kind::Integer { min: 0, max: i64::MAX }, "The seed of every random draw."),
+    option!(Training, learning_rate, Kind::NOT_NEGATIVE, "The learning rate of the parts that have none of their own.",),
+    option!(
+        Training,
+        unet_lr,
+        Kind::NOT_NEGATIVE,
+        "The learning rate of the UNet's adapters. Not given: learning_rate, else 1e-4.",
+    ),
+    option!(
+        Training,
+        text_encoder_lr,
+        Kind::NOT_NEGATIVE,
+        "The learning rate of the text encoder's adapters. Not given: learning_rate, else 1e-5.",
+    ),
+    option!(Training, optimizer_type, Kind::Choice(OptimizerType::NAMES), "The optimizer."),
+    option!(Training, optimizer_args, Kind::Arguments(&["betas", "eps", "weight_decay"]), "The optimizer's settings.",),
+    option!(Training, lr_scheduler, Kind::Choice(LrScheduler::NAMES), "How the learning rate changes over the run.",),
+    option!(Training, lr_warmup_steps, Kind::Warmup, "How long the learning rate rises at the start."),
+    option!(Training, lr_scheduler_num_cycles, Kind::POSITIVE, "Cosines of cosine_with_restarts."),
+    option!(
+        Training,
+        max_grad_norm,
+        Kind::NOT_NEGATIVE,
+        "The global norm that gradients are clipped to; 0: not clipped.",
+    ),
+    OptionSpec {
+        set: |config, value| {
+            let gamma: Option<f64> = OptionValue::read(value)?;
+            config.min_snr_gamma = gamma.filter(|gamma| *gamma > 0.0);
+            Ok(())
+        },
+        ..option!(
+            Training,
+            min_snr_gamma,
+            Kind::NOT_NEGATIVE,
+            "Gamma of min-SNR weighting; 5 is usual. 0 or not given: no weighting.",
+        )
+    },
+    option!(Training, min_timestep, Kind::Integer { min: 0, max: 999 }, "The first timestep that noise is drawn for.",),
+    option!(Training, max_timestep, Kind::Integer { min: 1, max: 1000 }, "The timestep that draws stay below."),
+    option!(Training, device, Kind::Text, "auto, cpu, cuda, cuda:N, vulkan, metal or rocm."),
+    option!(
+        Training,
+        compat,
+        Kind::Choice(Compat::NAMES),
+        "Whose numbers to reproduce where programs differ: none for the released pipelines', or sd-scripts.",
+    ),
+    option!(Network, network_module, Kind::Choice(NetworkModule::NAMES), "The kind of adapter."),
+    option!(Network, network_dim, Kind::POSITIVE, "The rank of adapters of linear layers and 1x1 convolutions.",),
+    option!(
+        Network,
+        network_alpha,
+        Kind::NOT_NEGATIVE,
+        "Alpha of these; they are scaled by alpha / rank. 0 or not given: the rank.",
+    ),
+    option!(
+        Network,
+        conv_dim,
+        Kind::POSITIVE,
+        "The rank of adapters of 3x3 convolutions. Not given: the layers of the resnets get no adapter.",
+    ),
+    option!(Network, conv_alpha, Kind::NOT_NEGATIVE, "Alpha of 3x3 convolutions. 0: the rank. Not given: 1."),
+    OptionSpec {
+        name: "network_args",
+        aliases: &[],
+        group: Network,
+        kind: Kind::Arguments(&["conv_dim", "conv_alpha"]),
+        families: Family::ALL,
+        help: "conv_dim and conv_alpha in sd-scripts' form.",
+        // They stand under their own names.
+        get: |_| Value::Null,
+        set: set_network_args,
+    },
+    option!(Network, network_weights, Kind::Path, "A LoRA file to continue from."),
+    option!(Network, network_train_unet_only, Kind::Flag, "Give adapters to the UNet only."),
+    option!(Network, network_train_text_encoder_only, Kind::Flag, "Give adapters to the text encoder only."),
+    option!(Output, output_dir, Kind::Path, "The folder for everything that is written."),
+    option!(Output, output_name, Kind::Text, "The name of the LoRA file without its extension."),
+    option!(
+        Output,
+        save_every_n_epochs,
+        Kind::POSITIVE,
+        "Save a LoRA after each N epochs; one is always saved at the end.",
+    ),
+    option!(Output, save_precision, Kind::Choice(SavePrecision::NAMES), "The number type of saved LoRA files."),
+    option!(Output, logging_dir, Kind::Path, "The folder for TensorBoard's event files. Not given: none are written."),
+    option!(Output, no_metadata, Kind::Flag, "Cut the file's metadata down to what is needed to load it."),
+    option!(Output, metadata_title, Kind::Text, "The title in the metadata. Not given: output_name."),
+    option!(Output, metadata_author, Kind::Text, "The author in the metadata."),
+    option!(Output, metadata_description, Kind::Text, "The description in the metadata."),
+    option!(Output, metadata_license, Kind::Text, "The licence in the metadata."),
+    option!(Output, metadata_tags, Kind::Text, "Tags in the metadata, with commas between."),
+    option!(Output, training_comment, Kind::Text, "A comment in the metadata."),
+    option!(
+        Previews,
+        sample_prompts,
+        Kind::Text,
+        "Prompts of preview pictures: a file with one a line, or the text itself. Drawn at the end of the run, too, \
+         where no interval is given.",
+    ),
+    option!(
+        Previews,
+        sample_every_n_epochs,
+        Kind::POSITIVE,
+        "Draw previews after each N epochs; goes before sample_every_n_steps.",
+    ),
+    option!(Previews, sample_every_n_steps, Kind::POSITIVE, "Draw previews after each N updates."),
+    option!(Previews, sample_at_first, Kind::Flag, "Draw previews before the first update, too."),
+    option!(Previews, sample_sampler, Kind::Choice(Sampler::NAMES), "The sampler of prompts that name none."),
+];
+
+fn set_network_args(config: &mut TrainConfig, value: &Value) -> Result<(), Mismatch> {
+    for (key, text) in value::arguments(value)? {
+        let wrong = |expected: String| Mismatch { found: format!("`{key}={text}`"), expected };
+        let option = match key.as_str() {
+            "conv_dim" | "conv_alpha" => super::option(&key),
+            _ => None,
+        };
+        let option = option.ok_or_else(|| wrong("conv_dim or conv_alpha".into()))?;
+        option.set(config, &text.as_str().into()).map_err(|mismatch| wrong(mismatch.expected))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::*;
+
+/// The fields of a configuration with their values, read off its `Debug` text.
+fn fields(config: &TrainConfig) -> BTreeMap<String, String> {
+    let text = format!("{config:#?}");
+    let mut fields: BTreeMap<String, String> = BTreeMap::new();
+    let mut name = String::new();
+    for line in text.lines().skip(1).filter(|line| line.starts_with("    ")) {
+        let field = line[4..].split_once(": ").filter(|(name, _)| !name.starts_with([' ', '}', ')']));
+        if let Some((field, _)) = field {
+            name = field.into();
+        }
+        fields.entry(name.clone()).or_default().push_str(line);
+    }
+    fields
+}
+
+/// A value that differs from the default, for each option that can be changed.
+fn other_value(name: &str) -> Value {
+    match name {
+        "pretrained_model_name_or_path" => json!("base.safetensors"),
+        "model_config" => json!({"unet": {"norm_num_groups": 8}}),
+        "clip_skip" => json!(2),
+        "max_token_length" => json!(150),
+        "train_data_dir" => json!("pictures"),
+        "dataset_repeats" => json!(7),
+        "caption_extension" => json!(".caption"),
+        "resolution" => json!("768,640"),
+        "min_bucket_reso" => json!(128),
+        "max_bucket_reso" => json!(2048),
+        "bucket_reso_steps" => json!(32),
+        "train_batch_size" => json!(4),
+        "gradient_accumulation_steps" => json!(2),
+        "max_train_epochs" => json!(3),
+        "max_train_steps" => json!(300),
+        "seed" => json!(42),
+        "learning_rate" => json!(3e-4),
+        "unet_lr" => json!(2e-4),
+        "text_encoder_lr" => json!(5e-5),
+        "optimizer_args" => json!(["weight_decay=0.1"]),
+        "lr_scheduler" => json!("linear"),
+        "lr_warmup_steps" => json!(0.1),
+        "lr_scheduler_num_cycles" => json!(3),
+        "max_grad_norm" => json!(0.5),
+        "min_snr_gamma" => json!(5),
+        "min_timestep" => json!(10),
+        "max_timestep" => json!(900),
+        "device" => json!("cpu"),
+        "compat" => json!("sd-scripts"),
+        "network_dim" => json!(16),
+        "network_alpha" => json!(8),
+        "conv_dim" => json!(4),
+        "conv_alpha" => json!(2),
+        "network_weights" => json!("before.safetensors"),
+        "output_dir" => json!("elsewhere"),
+        "output_name" => json!("style"),
+        "save_every_n_epochs" => json!(2),
+        "save_precision" => json!("bf16"),
+        "logging_dir" => json!("logs"),
+        "metadata_title"
+        | "metadata_author"
+        | "metadata_description"
+        | "metadata_license"
+        | "metadata_tags"
+        | "training_comment" => json!("some text"),
+        "sample_prompts" => json!("a cat"),
+        "sample_every_n_epochs" => json!(2),
+        "sample_every_n_steps" => json!(50),
+        "sample_sampler" => json!("ddim"),
+        "enable_bucket" | "bucket_no_upscale" => json!(false),
+        "skip_bad_images"
+        | "network_train_unet_only"
+        | "network_train_text_encoder_only"
+        | "no_metadata"
+        | "sample_at_first" => json!(true),
+        _ => panic!("no value for `{name}`"),
+    }
+}
+
+/// Options with a single value so far: any other one is refused.
+const SINGLE: [(&str, &str); 3] =
+    [("cache_latents", "false"), ("optimizer_type", "Lion8bit"), ("network_module", "networks.oft")];
+
+#[test]
+fn table_and_struct_agree() {
+    let default = TrainConfig::new("", "");
+    let names: BTreeSet<String> =
+        options().iter().map(|spec| spec.name.to_owned()).filter(|name| name != "network_args").collect();
+    let fields_of_struct: BTreeSet<String> = fields(&default).into_keys().collect();
+    assert_eq!(names, fields_of_struct);
+
+    for spec in options() {
+        assert!(!spec.help.is_empty() && !spec.families.is_empty());
+        if spec.name == "network_args" {
+            continue;
+        }
+        let mut config = default.clone();
+        if let Some((_, other)) = SINGLE.iter().find(|(name, _)| *name == spec.name) {
+            assert!(spec.set(&mut config, &json!(other)).is_err(), "{} = {other}", spec.name);
+            spec.set(&mut config, &spec.default()).unwrap();
+            assert_eq!(config, default);
+            continue;
+        }
+        let value = other_value(spec.name);
+        spec.set(&mut config, &value).unwrap_or_else(|e| panic!("{} = {value}: {e:?}", spec.name));
+        let (before, after) = (fields(&default), fields(&config));
+        let changed: Vec<&String> = before.keys().filter(|name| before[*name] != after[*name]).collect();
+        assert_eq!(changed, [spec.name], "{} = {value}", spec.name);
+
+        // The value that it gives back sets the same.
+        let mut copy = default.clone();
+        spec.set(&mut copy, &spec.get(&config)).unwrap();
+        assert_eq!(copy, config, "{}", spec.name);
+    }
+}
+
+#[test]
+fn every_name_is_used_once() {
+    let names: Vec<&str> = options().iter().flat_map(OptionSpec::names).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    assert_eq!(option("caption_extention").unwrap().name, "caption_extension");
+    assert!(option("captions").is_none());
+}
+
+#[test]
+fn network_args_are_conv_dim_and_conv_alpha() {
+    let mut config = TrainConfig::new("", "");
+    let args = option("network_args").unwrap();
+    args.set(&mut config, &json!(["conv_dim=8", "conv_alpha=4.0"])).unwrap();
+    assert_eq!((config.conv_dim, config.conv_alpha), (Some(8), Some(4.0)));
+    let error = args.set(&mut config, &json!(["block_dims=1,2"])).unwrap_err();
+    assert_eq!((error.found.as_str(), error.expected.as_str()), ("`block_dims=1,2`", "conv_dim or conv_alpha"));
+    let error = args.set(&mut config, &json!("conv_dim=0")).unwrap_err();
+    assert_eq!((error.found.as_str(), error.expected.as_str()), ("`conv_dim=0`", "an integer of at least 1"));
+}
+
+#[test]
+fn text_is_read_as_the_options_type() {
+    let mut config = TrainConfig::new("", "");
+    let mut set = |name: &str, value: Value| option(name).unwrap().set(&mut config, &value).unwrap();
+    set("unet_lr", json!("2e-4"));
+    set("network_dim", json!(" 8 "));
+    set("enable_bucket", json!("False"));
+    set("output_name", json!(2024));
+    set("network_weights", json!("a.safetensors"));
+    set("network_weights", json!(""));
+    set("min_snr_gamma", json!(0));
+    assert_eq!(config.unet_lr, Some(2e-4));
+    assert_eq!(config.network_dim, 8);
+    assert!(!config.enable_bucket);
+    assert_eq!(config.output_name, "2024");
+    assert_eq!(config.network_weights, None);
+    assert_eq!(config.min_snr_gamma, None);
+}
+
+#[test]
+fn wrong_values_say_what_was_expected() {
+    for (name, value, found, expected) in [
+        ("network_dim", json!(0), "0", "an integer of at least 1"),
+        ("network_dim", json!(4.5), "4.5", "an integer of at least 1"),
+        ("network_dim", json!("many"), "\"many\"", "an integer of at least 1"),
+        ("network_dim", json!(null), "nothing", "an integer of at least 1"),
+        ("max_token_length", json!(77), "77", "75, 150, 225 or 255"),
+        ("unet_lr", json!(-1e-4), "-0.0001", "a number of at least 0"),
+        ("unet_lr", json!("nan"), "\"nan\"", "a number of at least 0"),
+        ("enable_bucket", json!(1), "1", "true or false"),
+        ("cache_latents", json!(false), "false", "true, which cannot be changed yet"),
+        ("optimizer_type", json!("Lion"), "\"Lion\"", "AdamW"),
+        ("save_precision", json!("fp8"), "\"fp8\"", "float, fp16 or bf16"),
+        ("seed", json!(-1), "-1", "an integer of at least 0"),
+        ("max_timestep", json!(1001), "1001", "an integer from 1 to 1000"),
+        ("output_dir", json!(""), "\"\"", "a path"),
+        ("model_config", json!("sd15"), "\"sd15\"", "a table"),
+    ] {
+        let before = TrainConfig::new("", "");
+        let mut config = before.clone();
+        let error = option(name).unwrap().set(&mut config, &value).unwrap_err();
+        assert_eq!((error.found.as_str(), error.expected.as_str()), (found, expected), "{name} = {value}");
+        assert_eq!(config, before);
+    }
+}
+
+#[test]
+fn the_nearest_name_is_suggested() {
+    assert_eq!(nearest("network_dimm"), Some("network_dim"));
+    assert_eq!(nearest("learning_rat"), Some("learning_rate"));
+    assert_eq!(nearest("traindatadir"), Some("train_data_dir"));
+    assert_eq!(nearest("xyzzy"), None);
+}

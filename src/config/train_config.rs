@@ -1,0 +1,213 @@
+//! The struct of all options.
+
+use std::path::PathBuf;
+
+use super::{
+    Compat, LrScheduler, ModelConfig, NetworkModule, OptimizerArgs, OptimizerType, Resolution, Sampler, SavePrecision,
+    WarmupSteps,
+};
+
+/// All settings of a training run. Fields have sd-scripts' names; relative paths start at the working directory.
+///
+/// [`TrainConfig::new`] gives settings that train a good LoRA of an SD1.x model. Fields that are `None` are not given;
+/// their documentation says what holds then. [`validate`](Self::validate) checks the values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainConfig {
+    // Model
+    /// The base checkpoint, a single `.safetensors` file.
+    pub pretrained_model_name_or_path: PathBuf,
+    /// What the shapes of the checkpoint's tensors cannot tell; overrides the checkpoint's own entry.
+    pub model_config: ModelConfig,
+    /// Which layer's output of the text encoder is used, counted from the last, 1. `None`: 1.
+    pub clip_skip: Option<u32>,
+    /// Tokens of a caption that are used: 75, 150 or 225. 255 acts as 225.
+    pub max_token_length: u32,
+
+    // Data
+    /// A folder with pictures, or with folders named `N_name` whose pictures are repeated N times an epoch.
+    pub train_data_dir: PathBuf,
+    /// How often an epoch shows each picture that lies directly in `train_data_dir`.
+    pub dataset_repeats: u32,
+    /// The extension of caption files, with its dot.
+    pub caption_extension: String,
+    /// The training resolution: with buckets the area, else the exact size. Pixels.
+    pub resolution: Resolution,
+    /// Whether pictures keep their aspect ratio, in batches of equal size.
+    pub enable_bucket: bool,
+    /// The shortest side of a bucket in pixels, rounded down to steps. Not used with `bucket_no_upscale`.
+    pub min_bucket_reso: u32,
+    /// The longest side of a bucket in pixels, rounded up to steps. Not used with `bucket_no_upscale`.
+    pub max_bucket_reso: u32,
+    /// Sides of buckets are multiples of this. Pixels.
+    pub bucket_reso_steps: u32,
+    /// Whether small pictures keep their size instead of being enlarged.
+    pub bucket_no_upscale: bool,
+    /// Whether pictures are encoded once, before training. Only `true` is possible.
+    pub cache_latents: bool,
+    /// Whether unreadable pictures are skipped and listed instead of refused.
+    pub skip_bad_images: bool,
+
+    // Training
+    /// Pictures of a batch.
+    pub train_batch_size: u32,
+    /// Batches whose gradients make one update.
+    pub gradient_accumulation_steps: u32,
+    /// Passes over the pictures; goes before `max_train_steps`. `None`: 10, if that is not given either.
+    pub max_train_epochs: Option<u32>,
+    /// Updates of the whole run, where `max_train_epochs` is not given.
+    pub max_train_steps: Option<u64>,
+    /// The seed of every random draw.
+    pub seed: u64,
+    /// The learning rate of the parts that have none of their own.
+    pub learning_rate: Option<f64>,
+    /// The learning rate of the UNet's adapters. `None`: `learning_rate`, else 1e-4.
+    pub unet_lr: Option<f64>,
+    /// The learning rate of the text encoder's adapters. `None`: `learning_rate`, else 1e-5.
+    pub text_encoder_lr: Option<f64>,
+    /// The optimizer.
+    pub optimizer_type: OptimizerType,
+    /// The optimizer's settings.
+    pub optimizer_args: OptimizerArgs,
+    /// How the learning rate changes over the run.
+    pub lr_scheduler: LrScheduler,
+    /// How long the learning rate rises at the start.
+    pub lr_warmup_steps: WarmupSteps,
+    /// Cosines of `cosine_with_restarts`.
+    pub lr_scheduler_num_cycles: u32,
+    /// The global norm that gradients are clipped to; 0: not clipped.
+    pub max_grad_norm: f64,
+    /// Gamma of min-SNR weighting, <https://arxiv.org/abs/2303.09556>. `None`: no weighting.
+    pub min_snr_gamma: Option<f64>,
+    /// The first timestep that noise is drawn for.
+    pub min_timestep: u32,
+    /// The timestep that draws stay below.
+    pub max_timestep: u32,
+    /// The device: `auto`, `cpu`, `cuda`, `cuda:N`, `vulkan`, `metal` or `rocm`.
+    pub device: String,
+    /// Whose numbers to reproduce where programs differ.
+    pub compat: Compat,
+
+    // Network
+    /// The kind of adapter.
+    pub network_module: NetworkModule,
+    /// The rank of adapters of linear layers and 1x1 convolutions.
+    pub network_dim: u32,
+    /// Alpha of these; they are scaled by alpha / rank. `None` or 0: the rank.
+    pub network_alpha: Option<f64>,
+    /// The rank of adapters of 3x3 convolutions. `None`: these, and the other layers of the resnets, get no adapter.
+    pub conv_dim: Option<u32>,
+    /// Alpha of 3x3 convolutions. `None`: 1; 0: the rank.
+    pub conv_alpha: Option<f64>,
+    /// A LoRA file to continue from.
+    pub network_weights: Option<PathBuf>,
+    /// Whether only the UNet gets adapters.
+    pub network_train_unet_only: bool,
+    /// Whether only the text encoder gets adapters.
+    pub network_train_text_encoder_only: bool,
+
+    // Output
+    /// The folder for everything that is written.
+    pub output_dir: PathBuf,
+    /// The name of the LoRA file without its extension.
+    pub output_name: String,
+    /// Saves a LoRA after each N epochs; one is always saved at the end.
+    pub save_every_n_epochs: Option<u32>,
+    /// The number type of saved LoRA files.
+    pub save_precision: SavePrecision,
+    /// The folder for TensorBoard's event files. `None`: none are written.
+    pub logging_dir: Option<PathBuf>,
+    /// Whether the file's metadata is cut down to what is needed to load it.
+    pub no_metadata: bool,
+    /// The title in the metadata. `None`: `output_name`.
+    pub metadata_title: Option<String>,
+    /// The author in the metadata.
+    pub metadata_author: Option<String>,
+    /// The description in the metadata.
+    pub metadata_description: Option<String>,
+    /// The licence in the metadata.
+    pub metadata_license: Option<String>,
+    /// Tags in the metadata, with commas between.
+    pub metadata_tags: Option<String>,
+    /// A comment in the metadata.
+    pub training_comment: Option<String>,
+
+    // Previews
+    /// Prompts of preview pictures: a file with one a line, or the text itself. `None`: no previews.
+    pub sample_prompts: Option<String>,
+    /// Draws previews after each N epochs; goes before `sample_every_n_steps`.
+    pub sample_every_n_epochs: Option<u32>,
+    /// Draws previews after each N updates.
+    pub sample_every_n_steps: Option<u32>,
+    /// Whether previews are drawn before the first update, too.
+    pub sample_at_first: bool,
+    /// The sampler of prompts that name none.
+    pub sample_sampler: Sampler,
+}
+
+impl TrainConfig {
+    /// The default settings for this base checkpoint and folder of pictures.
+    #[expect(clippy::too_many_lines, reason = "one line a field")]
+    pub fn new(pretrained_model_name_or_path: impl Into<PathBuf>, train_data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            pretrained_model_name_or_path: pretrained_model_name_or_path.into(),
+            model_config: ModelConfig::default(),
+            clip_skip: None,
+            max_token_length: 225,
+            train_data_dir: train_data_dir.into(),
+            dataset_repeats: 1,
+            caption_extension: ".txt".into(),
+            resolution: Resolution::square(512),
+            enable_bucket: true,
+            min_bucket_reso: 256,
+            max_bucket_reso: 1024,
+            bucket_reso_steps: 64,
+            bucket_no_upscale: true,
+            cache_latents: true,
+            skip_bad_images: false,
+            train_batch_size: 1,
+            gradient_accumulation_steps: 1,
+            max_train_epochs: None,
+            max_train_steps: None,
+            seed: 1337,
+            learning_rate: None,
+            unet_lr: None,
+            text_encoder_lr: None,
+            optimizer_type: OptimizerType::AdamW,
+            optimizer_args: OptimizerArgs::default(),
+            lr_scheduler: LrScheduler::CosineWithRestarts,
+            lr_warmup_steps: WarmupSteps::Steps(0),
+            lr_scheduler_num_cycles: 1,
+            max_grad_norm: 1.0,
+            min_snr_gamma: None,
+            min_timestep: 0,
+            max_timestep: 1000,
+            device: "auto".into(),
+            compat: Compat::None,
+            network_module: NetworkModule::Lora,
+            network_dim: 32,
+            network_alpha: None,
+            conv_dim: None,
+            conv_alpha: None,
+            network_weights: None,
+            network_train_unet_only: false,
+            network_train_text_encoder_only: false,
+            output_dir: "output".into(),
+            output_name: "last".into(),
+            save_every_n_epochs: None,
+            save_precision: SavePrecision::Fp16,
+            logging_dir: None,
+            no_metadata: false,
+            metadata_title: None,
+            metadata_author: None,
+            metadata_description: None,
+            metadata_license: None,
+            metadata_tags: None,
+            training_comment: None,
+            sample_prompts: None,
+            sample_every_n_epochs: None,
+            sample_every_n_steps: None,
+            sample_at_first: false,
+            sample_sampler: Sampler::EulerA,
+        }
+    }
+}

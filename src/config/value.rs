@@ -1,0 +1,371 @@
+//! Values of options, between text and the typed fields of [`TrainConfig`](super::TrainConfig).
+
+use std::path::PathBuf;
+
+use super::Value;
+
+/// A value that does not fit its option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What was found.
+    pub found: String,
+    /// What was expected.
+    pub expected: String,
+}
+
+impl Mismatch {
+    pub(crate) fn new(found: &Value, expected: impl Into<String>) -> Self {
+        Self { found: describe(found), expected: expected.into() }
+    }
+}
+
+/// A value as an error message shows it.
+pub(super) fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::String(text) => format!("\"{text}\""),
+        Value::Array(_) => format!("the list {value}"),
+        Value::Object(_) => "a table".into(),
+        _ => value.to_string(),
+    }
+}
+
+pub(crate) fn one_of<T: ToString>(names: &[T]) -> String {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
+        [] => "nothing".into(),
+        [name] => name.clone(),
+        [names @ .., last] => format!("{} or {last}", names.join(", ")),
+    }
+}
+
+/// A type of a field of the configuration. Values reach it after [`Kind::check`](super::Kind::check).
+pub(super) trait OptionValue: Sized {
+    fn read(value: &Value) -> Result<Self, Mismatch>;
+    /// `Null` for an option that is not given.
+    fn write(&self) -> Value;
+}
+
+impl<T: OptionValue> OptionValue for Option<T> {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        if value.is_null() { Ok(None) } else { T::read(value).map(Some) }
+    }
+
+    fn write(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::write)
+    }
+}
+
+impl OptionValue for bool {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        value.as_bool().ok_or_else(|| Mismatch::new(value, "true or false"))
+    }
+
+    fn write(&self) -> Value {
+        (*self).into()
+    }
+}
+
+impl OptionValue for u32 {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        let number = value.as_u64().and_then(|n| n.try_into().ok());
+        number.ok_or_else(|| Mismatch::new(value, format!("an integer of 0 to {}", Self::MAX)))
+    }
+
+    fn write(&self) -> Value {
+        (*self).into()
+    }
+}
+
+impl OptionValue for u64 {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        value.as_u64().ok_or_else(|| Mismatch::new(value, "an integer of at least 0"))
+    }
+
+    fn write(&self) -> Value {
+        (*self).into()
+    }
+}
+
+impl OptionValue for f64 {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        value.as_f64().ok_or_else(|| Mismatch::new(value, "a number"))
+    }
+
+    fn write(&self) -> Value {
+        // A number that JSON lacks becomes text, so that it is refused instead of taken for "not given".
+        if self.is_finite() { (*self).into() } else { self.to_string().into() }
+    }
+}
+
+impl OptionValue for String {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        value.as_str().map(Into::into).ok_or_else(|| Mismatch::new(value, "text"))
+    }
+
+    fn write(&self) -> Value {
+        self.as_str().into()
+    }
+}
+
+impl OptionValue for PathBuf {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        value.as_str().map(Into::into).ok_or_else(|| Mismatch::new(value, "a path"))
+    }
+
+    fn write(&self) -> Value {
+        self.to_string_lossy().into_owned().into()
+    }
+}
+
+/// A picture size in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Resolution {
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+}
+
+impl Resolution {
+    /// A square.
+    pub const fn square(size: u32) -> Self {
+        Self { width: size, height: size }
+    }
+
+    /// Reads `512`, `512,768` or `512x768`.
+    fn from_text(text: &str) -> Option<Self> {
+        let side = |text: &str| text.trim().parse().ok().filter(|side| *side > 0);
+        match text.split_once([',', 'x']) {
+            Some((width, height)) => Some(Self { width: side(width)?, height: side(height)? }),
+            None => side(text).map(Self::square),
+        }
+    }
+}
+
+impl std::fmt::Display for Resolution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{},{}", self.width, self.height)
+    }
+}
+
+impl OptionValue for Resolution {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        let resolution = match value {
+            Value::String(text) => Self::from_text(text),
+            Value::Array(sides) => match sides.as_slice() {
+                [width, height] => Self::from_text(&format!("{width},{height}")),
+                _ => None,
+            },
+            number => Self::from_text(&number.to_string()),
+        };
+        resolution.ok_or_else(|| Mismatch::new(value, "a size in pixels such as 512 or \"512,768\""))
+    }
+
+    fn write(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+/// How long the learning rate rises at the start.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum WarmupSteps {
+    /// Optimizer steps.
+    Steps(u64),
+    /// A part of the run, 0 to 1.
+    Ratio(f64),
+}
+
+impl WarmupSteps {
+    /// The warm-up in optimizer steps of a run of `max_train_steps`.
+    pub fn resolve(self, max_train_steps: u64) -> u64 {
+        match self {
+            Self::Steps(steps) => steps,
+            Self::Ratio(ratio) => (ratio * max_train_steps as f64) as u64,
+        }
+    }
+
+    fn from_number(number: f64) -> Option<Self> {
+        match number {
+            n if (0.0..1.0).contains(&n) && n != 0.0 => Some(Self::Ratio(n)),
+            n if n >= 0.0 && n.fract() == 0.0 && n < u64::MAX as f64 => Some(Self::Steps(n as u64)),
+            _ => None,
+        }
+    }
+}
+
+impl OptionValue for WarmupSteps {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        let warmup = match value {
+            Value::String(text) => match text.trim().strip_suffix('%') {
+                Some(percent) => percent.trim().parse().ok().and_then(|p: f64| match p {
+                    p if (0.0..=100.0).contains(&p) => Some(Self::Ratio(p / 100.0)),
+                    _ => None,
+                }),
+                None => text.trim().parse().ok().and_then(Self::from_number),
+            },
+            Value::Number(number) => number.as_f64().and_then(Self::from_number),
+            _ => None,
+        };
+        warmup.ok_or_else(|| Mismatch::new(value, "a number of steps, a part of the run below 1, or a percentage"))
+    }
+
+    fn write(&self) -> Value {
+        match *self {
+            Self::Steps(steps) => steps.into(),
+            // 1.0 would be read back as one step.
+            Self::Ratio(ratio) if ratio >= 1.0 || ratio == 0.0 => format!("{}%", ratio * 100.0).into(),
+            Self::Ratio(ratio) => ratio.into(),
+        }
+    }
+}
+
+/// Settings of AdamW, sd-scripts' `optimizer_args`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OptimizerArgs {
+    /// Decay rates of the first and second moment.
+    pub betas: (f64, f64),
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Decoupled weight decay, as a part of the learning rate.
+    pub weight_decay: f64,
+}
+
+impl Default for OptimizerArgs {
+    fn default() -> Self {
+        Self { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.01 }
+    }
+}
+
+impl OptimizerArgs {
+    /// The settings that differ from the defaults, as `key=value` in Python's spelling.
+    pub fn to_list(self) -> Vec<String> {
+        let default = Self::default();
+        let repr = crate::metadata::python_float;
+        let mut list = Vec::new();
+        if self.betas != default.betas {
+            list.push(format!("betas=({}, {})", repr(self.betas.0), repr(self.betas.1)));
+        }
+        if self.eps.to_bits() != default.eps.to_bits() {
+            list.push(format!("eps={}", repr(self.eps)));
+        }
+        if self.weight_decay.to_bits() != default.weight_decay.to_bits() {
+            list.push(format!("weight_decay={}", repr(self.weight_decay)));
+        }
+        list
+    }
+}
+
+impl OptionValue for OptimizerArgs {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        let mut args = Self::default();
+        for (key, text) in arguments(value)? {
+            let wrong = |expected: &str| Mismatch { found: format!("`{key}={text}`"), expected: expected.into() };
+            let number = |text: &str| text.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+            match key.as_str() {
+                "betas" => {
+                    let decay = |text: &str| number(text).filter(|beta| *beta < 1.0);
+                    let pair = text.trim_matches(['(', ')', '[', ']']).split_once(',');
+                    let betas = pair.and_then(|(a, b)| Some((decay(a)?, decay(b)?)));
+                    args.betas = betas.ok_or_else(|| wrong("two numbers from 0 to below 1, as in `betas=0.9,0.99`"))?;
+                }
+                "eps" => args.eps = number(&text).ok_or_else(|| wrong("a number of at least 0"))?,
+                "weight_decay" => args.weight_decay = number(&text).ok_or_else(|| wrong("a number of at least 0"))?,
+                _ => return Err(wrong("betas, eps or weight_decay")),
+            }
+        }
+        Ok(args)
+    }
+
+    fn write(&self) -> Value {
+        match self.to_list() {
+            list if list.is_empty() => Value::Null,
+            list => list.into(),
+        }
+    }
+}
+
+/// The pairs of an option of `key=value` texts, given as a list or as one text with spaces between.
+pub(super) fn arguments(value: &Value) -> Result<Vec<(String, String)>, Mismatch> {
+    let expected = "texts of the form \"key=value\"";
+    let texts: Vec<String> = match value {
+        Value::Null => Vec::new(),
+        Value::String(text) => split_arguments(text),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| Mismatch::new(item, expected)))
+            .collect::<Result<_, _>>()?,
+        other => return Err(Mismatch::new(other, expected)),
+    };
+    let pair = |text: &String| match text.split_once('=') {
+        Some((key, value)) => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        None => Err(Mismatch::new(&text.as_str().into(), expected)),
+    };
+    texts.iter().map(pair).collect()
+}
+
+/// Cuts before each word with a `=`, so that `betas=(0.9, 0.99)` stays whole.
+fn split_arguments(text: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match parts.last_mut() {
+            Some(last) if !word.contains('=') => *last = format!("{last} {word}"),
+            _ => parts.push(word.into()),
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn resolutions() {
+        for value in [json!("512,768"), json!("512x768"), json!(" 512 , 768 "), json!([512, 768])] {
+            assert_eq!(Resolution::read(&value).unwrap(), Resolution { width: 512, height: 768 }, "{value}");
+        }
+        assert_eq!(Resolution::read(&json!(640)).unwrap(), Resolution::square(640));
+        for value in [json!("512,"), json!(0), json!(-512), json!(512.5), json!([512]), json!("big"), json!(true)] {
+            assert!(Resolution::read(&value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn warm_up_is_steps_or_a_part() {
+        let read = |value| WarmupSteps::read(&value).unwrap();
+        assert_eq!(read(json!(100)), WarmupSteps::Steps(100));
+        assert_eq!(read(json!("100")), WarmupSteps::Steps(100));
+        assert_eq!(read(json!(100.0)), WarmupSteps::Steps(100));
+        assert_eq!(read(json!(0)), WarmupSteps::Steps(0));
+        assert_eq!(read(json!(0.05)), WarmupSteps::Ratio(0.05));
+        assert_eq!(read(json!("5%")).resolve(250), 12);
+        for value in [json!(-1), json!(1.5), json!("5 %%"), json!("101%"), json!([1])] {
+            assert!(WarmupSteps::read(&value).is_err(), "{value}");
+        }
+        for warmup in [WarmupSteps::Ratio(1.0), WarmupSteps::Ratio(0.25), WarmupSteps::Steps(1)] {
+            assert_eq!(WarmupSteps::read(&warmup.write()).unwrap(), warmup);
+        }
+    }
+
+    #[test]
+    fn optimizer_arguments() {
+        let expected = OptimizerArgs { betas: (0.8, 0.99), eps: 1e-6, weight_decay: 0.1 };
+        for value in [
+            json!(["betas=0.8,0.99", "eps=1e-6", "weight_decay=0.1"]),
+            json!(["betas=(0.8, 0.99)", "eps = 1e-06", "weight_decay=.1"]),
+            json!("betas=(0.8, 0.99) eps=1e-6 weight_decay=0.1"),
+        ] {
+            assert_eq!(OptimizerArgs::read(&value).unwrap(), expected, "{value}");
+        }
+        assert_eq!(OptimizerArgs::read(&expected.write()).unwrap(), expected);
+        assert_eq!(OptimizerArgs::default().write(), Value::Null);
+        let error = OptimizerArgs::read(&json!(["beta=0.9"])).unwrap_err();
+        assert_eq!((error.found.as_str(), error.expected.as_str()), ("`beta=0.9`", "betas, eps or weight_decay"));
+        for value in [json!(["betas=0.9"]), json!(["betas=0.9,1.0"]), json!(["eps=nan"]), json!("eps"), json!(3)] {
+            assert!(OptimizerArgs::read(&value).is_err(), "{value}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Pictures side by side: one column before training, one after.
+
+use std::io::{Seek, Write};
+use std::path::Path;
+
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
+
+use crate::atomic::AtomicFile;
+use crate::error::{Error, Result};
+
+/// Pixels around and between the pictures.
+const MARGIN: u32 = 8;
+const BACKGROUND: Rgb<u8> = Rgb([255, 255, 255]);
+
+/// A grid of pictures on white. `rows` may be of different lengths and the pictures of different sizes: each column is
+/// as wide as its widest picture, each row as high as its highest, and a picture stands in the middle of its cell.
+///
+/// For before and after, a row is the two pictures of one prompt.
+pub fn contact_sheet(rows: &[Vec<RgbImage>]) -> RgbImage {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<u32> = (0..columns)
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(RgbImage::width).max().unwrap_or(0))
+        .collect();
+    let heights: Vec<u32> = rows.iter().map(|row| row.iter().map(RgbImage::height).max().unwrap_or(0)).collect();
+
+    let mut sheet = RgbImage::from_pixel(extent(&widths), extent(&heights), BACKGROUND);
+    let mut top = MARGIN;
+    for (row, height) in rows.iter().zip(&heights) {
+        let mut left = MARGIN;
+        for (picture, width) in row.iter().zip(&widths) {
+            let x = left + (width - picture.width()) / 2;
+            let y = top + (height - picture.height()) / 2;
+            image::imageops::replace(&mut sheet, picture, x.into(), y.into());
+            left += width + MARGIN;
+        }
+        top += height + MARGIN;
+    }
+    sheet
+}
+
+fn extent(sizes: &[u32]) -> u32 {
+    sizes.iter().map(|size| size + MARGIN).sum::<u32>() + MARGIN
+}
+
+/// Writes a picture as PNG, [atomically](crate::atomic).
+///
+/// # Errors
+/// [`Error::Io`] where the file can't be written, [`Error::Picture`] for a picture without pixels.
+pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    encode_png(&mut file, picture).map_err(|source| match source {
+        image::ImageError::IoError(source) => Error::Io { path: path.into(), action: "write", source },
+        source => Error::Picture { path: path.into(), source },
+    })?;
+    file.commit()
+}
+
+/// Encodes a picture as PNG.
+fn encode_png(target: &mut (impl Write + Seek), picture: &RgbImage) -> image::ImageResult<()> {
+    let (width, height) = picture.dimensions();
+    PngEncoder::new(target).write_image(picture.as_raw(), width, height, ExtendedColorType::Rgb8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_lie_in_a_grid_with_margins() {
+        let red = RgbImage::from_pixel(10, 20, Rgb([255, 0, 0]));
+        let green = RgbImage::from_pixel(30, 20, Rgb([0, 255, 0]));
+        let blue = RgbImage::from_pixel(6, 4, Rgb([0, 0, 255]));
+        let sheet = contact_sheet(&[vec![red, green], vec![blue]]);
+        assert_eq!(sheet.dimensions(), (3 * MARGIN + 10 + 30, 3 * MARGIN + 20 + 4));
+
+        let count = |color: [u8; 3]| sheet.pixels().filter(|p| p.0 == color).count();
+        assert_eq!(count([255, 0, 0]), 10 * 20);
+        assert_eq!(count([0, 255, 0]), 30 * 20);
+        assert_eq!(count([0, 0, 255]), 6 * 4);
+        assert_eq!(sheet.get_pixel(MARGIN, MARGIN).0, [255, 0, 0]);
+        assert_eq!(sheet.get_pixel(MARGIN - 1, MARGIN), &BACKGROUND);
+        assert_eq!(sheet.get_pixel(2 * MARGIN + 10, MARGIN).0, [0, 255, 0]);
+        // In the middle of its cell, which is as wide as the red one above.
+        assert_eq!(sheet.get_pixel(MARGIN + 2, 2 * MARGIN + 20).0, [0, 0, 255]);
+        assert_eq!(sheet.get_pixel(MARGIN + 1, 2 * MARGIN + 20), &BACKGROUND);
+    }
+
+    #[test]
+    fn the_file_holds_the_same_pixels() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sample/sheet.png");
+        let picture = RgbImage::from_fn(13, 7, |x, y| Rgb([x as u8, y as u8, (x * y) as u8]));
+        write_png(&path, &picture).unwrap();
+        assert_eq!(image::open(&path).unwrap().into_rgb8(), picture);
+    }
+}

@@ -1,0 +1,432 @@
+//! The metadata of adapter files: sd-scripts' `ss_` entries and the `modelspec.` entries of
+//! <https://github.com/Stability-AI/ModelSpec>. Web interfaces read both.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::config::{Family, OptimizerType, Resolution, TrainConfig, WarmupSteps};
+use crate::hash::AdapterHashes;
+
+mod python;
+
+pub(crate) use python::float as python_float;
+use python::json;
+
+/// Entries of an adapter file. All values are texts; nested ones are JSON.
+pub type Metadata = BTreeMap<String, String>;
+
+/// What the metadata tells about a run besides its configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// A random number for all files of the run.
+    pub session_id: u32,
+    /// Seconds since 1970.
+    pub training_started_at: f64,
+    /// The time of saving, in seconds since 1970.
+    pub training_finished_at: f64,
+    /// The family of the base.
+    pub family: Family,
+    /// Whether the base predicts velocities.
+    pub v_prediction: bool,
+    /// [`hash::short_hash`](crate::hash::short_hash) of the base.
+    pub sd_model_hash: String,
+    /// [`hash::sha256`](crate::hash::sha256) of the base.
+    pub new_sd_model_hash: String,
+    /// The type that the networks compute in.
+    pub mixed_precision: MixedPrecision,
+    /// Pictures of an epoch, repeats counted.
+    pub num_train_images: u64,
+    /// Batches of an epoch.
+    pub num_batches_per_epoch: u64,
+    /// Epochs of the whole run.
+    pub num_epochs: u64,
+    /// Updates of the whole run.
+    pub max_train_steps: u64,
+    /// Updates so far.
+    pub steps: u64,
+    /// The epoch of saving: counted from 1 at its end, from 0 within it.
+    pub epoch: u64,
+    /// Folders of pictures by name.
+    pub dataset_dirs: BTreeMap<String, DatasetDir>,
+    /// For each of these folders, how many pictures have a tag.
+    pub tag_frequency: BTreeMap<String, BTreeMap<String, u64>>,
+    /// `None` without buckets.
+    pub bucket_info: Option<BucketInfo>,
+}
+
+/// The type that the networks compute in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MixedPrecision {
+    /// 32-bit floats.
+    No,
+    /// 16-bit floats with 5 exponent bits.
+    Fp16,
+    /// 16-bit floats with 8 exponent bits.
+    Bf16,
+}
+
+/// A folder of pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DatasetDir {
+    /// How often an epoch shows each picture.
+    pub n_repeats: u64,
+    /// Pictures.
+    pub img_count: u64,
+}
+
+/// The buckets that have pictures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BucketInfo {
+    /// By index.
+    pub buckets: BTreeMap<u32, Bucket>,
+    /// The mean difference between the aspect ratios of a picture and its bucket, repeats not counted.
+    pub mean_img_ar_error: f64,
+}
+
+/// A bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Bucket {
+    /// Width and height in pixels.
+    pub resolution: [u32; 2],
+    /// Pictures, repeats counted.
+    pub count: u64,
+}
+
+/// This program, where sd-scripts names its own version.
+const VERSION: &str = concat!("lora-trainer/", env!("CARGO_PKG_VERSION"));
+
+/// Entries of options of sd-scripts at the values that this program trains with.
+const FIXED: &[(&str, &str)] = &[
+    ("ss_adaptive_noise_scale", "None"),
+    ("ss_cache_latents", "True"),
+    ("ss_caption_dropout_every_n_epochs", "0"),
+    ("ss_caption_dropout_rate", "0.0"),
+    ("ss_caption_tag_dropout_rate", "0.0"),
+    ("ss_color_aug", "False"),
+    ("ss_debiased_estimation", "False"),
+    ("ss_face_crop_aug_range", "None"),
+    ("ss_flip_aug", "False"),
+    ("ss_fp8_base", "False"),
+    ("ss_fp8_base_unet", "False"),
+    ("ss_full_fp16", "False"),
+    ("ss_gradient_checkpointing", "False"),
+    ("ss_huber_c", "0.1"),
+    ("ss_huber_scale", "1.0"),
+    ("ss_huber_schedule", "snr"),
+    ("ss_ip_noise_gamma", "None"),
+    ("ss_ip_noise_gamma_random_strength", "False"),
+    ("ss_keep_tokens", "0"),
+    ("ss_loss_type", "l2"),
+    ("ss_lowram", "False"),
+    ("ss_max_validation_steps", "None"),
+    ("ss_multires_noise_discount", "0.3"),
+    ("ss_multires_noise_iterations", "None"),
+    ("ss_network_dropout", "None"),
+    ("ss_noise_offset", "None"),
+    ("ss_noise_offset_random_strength", "False"),
+    ("ss_num_reg_images", "0"),
+    ("ss_num_validation_images", "0"),
+    ("ss_prior_loss_weight", "1.0"),
+    ("ss_random_crop", "False"),
+    ("ss_reg_dataset_dirs", "{}"),
+    ("ss_resize_interpolation", "None"),
+    ("ss_scale_weight_norms", "None"),
+    ("ss_shuffle_caption", "False"),
+    ("ss_validate_every_n_epochs", "None"),
+    ("ss_validate_every_n_steps", "None"),
+    ("ss_validation_seed", "None"),
+    ("ss_validation_split", "0.0"),
+    ("ss_zero_terminal_snr", "False"),
+];
+
+/// The `ss_` entries that `no_metadata` keeps, because programs need them to load the file.
+const MINIMUM: &[&str] =
+    &["ss_base_model_version", "ss_network_alpha", "ss_network_args", "ss_network_dim", "ss_network_module", "ss_v2"];
+
+/// All entries but the hashes, which [`insert_hashes`] adds.
+pub fn adapter_metadata(config: &TrainConfig, facts: &Facts) -> Metadata {
+    let mut entries = Entries::default();
+    entries.0.extend(FIXED.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    entries.run(config, facts);
+    entries.model(config, facts);
+    entries.data(config, facts);
+    entries.optimizer(config);
+    entries.network(config);
+    if config.no_metadata {
+        entries.0.retain(|key, _| MINIMUM.contains(&key.as_str()));
+    }
+    entries.model_spec(config, facts);
+    entries.0
+}
+
+/// Adds the hashes of the tensors and of these entries.
+pub fn insert_hashes(metadata: &mut Metadata, hashes: AdapterHashes) {
+    metadata.insert("sshs_model_hash".into(), hashes.model);
+    metadata.insert("sshs_legacy_hash".into(), hashes.legacy);
+}
+
+#[derive(Default)]
+struct Entries(Metadata);
+
+impl Entries {
+    fn put(&mut self, key: &str, value: &(impl ToString + ?Sized)) {
+        self.0.insert(key.into(), value.to_string());
+    }
+
+    fn flag(&mut self, key: &str, value: bool) {
+        self.put(key, if value { "True" } else { "False" });
+    }
+
+    fn float(&mut self, key: &str, value: f64) {
+        self.put(key, &python_float(value));
+    }
+
+    /// `None` where there is no value.
+    fn option(&mut self, key: &str, value: Option<impl ToString>) {
+        self.put(key, &value.map_or_else(|| "None".to_owned(), |value| value.to_string()));
+    }
+
+    fn run(&mut self, config: &TrainConfig, facts: &Facts) {
+        self.put("ss_session_id", &facts.session_id);
+        self.float("ss_training_started_at", facts.training_started_at);
+        self.float("ss_training_finished_at", facts.training_finished_at);
+        self.put("ss_output_name", &config.output_name);
+        self.option("ss_training_comment", config.training_comment.as_ref());
+        self.put("ss_sd_scripts_commit_hash", VERSION);
+        self.put("ss_num_epochs", &facts.num_epochs);
+        self.put("ss_max_train_steps", &facts.max_train_steps);
+        self.put("ss_steps", &facts.steps);
+        self.put("ss_epoch", &facts.epoch);
+        self.put("ss_seed", &config.seed);
+        self.put("ss_gradient_accumulation_steps", &config.gradient_accumulation_steps);
+        let mixed_precision = match facts.mixed_precision {
+            MixedPrecision::No => "no",
+            MixedPrecision::Fp16 => "fp16",
+            MixedPrecision::Bf16 => "bf16",
+        };
+        self.put("ss_mixed_precision", mixed_precision);
+    }
+
+    fn model(&mut self, config: &TrainConfig, facts: &Facts) {
+        let name = config.pretrained_model_name_or_path.file_name().unwrap_or_default();
+        self.put("ss_sd_model_name", &name.to_string_lossy());
+        self.put("ss_sd_model_hash", &facts.sd_model_hash);
+        self.put("ss_new_sd_model_hash", &facts.new_sd_model_hash);
+        self.flag("ss_v2", facts.family == Family::Sd2);
+        let version = match (facts.family, facts.v_prediction) {
+            (Family::Sd1, false) => "sd_v1",
+            (Family::Sd1, true) => "sd_v1_v",
+            (Family::Sd2, false) => "sd_v2",
+            (Family::Sd2, true) => "sd_v2_v",
+            (Family::Sdxl, _) => "sdxl_base_v1-0",
+        };
+        self.put("ss_base_model_version", version);
+        self.option("ss_clip_skip", config.clip_skip);
+        // One window is the value of an option that is not given.
+        self.option("ss_max_token_length", Some(config.max_token_length).filter(|length| *length != 75));
+    }
+
+    fn data(&mut self, config: &TrainConfig, facts: &Facts) {
+        let batch = config.train_batch_size;
+        self.put("ss_num_train_images", &facts.num_train_images);
+        self.put("ss_num_batches_per_epoch", &facts.num_batches_per_epoch);
+        self.put("ss_batch_size_per_device", &batch);
+        let total_batch = u64::from(batch) * u64::from(config.gradient_accumulation_steps);
+        self.put("ss_total_batch_size", &total_batch);
+        let Resolution { width, height } = config.resolution;
+        self.put("ss_resolution", &format!("({width}, {height})"));
+        self.flag("ss_enable_bucket", config.enable_bucket);
+        self.flag("ss_bucket_no_upscale", config.enable_bucket && config.bucket_no_upscale);
+        let step = config.bucket_reso_steps.max(1);
+        let bucket_side = |side: u32| config.enable_bucket.then_some(side);
+        self.option("ss_min_bucket_reso", bucket_side(config.min_bucket_reso / step * step));
+        self.option("ss_max_bucket_reso", bucket_side(config.max_bucket_reso.div_ceil(step) * step));
+        self.put("ss_dataset_dirs", &json(&facts.dataset_dirs));
+        self.put("ss_tag_frequency", &json(&facts.tag_frequency));
+        self.put("ss_bucket_info", &json(&facts.bucket_info));
+    }
+
+    fn optimizer(&mut self, config: &TrainConfig) {
+        // Without `learning_rate` the parts do not fall back to it, so their own rates are written out.
+        let rate = |given: Option<f64>, used: f64| given.or(config.learning_rate.is_none().then_some(used));
+        let (unet, text_encoder) = (config.unet_learning_rate(), config.text_encoder_learning_rate());
+        self.float("ss_learning_rate", config.learning_rate.unwrap_or(unet));
+        self.option("ss_unet_lr", rate(config.unet_lr, unet).map(python_float));
+        self.option("ss_text_encoder_lr", rate(config.text_encoder_lr, text_encoder).map(python_float));
+        self.put("ss_lr_scheduler", &config.lr_scheduler);
+        let warmup = match config.lr_warmup_steps {
+            WarmupSteps::Steps(steps) => steps.to_string(),
+            WarmupSteps::Ratio(ratio) => python_float(ratio),
+        };
+        self.put("ss_lr_warmup_steps", &warmup);
+        let optimizer = match config.optimizer_type {
+            // The name by which metadata viewers know the algorithm.
+            OptimizerType::AdamW => "torch.optim.adamw.AdamW",
+        };
+        let args = config.optimizer_args.to_list();
+        let args = if args.is_empty() { String::new() } else { format!("({})", args.join(",")) };
+        self.put("ss_optimizer", &format!("{optimizer}{args}"));
+        self.float("ss_max_grad_norm", config.max_grad_norm);
+        self.option("ss_min_snr_gamma", config.min_snr_gamma.map(python_float));
+    }
+
+    fn network(&mut self, config: &TrainConfig) {
+        self.put("ss_network_module", &config.network_module);
+        self.put("ss_network_dim", &config.network_dim);
+        self.float("ss_network_alpha", config.linear_alpha());
+        if let Some((dim, alpha)) = config.conv_rank_and_alpha() {
+            let text = |number: &dyn ToString| Some(number.to_string());
+            let args = [("conv_dim", text(&dim)), ("conv_alpha", text(&alpha)), ("dropout", None)];
+            self.put("ss_network_args", &json(&BTreeMap::from(args)));
+        }
+    }
+
+    fn model_spec(&mut self, config: &TrainConfig, facts: &Facts) {
+        let (architecture, implementation) = match facts.family {
+            Family::Sd1 => ("stable-diffusion-v1/lora", "diffusers"),
+            Family::Sd2 if facts.v_prediction => ("stable-diffusion-v2-768-v/lora", "diffusers"),
+            Family::Sd2 => ("stable-diffusion-v2-512/lora", "diffusers"),
+            Family::Sdxl => ("stable-diffusion-xl-v1-base/lora", "https://github.com/Stability-AI/generative-models"),
+        };
+        let Resolution { width, height } = config.resolution;
+        self.put("modelspec.sai_model_spec", "1.0.1");
+        self.put("modelspec.architecture", architecture);
+        self.put("modelspec.implementation", implementation);
+        self.put("modelspec.implementation_version", VERSION);
+        self.put("modelspec.title", config.metadata_title.as_ref().unwrap_or(&config.output_name));
+        self.put("modelspec.resolution", &format!("{width}x{height}"));
+        self.put("modelspec.date", &local_date(facts.training_finished_at));
+        self.put("modelspec.prediction_type", if facts.v_prediction { "v" } else { "epsilon" });
+        let timesteps = (config.min_timestep, config.max_timestep);
+        let range = (timesteps != (0, 1000)).then(|| format!("{},{}", timesteps.0, timesteps.1));
+        let optional = [
+            ("modelspec.author", config.metadata_author.clone()),
+            ("modelspec.description", config.metadata_description.clone()),
+            ("modelspec.license", config.metadata_license.clone()),
+            ("modelspec.tags", config.metadata_tags.clone()),
+            ("modelspec.encoder_layer", config.clip_skip.map(|layer| layer.to_string())),
+            ("modelspec.timestep_range", range),
+        ];
+        for (key, value) in optional {
+            if let Some(value) = value {
+                self.put(key, &value);
+            }
+        }
+    }
+}
+
+/// The local time without a fraction, as `2026-11-22T13:55:21`.
+fn local_date(seconds: f64) -> String {
+    let timestamp = Timestamp::from_second(seconds as i64).unwrap_or_default();
+    timestamp.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OptimizerArgs;
+
+    fn facts() -> Facts {
+        Facts {
+            session_id: 7,
+            training_started_at: 1_795_355_540.5,
+            training_finished_at: 1_795_355_721.25,
+            family: Family::Sd1,
+            v_prediction: false,
+            sd_model_hash: "045ed0ee".into(),
+            new_sd_model_hash: "818ece2b".into(),
+            mixed_precision: MixedPrecision::No,
+            num_train_images: 40,
+            num_batches_per_epoch: 20,
+            num_epochs: 2,
+            max_train_steps: 40,
+            steps: 20,
+            epoch: 1,
+            dataset_dirs: [("5_item".into(), DatasetDir { n_repeats: 5, img_count: 8 })].into(),
+            tag_frequency: [("5_item".into(), [("café".into(), 8)].into())].into(),
+            bucket_info: None,
+        }
+    }
+
+    fn config() -> TrainConfig {
+        TrainConfig::new("models/base.safetensors", "pictures")
+    }
+
+    #[test]
+    fn values_have_python_s_spelling() {
+        let config = TrainConfig {
+            text_encoder_lr: Some(5e-6),
+            conv_dim: Some(8),
+            conv_alpha: Some(4.0),
+            clip_skip: Some(2),
+            min_timestep: 100,
+            enable_bucket: false,
+            optimizer_args: OptimizerArgs { betas: (0.9, 0.99), eps: 1e-8, weight_decay: 0.1 },
+            metadata_author: Some("me".into()),
+            train_batch_size: 2,
+            gradient_accumulation_steps: 3,
+            ..config()
+        };
+        let metadata = adapter_metadata(&config, &facts());
+        for (key, value) in [
+            ("ss_sd_model_name", "base.safetensors"),
+            ("ss_learning_rate", "0.0001"),
+            ("ss_unet_lr", "0.0001"),
+            ("ss_text_encoder_lr", "5e-06"),
+            ("ss_network_alpha", "32.0"),
+            ("ss_network_args", r#"{"conv_alpha": "4", "conv_dim": "8", "dropout": null}"#),
+            ("ss_optimizer", "torch.optim.adamw.AdamW(betas=(0.9, 0.99),weight_decay=0.1)"),
+            ("ss_total_batch_size", "6"),
+            ("ss_training_started_at", "1795355540.5"),
+            ("ss_enable_bucket", "False"),
+            ("ss_min_bucket_reso", "None"),
+            ("ss_bucket_info", "null"),
+            ("ss_max_token_length", "225"),
+            ("ss_tag_frequency", r#"{"5_item": {"caf\u00e9": 8}}"#),
+            ("modelspec.author", "me"),
+            ("modelspec.encoder_layer", "2"),
+            ("modelspec.timestep_range", "100,1000"),
+            ("modelspec.title", "last"),
+        ] {
+            assert_eq!(metadata.get(key).map(String::as_str), Some(value), "{key}");
+        }
+        assert!(metadata["ss_sd_scripts_commit_hash"].starts_with("lora-trainer/"));
+        assert!(!metadata.contains_key("modelspec.license"));
+    }
+
+    #[test]
+    fn learning_rates_are_those_of_the_options() {
+        let rates = |config: &TrainConfig| {
+            let metadata = adapter_metadata(config, &facts());
+            ["ss_learning_rate", "ss_unet_lr", "ss_text_encoder_lr"].map(|key| metadata[key].clone())
+        };
+        assert_eq!(rates(&config()), ["0.0001", "0.0001", "1e-05"]);
+        assert_eq!(rates(&TrainConfig { learning_rate: Some(0.001), ..config() }), ["0.001", "None", "None"]);
+    }
+
+    #[test]
+    fn families() {
+        let entries = |family, v_prediction| {
+            let metadata = adapter_metadata(&config(), &Facts { family, v_prediction, ..facts() });
+            let keys = ["ss_v2", "ss_base_model_version", "modelspec.architecture", "modelspec.prediction_type"];
+            keys.map(|key| metadata[key].clone())
+        };
+        assert_eq!(entries(Family::Sd1, false), ["False", "sd_v1", "stable-diffusion-v1/lora", "epsilon"]);
+        assert_eq!(entries(Family::Sd2, false), ["True", "sd_v2", "stable-diffusion-v2-512/lora", "epsilon"]);
+        assert_eq!(entries(Family::Sd2, true), ["True", "sd_v2_v", "stable-diffusion-v2-768-v/lora", "v"]);
+        let sdxl = ["False", "sdxl_base_v1-0", "stable-diffusion-xl-v1-base/lora", "epsilon"];
+        assert_eq!(entries(Family::Sdxl, false), sdxl);
+    }
+
+    #[test]
+    fn no_metadata_keeps_what_loading_needs() {
+        let config = TrainConfig { no_metadata: true, conv_dim: Some(4), ..config() };
+        let metadata = adapter_metadata(&config, &facts());
+        let kept: Vec<&str> = metadata.keys().map(String::as_str).filter(|key| key.starts_with("ss_")).collect();
+        assert_eq!(kept, MINIMUM);
+        assert!(metadata.contains_key("modelspec.architecture"));
+    }
+}
