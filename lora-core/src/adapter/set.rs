@@ -71,6 +71,15 @@ pub struct Stack {
     pub factor: Factor,
 }
 
+impl Stack {
+    /// Replaces the values by what `update` makes of them. It gets the only handle, so that it can work in place.
+    pub fn update(&mut self, update: impl FnOnce(Tensor<3>) -> Tensor<3>) {
+        let device = self.values.device();
+        let values = std::mem::replace(&mut self.values, Tensor::zeros([1, 1, 1], &device));
+        self.values = update(values);
+    }
+}
+
 /// The adapters of a model: a list of slots over a few stacked tensors.
 #[derive(Debug, Clone)]
 pub struct AdapterSet {

@@ -1,7 +1,7 @@
 //! A base model's file.
 
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use burn::tensor::{Device, FloatDType};
 use lora_core::layers::LayerSpec;
@@ -18,7 +18,7 @@ use crate::vae::AutoencoderKl;
 /// An open single-file checkpoint. Each network is built on its own, tensor by tensor.
 #[derive(Debug)]
 pub struct Checkpoint {
-    file: Rc<SafetensorsFile>,
+    file: Arc<SafetensorsFile>,
     config: ModelConfig,
 }
 
@@ -39,7 +39,7 @@ impl Checkpoint {
             })?,
             None => ModelConfig::default(),
         };
-        Ok(Self { file: Rc::new(file), config: in_file.overridden_by(config.clone()) })
+        Ok(Self { file: Arc::new(file), config: in_file.overridden_by(config.clone()) })
     }
 
     /// The configuration that the networks are built with.
@@ -80,7 +80,7 @@ impl Checkpoint {
     }
 
     fn weights(&self, network: Network, device: &Device, dtype: FloatDType) -> Weights {
-        Weights::new(Rc::clone(&self.file), network, device, dtype)
+        Weights::new(Arc::clone(&self.file), network, device, dtype)
     }
 }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, LayerPath, LayerSpec, Linear};
@@ -23,7 +24,7 @@ pub struct Weights {
 
 #[derive(Debug)]
 struct Account {
-    file: Rc<SafetensorsFile>,
+    file: Arc<SafetensorsFile>,
     network: Network,
     keys: BTreeMap<String, String>,
     device: Device,
@@ -40,7 +41,7 @@ struct State {
 }
 
 impl Weights {
-    pub(super) fn new(file: Rc<SafetensorsFile>, network: Network, device: &Device, dtype: FloatDType) -> Self {
+    pub(super) fn new(file: Arc<SafetensorsFile>, network: Network, device: &Device, dtype: FloatDType) -> Self {
         let keys = dialect::keys(network, file.tensors().keys().map(String::as_str));
         let account = Account { file, network, keys, device: device.clone(), dtype, state: RefCell::default() };
         Self { account: Rc::new(account), path: String::new() }

@@ -1,0 +1,166 @@
+//! What a training run tells as it goes.
+
+use std::path::PathBuf;
+
+use image::RgbImage;
+use lora_data::DatasetReport;
+
+use crate::prompt::{PreviewTime, Prompt};
+
+/// One thing that happened. [`Trainer`](super::Trainer) yields them in order.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// Everything was read and checked; this is what will be done. The first event.
+    Plan(Box<RunPlan>),
+    /// A picture or caption was encoded once for all epochs.
+    Cached(CacheProgress),
+    /// An update of the adapters.
+    Step(Step),
+    /// The end of an epoch.
+    Epoch(EpochEnd),
+    /// A preview picture was drawn and written.
+    Preview(Box<Preview>),
+    /// A LoRA file was written, read back and found to be right.
+    Saved(Saved),
+    /// Something that a user should know.
+    Warning(String),
+    /// The run is complete. The last event.
+    End(Summary),
+}
+
+/// What a run will do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPlan {
+    /// The data set.
+    pub dataset: DatasetReport,
+    /// Batches of an epoch.
+    pub batches_per_epoch: u64,
+    /// Updates of an epoch.
+    pub steps_per_epoch: u64,
+    /// Epochs of the run; the last one may end early.
+    pub epochs: u64,
+    /// Updates of the run.
+    pub total_steps: u64,
+    /// Layers of the UNet with an adapter.
+    pub unet_adapters: usize,
+    /// Layers of the text encoder with an adapter.
+    pub text_encoder_adapters: usize,
+    /// Trained parameters.
+    pub parameters: usize,
+    /// The device that trains.
+    pub device: String,
+}
+
+/// Progress of encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheProgress {
+    /// What is encoded.
+    pub what: Cached,
+    /// How many are done.
+    pub done: usize,
+    /// Of how many.
+    pub total: usize,
+}
+
+/// What is encoded once for all epochs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cached {
+    /// Latents of pictures.
+    Latents,
+    /// The text encoder's outputs for captions.
+    TextOutputs,
+}
+
+/// An update.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// Its number, counted from 1.
+    pub step: u64,
+    /// Updates of the run.
+    pub total_steps: u64,
+    /// The epoch, counted from 1.
+    pub epoch: u64,
+    /// Epochs of the run.
+    pub epochs: u64,
+    /// The loss, averaged over the update's batches.
+    pub loss: f32,
+    /// The loss averaged over the steps of one epoch, up to this one.
+    pub average_loss: f32,
+    /// The UNet's learning rate; none where it is not trained.
+    pub unet_lr: Option<f64>,
+    /// The text encoder's learning rate; none where it is not trained.
+    pub text_encoder_lr: Option<f64>,
+    /// The global norm of the gradients before clipping.
+    pub grad_norm: f32,
+    /// Seconds that the update took.
+    pub seconds: f64,
+}
+
+impl Step {
+    /// The learning rate to show where there is room for one: the UNet's if it is trained.
+    #[must_use]
+    pub fn lr(&self) -> f64 {
+        self.unet_lr.or(self.text_encoder_lr).unwrap_or(0.0)
+    }
+}
+
+/// The end of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EpochEnd {
+    /// The epoch, counted from 1.
+    pub epoch: u64,
+    /// Epochs of the run.
+    pub epochs: u64,
+    /// Updates so far.
+    pub step: u64,
+    /// The loss averaged over the epoch's steps.
+    pub average_loss: f32,
+}
+
+/// A preview picture.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// Where it was written.
+    pub path: PathBuf,
+    /// When it was drawn.
+    pub at: PreviewTime,
+    /// Updates so far.
+    pub step: u64,
+    /// Its prompt's number, counted from 0.
+    pub index: usize,
+    /// Its prompt.
+    pub prompt: Prompt,
+    /// The seed that it was drawn with.
+    pub seed: u64,
+    /// The picture.
+    pub picture: RgbImage,
+}
+
+/// A saved LoRA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// Where it was written.
+    pub path: PathBuf,
+    /// Updates so far.
+    pub step: u64,
+}
+
+/// The result of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// The LoRA file.
+    pub lora: PathBuf,
+    /// Pictures before and after training, if previews were drawn before the first and after the last step.
+    pub contact_sheet: Option<PathBuf>,
+    /// The folder of TensorBoard's events, if there is one.
+    pub logs: Option<PathBuf>,
+    /// Updates.
+    pub steps: u64,
+    /// Seconds from the first event to the last.
+    pub seconds: f64,
+    /// Updates a second, without encoding, previews and saving.
+    pub steps_per_second: f64,
+    /// The loss averaged over the last epoch's steps.
+    pub average_loss: f32,
+}

@@ -1,0 +1,146 @@
+//! One update of the adapters: the whole algorithm.
+
+use burn::tensor::Tensor;
+use lora_core::ForwardContext;
+use lora_core::adapter::AdapterSet;
+use lora_core::diffusion::{Objective, random_timesteps};
+use lora_core::ops::GradientSink;
+use lora_core::optim::{AdamW, LrSchedule, StackGradient, accumulate, global_norm};
+use lora_core::rng::{Purpose, Stream};
+use lora_models::text::Window;
+use lora_models::{TextEncoder, UNet2DConditionModel};
+
+/// What does not change from update to update.
+#[derive(Debug)]
+pub(super) struct Algorithm {
+    pub(super) objective: Objective,
+    pub(super) timesteps: std::ops::Range<usize>,
+    pub(super) clip_skip: usize,
+    pub(super) max_grad_norm: f64,
+    pub(super) unet_lr: f64,
+    pub(super) text_encoder_lr: f64,
+    pub(super) lr_schedule: LrSchedule,
+    pub(super) seed: u64,
+}
+
+/// The frozen networks that take part in an update.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Networks<'a> {
+    pub(super) unet: &'a UNet2DConditionModel,
+    /// Where it is trained.
+    pub(super) text_encoder: Option<&'a TextEncoder>,
+}
+
+/// A batch of samples.
+#[derive(Debug)]
+pub(super) struct MicroBatch {
+    /// `[b, 4, h, w]`
+    pub(super) latents: Tensor<4>,
+    pub(super) text: Text,
+}
+
+/// The captions of a batch.
+#[derive(Debug)]
+pub(super) enum Text {
+    /// Encoded before training. `[b, l, d]`
+    Encoded(Tensor<3>),
+    /// Encoded in each step, by the text encoder with its adapters.
+    Tokens(Vec<Vec<Window>>),
+}
+
+/// What an update did.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outcome {
+    pub(super) loss: f32,
+    pub(super) grad_norm: f32,
+}
+
+impl Outcome {
+    /// Whether the adapters were updated; otherwise they are as they were.
+    pub(super) fn is_finite(self) -> bool {
+        self.loss.is_finite() && self.grad_norm.is_finite()
+    }
+}
+
+impl Algorithm {
+    /// Update number `update`, counted from 0, with the gradients of all its batches.
+    pub(super) fn update(
+        &self,
+        update: u64,
+        batches: Vec<MicroBatch>,
+        networks: Networks<'_>,
+        adapters: &mut AdapterSet,
+        optimizer: &mut AdamW,
+    ) -> Outcome {
+        let share = 1.0 / batches.len() as f32;
+        let mut loss = 0.0;
+        let mut gradients: Option<Vec<StackGradient>> = None;
+        let mut first_sample = 0;
+        for batch in batches {
+            let samples = batch.latents.dims()[0];
+            let (batch_loss, further) = self.gradients(update, first_sample, batch, networks, adapters);
+            first_sample += samples;
+            loss += batch_loss * share;
+            match &mut gradients {
+                None => gradients = Some(further),
+                Some(sum) => accumulate(sum, further),
+            }
+        }
+        let mut gradients = gradients.unwrap_or_default();
+        if share < 1.0 {
+            for gradient in &mut gradients {
+                gradient.values = gradient.values.clone() * share;
+            }
+        }
+        let norm = global_norm(&gradients, self.max_grad_norm);
+        // A loss that is not finite makes the factor NaN, with which the optimizer changes nothing.
+        let factor = norm.factor.clone() + (loss - loss);
+        let multiplier = self.lr_schedule.multiplier(update as usize);
+        for (index, (stack, gradient)) in adapters.stacks_mut().iter_mut().zip(gradients).enumerate() {
+            let lr = multiplier * if stack.is_unet { self.unet_lr } else { self.text_encoder_lr };
+            stack.update(|values| optimizer.step(index, values, gradient, &factor, lr));
+        }
+        Outcome { loss, grad_norm: norm.norm.into_scalar() }
+    }
+
+    /// Loss of a batch and the gradients of all adapters.
+    fn gradients(
+        &self,
+        update: u64,
+        first_sample: usize,
+        batch: MicroBatch,
+        networks: Networks<'_>,
+        adapters: &AdapterSet,
+    ) -> (f32, Vec<StackGradient>) {
+        let MicroBatch { latents, text } = batch;
+        let count = latents.dims()[0];
+        let noise = self.noise(update, first_sample, &latents);
+        let timesteps = random_timesteps(self.seed, update, first_sample, count, self.timesteps.clone());
+        let noisy = self.objective.schedule.add_noise(&latents, &noise, &timesteps);
+        let target = self.objective.target(&latents, &noise, &timesteps);
+
+        let sink = GradientSink::default();
+        let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink));
+        let context = match (text, networks.text_encoder) {
+            (Text::Encoded(context), _) => context,
+            (Text::Tokens(windows), Some(encoder)) => encoder.context(&windows, self.clip_skip, &cx),
+            (Text::Tokens(_), None) => unreachable!("tokens are there for a text encoder"),
+        };
+        let at: Vec<f32> = timesteps.iter().map(|timestep| *timestep as f32).collect();
+        let prediction = networks.unet.forward(noisy, &at, &context, &cx);
+        let loss = self.objective.loss(prediction, target, &timesteps).mean;
+        let value = loss.clone().inner().into_scalar();
+        let _ = loss.backward();
+        (value, adapters.gradients(&sink))
+    }
+
+    /// Each sample's noise depends on its number in the update alone, however the update is split.
+    fn noise(&self, update: u64, first_sample: usize, like: &Tensor<4>) -> Tensor<4> {
+        let [count, c, h, w] = like.dims();
+        let device = like.device();
+        let of = |sample: usize| {
+            Stream::new(self.seed, Purpose::Noise, update, sample as u64).normal_tensor([1, c, h, w], &device)
+        };
+        Tensor::cat((first_sample..first_sample + count).map(of).collect(), 0)
+    }
+}
