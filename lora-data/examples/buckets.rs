@@ -1,0 +1,72 @@
+//! Lists the buckets into which a folder's pictures fall.
+//!
+//! ```text
+//! cargo run -p lora-data --example buckets -- FOLDER [RESOLUTION] [--no-upscale]
+//! ```
+//!
+//! FOLDER holds sub-folders named `N_name`, or the pictures themselves.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use lora_data::{
+    BucketConfig, Buckets, Dataset, DatasetOptions, DatasetReport, Error, Size, scan_flat_folder, scan_named_folders,
+};
+
+fn main() -> ExitCode {
+    let (flags, values): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
+    let resolution = values.get(1).map_or(Ok(512), |value| value.parse());
+    let known = flags.iter().all(|flag| flag == "--no-upscale");
+    let (Some(folder), Ok(resolution), true) = (values.first(), resolution, known) else {
+        eprintln!("usage: buckets FOLDER [RESOLUTION] [--no-upscale]");
+        return ExitCode::from(2);
+    };
+    match report(Path::new(folder), resolution, !flags.is_empty()) {
+        Ok(report) => {
+            print(&report);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn report(folder: &Path, resolution: u32, bucket_no_upscale: bool) -> lora_data::Result<DatasetReport> {
+    let options = DatasetOptions { skip_bad_images: true, ..DatasetOptions::default() };
+    let scan = match scan_named_folders(folder, &options) {
+        Err(Error::PicturesOutsideFolders { .. }) => scan_flat_folder(folder, 1, None, &options),
+        scan => scan,
+    }?;
+    let config = BucketConfig {
+        max_bucket_reso: resolution.saturating_mul(2),
+        min_bucket_reso: (resolution / 2).min(256),
+        bucket_no_upscale,
+        ..BucketConfig::new(Size::new(resolution, resolution))
+    };
+    Ok(Dataset::new(scan, Buckets::new(config)?, options)?.report())
+}
+
+fn print(report: &DatasetReport) {
+    println!(
+        "{:<24} {:>8} {:>8} {:>9} {:>12} {:>8}",
+        "folder", "pictures", "repeats", "captions", "class words", "without"
+    );
+    for folder in &report.folders {
+        let (name, pictures, repeats) = (&folder.name, folder.pictures, folder.repeats);
+        let (files, words, missing) =
+            (folder.captions_from_files, folder.captions_from_class_words, folder.captions_missing);
+        println!("{name:<24} {pictures:>8} {repeats:>8} {files:>9} {words:>12} {missing:>8}");
+    }
+    if let Some(info) = &report.bucket_info {
+        println!("\n{:<24} {:>8}", "bucket", "pictures");
+        for bucket in &info.buckets {
+            println!("{:<24} {:>8}", bucket.resolution.to_string(), bucket.count);
+        }
+        println!("\nmean distance of aspect ratios: {:.4}", info.mean_img_ar_error);
+    }
+    println!("pictures in an epoch: {}", report.num_train_images);
+    report.ignored_folders.iter().for_each(|folder| println!("ignored: {folder}"));
+    report.skipped_pictures.iter().for_each(|message| println!("skipped: {message}"));
+}
