@@ -41,6 +41,62 @@ pub enum Error {
         /// The encoder's reason.
         source: image::ImageError,
     },
+    /// A folder, picture or caption that can't be used.
+    #[error(transparent)]
+    Data(#[from] lora_data::Error),
+    /// A weight file that can't be used.
+    #[error(transparent)]
+    Model(#[from] lora_models::Error),
+    /// Adapters that can't be made, or a LoRA file that does not fit them.
+    #[error("{}{source}", file.as_ref().map(|file| format!("{}: ", file.display())).unwrap_or_default())]
+    Adapter {
+        /// The LoRA file, if one was read.
+        file: Option<PathBuf>,
+        /// What is wrong.
+        source: lora_core::adapter::Error,
+    },
+    /// A picture whose latents are NaN or infinite.
+    #[error(
+        "{}: the VAE makes latents of it that are not finite; the VAE's weights or the picture may be damaged",
+        .path.display()
+    )]
+    LatentsNotFinite {
+        /// The picture.
+        path: PathBuf,
+    },
+    /// A loss or gradient that is NaN or infinite. The adapters are those of the last good step.
+    #[error(
+        "step {step}: loss {loss}, gradient norm {grad_norm}; the last good adapters are in {}. Likely causes: a learning \
+         rate that is too high (here {lr:e}), a base or network_weights of another kind, or, without clipping \
+         (max_grad_norm = 0), an outlier",
+        .saved.display()
+    )]
+    LossNotFinite {
+        /// The step that failed, counted from 1.
+        step: u64,
+        /// Its loss.
+        loss: f32,
+        /// The norm of its gradients.
+        grad_norm: f32,
+        /// Its learning rate.
+        lr: f64,
+        /// Where the adapters were saved.
+        saved: PathBuf,
+    },
+    /// A saved file that does not hold what was written.
+    #[error("{}: reads back differently than it was written; the disk may be failing", .path.display())]
+    NotAsWritten {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Adapter values that the chosen number format can't hold.
+    #[error("`{key}` holds values beyond the range of save_precision = \"{precision}\"; save as bf16 or float")]
+    SaveRange {
+        /// The tensor.
+        key: String,
+        /// The option's value.
+        precision: &'static str,
+    },
     /// Tensors that make no safetensors file.
     #[error("tensors of the adapter file: {0}")]
     Tensors(#[from] safetensors::SafeTensorError),
@@ -50,8 +106,8 @@ impl Error {
     /// The exit code that a program should end with: 2 where the user can mend it, 1 for a fault of this library.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Device { .. } | Self::Config { .. } | Self::Io { .. } => 2,
             Self::Picture { .. } | Self::Tensors(_) => 1,
+            _ => 2,
         }
     }
 

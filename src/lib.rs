@@ -1,6 +1,8 @@
 //! Trains LoRA adapters for Stable Diffusion.
 
 pub mod atomic;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod config;
 pub mod contact_sheet;
 pub mod device;
@@ -11,5 +13,8 @@ pub mod prompt;
 #[cfg(feature = "tensorboard")]
 pub mod tensorboard;
 
+pub mod train;
+
 pub use config::TrainConfig;
 pub use error::{Error, Problem, ProblemKind, Result};
+pub use train::{Event, Trainer};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use lora_data::{BucketInfo, DatasetDir, TagFrequency};
 
 use crate::config::{Family, OptimizerType, Resolution, TrainConfig, WarmupSteps};
 use crate::hash::AdapterHashes;
@@ -52,7 +52,7 @@ pub struct Facts {
     /// Folders of pictures by name.
     pub dataset_dirs: BTreeMap<String, DatasetDir>,
     /// For each of these folders, how many pictures have a tag.
-    pub tag_frequency: BTreeMap<String, BTreeMap<String, u64>>,
+    pub tag_frequency: TagFrequency,
     /// `None` without buckets.
     pub bucket_info: Option<BucketInfo>,
 }
@@ -66,33 +66,6 @@ pub enum MixedPrecision {
     Fp16,
     /// 16-bit floats with 8 exponent bits.
     Bf16,
-}
-
-/// A folder of pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct DatasetDir {
-    /// How often an epoch shows each picture.
-    pub n_repeats: u64,
-    /// Pictures.
-    pub img_count: u64,
-}
-
-/// The buckets that have pictures.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BucketInfo {
-    /// By index.
-    pub buckets: BTreeMap<u32, Bucket>,
-    /// The mean difference between the aspect ratios of a picture and its bucket, repeats not counted.
-    pub mean_img_ar_error: f64,
-}
-
-/// A bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Bucket {
-    /// Width and height in pixels.
-    pub resolution: [u32; 2],
-    /// Pictures, repeats counted.
-    pub count: u64,
 }
 
 /// This program, where sd-scripts names its own version.

@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jiff::civil::DateTime;
 
 use crate::error::{Error, Result};
+use crate::train::Event;
 
 /// The folder of one run's events: `<logging_dir>/<start>/network_train`, as sd-scripts names it.
 pub fn run_folder(logging_dir: &Path, started_at: DateTime) -> PathBuf {
@@ -67,6 +68,28 @@ impl EventWriter {
         image.integer(3, RGB);
         image.bytes(4, png);
         self.summary(tag, step, |entry| entry.bytes(4, &image.0))
+    }
+
+    /// Adds what an event of a run is worth: curves of loss, learning rates and gradient norm, and the previews.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file can't be written.
+    pub fn event(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Step(step) => {
+                self.scalar("loss/current", step.loss, step.step)?;
+                self.scalar("loss/average", step.average_loss, step.step)?;
+                self.scalar("norm/grad_norm", step.grad_norm, step.step)?;
+                let rates = [("lr/textencoder", step.text_encoder_lr), ("lr/unet", step.unet_lr)];
+                rates.iter().try_for_each(|(tag, lr)| lr.map_or(Ok(()), |lr| self.scalar(tag, lr as f32, step.step)))
+            }
+            Event::Epoch(end) => self.scalar("loss/epoch_average", end.average_loss, end.epoch),
+            Event::Preview(preview) => {
+                let png = std::fs::read(&preview.path).map_err(Error::io(&preview.path, "read"))?;
+                self.image(&format!("sample_{}", preview.index), &png, preview.picture.dimensions(), preview.step)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn summary(&mut self, tag: &str, step: u64, value: impl FnOnce(&mut Message)) -> Result<()> {

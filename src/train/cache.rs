@@ -25,7 +25,13 @@ impl LatentCache {
     }
 
     /// Encodes the next picture. One draw from the posterior serves all epochs, as in sd-scripts.
-    pub(super) fn encode_next(&mut self, dataset: &Dataset, vae: &AutoencoderKl, seed: u64, device: &Device) -> Result<()> {
+    pub(super) fn encode_next(
+        &mut self,
+        dataset: &Dataset,
+        vae: &AutoencoderKl,
+        seed: u64,
+        device: &Device,
+    ) -> Result<()> {
         let index = self.latents.len();
         let item = &dataset.items()[index];
         let posterior = vae.encode(to_tensor(&dataset.load(item)?, device));

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lora_data::{BucketCount, BucketInfo, DatasetDir, Size};
 use lora_trainer::config::{Family, TrainConfig, Value};
 use lora_trainer::hash::AdapterHashes;
-use lora_trainer::metadata::{Bucket, BucketInfo, DatasetDir, Facts, MixedPrecision, adapter_metadata, insert_hashes};
+use lora_trainer::metadata::{Facts, MixedPrecision, adapter_metadata, insert_hashes};
 
 use crate::golden;
 
@@ -109,18 +110,21 @@ impl Golden {
     }
 
     fn facts(&self) -> Facts {
-        let dirs: BTreeMap<String, BTreeMap<String, u64>> = self.json("ss_dataset_dirs");
-        let dir = |counts: BTreeMap<String, u64>| DatasetDir {
+        let dirs: BTreeMap<String, BTreeMap<String, usize>> = self.json("ss_dataset_dirs");
+        let dir = |counts: BTreeMap<String, usize>| DatasetDir {
             n_repeats: counts["n_repeats"],
             img_count: counts["img_count"],
         };
         let info: Value = self.json("ss_bucket_info");
-        let bucket = |bucket: &Value| Bucket {
-            resolution: serde_json::from_value(bucket["resolution"].clone()).expect("resolution"),
-            count: bucket["count"].as_u64().expect("count"),
+        let bucket = |bucket: &Value| {
+            let [width, height] = [0, 1].map(|i| bucket["resolution"][i].as_u64().expect("resolution") as u32);
+            BucketCount {
+                resolution: Size::new(width, height),
+                count: bucket["count"].as_u64().expect("count") as usize,
+            }
         };
         let bucket_info = info["buckets"].as_object().map(|buckets| BucketInfo {
-            buckets: buckets.iter().map(|(index, b)| (index.parse().expect("index"), bucket(b))).collect(),
+            buckets: (0..buckets.len()).map(|index| bucket(&buckets[&index.to_string()])).collect(),
             mean_img_ar_error: info["mean_img_ar_error"].as_f64().expect("error"),
         });
         Facts {

@@ -1,0 +1,67 @@
+//! The command line: arguments, signals, progress. What it does is the library's.
+
+mod progress;
+mod random_checkpoint;
+mod signals;
+mod train;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Train LoRA adapters for Stable Diffusion.
+#[derive(Debug, Parser)]
+#[command(name = "lora-trainer", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a LoRA as a TOML file says
+    Train {
+        /// The configuration, with sd-scripts' option names
+        config: PathBuf,
+        /// Set an option, over what the file says
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+    /// Write a checkpoint of real size with random weights, to try speed and memory
+    RandomCheckpoint {
+        /// The model family
+        #[arg(long, value_parser = random_checkpoint::parse_family)]
+        family: lora_models::random::Family,
+        /// The seed of the weights
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// The file to write
+        out: PathBuf,
+    },
+}
+
+/// Runs the program with these arguments, the program's name first. Exit codes: 0 done, 1 a fault of the program, 2 a
+/// fault of the input, 130 and 143 ended by SIGINT and SIGTERM.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing is to be done where not even this can be printed.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let result = match arguments.command {
+        Command::Train { config, set } => train::run(&config, &set),
+        Command::RandomCheckpoint { family, seed, out } => random_checkpoint::run(family, seed, &out),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

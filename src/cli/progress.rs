@@ -1,0 +1,207 @@
+//! Shows a run's events: a progress bar on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal as _;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::train::{Cached, Event, RunPlan, Step, Summary};
+
+/// Without a terminal, a line appears when this share of the run is done, and at the last step.
+const LINES: u64 = 20;
+
+#[derive(Debug)]
+pub(super) struct Progress {
+    terminal: bool,
+    bar: ProgressBar,
+    started: Option<Instant>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self { terminal: std::io::stderr().is_terminal(), bar: ProgressBar::hidden(), started: None }
+    }
+
+    /// What is being done, where there is no number yet.
+    pub(super) fn status(&mut self, what: &str) {
+        if self.terminal {
+            self.bar = ProgressBar::new_spinner();
+            self.bar.set_message(what.to_owned());
+            self.bar.enable_steady_tick(std::time::Duration::from_millis(120));
+        } else {
+            println!("{what}");
+        }
+    }
+
+    /// A line above the bar.
+    pub(super) fn print(&self, line: &str) {
+        if self.terminal && !self.bar.is_hidden() {
+            self.bar.println(line);
+        } else {
+            println!("{line}");
+        }
+    }
+
+    pub(super) fn show(&mut self, event: &Event) {
+        match event {
+            Event::Plan(plan) => {
+                self.bar.finish_and_clear();
+                plan_lines(plan).iter().for_each(|line| self.print(line));
+            }
+            Event::Cached(progress) => {
+                let what = match progress.what {
+                    Cached::Latents => "encoding pictures",
+                    Cached::TextOutputs => "encoding captions",
+                };
+                self.advance(what, progress.done as u64, progress.total as u64, String::new());
+            }
+            Event::Step(step) => self.step(step),
+            Event::Epoch(end) => {
+                self.print(&format!("epoch {} of {}: average loss {:.4}", end.epoch, end.epochs, end.average_loss));
+            }
+            Event::Preview(preview) => self.print(&format!("preview: {}", preview.path.display())),
+            Event::Saved(saved) => self.print(&format!("saved {}", saved.path.display())),
+            Event::Warning(warning) => self.print(&format!("warning: {warning}")),
+            Event::End(summary) => {
+                self.bar.finish_and_clear();
+                summary_lines(summary).iter().for_each(|line| println!("{line}"));
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let started = *self.started.get_or_insert_with(Instant::now);
+        // The first step is not part of the rate: its beginning is not known here.
+        let rate = match step.step {
+            1 => 1.0 / step.seconds,
+            n => (n - 1) as f64 / started.elapsed().as_secs_f64(),
+        };
+        let left = (step.total_steps - step.step) as f64 / rate;
+        let figures = format!(
+            "loss {:.4} (average {:.4}), lr {:.2e}, {}, {} left",
+            step.loss,
+            step.average_loss,
+            step.lr(),
+            speed(rate),
+            duration(left)
+        );
+        self.advance("training", step.step, step.total_steps, figures);
+    }
+
+    fn advance(&mut self, what: &str, done: u64, total: u64, figures: String) {
+        if self.terminal {
+            if done == 1 {
+                self.bar.finish_and_clear();
+                self.bar = ProgressBar::new(total).with_style(style());
+                self.bar.set_prefix(what.to_owned());
+            }
+            self.bar.set_message(figures);
+            self.bar.set_position(done);
+            if done == total {
+                self.bar.finish();
+            }
+        } else if done == total || done.is_multiple_of(total.div_ceil(LINES)) {
+            let figures = if figures.is_empty() { figures } else { format!(": {figures}") };
+            println!("{what} {done}/{total}{figures}");
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix} {bar:32} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn speed(per_second: f64) -> String {
+    if per_second < 1.0 { format!("{:.2} s/it", 1.0 / per_second) } else { format!("{per_second:.2} it/s") }
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
+    }
+}
+
+fn plan_lines(plan: &RunPlan) -> Vec<String> {
+    let data = &plan.dataset;
+    let mut lines: Vec<String> = data
+        .folders
+        .iter()
+        .map(|folder| {
+            format!(
+                "{}: {} pictures x {} repeats ({} captions from files, {} from the folder's name, {} without)",
+                folder.name,
+                folder.pictures,
+                folder.repeats,
+                folder.captions_from_files,
+                folder.captions_from_class_words,
+                folder.captions_missing
+            )
+        })
+        .collect();
+    for folder in &data.ignored_folders {
+        lines.push(format!("{folder}: not used (no pictures, or its name is not of the form N_name)"));
+    }
+    for bucket in data.bucket_info.iter().flat_map(|info| &info.buckets) {
+        lines.push(format!("bucket {}: {} pictures an epoch", bucket.resolution, bucket.count));
+    }
+    lines.push(format!(
+        "{} pictures an epoch in {} batches, {} steps; {} epochs, {} steps in all",
+        data.num_train_images, plan.batches_per_epoch, plan.steps_per_epoch, plan.epochs, plan.total_steps
+    ));
+    lines.push(format!(
+        "adapters: {} layers of the UNet, {} of the text encoder, {:.2} million parameters; device {}",
+        plan.unet_adapters,
+        plan.text_encoder_adapters,
+        plan.parameters as f64 / 1e6,
+        plan.device
+    ));
+    lines
+}
+
+fn summary_lines(summary: &Summary) -> Vec<String> {
+    let mut lines = vec![format!("LoRA:     {}", summary.lora.display())];
+    if let Some(sheet) = &summary.contact_sheet {
+        lines.push(format!("previews: {} (above before, below after training)", sheet.display()));
+    }
+    if let Some(logs) = &summary.logs {
+        lines.push(format!("logs:     {} (tensorboard --logdir)", logs.display()));
+    }
+    let memory = peak_memory().map_or_else(String::new, |bytes| format!(", peak memory {:.2} GB", bytes as f64 / 1e9));
+    lines.push(format!(
+        "{} steps in {} ({}){memory}",
+        summary.steps,
+        duration(summary.seconds),
+        speed(summary.steps_per_second)
+    ));
+    lines.push(format!(
+        "To use it, copy the file to ComfyUI's models/loras or the WebUI's models/Lora, or load it in diffusers with \
+         pipe.load_lora_weights(\"{}\").",
+        summary.lora.display()
+    ));
+    lines
+}
+
+/// The most memory that the process had, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_speeds_read_well() {
+        assert_eq!(duration(7.4), "7 s");
+        assert_eq!(duration(67.0), "1 min 07 s");
+        assert_eq!(duration(7260.0), "2 h 01 min");
+        assert_eq!(speed(2.0), "2.00 it/s");
+        assert_eq!(speed(0.4), "2.50 s/it");
+    }
+}

@@ -1,0 +1,116 @@
+//! Drawing a picture from a prompt.
+
+use burn::tensor::{Device, Tensor};
+use image::RgbImage;
+use lora_core::ForwardContext;
+use lora_core::diffusion::{NoiseSchedule, PredictionType, Sampler, SamplerKind, SamplerSettings, SettingsOf, guided};
+use lora_core::rng::{Purpose, Stream};
+use lora_models::text::{TokenLimit, Window};
+use lora_models::{AutoencoderKl, TextEncoder, Tokenizer, UNet2DConditionModel};
+
+use crate::config;
+use crate::prompt::Prompt;
+
+impl From<config::Sampler> for SamplerKind {
+    fn from(sampler: config::Sampler) -> Self {
+        match sampler {
+            config::Sampler::Ddim => Self::Ddim,
+            config::Sampler::EulerA => Self::EulerAncestral,
+        }
+    }
+}
+
+/// How pictures are drawn, whatever the prompt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style {
+    pub(super) sampler: config::Sampler,
+    pub(super) settings_of: SettingsOf,
+    pub(super) prediction_type: PredictionType,
+    pub(super) clip_skip: usize,
+}
+
+/// The contexts with and, for guidance, without the prompt. `[1, l, d]`
+#[derive(Debug)]
+pub(super) struct Contexts {
+    positive: Tensor<3>,
+    negative: Option<Tensor<3>>,
+}
+
+/// Encodes a prompt. Prompt and negative prompt take as many windows as the longer one needs, at most three.
+pub(super) fn encode(
+    prompt: &Prompt,
+    tokenizer: &Tokenizer,
+    encoder: &TextEncoder,
+    clip_skip: usize,
+    cx: &ForwardContext,
+) -> Contexts {
+    let is_guided = prompt.scale > 1.0;
+    let texts = [&prompt.prompt, &prompt.negative_prompt];
+    let texts = &texts[..if is_guided { 2 } else { 1 }];
+    let longest = texts.iter().map(|text| tokenizer.ids(text).len()).max().unwrap_or(0);
+    let limit = match longest {
+        0..=75 => TokenLimit::One,
+        76..=150 => TokenLimit::Two,
+        _ => TokenLimit::Three,
+    };
+    let context = |text: &str| {
+        let windows: Vec<Window> = tokenizer.windows(text, limit);
+        encoder.context(&[windows], clip_skip, cx)
+    };
+    Contexts { positive: context(&prompt.prompt), negative: is_guided.then(|| context(&prompt.negative_prompt)) }
+}
+
+/// Draws latents for a prompt. The same seed gives the same latents. `[1, 4, h / 8, w / 8]`
+pub(super) fn draw(
+    prompt: &Prompt,
+    seed: u64,
+    contexts: Contexts,
+    style: Style,
+    unet: &UNet2DConditionModel,
+    device: &Device,
+    cx: &ForwardContext,
+) -> Tensor<4> {
+    let kind = prompt.sampler.unwrap_or(style.sampler).into();
+    let settings = SamplerSettings::of(kind, style.settings_of, style.prediction_type);
+    let sampler = Sampler::new(kind, settings, prompt.steps as usize, &NoiseSchedule::scaled_linear());
+    let shape = [1, 4, prompt.height as usize / 8, prompt.width as usize / 8];
+    let start = Stream::new(seed, Purpose::PreviewLatents, 0, 0).normal_tensor(shape, device);
+    let context = match contexts.negative {
+        Some(negative) => Tensor::cat(vec![negative, contexts.positive], 0),
+        None => contexts.positive,
+    };
+    (0..sampler.timesteps().len()).fold(start * sampler.init_noise_sigma(), |sample, index| {
+        let [copies, _, _] = context.dims();
+        let input = sampler.model_input(sample.clone(), index).repeat_dim(0, copies);
+        let prediction = unet.forward(input, &vec![sampler.timesteps()[index]; copies], &context, cx);
+        let prediction = match copies {
+            1 => prediction,
+            _ => {
+                let halves = prediction.chunk(2, 0);
+                guided(halves[0].clone(), halves[1].clone(), prompt.scale as f32)
+            }
+        };
+        let noise = sampler
+            .uses_noise()
+            .then(|| Stream::new(seed, Purpose::PreviewNoise, index as u64, 0).normal_tensor(shape, device));
+        sampler.step(prediction, sample, index, noise)
+    })
+}
+
+/// The picture of latents `[1, 4, h, w]` that are scaled for the UNet.
+pub(super) fn picture(latents: Tensor<4>, vae: &AutoencoderKl) -> RgbImage {
+    let decoded = vae.decode(latents / vae.scaling_factor());
+    let [_, _, height, width] = decoded.dims();
+    let pixels = (decoded / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0;
+    // [1, 3, h, w] -> [h, w, 3]
+    let values = pixels.permute([0, 2, 3, 1]).into_data().convert::<f32>();
+    let values: Vec<f32> = match values.try_into_vec() {
+        Ok(values) => values,
+        Err(error) => unreachable!("just converted to f32: {error:?}"),
+    };
+    let bytes = values.iter().map(|value| value.round() as u8).collect();
+    match RgbImage::from_raw(width as u32, height as u32, bytes) {
+        Some(picture) => picture,
+        None => unreachable!("three bytes for each pixel"),
+    }
+}

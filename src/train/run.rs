@@ -1,0 +1,146 @@
+//! What follows from configuration and data before anything is trained.
+
+use lora_core::adapter::{RankAlpha, Targets};
+use lora_core::diffusion::Objective;
+use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule};
+use lora_data::{
+    BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Size, StepCount, scan_flat_folder,
+    scan_named_folders,
+};
+use lora_models::text::TokenLimit;
+
+use super::step::Algorithm;
+use crate::config::{Compat, LrScheduler, PredictionType, TrainConfig, TrainLength};
+use crate::error::{Error, Problem, Result};
+
+/// The counts of a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Length {
+    pub(super) batches_per_epoch: u64,
+    pub(super) steps_per_epoch: u64,
+    pub(super) epochs: u64,
+    pub(super) total_steps: u64,
+}
+
+impl Length {
+    pub(super) fn new(config: &TrainConfig, batches_per_epoch: usize) -> Self {
+        let count = StepCount {
+            batches_per_epoch,
+            gradient_accumulation_steps: config.gradient_accumulation_steps as usize,
+            num_processes: 1,
+        };
+        let (epochs, total_steps) = match config.length() {
+            TrainLength::Epochs(epochs) => (epochs as usize, count.steps_of_epochs(epochs as usize)),
+            TrainLength::Steps(steps) => (count.epochs_of_steps(steps as usize), steps as usize),
+        };
+        Self {
+            batches_per_epoch: batches_per_epoch as u64,
+            steps_per_epoch: count.steps_per_epoch() as u64,
+            epochs: epochs as u64,
+            total_steps: total_steps as u64,
+        }
+    }
+}
+
+/// Scans the folder, gives every picture its bucket and decodes each once.
+pub(super) fn dataset(config: &TrainConfig) -> Result<Dataset> {
+    let options = DatasetOptions {
+        caption_extension: config.caption_extension.clone(),
+        decode: match config.compat {
+            Compat::None => DecodeOptions::default(),
+            Compat::SdScripts => DecodeOptions::SD_SCRIPTS,
+        },
+        skip_bad_images: config.skip_bad_images,
+    };
+    let dir = &config.train_data_dir;
+    let scan = match scan_named_folders(dir, &options) {
+        Err(lora_data::Error::PicturesOutsideFolders { .. }) => {
+            scan_flat_folder(dir, config.dataset_repeats as usize, None, &options)?
+        }
+        scan => scan?,
+    };
+    let mut dataset = Dataset::new(scan, buckets(config)?, options)?;
+    dataset.verify(|| ())?;
+    Ok(dataset)
+}
+
+fn buckets(config: &TrainConfig) -> Result<Buckets> {
+    let resolution = Size::new(config.resolution.width, config.resolution.height);
+    if !config.enable_bucket {
+        return Ok(Buckets::single(resolution)?);
+    }
+    Ok(Buckets::new(BucketConfig {
+        resolution,
+        min_bucket_reso: config.min_bucket_reso,
+        max_bucket_reso: config.max_bucket_reso,
+        bucket_reso_steps: config.bucket_reso_steps,
+        bucket_no_upscale: config.bucket_no_upscale,
+    })?)
+}
+
+pub(super) fn targets(config: &TrainConfig) -> Targets {
+    Targets {
+        linear: RankAlpha { rank: config.network_dim as usize, alpha: config.linear_alpha() as f32 },
+        conv: config.conv_rank_and_alpha().map(|(rank, alpha)| RankAlpha { rank: rank as usize, alpha: alpha as f32 }),
+        unet: config.trains_unet(),
+        text_encoder: config.trains_text_encoder(),
+    }
+}
+
+pub(super) fn token_limit(config: &TrainConfig) -> TokenLimit {
+    match config.token_windows() {
+        1 => TokenLimit::One,
+        2 => TokenLimit::Two,
+        _ => TokenLimit::Three,
+    }
+}
+
+pub(super) fn optimizer(config: &TrainConfig) -> AdamWConfig {
+    let args = &config.optimizer_args;
+    let (beta1, beta2) = args.betas;
+    AdamWConfig { beta1, beta2, eps: args.eps, weight_decay: args.weight_decay }
+}
+
+pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, total_steps: u64) -> Algorithm {
+    let curve = match config.lr_scheduler {
+        LrScheduler::Constant | LrScheduler::ConstantWithWarmup => LrCurve::Constant,
+        LrScheduler::Linear => LrCurve::Linear,
+        LrScheduler::Cosine => LrCurve::Cosine,
+        LrScheduler::CosineWithRestarts => {
+            LrCurve::CosineWithRestarts { cycles: config.lr_scheduler_num_cycles as usize }
+        }
+    };
+    Algorithm {
+        objective: Objective {
+            prediction_type,
+            min_snr_gamma: config.min_snr_gamma.map(|gamma| gamma as f32),
+            ..Objective::default()
+        },
+        timesteps: config.min_timestep as usize..config.max_timestep as usize,
+        clip_skip: clip_skip(config),
+        max_grad_norm: config.max_grad_norm,
+        unet_lr: config.unet_learning_rate(),
+        text_encoder_lr: config.text_encoder_learning_rate(),
+        lr_schedule: LrSchedule {
+            curve,
+            warmup_steps: config.lr_warmup_steps.resolve(total_steps) as usize,
+            total_steps: total_steps as usize,
+        },
+        seed: config.seed,
+    }
+}
+
+pub(super) fn clip_skip(config: &TrainConfig) -> usize {
+    config.clip_skip.unwrap_or(1) as usize
+}
+
+/// Refuses a `clip_skip` that the text encoder has no layer for.
+pub(super) fn check_clip_skip(config: &TrainConfig, layers: usize) -> Result<()> {
+    let clip_skip = clip_skip(config);
+    if (1..=layers).contains(&clip_skip) {
+        return Ok(());
+    }
+    let problem =
+        Problem::value("clip_skip", clip_skip.to_string(), format!("1 to {layers}, the text encoder's layers"));
+    Err(Error::Config { file: None, problems: vec![problem] })
+}

@@ -1,0 +1,73 @@
+//! Writing and reading LoRA files.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write as _;
+use std::path::Path;
+
+use lora_core::adapter::{AdapterSet, AdapterTensor, SavePrecision, StoredTensor};
+use lora_models::weights::SafetensorsFile;
+use safetensors::tensor::TensorView;
+
+use crate::error::{Error, Result};
+use crate::hash::adapter_hashes;
+use crate::metadata::{Metadata, insert_hashes};
+use crate::{atomic, config};
+
+impl From<config::SavePrecision> for SavePrecision {
+    fn from(precision: config::SavePrecision) -> Self {
+        match precision {
+            config::SavePrecision::Fp16 => Self::F16,
+            config::SavePrecision::Bf16 => Self::Bf16,
+            config::SavePrecision::Float => Self::Float,
+        }
+    }
+}
+
+/// Writes the adapters as a LoRA file, reads it back and compares. A previous file of that name stays intact until the new
+/// one is complete.
+pub(super) fn write_lora(
+    path: &Path,
+    adapters: &AdapterSet,
+    precision: config::SavePrecision,
+    mut metadata: Metadata,
+) -> Result<()> {
+    let tensors = adapters.to_tensors(precision.into());
+    if let Some(tensor) = tensors.iter().find(|tensor| !is_finite(tensor)) {
+        return Err(Error::SaveRange { key: tensor.key.clone(), precision: precision.name() });
+    }
+    let hashes = adapter_hashes(views(&tensors)?, &metadata)?;
+    insert_hashes(&mut metadata, hashes);
+    let header: HashMap<String, String> = metadata.into_iter().collect();
+    let bytes = safetensors::serialize(views(&tensors)?, Some(header))?;
+    atomic::write(path, |file| file.write_all(&bytes))?;
+    let written = std::fs::read(path).map_err(Error::io(path, "read back"))?;
+    if written == bytes { Ok(()) } else { Err(Error::NotAsWritten { path: path.into() }) }
+}
+
+fn views(tensors: &[AdapterTensor]) -> Result<Vec<(&str, TensorView<'_>)>> {
+    let mut views = Vec::with_capacity(tensors.len());
+    for AdapterTensor { key, dtype, shape, bytes } in tensors {
+        views.push((key.as_str(), TensorView::new(*dtype, shape.clone(), bytes)?));
+    }
+    Ok(views)
+}
+
+fn is_finite(tensor: &AdapterTensor) -> bool {
+    use half::{bf16, f16};
+    let shorts = || tensor.bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
+    match tensor.dtype {
+        safetensors::Dtype::F16 => shorts().all(|bits| f16::from_bits(bits).is_finite()),
+        safetensors::Dtype::BF16 => shorts().all(|bits| bf16::from_bits(bits).is_finite()),
+        _ => tensor.bytes.chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite()),
+    }
+}
+
+/// Fills the adapters with the values of a LoRA file.
+pub(super) fn read_lora(path: &Path, adapters: &mut AdapterSet) -> Result<()> {
+    let file = SafetensorsFile::open(path)?;
+    let mut tensors = BTreeMap::new();
+    for (key, info) in file.tensors() {
+        tensors.insert(key.clone(), StoredTensor { shape: info.shape.clone(), values: file.read_f32(key)? });
+    }
+    adapters.load(tensors).map_err(|source| Error::Adapter { file: Some(path.into()), source })
+}
