@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use image::RgbImage;
 use lora_core::adapter::AdapterSet;
 use lora_core::optim::AdamW;
 use lora_core::rng::{Purpose, Stream};
@@ -17,9 +18,9 @@ use super::outputs::Outputs;
 use super::run::{self, Length};
 use super::save;
 use super::step::{Algorithm, MicroBatch, Networks, Outcome, Text};
-use crate::config::{PredictionType, TrainConfig};
+use crate::config::{PredictionType, SavePrecision, TrainConfig};
 use crate::error::{Error, Result};
-use crate::prompt::PreviewTime;
+use crate::prompt::{PreviewTime, Prompt};
 
 /// A training run. Iterate over it to train; every item is an [`Event`] or the error that ended the run.
 ///
@@ -171,14 +172,34 @@ impl Trainer {
         Ok(path)
     }
 
-    /// Saves the adapters as they are now.
+    /// Saves the adapters as they are now, in the number format of the configuration.
     ///
     /// # Errors
     /// As [`save_now`](Self::save_now).
     pub fn save_to(&mut self, path: &Path) -> Result<()> {
+        self.save_to_with(path, self.config.save_precision)
+    }
+
+    /// Saves the adapters as they are now in this number format.
+    ///
+    /// # Errors
+    /// As [`save_now`](Self::save_now).
+    pub fn save_to_with(&mut self, path: &Path, precision: SavePrecision) -> Result<()> {
         let facts =
             self.outputs.facts(&self.dataset, self.length, &self.algorithm, self.progress.step, self.epoch_label());
-        self.outputs.save(path, &self.config, &self.adapters, facts?)
+        self.outputs.save(path, &self.config, precision, &self.adapters, &facts?)
+    }
+
+    /// Draws a picture with the adapters as they are now, scaled by `multiplier`; at 0 it is the bare base's. The same
+    /// prompt, seed and adapters give the same picture.
+    ///
+    /// # Errors
+    /// Where text encoder or VAE can't be read again.
+    pub fn sample(&mut self, prompt: &Prompt, multiplier: f32) -> Result<RgbImage> {
+        let step = self.progress.step;
+        let picture = self.outputs.sample(prompt, multiplier, step, &self.config, &mut self.base, &self.adapters);
+        self.drop_preview_networks();
+        picture
     }
 
     /// The epoch as the metadata counts it: from 1 at an epoch's end, from 0 within it.
@@ -375,11 +396,18 @@ impl Trainer {
         let previews =
             self.outputs.draw_previews(at, self.progress.step, &self.config, &mut self.base, &self.adapters)?;
         self.events.extend(previews.into_iter().map(|preview| Event::Preview(Box::new(preview))));
-        if !self.config.trains_text_encoder() {
+        self.drop_preview_networks();
+        Ok(())
+    }
+
+    /// Frees what only previews need. Before the caches are filled, these need it, too.
+    fn drop_preview_networks(&mut self) {
+        if self.latents.len() == self.dataset.items().len() {
+            self.base.drop_vae();
+        }
+        if !self.config.trains_text_encoder() && self.captions.encoded() == self.captions.captions() {
             self.base.drop_text_encoder();
         }
-        self.base.drop_vae();
-        Ok(())
     }
 }
 
