@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::jpeg;
 
 /// No picture may need more than this many bytes while it is decoded; a damaged header could ask for any number.
-const MAX_DECODED_BYTES: u64 = 2 << 30;
+const MAX_DECODED_BYTES: u64 = 1 << 30;
 
 /// Pixels of one picture: rows from the top, three bytes (red, green, blue) a pixel, `[h, w, 3]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,14 +109,16 @@ pub fn decode(path: &Path, options: &DecodeOptions) -> Result<Pixels> {
 
 fn decode_bytes(file: &[u8], options: &DecodeOptions) -> Result<Pixels, String> {
     let header = read_header(Cursor::new(file))?;
-    if header.format == ImageFormat::Jpeg && !jpeg::is_complete(file) {
-        return Err("the file is truncated".into());
-    }
-    let mut reader = ImageReader::with_format(Cursor::new(file), header.format);
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_DECODED_BYTES);
-    reader.limits(limits);
-    let mut picture = reader.decode().map_err(|error| error.to_string())?;
+    let mut picture = match header.format {
+        ImageFormat::Jpeg => jpeg::decode(file, MAX_DECODED_BYTES as usize)?,
+        format => {
+            let mut reader = ImageReader::with_format(Cursor::new(file), format);
+            let mut limits = Limits::default();
+            limits.max_alloc = Some(MAX_DECODED_BYTES);
+            reader.limits(limits);
+            reader.decode().map_err(|error| error.to_string())?
+        }
+    };
     if options.exif_orientation == ExifOrientation::Apply {
         picture.apply_orientation(header.orientation);
     }
