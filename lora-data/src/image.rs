@@ -111,6 +111,7 @@ fn decode_bytes(file: &[u8], options: &DecodeOptions) -> Result<Pixels, String> 
     let header = read_header(Cursor::new(file))?;
     let mut picture = match header.format {
         ImageFormat::Jpeg => jpeg::decode(file, MAX_DECODED_BYTES as usize)?,
+        ImageFormat::WebP if !webp_is_complete(file) => return Err("the file is truncated".into()),
         format => {
             let mut reader = ImageReader::with_format(Cursor::new(file), format);
             let mut limits = Limits::default();
@@ -124,6 +125,14 @@ fn decode_bytes(file: &[u8], options: &DecodeOptions) -> Result<Pixels, String> 
     }
     let size = Size::new(picture.width(), picture.height());
     Ok(Pixels { size, data: to_rgb(picture, options.sixteen_bit) })
+}
+
+/// Whether the file is as long as its RIFF header says. The decoder makes up what is missing from a lossy picture.
+fn webp_is_complete(file: &[u8]) -> bool {
+    let Some(&[a, b, c, d]) = file.get(4..8) else { return false };
+    let length = 8 + u64::from(u32::from_le_bytes([a, b, c, d]));
+    // Some writers count the last padding byte without writing it.
+    file.len() as u64 + 1 >= length
 }
 
 fn to_rgb(picture: DynamicImage, sixteen_bit: SixteenBit) -> Vec<u8> {
