@@ -1,0 +1,67 @@
+//! Trains a LoRA on a linear layer of one's own.
+//!
+//! ```text
+//! cargo run --release --example own_linear
+//! ```
+//!
+//! The task: a frozen layer computes x Wᵀ, the data come from x (W + Δ)ᵀ with a Δ of rank 2. An adapter of rank 2 can learn
+//! exactly what is missing, and the loss falls to nearly nothing while W stays as it is.
+
+use burn::tensor::{Device, Tensor};
+use lora_core::ForwardContext;
+use lora_core::adapter::{AdapterSet, RankAlpha, SavePrecision, Targets};
+use lora_core::layers::Linear;
+use lora_core::ops::GradientSink;
+use lora_core::optim::{AdamW, AdamWConfig, global_norm};
+use lora_core::rng::{Purpose, Stream};
+
+const SEED: u64 = 7;
+const WIDTH: usize = 32;
+const RANK: usize = 2;
+const SAMPLES: usize = 64;
+const STEPS: u64 = 300;
+const LR: f64 = 1e-2;
+
+fn main() -> Result<(), lora_core::adapter::Error> {
+    let device = Device::flex();
+    let normal = |index: u64, rows: usize, columns: usize| -> Tensor<2> {
+        Stream::new(SEED, Purpose::RandomWeights, 0, index).normal_tensor([rows, columns], &device)
+    };
+    let weight = normal(0, WIDTH, WIDTH) / (WIDTH as f64).sqrt();
+    let delta = normal(1, WIDTH, RANK).matmul(normal(2, RANK, WIDTH)) / WIDTH as f64;
+
+    // Which layers get an adapter follows from their paths, as in sd-scripts: here, those in a UNet's attention blocks.
+    let layer = Linear::new("unet.mid_block.attentions.0.proj_in".into(), weight.clone(), None);
+    let rank = RankAlpha { rank: RANK, alpha: RANK as f32 };
+    let targets = Targets { linear: rank, conv: None, unet: true, text_encoder: false };
+    let mut adapters = AdapterSet::new(&[layer.spec()], &targets, SEED, &device)?;
+    let mut optimizer = AdamW::new(AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() });
+
+    for step in 0..STEPS {
+        let x = Stream::new(SEED, Purpose::Noise, step, 0).normal_tensor([SAMPLES, WIDTH], &device);
+        let target = x.clone().matmul((weight.clone() + delta.clone()).transpose());
+
+        // The gradients arrive in the sink. The context is gone before the optimizer works in place.
+        let sink = GradientSink::default();
+        let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink));
+        let difference = layer.forward(x, &cx) - target;
+        let loss = (difference.clone() * difference).mean();
+        if step % 50 == 0 || step + 1 == STEPS {
+            println!("step {step:>3}: loss {:.2e}", loss.clone().inner().into_scalar::<f32>());
+        }
+        let _ = loss.backward();
+        drop(cx);
+
+        let gradients = adapters.gradients(&sink);
+        let factor = global_norm(&gradients, 1.0).factor;
+        for (index, (stack, gradient)) in adapters.stacks_mut().iter_mut().zip(gradients).enumerate() {
+            stack.update(|values| optimizer.step(index, values, gradient, &factor, LR));
+        }
+    }
+
+    println!("a LoRA file of it holds:");
+    for tensor in adapters.to_tensors(SavePrecision::F16) {
+        println!("  {} {:?}", tensor.key, tensor.shape);
+    }
+    Ok(())
+}
