@@ -1,5 +1,13 @@
 //! What LoRA training is, knowing no model and no picture.
 //!
+//! ```text
+//!            ┌─ frozen: W x + b ───────────────┐
+//! input x ───┤                                 +──▶ output ──▶ loss ──▶ backward
+//!            └─ adapter: alpha/rank up(down x) ┘                           │
+//!                         ▲                                                ▼
+//!                    AdapterSet ◀── optimizer ◀── clipping ◀── GradientSink
+//! ```
+//!
 //! - [`layers`]: the frozen layers of a base model. Each knows its path in the checkpoint; [`ForwardContext`] brings the
 //!   adapters that a forward pass adds to them.
 //! - [`adapter`]: which layers get an adapter, the adapters' parameters in a few stacked tensors, and their file format.
@@ -7,6 +15,44 @@
 //! - [`optim`]: optimizers over the stacks, gradient clipping, learning-rate schedules.
 //! - [`ops`]: the differentiable operations.
 //! - [`rng`]: random numbers as a function of seed, step and purpose.
+//!
+//! # Example
+//!
+//! One update of an adapter on a linear layer. `examples/own_linear.rs` trains one to the end.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use lora_core::ForwardContext;
+//! use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
+//! use lora_core::layers::Linear;
+//! use lora_core::ops::GradientSink;
+//! use lora_core::optim::{AdamW, AdamWConfig, global_norm};
+//!
+//! let device = Device::flex();
+//! let layer = Linear::new("unet.mid_block.attentions.0.proj_in".into(), Tensor::ones([3, 2], &device), None);
+//! let linear = RankAlpha { rank: 1, alpha: 1.0 };
+//! let targets = Targets { linear, conv: None, unet: true, text_encoder: true };
+//! let mut adapters = AdapterSet::new(&[layer.spec()], &targets, 0, &device)?;
+//! let mut optimizer = AdamW::new(AdamWConfig::default());
+//!
+//! let x = Tensor::<2>::ones([4, 2], &device);
+//! let before = layer.forward(x.clone(), &ForwardContext::base());
+//!
+//! let sink = GradientSink::default();
+//! let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink));
+//! let _ = layer.forward(x.clone(), &cx).mean().backward();
+//! drop(cx);
+//! let gradients = adapters.gradients(&sink);
+//! let factor = global_norm(&gradients, 1.0).factor;
+//! for (index, (stack, gradient)) in adapters.stacks_mut().iter_mut().zip(gradients).enumerate() {
+//!     stack.update(|values| optimizer.step(index, values, gradient, &factor, 1e-2));
+//! }
+//!
+//! let cx = ForwardContext::base().with(adapters.bind(1.0));
+//! let after = layer.forward(x, &cx);
+//! assert!((after - before).max().into_scalar::<f32>() < 0.0); // the mean was asked to fall
+//! # Ok::<(), lora_core::adapter::Error>(())
+//! ```
 
 pub mod adapter;
 pub mod diffusion;

@@ -10,6 +10,30 @@
 //! read from the shapes of the tensors; what shapes cannot tell is [`ModelConfig`].
 //!
 //! Letters in shapes: `b` batch, `c` channels, `h w` height and width, `l` tokens, `d` width.
+//!
+//! # Example
+//!
+//! The context of a caption from the text encoder of a small base model. `examples/predict.rs` goes on to a prediction.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use burn::tensor::{Device, FloatDType};
+//! use lora_core::ForwardContext;
+//! use lora_models::text::TokenLimit;
+//! use lora_models::{Checkpoint, ModelConfig, Tokenizer};
+//!
+//! let tokenizer = Tokenizer::new();
+//! assert_eq!(tokenizer.ids("a photo of a cat"), [320, 1125, 539, 320, 2368]);
+//!
+//! let path = Path::new("../assets/tiny-base.safetensors");
+//! let checkpoint = Checkpoint::open(path, &ModelConfig::default())?;
+//! let (text_encoder, _layers) = checkpoint.text_encoder(&Device::flex(), FloatDType::F32)?;
+//! let windows = tokenizer.windows("a photo of a cat", TokenLimit::One);
+//! let context = text_encoder.context(&[windows], 1, &ForwardContext::base());
+//! assert_eq!(context.dims(), [1, 77, 128]);
+//! # Ok::<(), lora_models::Error>(())
+//! ```
 
 mod error;
 pub mod model_config;
