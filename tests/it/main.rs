@@ -3,6 +3,7 @@
 
 mod base;
 mod consumers;
+mod documents;
 mod full_size;
 mod golden;
 mod hashes;
