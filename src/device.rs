@@ -35,6 +35,16 @@ pub fn parse(name: &str) -> Result<Device, Error> {
     }
 }
 
+/// What a device is, for people.
+#[must_use]
+pub fn describe(device: &Device) -> String {
+    match device.as_dispatch() {
+        burn::backend::DispatchDevice::Flex(_) => "cpu".into(),
+        #[allow(unreachable_patterns, reason = "which variants exist depends on the features of the build")]
+        other => format!("{other:?}"),
+    }
+}
+
 fn unknown(name: &str) -> Error {
     Error::Device { name: name.into(), reason: "expected auto, cpu, cuda, cuda:N, vulkan, metal or rocm".into() }
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::jpeg;
 
 /// No picture may need more than this many bytes while it is decoded; a damaged header could ask for any number.
-const MAX_DECODED_BYTES: u64 = 2 << 30;
+const MAX_DECODED_BYTES: u64 = 1 << 30;
 
 /// Pixels of one picture: rows from the top, three bytes (red, green, blue) a pixel, `[h, w, 3]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,19 +109,30 @@ pub fn decode(path: &Path, options: &DecodeOptions) -> Result<Pixels> {
 
 fn decode_bytes(file: &[u8], options: &DecodeOptions) -> Result<Pixels, String> {
     let header = read_header(Cursor::new(file))?;
-    if header.format == ImageFormat::Jpeg && !jpeg::is_complete(file) {
-        return Err("the file is truncated".into());
-    }
-    let mut reader = ImageReader::with_format(Cursor::new(file), header.format);
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_DECODED_BYTES);
-    reader.limits(limits);
-    let mut picture = reader.decode().map_err(|error| error.to_string())?;
+    let mut picture = match header.format {
+        ImageFormat::Jpeg => jpeg::decode(file, MAX_DECODED_BYTES as usize)?,
+        ImageFormat::WebP if !webp_is_complete(file) => return Err("the file is truncated".into()),
+        format => {
+            let mut reader = ImageReader::with_format(Cursor::new(file), format);
+            let mut limits = Limits::default();
+            limits.max_alloc = Some(MAX_DECODED_BYTES);
+            reader.limits(limits);
+            reader.decode().map_err(|error| error.to_string())?
+        }
+    };
     if options.exif_orientation == ExifOrientation::Apply {
         picture.apply_orientation(header.orientation);
     }
     let size = Size::new(picture.width(), picture.height());
     Ok(Pixels { size, data: to_rgb(picture, options.sixteen_bit) })
+}
+
+/// Whether the file is as long as its RIFF header says. The decoder makes up what is missing from a lossy picture.
+fn webp_is_complete(file: &[u8]) -> bool {
+    let Some(&[a, b, c, d]) = file.get(4..8) else { return false };
+    let length = 8 + u64::from(u32::from_le_bytes([a, b, c, d]));
+    // Some writers count the last padding byte without writing it.
+    file.len() as u64 + 1 >= length
 }
 
 fn to_rgb(picture: DynamicImage, sixteen_bit: SixteenBit) -> Vec<u8> {

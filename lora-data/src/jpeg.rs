@@ -1,6 +1,9 @@
-//! The marker structure of JPEG files, as far as sizes and completeness need it (ITU-T T.81, annex B).
+//! JPEG files (ITU-T T.81): sizes from their headers, whether they are complete, and their pixels.
 
 use std::io::{self, Read, Seek};
+
+use image::{DynamicImage, GrayImage, ImageBuffer, Luma, RgbImage};
+use jpeg_decoder::{Decoder, PixelFormat};
 
 use crate::bucket::Size;
 
@@ -69,6 +72,43 @@ pub(crate) fn is_complete(file: &[u8]) -> bool {
         }
         marker = read_marker(&mut reader);
     }
+}
+
+/// Decodes a file. CMYK becomes RGB as in Pillow: the ink values are taken for inverted, as Adobe's programs write them.
+pub(crate) fn decode(file: &[u8], max_bytes: usize) -> Result<DynamicImage, String> {
+    if !is_complete(file) {
+        return Err("the file is truncated".into());
+    }
+    let mut decoder = Decoder::new(file);
+    decoder.set_max_decoding_buffer_size(max_bytes);
+    let samples = decoder.decode().map_err(|error| error.to_string())?;
+    let info = decoder.info().ok_or("no frame header")?;
+    let (width, height) = (info.width.into(), info.height.into());
+    let picture = match info.pixel_format {
+        PixelFormat::L8 => GrayImage::from_raw(width, height, samples).map(DynamicImage::from),
+        PixelFormat::L16 => {
+            let samples = samples.chunks_exact(2).map(|bytes| u16::from_ne_bytes([bytes[0], bytes[1]])).collect();
+            ImageBuffer::<Luma<u16>, _>::from_raw(width, height, samples).map(DynamicImage::from)
+        }
+        PixelFormat::RGB24 => RgbImage::from_raw(width, height, samples).map(DynamicImage::from),
+        PixelFormat::CMYK32 => RgbImage::from_raw(width, height, cmyk_to_rgb(&samples)).map(DynamicImage::from),
+    };
+    picture.ok_or_else(|| "fewer pixels than the header announces".into())
+}
+
+/// Black takes its share of the light first: channel = (255 - K) (1 - ink).
+fn cmyk_to_rgb(samples: &[u8]) -> Vec<u8> {
+    let rgb = |cmyk: &[u8]| {
+        let light = 255 - i32::from(cmyk[3]);
+        [0, 1, 2].map(|ink| (light - divided_by_255(i32::from(cmyk[ink]) * light)) as u8)
+    };
+    samples.chunks_exact(4).flat_map(rgb).collect()
+}
+
+/// Rounded to the nearest whole number.
+fn divided_by_255(value: i32) -> i32 {
+    let value = value + 128;
+    ((value >> 8) + value) >> 8
 }
 
 /// Moves to the next marker that is not a restart. In entropy-coded data, 0xFF is followed by a stuffed zero byte.
@@ -142,6 +182,12 @@ mod tests {
             assert!(!is_complete(&FILE[..length]), "{length} bytes");
         }
         assert!(is_complete(&[FILE, b"trailing bytes"].concat()));
+    }
+
+    #[test]
+    fn inks_to_light() {
+        let cmyk = [0, 0, 0, 0, 255, 0, 0, 0, 0, 128, 255, 0, 10, 20, 30, 100, 7, 7, 7, 255];
+        assert_eq!(cmyk_to_rgb(&cmyk), [255, 255, 255, 0, 255, 255, 255, 127, 0, 149, 143, 137, 0, 0, 0]);
     }
 
     #[test]

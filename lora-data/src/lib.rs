@@ -11,9 +11,9 @@
 //! is trained. A plan orders the pictures of an epoch into batches of one bucket, and loading decodes, resizes and crops a
 //! batch on all cores. Nothing here knows a model: captions stay strings and pixels stay bytes.
 //!
-//! Folder names, buckets and pixels are those of [sd-scripts](https://github.com/kohya-ss/sd-scripts), with three differences
-//! that [`DecodeOptions`] can undo or that its rules leave open: pictures are turned upright as their Exif data says, 16-bit
-//! grey is scaled instead of clipped, and the order does not depend on the number of workers.
+//! Folder names, buckets and pixels are those of [sd-scripts](https://github.com/kohya-ss/sd-scripts), except that pictures are
+//! turned upright as their Exif data says and 16-bit grey is scaled instead of clipped
+//! ([`DecodeOptions::SD_SCRIPTS`] undoes both), and that the order does not depend on the number of workers.
 //!
 //! # Example
 //!

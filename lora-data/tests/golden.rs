@@ -185,6 +185,20 @@ fn decoded_pictures() {
 }
 
 #[test]
+fn truncated_pictures() {
+    for name in picture_names(&json("images.json")) {
+        let file = read(&format!("images/{name}"));
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join(&name);
+        for percent in [10, 50, 80] {
+            std::fs::write(&path, &file[..file.len() * percent / 100]).expect("a copy");
+            let error = decode(&path, &DecodeOptions::default()).expect_err(&format!("{percent} % of {name}"));
+            assert!(matches!(&error, Error::UnreadablePicture { path: named, .. } if *named == path), "{error}");
+        }
+    }
+}
+
+#[test]
 fn resized_and_cropped_pictures() {
     let golden = json("images.json");
     let bytes = read("images.safetensors");

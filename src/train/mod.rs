@@ -1,7 +1,7 @@
 //! The training run.
 //!
 //! [`Trainer::new`] reads and checks everything; iterating does the work and yields an [`Event`] for each thing that
-//! happened. `step.rs` is the algorithm, `trainer.rs` the order of things.
+//! happened. `step.rs` is the algorithm, `stages.rs` the order of things.
 
 mod base;
 mod cache;
@@ -10,6 +10,7 @@ mod outputs;
 mod preview;
 mod run;
 mod save;
+mod stages;
 mod step;
 mod trainer;
 

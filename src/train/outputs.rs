@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use image::RgbImage;
 use jiff::ZonedDateTime;
 use lora_core::ForwardContext;
-use lora_core::adapter::AdapterSet;
+use lora_core::adapter::{AdapterSet, BoundAdapters};
 use lora_core::diffusion::SettingsOf;
 use lora_core::rng::{Purpose, Stream};
 use lora_data::Dataset;
@@ -20,7 +20,7 @@ use super::preview::{self, Style};
 use super::run::{self, Length};
 use super::save;
 use super::step::Algorithm;
-use crate::config::{Compat, Family, PredictionType, TrainConfig};
+use crate::config::{Compat, Family, PredictionType, SavePrecision, TrainConfig};
 use crate::contact_sheet::{contact_sheet, write_png};
 use crate::error::{Error, Result};
 use crate::hash::{self, Sha256Handle};
@@ -129,9 +129,16 @@ impl Outputs {
     }
 
     /// Writes a LoRA file.
-    pub(super) fn save(&self, path: &Path, config: &TrainConfig, adapters: &AdapterSet, facts: Facts) -> Result<()> {
+    pub(super) fn save(
+        &self,
+        path: &Path,
+        config: &TrainConfig,
+        precision: SavePrecision,
+        adapters: &AdapterSet,
+        facts: &Facts,
+    ) -> Result<()> {
         create_parent(path)?;
-        save::write_lora(path, adapters, config.save_precision, adapter_metadata(config, &facts))
+        save::write_lora(path, adapters, precision, adapter_metadata(config, facts))
     }
 
     /// Draws and writes a picture for each prompt.
@@ -143,18 +150,9 @@ impl Outputs {
         base: &mut Base,
         adapters: &AdapterSet,
     ) -> Result<Vec<Preview>> {
-        let style = Style {
-            sampler: config.sample_sampler,
-            settings_of: match config.compat {
-                Compat::None => SettingsOf::Pipelines,
-                Compat::SdScripts => SettingsOf::SdScripts,
-            },
-            prediction_type: base.checkpoint().config().prediction_type.unwrap_or(PredictionType::Epsilon),
-            clip_skip: run::clip_skip(config),
-        };
         let seeds: Vec<u64> =
             (0..).zip(&self.prompts).map(|(index, prompt)| seed_of(prompt, config, step, index)).collect();
-        let latents = self.draw_latents(&seeds, style, base, adapters)?;
+        let latents = self.draw_latents(&self.prompts, &seeds, config, base, adapters.bind(1.0))?;
         let drawn_at = ZonedDateTime::now().datetime();
         let vae = base.vae()?;
         let mut previews = Vec::new();
@@ -174,20 +172,46 @@ impl Outputs {
         Ok(previews)
     }
 
-    fn draw_latents(
+    /// Draws one prompt, with the adapters scaled by `multiplier`.
+    pub(super) fn sample(
         &self,
-        seeds: &[u64],
-        style: Style,
+        prompt: &Prompt,
+        multiplier: f32,
+        step: u64,
+        config: &TrainConfig,
         base: &mut Base,
         adapters: &AdapterSet,
+    ) -> Result<RgbImage> {
+        let seed = seed_of(prompt, config, step, 0);
+        let prompts = std::slice::from_ref(prompt);
+        let mut latents = self.draw_latents(prompts, &[seed], config, base, adapters.bind(multiplier))?;
+        Ok(preview::picture(latents.remove(0), base.vae()?))
+    }
+
+    fn draw_latents(
+        &self,
+        prompts: &[Prompt],
+        seeds: &[u64],
+        config: &TrainConfig,
+        base: &mut Base,
+        adapters: BoundAdapters,
     ) -> Result<Vec<Tensor<4>>> {
-        let cx = ForwardContext::base().with(adapters.bind(1.0));
+        let style = Style {
+            sampler: config.sample_sampler,
+            settings_of: match config.compat {
+                Compat::None => SettingsOf::Pipelines,
+                Compat::SdScripts => SettingsOf::SdScripts,
+            },
+            prediction_type: base.checkpoint().config().prediction_type.unwrap_or(PredictionType::Epsilon),
+            clip_skip: run::clip_skip(config),
+        };
+        let cx = ForwardContext::base().with(adapters);
         let (encoder, _) = base.text_encoder()?;
         let encode = |prompt| preview::encode(prompt, &self.tokenizer, encoder, style.clip_skip, &cx);
-        let contexts: Vec<_> = self.prompts.iter().map(encode).collect();
+        let contexts: Vec<_> = prompts.iter().map(encode).collect();
         let (unet, device) = (base.unet(), base.device());
         let draw = |((prompt, seed), contexts)| preview::draw(prompt, seed, contexts, style, unet, device, &cx);
-        Ok(self.prompts.iter().zip(seeds.iter().copied()).zip(contexts).map(draw).collect())
+        Ok(prompts.iter().zip(seeds.iter().copied()).zip(contexts).map(draw).collect())
     }
 
     /// Writes the pictures before training above those after it, if there are both.

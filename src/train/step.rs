@@ -16,6 +16,7 @@ pub(super) struct Algorithm {
     pub(super) objective: Objective,
     pub(super) timesteps: std::ops::Range<usize>,
     pub(super) clip_skip: usize,
+    pub(super) gradient_accumulation_steps: usize,
     pub(super) max_grad_norm: f64,
     pub(super) unet_lr: f64,
     pub(super) text_encoder_lr: f64,
@@ -73,6 +74,8 @@ impl Algorithm {
         optimizer: &mut AdamW,
     ) -> Outcome {
         let share = 1.0 / batches.len() as f32;
+        // A group cut short by the end of the epoch is divided by the full number, too, as in sd-scripts.
+        let divisor = self.gradient_accumulation_steps as f32;
         let mut loss = 0.0;
         let mut gradients: Option<Vec<StackGradient>> = None;
         let mut first_sample = 0;
@@ -87,9 +90,9 @@ impl Algorithm {
             }
         }
         let mut gradients = gradients.unwrap_or_default();
-        if share < 1.0 {
+        if divisor > 1.0 {
             for gradient in &mut gradients {
-                gradient.values = gradient.values.clone() * share;
+                gradient.values = gradient.values.clone() / divisor;
             }
         }
         let norm = global_norm(&gradients, self.max_grad_norm);

@@ -1,7 +1,7 @@
 //! Reads the reference data. `LORA_TRAINER_GOLDEN` names another directory of the same format.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::{Dtype, SafeTensors};
@@ -70,9 +70,15 @@ pub(crate) struct Arrays {
 }
 
 impl Arrays {
+    /// A file of the reference data.
     pub(crate) fn read(name: &str) -> Self {
-        let path = dir().join(name);
-        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        Self::open(&dir().join(name))
+    }
+
+    /// Any file.
+    pub(crate) fn open(path: &Path) -> Self {
+        let name = &path.display().to_string();
+        let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let (_, header) = SafeTensors::read_metadata(&bytes).expect(name);
         let file = SafeTensors::deserialize(&bytes).expect(name);
         let arrays = file

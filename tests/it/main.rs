@@ -1,6 +1,9 @@
 //! The promises of this project as tests, one module a promise.
 #![allow(missing_docs)]
 
+mod base;
+mod consumers;
+mod full_size;
 mod golden;
 mod hashes;
 mod lr_schedules;
@@ -8,6 +11,7 @@ mod metadata;
 mod networks;
 mod noise_loss;
 mod optimizers;
+mod quickstart;
 mod random_checkpoint;
 mod sampling;
 mod tiny;

@@ -41,6 +41,19 @@ struct State {
     steps: Vec<i32>,
 }
 
+impl State {
+    fn fresh(values: &Tensor<3>) -> Self {
+        Self { mean: values.zeros_like(), square: values.zeros_like(), steps: vec![0; values.dims()[0]] }
+    }
+
+    /// Counts an update of the parameters that have a gradient.
+    fn count(&mut self, present: &[bool]) {
+        for (steps, present) in self.steps.iter_mut().zip(present) {
+            *steps += i32::from(*present);
+        }
+    }
+}
+
 /// The numbers of one parameter's update.
 #[derive(Debug, Clone, Copy)]
 struct Rates {
@@ -75,9 +88,7 @@ impl AdamW {
         if self.states.len() <= stack {
             self.states.resize(stack + 1, None);
         }
-        let fresh =
-            || State { mean: values.zeros_like(), square: values.zeros_like(), steps: vec![0; values.dims()[0]] };
-        let state = self.states[stack].take().unwrap_or_else(fresh);
+        let state = self.states[stack].take().unwrap_or_else(|| State::fresh(&values));
         let (values, state) = match is_flex(&values) {
             true => step_flex(self.config, values, gradient, factor, lr, state),
             false => step_tensors(self.config, values, gradient, factor, lr, state),
@@ -116,9 +127,7 @@ fn step_flex(
     }
     let [_, rows, columns] = values.dims();
     let present = gradient.present;
-    for (steps, present) in state.steps.iter_mut().zip(&present) {
-        *steps += i32::from(*present);
-    }
+    state.count(&present);
     let flex = |tensor: Tensor<3>| match tensor.try_into_primitive::<Flex>() {
         Ok(primitive) => primitive.to_contiguous(),
         Err(error) => unreachable!("one stack lives on one device: {error:?}"),
@@ -156,9 +165,7 @@ fn step_tensors(
     lr: f64,
     mut state: State,
 ) -> (Tensor<3>, State) {
-    for (steps, present) in state.steps.iter_mut().zip(&gradient.present) {
-        *steps += i32::from(*present);
-    }
+    state.count(&gradient.present);
     let device = values.device();
     let rates: Vec<Rates> = state.steps.iter().map(|steps| config.rates(lr, (*steps).max(1))).collect();
     let column = |of: &dyn Fn(&Rates) -> f32| {
@@ -203,7 +210,7 @@ mod tests {
         let config = AdamWConfig::default();
         let one = Tensor::<1>::ones([1], &Device::flex());
         let start = random([2, 3, 5], 1);
-        let fresh = || State { mean: start.zeros_like(), square: start.zeros_like(), steps: vec![0, 0] };
+        let fresh = || State::fresh(&start);
         let (mut a, mut b) = ((start.clone(), fresh()), (start.clone(), fresh()));
         for step in 0..5 {
             let present = [true, step != 2];
@@ -225,7 +232,7 @@ mod tests {
         let mut optimizer = AdamW::new(AdamWConfig::default());
         let after = optimizer.step(0, start.clone(), gradient(2, [true; 2]), &nan, 0.1);
         assert_eq!(host(&after), host(&start));
-        let state = State { mean: start.zeros_like(), square: start.zeros_like(), steps: vec![0, 0] };
+        let state = State::fresh(&start);
         let after = step_tensors(AdamWConfig::default(), start.clone(), gradient(2, [true; 2]), &nan, 0.1, state);
         assert_eq!(host(&after.0), host(&start));
     }

@@ -12,6 +12,16 @@ use super::{BlockConfig, GROUP_NORM_EPS};
 use crate::resnet::ResnetBlock2D;
 use crate::weights::Weights;
 
+/// What every level gets beside its input.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Conditioning<'a> {
+    /// The time embedding, after SiLU. `[b, d]`
+    pub(super) temb: &'a Tensor<2>,
+    /// The encoded captions. `[b, l, d]`
+    pub(super) context: &'a Tensor<3>,
+    pub(super) cx: &'a ForwardContext,
+}
+
 /// A resnet and the transformer behind it, if the level has one.
 #[derive(Debug)]
 struct Stage {
@@ -32,7 +42,7 @@ impl Stage {
         Self { resnet, attention }
     }
 
-    fn forward(&self, x: Tensor<4>, temb: &Tensor<2>, context: &Tensor<3>, cx: &ForwardContext) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, Conditioning { temb, context, cx }: Conditioning<'_>) -> Tensor<4> {
         let h = self.resnet.forward(x, Some(temb), cx);
         match &self.attention {
             Some(attention) => attention.forward(h, context, cx),
@@ -69,17 +79,15 @@ impl DownBlock {
     pub(super) fn forward(
         &self,
         mut h: Tensor<4>,
-        temb: &Tensor<2>,
-        context: &Tensor<3>,
         skips: &mut Vec<Tensor<4>>,
-        cx: &ForwardContext,
+        conditioning: Conditioning<'_>,
     ) -> Tensor<4> {
         for stage in &self.stages {
-            h = stage.forward(h, temb, context, cx);
+            h = stage.forward(h, conditioning);
             skips.push(h.clone());
         }
         if let Some(downsampler) = &self.downsampler {
-            h = downsampler.forward(h, cx);
+            h = downsampler.forward(h, conditioning.cx);
             skips.push(h.clone());
         }
         h
@@ -107,13 +115,7 @@ impl MidBlock {
         }
     }
 
-    pub(super) fn forward(
-        &self,
-        h: Tensor<4>,
-        temb: &Tensor<2>,
-        context: &Tensor<3>,
-        cx: &ForwardContext,
-    ) -> Tensor<4> {
+    pub(super) fn forward(&self, h: Tensor<4>, Conditioning { temb, context, cx }: Conditioning<'_>) -> Tensor<4> {
         let h = self.first.forward(h, Some(temb), cx);
         let h = self.attention.forward(h, context, cx);
         self.second.forward(h, Some(temb), cx)
@@ -148,22 +150,20 @@ impl UpBlock {
     pub(super) fn forward(
         &self,
         mut h: Tensor<4>,
-        temb: &Tensor<2>,
-        context: &Tensor<3>,
         skips: &mut Vec<Tensor<4>>,
-        cx: &ForwardContext,
+        conditioning: Conditioning<'_>,
     ) -> Tensor<4> {
         for stage in &self.stages {
             if let Some(skip) = skips.pop() {
                 h = Tensor::cat(vec![h, skip], 1);
             }
-            h = stage.forward(h, temb, context, cx);
+            h = stage.forward(h, conditioning);
         }
         match &self.upsampler {
             Some(upsampler) => {
                 // Twice the size, but for a size on the way down that was odd.
                 let size = skips.last().map(|skip| [skip.dims()[2], skip.dims()[3]]);
-                upsampler.forward(enlarge(h, size), cx)
+                upsampler.forward(enlarge(h, size), conditioning.cx)
             }
             None => h,
         }

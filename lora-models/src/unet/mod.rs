@@ -12,7 +12,7 @@ use lora_core::layers::{Conv2d, GroupNorm};
 use lora_core::ops::ConvShape;
 
 pub(crate) use self::blocks::enlarge;
-use self::blocks::{DownBlock, MidBlock, UpBlock};
+use self::blocks::{Conditioning, DownBlock, MidBlock, UpBlock};
 use self::time_embedding::TimeEmbedding;
 use crate::model_config::{AttentionHeads, UnetConfig};
 use crate::weights::Weights;
@@ -103,14 +103,15 @@ impl UNet2DConditionModel {
     ) -> Tensor<4> {
         assert_eq!(latents.dims()[0], timesteps.len(), "one timestep for each sample");
         let temb = silu(self.time_embedding.forward(timesteps, &latents, cx)); // [b, d]
+        let conditioning = Conditioning { temb: &temb, context, cx };
         let mut h = self.conv_in.forward(latents, cx);
         let mut skips = vec![h.clone()];
         for block in &self.down_blocks {
-            h = block.forward(h, &temb, context, &mut skips, cx);
+            h = block.forward(h, &mut skips, conditioning);
         }
-        h = self.mid_block.forward(h, &temb, context, cx);
+        h = self.mid_block.forward(h, conditioning);
         for block in &self.up_blocks {
-            h = block.forward(h, &temb, context, &mut skips, cx);
+            h = block.forward(h, &mut skips, conditioning);
         }
         self.conv_out.forward(silu(self.conv_norm_out.forward(h)), cx)
     }

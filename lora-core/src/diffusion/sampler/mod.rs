@@ -80,7 +80,8 @@ impl SamplerSettings {
     fn timesteps(&self, steps: usize, schedule: &NoiseSchedule) -> Vec<f32> {
         let len = schedule.len();
         let timestep = |i: usize| match self.timestep_spacing {
-            TimestepSpacing::Leading => (i * (len / steps) + self.steps_offset) as f32,
+            // The offset would lead beyond the schedule where every timestep is a step.
+            TimestepSpacing::Leading => (i * (len / steps) + self.steps_offset).min(len - 1) as f32,
             TimestepSpacing::Linspace if steps == 1 => 0.0,
             TimestepSpacing::Linspace => (i as f64 * (len - 1) as f64 / (steps - 1) as f64) as f32,
         };
