@@ -90,7 +90,7 @@ fn a_lora_of_sd15() {
     loading_takes_little_more_than_the_model(&checkpoint);
 
     write_pictures(&folder.path().join("pictures/1_item"));
-    let golden = golden::json("layouts/lora_sd15_rank32.json");
+    let golden = golden::layout("lora_sd15_rank32.json");
     let mut trainer = Trainer::new(config(&checkpoint, folder.path(), &golden)).expect("trainer");
     for event in &mut trainer {
         event.expect("an event");

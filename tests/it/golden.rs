@@ -22,8 +22,19 @@ pub(crate) fn device() -> Device {
 
 /// A JSON file of the reference data.
 pub(crate) fn json(name: &str) -> serde_json::Value {
-    let path = dir().join(name);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    json_file(&dir().join(name))
+}
+
+/// Keys and shapes of a full-size file. They are facts of released models and of sd-scripts, so that a directory with other
+/// random data need not have them.
+pub(crate) fn layout(name: &str) -> serde_json::Value {
+    let folder = dir().join("layouts");
+    let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/layouts");
+    json_file(&if folder.is_dir() { folder } else { bundled }.join(name))
+}
+
+fn json_file(path: &Path) -> serde_json::Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     // Python's writer spells numbers that JSON lacks.
     let text = text.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null");
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))

@@ -17,4 +17,5 @@ mod random_checkpoint;
 mod sampling;
 mod tiny;
 mod tokenizer;
+mod training;
 mod training_step;

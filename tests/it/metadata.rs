@@ -68,7 +68,7 @@ struct Golden(BTreeMap<String, String>);
 
 impl Golden {
     fn read() -> Self {
-        let file = golden::json("layouts/lora_sd15_rank32.json");
+        let file = golden::layout("lora_sd15_rank32.json");
         let entries = file["metadata"].as_object().expect("metadata");
         let text = |value: &Value| value.as_str().expect("text").to_owned();
         Self(entries.iter().map(|(key, value)| (key.clone(), text(value))).collect())

@@ -8,7 +8,7 @@ use crate::golden;
 
 #[test]
 fn layout_of_sd15() {
-    let golden = golden::json("layouts/checkpoint_sd15.json");
+    let golden = golden::layout("checkpoint_sd15.json");
     let expected: BTreeMap<String, (String, Vec<usize>)> =
         serde_json::from_value(golden["tensors"].clone()).expect("key -> [dtype, shape]");
     let actual: BTreeMap<String, (String, Vec<usize>)> =

@@ -1,0 +1,182 @@
+//! Options of a run reach what they name, and a run is a function of its configuration.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lora_core::adapter::{AdapterSet, SavePrecision};
+use lora_trainer::{Event, TrainConfig, Trainer};
+
+use crate::base::asset;
+use crate::golden::Arrays;
+
+/// A folder with some of the bundled pictures, and a configuration that trains on them for a moment.
+struct Job {
+    folder: tempfile::TempDir,
+    config: TrainConfig,
+}
+
+impl Job {
+    fn new(pictures: &[&str], repeats: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join(format!("pictures/{repeats}_blueprint"));
+        std::fs::create_dir_all(&data).expect("a folder");
+        for picture in pictures {
+            for extension in ["png", "txt"] {
+                let name = format!("{picture}.{extension}");
+                std::fs::copy(asset("train/8_blueprint").join(&name), data.join(&name)).expect("a copy");
+            }
+        }
+        let mut config = TrainConfig {
+            min_bucket_reso: 64,
+            max_token_length: 75,
+            network_dim: 4,
+            max_train_steps: Some(2),
+            unet_lr: Some(1e-2),
+            text_encoder_lr: Some(1e-2),
+            output_dir: folder.path().join("output"),
+            output_name: "lora".into(),
+            device: std::env::var("LORA_TRAINER_DEVICE").unwrap_or_else(|_| "cpu".into()),
+            ..TrainConfig::new(asset("tiny-base.safetensors"), folder.path().join("pictures"))
+        };
+        config.set("resolution", "64,64").expect("resolution");
+        config.set("lr_scheduler", "constant").expect("lr_scheduler");
+        Self { folder, config }
+    }
+
+    fn output(&self, name: &str) -> PathBuf {
+        self.config.output_dir.join(name)
+    }
+}
+
+fn events(config: &TrainConfig) -> (Vec<Event>, Trainer) {
+    let mut trainer = Trainer::new(config.clone()).expect("trainer");
+    let events = trainer.by_ref().map(|event| event.expect("an event")).collect();
+    (events, trainer)
+}
+
+fn losses(events: &[Event]) -> Vec<f32> {
+    let loss = |event: &Event| if let Event::Step(step) = event { Some(step.loss) } else { None };
+    events.iter().filter_map(loss).collect()
+}
+
+fn tensors(set: &AdapterSet) -> BTreeMap<String, Vec<u8>> {
+    set.to_tensors(SavePrecision::Float).into_iter().map(|tensor| (tensor.key, tensor.bytes)).collect()
+}
+
+/// How many modules of each network a file holds.
+fn modules(path: &Path) -> (usize, usize) {
+    let file = Arrays::open(path);
+    let count = |start: &str| file.arrays.keys().filter(|k| k.starts_with(start) && k.ends_with(".alpha")).count();
+    (count("lora_unet_"), count("lora_te_"))
+}
+
+#[test]
+fn the_same_configuration_gives_the_same_lora() {
+    let job = Job::new(&["airplane", "banana", "bicycle"], 1);
+    let config = TrainConfig { train_batch_size: 2, max_train_steps: Some(3), ..job.config.clone() };
+    let (first_events, first) = events(&config);
+    let (second_events, second) = events(&config);
+    assert_eq!(losses(&first_events), losses(&second_events));
+    assert_eq!(tensors(first.adapters()), tensors(second.adapters()));
+    let (_, other) = events(&TrainConfig { seed: config.seed + 1, ..config });
+    assert_ne!(tensors(first.adapters()), tensors(other.adapters()));
+}
+
+/// The picture is always the same, and a sample's noise depends on its number in the update alone.
+#[test]
+fn accumulated_batches_are_one_large_batch() {
+    let job = Job::new(&["airplane"], 8);
+    let run = |train_batch_size, gradient_accumulation_steps| {
+        let config = TrainConfig { train_batch_size, gradient_accumulation_steps, ..job.config.clone() };
+        losses(&events(&config).0)
+    };
+    let whole = run(4, 1);
+    assert_eq!(whole.len(), 2);
+    for (batch, accumulation) in [(2, 2), (1, 4)] {
+        for (a, b) in run(batch, accumulation).iter().zip(&whole) {
+            assert!((a - b).abs() < 1e-4 * b, "{accumulation} batches of {batch}: loss {a}, expected {b}");
+        }
+    }
+}
+
+#[test]
+fn files_and_events_of_three_epochs() {
+    let job = Job::new(&["airplane", "banana"], 2);
+    let config = TrainConfig {
+        max_train_steps: None,
+        max_train_epochs: Some(3),
+        save_every_n_epochs: Some(1),
+        logging_dir: Some(job.folder.path().join("logs")),
+        sample_prompts: Some("banana, blueprint style --w 64 --h 64 --s 2 --d 1".into()),
+        sample_every_n_steps: Some(4),
+        ..job.config.clone()
+    };
+    let (events, _) = events(&config);
+    assert!(matches!(&events[0], Event::Plan(plan) if (plan.steps_per_epoch, plan.total_steps) == (4, 12)));
+    let steps: Vec<_> =
+        events.iter().filter_map(|e| if let Event::Step(s) = e { Some((s.epoch, s.step)) } else { None }).collect();
+    assert_eq!(steps, (0..12).map(|step| (step / 4 + 1, step + 1)).collect::<Vec<_>>());
+    let saved: Vec<_> =
+        events.iter().filter_map(|e| if let Event::Saved(s) = e { Some(s.path.clone()) } else { None }).collect();
+    let names = ["lora-000001.safetensors", "lora-000002.safetensors", "lora.safetensors"];
+    assert_eq!(saved, names.map(|name| job.output(name)));
+    assert_eq!(Arrays::open(&saved[1]).metadata["ss_epoch"], "2");
+    let previews: Vec<_> =
+        events.iter().filter_map(|e| if let Event::Preview(p) = e { Some(p) } else { None }).collect();
+    assert_eq!(previews.iter().map(|preview| preview.step).collect::<Vec<_>>(), [4, 8, 12]);
+    let name = previews[0].path.file_name().expect("a name").to_string_lossy();
+    assert!(name.starts_with("lora_000004_00_") && name.ends_with("_1.png"), "{name}");
+    assert_ne!(previews[0].picture, previews[2].picture);
+    let Some(Event::End(summary)) = events.last() else { panic!("the last event is {:?}", events.last()) };
+    assert_eq!(summary.lora, saved[2]);
+    let logs = summary.logs.as_ref().expect("logs");
+    assert_eq!(std::fs::read_dir(logs).expect("the folder of logs").count(), 1);
+}
+
+#[test]
+fn a_run_goes_on_from_a_lora() {
+    let job = Job::new(&["airplane"], 2);
+    let (_, mut first) = events(&job.config);
+    let exact = job.folder.path().join("exact.safetensors");
+    first.save_to_with(&exact, lora_trainer::config::SavePrecision::Float).expect("saved");
+    let further = Trainer::new(TrainConfig { network_weights: Some(exact), ..job.config.clone() }).expect("trainer");
+    assert_eq!(tensors(further.adapters()), tensors(first.adapters()));
+}
+
+#[test]
+fn the_options_choose_what_is_trained() {
+    let job = Job::new(&["airplane"], 1);
+    let mut config = TrainConfig { max_train_steps: Some(1), ..job.config.clone() };
+    // Smaller latents would leave the middle block a single token, whose attention has nothing to learn.
+    config.set("resolution", "128,128").expect("resolution");
+    let (unet, text_encoder, conv) = (192, 4 * 6, 278);
+    for (config, expected) in [
+        (config.clone(), (unet, text_encoder)),
+        (TrainConfig { network_train_unet_only: true, ..config.clone() }, (unet, 0)),
+        (TrainConfig { network_train_text_encoder_only: true, ..config.clone() }, (0, text_encoder)),
+        (TrainConfig { conv_dim: Some(2), network_train_unet_only: true, ..config.clone() }, (conv, 0)),
+    ] {
+        let before = Trainer::new(config.clone()).expect("trainer");
+        let (_, after) = events(&config);
+        assert_eq!(modules(&job.output("lora.safetensors")), expected);
+        let (before, after) = (tensors(before.adapters()), tensors(after.adapters()));
+        let unchanged: Vec<_> =
+            after.iter().filter(|(key, value)| key.ends_with("lora_up.weight") && before[*key] == **value).collect();
+        assert!(unchanged.is_empty(), "not trained: {:?}", unchanged.iter().map(|(key, _)| key).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn clip_skip_and_windows_change_what_the_unet_sees() {
+    let job = Job::new(&["airplane"], 1);
+    let config = TrainConfig { max_train_steps: Some(1), network_train_unet_only: true, ..job.config.clone() };
+    let plain = losses(&events(&config).0);
+    for other in [
+        TrainConfig { clip_skip: Some(2), ..config.clone() },
+        TrainConfig { max_token_length: 225, ..config.clone() },
+        TrainConfig { min_timestep: 900, ..config.clone() },
+        TrainConfig { min_snr_gamma: Some(0.001), ..config.clone() },
+    ] {
+        assert_ne!(losses(&events(&other).0), plain);
+    }
+}
