@@ -54,6 +54,9 @@ impl Default for Tokenizer {
 }
 
 impl Tokenizer {
+    /// Number of different tokens.
+    pub const VOCABULARY: usize = END as usize + 1;
+
     /// Builds the tokenizer from the embedded merge list.
     #[must_use]
     pub fn new() -> Self {
