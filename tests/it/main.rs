@@ -8,6 +8,7 @@ mod metadata;
 mod networks;
 mod noise_loss;
 mod optimizers;
+mod prompt_weighting;
 mod random_checkpoint;
 mod sampling;
 mod tiny;
