@@ -1,4 +1,8 @@
 //! Prompts of preview pictures, in the form that web interfaces and sd-scripts share.
+//!
+//! Parts of a prompt and of a negative prompt can have weights: `(x)` is worth 1.1, `[x]` 1 / 1.1 and `(x:1.3)` 1.3; a
+//! bracket that belongs to the text is written `\(`. See [`parse_weights`](lora_models::text::parse_weights) for the
+//! rules. Up to 225 tokens are used. In captions of the training data brackets are text.
 
 use std::path::Path;
 
@@ -18,9 +22,9 @@ const MAX_STEPS: u32 = 1000;
 /// One preview picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
-    /// What to draw.
+    /// What to draw, with weights.
     pub prompt: String,
-    /// What to avoid; often empty. `--n`
+    /// What to avoid, with weights; often empty. `--n`
     pub negative_prompt: String,
     /// Pixels, a multiple of 8 from 64 to 4096. `--w`
     pub width: u32,

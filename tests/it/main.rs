@@ -15,6 +15,7 @@ mod networks;
 mod noise_loss;
 mod optimizers;
 mod program;
+mod prompt_weighting;
 mod quickstart;
 mod random_checkpoint;
 mod sampling;
