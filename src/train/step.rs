@@ -42,6 +42,7 @@ pub(super) struct MicroBatch {
 
 /// The captions of a batch.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a batch")]
 pub(super) enum Text {
     /// Encoded before training. `[b, l, d]`
     Encoded(Tensor<3>),
@@ -97,7 +98,7 @@ impl Algorithm {
         }
         let norm = global_norm(&gradients, self.max_grad_norm);
         // A loss that is not finite makes the factor NaN, with which the optimizer changes nothing.
-        let factor = norm.factor.clone() + (loss - loss);
+        let factor = norm.factor.clone() + if loss.is_finite() { 0.0 } else { f32::NAN };
         let multiplier = self.lr_schedule.multiplier(update as usize);
         for (index, (stack, gradient)) in adapters.stacks_mut().iter_mut().zip(gradients).enumerate() {
             let lr = multiplier * if stack.is_unet { self.unet_lr } else { self.text_encoder_lr };

@@ -73,7 +73,8 @@ impl Trainer {
         outputs.hash_base()?;
         let (encoder, text_layers) = base.text_encoder()?;
         run::check_clip_skip(&config, encoder.layer_count())?;
-        let layers: Vec<_> = text_layers.to_vec().into_iter().chain(base.unet_layers().to_vec()).collect();
+        let mut layers = text_layers.to_vec();
+        layers.extend_from_slice(base.unet_layers());
         let prediction_type = base.checkpoint().config().prediction_type.unwrap_or(PredictionType::Epsilon);
         let adapters = AdapterSet::new(&layers, &run::targets(&config), config.seed, &device);
         let mut adapters = adapters.map_err(|source| Error::Adapter { file: None, source })?;

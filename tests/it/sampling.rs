@@ -62,7 +62,7 @@ impl Run<'_> {
         }
         let sample = self.run(start.clone());
         let final_latents = self.get("latents").f32();
-        let tolerance = self.final_tolerance(&values(sample.clone()), start);
+        let tolerance = self.final_tolerance(&values(sample.clone()), &start);
         close("latents", &values(sample.clone()), &final_latents, tolerance);
         if self.has("image") {
             let image = self.tiny.vae.decode(sample / self.tiny.vae.scaling_factor());
@@ -78,7 +78,7 @@ impl Run<'_> {
     /// 1e-3, or more where rounding alone decides more: clamped samples under strong guidance are so sensitive that a
     /// change of the start by two parts in ten million moves the end by more than 1e-3. The reference has that
     /// uncertainty, too. It never exceeds 1e-2.
-    fn final_tolerance(&self, end: &[f32], start: Tensor<4>) -> f64 {
+    fn final_tolerance(&self, end: &[f32], start: &Tensor<4>) -> f64 {
         let largest = crate::golden::max_abs(end);
         let moved = |factor: f32| {
             let other = values(self.run(start.clone() * factor));

@@ -177,7 +177,7 @@ impl AdapterSet {
     pub fn view(&self, place: Place) -> Tensor<2> {
         let values = &self.stacks[place.stack].values;
         let [_, rows, columns] = values.dims();
-        values.clone().slice([place.row..place.row + 1]).reshape([rows, columns])
+        values.clone().narrow(0, place.row, 1).reshape([rows, columns])
     }
 
     pub(super) fn slots_mut(&mut self) -> &mut [Slot] {

@@ -32,6 +32,7 @@ impl Conv2d {
     /// # Shapes
     /// - x: `[b, c_in, h, w]`
     /// - result: `[b, c_out, h', w']`
+    #[expect(clippy::needless_pass_by_value, reason = "as every forward")]
     #[must_use]
     pub fn forward(&self, x: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
         let y = conv2d(x.clone(), &self.weight, self.bias.as_ref(), self.shape);

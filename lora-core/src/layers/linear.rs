@@ -32,6 +32,7 @@ impl Linear {
     /// # Shapes
     /// - x: `[.., d_in]`
     /// - result: `[.., d_out]`
+    #[expect(clippy::needless_pass_by_value, reason = "as every forward")]
     #[must_use]
     pub fn forward<const D: usize>(&self, x: Tensor<D>, cx: &ForwardContext) -> Tensor<D> {
         let y = linear(x.clone(), self.weight.clone(), self.bias.clone());

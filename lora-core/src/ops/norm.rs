@@ -95,7 +95,7 @@ mod tests {
         let rows = rows.reshape([4, 45]);
         assert_near(rows.clone().mean_dim(1) + 1.0, Tensor::ones([4, 1], &x.device()), 1e-5);
         assert_near((rows.clone() * rows).mean_dim(1), Tensor::ones([4, 1], &x.device()), 1e-4);
-        assert_gradient(x, |x| group_norm(x, &weight, &bias, 2, 1e-5));
+        assert_gradient(&x, |x| group_norm(x, &weight, &bias, 2, 1e-5));
     }
 
     #[test]
@@ -104,6 +104,6 @@ mod tests {
         let x = random([2, 3, 7], 1);
         let expected = burn::tensor::module::layer_norm(x.clone(), weight.clone(), Some(bias.clone()), 1e-5);
         assert_near(layer_norm(x.clone(), &weight, &bias, 1e-5), expected, 1e-5);
-        assert_gradient(x, |x| layer_norm(x, &weight, &bias, 1e-5));
+        assert_gradient(&x, |x| layer_norm(x, &weight, &bias, 1e-5));
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn assert_near<const D: usize>(actual: Tensor<D>, expected: Tensor<D>
 
 /// Asserts that the gradient of `sum(f(x) * probe)` with respect to x agrees with central differences.
 #[track_caller]
-pub(crate) fn assert_gradient<const D: usize, const O: usize>(x: Tensor<D>, f: impl Fn(Tensor<D>) -> Tensor<O>) {
+pub(crate) fn assert_gradient<const D: usize, const O: usize>(x: &Tensor<D>, f: impl Fn(Tensor<D>) -> Tensor<O>) {
     let tracked = x.clone().autodiff().require_grad();
     let y = f(tracked.clone());
     let probe = random(y.dims(), 99);

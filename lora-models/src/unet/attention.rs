@@ -19,7 +19,7 @@ pub(super) struct CrossAttention {
 
 impl CrossAttention {
     pub(super) fn new(weights: &Weights, width: usize, context_width: usize, heads: usize) -> Self {
-        if heads == 0 || width % heads != 0 {
+        if heads == 0 || !width.is_multiple_of(heads) {
             weights.problem(format!("an attention of width {width} does not divide into {heads} heads"));
         }
         Self {

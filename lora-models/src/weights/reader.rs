@@ -144,7 +144,7 @@ impl Weights {
     /// A group norm. Notes a problem where the channels do not divide into the groups.
     #[must_use]
     pub fn group_norm(&self, name: &str, channels: usize, groups: usize, eps: f64) -> GroupNorm {
-        if groups == 0 || channels % groups != 0 {
+        if groups == 0 || !channels.is_multiple_of(groups) {
             let path = format!("{}{name}", self.path);
             self.problem(format!(
                 "`{}`: {channels} channels do not divide into {groups} groups",
