@@ -60,7 +60,16 @@ fn a_crate_outside_the_workspace_trains() {
     }
 }
 
-/// A crate with the workspace's profiles, so that what is built already can be used.
+/// What only other members and tests of the workspace ask of crates that burn depends on, too. With the same features and
+/// profiles, cargo uses what is built already; without them it would build burn again, which takes minutes.
+const SAME_FEATURES: &str = r#"
+image = { version = "0.25", default-features = false, features = ["jpeg"] }
+once_cell = "1"
+portable-atomic = "1"
+pyo3 = { version = "0.30", features = ["abi3-py310"] }
+"#;
+
+/// A crate that depends on this one without its default features.
 fn manifest(workspace: &Path) -> String {
     let text = fs::read_to_string(workspace.join("Cargo.toml")).expect("the workspace's manifest");
     let table: toml::Table = text.parse().expect("TOML");
@@ -68,7 +77,7 @@ fn manifest(workspace: &Path) -> String {
         table.get("profile").map(|profiles| toml::Table::from_iter([("profile".to_owned(), profiles.clone())]));
     format!(
         "[package]\nname = \"outside\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
-         lora-trainer = {{ path = '{}', default-features = false }}\n\n{}",
+         lora-trainer = {{ path = '{}', default-features = false }}\n{SAME_FEATURES}\n{}",
         workspace.display(),
         profiles.map(|profiles| profiles.to_string()).unwrap_or_default()
     )
