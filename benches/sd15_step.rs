@@ -13,9 +13,10 @@ use image::RgbImage;
 use lora_core::rng::{Purpose, Stream};
 use lora_models::random::{Family, write_random_checkpoint};
 use lora_trainer::config::Resolution;
+use lora_trainer::train::Cached;
 use lora_trainer::{Event, TrainConfig, Trainer, atomic};
 use rand_core::Rng as _;
-use support::{Timings, memory, report, report_machine, wanted};
+use support::{Timings, process, report, report_machine, wanted};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -49,48 +50,56 @@ fn main() -> Result<()> {
 
 fn run(config: TrainConfig) -> Result<()> {
     let started = Instant::now();
-    let trainer = Trainer::new(config)?;
+    let mut trainer = Trainer::new(config)?;
     let seconds = started.elapsed().as_secs_f64();
     // UNet, VAE and text encoder together: the most that is ever loaded.
-    report("sd15_step/load", &format!("{seconds:.1} s, peak memory {}", memory::peak_text()));
+    report("sd15_step/load", &format!("{seconds:.1} s, peak memory {}", process::peak_memory_text()));
+    encode(&mut trainer)?;
+    let since = if process::reset_peak_memory() { "the steps'" } else { "the run's" };
+    let (first, later) = (step(&mut trainer)?, &mut [Timings::default(), Timings::default()]);
+    for _ in 1..STEPS {
+        let before = process::cpu_seconds();
+        later[0].push(step(&mut trainer)?);
+        if let (Some(before), Some(after)) = (before, process::cpu_seconds()) {
+            later[1].push(after - before);
+        }
+    }
+    let ([clock, cpu], peak) = (later, process::peak_memory_text());
+    let (median, best) = (clock.median(), clock.best());
+    report(ROW, &format!("first {first:.2} s, median {median:.2} s, best {best:.2} s a step"));
+    report(ROW, &format!("processor time: median {:.2} s a step; {since} peak memory {peak}", cpu.median()));
+    Ok(())
+}
 
-    let (mut first, mut later) = (None, Timings::default());
-    let mut encoding = Instant::now();
-    let mut since = "";
+/// Latents and text outputs: everything before the first step.
+fn encode(trainer: &mut Trainer) -> Result<()> {
+    let mut started = Instant::now();
     for event in trainer {
         match event? {
-            Event::Plan(plan) => {
-                assert_eq!((plan.unet_adapters, plan.text_encoder_adapters), (192, 0));
-                encoding = Instant::now();
-            }
+            Event::Plan(plan) => assert_eq!((plan.unet_adapters, plan.text_encoder_adapters), (192, 0)),
             Event::Cached(progress) if progress.done == progress.total => {
-                let seconds = encoding.elapsed().as_secs_f64();
-                let what = format!("{:?}", progress.what);
-                report("sd15_step/encode", &format!("{seconds:.1} s for {} {what}", progress.total));
-                encoding = Instant::now();
-                since = if memory::reset_peak() { "of the steps" } else { "of the run" };
-            }
-            Event::Step(step) => {
-                assert!(step.loss.is_finite() && step.grad_norm > 0.0, "{step:?}");
-                match first {
-                    None => first = Some(step.seconds),
-                    Some(_) => later.push(step.seconds),
+                let seconds = started.elapsed().as_secs_f64();
+                report("sd15_step/encode", &format!("{seconds:.1} s for {} {:?}", progress.total, progress.what));
+                if progress.what == Cached::TextOutputs {
+                    return Ok(());
                 }
-                if later.count() + 1 == STEPS {
-                    // Nothing is saved.
-                    break;
-                }
+                started = Instant::now();
             }
             _ => {}
         }
     }
-    let first = first.ok_or("the run had no step")?;
-    let (median, best, peak) = (later.median(), later.best(), memory::peak_text());
-    report(
-        ROW,
-        &format!("first step {first:.2} s, median {median:.2} s, best {best:.2} s, peak memory {since} {peak}"),
-    );
-    Ok(())
+    Err("the run ended before its first step".into())
+}
+
+/// The next step's seconds.
+fn step(trainer: &mut Trainer) -> Result<f64> {
+    for event in trainer {
+        if let Event::Step(step) = event? {
+            assert!(step.loss.is_finite() && step.grad_norm > 0.0, "{step:?}");
+            return Ok(step.seconds);
+        }
+    }
+    Err("the run ended early".into())
 }
 
 /// The full-size checkpoint, made if it is not there yet.

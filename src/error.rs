@@ -48,12 +48,23 @@ pub enum Error {
     #[error(transparent)]
     Model(#[from] lora_models::Error),
     /// Adapters that can't be made, or a LoRA file that does not fit them.
-    #[error("{}{source}", file.as_ref().map(|file| format!("{}: ", file.display())).unwrap_or_default())]
+    #[error("{}", adapter_message(.file.as_deref(), .source))]
     Adapter {
         /// The LoRA file, if one was read.
         file: Option<PathBuf>,
         /// What is wrong.
         source: lora_core::adapter::Error,
+    },
+    /// A file given as `network_weights` that holds no LoRA.
+    #[error(
+        "{}: expected a LoRA file in sd-scripts' naming for network_weights, found {}", .path.display(),
+        .key.as_ref().map_or_else(|| "no tensors".into(), |key| format!("tensors such as `{key}`"))
+    )]
+    NotALora {
+        /// The file.
+        path: PathBuf,
+        /// One of its tensors.
+        key: Option<String>,
     },
     /// A picture whose latents are NaN or infinite.
     #[error(
@@ -90,8 +101,10 @@ pub enum Error {
         path: PathBuf,
     },
     /// Adapter values that the chosen number format can't hold.
-    #[error("`{key}` holds values beyond the range of save_precision = \"{precision}\"; save as bf16 or float")]
+    #[error("{}: `{key}` holds values beyond the range of save_precision = \"{precision}\"", .path.display())]
     SaveRange {
+        /// The file.
+        path: PathBuf,
         /// The tensor.
         key: String,
         /// The option's value.
@@ -190,6 +203,17 @@ impl fmt::Display for Problem {
             ProblemKind::GivenTwice { first } => write!(f, "`{key}`: already given as `{first}`"),
             ProblemKind::Conflict(reason) => write!(f, "`{key}`: {reason}"),
         }
+    }
+}
+
+fn adapter_message(file: Option<&Path>, source: &lora_core::adapter::Error) -> String {
+    match file {
+        Some(file) => format!(
+            "{}: {source}\nnetwork_weights needs the layers and ranks that network_dim, conv_dim, network_train_unet_only and \
+             network_train_text_encoder_only ask for",
+            file.display()
+        ),
+        None => source.to_string(),
     }
 }
 

@@ -1,4 +1,8 @@
 //! Prompts of preview pictures, in the form that web interfaces and sd-scripts share.
+//!
+//! Parts of a prompt and of a negative prompt can have weights: `(x)` is worth 1.1, `[x]` 1 / 1.1 and `(x:1.3)` 1.3; a
+//! bracket that belongs to the text is written `\(`. See [`parse_weights`](lora_models::text::parse_weights) for the
+//! rules. Up to 225 tokens are used. In captions of the training data brackets are text.
 
 use std::path::Path;
 
@@ -12,18 +16,19 @@ const OPTION: &str = "sample_prompts";
 /// Sizes are rounded down to multiples of it.
 const LATENT: u32 = 8;
 const MIN_SIZE: u32 = 64;
+const MAX_SIZE: u32 = 4096;
 const MAX_STEPS: u32 = 1000;
 
 /// One preview picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
-    /// What to draw.
+    /// What to draw, with weights.
     pub prompt: String,
-    /// What to avoid; often empty. `--n`
+    /// What to avoid, with weights; often empty. `--n`
     pub negative_prompt: String,
-    /// Pixels, a multiple of 8 of at least 64. `--w`
+    /// Pixels, a multiple of 8 from 64 to 4096. `--w`
     pub width: u32,
-    /// Pixels, a multiple of 8 of at least 64. `--h`
+    /// Pixels, a multiple of 8 from 64 to 4096. `--h`
     pub height: u32,
     /// Steps of the sampler, 1 to 1000. `--s`
     pub steps: u32,
@@ -79,11 +84,14 @@ impl Prompt {
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), Problem> {
         let wrong = |expected: String| Problem::value(OPTION, format!("`--{name} {value}`"), expected);
-        let integer = || value.parse::<u32>().map_err(|_| wrong("an integer of at least 0".into()));
+        let pixels = || {
+            let pixels = value.parse().ok().filter(|pixels| *pixels <= MAX_SIZE);
+            pixels.map(size).ok_or_else(|| wrong(format!("pixels, an integer from {MIN_SIZE} to {MAX_SIZE}")))
+        };
         match name.to_ascii_lowercase().as_str() {
             "n" => self.negative_prompt = value.into(),
-            "w" => self.width = size(integer()?),
-            "h" => self.height = size(integer()?),
+            "w" => self.width = pixels()?,
+            "h" => self.height = pixels()?,
             "s" => {
                 let steps = value.parse().ok().filter(|steps| (1..=MAX_STEPS).contains(steps));
                 self.steps = steps.ok_or_else(|| wrong(format!("an integer from 1 to {MAX_STEPS}")))?;

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
-pub(crate) mod memory;
+pub(crate) mod process;
 
 use std::fs;
 use std::io::{self, Write};

@@ -10,6 +10,9 @@ use crate::folder::{Folder, IgnoredFolder, Scan, all_skipped};
 use crate::image::DecodeOptions;
 use crate::plan::Plan;
 
+/// An epoch is a list in memory; more are surely a mistake in a folder's name.
+const MAX_PICTURES_PER_EPOCH: usize = 100_000_000;
+
 /// How folders are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatasetOptions {
@@ -159,8 +162,15 @@ impl Dataset {
     /// The batches that an epoch consists of, before any shuffling.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] where `batch_size` is 0.
+    /// [`Error::InvalidOption`] where `batch_size` is 0, [`Error::TooManyRepeats`] for an epoch that cannot be listed.
     pub fn plan(&self, batch_size: usize) -> Result<Plan> {
+        let pictures = self.items.iter().map(|item| self.repeats(item)).fold(0, usize::saturating_add);
+        if pictures > MAX_PICTURES_PER_EPOCH
+            && let Some(folder) = self.folders.iter().max_by_key(|folder| folder.repeats)
+        {
+            let (path, repeats) = (folder.path.clone(), folder.repeats);
+            return Err(Error::TooManyRepeats { path, repeats, pictures, most: MAX_PICTURES_PER_EPOCH });
+        }
         let mut members: BTreeMap<Size, Vec<usize>> = BTreeMap::new();
         for (index, item) in self.items.iter().enumerate() {
             let repeated = std::iter::repeat_n(index, self.repeats(item));

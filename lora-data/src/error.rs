@@ -54,6 +54,20 @@ pub enum Error {
         /// The names of the sub-folders that are there, sorted.
         found: Vec<String>,
     },
+    /// More pictures in an epoch, repeats included, than can be listed.
+    #[error(
+        "`{}`: {repeats} repeats; with them an epoch has {pictures} pictures, expected at most {most}", path.display()
+    )]
+    TooManyRepeats {
+        /// The folder with the most repeats.
+        path: PathBuf,
+        /// Its repeats.
+        repeats: usize,
+        /// Pictures in an epoch, repeats included.
+        pictures: usize,
+        /// The most that are possible.
+        most: usize,
+    },
     /// Every picture was skipped as unusable.
     #[error("none of the {skipped} pictures can be used; the first: {first}")]
     AllPicturesSkipped {

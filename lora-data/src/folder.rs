@@ -200,7 +200,7 @@ impl Entries {
             }
             if path.is_dir() {
                 entries.folders.push(path);
-            } else if is_picture(&path) {
+            } else if is_picture(&path) && path.metadata().map_or(true, |metadata| metadata.is_file()) {
                 entries.pictures.push(path);
             }
         }

@@ -32,12 +32,10 @@ pub enum Error {
         found: String,
     },
     /// Tensors are missing, surplus or of another shape; all of them are listed.
-    #[error("{}: {} of its tensors do not fit the {network}: {}", path.display(), problems.len(), listed(problems))]
+    #[error("{}: not the tensors of a Stable Diffusion 1.x checkpoint; {}", path.display(), listed(problems))]
     Layout {
         /// The file.
         path: PathBuf,
-        /// The network that was built.
-        network: &'static str,
         /// One entry for each tensor.
         problems: Vec<String>,
     },
@@ -64,9 +62,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 fn listed(problems: &[String]) -> String {
     const SHOWN: usize = 40;
-    let mut text = problems.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
+    if let [problem] = problems {
+        return problem.clone();
+    }
+    let mut text = format!("{} problems", problems.len());
+    for problem in problems.iter().take(SHOWN) {
+        text.push_str(&format!("\n  {problem}"));
+    }
     if problems.len() > SHOWN {
-        text.push_str(&format!("; and {} more", problems.len() - SHOWN));
+        text.push_str(&format!("\n  and {} more", problems.len() - SHOWN));
     }
     text
 }

@@ -31,7 +31,14 @@ impl ResnetBlock2D {
         groups: usize,
         eps: f64,
     ) -> Self {
-        let out_channels = weights.width("conv1.weight");
+        let out_channels = weights.width(&[
+            ("conv1.weight", 0),
+            ("conv1.bias", 0),
+            ("norm2.weight", 0),
+            ("norm2.bias", 0),
+            ("conv2.weight", 0),
+            ("conv2.bias", 0),
+        ]);
         let has_shortcut = in_channels != out_channels || weights.has("conv_shortcut");
         Self {
             norm1: weights.group_norm("norm1", in_channels, groups, eps),

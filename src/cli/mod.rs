@@ -6,10 +6,13 @@ mod signals;
 mod train;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use self::signals::Signals;
 
 /// Train LoRA adapters for Stable Diffusion.
 #[derive(Debug, Parser)]
@@ -53,14 +56,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    let signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: cannot watch for signals: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let result = match arguments.command {
-        Command::Train { config, set } => train::run(&config, &set),
-        Command::RandomCheckpoint { family, seed, out } => random_checkpoint::run(family, seed, &out),
+        Command::Train { config, set } => train::run(&config, &set, &signals),
+        Command::RandomCheckpoint { family, seed, out } => random_checkpoint::run(family, seed, &out, &signals),
     };
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            // Nothing is to be done where not even this can be printed.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(error.exit_code())
         }
     }

@@ -1,13 +1,13 @@
 //! Shows a run's events: a progress bar on a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::train::{Cached, Event, RunPlan, Step, Summary};
 
-/// Without a terminal, a line appears when this share of the run is done, and at the last step.
+/// Without a terminal, a line appears each time when this share of the run is done, and at the first and last step.
 const LINES: u64 = 20;
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Progress {
             self.bar.set_message(what.to_owned());
             self.bar.enable_steady_tick(std::time::Duration::from_millis(120));
         } else {
-            println!("{what}");
+            print_line(what);
         }
     }
 
@@ -38,7 +38,7 @@ impl Progress {
         if self.terminal && !self.bar.is_hidden() {
             self.bar.println(line);
         } else {
-            println!("{line}");
+            print_line(line);
         }
     }
 
@@ -64,7 +64,7 @@ impl Progress {
             Event::Warning(warning) => self.print(&format!("warning: {warning}")),
             Event::End(summary) => {
                 self.bar.finish_and_clear();
-                summary_lines(summary).iter().for_each(|line| println!("{line}"));
+                summary_lines(summary).iter().for_each(|line| print_line(line));
             }
         }
     }
@@ -100,11 +100,18 @@ impl Progress {
             if done == total {
                 self.bar.finish();
             }
-        } else if done == total || done.is_multiple_of(total.div_ceil(LINES)) {
+        } else if done == 1 || done == total || done.is_multiple_of(total.div_ceil(LINES)) {
             let figures = if figures.is_empty() { figures } else { format!(": {figures}") };
-            println!("{what} {done}/{total}{figures}");
+            print_line(&format!("{what} {done}/{total}{figures}"));
         }
     }
+}
+
+/// A line on standard output. A reader that has gone away, as in `| head`, does not end the run.
+pub(super) fn print_line(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
 }
 
 fn style() -> ProgressStyle {

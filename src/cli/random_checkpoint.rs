@@ -1,11 +1,13 @@
 //! `lora-trainer random-checkpoint`.
 
-use std::io::BufWriter;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use lora_models::random::{Family, write_random_checkpoint};
 
+use super::progress::print_line;
+use super::signals::Signals;
 use crate::atomic;
 use crate::error::Result;
 
@@ -14,12 +16,35 @@ pub(super) fn parse_family(name: &str) -> Result<Family, String> {
     Family::ALL.into_iter().find(|family| family.name() == name).ok_or_else(|| format!("expected one of: {}", known()))
 }
 
-pub(super) fn run(family: Family, seed: u64, out: &Path) -> Result<ExitCode> {
-    atomic::write(out, |file| {
-        let mut out = BufWriter::with_capacity(1 << 20, file);
+pub(super) fn run(family: Family, seed: u64, out: &Path, signals: &Signals) -> Result<ExitCode> {
+    let written = atomic::write(out, |file| {
+        let mut out = BufWriter::with_capacity(1 << 20, UntilSignal { out: file, signals });
         write_random_checkpoint(family, seed, &mut out)?;
-        std::io::Write::flush(&mut out)
-    })?;
-    println!("wrote {}", out.display());
+        out.flush()
+    });
+    if let Some(code) = signals.exit_code() {
+        return Ok(ExitCode::from(code));
+    }
+    written?;
+    print_line(&format!("wrote {}", out.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fails once a signal asks for an end, so that the file begun is removed.
+struct UntilSignal<'a, W> {
+    out: W,
+    signals: &'a Signals,
+}
+
+impl<W: Write> Write for UntilSignal<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.signals.exit_code() {
+            Some(_) => Err(io::Error::other("stopped by a signal")),
+            None => self.out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }

@@ -9,16 +9,8 @@ use crate::config::Value;
 use crate::error::{Error, Problem, Result};
 use crate::{TrainConfig, Trainer};
 
-pub(super) fn run(path: &Path, set: &[String]) -> Result<ExitCode> {
-    let signals = Signals::install().map_err(Error::io(path, "watch for signals while reading"))?;
-    let mut config = TrainConfig::from_toml_file(path)?;
-    for assignment in set {
-        let Some((key, value)) = assignment.split_once('=') else {
-            let problem = Problem::value("--set", format!("`{assignment}`"), "KEY=VALUE");
-            return Err(Error::Config { file: None, problems: vec![problem] });
-        };
-        config.set(key.trim(), Value::from(value.trim()))?;
-    }
+pub(super) fn run(path: &Path, set: &[String], signals: &Signals) -> Result<ExitCode> {
+    let config = TrainConfig::from_toml_file_with(path, &assignments(set)?)?;
     let mut progress = Progress::new();
     progress.status("reading pictures and model");
     let mut trainer = Trainer::new(config)?;
@@ -29,6 +21,21 @@ pub(super) fn run(path: &Path, set: &[String]) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The options of `--set`.
+fn assignments(set: &[String]) -> Result<Vec<(String, Value)>> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((key, value)) => Ok((key.trim().to_owned(), Value::from(value.trim()))),
+        None => Err(Problem::value("--set", format!("`{text}`"), "KEY=VALUE")),
+    };
+    let (pairs, problems): (Vec<_>, Vec<_>) = set.iter().map(pair).partition(Result::is_ok);
+    let problems: Vec<Problem> = problems.into_iter().filter_map(Result::err).collect();
+    if problems.is_empty() {
+        Ok(pairs.into_iter().filter_map(Result::ok).collect())
+    } else {
+        Err(Error::Config { file: None, problems })
+    }
 }
 
 /// Keeps what was learned so far, if anything was.

@@ -23,13 +23,22 @@ impl TrainConfig {
     /// [`Error::Io`] for an unreadable file. [`Error::Config`] with all of the file's problems: unknown options, values
     /// of the wrong type or out of range, options given twice, and what [`validate`](Self::validate) finds.
     pub fn from_toml_file(path: impl AsRef<Path>) -> Result<Self> {
+        Self::from_toml_file_with(path, &[])
+    }
+
+    /// As [`from_toml_file`](Self::from_toml_file), with options that go before those of the file. The file need not give
+    /// what they give, and what it says about them is not read.
+    ///
+    /// # Errors
+    /// As [`from_toml_file`](Self::from_toml_file).
+    pub fn from_toml_file_with(path: impl AsRef<Path>, options: &[(String, Value)]) -> Result<Self> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
         let text = String::from_utf8(bytes).map_err(|_| {
             let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "expected text in UTF-8");
             Error::Io { path: path.into(), action: "read", source }
         })?;
-        parse(&text).map_err(|problems| Error::Config { file: Some(path.into()), problems })
+        parse(&text, options).map_err(|problems| Error::Config { file: Some(path.into()), problems })
     }
 
     /// Reads the text of a configuration file; see [`from_toml_file`](Self::from_toml_file).
@@ -37,7 +46,7 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Config`] with all of the text's problems.
     pub fn from_toml_str(text: &str) -> Result<Self> {
-        parse(text).map_err(|problems| Error::Config { file: None, problems })
+        parse(text, &[]).map_err(|problems| Error::Config { file: None, problems })
     }
 
     /// The text of a configuration file with all options that have a value.
@@ -69,7 +78,7 @@ struct Entry {
     line: usize,
 }
 
-fn parse(text: &str) -> Result<TrainConfig, Vec<Problem>> {
+fn parse(text: &str, overrides: &[(String, Value)]) -> Result<TrainConfig, Vec<Problem>> {
     let line =
         |span: Range<usize>| 1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|b| **b == b'\n').count();
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -84,7 +93,11 @@ fn parse(text: &str) -> Result<TrainConfig, Vec<Problem>> {
     let mut config = TrainConfig::new("", "");
     let mut problems = Vec::new();
     let mut given = BTreeMap::new();
-    for entry in flatten(table.get_ref(), line) {
+    let overridden = |key: &str| {
+        let spec = options::option(key);
+        spec.is_some_and(|spec| overrides.iter().any(|(key, _)| spec.names().any(|name| name == key)))
+    };
+    for entry in flatten(table.get_ref(), line).into_iter().filter(|entry| !overridden(&entry.key)) {
         for (option, spelling) in destinations(&entry) {
             if let Some(first) = given.insert(option, spelling.clone()) {
                 problems.push(Problem::new(spelling, ProblemKind::GivenTwice { first }).at(entry.line));
@@ -94,6 +107,7 @@ fn parse(text: &str) -> Result<TrainConfig, Vec<Problem>> {
             problems.push(problem.at(entry.line));
         }
     }
+    problems.extend(overrides.iter().filter_map(|(key, value)| config.assign(key, value).err()));
     // An option whose own value was refused is not to be reported as missing or in conflict as well.
     let refused: Vec<&str> = problems.iter().filter_map(|p| options::option(&p.key)).map(|spec| spec.name).collect();
     let further: Vec<Problem> = config.problems().into_iter().filter(|p| !refused.contains(&p.key.as_str())).collect();
@@ -217,7 +231,7 @@ mod tests {
             problems(text),
             [
                 "line 4: `network_dimm`: no such option; did you mean `network_dim`?",
-                "line 5: `unet_lr`: found \"fast\", expected a number of at least 0",
+                "line 5: `unet_lr`: found \"fast\", expected a number from 0 to 1e30",
                 "line 6: `seed`: found \"nan\", expected an integer of at least 0",
                 "line 9: `caption_extention`: already given as `caption_extension`",
                 "line 11: `network_args: conv_dim`: already given as `conv_dim`",
@@ -248,6 +262,26 @@ mod tests {
         assert_eq!(TrainConfig::from_toml_file(&path).unwrap(), TrainConfig::new("base.safetensors", "pictures"));
         std::fs::write(&path, b"output_name = '\xff'").unwrap();
         assert!(TrainConfig::from_toml_file(&path).unwrap_err().to_string().contains("UTF-8"));
+    }
+
+    #[test]
+    fn options_go_before_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job.toml");
+        std::fs::write(&path, "train_data_dir = 'pictures'\nunet_lr = 'fast'\nnum_repeats = 3\n").unwrap();
+        let with = |options: &[(&str, &str)]| {
+            let options: Vec<_> = options.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+            TrainConfig::from_toml_file_with(&path, &options)
+        };
+        let base = ("pretrained_model_name_or_path", "base.safetensors");
+        let config = with(&[base, ("unet_lr", "2e-4"), ("dataset_repeats", "5")]).unwrap();
+        assert_eq!((config.unet_lr, config.dataset_repeats), (Some(2e-4), 5));
+        let error = with(&[("unet_lr", "slow"), ("sede", "1")]).unwrap_err().to_string();
+        for part in
+            ["`unet_lr`: found \"slow\"", "`sede`: no such option", "`pretrained_model_name_or_path`: not given"]
+        {
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

@@ -137,7 +137,7 @@ pub enum Kind {
     },
     /// One of these integers.
     OneOf(&'static [i64]),
-    /// A number of at least `min`.
+    /// A number from `min` to 1e30.
     Number {
         /// The least value.
         min: f64,
@@ -163,6 +163,10 @@ impl Kind {
     const POSITIVE: Self = Self::Integer { min: 1, max: u32::MAX as i64 };
     /// A number of at least 0.
     const NOT_NEGATIVE: Self = Self::Number { min: 0.0 };
+    /// The rank of an adapter. More than a layer has channels says nothing more.
+    const RANK: Self = Self::Integer { min: 1, max: 4096 };
+    /// Far beyond any useful number, and far enough below the largest f32 that arithmetic does not overflow at once.
+    const MAX_NUMBER: f64 = 1e30;
 
     /// The value in its own type, which text is read as, if its type and range fit.
     ///
@@ -177,7 +181,7 @@ impl Kind {
             Self::OneOf(numbers) => integer(value).filter(|n| numbers.contains(n)).map(Value::from),
             Self::Number { min } => {
                 let number = value.as_f64().or_else(|| text.and_then(|text| text.parse().ok()));
-                number.filter(|n| n.is_finite() && n >= min).map(Value::from)
+                number.filter(|n| (*min..=Self::MAX_NUMBER).contains(n)).map(Value::from)
             }
             Self::Text => match value {
                 Value::String(_) => Some(value.clone()),
@@ -210,7 +214,7 @@ impl std::fmt::Display for Kind {
             Self::Integer { min, max } if *max < u32::MAX.into() => write!(f, "an integer from {min} to {max}"),
             Self::Integer { min, .. } => write!(f, "an integer of at least {min}"),
             Self::OneOf(numbers) => write!(f, "{}", one_of(numbers)),
-            Self::Number { min } => write!(f, "a number of at least {min}"),
+            Self::Number { min } => write!(f, "a number from {min} to {:e}", Self::MAX_NUMBER),
             Self::Choice(names) => write!(f, "{}", one_of(names)),
             Self::Text => write!(f, "text"),
             Self::Path => write!(f, "a path"),

@@ -8,6 +8,8 @@ use crate::error::{Error, Problem, ProblemKind, Result};
 
 /// Pixels of a side of a latent: sizes are multiples of it.
 const LATENT: u32 = 8;
+/// Bytes of `output_name`: file systems take 255, and steps, times and endings are added to it.
+const MAX_NAME: usize = 150;
 
 impl TrainConfig {
     /// Checks every value and every rule between options. Reads nothing; [`check_paths`](Self::check_paths) does.
@@ -30,18 +32,35 @@ impl TrainConfig {
         let mut problems = Vec::new();
         problems.extend(file("pretrained_model_name_or_path", &self.pretrained_model_name_or_path));
         if !self.train_data_dir.is_dir() {
-            let found = format!("no folder at `{}`", self.train_data_dir.display());
+            let found = if self.train_data_dir.exists() { "a file at" } else { "no folder at" };
+            let found = format!("{found} `{}`", self.train_data_dir.display());
             problems.push(Problem::value("train_data_dir", found, "a folder with pictures"));
         }
         problems.extend(self.network_weights.as_deref().and_then(|path| file("network_weights", path)));
-        let outputs = [("output_dir", Some(&self.output_dir)), ("logging_dir", self.logging_dir.as_ref())];
-        for (key, path) in outputs {
-            let blocker = path.and_then(|path| path.ancestors().find(|part| part.exists() && !part.is_dir()));
-            if let Some(blocker) = blocker {
-                problems.push(Problem::value(key, format!("a file at `{}`", blocker.display()), "a folder"));
-            }
-        }
+        problems.extend(unwritable("output_dir", &self.output_dir));
+        problems.extend(self.logging_dir.as_deref().and_then(|path| unwritable("logging_dir", path)));
+        problems.extend(self.blocked_outputs());
         report(problems)
+    }
+
+    /// What is in the way of the files that are to be written.
+    fn blocked_outputs(&self) -> Option<Problem> {
+        let lora = self.output_dir.join(format!("{}.safetensors", self.output_name));
+        let samples = self.output_dir.join("sample");
+        if lora.is_dir() {
+            let found = format!("a folder at `{}`", lora.display());
+            return Some(Problem::value("output_name", found, "a name that is free for a file"));
+        }
+        if self.sample_prompts.is_some() && samples.exists() && !samples.is_dir() {
+            let found = format!("a file at `{}`", samples.display());
+            return Some(Problem::value("output_dir", found, "a folder for previews, or nothing"));
+        }
+        let base = self.pretrained_model_name_or_path.canonicalize().ok()?;
+        if lora.canonicalize().is_ok_and(|lora| lora == base) {
+            let found = format!("`{}`, the base checkpoint", lora.display());
+            return Some(Problem::value("output_name", found, "a name that overwrites no input"));
+        }
+        None
     }
 
     /// Everything that is wrong, in the order of the options.
@@ -110,7 +129,8 @@ impl TrainConfig {
                 problems.push(Problem::value("resolution", found, expected));
             }
         } else {
-            let (min, max) = (self.min_bucket_reso / step * step, self.max_bucket_reso.div_ceil(step) * step);
+            let max = self.max_bucket_reso.div_ceil(step).saturating_mul(step);
+            let min = self.min_bucket_reso / step * step;
             if min == 0 || min > max {
                 let expected = format!("at least bucket_reso_steps, {step}, and at most max_bucket_reso, {max}");
                 problems.push(Problem::value("min_bucket_reso", self.min_bucket_reso.to_string(), expected));
@@ -148,9 +168,11 @@ impl TrainConfig {
 
     fn output_conflicts(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if self.output_name.trim().is_empty() || self.output_name.contains(['/', '\\', '\0']) {
+        let is_name = !self.output_name.trim().is_empty() && !self.output_name.contains(['/', '\\', '\0']);
+        if !is_name || self.output_name.len() > MAX_NAME {
             let found = format!("\"{}\"", self.output_name);
-            problems.push(Problem::value("output_name", found, "a file name without folders"));
+            let expected = format!("a file name without folders, of at most {MAX_NAME} bytes");
+            problems.push(Problem::value("output_name", found, expected));
         }
         if cfg!(not(feature = "tensorboard")) && self.logging_dir.is_some() {
             let reason = "this build has no TensorBoard; rebuild with `--features tensorboard`";
@@ -168,6 +190,22 @@ impl TrainConfig {
         }
         problems
     }
+}
+
+/// Why no file can be written into this folder, which need not exist yet.
+fn unwritable(key: &str, folder: &Path) -> Option<Problem> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let exists = |part: &&Path| part.symlink_metadata().is_ok();
+    let nearest = folder.ancestors().find(exists).filter(|part| !part.as_os_str().is_empty());
+    let nearest = nearest.unwrap_or(Path::new("."));
+    if !nearest.is_dir() {
+        return Some(Problem::value(key, format!("a file at `{}`", nearest.display()), "a folder"));
+    }
+    let probe = nearest.join(format!(".lora-trainer.{}.tmp", std::process::id()));
+    let result = std::fs::File::create(&probe).and_then(|_| std::fs::remove_file(&probe));
+    let error = result.err()?;
+    let found = format!("the folder `{}`, which cannot be written to ({error})", nearest.display());
+    Some(Problem::value(key, found, "a folder for the files of the run"))
 }
 
 fn report(problems: Vec<Problem>) -> Result<()> {

@@ -231,6 +231,10 @@ pub struct OptimizerArgs {
     pub weight_decay: f64,
 }
 
+/// Less of it would vanish in f32.
+const MIN_EPS: f64 = 1e-30;
+const MAX_WEIGHT_DECAY: f64 = 1000.0;
+
 impl Default for OptimizerArgs {
     fn default() -> Self {
         Self { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.01 }
@@ -269,8 +273,15 @@ impl OptionValue for OptimizerArgs {
                     let betas = pair.and_then(|(a, b)| Some((decay(a)?, decay(b)?)));
                     args.betas = betas.ok_or_else(|| wrong("two numbers from 0 to below 1, as in `betas=0.9,0.99`"))?;
                 }
-                "eps" => args.eps = number(&text).ok_or_else(|| wrong("a number of at least 0"))?,
-                "weight_decay" => args.weight_decay = number(&text).ok_or_else(|| wrong("a number of at least 0"))?,
+                "eps" => {
+                    // Without it, parameters without gradient would be 0 / 0.
+                    let eps = number(&text).filter(|eps| (MIN_EPS..=1.0).contains(eps));
+                    args.eps = eps.ok_or_else(|| wrong("a number from 1e-30 to 1, as in `eps=1e-8`"))?;
+                }
+                "weight_decay" => {
+                    let decay = number(&text).filter(|decay| *decay <= MAX_WEIGHT_DECAY);
+                    args.weight_decay = decay.ok_or_else(|| wrong("a number from 0 to 1000"))?;
+                }
                 _ => return Err(wrong("betas, eps or weight_decay")),
             }
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, FloatDType};
 use lora_core::layers::LayerSpec;
-use lora_models::{AutoencoderKl, Checkpoint, ModelConfig, TextEncoder, UNet2DConditionModel};
+use lora_models::{AutoencoderKl, Checkpoint, ModelConfig, Networks, TextEncoder, UNet2DConditionModel};
 
 use crate::error::Result;
 
@@ -23,10 +23,13 @@ pub(super) struct Base {
 }
 
 impl Base {
+    /// Reads all networks.
     pub(super) fn load(path: &Path, config: &ModelConfig, device: &Device) -> Result<Self> {
         let checkpoint = Checkpoint::open(path, config)?;
-        let (unet, unet_layers) = checkpoint.unet(device, DTYPE)?;
-        Ok(Self { checkpoint, device: device.clone(), unet, unet_layers, text_encoder: None, vae: None })
+        let Networks { text_encoder, text_encoder_layers, unet, unet_layers, vae } =
+            checkpoint.networks(device, DTYPE)?;
+        let text_encoder = Some((text_encoder, text_encoder_layers));
+        Ok(Self { checkpoint, device: device.clone(), unet, unet_layers, text_encoder, vae: Some(vae) })
     }
 
     pub(super) fn checkpoint(&self) -> &Checkpoint {

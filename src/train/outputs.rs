@@ -128,7 +128,8 @@ impl Outputs {
         })
     }
 
-    /// Writes a LoRA file.
+    /// Writes a LoRA file. What the chosen number type cannot hold is saved as `float` instead of being lost; the result is
+    /// then a warning.
     pub(super) fn save(
         &self,
         path: &Path,
@@ -136,9 +137,15 @@ impl Outputs {
         precision: SavePrecision,
         adapters: &AdapterSet,
         facts: &Facts,
-    ) -> Result<()> {
-        create_parent(path)?;
-        save::write_lora(path, adapters, precision, adapter_metadata(config, facts))
+    ) -> Result<Option<String>> {
+        let metadata = adapter_metadata(config, facts);
+        match save::write_lora(path, adapters, precision, metadata.clone()) {
+            Err(error @ Error::SaveRange { .. }) if precision != SavePrecision::Float => {
+                save::write_lora(path, adapters, SavePrecision::Float, metadata)?;
+                Ok(Some(format!("{error}; saved as float")))
+            }
+            written => written.map(|()| None),
+        }
     }
 
     /// Draws and writes a picture for each prompt.

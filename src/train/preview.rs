@@ -5,7 +5,7 @@ use image::RgbImage;
 use lora_core::ForwardContext;
 use lora_core::diffusion::{NoiseSchedule, PredictionType, Sampler, SamplerKind, SamplerSettings, SettingsOf, guided};
 use lora_core::rng::{Purpose, Stream};
-use lora_models::text::{TokenLimit, Window};
+use lora_models::text::{WeightedTokens, WeightedWindows, apply_weights};
 use lora_models::{AutoencoderKl, TextEncoder, Tokenizer, UNet2DConditionModel};
 
 use crate::config;
@@ -36,7 +36,8 @@ pub(super) struct Contexts {
     negative: Option<Tensor<3>>,
 }
 
-/// Encodes a prompt. Prompt and negative prompt take as many windows as the longer one needs, at most three.
+/// Encodes a prompt with its weights. Prompt and negative prompt take as many windows as the longer one needs, at most
+/// three.
 pub(super) fn encode(
     prompt: &Prompt,
     tokenizer: &Tokenizer,
@@ -44,20 +45,15 @@ pub(super) fn encode(
     clip_skip: usize,
     cx: &ForwardContext,
 ) -> Contexts {
+    let positive = WeightedTokens::new(&prompt.prompt, tokenizer);
     let is_guided = prompt.scale > 1.0;
-    let texts = [&prompt.prompt, &prompt.negative_prompt];
-    let texts = &texts[..if is_guided { 2 } else { 1 }];
-    let longest = texts.iter().map(|text| tokenizer.ids(text).len()).max().unwrap_or(0);
-    let limit = match longest {
-        0..=75 => TokenLimit::One,
-        76..=150 => TokenLimit::Two,
-        _ => TokenLimit::Three,
+    let negative = is_guided.then(|| WeightedTokens::new(&prompt.negative_prompt, tokenizer));
+    let limit = negative.as_ref().map_or(positive.limit(), |negative| negative.limit().max(positive.limit()));
+    let context = |tokens: &WeightedTokens| {
+        let WeightedWindows { ids, weights } = tokens.windows(limit);
+        apply_weights(encoder.context(&[ids], clip_skip, cx), &[&weights])
     };
-    let context = |text: &str| {
-        let windows: Vec<Window> = tokenizer.windows(text, limit);
-        encoder.context(&[windows], clip_skip, cx)
-    };
-    Contexts { positive: context(&prompt.prompt), negative: is_guided.then(|| context(&prompt.negative_prompt)) }
+    Contexts { positive: context(&positive), negative: negative.as_ref().map(context) }
 }
 
 /// Draws latents for a prompt. The same seed gives the same latents. `[1, 4, h / 8, w / 8]`

@@ -33,7 +33,7 @@ pub(super) fn write_lora(
 ) -> Result<()> {
     let tensors = adapters.to_tensors(precision.into());
     if let Some(tensor) = tensors.iter().find(|tensor| !is_finite(tensor)) {
-        return Err(Error::SaveRange { key: tensor.key.clone(), precision: precision.name() });
+        return Err(Error::SaveRange { path: path.into(), key: tensor.key.clone(), precision: precision.name() });
     }
     let hashes = adapter_hashes(views(&tensors)?, &metadata)?;
     insert_hashes(&mut metadata, hashes);
@@ -65,6 +65,11 @@ fn is_finite(tensor: &AdapterTensor) -> bool {
 /// Fills the adapters with the values of a LoRA file.
 pub(super) fn read_lora(path: &Path, adapters: &mut AdapterSet) -> Result<()> {
     let file = SafetensorsFile::open(path)?;
+    // A checkpoint is refused before its gigabytes are read.
+    if !file.tensors().keys().any(|key| key.contains("lora_down")) {
+        let key = file.tensors().keys().next().cloned();
+        return Err(Error::NotALora { path: path.into(), key });
+    }
     let mut tensors = BTreeMap::new();
     for (key, info) in file.tensors() {
         tensors.insert(key.clone(), StoredTensor { shape: info.shape.clone(), values: file.read_f32(key)? });

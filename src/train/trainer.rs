@@ -71,7 +71,6 @@ impl Trainer {
 
         let mut base = Base::load(&config.pretrained_model_name_or_path, &config.model_config, &device)?;
         outputs.hash_base()?;
-        base.vae()?;
         let (encoder, text_layers) = base.text_encoder()?;
         run::check_clip_skip(&config, encoder.layer_count())?;
         let mut layers = text_layers.to_vec();
@@ -145,7 +144,9 @@ impl Trainer {
     pub fn save_to_with(&mut self, path: &Path, precision: SavePrecision) -> Result<()> {
         let facts =
             self.outputs.facts(&self.dataset, self.length, &self.algorithm, self.progress.step, self.epoch_label());
-        self.outputs.save(path, &self.config, precision, &self.adapters, &facts?)
+        let warning = self.outputs.save(path, &self.config, precision, &self.adapters, &facts?)?;
+        self.events.extend(warning.map(Event::Warning));
+        Ok(())
     }
 
     /// Draws a picture with the adapters as they are now, scaled by `multiplier`; at 0 it is the bare base's. The same

@@ -1,9 +1,11 @@
 //! The promises of this project as tests, one module a promise.
 #![allow(missing_docs)]
 
+mod bad_input;
 mod base;
 mod consumers;
 mod documents;
+mod external_crate;
 mod full_size;
 mod golden;
 mod hashes;
@@ -12,9 +14,12 @@ mod metadata;
 mod networks;
 mod noise_loss;
 mod optimizers;
+mod program;
+mod prompt_weighting;
 mod quickstart;
 mod random_checkpoint;
 mod sampling;
+mod stop;
 mod tiny;
 mod tokenizer;
 mod training;

@@ -8,6 +8,21 @@ pub enum Error {
     #[error("no layer of the model is a target of the adapters")]
     NoTargets,
     /// A LoRA file that does not fit the adapters; every misfit is listed.
-    #[error("the LoRA does not fit: {}", .0.join("; "))]
+    #[error("the LoRA does not fit the adapters of this training; {}", listed(.0))]
     Misfit(Vec<String>),
+}
+
+fn listed(misfits: &[String]) -> String {
+    const SHOWN: usize = 12;
+    if let [misfit] = misfits {
+        return misfit.clone();
+    }
+    let mut text = format!("{} problems", misfits.len());
+    for misfit in misfits.iter().take(SHOWN) {
+        text.push_str(&format!("\n  {misfit}"));
+    }
+    if misfits.len() > SHOWN {
+        text.push_str(&format!("\n  and {} more", misfits.len() - SHOWN));
+    }
+    text
 }

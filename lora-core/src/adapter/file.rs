@@ -139,7 +139,7 @@ impl AdapterSet {
         }
         misfits.extend(tensors.keys().map(|key| format!("`{key}` belongs to no adapter of this training")));
         if !misfits.is_empty() {
-            return Err(Error::Misfit(shortened(misfits)));
+            return Err(Error::Misfit(misfits));
         }
         for (slot, alpha) in self.slots_mut().iter_mut().zip(alphas) {
             slot.alpha = alpha;
@@ -165,16 +165,6 @@ fn fitting(key: &str, stored: &StoredTensor, slot: &Slot, factor: Factor) -> Res
         return Err(format!("`{key}` has values that are not finite"));
     }
     Ok(())
-}
-
-fn shortened(mut lines: Vec<String>) -> Vec<String> {
-    const SHOWN: usize = 12;
-    if lines.len() > SHOWN {
-        let more = lines.len() - SHOWN;
-        lines.truncate(SHOWN);
-        lines.push(format!("and {more} more"));
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -26,11 +26,13 @@ impl TextEncoder {
     #[must_use]
     pub fn new(weights: &Weights, config: &TextEncoderConfig) -> Self {
         let weights = weights.at("text_model");
-        let token_embedding = weights.shape("embeddings.token_embedding.weight");
-        let (vocabulary, width) = match token_embedding {
-            Some([vocabulary, width]) => (*vocabulary, *width),
-            _ => (0, 0),
-        };
+        let vocabulary = weights.width(&[("embeddings.token_embedding.weight", 0)]);
+        let width = weights.width(&[
+            ("embeddings.token_embedding.weight", 1),
+            ("embeddings.position_embedding.weight", 1),
+            ("final_layer_norm.weight", 0),
+            ("final_layer_norm.bias", 0),
+        ]);
         let heads = config.num_attention_heads.unwrap_or_else(|| (width / 64).max(1));
         if heads == 0 || !width.is_multiple_of(heads) {
             weights.problem(format!("the text encoder's width {width} does not divide into {heads} heads"));
@@ -47,6 +49,18 @@ impl TextEncoder {
             layers: (0..count).map(layer).collect(),
             final_layer_norm: weights.layer_norm("final_layer_norm", width, LAYER_NORM_EPS),
         }
+    }
+
+    /// Number of tokens that it knows.
+    #[must_use]
+    pub fn vocabulary(&self) -> usize {
+        self.token_embedding.dims()[0]
+    }
+
+    /// Channels of a state.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.token_embedding.dims()[1]
     }
 
     /// Number of layers.

@@ -31,7 +31,7 @@ impl EncoderLayer {
         let self_attn = weights.at("self_attn");
         let projection = |name| self_attn.linear(name, width, width, true);
         let mlp = weights.at("mlp");
-        let hidden = mlp.width("fc1.weight");
+        let hidden = mlp.width(&[("fc1.weight", 0), ("fc1.bias", 0), ("fc2.weight", 1)]);
         Self {
             layer_norm1: weights.layer_norm("layer_norm1", width, LAYER_NORM_EPS),
             q_proj: projection("q_proj"),

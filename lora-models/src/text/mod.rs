@@ -3,6 +3,8 @@
 mod encoder;
 mod layer;
 mod tokenizer;
+mod weighting;
 
 pub use encoder::TextEncoder;
 pub use tokenizer::{TokenLimit, Tokenizer, WINDOW, Window};
+pub use weighting::{Fragment, WeightedTokens, WeightedWindows, apply_weights, parse_weights};

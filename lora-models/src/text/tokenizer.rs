@@ -11,14 +11,14 @@ pub const WINDOW: usize = 77;
 pub type Window = [u32; WINDOW];
 
 /// Tokens of a window between its first and last.
-const INNER: usize = WINDOW - 2;
+pub(super) const INNER: usize = WINDOW - 2;
 const START: u32 = 49406;
 const END: u32 = 49407;
 /// Lines of "left right" in the order of their rank, as OpenAI published them with CLIP (MIT licence).
 const MERGES: &str = include_str!("clip_merges.txt");
 
 /// How many tokens of a caption are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum TokenLimit {
     /// 75, one window.
     #[default]
@@ -54,6 +54,9 @@ impl Default for Tokenizer {
 }
 
 impl Tokenizer {
+    /// Number of different tokens.
+    pub const VOCABULARY: usize = END as usize + 1;
+
     /// Builds the tokenizer from the embedded merge list.
     #[must_use]
     pub fn new() -> Self {
@@ -76,18 +79,21 @@ impl Tokenizer {
     /// with end tokens.
     #[must_use]
     pub fn windows(&self, text: &str, limit: TokenLimit) -> Vec<Window> {
-        let mut ids = self.ids(text);
-        ids.truncate(limit.windows() * INNER);
-        ids.resize(limit.windows() * INNER, END);
-        ids.chunks_exact(INNER)
-            .map(|inner| {
-                let mut window = [END; WINDOW];
-                window[0] = START;
-                window[1..=INNER].copy_from_slice(inner);
-                window
-            })
-            .collect()
+        fill_windows(self.ids(text), limit)
     }
+}
+
+/// See [`Tokenizer::windows`].
+pub(super) fn fill_windows(mut ids: Vec<u32>, limit: TokenLimit) -> Vec<Window> {
+    ids.resize(limit.windows() * INNER, END);
+    ids.chunks_exact(INNER)
+        .map(|inner| {
+            let mut window = [END; WINDOW];
+            window[0] = START;
+            window[1..=INNER].copy_from_slice(inner);
+            window
+        })
+        .collect()
 }
 
 /// The tokenizer in the format of `tokenizer.json`.

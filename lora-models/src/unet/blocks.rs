@@ -32,12 +32,12 @@ struct Stage {
 impl Stage {
     /// Stage `index` of a level, for an input of `channels`.
     fn new(weights: &Weights, index: usize, channels: usize, config: BlockConfig) -> Self {
-        let BlockConfig { time_embed_dim, groups, heads } = config;
+        let BlockConfig { time_embed_dim, groups, .. } = config;
         let at = weights.at("resnets").at(index);
         let resnet = ResnetBlock2D::new(&at, channels, Some(time_embed_dim), groups, GROUP_NORM_EPS);
         let attention = weights.has(&format!("attentions.{index}")).then(|| {
             let weights = weights.at("attentions").at(index);
-            Transformer2DModel::new(&weights, resnet.out_channels(), groups, heads)
+            Transformer2DModel::new(&weights, resnet.out_channels(), config)
         });
         Self { resnet, attention }
     }
@@ -103,14 +103,14 @@ pub(super) struct MidBlock {
 
 impl MidBlock {
     pub(super) fn new(weights: &Weights, channels: usize, config: BlockConfig) -> Self {
-        let BlockConfig { time_embed_dim, groups, heads } = config;
+        let BlockConfig { time_embed_dim, groups, .. } = config;
         let resnet = |index| {
             let weights = weights.at("resnets").at(index);
             ResnetBlock2D::new(&weights, channels, Some(time_embed_dim), groups, GROUP_NORM_EPS)
         };
         Self {
             first: resnet(0),
-            attention: Transformer2DModel::new(&weights.at("attentions").at(0), channels, groups, heads),
+            attention: Transformer2DModel::new(&weights.at("attentions").at(0), channels, config),
             second: resnet(1),
         }
     }

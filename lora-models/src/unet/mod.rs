@@ -30,12 +30,16 @@ pub struct UNet2DConditionModel {
     up_blocks: Vec<UpBlock>,
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
+    latent_channels: usize,
+    cross_attention_dim: usize,
 }
 
 /// What all blocks have in common.
 #[derive(Debug, Clone, Copy)]
 struct BlockConfig {
     time_embed_dim: usize,
+    /// Width of the context.
+    cross_attention_dim: usize,
     groups: usize,
     heads: usize,
 }
@@ -45,12 +49,19 @@ impl UNet2DConditionModel {
     #[must_use]
     pub fn new(weights: &Weights, config: &UnetConfig) -> Self {
         let groups = config.norm_num_groups.unwrap_or(32);
-        let channels = weights.width("conv_in.weight");
-        let latent_channels = weights.shape("conv_in.weight").and_then(|s| s.get(1).copied()).unwrap_or(4);
+        let channels =
+            weights.width(&[("conv_in.weight", 0), ("conv_in.bias", 0), ("down_blocks.0.resnets.0.norm1.weight", 0)]);
+        let latent_channels = weights.width(&[("conv_in.weight", 1), ("conv_out.weight", 0), ("conv_out.bias", 0)]);
+        let cross_attention_dim = weights.width_of_all("attn2.to_k.weight", 1);
         let time_embedding = TimeEmbedding::new(weights, channels);
         let levels = weights.count("down_blocks");
         let heads = heads_of_levels(weights, config, levels);
-        let block = |level: usize| BlockConfig { time_embed_dim: time_embedding.width(), groups, heads: heads[level] };
+        let block = |level: usize| BlockConfig {
+            time_embed_dim: time_embedding.width(),
+            cross_attention_dim,
+            groups,
+            heads: heads[level],
+        };
 
         let conv_in = weights.conv2d("conv_in", latent_channels, channels, ConvShape::SAME3);
         let mut width = channels;
@@ -81,7 +92,21 @@ impl UNet2DConditionModel {
             up_blocks,
             conv_norm_out: weights.group_norm("conv_norm_out", width, groups, GROUP_NORM_EPS),
             conv_out: weights.conv2d("conv_out", width, latent_channels, ConvShape::SAME3),
+            latent_channels,
+            cross_attention_dim,
         }
+    }
+
+    /// Channels of the latents.
+    #[must_use]
+    pub fn latent_channels(&self) -> usize {
+        self.latent_channels
+    }
+
+    /// Width of the context that the attention looks at.
+    #[must_use]
+    pub fn cross_attention_dim(&self) -> usize {
+        self.cross_attention_dim
     }
 
     /// Predicts noise (or velocity) from noisy latents.

@@ -18,7 +18,13 @@ pub(super) struct TimeEmbedding {
 impl TimeEmbedding {
     pub(super) fn new(weights: &Weights, channels: usize) -> Self {
         let weights = weights.at("time_embedding");
-        let width = weights.width("linear_1.weight");
+        let width = weights.width(&[
+            ("linear_1.weight", 0),
+            ("linear_1.bias", 0),
+            ("linear_2.weight", 0),
+            ("linear_2.weight", 1),
+            ("linear_2.bias", 0),
+        ]);
         Self {
             linear_1: weights.linear("linear_1", channels, width, true),
             linear_2: weights.linear("linear_2", width, width, true),

@@ -6,6 +6,7 @@ use lora_core::ForwardContext;
 use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, Linear};
 use lora_core::ops::ConvShape;
 
+use super::BlockConfig;
 use super::attention::CrossAttention;
 use crate::weights::Weights;
 
@@ -23,15 +24,20 @@ pub(super) struct Transformer2DModel {
 }
 
 impl Transformer2DModel {
-    pub(super) fn new(weights: &Weights, channels: usize, groups: usize, heads: usize) -> Self {
-        let inner = weights.width("proj_in.weight");
+    pub(super) fn new(weights: &Weights, channels: usize, config: BlockConfig) -> Self {
+        let inner = weights.width(&[
+            ("proj_in.weight", 0),
+            ("proj_in.bias", 0),
+            ("proj_out.weight", 1),
+            ("transformer_blocks.0.norm1.weight", 0),
+        ]);
         let depth = weights.count("transformer_blocks");
         if depth == 0 {
             weights.problem("a transformer without blocks".into());
         }
-        let block = |index| BasicTransformerBlock::new(&weights.at("transformer_blocks").at(index), inner, heads);
+        let block = |index| BasicTransformerBlock::new(&weights.at("transformer_blocks").at(index), inner, config);
         Self {
-            norm: weights.group_norm("norm", channels, groups, ENTRY_EPS),
+            norm: weights.group_norm("norm", channels, config.groups, ENTRY_EPS),
             proj_in: weights.conv2d("proj_in", channels, inner, ConvShape::POINTWISE),
             transformer_blocks: (0..depth).map(block).collect(),
             proj_out: weights.conv2d("proj_out", inner, channels, ConvShape::POINTWISE),
@@ -65,13 +71,13 @@ struct BasicTransformerBlock {
 }
 
 impl BasicTransformerBlock {
-    fn new(weights: &Weights, width: usize, heads: usize) -> Self {
-        let context_width = weights.shape("attn2.to_k.weight").and_then(|s| s.get(1).copied()).unwrap_or(width);
+    fn new(weights: &Weights, width: usize, config: BlockConfig) -> Self {
+        let BlockConfig { cross_attention_dim, heads, .. } = config;
         Self {
             norm1: weights.layer_norm("norm1", width, LAYER_NORM_EPS),
             attn1: CrossAttention::new(&weights.at("attn1"), width, width, heads),
             norm2: weights.layer_norm("norm2", width, LAYER_NORM_EPS),
-            attn2: CrossAttention::new(&weights.at("attn2"), width, context_width, heads),
+            attn2: CrossAttention::new(&weights.at("attn2"), width, cross_attention_dim, heads),
             norm3: weights.layer_norm("norm3", width, LAYER_NORM_EPS),
             ff: FeedForward::new(&weights.at("ff"), width),
         }
@@ -96,7 +102,7 @@ struct FeedForward {
 
 impl FeedForward {
     fn new(weights: &Weights, width: usize) -> Self {
-        let doubled = weights.width("net.0.proj.weight");
+        let doubled = weights.width(&[("net.0.proj.weight", 0), ("net.0.proj.bias", 0)]);
         Self {
             proj: weights.linear("net.0.proj", width, doubled, true),
             out: weights.linear("net.2", doubled / 2, width, true),

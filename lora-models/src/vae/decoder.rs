@@ -29,7 +29,8 @@ struct UpBlock {
 
 impl Decoder {
     pub(super) fn new(weights: &Weights, latent_channels: usize, groups: usize) -> Self {
-        let mut channels = weights.width("conv_in.weight");
+        let mut channels =
+            weights.width(&[("conv_in.weight", 0), ("conv_in.bias", 0), ("mid_block.resnets.0.norm1.weight", 0)]);
         let conv_in = weights.conv2d("conv_in", latent_channels, channels, ConvShape::SAME3);
         let mid_block = MidBlock::new(&weights.at("mid_block"), channels, groups);
         let mut up_blocks = Vec::new();

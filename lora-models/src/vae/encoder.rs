@@ -28,7 +28,8 @@ struct DownBlock {
 
 impl Encoder {
     pub(super) fn new(weights: &Weights, moments: usize, groups: usize) -> Self {
-        let mut channels = weights.width("conv_in.weight");
+        let mut channels =
+            weights.width(&[("conv_in.weight", 0), ("conv_in.bias", 0), ("down_blocks.0.resnets.0.norm1.weight", 0)]);
         let conv_in = weights.conv2d("conv_in", 3, channels, ConvShape::SAME3);
         let mut down_blocks = Vec::new();
         for level in 0..weights.count("down_blocks") {

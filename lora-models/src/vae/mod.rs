@@ -56,8 +56,14 @@ impl AutoencoderKl {
     #[must_use]
     pub fn new(weights: &Weights, config: &VaeConfig) -> Self {
         let groups = config.norm_num_groups.unwrap_or(32);
-        let moments = weights.width("quant_conv.weight");
-        let latent_channels = weights.width("post_quant_conv.weight");
+        let moments = weights.width(&[("quant_conv.weight", 0), ("quant_conv.weight", 1), ("quant_conv.bias", 0)]);
+        let latent_channels =
+            weights.width(&[("post_quant_conv.weight", 0), ("post_quant_conv.weight", 1), ("post_quant_conv.bias", 0)]);
+        if moments != 2 * latent_channels {
+            weights.problem(format!(
+                "the VAE's encoder gives {moments} channels, expected two for each of the decoder's {latent_channels}"
+            ));
+        }
         Self {
             encoder: Encoder::new(&weights.at("encoder"), moments, groups),
             quant_conv: weights.conv2d("quant_conv", moments, moments, ConvShape::POINTWISE),
@@ -66,6 +72,12 @@ impl AutoencoderKl {
             scaling_factor: config.scaling_factor.unwrap_or(0.18215),
             latent_channels,
         }
+    }
+
+    /// Channels of the latents.
+    #[must_use]
+    pub fn latent_channels(&self) -> usize {
+        self.latent_channels
     }
 
     /// What latents are multiplied with for the UNet.

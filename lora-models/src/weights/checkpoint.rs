@@ -11,7 +11,7 @@ use super::file::SafetensorsFile;
 use super::reader::Weights;
 use crate::error::{Error, Result};
 use crate::model_config::ModelConfig;
-use crate::text::TextEncoder;
+use crate::text::{TextEncoder, Tokenizer};
 use crate::unet::UNet2DConditionModel;
 use crate::vae::AutoencoderKl;
 
@@ -20,6 +20,21 @@ use crate::vae::AutoencoderKl;
 pub struct Checkpoint {
     file: Arc<SafetensorsFile>,
     config: ModelConfig,
+}
+
+/// All networks of a checkpoint, with the layers that adapters can attach to.
+#[derive(Debug)]
+pub struct Networks {
+    /// The text encoder.
+    pub text_encoder: TextEncoder,
+    /// Its layers.
+    pub text_encoder_layers: Vec<LayerSpec>,
+    /// The UNet.
+    pub unet: UNet2DConditionModel,
+    /// Its layers.
+    pub unet_layers: Vec<LayerSpec>,
+    /// The VAE.
+    pub vae: AutoencoderKl,
 }
 
 impl Checkpoint {
@@ -46,6 +61,41 @@ impl Checkpoint {
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// All networks. What is wrong with any of them comes in one error, also where they do not fit together.
+    ///
+    /// # Errors
+    /// [`Error::Layout`], [`Error::NotFinite`], [`Error::Io`].
+    pub fn networks(&self, device: &Device, dtype: FloatDType) -> Result<Networks> {
+        let mut problems = Vec::new();
+        let unet = without_layout(self.unet(device, dtype), &mut problems)?;
+        let vae = without_layout(self.vae(device, dtype), &mut problems)?;
+        let text_encoder = without_layout(self.text_encoder(device, dtype), &mut problems)?;
+        let layout = |problems| Error::Layout { path: self.file.path().into(), problems };
+        let (Some((unet, unet_layers)), Some(vae), Some((text_encoder, text_encoder_layers))) =
+            (unet, vae, text_encoder)
+        else {
+            return Err(layout(problems));
+        };
+        let (context, width) = (unet.cross_attention_dim(), text_encoder.width());
+        if context != width {
+            problems
+                .push(format!("the UNet takes a context of width {context}, the text encoder makes one of {width}"));
+        }
+        let vocabulary = text_encoder.vocabulary();
+        if vocabulary < Tokenizer::VOCABULARY {
+            let expected = Tokenizer::VOCABULARY;
+            problems.push(format!("the text encoder knows {vocabulary} tokens, expected CLIP's {expected}"));
+        }
+        let (latents, channels) = (unet.latent_channels(), vae.latent_channels());
+        if latents != channels {
+            problems.push(format!("the UNet takes latents of {latents} channels, the VAE makes {channels}"));
+        }
+        if !problems.is_empty() {
+            return Err(layout(problems));
+        }
+        Ok(Networks { text_encoder, text_encoder_layers, unet, unet_layers, vae })
     }
 
     /// The text encoder and its layers.
@@ -81,6 +131,18 @@ impl Checkpoint {
 
     fn weights(&self, network: Network, device: &Device, dtype: FloatDType) -> Weights {
         Weights::new(Arc::clone(&self.file), network, device, dtype)
+    }
+}
+
+/// The result, or `None` with what is wrong with the layout added to `problems`.
+fn without_layout<T>(result: Result<T>, problems: &mut Vec<String>) -> Result<Option<T>> {
+    match result {
+        Ok(network) => Ok(Some(network)),
+        Err(Error::Layout { problems: further, .. }) => {
+            problems.extend(further);
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -11,6 +11,15 @@ pub(crate) enum Network {
 }
 
 impl Network {
+    /// Its name in messages.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Unet => "UNet",
+            Self::Vae => "VAE",
+            Self::TextEncoder => "text encoder",
+        }
+    }
+
     /// Its name, which begins the paths of its layers.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -47,14 +56,18 @@ pub(crate) fn keys<'a>(network: Network, all: impl Iterator<Item = &'a str>) -> 
         .collect()
 }
 
-/// Resnets of a block on the way down: the first downsampler is the input block behind them.
+/// Resnets of a block on the way down: a downsampler is the input block behind them.
 fn resnets_per_block(rests: &[&str]) -> usize {
-    let mut blocks = rests.iter().filter_map(|rest| {
+    let downsampler = |rest: &&str| {
         let (index, rest) = rest.strip_prefix("input_blocks.")?.split_once('.')?;
         rest.starts_with("0.op.").then(|| index.parse::<usize>().ok())?
-    });
-    let first = blocks.next().map(|first| blocks.fold(first, usize::min));
-    first.map_or(2, |index| index.saturating_sub(1).max(1))
+    };
+    let mut blocks: Vec<usize> = rests.iter().filter_map(downsampler).chain([0]).collect();
+    blocks.sort_unstable();
+    blocks.dedup();
+    // The least distance, so that one that is missing is noticed and does not shift all others.
+    let distance = blocks.windows(2).map(|pair| pair[1] - pair[0]).min();
+    distance.map_or(2, |distance| distance.saturating_sub(1).max(1))
 }
 
 fn decoder_levels(rests: &[&str]) -> usize {

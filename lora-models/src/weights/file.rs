@@ -53,6 +53,10 @@ impl SafetensorsFile {
         }
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(io)?;
+        if length.starts_with(b"PK") {
+            let reason = "it is a zip file, as pickle checkpoints (.ckpt, .pt) are; convert it to .safetensors";
+            return Err(format(reason.into()));
+        }
         let header_len = u64::from_le_bytes(length);
         if header_len > MAX_HEADER_LEN || 8 + header_len > file_len {
             return Err(format("it is cut off inside its header, or is no safetensors file".into()));

@@ -3,8 +3,9 @@
 mod checkpoint;
 mod dialect;
 mod file;
+mod ldm;
 mod reader;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Networks};
 pub use file::{SafetensorsFile, TensorInfo};
 pub use reader::Weights;

@@ -12,6 +12,7 @@ use lora_core::ops::ConvShape;
 
 use super::dialect::{self, Network};
 use super::file::SafetensorsFile;
+use super::ldm;
 use crate::error::{Error, Result};
 
 /// The tensors of one network, below a path. Every tensor that a constructor asks for is ticked off; missing, misshaped
@@ -60,11 +61,19 @@ impl Weights {
         Some(self.account.file.tensors()[key].shape.as_slice())
     }
 
-    /// Size of the first axis of the tensor of this name: the width of a layer's output. 0 where it is missing, which
-    /// asking for the tensor reports.
+    /// The size that most of these axes of tensors have, the first of them in case of a tie: one tensor that is missing or
+    /// of another shape then does not make all others look wrong. 0 where all are missing, which asking for them reports.
     #[must_use]
-    pub fn width(&self, name: &str) -> usize {
-        self.shape(name).and_then(|shape| shape.first().copied()).unwrap_or(0)
+    pub fn width(&self, axes: &[(&str, usize)]) -> usize {
+        most_common(axes.iter().filter_map(|(name, axis)| self.shape(name)?.get(*axis).copied()))
+    }
+
+    /// As [`width`](Self::width), over an axis of all tensors below this path whose names end in this way.
+    #[must_use]
+    pub fn width_of_all(&self, suffix: &str, axis: usize) -> usize {
+        let below = self.account.keys.range(self.path.clone()..).take_while(|(path, _)| path.starts_with(&self.path));
+        let fitting = below.filter(|(path, _)| path.ends_with(suffix));
+        most_common(fitting.filter_map(|(_, key)| self.account.file.tensors()[key].shape.get(axis).copied()))
     }
 
     /// Whether any tensor lies below this path segment.
@@ -88,7 +97,8 @@ impl Weights {
         let empty = || Tensor::zeros([1; D], device);
         let path = format!("{}{name}", self.path);
         let Some(key) = self.account.keys.get(&path) else {
-            self.problem(format!("`{}` is missing", self.full_name(&path)));
+            let key = ldm::file_key(self.account.network, &path, &self.account.keys);
+            self.problem(format!("`{key}` is missing, expected shape {shape:?}"));
             return empty();
         };
         self.account.state.borrow_mut().used.insert(path);
@@ -166,9 +176,9 @@ impl Weights {
         let Account { file, network, keys, state, .. } = &*self.account;
         let State { used, mut problems, failure, layers } = state.take();
         let surplus = keys.iter().filter(|(path, _)| !used.contains(*path));
-        problems.extend(surplus.map(|(_, key)| format!("`{key}` is not a part of it")));
+        problems.extend(surplus.map(|(_, key)| format!("`{key}` is not a part of its {}", network.title())));
         if !problems.is_empty() {
-            return Err(Error::Layout { path: file.path().into(), network: network.name(), problems });
+            return Err(Error::Layout { path: file.path().into(), problems });
         }
         match failure {
             Some(error) => Err(error),
@@ -183,6 +193,13 @@ impl Weights {
     fn full_name(&self, path: &str) -> String {
         format!("{}.{path}", self.account.network.name())
     }
+}
+
+/// The most frequent value, the first of them in case of a tie; 0 if there is none.
+fn most_common(values: impl Iterator<Item = usize>) -> usize {
+    let values: Vec<usize> = values.collect();
+    let frequency = |value: usize| values.iter().filter(|other| **other == value).count();
+    values.iter().copied().rev().max_by_key(|value| frequency(*value)).unwrap_or(0)
 }
 
 fn squeezed(shape: &[usize]) -> &[usize] {

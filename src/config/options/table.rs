@@ -126,7 +126,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         "Whose numbers to reproduce where programs differ: none for the released pipelines', or sd-scripts.",
     ),
     option!(Network, network_module, Kind::Choice(NetworkModule::NAMES), "The kind of adapter."),
-    option!(Network, network_dim, Kind::POSITIVE, "The rank of adapters of linear layers and 1x1 convolutions.",),
+    option!(Network, network_dim, Kind::RANK, "The rank of adapters of linear layers and 1x1 convolutions.",),
     option!(
         Network,
         network_alpha,
@@ -136,7 +136,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
     option!(
         Network,
         conv_dim,
-        Kind::POSITIVE,
+        Kind::RANK,
         "The rank of adapters of 3x3 convolutions. Not given: the layers of the resnets get no adapter.",
     ),
     option!(Network, conv_alpha, Kind::NOT_NEGATIVE, "Alpha of 3x3 convolutions. 0: the rank. Not given: 1."),

@@ -1,0 +1,36 @@
+//! Peak memory and processor time of this process, where the system tells them.
+
+use std::fs;
+
+/// The most memory that was resident since the start or the last [`reset_peak_memory`], in bytes.
+#[must_use]
+pub(crate) fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// Starts the peak anew at what is resident now. Returns whether the system can do that.
+pub(crate) fn reset_peak_memory() -> bool {
+    fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// [`peak_memory`] as text.
+#[must_use]
+pub(crate) fn peak_memory_text() -> String {
+    peak_memory().map_or_else(|| "unknown".into(), |bytes| format!("{:.2} GB", bytes as f64 / 1e9))
+}
+
+/// Processor time of all threads so far, in seconds. Other load on the machine stretches it far less than the clock's.
+#[must_use]
+pub(crate) fn cpu_seconds() -> Option<f64> {
+    /// Linux counts in these for every program, whatever its own tick.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in parentheses may hold spaces; the fields after it start with the third.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some((user + system) / TICKS_PER_SECOND)
+}
