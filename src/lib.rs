@@ -51,6 +51,7 @@
 //! # Ok(())
 //! # }
 //! ```
+#![forbid(unsafe_code)]
 
 pub mod atomic;
 #[cfg(feature = "cli")]

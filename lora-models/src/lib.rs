@@ -1,4 +1,4 @@
-//! The frozen networks of Stable Diffusion 1.x, 2.x and SDXL, and their weight files.
+//! The frozen networks of Stable Diffusion 1.x, and their weight files.
 //!
 //! ```text
 //! caption ─ Tokenizer ─ TextEncoder ─ context ─┐
@@ -6,7 +6,7 @@
 //! latents ─ AutoencoderKl::decode ─ picture
 //! ```
 //!
-//! [`Checkpoint`](weights::Checkpoint) opens a single file and builds each network from it. Layer counts and widths are
+//! [`Checkpoint`] opens a single file and builds each network from it. Layer counts and widths are
 //! read from the shapes of the tensors; what shapes cannot tell is [`ModelConfig`].
 //!
 //! Letters in shapes: `b` batch, `c` channels, `h w` height and width, `l` tokens, `d` width.
@@ -34,6 +34,7 @@
 //! assert_eq!(context.dims(), [1, 77, 128]);
 //! # Ok::<(), lora_models::Error>(())
 //! ```
+#![forbid(unsafe_code)]
 
 mod error;
 pub mod model_config;
