@@ -6,7 +6,7 @@ use burn::tensor::{DType, FloatDType, Tensor};
 
 use crate::adapter::BoundAdapters;
 use crate::layers::LayerPath;
-use crate::ops::{ConvShape, conv2d_pointwise};
+use crate::ops::{ConvShape, conv2d_pointwise, linear};
 
 /// The adapters of a forward pass. Cheap to clone; an empty one runs the bare base.
 ///
@@ -35,8 +35,8 @@ impl ForwardContext {
     pub(crate) fn add_linear<const D: usize>(&self, path: &LayerPath, x: &Tensor<D>, mut y: Tensor<D>) -> Tensor<D> {
         for lora in self.adapters.iter().filter_map(|adapters| adapters.lora(path)) {
             let (down, up) = (as_dtype(lora.down, x.dtype()), as_dtype(lora.up, x.dtype()));
-            let low = burn::tensor::module::linear(x.clone(), down.transpose(), None) * lora.scale; // [.., r]
-            y = y + burn::tensor::module::linear(low, up.transpose(), None);
+            let low = linear(x.clone(), down.transpose(), None) * lora.scale; // [.., r]
+            y = y + linear(low, up.transpose(), None);
         }
         y
     }

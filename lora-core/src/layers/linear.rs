@@ -1,10 +1,10 @@
 //! Fully connected layer.
 
 use burn::tensor::Tensor;
-use burn::tensor::module::linear;
 
 use super::{LayerKind, LayerPath, LayerSpec};
 use crate::ForwardContext;
+use crate::ops::linear;
 
 /// y = x Wᵀ + b with frozen W and b, plus the adapters of the forward pass.
 #[derive(Debug, Clone)]

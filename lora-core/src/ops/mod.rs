@@ -4,6 +4,7 @@
 
 mod attention;
 mod conv2d;
+mod linear;
 mod norm;
 mod record;
 mod tap;
@@ -12,5 +13,6 @@ pub(crate) mod testing;
 
 pub use attention::{AttentionMask, attention};
 pub use conv2d::{ConvShape, conv2d, conv2d_pointwise};
+pub use linear::linear;
 pub use norm::{group_norm, layer_norm};
 pub use tap::{GradientSink, Place, tap};
