@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use toml::{Table, Value};
+
 use crate::program::{Job, WeightFile, base};
 
 const MAIN: &str = r#"
@@ -34,17 +36,18 @@ fn a_crate_outside_the_workspace_trains() {
     let job = Job::new();
     fs::create_dir_all(job.path("outside/src")).expect("a folder");
     job.write("outside/src/main.rs", MAIN);
-    job.write("outside/Cargo.toml", manifest(workspace));
+    let (target, folder) = target_and_profile();
+    let profile = if folder == "debug" { "dev" } else { &folder };
+    job.write("outside/Cargo.toml", manifest(workspace, profile));
     fs::copy(workspace.join("Cargo.lock"), job.path("outside/Cargo.lock")).expect("a lock file");
 
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let (target, profile) = target_and_profile();
-    cargo.args(["build", "--offline", "--profile", if profile == "debug" { "dev" } else { &profile }]);
+    cargo.args(["build", "--offline", "--profile", profile]);
     cargo.current_dir(job.path("outside")).env("CARGO_TARGET_DIR", &target);
     let built = cargo.output().expect("cargo starts");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
 
-    let mut program = Command::new(target.join(&profile).join("outside"));
+    let mut program = Command::new(target.join(&folder).join("outside"));
     let trained = program.arg(base()).arg(job.path("pictures")).arg(job.path("output")).output().expect("it starts");
     assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
     let said = String::from_utf8(trained.stdout).expect("UTF-8");
@@ -60,27 +63,91 @@ fn a_crate_outside_the_workspace_trains() {
     }
 }
 
-/// What only other members and tests of the workspace ask of crates that burn depends on, too. With the same features and
-/// profiles, cargo uses what is built already; without them it would build burn again, which takes minutes.
-const SAME_FEATURES: &str = r#"
-image = { version = "0.25", default-features = false, features = ["jpeg"] }
-once_cell = "1"
-portable-atomic = "1"
-pyo3 = { version = "0.30", features = ["abi3-py310"] }
-"#;
+/// The manifest of a crate that needs nothing but this one. What the workspace depends on stands there too, with the same
+/// features, and so do its profiles: then cargo finds what it built for this test and need not build all of burn again.
+fn manifest(workspace: &Path, profile: &str) -> String {
+    let read = |path: PathBuf| -> Table { fs::read_to_string(path).expect("a manifest").parse().expect("TOML") };
+    let root = read(workspace.join("Cargo.toml"));
+    let shared = root["workspace"]["dependencies"].as_table().expect("a table");
+    let mut dependencies = Table::new();
+    for member in root["workspace"]["members"].as_array().expect("a list") {
+        let manifest = read(workspace.join(member.as_str().expect("a path")).join("Cargo.toml"));
+        let sections =
+            ["dependencies", "dev-dependencies"].map(|section| manifest.get(section).and_then(Value::as_table));
+        for (name, dependency) in sections.into_iter().flatten().flatten() {
+            let mut dependency = to_table(dependency);
+            if dependency.remove("workspace").is_some() {
+                merge(&mut dependency, &to_table(&shared[name]));
+            }
+            dependency.remove("optional");
+            if !dependency.contains_key("path") {
+                merge(
+                    dependencies
+                        .entry(name)
+                        .or_insert_with(|| dependency.clone().into())
+                        .as_table_mut()
+                        .expect("a table"),
+                    &dependency,
+                );
+            }
+        }
+    }
+    let devices = [
+        ("cuda", cfg!(feature = "cuda")),
+        ("vulkan", cfg!(feature = "vulkan")),
+        ("metal", cfg!(feature = "metal")),
+        ("rocm", cfg!(feature = "rocm")),
+    ];
+    let features: Vec<Value> = devices.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.into()).collect();
+    let path = workspace.to_str().expect("UTF-8");
+    let own = [("path", Value::from(path)), ("default-features", false.into()), ("features", features.into())];
+    dependencies.insert("lora-trainer".into(), table(own).into());
 
-/// A crate that depends on this one without its default features.
-fn manifest(workspace: &Path) -> String {
-    let text = fs::read_to_string(workspace.join("Cargo.toml")).expect("the workspace's manifest");
-    let table: toml::Table = text.parse().expect("TOML");
-    let profiles =
-        table.get("profile").map(|profiles| toml::Table::from_iter([("profile".to_owned(), profiles.clone())]));
-    format!(
-        "[package]\nname = \"outside\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
-         lora-trainer = {{ path = '{}', default-features = false }}\n{SAME_FEATURES}\n{}",
-        workspace.display(),
-        profiles.map(|profiles| profiles.to_string()).unwrap_or_default()
-    )
+    // This workspace's own crates are built anew, so quickly.
+    let mut profiles = root.get("profile").and_then(Value::as_table).cloned().unwrap_or_default();
+    let profile = profiles.entry(profile).or_insert_with(|| Table::new().into()).as_table_mut().expect("a table");
+    let packages = profile.entry("package").or_insert_with(|| Table::new().into()).as_table_mut().expect("a table");
+    for name in ["lora-core", "lora-data", "lora-models", "lora-trainer"] {
+        packages.insert(name.into(), table([("opt-level", 0.into())]).into());
+    }
+    let package = [("name", Value::from("outside")), ("version", "0.0.0".into()), ("edition", "2024".into())];
+    let tables = [
+        ("package", table(package)),
+        ("workspace", Table::new()),
+        ("dependencies", dependencies),
+        ("profile", profiles),
+    ];
+    table(tables.map(|(name, table)| (name, Value::from(table)))).to_string()
+}
+
+fn table<const N: usize>(entries: [(&str, Value); N]) -> Table {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// A dependency in its long form.
+fn to_table(dependency: &Value) -> Table {
+    match dependency {
+        Value::Table(table) => table.clone(),
+        version => table([("version", version.clone())]),
+    }
+}
+
+/// Adds what a further mention of a dependency asks for.
+fn merge(dependency: &mut Table, further: &Table) {
+    let default_features = |table: &Table| table.get("default-features").and_then(Value::as_bool);
+    let lists = [&*dependency, further].map(|table| table.get("features").and_then(Value::as_array).cloned());
+    let mut features: Vec<Value> = lists.into_iter().flatten().flatten().collect();
+    features.dedup();
+    let default = match (default_features(dependency), default_features(further)) {
+        (Some(false), Some(false)) => false,
+        (None, Some(false)) if !dependency.contains_key("version") => false,
+        _ => true,
+    };
+    for (key, value) in further {
+        dependency.entry(key).or_insert(value.clone());
+    }
+    dependency.insert("features".into(), features.into());
+    dependency.insert("default-features".into(), default.into());
 }
 
 /// Where cargo put this test, `TARGET/PROFILE/deps/it-…`.
