@@ -39,7 +39,7 @@ mod tests {
             let strided = random([batch, 5, 7], 4).swap_dims(1, 2);
             let expected = burn::tensor::module::linear(strided.clone(), weight.clone(), None);
             assert_near(linear(strided.clone(), weight.clone(), None), expected, 1e-6);
-            assert_gradient(strided, |x| linear(x, weight.clone(), Some(bias.clone())));
+            assert_gradient(&strided, |x| linear(x, weight.clone(), Some(bias.clone())));
         }
     }
 }
