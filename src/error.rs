@@ -78,8 +78,8 @@ pub enum Error {
     /// A loss or gradient that is NaN or infinite. The adapters are those of the last good step.
     #[error(
         "step {step}: loss {loss}, gradient norm {grad_norm}; the last good adapters are in {}. Likely causes: a learning \
-         rate that is too high (here {lr:e}), a base or network_weights of another kind, or, without clipping \
-         (max_grad_norm = 0), an outlier",
+         rate (here {lr:e}) or network_alpha that is too high, a base or network_weights of another kind, or, without \
+         clipping (max_grad_norm = 0), an outlier",
         .saved.display()
     )]
     LossNotFinite {

@@ -153,6 +153,20 @@ fn tensors_that_are_missing_surplus_misshaped_or_not_finite() {
         &format!("`{FC1}` has shape [{hidden}, {}], expected [{hidden}, {width}]", width + 2),
     ]);
 
+    // A module that is missing as a whole is no smaller network.
+    for (module, key) in [
+        ("model.diffusion_model.output_blocks.8.1.", "model.diffusion_model.output_blocks.8.1.proj_in.weight"),
+        ("model.diffusion_model.output_blocks.2.1.", "model.diffusion_model.output_blocks.2.1.conv.weight"),
+        ("model.diffusion_model.input_blocks.3.", "model.diffusion_model.input_blocks.3.0.op.weight"),
+        ("first_stage_model.encoder.down.1.downsample.", "first_stage_model.encoder.down.1.downsample.conv.bias"),
+    ] {
+        let mut broken = whole.clone();
+        broken.tensors.retain(|key, _| !key.starts_with(module));
+        assert_ne!(broken.tensors.len(), whole.tensors.len(), "{module}");
+        job.write("base.safetensors", broken.to_bytes());
+        job.is_refused(&["base.safetensors", &format!("`{key}` is missing")]);
+    }
+
     for key in [TO_Q, FC1, VAE_BIAS] {
         let mut broken = whole.clone();
         let stored = broken.tensors.get_mut(key).unwrap();

@@ -5,7 +5,7 @@ use lora_core::ForwardContext;
 use lora_core::layers::LayerNorm;
 
 use super::layer::{EncoderLayer, LAYER_NORM_EPS};
-use super::tokenizer::{WINDOW, Window};
+use super::tokenizer::{Tokenizer, WINDOW, Window};
 use crate::model_config::{HiddenAct, TextEncoderConfig};
 use crate::weights::Weights;
 
@@ -26,7 +26,10 @@ impl TextEncoder {
     #[must_use]
     pub fn new(weights: &Weights, config: &TextEncoderConfig) -> Self {
         let weights = weights.at("text_model");
-        let vocabulary = weights.width(&[("embeddings.token_embedding.weight", 0)]);
+        let vocabulary = match weights.width(&[("embeddings.token_embedding.weight", 0)]) {
+            0 => Tokenizer::VOCABULARY,
+            vocabulary => vocabulary,
+        };
         let width = weights.width(&[
             ("embeddings.token_embedding.weight", 1),
             ("embeddings.position_embedding.weight", 1),

@@ -35,7 +35,7 @@ impl Stage {
         let BlockConfig { time_embed_dim, groups, .. } = config;
         let at = weights.at("resnets").at(index);
         let resnet = ResnetBlock2D::new(&at, channels, Some(time_embed_dim), groups, GROUP_NORM_EPS);
-        let attention = weights.has(&format!("attentions.{index}")).then(|| {
+        let attention = config.attends.then(|| {
             let weights = weights.at("attentions").at(index);
             Transformer2DModel::new(&weights, resnet.out_channels(), config)
         });
@@ -67,9 +67,8 @@ impl DownBlock {
             skips.push(*channels);
             stages.push(stage);
         }
-        let downsampler = weights
-            .has("downsamplers")
-            .then(|| weights.conv2d("downsamplers.0.conv", *channels, *channels, ConvShape::DOWN3));
+        let downsampler =
+            config.resamples.then(|| weights.conv2d("downsamplers.0.conv", *channels, *channels, ConvShape::DOWN3));
         if downsampler.is_some() {
             skips.push(*channels);
         }
@@ -141,9 +140,8 @@ impl UpBlock {
             *channels = stage.resnet.out_channels();
             stages.push(stage);
         }
-        let upsampler = weights
-            .has("upsamplers")
-            .then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
+        let upsampler =
+            config.resamples.then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
         Self { stages, upsampler }
     }
 

@@ -42,6 +42,10 @@ struct BlockConfig {
     cross_attention_dim: usize,
     groups: usize,
     heads: usize,
+    /// Whether its stages have attention.
+    attends: bool,
+    /// Whether it ends in a change of resolution.
+    resamples: bool,
 }
 
 impl UNet2DConditionModel {
@@ -61,6 +65,8 @@ impl UNet2DConditionModel {
             cross_attention_dim,
             groups,
             heads: heads[level],
+            attends: attends(weights, levels, level),
+            resamples: false,
         };
 
         let conv_in = weights.conv2d("conv_in", latent_channels, channels, ConvShape::SAME3);
@@ -69,16 +75,17 @@ impl UNet2DConditionModel {
         let mut skips = vec![channels];
         let mut down_blocks = Vec::with_capacity(levels);
         for level in 0..levels {
+            let config = BlockConfig { resamples: level + 1 < levels, ..block(level) };
             let weights = weights.at("down_blocks").at(level);
-            down_blocks.push(DownBlock::new(&weights, &mut width, &mut skips, block(level)));
+            down_blocks.push(DownBlock::new(&weights, &mut width, &mut skips, config));
         }
         let mid_block = MidBlock::new(&weights.at("mid_block"), width, block(levels.saturating_sub(1)));
         let up_levels = weights.count("up_blocks");
         let mut up_blocks = Vec::with_capacity(up_levels);
         for index in 0..up_levels {
+            let config = BlockConfig { resamples: index + 1 < up_levels, ..block(levels.saturating_sub(1 + index)) };
             let weights = weights.at("up_blocks").at(index);
-            let level = levels.saturating_sub(1 + index);
-            up_blocks.push(UpBlock::new(&weights, &mut width, &mut skips, block(level)));
+            up_blocks.push(UpBlock::new(&weights, &mut width, &mut skips, config));
         }
         if !skips.is_empty() {
             weights
@@ -140,6 +147,12 @@ impl UNet2DConditionModel {
         }
         self.conv_out.forward(silu(self.conv_norm_out.forward(h)), cx)
     }
+}
+
+/// Whether any stage of this level has attention, on either side: then all have.
+fn attends(weights: &Weights, levels: usize, level: usize) -> bool {
+    let up = levels.saturating_sub(1 + level);
+    weights.has(&format!("down_blocks.{level}.attentions")) || weights.has(&format!("up_blocks.{up}.attentions"))
 }
 
 /// The number of attention heads of each level, and of a missing one.

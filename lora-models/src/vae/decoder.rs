@@ -34,8 +34,10 @@ impl Decoder {
         let conv_in = weights.conv2d("conv_in", latent_channels, channels, ConvShape::SAME3);
         let mid_block = MidBlock::new(&weights.at("mid_block"), channels, groups);
         let mut up_blocks = Vec::new();
-        for level in 0..weights.count("up_blocks") {
-            up_blocks.push(UpBlock::new(&weights.at("up_blocks").at(level), &mut channels, groups));
+        let levels = weights.count("up_blocks");
+        for level in 0..levels {
+            let block = weights.at("up_blocks").at(level);
+            up_blocks.push(UpBlock::new(&block, &mut channels, groups, level + 1 < levels));
         }
         Self {
             conv_in,
@@ -59,16 +61,14 @@ impl Decoder {
 }
 
 impl UpBlock {
-    fn new(weights: &Weights, channels: &mut usize, groups: usize) -> Self {
+    fn new(weights: &Weights, channels: &mut usize, groups: usize, resamples: bool) -> Self {
         let mut resnets = Vec::new();
         for index in 0..weights.count("resnets") {
             let resnet = ResnetBlock2D::new(&weights.at("resnets").at(index), *channels, None, groups, EPS);
             *channels = resnet.out_channels();
             resnets.push(resnet);
         }
-        let upsampler = weights
-            .has("upsamplers")
-            .then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
+        let upsampler = resamples.then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
         Self { resnets, upsampler }
     }
 }

@@ -32,8 +32,10 @@ impl Encoder {
             weights.width(&[("conv_in.weight", 0), ("conv_in.bias", 0), ("down_blocks.0.resnets.0.norm1.weight", 0)]);
         let conv_in = weights.conv2d("conv_in", 3, channels, ConvShape::SAME3);
         let mut down_blocks = Vec::new();
-        for level in 0..weights.count("down_blocks") {
-            down_blocks.push(DownBlock::new(&weights.at("down_blocks").at(level), &mut channels, groups));
+        let levels = weights.count("down_blocks");
+        for level in 0..levels {
+            let block = weights.at("down_blocks").at(level);
+            down_blocks.push(DownBlock::new(&block, &mut channels, groups, level + 1 < levels));
         }
         Self {
             conv_in,
@@ -58,16 +60,15 @@ impl Encoder {
 }
 
 impl DownBlock {
-    fn new(weights: &Weights, channels: &mut usize, groups: usize) -> Self {
+    fn new(weights: &Weights, channels: &mut usize, groups: usize, resamples: bool) -> Self {
         let mut resnets = Vec::new();
         for index in 0..weights.count("resnets") {
             let resnet = ResnetBlock2D::new(&weights.at("resnets").at(index), *channels, None, groups, EPS);
             *channels = resnet.out_channels();
             resnets.push(resnet);
         }
-        let downsampler = weights
-            .has("downsamplers")
-            .then(|| weights.conv2d("downsamplers.0.conv", *channels, *channels, ConvShape::DOWN3_FAR));
+        let downsampler =
+            resamples.then(|| weights.conv2d("downsamplers.0.conv", *channels, *channels, ConvShape::DOWN3_FAR));
         Self { resnets, downsampler }
     }
 }

@@ -135,7 +135,7 @@ fn network_args_are_conv_dim_and_conv_alpha() {
     let error = args.set(&mut config, &json!(["block_dims=1,2"])).unwrap_err();
     assert_eq!((error.found.as_str(), error.expected.as_str()), ("`block_dims=1,2`", "conv_dim or conv_alpha"));
     let error = args.set(&mut config, &json!("conv_dim=0")).unwrap_err();
-    assert_eq!((error.found.as_str(), error.expected.as_str()), ("`conv_dim=0`", "an integer of at least 1"));
+    assert_eq!((error.found.as_str(), error.expected.as_str()), ("`conv_dim=0`", "an integer from 1 to 4096"));
 }
 
 #[test]
@@ -160,10 +160,10 @@ fn text_is_read_as_the_options_type() {
 #[test]
 fn wrong_values_say_what_was_expected() {
     for (name, value, found, expected) in [
-        ("network_dim", json!(0), "0", "an integer of at least 1"),
-        ("network_dim", json!(4.5), "4.5", "an integer of at least 1"),
-        ("network_dim", json!("many"), "\"many\"", "an integer of at least 1"),
-        ("network_dim", json!(null), "nothing", "an integer of at least 1"),
+        ("network_dim", json!(0), "0", "an integer from 1 to 4096"),
+        ("network_dim", json!(4.5), "4.5", "an integer from 1 to 4096"),
+        ("network_dim", json!("many"), "\"many\"", "an integer from 1 to 4096"),
+        ("network_dim", json!(null), "nothing", "an integer from 1 to 4096"),
         ("max_token_length", json!(77), "77", "75, 150, 225 or 255"),
         ("unet_lr", json!(-1e-4), "-0.0001", "a number from 0 to 1e30"),
         ("unet_lr", json!("nan"), "\"nan\"", "a number from 0 to 1e30"),
