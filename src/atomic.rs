@@ -45,6 +45,19 @@ impl AtomicFile {
         &self.target
     }
 
+    /// What the temporary file holds, once everything is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it can't be written or read.
+    pub fn read_back(&mut self) -> Result<Vec<u8>> {
+        let written = self.writer().and_then(|writer| {
+            writer.flush()?;
+            writer.get_ref().sync_all()
+        });
+        written.map_err(Error::io(&self.target, "write"))?;
+        fs::read(&self.temporary).map_err(Error::io(&self.target, "read back"))
+    }
+
     /// Writes everything to the disk and gives the file its name.
     ///
     /// # Errors

@@ -243,7 +243,7 @@ impl Entries {
         let args = if args.is_empty() { String::new() } else { format!("({})", args.join(",")) };
         self.put("ss_optimizer", &format!("{optimizer}{args}"));
         self.float("ss_max_grad_norm", config.max_grad_norm);
-        self.option("ss_min_snr_gamma", config.min_snr_gamma.map(python_float));
+        self.option("ss_min_snr_gamma", config.min_snr().map(python_float));
     }
 
     fn network(&mut self, config: &TrainConfig) {

@@ -110,6 +110,30 @@ impl Prompt {
     }
 }
 
+impl Prompt {
+    /// Checks settings that a program has set.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the setting.
+    pub fn check(&self) -> Result<()> {
+        let size = |key: &str, pixels: u32| {
+            let expected = format!("a multiple of {LATENT} of at least {MIN_SIZE}");
+            (size(pixels) != pixels).then(|| Problem::value(key, pixels.to_string(), expected))
+        };
+        let steps = || Problem::value("steps", self.steps.to_string(), format!("1 to {MAX_STEPS}"));
+        let problems: Vec<Problem> = [
+            size("width", self.width),
+            size("height", self.height),
+            (!(1..=MAX_STEPS).contains(&self.steps)).then(steps),
+            (!self.scale.is_finite()).then(|| Problem::value("scale", self.scale.to_string(), "a finite number")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if problems.is_empty() { Ok(()) } else { Err(Error::Config { file: None, problems }) }
+    }
+}
+
 fn size(pixels: u32) -> u32 {
     (pixels / LATENT * LATENT).max(MIN_SIZE)
 }

@@ -15,12 +15,24 @@ pub(super) fn run(path: &Path, set: &[String], signals: &Signals) -> Result<Exit
     progress.status("reading pictures and model");
     let mut trainer = Trainer::new(config)?;
     while let Some(event) = trainer.next() {
-        progress.show(&event?);
-        if let Some(code) = signals.exit_code() {
+        match event {
+            Ok(event) => progress.show(&event),
+            Err(error) => return Err(rescued(&mut trainer, &progress, error)),
+        }
+        if let Some(code) = signals.exit_code().filter(|_| !trainer.is_complete()) {
             return stopped(&mut trainer, &progress, code);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps what was learned before an error that has not done so itself, such as a preview that can't be written.
+fn rescued(trainer: &mut Trainer, progress: &Progress, error: Error) -> Error {
+    let worthwhile = trainer.step() > 0 && !trainer.is_complete() && !matches!(error, Error::LossNotFinite { .. });
+    if worthwhile && let Ok(path) = trainer.save_now() {
+        progress.print(&format!("after step {}, saved {}", trainer.step(), path.display()));
+    }
+    error
 }
 
 /// The options of `--set`.

@@ -51,6 +51,11 @@ impl TrainConfig {
         self.text_encoder_lr.or(self.learning_rate).unwrap_or(1e-5)
     }
 
+    /// Gamma of min-SNR weighting, where it is wanted; sd-scripts, too, takes 0 as off.
+    pub fn min_snr(&self) -> Option<f64> {
+        self.min_snr_gamma.filter(|gamma| *gamma > 0.0)
+    }
+
     /// Alpha of linear layers and 1x1 convolutions.
     pub fn linear_alpha(&self) -> f64 {
         self.network_alpha.filter(|alpha| *alpha > 0.0).unwrap_or_else(|| self.network_dim.into())

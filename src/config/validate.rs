@@ -55,12 +55,15 @@ impl TrainConfig {
             let found = format!("a file at `{}`", samples.display());
             return Some(Problem::value("output_dir", found, "a folder for previews, or nothing"));
         }
-        let base = self.pretrained_model_name_or_path.canonicalize().ok()?;
-        if lora.canonicalize().is_ok_and(|lora| lora == base) {
-            let found = format!("`{}`, the base checkpoint", lora.display());
-            return Some(Problem::value("output_name", found, "a name that overwrites no input"));
-        }
-        None
+        let existing = lora.canonicalize().ok()?;
+        let overwrites = |input: &Path| input.canonicalize().is_ok_and(|input| input == existing);
+        let input = match () {
+            () if overwrites(&self.pretrained_model_name_or_path) => "the base checkpoint",
+            () if self.network_weights.as_deref().is_some_and(overwrites) => "the file of `network_weights`",
+            () => return None,
+        };
+        let found = format!("`{}`, {input}", lora.display());
+        Some(Problem::value("output_name", found, "a name that overwrites no input"))
     }
 
     /// Everything that is wrong, in the order of the options.

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use burn::tensor::Tensor;
 use image::RgbImage;
 use jiff::ZonedDateTime;
 use lora_core::ForwardContext;
@@ -27,22 +26,33 @@ use crate::hash::{self, Sha256Handle};
 use crate::metadata::{Facts, MixedPrecision, adapter_metadata};
 use crate::prompt::{self, PreviewTime, Prompt};
 
+/// What the metadata says of a base without hash.
+const NO_FILE: &str = "NOFILE";
+
 /// The files of a run, and what their names and metadata need.
 #[derive(Debug)]
 pub(super) struct Outputs {
     output_dir: PathBuf,
     base: PathBuf,
+    short_hash: String,
     hash: Option<BaseHash>,
     session_id: u32,
     started_at: f64,
     prompts: Vec<Prompt>,
     tokenizer: Tokenizer,
-    first_previews: Vec<RgbImage>,
-    last_previews: Option<Vec<RgbImage>>,
+    first_previews: DrawnAt,
+    last_previews: DrawnAt,
     #[cfg(feature = "tensorboard")]
     tensorboard: Option<crate::tensorboard::EventWriter>,
     #[cfg(feature = "tensorboard")]
     tensorboard_folder: Option<PathBuf>,
+}
+
+/// The previews of one time.
+#[derive(Debug, Default)]
+struct DrawnAt {
+    step: u64,
+    pictures: Vec<RgbImage>,
 }
 
 #[derive(Debug)]
@@ -59,13 +69,14 @@ impl Outputs {
         Ok(Self {
             output_dir: config.output_dir.clone(),
             base: config.pretrained_model_name_or_path.clone(),
+            short_hash: String::new(),
             hash: None,
             session_id: Stream::new(seed, Purpose::Session, 0, 0).next_u32(),
             started_at: since_epoch.as_secs_f64(),
             prompts: config.sample_prompts.as_deref().map(prompt::load).transpose()?.unwrap_or_default(),
             tokenizer: Tokenizer::new(),
-            first_previews: Vec::new(),
-            last_previews: None,
+            first_previews: DrawnAt::default(),
+            last_previews: DrawnAt::default(),
             #[cfg(feature = "tensorboard")]
             tensorboard: None,
             #[cfg(feature = "tensorboard")]
@@ -78,18 +89,20 @@ impl Outputs {
 
     /// Starts to hash the base in the background; the first saved file needs the result.
     pub(super) fn hash_base(&mut self) -> Result<()> {
+        self.short_hash = hash::short_hash(&self.base)?;
         self.hash = Some(BaseHash::Running(hash::spawn_sha256(&self.base)?));
         Ok(())
     }
 
-    fn base_hash(&mut self) -> Result<String> {
+    /// The hash of the base; sd-scripts' word for one that cannot be read (any more) where that is so.
+    fn base_hash(&mut self) -> String {
         let hash = match self.hash.take() {
             Some(BaseHash::Known(hash)) => hash,
-            Some(BaseHash::Running(handle)) => handle.join()?,
-            None => hash::sha256(&self.base)?,
+            Some(BaseHash::Running(handle)) => handle.join().unwrap_or_else(|_| NO_FILE.into()),
+            None => hash::sha256(&self.base).unwrap_or_else(|_| NO_FILE.into()),
         };
         self.hash = Some(BaseHash::Known(hash.clone()));
-        Ok(hash)
+        hash
     }
 
     /// The path of a LoRA file of this name.
@@ -105,16 +118,16 @@ impl Outputs {
         algorithm: &Algorithm,
         steps: u64,
         epoch: u64,
-    ) -> Result<Facts> {
+    ) -> Facts {
         let report = dataset.report();
-        Ok(Facts {
+        Facts {
             session_id: self.session_id,
             training_started_at: self.started_at,
             training_finished_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             family: Family::Sd1,
             v_prediction: algorithm.objective.prediction_type == PredictionType::VPrediction,
-            sd_model_hash: hash::short_hash(&self.base)?,
-            new_sd_model_hash: self.base_hash()?,
+            sd_model_hash: self.short_hash.clone(),
+            new_sd_model_hash: self.base_hash(),
             mixed_precision: MixedPrecision::No,
             num_train_images: report.num_train_images as u64,
             num_batches_per_epoch: length.batches_per_epoch,
@@ -125,7 +138,7 @@ impl Outputs {
             dataset_dirs: report.dataset_dirs(),
             tag_frequency: report.tag_frequency,
             bucket_info: report.bucket_info,
-        })
+        }
     }
 
     /// Writes a LoRA file. What the chosen number type cannot hold is saved as `float` instead of being lost; the result is
@@ -148,35 +161,34 @@ impl Outputs {
         }
     }
 
-    /// Draws and writes a picture for each prompt.
-    pub(super) fn draw_previews(
+    /// How many prompts there are.
+    pub(super) fn prompt_count(&self) -> usize {
+        self.prompts.len()
+    }
+
+    /// Draws and writes the picture of a prompt.
+    pub(super) fn draw_preview(
         &mut self,
+        index: usize,
         at: PreviewTime,
         step: u64,
         config: &TrainConfig,
         base: &mut Base,
         adapters: &AdapterSet,
-    ) -> Result<Vec<Preview>> {
-        let seeds: Vec<u64> =
-            (0..).zip(&self.prompts).map(|(index, prompt)| seed_of(prompt, config, step, index)).collect();
-        let latents = self.draw_latents(&self.prompts, &seeds, config, base, adapters.bind(1.0))?;
-        let drawn_at = ZonedDateTime::now().datetime();
-        let vae = base.vae()?;
-        let mut previews = Vec::new();
-        for (index, ((prompt, seed), latents)) in self.prompts.iter().zip(seeds).zip(latents).enumerate() {
-            let picture = preview::picture(latents, vae);
-            let name = prompt::file_name(&config.output_name, at, index, drawn_at, prompt.seed);
-            let path = self.output_dir.join("sample").join(name);
-            create_parent(&path)?;
-            write_png(&path, &picture)?;
-            previews.push(Preview { path, at, step, index, prompt: prompt.clone(), seed, picture });
+    ) -> Result<Preview> {
+        let prompt = self.prompts[index].clone();
+        let seed = seed_of(&prompt, config, index);
+        let picture = self.draw(&prompt, seed, config, base, adapters.bind(1.0))?;
+        let name = prompt::file_name(&config.output_name, at, index, ZonedDateTime::now().datetime(), prompt.seed);
+        let path = self.output_dir.join("sample").join(name);
+        create_parent(&path)?;
+        write_png(&path, &picture)?;
+        let pictures = if step == 0 { &mut self.first_previews } else { &mut self.last_previews };
+        if index == 0 {
+            *pictures = DrawnAt { step, pictures: Vec::new() };
         }
-        let pictures = previews.iter().map(|preview| preview.picture.clone()).collect();
-        match step {
-            0 => self.first_previews = pictures,
-            _ => self.last_previews = Some(pictures),
-        }
-        Ok(previews)
+        pictures.pictures.push(picture.clone());
+        Ok(Preview { path, at, step, index, prompt, seed, picture })
     }
 
     /// Draws one prompt, with the adapters scaled by `multiplier`.
@@ -184,25 +196,22 @@ impl Outputs {
         &self,
         prompt: &Prompt,
         multiplier: f32,
-        step: u64,
         config: &TrainConfig,
         base: &mut Base,
         adapters: &AdapterSet,
     ) -> Result<RgbImage> {
-        let seed = seed_of(prompt, config, step, 0);
-        let prompts = std::slice::from_ref(prompt);
-        let mut latents = self.draw_latents(prompts, &[seed], config, base, adapters.bind(multiplier))?;
-        Ok(preview::picture(latents.remove(0), base.vae()?))
+        prompt.check()?;
+        self.draw(prompt, seed_of(prompt, config, 0), config, base, adapters.bind(multiplier))
     }
 
-    fn draw_latents(
+    fn draw(
         &self,
-        prompts: &[Prompt],
-        seeds: &[u64],
+        prompt: &Prompt,
+        seed: u64,
         config: &TrainConfig,
         base: &mut Base,
         adapters: BoundAdapters,
-    ) -> Result<Vec<Tensor<4>>> {
+    ) -> Result<RgbImage> {
         let style = Style {
             sampler: config.sample_sampler,
             settings_of: match config.compat {
@@ -214,20 +223,19 @@ impl Outputs {
         };
         let cx = ForwardContext::base().with(adapters);
         let (encoder, _) = base.text_encoder()?;
-        let encode = |prompt| preview::encode(prompt, &self.tokenizer, encoder, style.clip_skip, &cx);
-        let contexts: Vec<_> = prompts.iter().map(encode).collect();
-        let (unet, device) = (base.unet(), base.device());
-        let draw = |((prompt, seed), contexts)| preview::draw(prompt, seed, contexts, style, unet, device, &cx);
-        Ok(prompts.iter().zip(seeds.iter().copied()).zip(contexts).map(draw).collect())
+        let contexts = preview::encode(prompt, &self.tokenizer, encoder, style.clip_skip, &cx);
+        let latents = preview::draw(prompt, seed, contexts, style, base.unet(), base.device(), &cx);
+        Ok(preview::picture(latents, base.vae()?))
     }
 
-    /// Writes the pictures before training above those after it, if there are both.
-    pub(super) fn write_contact_sheet(&self, config: &TrainConfig) -> Result<Option<PathBuf>> {
-        let Some(last) = self.last_previews.as_ref().filter(|_| !self.first_previews.is_empty()) else {
+    /// Writes the pictures before training above those after `steps` steps, its last, if there are both.
+    pub(super) fn write_contact_sheet(&self, config: &TrainConfig, steps: u64) -> Result<Option<PathBuf>> {
+        let (first, last) = (&self.first_previews, &self.last_previews);
+        if first.pictures.is_empty() || last.pictures.is_empty() || last.step != steps {
             return Ok(None);
-        };
+        }
         let path = self.output_dir.join("sample").join(format!("{}_before_after.png", config.output_name));
-        write_png(&path, &contact_sheet(&[self.first_previews.clone(), last.clone()]))?;
+        write_png(&path, &contact_sheet(&[first.pictures.clone(), last.pictures.clone()]))?;
         Ok(Some(path))
     }
 
@@ -264,9 +272,9 @@ impl Outputs {
     }
 }
 
-/// A prompt's own seed, else one for this time and prompt.
-fn seed_of(prompt: &Prompt, config: &TrainConfig, step: u64, index: u64) -> u64 {
-    prompt.seed.unwrap_or_else(|| u64::from(Stream::new(config.seed, Purpose::PreviewSeed, step, index).next_u32()))
+/// A prompt's own seed, else one that it keeps over the run, so that previews can be compared.
+fn seed_of(prompt: &Prompt, config: &TrainConfig, index: usize) -> u64 {
+    prompt.seed.unwrap_or_else(|| u64::from(Stream::new(config.seed, Purpose::PreviewSeed, 0, index as u64).next_u32()))
 }
 
 fn create_parent(path: &Path) -> Result<()> {

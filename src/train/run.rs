@@ -1,6 +1,6 @@
 //! What follows from configuration and data before anything is trained.
 
-use lora_core::adapter::{RankAlpha, Targets};
+use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
 use lora_core::diffusion::Objective;
 use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule};
 use lora_data::{
@@ -87,6 +87,26 @@ pub(super) fn targets(config: &TrainConfig) -> Targets {
     }
 }
 
+/// Takes over the alphas of the LoRA file that the adapters were filled from, and says where the configuration asks for
+/// others.
+pub(super) fn adopt_alphas(config: &mut TrainConfig, adapters: &AdapterSet) -> Vec<String> {
+    let in_file = |is_conv: bool| {
+        let mut slots = adapters.slots().iter();
+        slots.find(|slot| (slot.layer.kind.kernel() > 1) == is_conv).map(|slot| f64::from(slot.alpha))
+    };
+    let alphas = [in_file(false), in_file(true)];
+    let options = [("network_alpha", &mut config.network_alpha), ("conv_alpha", &mut config.conv_alpha)];
+    let mut warnings = Vec::new();
+    for ((name, option), alpha) in options.into_iter().zip(alphas) {
+        let Some(alpha) = alpha else { continue };
+        if let Some(asked) = option.filter(|asked| *asked != alpha) {
+            warnings.push(format!("`{name}` = {asked} is not used: the file of `network_weights` has alpha {alpha}"));
+        }
+        *option = Some(alpha);
+    }
+    warnings
+}
+
 pub(super) fn token_limit(config: &TrainConfig) -> TokenLimit {
     match config.token_windows() {
         1 => TokenLimit::One,
@@ -113,7 +133,7 @@ pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, t
     Algorithm {
         objective: Objective {
             prediction_type,
-            min_snr_gamma: config.min_snr_gamma.map(|gamma| gamma as f32),
+            min_snr_gamma: config.min_snr().map(|gamma| gamma as f32),
             ..Objective::default()
         },
         timesteps: config.min_timestep as usize..config.max_timestep as usize,

@@ -8,10 +8,11 @@ use lora_core::adapter::{AdapterSet, AdapterTensor, SavePrecision, StoredTensor}
 use lora_models::weights::SafetensorsFile;
 use safetensors::tensor::TensorView;
 
+use crate::atomic::AtomicFile;
+use crate::config;
 use crate::error::{Error, Result};
 use crate::hash::adapter_hashes;
 use crate::metadata::{Metadata, insert_hashes};
-use crate::{atomic, config};
 
 impl From<config::SavePrecision> for SavePrecision {
     fn from(precision: config::SavePrecision) -> Self {
@@ -24,7 +25,7 @@ impl From<config::SavePrecision> for SavePrecision {
 }
 
 /// Writes the adapters as a LoRA file, reads it back and compares. A previous file of that name stays intact until the new
-/// one is complete.
+/// one is complete and right.
 pub(super) fn write_lora(
     path: &Path,
     adapters: &AdapterSet,
@@ -39,9 +40,12 @@ pub(super) fn write_lora(
     insert_hashes(&mut metadata, hashes);
     let header: HashMap<String, String> = metadata.into_iter().collect();
     let bytes = safetensors::serialize(views(&tensors)?, Some(header))?;
-    atomic::write(path, |file| file.write_all(&bytes))?;
-    let written = std::fs::read(path).map_err(Error::io(path, "read back"))?;
-    if written == bytes { Ok(()) } else { Err(Error::NotAsWritten { path: path.into() }) }
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(&bytes).map_err(Error::io(path, "write"))?;
+    if file.read_back()? != bytes {
+        return Err(Error::NotAsWritten { path: path.into() });
+    }
+    file.commit()
 }
 
 fn views(tensors: &[AdapterTensor]) -> Result<Vec<(&str, TensorView<'_>)>> {

@@ -19,8 +19,16 @@ pub(super) enum Stage {
     CacheLatents,
     CacheTextOutputs,
     FirstPreviews,
+    /// One picture at a time, so that a run can be stopped between them.
+    Previews {
+        at: PreviewTime,
+        index: usize,
+        then: Box<Stage>,
+    },
     BeginEpoch,
-    Epoch { batches: VecDeque<Batch> },
+    Epoch {
+        batches: VecDeque<Batch>,
+    },
     EndEpoch,
     Finish,
     Done,
@@ -34,6 +42,8 @@ pub(super) struct Progress {
     pub(super) step: u64,
     /// The current epoch, counted from 1; 0 before the first.
     pub(super) epoch: u64,
+    /// Epochs that are over.
+    pub(super) completed_epochs: u64,
     /// Losses by number of the step in its epoch; an epoch overwrites those of the one before.
     pub(super) losses: Vec<f32>,
     pub(super) step_in_epoch: usize,
@@ -42,13 +52,26 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), step: 0, epoch: 0, losses: Vec::new(), step_in_epoch: 0, step_seconds: 0.0 }
+        Self {
+            started: Instant::now(),
+            step: 0,
+            epoch: 0,
+            completed_epochs: 0,
+            losses: Vec::new(),
+            step_in_epoch: 0,
+            step_seconds: 0.0,
+        }
     }
 
     fn average_loss(&self) -> f32 {
         let sum: f64 = self.losses.iter().map(|loss| f64::from(*loss)).sum();
         (sum / self.losses.len().max(1) as f64) as f32
     }
+}
+
+/// The stage of drawing previews, where they are wanted, before `then`.
+fn previews(wanted: bool, at: PreviewTime, then: Stage) -> Stage {
+    if wanted { Stage::Previews { at, index: 0, then: Box::new(then) } } else { then }
 }
 
 impl Trainer {
@@ -65,11 +88,10 @@ impl Trainer {
             Stage::CacheLatents => self.cache_latents()?,
             Stage::CacheTextOutputs => self.cache_text_outputs()?,
             Stage::FirstPreviews => {
-                if self.config.sample_at_first && self.config.sample_prompts.is_some() {
-                    self.draw_previews(PreviewTime::Epoch(0))?;
-                }
-                Stage::BeginEpoch
+                let wanted = self.config.sample_at_first && self.config.sample_prompts.is_some();
+                previews(wanted, PreviewTime::Epoch(0), Stage::BeginEpoch)
             }
+            Stage::Previews { at, index, then } => self.draw_preview(at, index, then)?,
             Stage::BeginEpoch => self.begin_epoch(),
             Stage::Epoch { batches } => self.train_step(batches)?,
             Stage::EndEpoch => self.end_epoch()?,
@@ -150,11 +172,9 @@ impl Trainer {
         let seconds = started.elapsed().as_secs_f64();
         let step = self.count_step(outcome, seconds);
         self.events.push_back(Event::Step(step));
-        if self.config.previews_after_step(step.step) {
-            self.draw_previews(PreviewTime::Step(step.step))?;
-        }
         let is_over = batches.is_empty() || step.step == self.length.total_steps;
-        Ok(if is_over { Stage::EndEpoch } else { Stage::Epoch { batches } })
+        let next = if is_over { Stage::EndEpoch } else { Stage::Epoch { batches } };
+        Ok(previews(self.config.previews_after_step(step.step), PreviewTime::Step(step.step), next))
     }
 
     fn micro_batch(&self, batch: &Batch) -> MicroBatch {
@@ -191,17 +211,19 @@ impl Trainer {
 
     fn not_finite(&mut self, outcome: Outcome) -> Error {
         let multiplier = self.algorithm.lr_schedule.multiplier(self.progress.step as usize);
+        let base = if self.config.trains_unet() { self.algorithm.unet_lr } else { self.algorithm.text_encoder_lr };
+        let lr = multiplier * base;
         let Outcome { loss, grad_norm } = outcome;
         let step = self.progress.step + 1;
         match self.save_now() {
-            Ok(saved) => Error::LossNotFinite { step, loss, grad_norm, lr: multiplier * self.algorithm.unet_lr, saved },
+            Ok(saved) => Error::LossNotFinite { step, loss, grad_norm, lr, saved },
             Err(error) => error,
         }
     }
 
     fn end_epoch(&mut self) -> Result<Stage> {
         let (epoch, epochs) = (self.progress.epoch, self.length.epochs);
-        self.stage = Stage::EndEpoch;
+        self.progress.completed_epochs = epoch;
         let average_loss = self.progress.average_loss();
         self.events.push_back(Event::Epoch(EpochEnd { epoch, epochs, step: self.progress.step, average_loss }));
         if self.config.saves_after_epoch(epoch as u32, epochs as u32) {
@@ -209,18 +231,16 @@ impl Trainer {
             self.save_to(&path)?;
             self.events.push_back(Event::Saved(Saved { path, step: self.progress.step }));
         }
-        if self.config.previews_after_epoch(epoch as u32, epochs as u32) {
-            self.draw_previews(PreviewTime::Epoch(epoch as u32))?;
-        }
-        Ok(Stage::BeginEpoch)
+        let wanted = self.config.previews_after_epoch(epoch as u32, epochs as u32);
+        Ok(previews(wanted, PreviewTime::Epoch(epoch as u32), Stage::BeginEpoch))
     }
 
     fn finish(&mut self) -> Result<Stage> {
-        self.stage = Stage::Finish;
         let lora = self.outputs.lora_path(&self.config.output_name);
         self.save_to(&lora)?;
+        self.is_saved = true;
         self.events.push_back(Event::Saved(Saved { path: lora.clone(), step: self.progress.step }));
-        let contact_sheet = self.outputs.write_contact_sheet(&self.config)?;
+        let contact_sheet = self.outputs.write_contact_sheet(&self.config, self.progress.step)?;
         self.events.push_back(Event::End(Summary {
             lora,
             contact_sheet,
@@ -233,13 +253,16 @@ impl Trainer {
         Ok(Stage::Done)
     }
 
-    /// Draws all prompts with the adapters as they are now.
-    fn draw_previews(&mut self, at: PreviewTime) -> Result<()> {
-        let previews =
-            self.outputs.draw_previews(at, self.progress.step, &self.config, &mut self.base, &self.adapters)?;
-        self.events.extend(previews.into_iter().map(|preview| Event::Preview(Box::new(preview))));
-        self.drop_preview_networks();
-        Ok(())
+    /// Draws the next prompt with the adapters as they are now.
+    fn draw_preview(&mut self, at: PreviewTime, index: usize, then: Box<Stage>) -> Result<Stage> {
+        if index == self.outputs.prompt_count() {
+            self.drop_preview_networks();
+            return Ok(*then);
+        }
+        let (step, config) = (self.progress.step, &self.config);
+        let preview = self.outputs.draw_preview(index, at, step, config, &mut self.base, &self.adapters)?;
+        self.events.push_back(Event::Preview(Box::new(preview)));
+        Ok(Stage::Previews { at, index: index + 1, then })
     }
 
     /// Frees what only previews need. Before the caches are filled, these need it, too.

@@ -51,6 +51,8 @@ pub struct Trainer {
     pub(super) captions: CaptionCache,
     pub(super) outputs: Outputs,
     pub(super) events: VecDeque<Event>,
+    pub(super) failed: Option<Error>,
+    pub(super) is_saved: bool,
     pub(super) stage: Stage,
     pub(super) progress: Progress,
 }
@@ -60,7 +62,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Everything that is wrong with them; see [`Error`].
-    pub fn new(config: TrainConfig) -> Result<Self> {
+    pub fn new(mut config: TrainConfig) -> Result<Self> {
         config.validate()?;
         config.check_paths()?;
         let device = crate::device::parse(&config.device)?;
@@ -78,8 +80,10 @@ impl Trainer {
         let prediction_type = base.checkpoint().config().prediction_type.unwrap_or(PredictionType::Epsilon);
         let adapters = AdapterSet::new(&layers, &run::targets(&config), config.seed, &device);
         let mut adapters = adapters.map_err(|source| Error::Adapter { file: None, source })?;
+        let mut events = VecDeque::new();
         if let Some(file) = &config.network_weights {
             save::read_lora(file, &mut adapters)?;
+            events.extend(run::adopt_alphas(&mut config, &adapters).into_iter().map(Event::Warning));
         }
         let captions = CaptionCache::new(&dataset, &Tokenizer::new(), run::token_limit(&config));
         Ok(Self {
@@ -93,7 +97,9 @@ impl Trainer {
             latents: LatentCache::default(),
             captions,
             outputs,
-            events: VecDeque::new(),
+            events,
+            failed: None,
+            is_saved: false,
             stage: Stage::Plan,
             progress: Progress::new(),
             config,
@@ -110,6 +116,12 @@ impl Trainer {
     #[must_use]
     pub fn adapters(&self) -> &AdapterSet {
         &self.adapters
+    }
+
+    /// Whether all updates are made and the LoRA is saved.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.is_saved
     }
 
     /// Updates so far.
@@ -142,9 +154,14 @@ impl Trainer {
     /// # Errors
     /// As [`save_now`](Self::save_now).
     pub fn save_to_with(&mut self, path: &Path, precision: SavePrecision) -> Result<()> {
-        let facts =
-            self.outputs.facts(&self.dataset, self.length, &self.algorithm, self.progress.step, self.epoch_label());
-        let warning = self.outputs.save(path, &self.config, precision, &self.adapters, &facts?)?;
+        let facts = self.outputs.facts(
+            &self.dataset,
+            self.length,
+            &self.algorithm,
+            self.progress.step,
+            self.progress.completed_epochs,
+        );
+        let warning = self.outputs.save(path, &self.config, precision, &self.adapters, &facts)?;
         self.events.extend(warning.map(Event::Warning));
         Ok(())
     }
@@ -153,20 +170,11 @@ impl Trainer {
     /// prompt, seed and adapters give the same picture.
     ///
     /// # Errors
-    /// Where text encoder or VAE can't be read again.
+    /// [`Error::Config`] for a prompt with impossible settings; where text encoder or VAE can't be read again.
     pub fn sample(&mut self, prompt: &Prompt, multiplier: f32) -> Result<RgbImage> {
-        let step = self.progress.step;
-        let picture = self.outputs.sample(prompt, multiplier, step, &self.config, &mut self.base, &self.adapters);
+        let picture = self.outputs.sample(prompt, multiplier, &self.config, &mut self.base, &self.adapters);
         self.drop_preview_networks();
         picture
-    }
-
-    /// The epoch as the metadata counts it: from 1 at an epoch's end, from 0 within it.
-    fn epoch_label(&self) -> u64 {
-        match self.stage {
-            Stage::EndEpoch | Stage::Finish | Stage::Done => self.progress.epoch,
-            _ => self.progress.epoch.saturating_sub(1),
-        }
     }
 }
 
@@ -174,22 +182,25 @@ impl Iterator for Trainer {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.events.is_empty() {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                let logged = self.outputs.log(&event);
+                if logged.is_err() {
+                    self.stage = Stage::Done;
+                    self.events.clear();
+                }
+                return Some(logged.map(|()| event));
+            }
+            // What happened before an error is told before it.
+            if let Some(error) = self.failed.take() {
+                return Some(Err(error));
+            }
             if matches!(self.stage, Stage::Done) {
                 return None;
             }
             if let Err(error) = self.advance() {
                 self.stage = Stage::Done;
-                return Some(Err(error));
-            }
-        }
-        let event = self.events.pop_front()?;
-        match self.outputs.log(&event) {
-            Ok(()) => Some(Ok(event)),
-            Err(error) => {
-                self.stage = Stage::Done;
-                self.events.clear();
-                Some(Err(error))
+                self.failed = Some(error);
             }
         }
     }

@@ -43,7 +43,7 @@ impl Targets {
                     || self.conv.is_some() && inside(&["resnets", "downsamplers", "upsamplers"]);
                 self.unet && block
             }
-            Some("text_encoder" | "text_encoder_2") => self.text_encoder && inside(&["self_attn", "mlp"]),
+            Some("text_encoder") => self.text_encoder && inside(&["self_attn", "mlp"]),
             _ => false,
         }
     }

@@ -10,7 +10,7 @@ use super::dialect::Network;
 use super::file::SafetensorsFile;
 use super::reader::Weights;
 use crate::error::{Error, Result};
-use crate::model_config::ModelConfig;
+use crate::model_config::{ModelConfig, TextEncoderConfig};
 use crate::text::{TextEncoder, Tokenizer};
 use crate::unet::UNet2DConditionModel;
 use crate::vae::AutoencoderKl;
@@ -54,7 +54,11 @@ impl Checkpoint {
             })?,
             None => ModelConfig::default(),
         };
-        Ok(Self { file: Arc::new(file), config: in_file.overridden_by(config.clone()) })
+        let config = in_file.overridden_by(config.clone());
+        if let Some(reason) = impossible(&config) {
+            return Err(Error::ModelConfig { path: None, reason: reason.into() });
+        }
+        Ok(Self { file: Arc::new(file), config })
     }
 
     /// The configuration that the networks are built with.
@@ -144,6 +148,18 @@ fn without_layout<T>(result: Result<T>, problems: &mut Vec<String>) -> Result<Op
         }
         Err(error) => Err(error),
     }
+}
+
+/// What a configuration says that cannot be.
+fn impossible(config: &ModelConfig) -> Option<&'static str> {
+    if config.text_encoder_2 != TextEncoderConfig::default() {
+        return Some("`text_encoder_2` is given, but Stable Diffusion 1.x has one text encoder");
+    }
+    let scales = |factor: f64| factor.is_finite() && factor > 0.0;
+    if config.vae.scaling_factor.is_some_and(|factor| !scales(factor)) {
+        return Some("`vae.scaling_factor` must be a finite number above 0");
+    }
+    None
 }
 
 /// What the file is, if it is no SD 1.x base.
