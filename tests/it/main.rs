@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod bad_input;
+mod bad_weights;
 mod base;
 mod consumers;
 mod documents;
