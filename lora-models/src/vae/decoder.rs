@@ -6,8 +6,8 @@ use lora_core::ForwardContext;
 use lora_core::layers::{Conv2d, GroupNorm};
 use lora_core::ops::ConvShape;
 
-use super::EPS;
 use super::mid_block::MidBlock;
+use super::{EPS, resnets};
 use crate::resnet::ResnetBlock2D;
 use crate::unet::enlarge;
 use crate::weights::Weights;
@@ -62,12 +62,7 @@ impl Decoder {
 
 impl UpBlock {
     fn new(weights: &Weights, channels: &mut usize, groups: usize, resamples: bool) -> Self {
-        let mut resnets = Vec::new();
-        for index in 0..weights.count("resnets") {
-            let resnet = ResnetBlock2D::new(&weights.at("resnets").at(index), *channels, None, groups, EPS);
-            *channels = resnet.out_channels();
-            resnets.push(resnet);
-        }
+        let resnets = resnets(weights, channels, groups);
         let upsampler = resamples.then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
         Self { resnets, upsampler }
     }

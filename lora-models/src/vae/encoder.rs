@@ -6,8 +6,8 @@ use lora_core::ForwardContext;
 use lora_core::layers::{Conv2d, GroupNorm};
 use lora_core::ops::ConvShape;
 
-use super::EPS;
 use super::mid_block::MidBlock;
+use super::{EPS, resnets};
 use crate::resnet::ResnetBlock2D;
 use crate::weights::Weights;
 
@@ -61,12 +61,7 @@ impl Encoder {
 
 impl DownBlock {
     fn new(weights: &Weights, channels: &mut usize, groups: usize, resamples: bool) -> Self {
-        let mut resnets = Vec::new();
-        for index in 0..weights.count("resnets") {
-            let resnet = ResnetBlock2D::new(&weights.at("resnets").at(index), *channels, None, groups, EPS);
-            *channels = resnet.out_channels();
-            resnets.push(resnet);
-        }
+        let resnets = resnets(weights, channels, groups);
         let downsampler =
             resamples.then(|| weights.conv2d("downsamplers.0.conv", *channels, *channels, ConvShape::DOWN3_FAR));
         Self { resnets, downsampler }

@@ -12,10 +12,22 @@ use lora_core::ops::ConvShape;
 use self::decoder::Decoder;
 use self::encoder::Encoder;
 use crate::model_config::VaeConfig;
+use crate::resnet::ResnetBlock2D;
 use crate::weights::Weights;
 
 /// Epsilon of the VAE's group norms.
 const EPS: f64 = 1e-6;
+
+/// The resnets of a level of encoder or decoder. `channels` is the running width.
+fn resnets(weights: &Weights, channels: &mut usize, groups: usize) -> Vec<ResnetBlock2D> {
+    let mut resnets = Vec::new();
+    for index in 0..weights.count("resnets") {
+        let resnet = ResnetBlock2D::new(&weights.at("resnets").at(index), *channels, None, groups, EPS);
+        *channels = resnet.out_channels();
+        resnets.push(resnet);
+    }
+    resnets
+}
 
 /// The VAE, with diffusers' names.
 #[derive(Debug)]
