@@ -77,10 +77,13 @@ pub enum Error {
     },
     /// A loss or gradient that is NaN or infinite. The adapters are those of the last good step.
     #[error(
-        "step {step}: loss {loss}, gradient norm {grad_norm}; the last good adapters are in {}. Likely causes: a learning \
-         rate (here {lr:e}) or network_alpha that is too high, a base or network_weights of another kind, or, without \
-         clipping (max_grad_norm = 0), an outlier",
-        .saved.display()
+        "step {step}: loss {loss}, gradient norm {grad_norm}; {}. Likely causes: a learning rate (here {lr:e}) or \
+         network_alpha that is too high, a base or network_weights of another kind, or, without clipping \
+         (max_grad_norm = 0), an outlier",
+        match .saved {
+            Ok(path) => format!("the last good adapters are in {}", path.display()),
+            Err(error) => format!("the last good adapters could not be saved ({error})"),
+        }
     )]
     LossNotFinite {
         /// The step that failed, counted from 1.
@@ -91,8 +94,8 @@ pub enum Error {
         grad_norm: f32,
         /// Its learning rate.
         lr: f64,
-        /// Where the adapters were saved.
-        saved: PathBuf,
+        /// Where the adapters were saved, or why they could not be.
+        saved: std::result::Result<PathBuf, Box<Error>>,
     },
     /// A saved file that does not hold what was written.
     #[error("{}: reads back differently than it was written; the disk may be failing", .path.display())]
@@ -248,5 +251,18 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
         let error = Error::Config { file: None, problems: vec![unknown] };
         assert_eq!(error.to_string(), "configuration: line 3: `seeed`: no such option; did you mean `seed`?");
+    }
+
+    /// What stopped the run is told even where its LoRA could not be saved.
+    #[test]
+    fn a_bad_loss_is_named_before_a_failed_save() {
+        let full = std::io::Error::other("disk full");
+        let save = Error::io(Path::new("out.safetensors"), "write")(full);
+        let saved = Err(Box::new(save));
+        let text = Error::LossNotFinite { step: 3, loss: f32::NAN, grad_norm: 1.0, lr: 1e-4, saved }.to_string();
+        assert!(
+            text.starts_with("step 3: loss NaN") && text.contains("out.safetensors") && text.contains("disk full"),
+            "{text}"
+        );
     }
 }

@@ -9,9 +9,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use lora_data::{
-    BucketConfig, Buckets, Dataset, DatasetOptions, DatasetReport, Error, Size, scan_flat_folder, scan_named_folders,
-};
+use lora_data::{BucketConfig, Buckets, Dataset, DatasetOptions, DatasetReport, Size, scan_folder};
 
 fn main() -> ExitCode {
     let (flags, values): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
@@ -35,10 +33,7 @@ fn main() -> ExitCode {
 
 fn report(folder: &Path, resolution: u32, bucket_no_upscale: bool) -> lora_data::Result<DatasetReport> {
     let options = DatasetOptions { skip_bad_images: true, ..DatasetOptions::default() };
-    let scan = match scan_named_folders(folder, &options) {
-        Err(Error::PicturesOutsideFolders { .. }) => scan_flat_folder(folder, 1, None, &options),
-        scan => scan,
-    }?;
+    let scan = scan_folder(folder, 1, &options)?;
     let config = BucketConfig {
         max_bucket_reso: resolution.saturating_mul(2),
         min_bucket_reso: (resolution / 2).min(256),
@@ -67,6 +62,6 @@ fn print(report: &DatasetReport) {
         println!("\nmean distance of aspect ratios: {:.4}", info.mean_img_ar_error);
     }
     println!("pictures in an epoch: {}", report.num_train_images);
-    report.ignored_folders.iter().for_each(|folder| println!("ignored: {folder}"));
+    report.ignored_folders.iter().for_each(|ignored| println!("{ignored}"));
     report.skipped_pictures.iter().for_each(|message| println!("skipped: {message}"));
 }

@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// Pictures lie beside, not in, the sub-folders whose names say how often they are repeated.
     #[error(
-        "`{}` holds {count} pictures itself but no sub-folder named `N_name`; move them into a sub-folder such as \
+        "`{}` holds {count} pictures itself but no sub-folder named `N_name` with pictures; move them into a sub-folder such as \
          `10_name` (10 repeats an epoch), or give the folder as a flat one with its number of repeats",
         path.display()
     )]

@@ -1,5 +1,6 @@
 //! From folders to pictures with captions: file names and picture headers only, no pixels.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -54,16 +55,16 @@ impl Folder {
     }
 }
 
-/// A sub-folder that takes no part in training.
+/// A folder whose pictures take no part in training.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IgnoredFolder {
     /// The folder.
     pub path: PathBuf,
-    /// Why it takes no part.
+    /// Why its pictures take no part.
     pub reason: IgnoreReason,
 }
 
-/// Why a sub-folder takes no part in training.
+/// Why a folder's pictures take no part in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IgnoreReason {
     /// Its name is not of the form `N_name`.
@@ -72,6 +73,30 @@ pub enum IgnoreReason {
     ZeroRepeats,
     /// It holds no pictures.
     NoPictures,
+    /// It is the scanned folder itself, whose sub-folders are used.
+    HasNamedFolders {
+        /// The pictures directly in it.
+        pictures: usize,
+    },
+    /// It lies in a folder of which only the pictures directly in it are used.
+    InFlatFolder,
+}
+
+impl fmt::Display for IgnoredFolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match self.reason {
+            IgnoreReason::NotNamed => write!(f, "`{path}` is not used: its name is not of the form N_name"),
+            IgnoreReason::ZeroRepeats => write!(f, "`{path}` is not used: its number of repeats is 0"),
+            IgnoreReason::NoPictures => write!(f, "`{path}` is not used: it holds no pictures"),
+            IgnoreReason::HasNamedFolders { pictures } => {
+                write!(f, "{pictures} pictures directly in `{path}` are not used: its folders named N_name are")
+            }
+            IgnoreReason::InFlatFolder => {
+                write!(f, "`{path}` is not used: the pictures beside it are, and no folder named N_name has any")
+            }
+        }
+    }
 }
 
 /// What a folder holds.
@@ -79,10 +104,22 @@ pub enum IgnoreReason {
 pub struct Scan {
     /// The folders with pictures, sorted by name.
     pub folders: Vec<Folder>,
-    /// The sub-folders without a part in training, sorted by name.
+    /// The folders without a part in training: sub-folders sorted by name, then the scanned folder itself.
     pub ignored: Vec<IgnoredFolder>,
     /// The pictures left out as unreadable (`skip_bad_images`), each with its error.
     pub skipped: Vec<Error>,
+}
+
+/// Scans a folder of either form: its sub-folders named `N_name` where one of them holds pictures
+/// ([`scan_named_folders`]), else the pictures directly in it ([`scan_flat_folder`]), `flat_repeats` times an epoch.
+///
+/// # Errors
+/// As the two.
+pub fn scan_folder(dir: &Path, flat_repeats: usize, options: &DatasetOptions) -> Result<Scan> {
+    match scan_named_folders(dir, options) {
+        Err(Error::PicturesOutsideFolders { .. }) => scan_flat_folder(dir, flat_repeats, None, options),
+        scan => scan,
+    }
 }
 
 /// Scans a folder whose sub-folders are named `N_name`: N repeats, and `name` as the class words of pictures without a
@@ -115,6 +152,10 @@ pub fn scan_named_folders(dir: &Path, options: &DatasetOptions) -> Result<Scan> 
     if scan.folders.is_empty() {
         return Err(why_nothing_found(dir, &entries, scan));
     }
+    if !entries.pictures.is_empty() {
+        let reason = IgnoreReason::HasNamedFolders { pictures: entries.pictures.len() };
+        scan.ignored.push(IgnoredFolder { path: dir.into(), reason });
+    }
     Ok(scan)
 }
 
@@ -133,10 +174,13 @@ pub fn scan_flat_folder(
         return Err(Error::InvalidOption { option: "num_repeats", found, expected });
     }
     let mut scan = Scan::default();
-    let pictures = scan_pictures(&Entries::read(dir)?, class_words, options, &mut scan.skipped)?;
+    let entries = Entries::read(dir)?;
+    let pictures = scan_pictures(&entries, class_words, options, &mut scan.skipped)?;
     if pictures.is_empty() {
         return Err(all_skipped(&scan.skipped).unwrap_or_else(|| Error::NoPictures { path: dir.into() }));
     }
+    let ignored = |path| IgnoredFolder { path, reason: IgnoreReason::InFlatFolder };
+    scan.ignored.extend(entries.folders.into_iter().map(ignored));
     let class_words = class_words.map(str::to_owned);
     scan.folders.push(Folder { path: dir.into(), repeats, class_words, pictures });
     Ok(scan)
@@ -152,16 +196,14 @@ fn why_nothing_found(dir: &Path, entries: &Entries, scan: Scan) -> Error {
     if let Some(error) = all_skipped(&scan.skipped) {
         return error;
     }
-    if scan.ignored.iter().any(|folder| folder.reason != IgnoreReason::NotNamed) {
-        return Error::NoPictures { path };
-    }
     if !entries.pictures.is_empty() {
         return Error::PicturesOutsideFolders { path, count: entries.pictures.len() };
     }
-    if scan.ignored.is_empty() {
+    if scan.ignored.iter().all(|folder| folder.reason != IgnoreReason::NotNamed) {
         return Error::NoPictures { path };
     }
-    let found = scan.ignored.into_iter().map(|folder| file_name(&folder.path)).collect();
+    let misnamed = scan.ignored.iter().filter(|folder| folder.reason == IgnoreReason::NotNamed);
+    let found = misnamed.map(|folder| file_name(&folder.path)).collect();
     Error::NoNamedFolders { path, found }
 }
 
@@ -319,6 +361,31 @@ mod tests {
                 ("old".into(), IgnoreReason::NotNamed),
             ]
         );
+
+        write_picture(&at("beside.png"));
+        let scan = self::scan(dir.path()).unwrap();
+        let ignored = scan.ignored.last().unwrap();
+        assert_eq!(ignored.reason, IgnoreReason::HasNamedFolders { pictures: 1 });
+        assert!(ignored.to_string().starts_with("1 pictures directly in"), "{ignored}");
+        assert_eq!(scan.folders.len(), 2);
+    }
+
+    #[test]
+    fn a_folder_of_either_form() {
+        let dir = tempfile::tempdir().unwrap();
+        write_picture(&dir.path().join("a.png"));
+        std::fs::create_dir(dir.path().join("10_later")).unwrap();
+        let scan = || scan_folder(dir.path(), 7, &DatasetOptions::default()).unwrap();
+        let flat = scan();
+        assert_eq!((flat.folders[0].repeats, flat.folders[0].pictures.len()), (7, 1));
+        assert_eq!(
+            (file_name(&flat.ignored[0].path), flat.ignored[0].reason),
+            ("10_later".into(), IgnoreReason::InFlatFolder)
+        );
+
+        write_picture(&dir.path().join("10_later/b.png"));
+        let named = scan();
+        assert_eq!((named.folders[0].repeats, named.folders[0].pictures.len()), (10, 1));
     }
 
     #[test]
@@ -350,6 +417,9 @@ mod tests {
         assert!(text.contains("found `cat`, `dog`; rename for example `cat` to `10_cat`"), "{text}");
 
         std::fs::create_dir(dir.path().join("3_bird")).unwrap();
+        assert_eq!(message(dir.path()), text);
+        std::fs::remove_dir_all(dir.path().join("cat")).unwrap();
+        std::fs::remove_dir_all(dir.path().join("dog")).unwrap();
         assert!(message(dir.path()).contains("no pictures found"));
     }
 

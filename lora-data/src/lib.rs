@@ -58,7 +58,9 @@ pub use self::bucket::{BucketConfig, Buckets, Selection, Size};
 pub use self::caption::CaptionSource;
 pub use self::dataset::{Dataset, DatasetOptions, FolderInfo, Item};
 pub use self::error::{Error, Result};
-pub use self::folder::{Folder, IgnoreReason, IgnoredFolder, Picture, Scan, scan_flat_folder, scan_named_folders};
+pub use self::folder::{
+    Folder, IgnoreReason, IgnoredFolder, Picture, Scan, scan_flat_folder, scan_folder, scan_named_folders,
+};
 pub use self::image::{DecodeOptions, ExifOrientation, Pixels, SixteenBit, decode, read_size};
 pub use self::loader::{LoadedBatch, Sample};
 pub use self::plan::{Batch, Plan, StepCount};

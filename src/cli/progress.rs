@@ -1,7 +1,6 @@
 //! Shows a run's events: a progress bar on a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -14,12 +13,15 @@ const LINES: u64 = 20;
 pub(super) struct Progress {
     terminal: bool,
     bar: ProgressBar,
-    started: Option<Instant>,
+    /// Seconds that the steps after the first took; that one prepares much.
+    further_steps: f64,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { terminal: std::io::stderr().is_terminal(), bar: ProgressBar::hidden(), started: None }
+        // The bar is drawn on standard error, and the lines above it on standard output: both must be the terminal.
+        let terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
+        Self { terminal, bar: ProgressBar::hidden(), further_steps: 0.0 }
     }
 
     /// What is being done, where there is no number yet.
@@ -70,11 +72,12 @@ impl Progress {
     }
 
     fn step(&mut self, step: &Step) {
-        let started = *self.started.get_or_insert_with(Instant::now);
-        // The first step is not part of the rate: its beginning is not known here.
         let rate = match step.step {
             1 => 1.0 / step.seconds,
-            n => (n - 1) as f64 / started.elapsed().as_secs_f64(),
+            n => {
+                self.further_steps += step.seconds;
+                (n - 1) as f64 / self.further_steps
+            }
         };
         let left = (step.total_steps - step.step) as f64 / rate;
         let figures = format!(
@@ -148,9 +151,7 @@ fn plan_lines(plan: &RunPlan) -> Vec<String> {
             )
         })
         .collect();
-    for folder in &data.ignored_folders {
-        lines.push(format!("{folder}: not used (no pictures, or its name is not of the form N_name)"));
-    }
+    lines.extend_from_slice(&data.ignored_folders);
     for bucket in data.bucket_info.iter().flat_map(|info| &info.buckets) {
         lines.push(format!("bucket {}: {} pictures an epoch", bucket.resolution, bucket.count));
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::options::options;
 use super::{LrScheduler, TrainConfig, WarmupSteps};
+use crate::atomic::AtomicFile;
 use crate::error::{Error, Problem, ProblemKind, Result};
 
 /// Pixels of a side of a latent: sizes are multiples of it.
@@ -20,7 +21,7 @@ impl TrainConfig {
         report(self.problems())
     }
 
-    /// Checks that what is to be read exists and that the output folder can be one.
+    /// Checks that what is to be read exists and that the output folder can be one, by a file that is removed at once.
     ///
     /// # Errors
     /// [`Error::Config`] with all problems.
@@ -204,10 +205,9 @@ fn unwritable(key: &str, folder: &Path) -> Option<Problem> {
     if !nearest.is_dir() {
         return Some(Problem::value(key, format!("a file at `{}`", nearest.display()), "a folder"));
     }
-    let probe = nearest.join(format!(".lora-trainer.{}.tmp", std::process::id()));
-    let result = std::fs::File::create(&probe).and_then(|_| std::fs::remove_file(&probe));
-    let error = result.err()?;
-    let found = format!("the folder `{}`, which cannot be written to ({error})", nearest.display());
+    // Permissions alone do not tell: file systems can be mounted read-only. The file is gone when this returns.
+    let Err(Error::Io { source, .. }) = AtomicFile::create(nearest.join("lora-trainer")) else { return None };
+    let found = format!("the folder `{}`, which cannot be written to ({source})", nearest.display());
     Some(Problem::value(key, found, "a folder for the files of the run"))
 }
 

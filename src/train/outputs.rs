@@ -9,7 +9,7 @@ use lora_core::ForwardContext;
 use lora_core::adapter::{AdapterSet, BoundAdapters};
 use lora_core::diffusion::SettingsOf;
 use lora_core::rng::{Purpose, Stream};
-use lora_data::Dataset;
+use lora_data::DatasetReport;
 use lora_models::Tokenizer;
 use rand_core::Rng as _;
 
@@ -113,13 +113,12 @@ impl Outputs {
     /// What the metadata tells beside the configuration.
     pub(super) fn facts(
         &mut self,
-        dataset: &Dataset,
+        report: &DatasetReport,
         length: Length,
         algorithm: &Algorithm,
         steps: u64,
         epoch: u64,
     ) -> Facts {
-        let report = dataset.report();
         Facts {
             session_id: self.session_id,
             training_started_at: self.started_at,
@@ -136,8 +135,8 @@ impl Outputs {
             steps,
             epoch,
             dataset_dirs: report.dataset_dirs(),
-            tag_frequency: report.tag_frequency,
-            bucket_info: report.bucket_info,
+            tag_frequency: report.tag_frequency.clone(),
+            bucket_info: report.bucket_info.clone(),
         }
     }
 

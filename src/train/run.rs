@@ -3,10 +3,7 @@
 use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
 use lora_core::diffusion::Objective;
 use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule};
-use lora_data::{
-    BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Size, StepCount, scan_flat_folder,
-    scan_named_folders,
-};
+use lora_data::{BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Size, StepCount, scan_folder};
 use lora_models::text::TokenLimit;
 
 use super::step::Algorithm;
@@ -42,6 +39,14 @@ impl Length {
     }
 }
 
+/// What can hardly be meant, once the run's length is known.
+pub(super) fn doubts(config: &TrainConfig, length: Length) -> Option<String> {
+    let (warmup, total) = (config.lr_warmup_steps.resolve(length.total_steps), length.total_steps);
+    (warmup >= total).then(|| {
+        format!("`lr_warmup_steps`: the warm-up takes {warmup} steps and the run {total}; the full learning rate is never reached")
+    })
+}
+
 /// Scans the folder, gives every picture its bucket and decodes each once.
 pub(super) fn dataset(config: &TrainConfig) -> Result<Dataset> {
     let options = DatasetOptions {
@@ -52,13 +57,7 @@ pub(super) fn dataset(config: &TrainConfig) -> Result<Dataset> {
         },
         skip_bad_images: config.skip_bad_images,
     };
-    let dir = &config.train_data_dir;
-    let scan = match scan_named_folders(dir, &options) {
-        Err(lora_data::Error::PicturesOutsideFolders { .. }) => {
-            scan_flat_folder(dir, config.dataset_repeats as usize, None, &options)?
-        }
-        scan => scan?,
-    };
+    let scan = scan_folder(&config.train_data_dir, config.dataset_repeats as usize, &options)?;
     let mut dataset = Dataset::new(scan, buckets(config)?, options)?;
     dataset.verify(|| ())?;
     Ok(dataset)
@@ -164,4 +163,22 @@ pub(super) fn check_clip_skip(config: &TrainConfig, layers: usize) -> Result<()>
     let problem =
         Problem::value("clip_skip", clip_skip.to_string(), format!("1 to {layers}, the text encoder's layers"));
     Err(Error::Config { file: None, problems: vec![problem] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::WarmupSteps;
+
+    #[test]
+    fn a_warm_up_as_long_as_the_run_is_told() {
+        let length = Length { batches_per_epoch: 10, steps_per_epoch: 10, epochs: 1, total_steps: 10 };
+        let told = |steps| {
+            let lr_warmup_steps = WarmupSteps::Steps(steps);
+            doubts(&TrainConfig { lr_warmup_steps, ..TrainConfig::new("", "") }, length)
+        };
+        assert_eq!(told(9), None);
+        let warning = told(10).unwrap();
+        assert!(warning.contains("takes 10 steps and the run 10"), "{warning}");
+    }
 }

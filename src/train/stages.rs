@@ -104,7 +104,7 @@ impl Trainer {
     fn run_plan(&self) -> RunPlan {
         let unet_adapters = self.adapters.slots().iter().filter(|slot| slot.is_unet()).count();
         RunPlan {
-            dataset: self.dataset.report(),
+            dataset: self.report.clone(),
             batches_per_epoch: self.length.batches_per_epoch,
             steps_per_epoch: self.length.steps_per_epoch,
             epochs: self.length.epochs,
@@ -215,10 +215,8 @@ impl Trainer {
         let lr = multiplier * base;
         let Outcome { loss, grad_norm } = outcome;
         let step = self.progress.step + 1;
-        match self.save_now() {
-            Ok(saved) => Error::LossNotFinite { step, loss, grad_norm, lr, saved },
-            Err(error) => error,
-        }
+        let saved = self.save_now().map_err(Box::new);
+        Error::LossNotFinite { step, loss, grad_norm, lr, saved }
     }
 
     fn end_epoch(&mut self) -> Result<Stage> {

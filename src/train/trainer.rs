@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 use lora_core::adapter::AdapterSet;
 use lora_core::optim::AdamW;
-use lora_data::{Dataset, Plan};
+use lora_data::{Dataset, DatasetReport, Plan};
 use lora_models::Tokenizer;
 
 use super::base::Base;
@@ -42,6 +42,7 @@ pub struct Trainer {
     pub(super) config: TrainConfig,
     pub(super) base: Base,
     pub(super) dataset: Dataset,
+    pub(super) report: DatasetReport,
     pub(super) plan: Plan,
     pub(super) length: Length,
     pub(super) algorithm: Algorithm,
@@ -80,7 +81,7 @@ impl Trainer {
         let prediction_type = base.checkpoint().config().prediction_type.unwrap_or(PredictionType::Epsilon);
         let adapters = AdapterSet::new(&layers, &run::targets(&config), config.seed, &device);
         let mut adapters = adapters.map_err(|source| Error::Adapter { file: None, source })?;
-        let mut events = VecDeque::new();
+        let mut events: VecDeque<Event> = run::doubts(&config, length).into_iter().map(Event::Warning).collect();
         if let Some(file) = &config.network_weights {
             save::read_lora(file, &mut adapters)?;
             events.extend(run::adopt_alphas(&mut config, &adapters).into_iter().map(Event::Warning));
@@ -90,6 +91,7 @@ impl Trainer {
             algorithm: run::algorithm(&config, prediction_type, length.total_steps),
             optimizer: AdamW::new(run::optimizer(&config)),
             base,
+            report: dataset.report(),
             dataset,
             plan,
             length,
@@ -155,7 +157,7 @@ impl Trainer {
     /// As [`save_now`](Self::save_now).
     pub fn save_to_with(&mut self, path: &Path, precision: SavePrecision) -> Result<()> {
         let facts = self.outputs.facts(
-            &self.dataset,
+            &self.report,
             self.length,
             &self.algorithm,
             self.progress.step,

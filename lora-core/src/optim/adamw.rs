@@ -54,6 +54,14 @@ impl State {
     }
 }
 
+/// What an update of a stack is made from.
+#[derive(Debug)]
+struct Update<'a> {
+    gradient: StackGradient,
+    factor: &'a Tensor<1>,
+    lr: f64,
+}
+
 /// The numbers of one parameter's update.
 #[derive(Debug, Clone, Copy)]
 struct Rates {
@@ -70,7 +78,8 @@ impl AdamW {
     }
 
     /// One update of the parameters `values` of stack number `stack`, with the gradient times `factor`
-    /// ([`GradientNorm::factor`](super::GradientNorm)); a factor that is NaN leaves everything as it is.
+    /// ([`GradientNorm::factor`](super::GradientNorm)). A factor that is NaN leaves values and moments as they are; on a
+    /// GPU, where it is not read back, the update counts all the same in the moments' bias correction.
     ///
     /// On the CPU it updates in place: give away the only handle.
     ///
@@ -89,10 +98,9 @@ impl AdamW {
             self.states.resize(stack + 1, None);
         }
         let state = self.states[stack].take().unwrap_or_else(|| State::fresh(&values));
-        let (values, state) = match is_flex(&values) {
-            true => step_flex(self.config, values, gradient, factor, lr, state),
-            false => step_tensors(self.config, values, gradient, factor, lr, state),
-        };
+        let update = Update { gradient, factor, lr };
+        let step = if is_flex(&values) { step_flex } else { step_tensors };
+        let (values, state) = step(self.config, values, update, state);
         self.states[stack] = Some(state);
         values
     }
@@ -113,14 +121,8 @@ fn is_flex(values: &Tensor<3>) -> bool {
     matches!(values.device().as_dispatch(), burn::backend::DispatchDevice::Flex(_))
 }
 
-fn step_flex(
-    config: AdamWConfig,
-    values: Tensor<3>,
-    gradient: StackGradient,
-    factor: &Tensor<1>,
-    lr: f64,
-    mut state: State,
-) -> (Tensor<3>, State) {
+fn step_flex(config: AdamWConfig, values: Tensor<3>, update: Update<'_>, mut state: State) -> (Tensor<3>, State) {
+    let Update { gradient, factor, lr } = update;
     let factor: f32 = factor.clone().into_scalar();
     if !factor.is_finite() {
         return (values, state);
@@ -159,14 +161,8 @@ fn step_flex(
     (Tensor::from_primitive::<Flex>(values), state)
 }
 
-fn step_tensors(
-    config: AdamWConfig,
-    values: Tensor<3>,
-    gradient: StackGradient,
-    factor: &Tensor<1>,
-    lr: f64,
-    mut state: State,
-) -> (Tensor<3>, State) {
+fn step_tensors(config: AdamWConfig, values: Tensor<3>, update: Update<'_>, mut state: State) -> (Tensor<3>, State) {
+    let Update { gradient, factor, lr } = update;
     state.count(&gradient.present);
     let device = values.device();
     let rates: Vec<Rates> = state.steps.iter().map(|steps| config.rates(lr, (*steps).max(1))).collect();
@@ -217,8 +213,9 @@ mod tests {
         for step in 0..5 {
             let present = [true, step != 2];
             let before = host(&a.0);
-            a = step_flex(config, a.0, gradient(step + 2, present), &one, 0.1, a.1);
-            b = step_tensors(config, b.0, gradient(step + 2, present), &one, 0.1, b.1);
+            let update = || Update { gradient: gradient(step + 2, present), factor: &one, lr: 0.1 };
+            a = step_flex(config, a.0, update(), a.1);
+            b = step_tensors(config, b.0, update(), b.1);
             let (a, b) = (host(&a.0), host(&b.0));
             assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5));
             assert_ne!(a[..15], before[..15]);
@@ -235,7 +232,8 @@ mod tests {
         let after = optimizer.step(0, start.clone(), gradient(2, [true; 2]), &nan, 0.1);
         assert_eq!(host(&after), host(&start));
         let state = State::fresh(&start);
-        let after = step_tensors(AdamWConfig::default(), start.clone(), gradient(2, [true; 2]), &nan, 0.1, state);
+        let update = Update { gradient: gradient(2, [true; 2]), factor: &nan, lr: 0.1 };
+        let after = step_tensors(AdamWConfig::default(), start.clone(), update, state);
         assert_eq!(host(&after.0), host(&start));
     }
 }
