@@ -6,7 +6,7 @@ use burn::tensor::{DType, FloatDType, Tensor};
 
 use crate::adapter::BoundAdapters;
 use crate::layers::LayerPath;
-use crate::ops::{ConvShape, conv2d_pointwise, linear};
+use crate::ops::Lora;
 
 /// The adapters of a forward pass. Cheap to clone; an empty one runs the bare base.
 ///
@@ -31,30 +31,13 @@ impl ForwardContext {
         self
     }
 
-    /// `y` plus what the adapters of the linear layer at `path` make of its input `x`.
-    pub(crate) fn add_linear<const D: usize>(&self, path: &LayerPath, x: &Tensor<D>, mut y: Tensor<D>) -> Tensor<D> {
-        for lora in self.adapters.iter().filter_map(|adapters| adapters.lora(path)) {
-            let (down, up) = (as_dtype(lora.down, x.dtype()), as_dtype(lora.up, x.dtype()));
-            let low = linear(x.clone(), down.transpose(), None) * lora.scale; // [.., r]
-            y = y + linear(low, up.transpose(), None);
-        }
-        y
-    }
-
-    /// `y` plus what the adapters of the convolution at `path` make of its input `x`.
-    pub(crate) fn add_conv2d(&self, path: &LayerPath, x: &Tensor<4>, shape: ConvShape, mut y: Tensor<4>) -> Tensor<4> {
-        for lora in self.adapters.iter().filter_map(|adapters| adapters.lora(path)) {
-            let (down, up) = (as_dtype(lora.down, x.dtype()), as_dtype(lora.up, x.dtype()));
-            let low = if shape == ConvShape::POINTWISE {
-                conv2d_pointwise(x.clone(), down, None)
-            } else {
-                let (rank, channels) = (down.dims()[0], x.dims()[1]);
-                let down = down.reshape([rank, channels, shape.kernel, shape.kernel]);
-                burn::tensor::module::conv2d(x.clone(), down, None, shape.options())
-            };
-            y = y + conv2d_pointwise(low * lora.scale, up, None);
-        }
-        y
+    /// The factors of the adapters of the layer at `path`, in the type of its input.
+    pub(crate) fn loras(&self, path: &LayerPath, dtype: DType) -> impl Iterator<Item = Lora> {
+        self.adapters.iter().filter_map(|adapters| adapters.lora(path)).map(move |lora| Lora {
+            down: as_dtype(lora.down, dtype),
+            up: as_dtype(lora.up, dtype),
+            scale: lora.scale,
+        })
     }
 }
 

@@ -1,7 +1,6 @@
 //! The residual block that UNet and VAE share.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 use lora_core::ForwardContext;
 use lora_core::layers::{Conv2d, GroupNorm, Linear};
 use lora_core::ops::ConvShape;
@@ -64,13 +63,13 @@ impl ResnetBlock2D {
     /// - result: `[b, c_out, h, w]`
     #[must_use]
     pub(crate) fn forward(&self, x: Tensor<4>, temb: Option<&Tensor<2>>, cx: &ForwardContext) -> Tensor<4> {
-        let mut h = self.conv1.forward(silu(self.norm1.forward(x.clone())), cx);
+        let mut h = self.conv1.forward(self.norm1.forward_silu(x.clone()), cx);
         if let (Some(projection), Some(temb)) = (&self.time_emb_proj, temb) {
             let temb = projection.forward(temb.clone(), cx); // [b, c_out]
             let [b, c] = temb.dims();
             h = h + temb.reshape([b, c, 1, 1]);
         }
-        let h = self.conv2.forward(silu(self.norm2.forward(h)), cx);
+        let h = self.conv2.forward(self.norm2.forward_silu(h), cx);
         let shortcut = match &self.conv_shortcut {
             Some(conv) => conv.forward(x, cx),
             None => x,

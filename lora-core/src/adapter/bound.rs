@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::set::{AdapterSet, Factor};
 use crate::layers::LayerPath;
-use crate::ops::{GradientSink, Place, tap};
+use crate::ops::{GradientSink, Lora, Place, tap};
 
 /// Plain views of an adapter set's parameters for one forward pass, with the pass's multiplier, and the sink for their
 /// gradients where the pass trains them.
@@ -23,17 +23,6 @@ struct BoundSlot {
     down: (Place, Tensor<2>),
     up: (Place, Tensor<2>),
     scale: f32,
-}
-
-/// The factors of one layer's adapter: x ↦ scale · up (down x).
-#[derive(Debug)]
-pub(crate) struct Lora {
-    /// `[r, d_in]`, of a convolution `[r, c_in · kernel²]`.
-    pub(crate) down: Tensor<2>,
-    /// `[d_out, r]`.
-    pub(crate) up: Tensor<2>,
-    /// multiplier · alpha / rank.
-    pub(crate) scale: f32,
 }
 
 impl BoundAdapters {

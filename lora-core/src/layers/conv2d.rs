@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{LayerKind, LayerPath, LayerSpec};
 use crate::ForwardContext;
-use crate::ops::{ConvShape, conv2d};
+use crate::ops::{ConvShape, conv2d, lora_conv2d, low_rank_conv2d};
 
 /// A convolution with frozen weight and bias, plus the adapters of the forward pass.
 #[derive(Debug, Clone)]
@@ -32,10 +32,16 @@ impl Conv2d {
     /// # Shapes
     /// - x: `[b, c_in, h, w]`
     /// - result: `[b, c_out, h', w']`
-    #[expect(clippy::needless_pass_by_value, reason = "as every forward")]
     #[must_use]
     pub fn forward(&self, x: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
-        let y = conv2d(x.clone(), &self.weight, self.bias.as_ref(), self.shape);
-        cx.add_conv2d(&self.path, &x, self.shape, y)
+        let bias = self.bias.as_ref();
+        let mut loras: Vec<_> = cx.loras(&self.path, x.dtype()).collect();
+        match loras.pop() {
+            None => conv2d(x, &self.weight, bias, self.shape),
+            Some(lora) => {
+                let y = lora_conv2d(x.clone(), &self.weight, bias, self.shape, lora);
+                loras.into_iter().fold(y, |y, lora| y + low_rank_conv2d(x.clone(), self.shape, lora))
+            }
+        }
     }
 }

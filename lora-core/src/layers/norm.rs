@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::ops::{group_norm, layer_norm};
+use crate::ops::{group_norm, group_norm_silu, layer_norm};
 
 /// Group norm with frozen scale and shift.
 #[derive(Debug, Clone)]
@@ -25,6 +25,15 @@ impl GroupNorm {
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         group_norm(x, &self.weight, &self.bias, self.groups, self.eps)
+    }
+
+    /// SiLU of what [`forward`](Self::forward) gives.
+    ///
+    /// # Shapes
+    /// - x, result: `[b, c, h, w]`
+    #[must_use]
+    pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
+        group_norm_silu(x, &self.weight, &self.bias, self.groups, self.eps)
     }
 }
 

@@ -4,6 +4,10 @@ use burn::tensor::Tensor;
 use burn::tensor::module::attention as burn_attention;
 use burn::tensor::ops::AttentionModuleOptions;
 
+use super::cpu::attention::{self as kernel, AttentionShape, Saved};
+use super::cpu::{HostTensor, applies, tensor};
+use super::record::record;
+
 /// Which keys a query sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttentionMask {
@@ -13,14 +17,102 @@ pub enum AttentionMask {
     Causal,
 }
 
-/// softmax(q kᵀ / sqrt(d)) v for every head (Vaswani et al. 2017).
+/// softmax(q kᵀ / sqrt(d)) v for every head (Vaswani et al. 2017), with the heads side by side in the last axis.
+///
+/// Memory grows with the number of tokens, not with its square: scores exist in tiles (Dao et al. 2022), and the backward
+/// pass computes them again from q, k and v.
 ///
 /// # Shapes
-/// - q: `[b, heads, l, d]`
-/// - k, v: `[b, heads, l', d]`
-/// - result: `[b, heads, l, d]`
+/// - q: `[b, l, heads · d]`
+/// - k, v: `[b, l', heads · d]`
+/// - result: `[b, l, heads · d]`
+///
+/// # Panics
+/// If the last axis does not divide into `heads`.
 #[must_use]
-pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: AttentionMask) -> Tensor<4> {
-    let options = AttentionModuleOptions { is_causal: mask == AttentionMask::Causal, ..Default::default() };
-    burn_attention(q, k, v, None, None, options)
+pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, mask: AttentionMask) -> Tensor<3> {
+    let ([batch, queries, row], [_, keys, _]) = (q.dims(), k.dims());
+    assert_eq!(row % heads, 0, "{row} features in {heads} heads");
+    let causal = mask == AttentionMask::Causal;
+    if !applies(&q) {
+        return composed(q, k, v, heads, causal);
+    }
+    let shape = AttentionShape { batch, heads, queries, keys, width: row / heads, causal };
+    record([q, k, v], |all| {
+        let [q, k, v] = all.each_ref().map(HostTensor::checked);
+        let (y, logs) = kernel::forward(q.values(), k.values(), v.values(), shape);
+        let y: Tensor<3> = tensor(y, [batch, queries, row]);
+        let result = HostTensor::checked(&y);
+        let backward = move |gradient: Tensor<3>, _: [bool; 3]| {
+            let saved = Saved { q: q.values(), k: k.values(), v: v.values(), y: result.values(), logs: &logs };
+            let [dq, dk, dv] = kernel::backward(saved, HostTensor::checked(&gradient).values(), shape);
+            let of_keys = |gradient| Some(tensor(gradient, [batch, keys, row]));
+            [Some(tensor(dq, [batch, queries, row])), of_keys(dk), of_keys(dv)]
+        };
+        (y, Box::new(backward))
+    })
+}
+
+/// The framework's own, whose kernels on GPUs have a backward pass with the same use of memory.
+fn composed(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
+    let split = |x: Tensor<3>| {
+        let [b, l, row] = x.dims();
+        x.reshape([b, l, heads, row / heads]).swap_dims(1, 2)
+    };
+    let [b, l, row] = q.dims();
+    let options = AttentionModuleOptions { is_causal: causal, ..Default::default() };
+    burn_attention(split(q), split(k), split(v), None, None, options).swap_dims(1, 2).reshape([b, l, row])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_near, random};
+    use super::*;
+
+    /// Result and gradients against the framework's.
+    fn check(batch: usize, heads: usize, queries: usize, keys: usize, width: usize, mask: AttentionMask) {
+        let row = heads * width;
+        let inputs = [random([batch, queries, row], 1), random([batch, keys, row], 2), random([batch, keys, row], 3)];
+        let probe = random([batch, queries, row], 4);
+        let run = |attend: &dyn Fn(Tensor<3>, Tensor<3>, Tensor<3>) -> Tensor<3>| {
+            let tracked = inputs.clone().map(|x| x.autodiff().require_grad());
+            let [q, k, v] = tracked.clone();
+            let y = attend(q, k, v);
+            let gradients = (y.clone() * probe.clone()).sum().backward();
+            (y.inner(), tracked.map(|x| x.grad(&gradients).expect("a gradient")))
+        };
+        let (y, gradients) = run(&|q, k, v| attention(q, k, v, heads, mask));
+        let causal = mask == AttentionMask::Causal;
+        let (expected, expected_gradients) = run(&|q, k, v| composed(q, k, v, heads, causal));
+        assert_near(y, expected, 1e-5);
+        for (gradient, expected) in gradients.into_iter().zip(expected_gradients) {
+            assert_near(gradient, expected, 2e-5);
+        }
+    }
+
+    #[test]
+    fn agrees_with_the_framework() {
+        for width in [40, 64, 80, 160, 512] {
+            check(1, 2, 77, 77, width, AttentionMask::None);
+        }
+        // More queries and keys than a tile has, and odd ones.
+        check(2, 3, 300, 300, 8, AttentionMask::None);
+        check(1, 2, 133, 77, 40, AttentionMask::None);
+        check(1, 2, 64, 227, 40, AttentionMask::None);
+        check(2, 1, 1, 5, 4, AttentionMask::None);
+    }
+
+    #[test]
+    fn no_query_sees_what_comes_later() {
+        check(2, 2, 77, 77, 16, AttentionMask::Causal);
+        check(1, 1, 227, 227, 64, AttentionMask::Causal);
+        check(1, 2, 600, 600, 4, AttentionMask::Causal);
+    }
+
+    #[test]
+    fn inputs_may_be_views() {
+        let x = random([2, 12, 10], 1).swap_dims(1, 2);
+        let y = attention(x.clone(), x.clone(), x.clone(), 3, AttentionMask::None);
+        assert_near(y, composed(x.clone(), x.clone(), x, 3, false), 1e-5);
+    }
 }

@@ -4,6 +4,9 @@ use burn::tensor::Tensor;
 use burn::tensor::module::{conv_transpose2d, conv2d as burn_conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
+use super::cpu::conv::{self as kernel, Geometry};
+use super::cpu::{HostTensor, applies, tensor};
+use super::linear::Lora;
 use super::record::record;
 
 /// Kernel size, stride and zero padding of a square convolution.
@@ -27,6 +30,13 @@ impl ConvShape {
     /// 3x3 that halves the size and pads at the bottom and right only, as the VAE's encoder does.
     pub const DOWN3_FAR: Self = Self { kernel: 3, stride: 2, padding: (0, 1) };
 
+    /// Sizes for an input `[b, c_in, h, w]`.
+    fn geometry(self, [batch, c_in, h, w]: [usize; 4], c_out: usize) -> Geometry {
+        let (near, far) = self.padding;
+        let [out_h, out_w] = [h, w].map(|size| (size + near + far - self.kernel) / self.stride + 1);
+        Geometry { batch, c_in, c_out, h, w, out_h, out_w, kernel: self.kernel, stride: self.stride, near }
+    }
+
     pub(crate) fn options(self) -> ConvOptions<2> {
         ConvOptions::new_with_padding([self.stride; 2], [self.padding; 2], [1; 2], 1)
     }
@@ -40,19 +50,129 @@ impl ConvShape {
 /// - result: `[b, c_out, h', w']`
 #[must_use]
 pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<1>>, shape: ConvShape) -> Tensor<4> {
-    if shape == ConvShape::POINTWISE {
-        let [c_out, c_in, _, _] = weight.dims();
-        return conv2d_pointwise(x, weight.clone().reshape([c_out, c_in]), bias);
-    }
+    let on_cpu = applies(&x);
     record([x], |[x]| {
-        let size = x.dims();
-        let y = burn_conv2d(x, weight.clone(), bias.cloned(), shape.options());
-        let weight = weight.clone();
-        (y, Box::new(move |gradient, _| [Some(input_gradient(gradient, weight, shape, size))]))
+        if !on_cpu {
+            let size = x.dims();
+            let y = composed(x, weight, bias, shape);
+            let weight = weight.clone();
+            return (y, Box::new(move |gradient, _| [Some(input_gradient(gradient, weight, shape, size))]));
+        }
+        let (geometry, weight) = (shape.geometry(x.dims(), weight.dims()[0]), HostTensor::checked(weight));
+        let y = base(&HostTensor::checked(&x), &weight, bias, geometry);
+        let backward = move |gradient: Tensor<4>, _: [bool; 1]| {
+            let mut dx = vec![0.0; geometry.inputs()];
+            let gradient = HostTensor::checked(&gradient);
+            kernel::add_input_gradient(gradient.values(), weight.values(), 1.0, geometry, &mut dx);
+            [Some(tensor(dx, geometry.input_shape()))]
+        };
+        (tensor(y, geometry.output_shape()), Box::new(backward))
     })
 }
 
+/// [`conv2d`] plus a low-rank adapter as one operation: a convolution down to few channels, of the same kernel, stride and
+/// padding, and a 1x1 one up again.
+///
+/// For the backward pass it keeps `x`, and computes the few channels again, which is cheaper than keeping them.
+///
+/// # Shapes
+/// As [`conv2d`]; the factors as in [`Lora`].
+#[must_use]
+pub fn lora_conv2d(
+    x: Tensor<4>,
+    weight: &Tensor<4>,
+    bias: Option<&Tensor<1>>,
+    shape: ConvShape,
+    lora: Lora,
+) -> Tensor<4> {
+    if applies(&x) {
+        return lora_conv2d_cpu(x, weight, bias, shape, lora);
+    }
+    conv2d(x.clone(), weight, bias, shape) + low_rank_conv2d(x, shape, lora)
+}
+
+/// What a low-rank adapter makes of `x` by itself.
+///
+/// # Shapes
+/// - x: `[b, c_in, h, w]`, result: `[b, c_out, h', w']`
+#[must_use]
+pub fn low_rank_conv2d(x: Tensor<4>, shape: ConvShape, lora: Lora) -> Tensor<4> {
+    let Lora { down, up, scale } = lora;
+    let low = match shape {
+        ConvShape::POINTWISE => pointwise(x, down),
+        _ => {
+            let (rank, channels) = (down.dims()[0], x.dims()[1]);
+            let down = down.reshape([rank, channels, shape.kernel, shape.kernel]);
+            burn_conv2d(x, down, None, shape.options())
+        }
+    };
+    pointwise(low * scale, up)
+}
+
+fn lora_conv2d_cpu(
+    x: Tensor<4>,
+    weight: &Tensor<4>,
+    bias: Option<&Tensor<1>>,
+    shape: ConvShape,
+    lora: Lora,
+) -> Tensor<4> {
+    let Lora { down, up, scale } = lora;
+    let (rank, c_in, c_out) = (down.dims()[0], x.dims()[1], up.dims()[0]);
+    let geometry = shape.geometry(x.dims(), c_out);
+    let down_shape = [rank, c_in, shape.kernel, shape.kernel];
+    let (to_low, from_low) = (Geometry { c_out: rank, ..geometry }, geometry.pointwise_from(rank));
+    let weight = HostTensor::checked(weight);
+    record([x, down.reshape(down_shape), up.reshape([c_out, rank, 1, 1])], |all| {
+        let [x, down, up] = all.each_ref().map(HostTensor::checked);
+        let mut y = base(&x, &weight, bias, geometry);
+        let low = kernel::forward(x.values(), down.values(), None, to_low);
+        kernel::add_pointwise(&low, up.values(), scale, from_low, &mut y);
+        let backward = move |gradient: Tensor<4>, [needs_x, needs_down, needs_up]: [bool; 3]| {
+            let gradient = HostTensor::checked(&gradient);
+            let dy = gradient.values();
+            let mut of_low = vec![0.0; from_low.inputs()];
+            kernel::add_input_gradient(dy, up.values(), scale, from_low, &mut of_low);
+            let dx = needs_x.then(|| {
+                let mut dx = vec![0.0; geometry.inputs()];
+                kernel::add_input_gradient(dy, weight.values(), 1.0, geometry, &mut dx);
+                kernel::add_input_gradient(&of_low, down.values(), 1.0, to_low, &mut dx);
+                tensor(dx, geometry.input_shape())
+            });
+            let d_down =
+                needs_down.then(|| tensor(kernel::weight_gradient(x.values(), &of_low, 1.0, to_low), down_shape));
+            let d_up = needs_up.then(|| {
+                let low = kernel::forward(x.values(), down.values(), None, to_low);
+                tensor(kernel::weight_gradient(&low, dy, scale, from_low), [c_out, rank, 1, 1])
+            });
+            [dx, d_down, d_up]
+        };
+        (tensor(y, geometry.output_shape()), Box::new(backward))
+    })
+}
+
+/// The convolution without an adapter.
+fn base(x: &HostTensor, weight: &HostTensor, bias: Option<&Tensor<1>>, geometry: Geometry) -> Vec<f32> {
+    let bias = bias.map(HostTensor::checked);
+    kernel::forward(x.values(), weight.values(), bias.as_ref().map(HostTensor::values), geometry)
+}
+
+fn composed(x: Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<1>>, shape: ConvShape) -> Tensor<4> {
+    if shape != ConvShape::POINTWISE {
+        return burn_conv2d(x, weight.clone(), bias.cloned(), shape.options());
+    }
+    let [c_out, c_in, _, _] = weight.dims();
+    let y = pointwise(x, weight.clone().reshape([c_out, c_in]));
+    match bias {
+        Some(bias) => y + bias.clone().reshape([1, c_out, 1, 1]),
+        None => y,
+    }
+}
+
 fn input_gradient(gradient: Tensor<4>, weight: Tensor<4>, shape: ConvShape, size: [usize; 4]) -> Tensor<4> {
+    if shape == ConvShape::POINTWISE {
+        let [c_out, c_in, _, _] = weight.dims();
+        return pointwise(gradient, weight.reshape([c_out, c_in]).transpose());
+    }
     let ConvShape { kernel, stride, padding: (near, _) } = shape;
     let [_, _, height, width] = gradient.dims();
     // What the kernel, in its last position, leaves over at the far border; what it reaches beyond is cut off below.
@@ -63,55 +183,95 @@ fn input_gradient(gradient: Tensor<4>, weight: Tensor<4>, shape: ConvShape, size
     if dx.dims() == size { dx } else { dx.slice([0..size[0], 0..size[1], 0..size[2], 0..size[3]]) }
 }
 
-/// 1x1 convolution as a matrix product over the channels. Unlike [`conv2d`] it is made of tracked operations, so that
-/// the weight may be an adapter's.
-///
-/// # Shapes
-/// - x: `[b, c_in, h, w]`
-/// - weight: `[c_out, c_in]`, bias: `[c_out]`
-/// - result: `[b, c_out, h, w]`
-#[must_use]
-pub fn conv2d_pointwise(x: Tensor<4>, weight: Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<4> {
-    let [b, c_in, h, w] = x.dims();
-    let c_out = weight.dims()[0];
-    let y = weight.unsqueeze::<3>().matmul(x.reshape([b, c_in, h * w])); // [b, c_out, h w]
-    let y = y.reshape([b, c_out, h, w]);
-    match bias {
-        Some(bias) => y + bias.clone().reshape([1, c_out, 1, 1]),
-        None => y,
-    }
+/// 1x1 convolution with a weight `[c_out, c_in]` as a matrix product over the channels.
+fn pointwise(x: Tensor<4>, weight: Tensor<2>) -> Tensor<4> {
+    let ([b, c_in, h, w], c_out) = (x.dims(), weight.dims()[0]);
+    weight.unsqueeze::<3>().matmul(x.reshape([b, c_in, h * w])).reshape([b, c_out, h, w])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{assert_near, random};
+    use super::super::testing::{assert_gradient, assert_near, random};
     use super::*;
 
+    /// Result and gradient of the input, of both forms, against the framework's.
     fn check(x: [usize; 4], weight: [usize; 4], shape: ConvShape) {
         let (x, weight) = (random(x, 1), random(weight, 2));
         let bias = random([weight.dims()[0]], 3);
         let reference = x.clone().autodiff().require_grad();
         let expected = burn_conv2d(reference.clone(), weight.clone(), Some(bias.clone()), shape.options());
-        let tracked = x.autodiff().require_grad();
+        let tracked = x.clone().autodiff().require_grad();
         let y = conv2d(tracked.clone(), &weight, Some(&bias), shape);
         assert_near(y.clone().inner(), expected.clone().inner(), 1e-5);
+        assert_near(composed(x.clone(), &weight, Some(&bias), shape), expected.clone().inner(), 1e-5);
         let probe = random(y.dims(), 4);
         let gradients = (y * probe.clone()).sum().backward();
-        let expected_gradients = (expected * probe).sum().backward();
-        assert_near(
-            tracked.grad(&gradients).expect("gradient"),
-            reference.grad(&expected_gradients).expect("gradient"),
-            1e-5,
-        );
+        let expected_gradients = (expected * probe.clone()).sum().backward();
+        let expected = reference.grad(&expected_gradients).expect("gradient");
+        assert_near(tracked.grad(&gradients).expect("gradient"), expected.clone(), 1e-5);
+        assert_near(input_gradient(probe, weight, shape, x.dims()), expected, 1e-5);
     }
+
+    const SHAPES: [ConvShape; 4] = [ConvShape::SAME3, ConvShape::DOWN3, ConvShape::DOWN3_FAR, ConvShape::POINTWISE];
 
     #[test]
     fn agrees_with_the_framework() {
-        check([2, 3, 7, 5], [4, 3, 3, 3], ConvShape::SAME3);
-        check([1, 3, 8, 6], [4, 3, 3, 3], ConvShape::DOWN3);
-        check([2, 3, 7, 5], [4, 3, 3, 3], ConvShape::DOWN3);
-        check([1, 3, 8, 6], [4, 3, 3, 3], ConvShape::DOWN3_FAR);
-        check([1, 3, 7, 5], [4, 3, 3, 3], ConvShape::DOWN3_FAR);
-        check([2, 3, 4, 5], [6, 3, 1, 1], ConvShape::POINTWISE);
+        for shape in SHAPES {
+            for (h, w) in [(8, 6), (7, 5), (1, 9), (33, 20)] {
+                if shape.padding.0 + shape.padding.1 + h.min(w) >= shape.kernel {
+                    check([2, 3, h, w], [4, 3, shape.kernel, shape.kernel], shape);
+                }
+            }
+        }
+        // More than one tile.
+        check([1, 130, 40, 40], [5, 130, 3, 3], ConvShape::SAME3);
+        check([1, 130, 40, 41], [5, 130, 3, 3], ConvShape::DOWN3);
+    }
+
+    /// Result and all gradients against tracked operations of the framework.
+    #[test]
+    fn an_adapter_agrees_with_its_parts() {
+        for shape in SHAPES {
+            let k = shape.kernel;
+            let (weight, bias) = (random([4, 3, k, k], 1), random([4], 2));
+            let inputs = (random([2, 3, 8, 5], 3), random([2, 3 * k * k], 4), random([4, 2], 5));
+            let run = |ours: bool| {
+                let x = inputs.0.clone().autodiff().require_grad();
+                let [down, up] = [&inputs.1, &inputs.2].map(|factor| factor.clone().autodiff().require_grad());
+                let y = match ours {
+                    true => {
+                        let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7 };
+                        lora_conv2d(x.clone(), &weight, Some(&bias), shape, lora)
+                    }
+                    false => {
+                        let base = burn_conv2d(x.clone(), weight.clone(), Some(bias.clone()), shape.options());
+                        let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7 };
+                        base + low_rank_conv2d(x.clone(), shape, lora)
+                    }
+                };
+                let gradients = (y.clone() * random(y.dims(), 6)).sum().backward();
+                let factors = [down, up].map(|factor| factor.grad(&gradients).expect("gradient"));
+                (y.inner(), x.grad(&gradients).expect("gradient"), factors)
+            };
+            let ((y, dx, factors), (expected, expected_dx, expected_factors)) = (run(true), run(false));
+            assert_near(y, expected, 1e-5);
+            assert_near(dx, expected_dx, 1e-5);
+            for (factor, expected) in factors.into_iter().zip(expected_factors) {
+                assert_near(factor, expected, 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn finite_differences_agree() {
+        let (weight, x) = (random([4, 3, 3, 3], 1), random([1, 3, 6, 5], 2));
+        let (down, up) = (random([2, 27], 3), random([4, 2], 4));
+        let lora = || Lora { down: down.clone(), up: up.clone(), scale: 0.5 };
+        for shape in [ConvShape::SAME3, ConvShape::DOWN3] {
+            assert_gradient(&x, |x| conv2d(x, &weight, None, shape));
+            assert_gradient(&x, |x| lora_conv2d(x, &weight, None, shape, lora()));
+            assert_gradient(&down, |down| lora_conv2d(x.clone(), &weight, None, shape, Lora { down, ..lora() }));
+            assert_gradient(&up, |up| lora_conv2d(x.clone(), &weight, None, shape, Lora { up, ..lora() }));
+        }
     }
 }

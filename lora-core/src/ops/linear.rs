@@ -1,27 +1,169 @@
-//! Fully connected map.
+//! Fully connected map with a frozen weight, with and without a low-rank adapter.
 
 use burn::tensor::Tensor;
 
-/// x W + b for every row of `x`, as one product of matrices.
-///
-/// The framework's own `linear` gives a weight the rank of `x` first where the batch is 1, which copies a transposed
-/// view, the form of every stored weight, in each call: 11 % of a training step of SD1.5.
+use super::cpu::{HostTensor, Matrix, MatrixMut, Threads, applies, gemm, tensor};
+use super::record::record;
+
+/// A low-rank adapter: scale · up (down x).
+#[derive(Debug, Clone)]
+pub struct Lora {
+    /// `[r, d_in]`, of a convolution `[r, c_in · kernel²]`.
+    pub down: Tensor<2>,
+    /// `[d_out, r]`.
+    pub up: Tensor<2>,
+    /// Multiplier · alpha / rank.
+    pub scale: f32,
+}
+
+/// x Wᵀ + b for every row of `x`. Keeps nothing for the backward pass.
 ///
 /// # Shapes
 /// - x: `[.., d_in]`
-/// - weight: `[d_in, d_out]`, which may be a transposed view; bias: `[d_out]`
+/// - weight: `[d_out, d_in]`, as checkpoints store it, bias: `[d_out]`, both plain
 /// - result: `[.., d_out]`
 #[must_use]
-pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+pub fn linear<const D: usize>(x: Tensor<D>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<D> {
+    let on_cpu = applies(&x);
+    on_rows(x, weight.dims()[0], |x| match on_cpu {
+        true => linear_cpu(x, weight, bias),
+        false => linear_composed(x, weight, bias),
+    })
+}
+
+/// [`linear`] plus a low-rank adapter (Hu et al. 2021), x Wᵀ + b + scale · (x downᵀ) upᵀ, as one operation.
+///
+/// For the backward pass it keeps `x`, and computes x downᵀ again, which is cheaper than keeping it.
+///
+/// # Shapes
+/// As [`linear`]; the factors of `lora` as described there.
+#[must_use]
+pub fn lora_linear<const D: usize>(
+    x: Tensor<D>,
+    weight: &Tensor<2>,
+    bias: Option<&Tensor<1>>,
+    lora: Lora,
+) -> Tensor<D> {
+    let on_cpu = applies(&x);
+    on_rows(x, weight.dims()[0], |x| match on_cpu {
+        true => lora_linear_cpu(x, weight, bias, lora),
+        false => linear_composed(x.clone(), weight, bias) + low_rank_composed(x, lora),
+    })
+}
+
+/// What a low-rank adapter makes of `x` by itself, scale · (x downᵀ) upᵀ.
+///
+/// # Shapes
+/// - x: `[.., d_in]`, result: `[.., d_out]`
+#[must_use]
+pub fn low_rank<const D: usize>(x: Tensor<D>, lora: Lora) -> Tensor<D> {
+    on_rows(x, lora.up.dims()[0], |x| low_rank_composed(x, lora))
+}
+
+fn low_rank_composed(x: Tensor<2>, lora: Lora) -> Tensor<2> {
+    (x.matmul(lora.down.transpose()) * lora.scale).matmul(lora.up.transpose())
+}
+
+/// Folds all axes but the last into one: the framework gives a weight the rank of `x` first where the batch is 1, which
+/// copies a transposed view in each call (11 % of a training step of SD 1.5).
+fn on_rows<const D: usize>(x: Tensor<D>, width: usize, f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<D> {
     let mut shape = x.dims();
-    let [d_in, d_out] = weight.dims();
     let rows = shape[..D - 1].iter().product::<usize>();
-    let mut y = x.reshape([rows, d_in]).matmul(weight);
-    if let Some(bias) = bias {
-        y = y + bias.reshape([1, d_out]);
-    }
-    shape[D - 1] = d_out;
+    let y = f(x.reshape([rows, shape[D - 1]]));
+    shape[D - 1] = width;
     y.reshape(shape)
+}
+
+fn linear_composed(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<2> {
+    let y = x.matmul(weight.clone().transpose());
+    match bias {
+        Some(bias) => y + bias.clone().unsqueeze(),
+        None => y,
+    }
+}
+
+fn linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<2> {
+    let ([rows, d_in], d_out) = (x.dims(), weight.dims()[0]);
+    let weight = HostTensor::checked(weight);
+    record([x], |[x]| {
+        let y = base(&HostTensor::checked(&x), &weight, bias, [rows, d_in, d_out]);
+        let backward = move |gradient: Tensor<2>, _: [bool; 1]| {
+            let gradient = HostTensor::checked(&gradient);
+            [Some(tensor(base_gradient(&gradient, &weight, [rows, d_in, d_out]), [rows, d_in]))]
+        };
+        (tensor(y, [rows, d_out]), Box::new(backward))
+    })
+}
+
+fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, lora: Lora) -> Tensor<2> {
+    let Lora { down, up, scale } = lora;
+    let ([rows, d_in], d_out, rank) = (x.dims(), weight.dims()[0], down.dims()[0]);
+    let weight = HostTensor::checked(weight);
+    record([x, down, up], |all| {
+        let [x, down, up] = all.each_ref().map(HostTensor::checked);
+        let mut y = base(&x, &weight, bias, [rows, d_in, d_out]);
+        let low = bottleneck(&x, &down, [rows, d_in, rank]);
+        let (low, up_t) = (Matrix::new(&low, rows, rank), Matrix::new(up.values(), d_out, rank).t());
+        gemm(MatrixMut::new(&mut y, rows, d_out), 1.0, scale, low, up_t, Threads::All);
+        let backward = move |gradient: Tensor<2>, [needs_x, needs_down, needs_up]: [bool; 3]| {
+            let gradient = HostTensor::checked(&gradient);
+            let dy = Matrix::new(gradient.values(), rows, d_out);
+            let mut of_low = vec![0.0; rows * rank];
+            let up = Matrix::new(up.values(), d_out, rank);
+            gemm(MatrixMut::new(&mut of_low, rows, rank), 0.0, scale, dy, up, Threads::All);
+            let of_low = Matrix::new(&of_low, rows, rank);
+            let dx = needs_x.then(|| {
+                let mut dx = base_gradient(&gradient, &weight, [rows, d_in, d_out]);
+                let down = Matrix::new(down.values(), rank, d_in);
+                gemm(MatrixMut::new(&mut dx, rows, d_in), 1.0, 1.0, of_low, down, Threads::All);
+                tensor(dx, [rows, d_in])
+            });
+            let d_down = needs_down.then(|| {
+                let mut d_down = vec![0.0; rank * d_in];
+                let x = Matrix::new(x.values(), rows, d_in);
+                gemm(MatrixMut::new(&mut d_down, rank, d_in), 0.0, 1.0, of_low.t(), x, Threads::All);
+                tensor(d_down, [rank, d_in])
+            });
+            let d_up = needs_up.then(|| {
+                let low = bottleneck(&x, &down, [rows, d_in, rank]);
+                let mut d_up = vec![0.0; d_out * rank];
+                let low = Matrix::new(&low, rows, rank);
+                gemm(MatrixMut::new(&mut d_up, d_out, rank), 0.0, scale, dy.t(), low, Threads::All);
+                tensor(d_up, [d_out, rank])
+            });
+            [dx, d_down, d_up]
+        };
+        (tensor(y, [rows, d_out]), Box::new(backward))
+    })
+}
+
+/// x Wᵀ + b.
+fn base(x: &HostTensor, weight: &HostTensor, bias: Option<&Tensor<1>>, [rows, d_in, d_out]: [usize; 3]) -> Vec<f32> {
+    let mut y = vec![0.0; rows * d_out];
+    if let Some(bias) = bias {
+        let bias = HostTensor::checked(bias);
+        y.chunks_exact_mut(d_out).for_each(|row| row.copy_from_slice(bias.values()));
+    }
+    let keep = if bias.is_some() { 1.0 } else { 0.0 };
+    let (x, weight) = (Matrix::new(x.values(), rows, d_in), Matrix::new(weight.values(), d_out, d_in));
+    gemm(MatrixMut::new(&mut y, rows, d_out), keep, 1.0, x, weight.t(), Threads::All);
+    y
+}
+
+/// dy W.
+fn base_gradient(gradient: &HostTensor, weight: &HostTensor, [rows, d_in, d_out]: [usize; 3]) -> Vec<f32> {
+    let mut dx = vec![0.0; rows * d_in];
+    let (dy, weight) = (Matrix::new(gradient.values(), rows, d_out), Matrix::new(weight.values(), d_out, d_in));
+    gemm(MatrixMut::new(&mut dx, rows, d_in), 0.0, 1.0, dy, weight, Threads::All);
+    dx
+}
+
+/// x downᵀ.
+fn bottleneck(x: &HostTensor, down: &HostTensor, [rows, d_in, rank]: [usize; 3]) -> Vec<f32> {
+    let mut low = vec![0.0; rows * rank];
+    let (x, down) = (Matrix::new(x.values(), rows, d_in), Matrix::new(down.values(), rank, d_in));
+    gemm(MatrixMut::new(&mut low, rows, rank), 0.0, 1.0, x, down.t(), Threads::All);
+    low
 }
 
 #[cfg(test)]
@@ -31,15 +173,60 @@ mod tests {
 
     #[test]
     fn agrees_with_the_framework() {
-        let (weight, bias) = (random([4, 5], 1).transpose(), random([4], 2));
+        let (weight, bias) = (random([4, 5], 1), random([4], 2));
         for batch in [1, 3] {
-            let x = random([batch, 7, 5], 3);
-            let expected = burn::tensor::module::linear(x.clone(), weight.clone(), Some(bias.clone()));
-            assert_near(linear(x, weight.clone(), Some(bias.clone())), expected, 1e-6);
-            let strided = random([batch, 5, 7], 4).swap_dims(1, 2);
-            let expected = burn::tensor::module::linear(strided.clone(), weight.clone(), None);
-            assert_near(linear(strided.clone(), weight.clone(), None), expected, 1e-6);
-            assert_gradient(&strided, |x| linear(x, weight.clone(), Some(bias.clone())));
+            for x in [random([batch, 7, 5], 3), random([batch, 5, 7], 4).swap_dims(1, 2)] {
+                for bias in [Some(&bias), None] {
+                    let expected = burn::tensor::module::linear(x.clone(), weight.clone().transpose(), bias.cloned());
+                    assert_near(linear(x.clone(), &weight, bias), expected.clone(), 1e-6);
+                    let composed = on_rows(x.clone(), 4, |x| linear_composed(x, &weight, bias));
+                    assert_near(composed, expected, 1e-6);
+                    assert_gradient(&x, |x| linear(x, &weight, bias));
+                }
+            }
         }
+    }
+
+    /// Result and all gradients against tracked operations of the framework.
+    #[test]
+    fn an_adapter_agrees_with_its_parts() {
+        let (weight, bias) = (random([4, 5], 1), random([4], 2));
+        let inputs = (random([2, 7, 5], 3), random([3, 5], 4), random([4, 3], 5));
+        let lora = Lora { down: inputs.1.clone(), up: inputs.2.clone(), scale: 0.7 };
+        let base = linear(inputs.0.clone(), &weight, Some(&bias));
+        let both = lora_linear(inputs.0.clone(), &weight, Some(&bias), lora.clone());
+        assert_near(base + low_rank(inputs.0.clone(), lora), both, 1e-6);
+        let probe = random([2, 7, 4], 6);
+        let run = |ours: bool| {
+            let x = inputs.0.clone().autodiff().require_grad();
+            let [down, up] = [&inputs.1, &inputs.2].map(|factor| factor.clone().autodiff().require_grad());
+            let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7 };
+            let y = match ours {
+                true => lora_linear(x.clone(), &weight, Some(&bias), lora),
+                false => {
+                    let low = burn::tensor::module::linear(x.clone(), down.clone().transpose(), None);
+                    let base = burn::tensor::module::linear(x.clone(), weight.clone().transpose(), Some(bias.clone()));
+                    base + burn::tensor::module::linear(low, up.clone().transpose(), None) * 0.7
+                }
+            };
+            let gradients = (y.clone() * probe.clone()).sum().backward();
+            let factors = [down, up].map(|factor| factor.grad(&gradients).expect("gradient"));
+            (y.inner(), x.grad(&gradients).expect("gradient"), factors)
+        };
+        let ((y, dx, factors), (expected, expected_dx, expected_factors)) = (run(true), run(false));
+        assert_near(y, expected, 1e-6);
+        assert_near(dx, expected_dx, 1e-6);
+        for (factor, expected) in factors.into_iter().zip(expected_factors) {
+            assert_near(factor, expected, 1e-6);
+        }
+    }
+
+    /// The first layers of a network see an input that is not tracked.
+    #[test]
+    fn the_input_of_an_adapter_need_not_be_tracked() {
+        let x = random([7, 5], 3);
+        let (weight, down) = (random([4, 5], 1), random([3, 5], 4));
+        let up = random([4, 3], 5);
+        assert_gradient(&up, |up| lora_linear(x.clone(), &weight, None, Lora { down: down.clone(), up, scale: 2.0 }));
     }
 }

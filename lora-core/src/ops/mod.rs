@@ -2,8 +2,10 @@
 //!
 //! Weights never need a gradient, so an operation keeps only what the gradient of its input needs.
 
+mod activation;
 mod attention;
 mod conv2d;
+mod cpu;
 mod linear;
 mod norm;
 mod record;
@@ -11,8 +13,9 @@ mod tap;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use activation::{geglu, gelu, quick_gelu, silu};
 pub use attention::{AttentionMask, attention};
-pub use conv2d::{ConvShape, conv2d, conv2d_pointwise};
-pub use linear::linear;
-pub use norm::{group_norm, layer_norm};
+pub use conv2d::{ConvShape, conv2d, lora_conv2d, low_rank_conv2d};
+pub use linear::{Lora, linear, lora_linear, low_rank};
+pub use norm::{group_norm, group_norm_silu, layer_norm};
 pub use tap::{GradientSink, Place, tap};

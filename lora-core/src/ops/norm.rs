@@ -2,10 +2,13 @@
 
 use burn::tensor::{DType, FloatDType, Tensor};
 
+use super::cpu::norm::{self as kernel, Affine, Groups};
+use super::cpu::{HostTensor, applies, tensor};
 use super::record::record;
+use super::silu;
 
 /// Group normalization (Wu & He 2018): every group of channels of a sample gets mean 0 and variance 1, then each channel
-/// its scale and shift. Statistics are in f32.
+/// its scale and shift. Statistics are in f32. On the CPU it keeps its input and two numbers a group.
 ///
 /// # Shapes
 /// - x, result: `[b, c, h, w]`
@@ -15,13 +18,92 @@ use super::record::record;
 /// If the channels do not divide into `groups`.
 #[must_use]
 pub fn group_norm(x: Tensor<4>, weight: &Tensor<1>, bias: &Tensor<1>, groups: usize, eps: f64) -> Tensor<4> {
+    match applies(&x) {
+        true => group_norm_cpu(x, weight, bias, groups, eps, false),
+        false => group_norm_composed(x, weight, bias, groups, eps),
+    }
+}
+
+/// SiLU of the [`group_norm`]. On the CPU they are one operation, which does not keep what is between them.
+///
+/// # Shapes
+/// As [`group_norm`].
+///
+/// # Panics
+/// As [`group_norm`].
+#[must_use]
+pub fn group_norm_silu(x: Tensor<4>, weight: &Tensor<1>, bias: &Tensor<1>, groups: usize, eps: f64) -> Tensor<4> {
+    match applies(&x) {
+        true => group_norm_cpu(x, weight, bias, groups, eps, true),
+        false => silu(group_norm_composed(x, weight, bias, groups, eps)),
+    }
+}
+
+/// Layer normalization (Ba et al. 2016) over the last axis. Statistics are in f32. On the CPU it keeps its input and two
+/// numbers a row.
+///
+/// # Shapes
+/// - x, result: `[b, l, d]`
+/// - weight, bias: `[d]`, plain
+#[must_use]
+pub fn layer_norm(x: Tensor<3>, weight: &Tensor<1>, bias: &Tensor<1>, eps: f64) -> Tensor<3> {
+    if !applies(&x) {
+        return layer_norm_composed(x, weight, bias, eps);
+    }
+    let [scale, shift] = [weight, bias].map(HostTensor::checked);
+    record([x], |[x]| {
+        let shape = x.dims();
+        let x = HostTensor::checked(&x);
+        let affine = Affine { scale: scale.values(), shift: shift.values() };
+        let (y, statistics) = kernel::layer_norm(x.values(), affine, eps);
+        let backward = move |gradient: Tensor<3>, _: [bool; 1]| {
+            let gradient = HostTensor::checked(&gradient);
+            let dx = kernel::layer_norm_backward(x.values(), &statistics, gradient.values(), scale.values());
+            [Some(tensor(dx, shape))]
+        };
+        (tensor(y, shape), Box::new(backward))
+    })
+}
+
+fn group_norm_cpu(
+    x: Tensor<4>,
+    weight: &Tensor<1>,
+    bias: &Tensor<1>,
+    groups: usize,
+    eps: f64,
+    silu: bool,
+) -> Tensor<4> {
+    let shape = x.dims();
+    let [_, c, h, w] = shape;
+    let groups = Groups { groups, channels: channels_of_group(c, groups), area: h * w, silu };
+    let [scale, shift] = [weight, bias].map(HostTensor::checked);
+    record([x], |[x]| {
+        let x = HostTensor::checked(&x);
+        let affine = Affine { scale: scale.values(), shift: shift.values() };
+        let (y, statistics) = kernel::group_norm(x.values(), affine, groups, eps);
+        let backward = move |gradient: Tensor<4>, _: [bool; 1]| {
+            let gradient = HostTensor::checked(&gradient);
+            let affine = Affine { scale: scale.values(), shift: shift.values() };
+            let dx = kernel::group_norm_backward(x.values(), &statistics, gradient.values(), affine, groups);
+            [Some(tensor(dx, shape))]
+        };
+        (tensor(y, shape), Box::new(backward))
+    })
+}
+
+fn channels_of_group(channels: usize, groups: usize) -> usize {
+    assert_eq!(channels % groups, 0, "{channels} channels in {groups} groups");
+    channels / groups
+}
+
+fn group_norm_composed(x: Tensor<4>, weight: &Tensor<1>, bias: &Tensor<1>, groups: usize, eps: f64) -> Tensor<4> {
     let [b, c, h, w] = x.dims();
-    assert_eq!(c % groups, 0, "{c} channels in {groups} groups");
+    let channels = channels_of_group(c, groups);
     record([x], |[x]| {
         let dtype = x.dtype();
         let scale = widen(weight.clone()).reshape([1, c, 1, 1]);
         let shift = widen(bias.clone()).reshape([1, c, 1, 1]);
-        let rows = [b * groups, c / groups * h * w];
+        let rows = [b * groups, channels * h * w];
         let (normalized, inverse_std) = normalize(widen(x).reshape(rows), eps);
         let y = normalized.clone().reshape([b, c, h, w]) * scale.clone() + shift;
         let backward = move |gradient: Tensor<4>, _: [bool; 1]| {
@@ -33,13 +115,7 @@ pub fn group_norm(x: Tensor<4>, weight: &Tensor<1>, bias: &Tensor<1>, groups: us
     })
 }
 
-/// Layer normalization (Ba et al. 2016) over the last axis. Statistics are in f32.
-///
-/// # Shapes
-/// - x, result: `[b, l, d]`
-/// - weight, bias: `[d]`, plain
-#[must_use]
-pub fn layer_norm(x: Tensor<3>, weight: &Tensor<1>, bias: &Tensor<1>, eps: f64) -> Tensor<3> {
+fn layer_norm_composed(x: Tensor<3>, weight: &Tensor<1>, bias: &Tensor<1>, eps: f64) -> Tensor<3> {
     let [b, l, d] = x.dims();
     record([x], |[x]| {
         let dtype = x.dtype();
@@ -96,6 +172,41 @@ mod tests {
         assert_near(rows.clone().mean_dim(1) + 1.0, Tensor::ones([4, 1], &x.device()), 1e-5);
         assert_near((rows.clone() * rows).mean_dim(1), Tensor::ones([4, 1], &x.device()), 1e-4);
         assert_gradient(&x, |x| group_norm(x, &weight, &bias, 2, 1e-5));
+    }
+
+    /// The forms for the CPU and for other devices agree, also where a view is normalized.
+    #[test]
+    fn both_forms_agree() {
+        let (weight, bias) = (random([6], 2), random([6], 3));
+        for x in [random([2, 6, 3, 5], 1) * 3.0 + 1.0, random([3, 6, 2, 35], 4).swap_dims(0, 2)] {
+            compare(
+                &x,
+                |x| group_norm(x, &weight, &bias, 2, 1e-5),
+                |x| group_norm_composed(x, &weight, &bias, 2, 1e-5),
+            );
+            let composed = |x| silu(group_norm_composed(x, &weight, &bias, 3, 1e-5));
+            compare(&x, |x| group_norm_silu(x, &weight, &bias, 3, 1e-5), composed);
+            assert_gradient(&x, |x| group_norm_silu(x, &weight, &bias, 3, 1e-5));
+        }
+        let (x, weight, bias) = (random([2, 40, 3], 1).swap_dims(1, 2), random([40], 2), random([40], 3));
+        compare(&x, |x| layer_norm(x, &weight, &bias, 1e-5), |x| layer_norm_composed(x, &weight, &bias, 1e-5));
+    }
+
+    fn compare<const D: usize>(
+        x: &Tensor<D>,
+        ours: impl Fn(Tensor<D>) -> Tensor<D>,
+        other: impl Fn(Tensor<D>) -> Tensor<D>,
+    ) {
+        let probe = random(x.dims(), 9);
+        let run = |f: &dyn Fn(Tensor<D>) -> Tensor<D>| {
+            let tracked = x.clone().autodiff().require_grad();
+            let y = f(tracked.clone());
+            let gradients = (y.clone() * probe.clone()).sum().backward();
+            (y.inner(), tracked.grad(&gradients).expect("gradient"))
+        };
+        let ((y, dx), (expected, expected_dx)) = (run(&ours), run(&other));
+        assert_near(y, expected, 1e-5);
+        assert_near(dx, expected_dx, 1e-5);
     }
 
     #[test]

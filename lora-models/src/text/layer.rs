@@ -1,10 +1,9 @@
 //! One layer of a CLIP text encoder.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, sigmoid};
 use lora_core::ForwardContext;
 use lora_core::layers::{LayerNorm, Linear};
-use lora_core::ops::{AttentionMask, attention};
+use lora_core::ops::{AttentionMask, attention, gelu, quick_gelu};
 
 use crate::model_config::HiddenAct;
 use crate::weights::Weights;
@@ -52,19 +51,16 @@ impl EncoderLayer {
         let x = x.clone() + self.attention(self.layer_norm1.forward(x), cx);
         let hidden = self.fc1.forward(self.layer_norm2.forward(x.clone()), cx);
         let hidden = match self.hidden_act {
-            HiddenAct::QuickGelu => hidden.clone() * sigmoid(hidden * 1.702),
+            HiddenAct::QuickGelu => quick_gelu(hidden),
             HiddenAct::Gelu => gelu(hidden),
         };
         x + self.fc2.forward(hidden, cx)
     }
 
     fn attention(&self, x: Tensor<3>, cx: &ForwardContext) -> Tensor<3> {
-        let [b, l, d] = x.dims();
-        let split = |x: Tensor<3>| x.reshape([b, l, self.heads, d / self.heads]).swap_dims(1, 2);
-        let q = split(self.q_proj.forward(x.clone(), cx));
-        let k = split(self.k_proj.forward(x.clone(), cx));
-        let v = split(self.v_proj.forward(x, cx));
-        let y = attention(q, k, v, AttentionMask::Causal).swap_dims(1, 2).reshape([b, l, d]);
-        self.out_proj.forward(y, cx)
+        let q = self.q_proj.forward(x.clone(), cx);
+        let k = self.k_proj.forward(x.clone(), cx);
+        let v = self.v_proj.forward(x, cx);
+        self.out_proj.forward(attention(q, k, v, self.heads, AttentionMask::Causal), cx)
     }
 }

@@ -35,15 +35,9 @@ impl CrossAttention {
     /// - x, result: `[b, l, d]`
     /// - context: `[b, l', d']`
     pub(super) fn forward(&self, x: Tensor<3>, context: Tensor<3>, cx: &ForwardContext) -> Tensor<3> {
-        let [b, l, d] = x.dims();
-        let split = |x: Tensor<3>| {
-            let [b, l, d] = x.dims();
-            x.reshape([b, l, self.heads, d / self.heads]).swap_dims(1, 2) // [b, heads, l, d_head]
-        };
-        let q = split(self.to_q.forward(x, cx));
-        let k = split(self.to_k.forward(context.clone(), cx));
-        let v = split(self.to_v.forward(context, cx));
-        let y = attention(q, k, v, AttentionMask::None).swap_dims(1, 2).reshape([b, l, d]);
-        self.to_out.forward(y, cx)
+        let q = self.to_q.forward(x, cx);
+        let k = self.to_k.forward(context.clone(), cx);
+        let v = self.to_v.forward(context, cx);
+        self.to_out.forward(attention(q, k, v, self.heads, AttentionMask::None), cx)
     }
 }

@@ -6,10 +6,9 @@ mod time_embedding;
 mod transformer;
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 use lora_core::ForwardContext;
 use lora_core::layers::{Conv2d, GroupNorm};
-use lora_core::ops::ConvShape;
+use lora_core::ops::{ConvShape, silu};
 
 pub(crate) use self::blocks::enlarge;
 use self::blocks::{Conditioning, DownBlock, MidBlock, UpBlock};
@@ -145,7 +144,7 @@ impl UNet2DConditionModel {
         for block in &self.up_blocks {
             h = block.forward(h, &mut skips, conditioning);
         }
-        self.conv_out.forward(silu(self.conv_norm_out.forward(h)), cx)
+        self.conv_out.forward(self.conv_norm_out.forward_silu(h), cx)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Sinusoids of the timestep through two linear layers.
 
-use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use lora_core::ForwardContext;
 use lora_core::layers::Linear;
+use lora_core::ops::silu;
 
 use crate::weights::Weights;
 

@@ -1,10 +1,9 @@
 //! Transformer over the pixels of a level.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::gelu;
 use lora_core::ForwardContext;
 use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, Linear};
-use lora_core::ops::ConvShape;
+use lora_core::ops::{ConvShape, geglu};
 
 use super::BlockConfig;
 use super::attention::CrossAttention;
@@ -107,11 +106,6 @@ impl FeedForward {
     }
 
     fn forward(&self, x: Tensor<3>, cx: &ForwardContext) -> Tensor<3> {
-        let doubled = self.proj.forward(x, cx); // [b, l, 2 d']
-        let [b, l, width] = doubled.dims();
-        let half = width / 2;
-        let hidden = doubled.clone().slice([0..b, 0..l, 0..half]);
-        let gate = doubled.slice([0..b, 0..l, half..width]);
-        self.out.forward(hidden * gelu(gate), cx)
+        self.out.forward(geglu(self.proj.forward(x, cx)), cx)
     }
 }

@@ -1,7 +1,6 @@
 //! Latents to pictures.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 use lora_core::ForwardContext;
 use lora_core::layers::{Conv2d, GroupNorm};
 use lora_core::ops::ConvShape;
@@ -56,7 +55,7 @@ impl Decoder {
                 h = upsampler.forward(enlarge(h, None), cx);
             }
         }
-        self.conv_out.forward(silu(self.conv_norm_out.forward(h)), cx)
+        self.conv_out.forward(self.conv_norm_out.forward_silu(h), cx)
     }
 }
 

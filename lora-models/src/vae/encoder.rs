@@ -1,7 +1,6 @@
 //! Pictures to latents.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 use lora_core::ForwardContext;
 use lora_core::layers::{Conv2d, GroupNorm};
 use lora_core::ops::ConvShape;
@@ -55,7 +54,7 @@ impl Encoder {
             }
         }
         h = self.mid_block.forward(h, cx);
-        self.conv_out.forward(silu(self.conv_norm_out.forward(h)), cx)
+        self.conv_out.forward(self.conv_norm_out.forward_silu(h), cx)
     }
 }
 

@@ -57,11 +57,10 @@ impl Attention {
     fn forward(&self, x: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
         let tokens = self.group_norm.forward(x.clone()).reshape([b, c, h * w]).swap_dims(1, 2); // [b, h w, c]
-        let one_head = |x: Tensor<3>| x.reshape([b, 1, h * w, c]);
-        let q = one_head(self.to_q.forward(tokens.clone(), cx));
-        let k = one_head(self.to_k.forward(tokens.clone(), cx));
-        let v = one_head(self.to_v.forward(tokens, cx));
-        let y = attention(q, k, v, AttentionMask::None).reshape([b, h * w, c]);
+        let q = self.to_q.forward(tokens.clone(), cx);
+        let k = self.to_k.forward(tokens.clone(), cx);
+        let v = self.to_v.forward(tokens, cx);
+        let y = attention(q, k, v, 1, AttentionMask::None);
         x + self.to_out.forward(y, cx).swap_dims(1, 2).reshape([b, c, h, w])
     }
 }

@@ -1,0 +1,20 @@
+//! Kernels of the CPU, over plain slices of f32.
+//!
+//! burn's CPU backend runs elementwise operations one value at a time on one thread, decomposes what has no backward of its
+//! own, and copies transposed operands. These kernels work on its buffers in place, in parallel, and compiled for the
+//! widest vectors that the processor has.
+
+pub(super) mod activation;
+pub(super) mod attention;
+pub(super) mod conv;
+mod gemm;
+mod host;
+mod math;
+pub(super) mod norm;
+mod simd;
+
+pub(super) use gemm::{Matrix, MatrixMut, Threads, gemm};
+pub(super) use host::{HostTensor, applies, tensor};
+
+/// Values that are worth handing to another thread.
+const CHUNK: usize = 1 << 14;

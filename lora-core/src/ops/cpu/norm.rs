@@ -1,0 +1,221 @@
+//! Group norm, with or without SiLU behind it, and layer norm. Rows are normalized independently and in parallel.
+
+use rayon::prelude::*;
+
+use super::math::sigmoid;
+use super::{CHUNK, simd};
+
+/// What a row was normalized with.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Statistics {
+    mean: f32,
+    inverse_std: f32,
+}
+
+/// Scale and shift of the normalized values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Affine<'a> {
+    pub(crate) scale: &'a [f32],
+    pub(crate) shift: &'a [f32],
+}
+
+/// The groups of `[b, c, area]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Groups {
+    pub(crate) groups: usize,
+    /// Channels of a group.
+    pub(crate) channels: usize,
+    /// Pixels of a channel.
+    pub(crate) area: usize,
+    /// Whether SiLU follows.
+    pub(crate) silu: bool,
+}
+
+/// The sum of `f` over pairs of values. The partial sums do not depend on the processor, so neither does the result.
+#[inline(always)]
+fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+    const LANES: usize = 32;
+    let mut lanes = [0.0_f32; LANES];
+    let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = whole_a.remainder().iter().zip(whole_b.remainder());
+    for (a, b) in whole_a.zip(whole_b) {
+        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane += f(*a, *b);
+        }
+    }
+    let rest: f32 = rest.map(|(a, b)| f(*a, *b)).sum();
+    (lanes.iter().map(|lane| f64::from(*lane)).sum::<f64>() + f64::from(rest)) as f32
+}
+
+#[inline(always)]
+fn statistics(row: &[f32], eps: f32) -> Statistics {
+    let count = row.len() as f32;
+    let mean = sum2(row, row, |x, _| x) / count;
+    let variance = sum2(row, row, |x, _| (x - mean) * (x - mean)) / count;
+    Statistics { mean, inverse_std: 1.0 / (variance + eps).sqrt() }
+}
+
+/// `gradient` with respect to the normalized row becomes the gradient with respect to `x`.
+#[inline(always)]
+fn through_statistics(x: &[f32], gradient: &mut [f32], Statistics { mean, inverse_std }: Statistics) {
+    let count = x.len() as f32;
+    let average = sum2(gradient, x, |g, _| g) / count;
+    let slope = sum2(gradient, x, |g, x| g * (x - mean)) * inverse_std / count;
+    for (g, x) in gradient.iter_mut().zip(x) {
+        *g = (*g - average - (x - mean) * inverse_std * slope) * inverse_std;
+    }
+}
+
+/// Result and statistics of `[b, c, area]`.
+pub(crate) fn group_norm(x: &[f32], affine: Affine<'_>, groups: Groups, eps: f64) -> (Vec<f32>, Vec<Statistics>) {
+    let row = groups.channels * groups.area;
+    let mut y = vec![0.0; x.len()];
+    let mut all = vec![Statistics::default(); x.len() / row];
+    let rows = y.par_chunks_mut(row).zip(x.par_chunks(row)).zip(&mut all).enumerate();
+    rows.for_each(|(index, ((y, x), of_row))| {
+        let first = index % groups.groups * groups.channels;
+        *of_row = simd::widest(|| group_row(x, y, affine, first, groups, eps as f32));
+    });
+    (y, all)
+}
+
+#[inline(always)]
+fn group_row(x: &[f32], y: &mut [f32], affine: Affine<'_>, first: usize, groups: Groups, eps: f32) -> Statistics {
+    let statistics = statistics(x, eps);
+    let channels = y.chunks_exact_mut(groups.area).zip(x.chunks_exact(groups.area)).enumerate();
+    for (channel, (y, x)) in channels {
+        // (x - mean) / std * scale + shift = x * slope + offset
+        let slope = affine.scale[first + channel] * statistics.inverse_std;
+        let offset = affine.shift[first + channel] - statistics.mean * slope;
+        match groups.silu {
+            true => y.iter_mut().zip(x).for_each(|(y, x)| {
+                let z = x * slope + offset;
+                *y = z * sigmoid(z);
+            }),
+            false => y.iter_mut().zip(x).for_each(|(y, x)| *y = x * slope + offset),
+        }
+    }
+    statistics
+}
+
+/// The gradient of [`group_norm`]'s input.
+pub(crate) fn group_norm_backward(
+    x: &[f32],
+    statistics: &[Statistics],
+    gradient: &[f32],
+    affine: Affine<'_>,
+    groups: Groups,
+) -> Vec<f32> {
+    let row = groups.channels * groups.area;
+    let mut dx = vec![0.0; x.len()];
+    let rows = dx.par_chunks_mut(row).zip(x.par_chunks(row)).zip(gradient.par_chunks(row)).zip(statistics).enumerate();
+    rows.for_each(|(index, (((dx, x), gradient), statistics))| {
+        let first = index % groups.groups * groups.channels;
+        simd::widest(|| group_row_backward(x, *statistics, gradient, dx, affine, first, groups));
+    });
+    dx
+}
+
+#[inline(always)]
+fn group_row_backward(
+    x: &[f32],
+    statistics: Statistics,
+    gradient: &[f32],
+    dx: &mut [f32],
+    affine: Affine<'_>,
+    first: usize,
+    groups: Groups,
+) {
+    let area = groups.area;
+    let channels = dx.chunks_exact_mut(area).zip(x.chunks_exact(area)).zip(gradient.chunks_exact(area)).enumerate();
+    for (channel, ((dx, x), gradient)) in channels {
+        let scale = affine.scale[first + channel];
+        let slope = scale * statistics.inverse_std;
+        let offset = affine.shift[first + channel] - statistics.mean * slope;
+        let each = dx.iter_mut().zip(x.iter().zip(gradient));
+        match groups.silu {
+            true => each.for_each(|(dx, (x, g))| {
+                let z = x * slope + offset;
+                let s = sigmoid(z);
+                *dx = g * s * (1.0 + z * (1.0 - s)) * scale;
+            }),
+            false => each.for_each(|(dx, (_, g))| *dx = g * scale),
+        }
+    }
+    through_statistics(x, dx, statistics);
+}
+
+/// Result and statistics of rows as wide as `affine`.
+pub(crate) fn layer_norm(x: &[f32], affine: Affine<'_>, eps: f64) -> (Vec<f32>, Vec<Statistics>) {
+    let width = affine.scale.len();
+    let rows = CHUNK.div_ceil(width);
+    let mut y = vec![0.0; x.len()];
+    let mut all = vec![Statistics::default(); x.len() / width];
+    let chunks = y.par_chunks_mut(rows * width).zip(x.par_chunks(rows * width)).zip(all.par_chunks_mut(rows));
+    chunks.for_each(|((y, x), all)| simd::widest(|| layer_rows(x, y, all, affine, eps as f32)));
+    (y, all)
+}
+
+#[inline(always)]
+fn layer_rows(x: &[f32], y: &mut [f32], all: &mut [Statistics], affine: Affine<'_>, eps: f32) {
+    let width = affine.scale.len();
+    for ((y, x), of_row) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(all) {
+        let Statistics { mean, inverse_std } = statistics(x, eps);
+        *of_row = Statistics { mean, inverse_std };
+        for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(affine.scale.iter().zip(affine.shift)) {
+            *y = (x - mean) * inverse_std * scale + shift;
+        }
+    }
+}
+
+/// The gradient of [`layer_norm`]'s input.
+pub(crate) fn layer_norm_backward(x: &[f32], statistics: &[Statistics], gradient: &[f32], scale: &[f32]) -> Vec<f32> {
+    let width = scale.len();
+    let rows = CHUNK.div_ceil(width);
+    let mut dx = vec![0.0; x.len()];
+    let chunks = dx.par_chunks_mut(rows * width).zip(x.par_chunks(rows * width));
+    let chunks = chunks.zip(gradient.par_chunks(rows * width)).zip(statistics.par_chunks(rows));
+    chunks.for_each(|(((dx, x), gradient), statistics)| {
+        simd::widest(|| layer_rows_backward(x, statistics, gradient, dx, scale));
+    });
+    dx
+}
+
+#[inline(always)]
+fn layer_rows_backward(x: &[f32], statistics: &[Statistics], gradient: &[f32], dx: &mut [f32], scale: &[f32]) {
+    let width = scale.len();
+    let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(gradient.chunks_exact(width)).zip(statistics);
+    for (((dx, x), gradient), statistics) in rows {
+        dx.iter_mut().zip(gradient.iter().zip(scale)).for_each(|(dx, (g, scale))| *dx = g * scale);
+        through_statistics(x, dx, *statistics);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let x: Vec<f32> = (0..2 * 77).map(|i| ((i * 37) % 101) as f32 * 0.1 - 4.0).collect();
+        let g: Vec<f32> = (0..2 * 77).map(|i| ((i * 13) % 17) as f32 * 0.1 - 0.7).collect();
+        let (scale, shift) = ([1.5, -0.5], [0.1, 0.2]);
+        let groups = Groups { groups: 1, channels: 2, area: 77, silu: true };
+        let all = simd::each(|| {
+            let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+            let affine = Affine { scale: &scale, shift: &shift };
+            let statistics = group_row(&x, &mut y, affine, 0, groups, 1e-5);
+            group_row_backward(&x, statistics, &g, &mut dx, affine, 0, groups);
+            (y, dx)
+        });
+        assert!(all.iter().all(|other| *other == all[0]));
+        let all = simd::each(|| {
+            let (mut y, mut dx, mut statistics) = (vec![0.0; x.len()], vec![0.0; x.len()], [Statistics::default(); 2]);
+            let affine = Affine { scale: &x[..77], shift: &g[..77] };
+            layer_rows(&x, &mut y, &mut statistics, affine, 1e-5);
+            layer_rows_backward(&x, &statistics, &g, &mut dx, affine.scale);
+            (y, dx)
+        });
+        assert!(all.iter().all(|other| *other == all[0]));
+    }
+}
