@@ -5,10 +5,20 @@ use std::fs;
 /// The most memory that was resident since the start or the last [`reset_peak_memory`], in bytes.
 #[must_use]
 pub(crate) fn peak_memory() -> Option<u64> {
+    status("VmHWM:")
+}
+
+fn status(field: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
+}
+
+/// The memory that is resident now, in bytes.
+#[must_use]
+pub(crate) fn resident_memory() -> Option<u64> {
+    status("VmRSS:")
 }
 
 /// Starts the peak anew at what is resident now. Returns whether the system can do that.

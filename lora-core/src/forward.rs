@@ -15,6 +15,8 @@ use crate::ops::Lora;
 #[derive(Debug, Clone, Default)]
 pub struct ForwardContext {
     adapters: Vec<Arc<BoundAdapters>>,
+    /// Parameters stay off the tape, although the pass as a whole trains them.
+    untracked: bool,
 }
 
 impl ForwardContext {
@@ -31,9 +33,21 @@ impl ForwardContext {
         self
     }
 
+    /// Whether the pass leaves gradients of parameters in a sink.
+    #[must_use]
+    pub fn trains(&self) -> bool {
+        !self.untracked && self.adapters.iter().any(|adapters| adapters.trains())
+    }
+
+    /// The same adapters, with nothing of theirs on the tape.
+    #[must_use]
+    pub fn untracked(&self) -> Self {
+        Self { untracked: true, ..self.clone() }
+    }
+
     /// The factors of the adapters of the layer at `path`, in the type of its input.
     pub(crate) fn loras(&self, path: &LayerPath, dtype: DType) -> impl Iterator<Item = Lora> {
-        self.adapters.iter().filter_map(|adapters| adapters.lora(path)).map(move |lora| Lora {
+        self.adapters.iter().filter_map(|adapters| adapters.lora(path, !self.untracked)).map(move |lora| Lora {
             down: as_dtype(lora.down, dtype),
             up: as_dtype(lora.up, dtype),
             scale: lora.scale,

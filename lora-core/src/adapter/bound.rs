@@ -44,10 +44,16 @@ impl BoundAdapters {
         Self { slots, sink }
     }
 
-    /// The factors for the layer at this path, tracked where gradients are wanted.
-    pub(crate) fn lora(&self, path: &LayerPath) -> Option<Lora> {
+    /// Whether gradients are wanted.
+    pub(crate) fn trains(&self) -> bool {
+        self.sink.is_some()
+    }
+
+    /// The factors for the layer at this path, on the tape where gradients are wanted and `tracked` is true.
+    pub(crate) fn lora(&self, path: &LayerPath, tracked: bool) -> Option<Lora> {
         let slot = self.slots.get(path)?;
-        let tracked = |(place, view): &(Place, Tensor<2>)| match &self.sink {
+        let sink = self.sink.as_ref().filter(|_| tracked);
+        let tracked = |(place, view): &(Place, Tensor<2>)| match sink {
             Some(sink) => tap(view.clone(), *place, sink),
             None => view.clone(),
         };

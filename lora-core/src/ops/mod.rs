@@ -4,6 +4,8 @@
 
 mod activation;
 mod attention;
+mod backward;
+mod checkpoint;
 mod conv2d;
 mod cpu;
 mod linear;
@@ -15,6 +17,8 @@ pub(crate) mod testing;
 
 pub use activation::{geglu, gelu, quick_gelu, silu};
 pub use attention::{AttentionMask, attention};
+pub use backward::backward;
+pub use checkpoint::checkpoint;
 pub use conv2d::{ConvShape, conv2d, lora_conv2d, low_rank_conv2d};
 pub use linear::{Lora, linear, lora_linear, low_rank};
 pub use norm::{group_norm, group_norm_silu, layer_norm};

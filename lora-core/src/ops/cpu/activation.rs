@@ -16,6 +16,9 @@ pub(crate) enum Activation {
     QuickGelu,
 }
 
+/// Values that lie on the stack at a time.
+const PIECE: usize = 256;
+
 /// The slope in [`Activation::QuickGelu`].
 pub(crate) const QUICK_SLOPE: f32 = 1.702;
 
@@ -42,7 +45,12 @@ fn quick_gelu(x: f32) -> (f32, f32) {
 pub(crate) fn forward(activation: Activation, x: &[f32]) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
     let chunks = y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
-    chunks.for_each(|(y, x)| simd::widest(|| forward_chunk(activation, x, y)));
+    chunks.for_each(|(y, x)| {
+        simd::widest(
+            #[inline(always)]
+            || forward_chunk(activation, x, y),
+        )
+    });
     y
 }
 
@@ -59,7 +67,12 @@ fn forward_chunk(activation: Activation, x: &[f32], y: &mut [f32]) {
 pub(crate) fn backward(activation: Activation, x: &[f32], gradient: &[f32]) -> Vec<f32> {
     let mut dx = vec![0.0; x.len()];
     let chunks = dx.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(gradient.par_chunks(CHUNK));
-    chunks.for_each(|((dx, x), gradient)| simd::widest(|| backward_chunk(activation, x, gradient, dx)));
+    chunks.for_each(|((dx, x), gradient)| {
+        simd::widest(
+            #[inline(always)]
+            || backward_chunk(activation, x, gradient, dx),
+        )
+    });
     dx
 }
 
@@ -78,7 +91,12 @@ pub(crate) fn geglu_forward(x: &[f32], width: usize) -> Vec<f32> {
     let mut y = vec![0.0; x.len() / 2];
     let rows = CHUNK.div_ceil(width);
     let chunks = y.par_chunks_mut(rows * width).zip(x.par_chunks(rows * 2 * width));
-    chunks.for_each(|(y, x)| simd::widest(|| geglu_forward_chunk(x, y, width)));
+    chunks.for_each(|(y, x)| {
+        simd::widest(
+            #[inline(always)]
+            || geglu_forward_chunk(x, y, width),
+        )
+    });
     y
 }
 
@@ -96,7 +114,12 @@ pub(crate) fn geglu_backward(x: &[f32], gradient: &[f32], width: usize) -> Vec<f
     let rows = CHUNK.div_ceil(width);
     let chunks = dx.par_chunks_mut(rows * 2 * width).zip(x.par_chunks(rows * 2 * width));
     let chunks = chunks.zip(gradient.par_chunks(rows * width));
-    chunks.for_each(|((dx, x), gradient)| simd::widest(|| geglu_backward_chunk(x, gradient, dx, width)));
+    chunks.for_each(|((dx, x), gradient)| {
+        simd::widest(
+            #[inline(always)]
+            || geglu_backward_chunk(x, gradient, dx, width),
+        )
+    });
     dx
 }
 
@@ -106,10 +129,16 @@ fn geglu_backward_chunk(x: &[f32], gradient: &[f32], dx: &mut [f32], width: usiz
     for ((dx, x), gradient) in rows {
         let (a, b) = x.split_at(width);
         let (da, db) = dx.split_at_mut(width);
-        for ((da, db), ((a, b), g)) in da.iter_mut().zip(db).zip(a.iter().zip(b).zip(gradient)) {
-            let (value, slope) = gelu(*b);
-            *da = g * value;
-            *db = g * a * slope;
+        // In pieces, as the compiler cannot tell that five slices don't overlap.
+        let pieces = da.chunks_mut(PIECE).zip(db.chunks_mut(PIECE));
+        let pieces = pieces.zip(a.chunks(PIECE).zip(b.chunks(PIECE)).zip(gradient.chunks(PIECE)));
+        for ((da, db), ((a, b), gradient)) in pieces {
+            let (mut values, mut slopes) = ([0.0; PIECE], [0.0; PIECE]);
+            for ((value, slope), b) in values.iter_mut().zip(&mut slopes).zip(b) {
+                (*value, *slope) = gelu(*b);
+            }
+            da.iter_mut().zip(values.iter().zip(gradient)).for_each(|(da, (value, g))| *da = g * value);
+            db.iter_mut().zip(slopes.iter().zip(a).zip(gradient)).for_each(|(db, ((slope, a), g))| *db = g * a * slope);
         }
     }
 }

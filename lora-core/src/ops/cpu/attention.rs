@@ -114,7 +114,10 @@ impl ForwardTile {
             if shape.causal {
                 mask(scores, keys, first, key);
             }
-            simd::widest(|| softmax_tile(scores, keys, &mut self.rows, &mut self.sums, width));
+            simd::widest(
+                #[inline(always)]
+                || softmax_tile(scores, keys, &mut self.rows, &mut self.sums, width),
+            );
             let values = shape.head(v, head, key, keys);
             let sums = MatrixMut::new(&mut self.sums, count, width);
             gemm(sums, 1.0, 1.0, Matrix::new(scores, count, keys), values, Threads::One);
@@ -247,7 +250,10 @@ impl HeadGradients {
                     mask(shares, keys, query, key);
                 }
                 gemm(MatrixMut::new(slopes, queries, keys), 0.0, 1.0, dy, v.t(), Threads::One);
-                simd::widest(|| backward_tile(shares, slopes, keys, &rows, shape.scale()));
+                simd::widest(
+                    #[inline(always)]
+                    || backward_tile(shares, slopes, keys, &rows, shape.scale()),
+                );
                 let (shares, slopes) = (Matrix::new(shares, queries, keys), Matrix::new(slopes, queries, keys));
                 let part = |all: &mut Vec<f32>, first: usize, rows: usize, a: Matrix<'_>, b: Matrix<'_>| {
                     gemm(MatrixMut::new(&mut all[first * width..], rows, width), 1.0, 1.0, a, b, Threads::One);

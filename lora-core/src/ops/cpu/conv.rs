@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::winograd::{self, Direction};
 use super::{Matrix, MatrixMut, Threads, gemm};
 
 /// Values of a tile of columns: 4 MB of f32, some of a third-level cache.
@@ -127,6 +128,19 @@ impl Geometry {
 
 /// The convolution. `bias` `[c_out]`.
 pub(crate) fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, g: Geometry) -> Vec<f32> {
+    if !winograd::is_worthwhile(g) {
+        return direct(x, weight, bias, g);
+    }
+    let mut y = vec![0.0; g.batch * g.c_out * g.out_area()];
+    if let Some(bias) = bias {
+        y.par_chunks_exact_mut(g.out_area()).enumerate().for_each(|(channel, y)| y.fill(bias[channel % g.c_out]));
+    }
+    winograd::add(x, weight, 1.0, g, Direction::Forward, &mut y);
+    y
+}
+
+/// The convolution as a product of matrices.
+pub(super) fn direct(x: &[f32], weight: &[f32], bias: Option<&[f32]>, g: Geometry) -> Vec<f32> {
     let mut y = vec![0.0; g.batch * g.c_out * g.out_area()];
     let depth = g.c_in * g.taps();
     let weight = Matrix::new(weight, g.c_out, depth);
@@ -166,6 +180,14 @@ pub(crate) fn add_pointwise(x: &[f32], weight: &[f32], factor: f32, g: Geometry,
 
 /// Adds `factor` times the gradient of the input to `dx`.
 pub(crate) fn add_input_gradient(gradient: &[f32], weight: &[f32], factor: f32, g: Geometry, dx: &mut [f32]) {
+    match winograd::is_worthwhile(g) {
+        true => winograd::add(gradient, weight, factor, g, Direction::Backward, dx),
+        false => add_direct_input_gradient(gradient, weight, factor, g, dx),
+    }
+}
+
+/// [`add_input_gradient`] as a product of matrices.
+pub(super) fn add_direct_input_gradient(gradient: &[f32], weight: &[f32], factor: f32, g: Geometry, dx: &mut [f32]) {
     let weight = Matrix::new(weight, g.c_out, g.c_in * g.taps());
     let samples = dx.chunks_exact_mut(g.c_in * g.area()).zip(gradient.chunks_exact(g.c_out * g.out_area()));
     for (dx, gradient) in samples {

@@ -24,6 +24,12 @@ impl<'a> Matrix<'a> {
         Self { values, rows, columns, row_stride, column_stride: 1 }
     }
 
+    /// One of its rows, which must be contiguous.
+    pub(crate) fn row(&self, row: usize) -> &'a [f32] {
+        assert!(row < self.rows && self.column_stride == 1, "row {row} of {}", self.rows);
+        &self.values[row * self.row_stride..][..self.columns]
+    }
+
     /// Some of its columns.
     pub(crate) fn columns(self, first: usize, count: usize) -> Self {
         assert!(first + count <= self.columns, "columns {first} + {count} of {}", self.columns);
@@ -70,6 +76,13 @@ impl<'a> MatrixMut<'a> {
 
     pub(crate) fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// One of its rows.
+    pub(crate) fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        // SAFETY: the row lies within the matrix, which stands for an exclusive borrow.
+        unsafe { std::slice::from_raw_parts_mut(self.values.add(row * self.row_stride), self.columns) }
     }
 
     /// The same matrix for a while.

@@ -12,6 +12,7 @@ mod host;
 mod math;
 pub(super) mod norm;
 mod simd;
+mod winograd;
 
 pub(super) use gemm::{Matrix, MatrixMut, Threads, gemm};
 pub(super) use host::{HostTensor, applies, tensor};

@@ -74,7 +74,10 @@ pub(crate) fn group_norm(x: &[f32], affine: Affine<'_>, groups: Groups, eps: f64
     let rows = y.par_chunks_mut(row).zip(x.par_chunks(row)).zip(&mut all).enumerate();
     rows.for_each(|(index, ((y, x), of_row))| {
         let first = index % groups.groups * groups.channels;
-        *of_row = simd::widest(|| group_row(x, y, affine, first, groups, eps as f32));
+        *of_row = simd::widest(
+            #[inline(always)]
+            || group_row(x, y, affine, first, groups, eps as f32),
+        );
     });
     (y, all)
 }
@@ -111,7 +114,10 @@ pub(crate) fn group_norm_backward(
     let rows = dx.par_chunks_mut(row).zip(x.par_chunks(row)).zip(gradient.par_chunks(row)).zip(statistics).enumerate();
     rows.for_each(|(index, (((dx, x), gradient), statistics))| {
         let first = index % groups.groups * groups.channels;
-        simd::widest(|| group_row_backward(x, *statistics, gradient, dx, affine, first, groups));
+        simd::widest(
+            #[inline(always)]
+            || group_row_backward(x, *statistics, gradient, dx, affine, first, groups),
+        );
     });
     dx
 }
@@ -152,7 +158,12 @@ pub(crate) fn layer_norm(x: &[f32], affine: Affine<'_>, eps: f64) -> (Vec<f32>, 
     let mut y = vec![0.0; x.len()];
     let mut all = vec![Statistics::default(); x.len() / width];
     let chunks = y.par_chunks_mut(rows * width).zip(x.par_chunks(rows * width)).zip(all.par_chunks_mut(rows));
-    chunks.for_each(|((y, x), all)| simd::widest(|| layer_rows(x, y, all, affine, eps as f32)));
+    chunks.for_each(|((y, x), all)| {
+        simd::widest(
+            #[inline(always)]
+            || layer_rows(x, y, all, affine, eps as f32),
+        )
+    });
     (y, all)
 }
 
@@ -176,7 +187,10 @@ pub(crate) fn layer_norm_backward(x: &[f32], statistics: &[Statistics], gradient
     let chunks = dx.par_chunks_mut(rows * width).zip(x.par_chunks(rows * width));
     let chunks = chunks.zip(gradient.par_chunks(rows * width)).zip(statistics.par_chunks(rows));
     chunks.for_each(|(((dx, x), gradient), statistics)| {
-        simd::widest(|| layer_rows_backward(x, statistics, gradient, dx, scale));
+        simd::widest(
+            #[inline(always)]
+            || layer_rows_backward(x, statistics, gradient, dx, scale),
+        );
     });
     dx
 }

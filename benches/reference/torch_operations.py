@@ -1,0 +1,103 @@
+"""The rows of benches/operations in torch, for benches/compare. pip install torch safetensors numpy
+
+Reads the inputs that the other side wrote, does the same work, and tells the seconds of the fastest run and the memory added.
+"""
+
+import os
+import pathlib
+import re
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+# Seconds that a turn lasts at least, as on the other side.
+MOMENT = 0.1
+
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+
+
+def heads(x, count):
+    b, l, row = x.shape
+    return x.view(b, l, count, row // count).transpose(1, 2)
+
+
+def attention(q, k, v, count):
+    y = F.scaled_dot_product_attention(heads(q, count), heads(k, count), heads(v, count))
+    return y.transpose(1, 2).reshape(q.shape)
+
+
+def geglu(x):
+    a, b = x.chunk(2, dim=-1)
+    return a * F.gelu(b)
+
+
+def operation(name):
+    """A function of the inputs, and the names of those that get a gradient."""
+    if name.startswith("conv"):
+        return lambda t: F.conv2d(t["x"], t["weight"], padding=t["weight"].shape[2] // 2), ["x"]
+    if match := re.match(r"attention_(\d+)x", name):
+        return lambda t: attention(t["q"], t["k"], t["v"], int(match[1])), ["q", "k", "v"]
+    if name.startswith("linear"):
+        return lambda t: F.linear(t["x"], t["weight"], t["bias"]), ["x"]
+    if name.startswith("lora_linear"):
+        def lora(t):
+            return F.linear(t["x"], t["weight"]) + F.linear(F.linear(t["x"], t["down"]), t["up"]) * 0.5
+
+        return lora, ["x", "down", "up"]
+    return {
+        "silu": lambda t: F.silu(t["x"]),
+        "geglu": lambda t: geglu(t["x"]),
+        "group_norm": lambda t: F.group_norm(t["x"], 32, t["scale"], t["shift"], 1e-5),
+        "group_norm_silu": lambda t: F.silu(F.group_norm(t["x"], 32, t["scale"], t["shift"], 1e-5)),
+        "layer_norm": lambda t: F.layer_norm(t["x"], t["x"].shape[-1:], t["scale"], t["shift"], 1e-5),
+    }[name], ["x"]
+
+
+def run(function, tracked, inputs):
+    gradient = inputs.get("gradient")
+    if gradient is None:
+        with torch.no_grad():
+            return {"y": function(inputs)}
+    inputs = {name: x.detach().requires_grad_(name in tracked) for name, x in inputs.items()}
+    y = function(inputs)
+    y.backward(gradient)
+    return {"y": y.detach(), **{name: inputs[name].grad for name in tracked}}
+
+
+def status(field):
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    inputs = {}
+    for line in sys.stdin:
+        command, row = line.split()
+        function, tracked = operation(row.split("/")[1])
+        if command == "prepare":
+            inputs = load_file(folder / "inputs.safetensors")
+            results = run(function, tracked, inputs)
+            save_file({name: x.contiguous() for name, x in results.items()}, folder / "results-torch.safetensors")
+            print("ready", flush=True)
+            continue
+        try:
+            pathlib.Path("/proc/self/clear_refs").write_text("5")
+        except OSError:
+            pass
+        before, begin, best = status("VmRSS:"), time.perf_counter(), float("inf")
+        while time.perf_counter() - begin < MOMENT:
+            start = time.perf_counter()
+            results = run(function, tracked, inputs)
+            best = min(best, time.perf_counter() - start)
+            del results
+        print(best, max(0, status("VmHWM:") - before), flush=True)
+
+
+if __name__ == "__main__":
+    main()
