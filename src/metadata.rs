@@ -85,7 +85,6 @@ const FIXED: &[(&str, &str)] = &[
     ("ss_fp8_base", "False"),
     ("ss_fp8_base_unet", "False"),
     ("ss_full_fp16", "False"),
-    ("ss_gradient_checkpointing", "False"),
     ("ss_huber_c", "0.1"),
     ("ss_huber_scale", "1.0"),
     ("ss_huber_schedule", "snr"),
@@ -242,6 +241,7 @@ impl Entries {
         let args = config.optimizer_args.to_list();
         let args = if args.is_empty() { String::new() } else { format!("({})", args.join(",")) };
         self.put("ss_optimizer", &format!("{optimizer}{args}"));
+        self.flag("ss_gradient_checkpointing", config.gradient_checkpointing);
         self.float("ss_max_grad_norm", config.max_grad_norm);
         self.option("ss_min_snr_gamma", config.min_snr().map(python_float));
     }

@@ -17,6 +17,7 @@ pub struct ForwardContext {
     adapters: Vec<Arc<BoundAdapters>>,
     /// Parameters stay off the tape, although the pass as a whole trains them.
     untracked: bool,
+    recomputes: bool,
 }
 
 impl ForwardContext {
@@ -37,6 +38,19 @@ impl ForwardContext {
     #[must_use]
     pub fn trains(&self) -> bool {
         !self.untracked && self.adapters.iter().any(|adapters| adapters.trains())
+    }
+
+    /// This pass with its segments ([`checkpoint`](crate::ops::checkpoint)) computed again in the backward pass instead of
+    /// being kept, if `yes`.
+    #[must_use]
+    pub fn recomputing(self, yes: bool) -> Self {
+        Self { recomputes: yes, ..self }
+    }
+
+    /// Whether segments are computed again in the backward pass.
+    #[must_use]
+    pub fn recomputes(&self) -> bool {
+        self.recomputes
     }
 
     /// The same adapters, with nothing of theirs on the tape.

@@ -138,6 +138,7 @@ pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, t
         timesteps: config.min_timestep as usize..config.max_timestep as usize,
         clip_skip: clip_skip(config),
         gradient_accumulation_steps: config.gradient_accumulation_steps as usize,
+        gradient_checkpointing: config.gradient_checkpointing,
         max_grad_norm: config.max_grad_norm,
         unet_lr: config.unet_learning_rate(),
         text_encoder_lr: config.text_encoder_learning_rate(),

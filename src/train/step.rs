@@ -17,6 +17,7 @@ pub(super) struct Algorithm {
     pub(super) timesteps: std::ops::Range<usize>,
     pub(super) clip_skip: usize,
     pub(super) gradient_accumulation_steps: usize,
+    pub(super) gradient_checkpointing: bool,
     pub(super) max_grad_norm: f64,
     pub(super) unet_lr: f64,
     pub(super) text_encoder_lr: f64,
@@ -125,6 +126,7 @@ impl Algorithm {
 
         let sink = GradientSink::default();
         let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink));
+        let cx = cx.recomputing(self.gradient_checkpointing);
         let context = match (text, networks.text_encoder) {
             (Text::Encoded(context), _) => context,
             (Text::Tokens(windows), Some(encoder)) => encoder.context(&windows, self.clip_skip, &cx),

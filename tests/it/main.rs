@@ -19,6 +19,7 @@ mod program;
 mod prompt_weighting;
 mod quickstart;
 mod random_checkpoint;
+mod recomputation;
 mod sampling;
 mod stop;
 mod tiny;

@@ -13,7 +13,7 @@ use crate::golden;
 const OWN: [&str; 3] = ["ss_sd_scripts_commit_hash", "modelspec.implementation_version", "modelspec.date"];
 
 /// Entries of options that this program does not have: their values may differ, their form may not.
-const ABSENT: [&str; 22] = [
+const ABSENT: [&str; 21] = [
     "ss_adaptive_noise_scale",
     "ss_caption_dropout_every_n_epochs",
     "ss_caption_dropout_rate",
@@ -21,7 +21,6 @@ const ABSENT: [&str; 22] = [
     "ss_color_aug",
     "ss_debiased_estimation",
     "ss_flip_aug",
-    "ss_gradient_checkpointing",
     "ss_huber_c",
     "ss_huber_schedule",
     "ss_ip_noise_gamma",

@@ -6,10 +6,12 @@ use super::backward::backward;
 use super::record::record;
 use crate::ForwardContext;
 
-/// `segment(inputs, cx)`, of which only the inputs are kept; the backward pass runs it once more (Chen et al. 2016).
+/// `segment(inputs, cx)`. Where the pass recomputes ([`ForwardContext::recomputing`]), only the inputs are kept, and the
+/// backward pass runs the segment once more (Chen et al. 2016).
 ///
-/// The results and gradients are the same to the last bit as without, where the operations of the segment are
-/// deterministic. The segment must take every tracked tensor that it uses as one of its inputs: the backward pass within
+/// Results and gradients are the same to the last bit with and without, where the operations of the segment are
+/// deterministic: in both cases, the gradients that the segment gives one input are summed before they join those of others.
+/// The segment must take every tracked tensor that it uses as one of its inputs: the backward pass within
 /// would wait for ever for one of the outer pass. Parameters of adapters come with `cx`.
 ///
 /// # Shapes
@@ -21,14 +23,14 @@ pub fn checkpoint<const D: usize, const O: usize, const N: usize>(
     segment: impl Fn([Tensor<D>; N], &ForwardContext) -> Tensor<O> + Send + 'static,
 ) -> Tensor<O> {
     let is_tracked = inputs.iter().any(Tensor::is_autodiff);
-    if !is_tracked && !cx.trains() {
-        return segment(inputs, cx);
+    if !cx.recomputes() || !(is_tracked || cx.trains()) {
+        return segment(inputs.map(gate), cx);
     }
     if !is_tracked {
         // Adapters within need the backward pass although nothing before them does.
         inputs[0] = inputs[0].clone().autodiff().require_grad();
     }
-    let (cx, plain) = (cx.clone(), cx.untracked());
+    let (cx, plain) = (cx.clone().recomputing(false), cx.untracked().recomputing(false));
     record(inputs, move |inputs| {
         let y = segment(inputs.clone(), &plain);
         let again = move |gradient: Tensor<O>, needed: [bool; N]| {
@@ -41,4 +43,9 @@ pub fn checkpoint<const D: usize, const O: usize, const N: usize>(
         };
         (y, Box::new(again))
     })
+}
+
+/// A tracked tensor as a node of its own, at which the gradients of a segment are summed.
+fn gate<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    record([x], |[x]| (x, Box::new(|gradient: Tensor<D>, _: [bool; 1]| [Some(gradient)])))
 }

@@ -1,8 +1,11 @@
 //! The text transformer of CLIP (Radford et al. 2021).
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use lora_core::ForwardContext;
 use lora_core::layers::LayerNorm;
+use lora_core::ops::checkpoint;
 
 use super::layer::{EncoderLayer, LAYER_NORM_EPS};
 use super::tokenizer::{Tokenizer, WINDOW, Window};
@@ -16,7 +19,8 @@ pub struct TextEncoder {
     token_embedding: Tensor<2>,
     /// `[77, d]`
     position_embedding: Tensor<2>,
-    layers: Vec<EncoderLayer>,
+    /// Each is a segment of recomputation.
+    layers: Vec<Arc<EncoderLayer>>,
     final_layer_norm: LayerNorm,
 }
 
@@ -45,7 +49,10 @@ impl TextEncoder {
         if count == 0 {
             weights.problem("the text encoder has no layers".into());
         }
-        let layer = |index| EncoderLayer::new(&weights.at("encoder.layers").at(index), width, heads, hidden_act);
+        let layer = |index| {
+            let weights = weights.at("encoder.layers").at(index);
+            Arc::new(EncoderLayer::new(&weights, width, heads, hidden_act))
+        };
         Self {
             token_embedding: weights.tensor("embeddings.token_embedding.weight", [vocabulary, width]),
             position_embedding: weights.tensor("embeddings.position_embedding.weight", [WINDOW, width]),
@@ -86,7 +93,10 @@ impl TextEncoder {
         let ids = ids(windows, &device);
         let tokens = self.token_embedding.clone().select(0, ids).reshape([windows.len(), WINDOW, width]);
         let embedded = tokens + self.position_embedding.clone().unsqueeze();
-        self.layers[..layers].iter().fold(embedded, |state, layer| layer.forward(state, cx))
+        self.layers[..layers].iter().fold(embedded, |state, layer| {
+            let layer = Arc::clone(layer);
+            checkpoint([state], cx, move |[state], cx| layer.forward(state, cx))
+        })
     }
 
     /// The last state but `clip_skip` - 1, through the final norm; `clip_skip` 1 is the network's output.

@@ -1,11 +1,13 @@
 //! The levels of the UNet.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use lora_core::ForwardContext;
 use lora_core::layers::Conv2d;
-use lora_core::ops::ConvShape;
+use lora_core::ops::{ConvShape, checkpoint};
 
 use super::transformer::Transformer2DModel;
 use super::{BlockConfig, GROUP_NORM_EPS};
@@ -22,11 +24,11 @@ pub(super) struct Conditioning<'a> {
     pub(super) cx: &'a ForwardContext,
 }
 
-/// A resnet and the transformer behind it, if the level has one.
+/// A resnet and the transformer behind it, if the level has one. Each is a segment of recomputation.
 #[derive(Debug)]
 struct Stage {
-    resnet: ResnetBlock2D,
-    attention: Option<Transformer2DModel>,
+    resnet: Arc<ResnetBlock2D>,
+    attention: Option<Arc<Transformer2DModel>>,
 }
 
 impl Stage {
@@ -37,18 +39,52 @@ impl Stage {
         let resnet = ResnetBlock2D::new(&at, channels, Some(time_embed_dim), groups, GROUP_NORM_EPS);
         let attention = config.attends.then(|| {
             let weights = weights.at("attentions").at(index);
-            Transformer2DModel::new(&weights, resnet.out_channels(), config)
+            Arc::new(Transformer2DModel::new(&weights, resnet.out_channels(), config))
         });
-        Self { resnet, attention }
+        Self { resnet: Arc::new(resnet), attention }
     }
 
-    fn forward(&self, x: Tensor<4>, Conditioning { temb, context, cx }: Conditioning<'_>) -> Tensor<4> {
-        let h = self.resnet.forward(x, Some(temb), cx);
+    fn forward(&self, x: Tensor<4>, skip: Option<Tensor<4>>, conditioning: Conditioning<'_>) -> Tensor<4> {
+        let h = resnet(&self.resnet, x, skip, conditioning);
         match &self.attention {
-            Some(attention) => attention.forward(h, context, cx),
+            Some(transformer) => attention(transformer, h, conditioning),
             None => h,
         }
     }
+}
+
+/// The resnet as a segment. What joins from the way down joins within it, so that the joint input is not kept.
+fn resnet(
+    resnet: &Arc<ResnetBlock2D>,
+    x: Tensor<4>,
+    skip: Option<Tensor<4>>,
+    Conditioning { temb, cx, .. }: Conditioning<'_>,
+) -> Tensor<4> {
+    let resnet = Arc::clone(resnet);
+    let [b, d] = temb.dims();
+    // The inputs of a segment have one rank.
+    let temb = temb.clone().reshape([b, d, 1, 1]);
+    let run =
+        move |x: Tensor<4>, temb: Tensor<4>, cx: &ForwardContext| resnet.forward(x, Some(&temb.reshape([b, d])), cx);
+    match skip {
+        None => checkpoint([x, temb], cx, move |[x, temb], cx| run(x, temb, cx)),
+        Some(skip) => {
+            checkpoint([x, skip, temb], cx, move |[x, skip, temb], cx| run(Tensor::cat(vec![x, skip], 1), temb, cx))
+        }
+    }
+}
+
+/// The transformer as a segment.
+fn attention(
+    transformer: &Arc<Transformer2DModel>,
+    x: Tensor<4>,
+    Conditioning { context, cx, .. }: Conditioning<'_>,
+) -> Tensor<4> {
+    let transformer = Arc::clone(transformer);
+    let [b, l, d] = context.dims();
+    checkpoint([x, context.clone().reshape([b, l, d, 1])], cx, move |[x, context], cx| {
+        transformer.forward(x, &context.reshape([b, l, d]), cx)
+    })
 }
 
 #[derive(Debug)]
@@ -82,7 +118,7 @@ impl DownBlock {
         conditioning: Conditioning<'_>,
     ) -> Tensor<4> {
         for stage in &self.stages {
-            h = stage.forward(h, conditioning);
+            h = stage.forward(h, None, conditioning);
             skips.push(h.clone());
         }
         if let Some(downsampler) = &self.downsampler {
@@ -95,9 +131,9 @@ impl DownBlock {
 
 #[derive(Debug)]
 pub(super) struct MidBlock {
-    first: ResnetBlock2D,
-    attention: Transformer2DModel,
-    second: ResnetBlock2D,
+    first: Arc<ResnetBlock2D>,
+    attention: Arc<Transformer2DModel>,
+    second: Arc<ResnetBlock2D>,
 }
 
 impl MidBlock {
@@ -105,19 +141,19 @@ impl MidBlock {
         let BlockConfig { time_embed_dim, groups, .. } = config;
         let resnet = |index| {
             let weights = weights.at("resnets").at(index);
-            ResnetBlock2D::new(&weights, channels, Some(time_embed_dim), groups, GROUP_NORM_EPS)
+            Arc::new(ResnetBlock2D::new(&weights, channels, Some(time_embed_dim), groups, GROUP_NORM_EPS))
         };
         Self {
             first: resnet(0),
-            attention: Transformer2DModel::new(&weights.at("attentions").at(0), channels, config),
+            attention: Arc::new(Transformer2DModel::new(&weights.at("attentions").at(0), channels, config)),
             second: resnet(1),
         }
     }
 
-    pub(super) fn forward(&self, h: Tensor<4>, Conditioning { temb, context, cx }: Conditioning<'_>) -> Tensor<4> {
-        let h = self.first.forward(h, Some(temb), cx);
-        let h = self.attention.forward(h, context, cx);
-        self.second.forward(h, Some(temb), cx)
+    pub(super) fn forward(&self, h: Tensor<4>, conditioning: Conditioning<'_>) -> Tensor<4> {
+        let h = resnet(&self.first, h, None, conditioning);
+        let h = attention(&self.attention, h, conditioning);
+        resnet(&self.second, h, None, conditioning)
     }
 }
 
@@ -152,10 +188,7 @@ impl UpBlock {
         conditioning: Conditioning<'_>,
     ) -> Tensor<4> {
         for stage in &self.stages {
-            if let Some(skip) = skips.pop() {
-                h = Tensor::cat(vec![h, skip], 1);
-            }
-            h = stage.forward(h, conditioning);
+            h = stage.forward(h, skips.pop(), conditioning);
         }
         match &self.upsampler {
             Some(upsampler) => {

@@ -99,6 +99,12 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
     option!(Training, lr_scheduler_num_cycles, Kind::POSITIVE, "Cosines of cosine_with_restarts."),
     option!(
         Training,
+        gradient_checkpointing,
+        Kind::Flag,
+        "Compute blocks again in the backward pass instead of keeping them: less memory, a third more time.",
+    ),
+    option!(
+        Training,
         max_grad_norm,
         Kind::NOT_NEGATIVE,
         "The global norm that gradients are clipped to; 0: not clipped.",

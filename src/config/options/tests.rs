@@ -72,7 +72,8 @@ fn other_value(name: &str) -> Value {
         "sample_every_n_steps" => json!(50),
         "sample_sampler" => json!("ddim"),
         "enable_bucket" | "bucket_no_upscale" => json!(false),
-        "skip_bad_images"
+        "gradient_checkpointing"
+        | "skip_bad_images"
         | "network_train_unet_only"
         | "network_train_text_encoder_only"
         | "no_metadata"
