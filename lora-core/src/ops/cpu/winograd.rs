@@ -13,14 +13,14 @@ const OUT: usize = 4;
 const IN: usize = 6;
 /// Elements of a transformed tile.
 const POINTS: usize = IN * IN;
-/// Tiles side by side that are transformed together, one in each lane of a vector.
+/// Tiles that are transformed together, one in each lane of a vector.
 const LANES: usize = 8;
 /// Values of transformed tiles at a time.
-const TILE_VALUES: usize = 1 << 22;
-/// Outputs whose weights a thread transforms and applies at a time, at most: with 320 inputs, 3 MB.
-const CHANNELS: usize = 64;
+const TILE_VALUES: usize = 1 << 21;
+/// Outputs whose weights a thread transforms and applies at a time, at most: with 320 inputs, 1 MB.
+const CHANNELS: usize = 24;
 /// From this number of tiles on, transforming the weights pays.
-const WORTHWHILE: usize = 64;
+const WORTHWHILE: usize = 16;
 
 type Lanes = [f32; LANES];
 
@@ -47,13 +47,12 @@ pub(super) fn add(x: &[f32], weight: &[f32], factor: f32, g: Geometry, direction
         Direction::Backward => (g.c_out, g.c_in),
     };
     let area = g.h * g.w;
-    // Lanes in a row of tiles; the last ones may lie beyond the border.
-    let row = g.w.div_ceil(OUT).next_multiple_of(LANES);
+    let row = g.w.div_ceil(OUT);
     let all_rows = g.h.div_ceil(OUT);
     let rows = (TILE_VALUES / (POINTS * inputs * row)).clamp(1, all_rows);
     let threads = rayon::current_num_threads();
     let channels = outputs.div_ceil(outputs.div_ceil(CHANNELS).next_multiple_of(threads)).next_multiple_of(LANES);
-    let mut tiles = vec![0.0; POINTS * inputs * rows * row];
+    let mut tiles = vec![0.0; POINTS * inputs * (rows * row).next_multiple_of(LANES)];
     for (x, y) in x.chunks_exact(inputs * area).zip(y.chunks_exact_mut(outputs * area)) {
         for first in (0..all_rows).step_by(rows) {
             let block = Block { h: g.h, w: g.w, first, rows: rows.min(all_rows - first), row };
@@ -163,32 +162,32 @@ struct Block {
     first: usize,
     /// How many rows of tiles.
     rows: usize,
-    /// Tiles of a row, up to full vectors.
+    /// Tiles of a row.
     row: usize,
 }
 
 impl Block {
+    /// Tiles, up to full vectors.
     fn count(self) -> usize {
-        self.rows * self.row
+        (self.rows * self.row).next_multiple_of(LANES)
+    }
+
+    /// The upper left pixel that a tile produces.
+    fn origin(self, tile: usize) -> (usize, usize) {
+        ((self.first + tile / self.row) * OUT, tile % self.row * OUT)
     }
 
     /// One channel's pixels to its transformed tiles `[36, tiles]`.
     #[inline(always)]
     fn transform(self, x: &[f32], tiles: &mut MatrixMut<'_>) {
-        for row in 0..self.rows {
-            for first in (0..self.row).step_by(LANES) {
-                let mut patch = [[0.0; LANES]; POINTS];
-                for i in 0..IN {
-                    let Some(y) = ((self.first + row) * OUT + i).checked_sub(1).filter(|y| *y < self.h) else {
-                        continue;
-                    };
-                    let line = &x[y * self.w..][..self.w];
-                    gather(line, first * OUT, &mut patch[i * IN..][..IN]);
-                }
-                let patch = both_ways::<IN, IN, POINTS, POINTS>(&patch, input_transform);
-                for (point, values) in patch.iter().enumerate() {
-                    tiles.row_mut(point)[row * self.row + first..][..LANES].copy_from_slice(values);
-                }
+        for first in (0..self.count()).step_by(LANES) {
+            let mut patch = [[0.0; LANES]; POINTS];
+            for lane in 0..LANES.min((self.rows * self.row).saturating_sub(first)) {
+                self.gather(x, first + lane, lane, &mut patch);
+            }
+            let patch = both_ways::<IN, IN, POINTS, POINTS>(&patch, input_transform);
+            for (point, values) in patch.iter().enumerate() {
+                tiles.row_mut(point)[first..][..LANES].copy_from_slice(values);
             }
         }
     }
@@ -196,40 +195,46 @@ impl Block {
     /// Adds one channel's products `[36, tiles]`, transformed back, to its pixels.
     #[inline(always)]
     fn add_back(self, products: Matrix<'_>, y: &mut [f32]) {
-        for row in 0..self.rows {
-            for first in (0..self.row).step_by(LANES) {
-                let mut patch = [[0.0; LANES]; POINTS];
-                for (point, values) in patch.iter_mut().enumerate() {
-                    values.copy_from_slice(&products.row(point)[row * self.row + first..][..LANES]);
-                }
-                let pixels = both_ways::<IN, OUT, POINTS, { OUT * OUT }>(&patch, output_transform);
-                for (i, line) in pixels.chunks_exact(OUT).enumerate() {
-                    let at = (self.first + row) * OUT + i;
-                    if at < self.h {
-                        scatter(line, &mut y[at * self.w..][..self.w], first * OUT);
-                    }
-                }
+        for first in (0..self.count()).step_by(LANES) {
+            let mut patch = [[0.0; LANES]; POINTS];
+            for (point, values) in patch.iter_mut().enumerate() {
+                values.copy_from_slice(&products.row(point)[first..][..LANES]);
+            }
+            let pixels = both_ways::<IN, OUT, POINTS, { OUT * OUT }>(&patch, output_transform);
+            for lane in 0..LANES.min((self.rows * self.row).saturating_sub(first)) {
+                self.scatter(&pixels, first + lane, lane, y);
             }
         }
     }
-}
 
-/// The pixels of a line that tiles from `start` on read, by position in the tile. Beyond the borders they are 0.
-#[inline(always)]
-fn gather(line: &[f32], start: usize, patch: &mut [Lanes]) {
-    for (lane, left) in (start..line.len()).step_by(OUT).take(LANES).enumerate() {
-        for (j, values) in patch.iter_mut().enumerate() {
-            // The first pixel that a tile reads lies left of its own.
-            values[lane] = if left + j == 0 { 0.0 } else { line.get(left + j - 1).copied().unwrap_or(0.0) };
+    /// The pixels that a tile reads, one beyond its own on every side. Beyond the borders they are 0.
+    #[inline(always)]
+    fn gather(self, x: &[f32], tile: usize, lane: usize, patch: &mut [Lanes; POINTS]) {
+        let (top, left) = self.origin(tile);
+        for (i, points) in patch.chunks_exact_mut(IN).enumerate() {
+            let Some(y) = (top + i).checked_sub(1).filter(|y| *y < self.h) else { continue };
+            let line = &x[y * self.w..][..self.w];
+            if left > 0 && left + IN - 1 <= self.w {
+                let line: &[f32; IN] = line[left - 1..][..IN].try_into().expect("six pixels");
+                points.iter_mut().zip(line).for_each(|(point, pixel)| point[lane] = *pixel);
+            } else {
+                let pixels = line.iter().skip(left.saturating_sub(1));
+                points
+                    .iter_mut()
+                    .skip(usize::from(left == 0))
+                    .zip(pixels)
+                    .for_each(|(point, pixel)| point[lane] = *pixel);
+            }
         }
     }
-}
 
-#[inline(always)]
-fn scatter(pixels: &[Lanes], line: &mut [f32], start: usize) {
-    let start = start.min(line.len());
-    for (lane, out) in line[start..].chunks_mut(OUT).take(LANES).enumerate() {
-        out.iter_mut().zip(pixels).for_each(|(out, values)| *out += values[lane]);
+    #[inline(always)]
+    fn scatter(self, pixels: &[Lanes; OUT * OUT], tile: usize, lane: usize, y: &mut [f32]) {
+        let (top, left) = self.origin(tile);
+        for (i, points) in pixels.chunks_exact(OUT).enumerate().take(self.h - top) {
+            let line = &mut y[(top + i) * self.w + left..(top + i + 1) * self.w];
+            line.iter_mut().zip(points).for_each(|(pixel, point)| *pixel += point[lane]);
+        }
     }
 }
 
@@ -338,7 +343,7 @@ mod tests {
     #[test]
     fn every_instruction_set_gives_the_same_bits() {
         let x = random(13 * 40, 1);
-        let block = Block { h: 13, w: 40, first: 0, rows: 4, row: 16 };
+        let block = Block { h: 13, w: 40, first: 0, rows: 4, row: 10 };
         let all = simd::each(|| {
             let mut tiles = vec![0.0; POINTS * block.count()];
             block.transform(&x, &mut MatrixMut::new(&mut tiles, POINTS, block.count()));
