@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::cpu::{HostTensor, Matrix, MatrixMut, Threads, applies, gemm, tensor};
+use super::cpu::{HostTensor, Matrix, MatrixMut, Threads, applies, gemm, product, repeated, tensor};
 use super::record::record;
 
 /// A low-rank adapter: scale · up (down x).
@@ -108,9 +108,7 @@ fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, l
         let backward = move |gradient: Tensor<2>, [needs_x, needs_down, needs_up]: [bool; 3]| {
             let gradient = HostTensor::checked(&gradient);
             let dy = Matrix::new(gradient.values(), rows, d_out);
-            let mut of_low = vec![0.0; rows * rank];
-            let up = Matrix::new(up.values(), d_out, rank);
-            gemm(MatrixMut::new(&mut of_low, rows, rank), 0.0, scale, dy, up, Threads::All);
+            let of_low = product(scale, dy, Matrix::new(up.values(), d_out, rank), Threads::All);
             let of_low = Matrix::new(&of_low, rows, rank);
             let dx = needs_x.then(|| {
                 let mut dx = base_gradient(&gradient, &weight, [rows, d_in, d_out]);
@@ -119,17 +117,12 @@ fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, l
                 tensor(dx, [rows, d_in])
             });
             let d_down = needs_down.then(|| {
-                let mut d_down = vec![0.0; rank * d_in];
                 let x = Matrix::new(x.values(), rows, d_in);
-                gemm(MatrixMut::new(&mut d_down, rank, d_in), 0.0, 1.0, of_low.t(), x, Threads::All);
-                tensor(d_down, [rank, d_in])
+                tensor(product(1.0, of_low.t(), x, Threads::All), [rank, d_in])
             });
             let d_up = needs_up.then(|| {
                 let low = bottleneck(&x, &down, [rows, d_in, rank]);
-                let mut d_up = vec![0.0; d_out * rank];
-                let low = Matrix::new(&low, rows, rank);
-                gemm(MatrixMut::new(&mut d_up, d_out, rank), 0.0, scale, dy.t(), low, Threads::All);
-                tensor(d_up, [d_out, rank])
+                tensor(product(scale, dy.t(), Matrix::new(&low, rows, rank), Threads::All), [d_out, rank])
             });
             [dx, d_down, d_up]
         };
@@ -139,31 +132,23 @@ fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, l
 
 /// x Wᵀ + b.
 fn base(x: &HostTensor, weight: &HostTensor, bias: Option<&Tensor<1>>, [rows, d_in, d_out]: [usize; 3]) -> Vec<f32> {
-    let mut y = vec![0.0; rows * d_out];
-    if let Some(bias) = bias {
-        let bias = HostTensor::checked(bias);
-        y.chunks_exact_mut(d_out).for_each(|row| row.copy_from_slice(bias.values()));
-    }
-    let keep = if bias.is_some() { 1.0 } else { 0.0 };
     let (x, weight) = (Matrix::new(x.values(), rows, d_in), Matrix::new(weight.values(), d_out, d_in));
-    gemm(MatrixMut::new(&mut y, rows, d_out), keep, 1.0, x, weight.t(), Threads::All);
+    let Some(bias) = bias else { return product(1.0, x, weight.t(), Threads::All) };
+    let mut y = repeated(HostTensor::checked(bias).values(), rows);
+    gemm(MatrixMut::new(&mut y, rows, d_out), 1.0, 1.0, x, weight.t(), Threads::All);
     y
 }
 
 /// dy W.
 fn base_gradient(gradient: &HostTensor, weight: &HostTensor, [rows, d_in, d_out]: [usize; 3]) -> Vec<f32> {
-    let mut dx = vec![0.0; rows * d_in];
-    let (dy, weight) = (Matrix::new(gradient.values(), rows, d_out), Matrix::new(weight.values(), d_out, d_in));
-    gemm(MatrixMut::new(&mut dx, rows, d_in), 0.0, 1.0, dy, weight, Threads::All);
-    dx
+    let weight = Matrix::new(weight.values(), d_out, d_in);
+    product(1.0, Matrix::new(gradient.values(), rows, d_out), weight, Threads::All)
 }
 
 /// x downᵀ.
 fn bottleneck(x: &HostTensor, down: &HostTensor, [rows, d_in, rank]: [usize; 3]) -> Vec<f32> {
-    let mut low = vec![0.0; rows * rank];
-    let (x, down) = (Matrix::new(x.values(), rows, d_in), Matrix::new(down.values(), rank, d_in));
-    gemm(MatrixMut::new(&mut low, rows, rank), 0.0, 1.0, x, down.t(), Threads::All);
-    low
+    let down = Matrix::new(down.values(), rank, d_in);
+    product(1.0, Matrix::new(x.values(), rows, d_in), down.t(), Threads::All)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Activation functions and their gradients.
 
-use rayon::prelude::*;
-
+use super::fill::{Unwritten, filled, write};
 use super::math::{normal, sigmoid};
 use super::{CHUNK, simd};
 
@@ -43,88 +42,83 @@ fn quick_gelu(x: f32) -> (f32, f32) {
 
 /// The function of every value.
 pub(crate) fn forward(activation: Activation, x: &[f32]) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
-    let chunks = y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
-    chunks.for_each(|(y, x)| {
+    filled(x.len(), CHUNK, |index, y| {
+        let x = &x[index * CHUNK..][..y.len()];
         simd::widest(
             #[inline(always)]
-            || forward_chunk(activation, x, y),
+            || forward_chunk(activation, x, y).len(),
         )
-    });
-    y
+    })
 }
 
 #[inline(always)]
-fn forward_chunk(activation: Activation, x: &[f32], y: &mut [f32]) {
+fn forward_chunk<'y>(activation: Activation, x: &[f32], y: &'y mut Unwritten) -> &'y mut [f32] {
+    let x = x.iter();
     match activation {
-        Activation::Silu => y.iter_mut().zip(x).for_each(|(y, x)| *y = silu(*x).0),
-        Activation::Gelu => y.iter_mut().zip(x).for_each(|(y, x)| *y = gelu(*x).0),
-        Activation::QuickGelu => y.iter_mut().zip(x).for_each(|(y, x)| *y = quick_gelu(*x).0),
+        Activation::Silu => write(y, x.map(|x| silu(*x).0)),
+        Activation::Gelu => write(y, x.map(|x| gelu(*x).0)),
+        Activation::QuickGelu => write(y, x.map(|x| quick_gelu(*x).0)),
     }
 }
 
 /// The gradient of every value from that of the result.
 pub(crate) fn backward(activation: Activation, x: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let mut dx = vec![0.0; x.len()];
-    let chunks = dx.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(gradient.par_chunks(CHUNK));
-    chunks.for_each(|((dx, x), gradient)| {
+    filled(x.len(), CHUNK, |index, dx| {
+        let (x, gradient) = (&x[index * CHUNK..][..dx.len()], &gradient[index * CHUNK..][..dx.len()]);
         simd::widest(
             #[inline(always)]
-            || backward_chunk(activation, x, gradient, dx),
+            || backward_chunk(activation, x, gradient, dx).len(),
         )
-    });
-    dx
+    })
 }
 
 #[inline(always)]
-fn backward_chunk(activation: Activation, x: &[f32], gradient: &[f32], dx: &mut [f32]) {
-    let each = dx.iter_mut().zip(x.iter().zip(gradient));
+fn backward_chunk<'y>(activation: Activation, x: &[f32], gradient: &[f32], dx: &'y mut Unwritten) -> &'y mut [f32] {
+    let both = x.iter().zip(gradient);
     match activation {
-        Activation::Silu => each.for_each(|(dx, (x, g))| *dx = silu(*x).1 * g),
-        Activation::Gelu => each.for_each(|(dx, (x, g))| *dx = gelu(*x).1 * g),
-        Activation::QuickGelu => each.for_each(|(dx, (x, g))| *dx = quick_gelu(*x).1 * g),
+        Activation::Silu => write(dx, both.map(|(x, g)| silu(*x).1 * g)),
+        Activation::Gelu => write(dx, both.map(|(x, g)| gelu(*x).1 * g)),
+        Activation::QuickGelu => write(dx, both.map(|(x, g)| quick_gelu(*x).1 * g)),
     }
 }
 
 /// Rows `[a, b]` of width 2 d to rows a gelu(b) of width d.
 pub(crate) fn geglu_forward(x: &[f32], width: usize) -> Vec<f32> {
-    let mut y = vec![0.0; x.len() / 2];
     let rows = CHUNK.div_ceil(width);
-    let chunks = y.par_chunks_mut(rows * width).zip(x.par_chunks(rows * 2 * width));
-    chunks.for_each(|(y, x)| {
+    filled(x.len() / 2, rows * width, |index, y| {
+        let x = &x[index * rows * 2 * width..];
         simd::widest(
             #[inline(always)]
             || geglu_forward_chunk(x, y, width),
         )
-    });
-    y
+    })
 }
 
 #[inline(always)]
-fn geglu_forward_chunk(x: &[f32], y: &mut [f32], width: usize) {
-    for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(2 * width)) {
+fn geglu_forward_chunk(x: &[f32], y: &mut Unwritten, width: usize) -> usize {
+    let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(2 * width));
+    rows.map(|(y, x)| {
         let (a, b) = x.split_at(width);
-        y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| *y = a * gelu(*b).0);
-    }
+        write(y, a.iter().zip(b).map(|(a, b)| a * gelu(*b).0)).len()
+    })
+    .sum()
 }
 
 /// The gradient of [`geglu_forward`]'s rows.
 pub(crate) fn geglu_backward(x: &[f32], gradient: &[f32], width: usize) -> Vec<f32> {
-    let mut dx = vec![0.0; x.len()];
     let rows = CHUNK.div_ceil(width);
-    let chunks = dx.par_chunks_mut(rows * 2 * width).zip(x.par_chunks(rows * 2 * width));
-    let chunks = chunks.zip(gradient.par_chunks(rows * width));
-    chunks.for_each(|((dx, x), gradient)| {
+    filled(x.len(), rows * 2 * width, |index, dx| {
+        let (x, gradient) = (&x[index * rows * 2 * width..], &gradient[index * rows * width..]);
         simd::widest(
             #[inline(always)]
             || geglu_backward_chunk(x, gradient, dx, width),
         )
-    });
-    dx
+    })
 }
 
 #[inline(always)]
-fn geglu_backward_chunk(x: &[f32], gradient: &[f32], dx: &mut [f32], width: usize) {
+fn geglu_backward_chunk(x: &[f32], gradient: &[f32], dx: &mut Unwritten, width: usize) -> usize {
+    let mut written = 0;
     let rows = dx.chunks_exact_mut(2 * width).zip(x.chunks_exact(2 * width)).zip(gradient.chunks_exact(width));
     for ((dx, x), gradient) in rows {
         let (a, b) = x.split_at(width);
@@ -137,14 +131,17 @@ fn geglu_backward_chunk(x: &[f32], gradient: &[f32], dx: &mut [f32], width: usiz
             for ((value, slope), b) in values.iter_mut().zip(&mut slopes).zip(b) {
                 (*value, *slope) = gelu(*b);
             }
-            da.iter_mut().zip(values.iter().zip(gradient)).for_each(|(da, (value, g))| *da = g * value);
-            db.iter_mut().zip(slopes.iter().zip(a).zip(gradient)).for_each(|(db, ((slope, a), g))| *db = g * a * slope);
+            written += write(da, gradient.iter().zip(&values).map(|(g, value)| g * value)).len();
+            written += write(db, gradient.iter().zip(a).zip(&slopes).map(|((g, a), slope)| g * a * slope)).len();
         }
     }
+    written
 }
 
 #[cfg(test)]
 mod tests {
+    use std::mem::MaybeUninit;
+
     use super::*;
 
     #[test]
@@ -153,10 +150,9 @@ mod tests {
         let g: Vec<f32> = (0..1003).map(|i| (i % 7) as f32 - 3.0).collect();
         for activation in [Activation::Silu, Activation::Gelu, Activation::QuickGelu] {
             let all = simd::each(|| {
-                let (mut y, mut dx) = (vec![0.0; 1003], vec![0.0; 1003]);
-                forward_chunk(activation, &x, &mut y);
-                backward_chunk(activation, &x, &g, &mut dx);
-                (y, dx)
+                let (mut y, mut dx) = ([MaybeUninit::uninit(); 1003], [MaybeUninit::uninit(); 1003]);
+                let y = forward_chunk(activation, &x, &mut y).to_vec();
+                (y, backward_chunk(activation, &x, &g, &mut dx).to_vec())
             });
             assert!(all.iter().all(|other| *other == all[0]), "{activation:?}");
         }

@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use super::fill::room;
+
 /// A matrix in memory with any strides.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Matrix<'a> {
@@ -115,6 +117,23 @@ pub(crate) enum Threads {
     All,
 }
 
+/// factor · a b, row after row.
+pub(crate) fn product(factor: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Threads) -> Vec<f32> {
+    let (rows, columns) = (a.rows, b.columns);
+    let mut values = room(rows * columns);
+    let out = MatrixMut {
+        values: values.spare_capacity_mut().as_mut_ptr().cast(),
+        rows,
+        columns,
+        row_stride: columns,
+        memory: PhantomData,
+    };
+    gemm(out, 0.0, factor, a, b, threads);
+    // SAFETY: the product wrote all of it, and with `keep` 0 read none of it.
+    unsafe { values.set_len(rows * columns) };
+    values
+}
+
 /// out = keep · out + factor · a b. With `keep` 0 what `out` holds does not matter.
 pub(crate) fn gemm(out: MatrixMut<'_>, keep: f32, factor: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Threads) {
     assert_eq!((out.rows, a.columns, out.columns), (a.rows, b.rows, b.columns), "shapes of a product");
@@ -162,6 +181,13 @@ mod tests {
         assert_eq!(out, [20.0, 14.0, 10.0, 32.0, 18.0]);
         gemm(MatrixMut::strided(&mut out, 2, 2, 3), 0.0, 1.0, a.t(), Matrix::new(&b, 2, 2).t(), Threads::All);
         assert_eq!(out, [1.0, 5.0, 10.0, 2.0, 8.0]);
+    }
+
+    #[test]
+    fn a_product_of_its_own() {
+        let (a, b) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, -1.0, 2.0, 0.0, 1.0]);
+        let found = product(2.0, Matrix::new(&a, 2, 3), Matrix::new(&b, 3, 2), Threads::All);
+        assert_eq!(found, [-2.0, 14.0, -2.0, 32.0]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub(super) mod activation;
 pub(super) mod attention;
 pub(super) mod conv;
+mod fill;
 mod gemm;
 mod host;
 mod math;
@@ -14,8 +15,16 @@ pub(super) mod norm;
 mod simd;
 mod winograd;
 
-pub(super) use gemm::{Matrix, MatrixMut, Threads, gemm};
+pub(super) use gemm::{Matrix, MatrixMut, Threads, gemm, product};
 pub(super) use host::{HostTensor, applies, tensor};
 
 /// Values that are worth handing to another thread.
 const CHUNK: usize = 1 << 14;
+
+/// `rows` copies of `row`.
+pub(super) fn repeated(row: &[f32], rows: usize) -> Vec<f32> {
+    let chunk = CHUNK.div_ceil(row.len().max(1)) * row.len();
+    fill::filled(rows * row.len(), chunk, |_, out| {
+        out.chunks_exact_mut(row.len()).map(|out| fill::write(out, row.iter().copied()).len()).sum()
+    })
+}

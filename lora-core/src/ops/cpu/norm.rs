@@ -1,7 +1,6 @@
 //! Group norm, with or without SiLU behind it, and layer norm. Rows are normalized independently and in parallel.
 
-use rayon::prelude::*;
-
+use super::fill::{Unwritten, filled, filled_with, initialized, write};
 use super::math::sigmoid;
 use super::{CHUNK, simd};
 
@@ -69,36 +68,44 @@ fn through_statistics(x: &[f32], gradient: &mut [f32], Statistics { mean, invers
 /// Result and statistics of `[b, c, area]`.
 pub(crate) fn group_norm(x: &[f32], affine: Affine<'_>, groups: Groups, eps: f64) -> (Vec<f32>, Vec<Statistics>) {
     let row = groups.channels * groups.area;
-    let mut y = vec![0.0; x.len()];
     let mut all = vec![Statistics::default(); x.len() / row];
-    let rows = y.par_chunks_mut(row).zip(x.par_chunks(row)).zip(&mut all).enumerate();
-    rows.for_each(|(index, ((y, x), of_row))| {
+    let y = filled_with(&mut all, x.len(), row, |index, y, of_row| {
+        let x = &x[index * row..][..row];
         let first = index % groups.groups * groups.channels;
         *of_row = simd::widest(
             #[inline(always)]
-            || group_row(x, y, affine, first, groups, eps as f32),
+            || statistics(x, eps as f32),
         );
+        simd::widest(
+            #[inline(always)]
+            || group_row(x, y, *of_row, affine, first, groups),
+        )
     });
     (y, all)
 }
 
 #[inline(always)]
-fn group_row(x: &[f32], y: &mut [f32], affine: Affine<'_>, first: usize, groups: Groups, eps: f32) -> Statistics {
-    let statistics = statistics(x, eps);
+fn group_row(
+    x: &[f32],
+    y: &mut Unwritten,
+    statistics: Statistics,
+    affine: Affine<'_>,
+    first: usize,
+    groups: Groups,
+) -> usize {
+    let mut written = 0;
     let channels = y.chunks_exact_mut(groups.area).zip(x.chunks_exact(groups.area)).enumerate();
     for (channel, (y, x)) in channels {
         // (x - mean) / std * scale + shift = x * slope + offset
         let slope = affine.scale[first + channel] * statistics.inverse_std;
         let offset = affine.shift[first + channel] - statistics.mean * slope;
-        match groups.silu {
-            true => y.iter_mut().zip(x).for_each(|(y, x)| {
-                let z = x * slope + offset;
-                *y = z * sigmoid(z);
-            }),
-            false => y.iter_mut().zip(x).for_each(|(y, x)| *y = x * slope + offset),
-        }
+        let z = x.iter().map(|x| x * slope + offset);
+        written += match groups.silu {
+            true => write(y, z.map(|z| z * sigmoid(z))).len(),
+            false => write(y, z).len(),
+        };
     }
-    statistics
+    written
 }
 
 /// The gradient of [`group_norm`]'s input.
@@ -110,16 +117,14 @@ pub(crate) fn group_norm_backward(
     groups: Groups,
 ) -> Vec<f32> {
     let row = groups.channels * groups.area;
-    let mut dx = vec![0.0; x.len()];
-    let rows = dx.par_chunks_mut(row).zip(x.par_chunks(row)).zip(gradient.par_chunks(row)).zip(statistics).enumerate();
-    rows.for_each(|(index, (((dx, x), gradient), statistics))| {
+    filled(x.len(), row, |index, dx| {
+        let (x, gradient) = (&x[index * row..][..row], &gradient[index * row..][..row]);
         let first = index % groups.groups * groups.channels;
         simd::widest(
             #[inline(always)]
-            || group_row_backward(x, *statistics, gradient, dx, affine, first, groups),
-        );
-    });
-    dx
+            || group_row_backward(x, statistics[index], gradient, dx, affine, first, groups),
+        )
+    })
 }
 
 #[inline(always)]
@@ -127,38 +132,43 @@ fn group_row_backward(
     x: &[f32],
     statistics: Statistics,
     gradient: &[f32],
-    dx: &mut [f32],
+    dx: &mut Unwritten,
     affine: Affine<'_>,
     first: usize,
     groups: Groups,
-) {
-    let area = groups.area;
+) -> usize {
+    let (area, mut written) = (groups.area, 0);
     let channels = dx.chunks_exact_mut(area).zip(x.chunks_exact(area)).zip(gradient.chunks_exact(area)).enumerate();
     for (channel, ((dx, x), gradient)) in channels {
         let scale = affine.scale[first + channel];
         let slope = scale * statistics.inverse_std;
         let offset = affine.shift[first + channel] - statistics.mean * slope;
-        let each = dx.iter_mut().zip(x.iter().zip(gradient));
-        match groups.silu {
-            true => each.for_each(|(dx, (x, g))| {
-                let z = x * slope + offset;
-                let s = sigmoid(z);
-                *dx = g * s * (1.0 + z * (1.0 - s)) * scale;
-            }),
-            false => each.for_each(|(dx, (_, g))| *dx = g * scale),
-        }
+        written += match groups.silu {
+            true => {
+                let each = x.iter().zip(gradient).map(|(x, g)| {
+                    let z = x * slope + offset;
+                    let s = sigmoid(z);
+                    g * s * (1.0 + z * (1.0 - s)) * scale
+                });
+                write(dx, each).len()
+            }
+            false => write(dx, gradient.iter().map(|g| g * scale)).len(),
+        };
     }
-    through_statistics(x, dx, statistics);
+    assert_eq!(written, dx.len(), "a group consists of whole channels");
+    // SAFETY: all channels were written.
+    through_statistics(x, unsafe { initialized(dx) }, statistics);
+    written
 }
 
 /// Result and statistics of rows as wide as `affine`.
 pub(crate) fn layer_norm(x: &[f32], affine: Affine<'_>, eps: f64) -> (Vec<f32>, Vec<Statistics>) {
     let width = affine.scale.len();
     let rows = CHUNK.div_ceil(width);
-    let mut y = vec![0.0; x.len()];
     let mut all = vec![Statistics::default(); x.len() / width];
-    let chunks = y.par_chunks_mut(rows * width).zip(x.par_chunks(rows * width)).zip(all.par_chunks_mut(rows));
-    chunks.for_each(|((y, x), all)| {
+    let mut chunks: Vec<&mut [Statistics]> = all.chunks_mut(rows).collect();
+    let y = filled_with(&mut chunks, x.len(), rows * width, |index, y, all| {
+        let x = &x[index * rows * width..][..y.len()];
         simd::widest(
             #[inline(always)]
             || layer_rows(x, y, all, affine, eps as f32),
@@ -168,45 +178,54 @@ pub(crate) fn layer_norm(x: &[f32], affine: Affine<'_>, eps: f64) -> (Vec<f32>, 
 }
 
 #[inline(always)]
-fn layer_rows(x: &[f32], y: &mut [f32], all: &mut [Statistics], affine: Affine<'_>, eps: f32) {
+fn layer_rows(x: &[f32], y: &mut Unwritten, all: &mut [Statistics], affine: Affine<'_>, eps: f32) -> usize {
     let width = affine.scale.len();
-    for ((y, x), of_row) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(all) {
+    let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(all);
+    rows.map(|((y, x), of_row)| {
         let Statistics { mean, inverse_std } = statistics(x, eps);
         *of_row = Statistics { mean, inverse_std };
-        for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(affine.scale.iter().zip(affine.shift)) {
-            *y = (x - mean) * inverse_std * scale + shift;
-        }
-    }
+        let affine = affine.scale.iter().zip(affine.shift);
+        write(y, x.iter().zip(affine).map(|(x, (scale, shift))| (x - mean) * inverse_std * scale + shift)).len()
+    })
+    .sum()
 }
 
 /// The gradient of [`layer_norm`]'s input.
 pub(crate) fn layer_norm_backward(x: &[f32], statistics: &[Statistics], gradient: &[f32], scale: &[f32]) -> Vec<f32> {
     let width = scale.len();
     let rows = CHUNK.div_ceil(width);
-    let mut dx = vec![0.0; x.len()];
-    let chunks = dx.par_chunks_mut(rows * width).zip(x.par_chunks(rows * width));
-    let chunks = chunks.zip(gradient.par_chunks(rows * width)).zip(statistics.par_chunks(rows));
-    chunks.for_each(|(((dx, x), gradient), statistics)| {
+    filled(x.len(), rows * width, |index, dx| {
+        let (x, gradient) = (&x[index * rows * width..][..dx.len()], &gradient[index * rows * width..][..dx.len()]);
+        let statistics = &statistics[index * rows..];
         simd::widest(
             #[inline(always)]
             || layer_rows_backward(x, statistics, gradient, dx, scale),
-        );
-    });
-    dx
+        )
+    })
 }
 
 #[inline(always)]
-fn layer_rows_backward(x: &[f32], statistics: &[Statistics], gradient: &[f32], dx: &mut [f32], scale: &[f32]) {
+fn layer_rows_backward(
+    x: &[f32],
+    statistics: &[Statistics],
+    gradient: &[f32],
+    dx: &mut Unwritten,
+    scale: &[f32],
+) -> usize {
     let width = scale.len();
     let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(gradient.chunks_exact(width)).zip(statistics);
-    for (((dx, x), gradient), statistics) in rows {
-        dx.iter_mut().zip(gradient.iter().zip(scale)).for_each(|(dx, (g, scale))| *dx = g * scale);
+    rows.map(|(((dx, x), gradient), statistics)| {
+        let dx = write(dx, gradient.iter().zip(scale).map(|(g, scale)| g * scale));
         through_statistics(x, dx, *statistics);
-    }
+        dx.len()
+    })
+    .sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::mem::MaybeUninit;
+
     use super::*;
 
     #[test]
@@ -215,20 +234,27 @@ mod tests {
         let g: Vec<f32> = (0..2 * 77).map(|i| ((i * 13) % 17) as f32 * 0.1 - 0.7).collect();
         let (scale, shift) = ([1.5, -0.5], [0.1, 0.2]);
         let groups = Groups { groups: 1, channels: 2, area: 77, silu: true };
+        let affine = Affine { scale: &scale, shift: &shift };
+        let blank = || vec![MaybeUninit::uninit(); 2 * 77];
+        let values = |mut out: Vec<MaybeUninit<f32>>, written: usize| {
+            assert_eq!(written, out.len());
+            // SAFETY: every function below returns how many values it wrote.
+            unsafe { initialized(&mut out) }.to_vec()
+        };
         let all = simd::each(|| {
-            let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-            let affine = Affine { scale: &scale, shift: &shift };
-            let statistics = group_row(&x, &mut y, affine, 0, groups, 1e-5);
-            group_row_backward(&x, statistics, &g, &mut dx, affine, 0, groups);
-            (y, dx)
+            let (mut y, mut dx) = (blank(), blank());
+            let statistics = statistics(&x, 1e-5);
+            let written = group_row(&x, &mut y, statistics, affine, 0, groups);
+            let of_dx = group_row_backward(&x, statistics, &g, &mut dx, affine, 0, groups);
+            (values(y, written), values(dx, of_dx))
         });
         assert!(all.iter().all(|other| *other == all[0]));
         let all = simd::each(|| {
-            let (mut y, mut dx, mut statistics) = (vec![0.0; x.len()], vec![0.0; x.len()], [Statistics::default(); 2]);
+            let (mut y, mut dx, mut statistics) = (blank(), blank(), [Statistics::default(); 2]);
             let affine = Affine { scale: &x[..77], shift: &g[..77] };
-            layer_rows(&x, &mut y, &mut statistics, affine, 1e-5);
-            layer_rows_backward(&x, &statistics, &g, &mut dx, affine.scale);
-            (y, dx)
+            let written = layer_rows(&x, &mut y, &mut statistics, affine, 1e-5);
+            let of_dx = layer_rows_backward(&x, &statistics, &g, &mut dx, affine.scale);
+            (values(y, written), values(dx, of_dx))
         });
         assert!(all.iter().all(|other| *other == all[0]));
     }
