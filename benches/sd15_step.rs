@@ -1,5 +1,5 @@
-//! Whole training steps of SD1.5 at full size, as `lora-trainer train` does them: rank 32 on the 192 layers of the UNet, 256
-//! pixels, batch 1, f32 on the CPU.
+//! Whole training steps of SD1.5 at full size, as `lora-trainer train` does them: rank 32 on the 192 layers of the UNet, 256 and
+//! 512 pixels, with and without recomputation, batch 1, f32 on the CPU; and the text encoder's and the VAE's forward pass.
 //!
 //! The weights are random. The checkpoint (2.1 GB) is made once and stays in cargo's target directory.
 
@@ -9,9 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use burn::tensor::{Device, FloatDType, Tensor};
 use image::RgbImage;
+use lora_core::ForwardContext;
 use lora_core::rng::{Purpose, Stream};
 use lora_models::random::{Family, write_random_checkpoint};
+use lora_models::text::TokenLimit;
+use lora_models::{Checkpoint, ModelConfig, Tokenizer};
 use lora_trainer::config::Resolution;
 use lora_trainer::train::Cached;
 use lora_trainer::{Event, TrainConfig, Trainer, atomic};
@@ -20,44 +24,79 @@ use support::{Timings, process, report, report_machine, wanted};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const ROW: &str = "sd15_step/256";
-const SIDE: u32 = 256;
+/// Name, pixels of a side, recomputation, steps after the first.
+const STEPS: [(&str, u32, bool, usize); 4] = [
+    ("sd15_step/256", 256, false, 5),
+    ("sd15_step/256_recomputing", 256, true, 3),
+    ("sd15_step/512", 512, false, 2),
+    ("sd15_step/512_recomputing", 512, true, 2),
+];
+const TEXT: &str = "sd15_step/text_encoder";
+const VAE: &str = "sd15_step/vae_encode_512";
 const PICTURES: u64 = 2;
-/// The first step is reported by itself.
-const STEPS: usize = 6;
 
 fn main() -> Result<()> {
-    if !wanted(ROW) {
+    if !STEPS.iter().map(|(row, ..)| *row).chain([TEXT, VAE]).any(wanted) {
         return Ok(());
     }
     report_machine();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sd15_step");
     let checkpoint = random_checkpoint(&folder)?;
-    let pictures = random_pictures(&folder)?;
-    let config = TrainConfig {
-        resolution: Resolution::square(SIDE),
-        enable_bucket: false,
-        network_dim: 32,
-        network_train_unet_only: true,
-        max_token_length: 75,
-        max_train_steps: Some(STEPS as u64),
-        device: "cpu".into(),
-        output_dir: folder.join("output"),
-        ..TrainConfig::new(checkpoint, pictures)
-    };
-    run(config)
+    if wanted(TEXT) || wanted(VAE) {
+        encoders(&checkpoint)?;
+    }
+    for (row, side, gradient_checkpointing, steps) in STEPS.into_iter().filter(|(row, ..)| wanted(row)) {
+        let pictures = random_pictures(&folder, side)?;
+        let config = TrainConfig {
+            resolution: Resolution::square(side),
+            enable_bucket: false,
+            network_dim: 32,
+            network_train_unet_only: true,
+            gradient_checkpointing,
+            max_token_length: 75,
+            max_train_steps: Some(steps as u64 + 1),
+            device: "cpu".into(),
+            output_dir: folder.join("output"),
+            ..TrainConfig::new(&checkpoint, pictures)
+        };
+        run(row, config, steps)?;
+    }
+    Ok(())
 }
 
-fn run(config: TrainConfig) -> Result<()> {
+/// The networks that run before training.
+fn encoders(checkpoint: &Path) -> Result<()> {
+    let device = Device::flex();
+    let checkpoint = Checkpoint::open(checkpoint, &ModelConfig::default())?;
+    let (encoder, _) = checkpoint.text_encoder(&device, FloatDType::F32)?;
+    let windows = Tokenizer::new().windows("a photo of a cat, sitting on a sofa", TokenLimit::One);
+    let mut timings = Timings::default();
+    for _ in 0..5 {
+        timings.time(|| std::hint::black_box(encoder.forward(&windows, 1, &ForwardContext::base())));
+    }
+    report(TEXT, &format!("median {:.0} ms, best {:.0} ms", timings.median() * 1e3, timings.best() * 1e3));
+    drop(encoder);
+    let vae = checkpoint.vae(&device, FloatDType::F32)?;
+    let pixels: Tensor<4> = Stream::new(1, Purpose::Noise, 0, 0).normal_tensor([1, 3, 512, 512], &device);
+    let mut timings = Timings::default();
+    for _ in 0..2 {
+        timings.time(|| std::hint::black_box(vae.encode(pixels.clone())));
+    }
+    let memory = process::peak_memory_text();
+    report(VAE, &format!("median {:.2} s, best {:.2} s; peak memory {memory}", timings.median(), timings.best()));
+    Ok(())
+}
+
+fn run(row: &str, config: TrainConfig, steps: usize) -> Result<()> {
+    process::reset_peak_memory();
     let started = Instant::now();
     let mut trainer = Trainer::new(config)?;
     let seconds = started.elapsed().as_secs_f64();
-    // UNet, VAE and text encoder together: the most that is ever loaded.
-    report("sd15_step/load", &format!("{seconds:.1} s, peak memory {}", process::peak_memory_text()));
-    encode(&mut trainer)?;
+    report(row, &format!("load {seconds:.1} s, peak memory {}", process::peak_memory_text()));
+    encode(row, &mut trainer)?;
     let since = if process::reset_peak_memory() { "the steps'" } else { "the run's" };
     let (first, later) = (step(&mut trainer)?, &mut [Timings::default(), Timings::default()]);
-    for _ in 1..STEPS {
+    for _ in 0..steps {
         let before = process::cpu_seconds();
         later[0].push(step(&mut trainer)?);
         if let (Some(before), Some(after)) = (before, process::cpu_seconds()) {
@@ -66,20 +105,20 @@ fn run(config: TrainConfig) -> Result<()> {
     }
     let ([clock, cpu], peak) = (later, process::peak_memory_text());
     let (median, best) = (clock.median(), clock.best());
-    report(ROW, &format!("first {first:.2} s, median {median:.2} s, best {best:.2} s a step"));
-    report(ROW, &format!("processor time: median {:.2} s a step; {since} peak memory {peak}", cpu.median()));
+    report(row, &format!("first {first:.2} s, median {median:.2} s, best {best:.2} s a step"));
+    report(row, &format!("processor time: median {:.2} s a step; {since} peak memory {peak}", cpu.median()));
     Ok(())
 }
 
 /// Latents and text outputs: everything before the first step.
-fn encode(trainer: &mut Trainer) -> Result<()> {
+fn encode(row: &str, trainer: &mut Trainer) -> Result<()> {
     let mut started = Instant::now();
     for event in trainer {
         match event? {
             Event::Plan(plan) => assert_eq!((plan.unet_adapters, plan.text_encoder_adapters), (192, 0)),
             Event::Cached(progress) if progress.done == progress.total => {
                 let seconds = started.elapsed().as_secs_f64();
-                report("sd15_step/encode", &format!("{seconds:.1} s for {} {:?}", progress.total, progress.what));
+                report(row, &format!("encode {seconds:.1} s for {} {:?}", progress.total, progress.what));
                 if progress.what == Cached::TextOutputs {
                     return Ok(());
                 }
@@ -116,13 +155,13 @@ fn random_checkpoint(folder: &Path) -> Result<PathBuf> {
 }
 
 /// A folder of noise with captions.
-fn random_pictures(folder: &Path) -> Result<PathBuf> {
-    let pictures = folder.join("pictures");
+fn random_pictures(folder: &Path, side: u32) -> Result<PathBuf> {
+    let pictures = folder.join(format!("pictures-{side}"));
     fs::create_dir_all(&pictures)?;
     for index in 0..PICTURES {
         let mut stream = Stream::new(0, Purpose::Noise, 0, index);
         let picture =
-            RgbImage::from_fn(SIDE, SIDE, |_, _| image::Rgb(std::array::from_fn(|_| stream.next_u32() as u8)));
+            RgbImage::from_fn(side, side, |_, _| image::Rgb(std::array::from_fn(|_| stream.next_u32() as u8)));
         picture.save(pictures.join(format!("{index}.png")))?;
         fs::write(pictures.join(format!("{index}.txt")), format!("noise, number {index}"))?;
     }

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::math::exp;
+use super::math::exp2_of_negative;
 use super::{Matrix, MatrixMut, Threads, gemm, simd};
 
 /// Queries of a tile.
@@ -33,6 +33,11 @@ impl AttentionShape {
         1.0 / (self.width as f32).sqrt()
     }
 
+    /// Scores are computed times log2 e, as powers of 2 are cheaper than those of e.
+    fn log2_scale(&self) -> f32 {
+        self.scale() * std::f32::consts::LOG2_E
+    }
+
     /// Keys that some of the queries before `end` see.
     fn seen(&self, end: usize) -> usize {
         if self.causal { self.keys.min(end) } else { self.keys }
@@ -49,7 +54,7 @@ fn blocks(count: usize, size: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count).step_by(size).map(move |first| (first, size.min(count - first)))
 }
 
-/// The result `[batch, queries, heads · width]`, and the logarithm of each softmax's denominator `[batch, queries, heads]`.
+/// The result `[batch, queries, heads · width]`, and the logarithm to base 2 of each softmax's denominator `[batch, queries, heads]`.
 pub(crate) fn forward(q: &[f32], k: &[f32], v: &[f32], shape: AttentionShape) -> (Vec<f32>, Vec<f32>) {
     let (row, heads) = (shape.row(), shape.heads);
     let mut y = vec![0.0; shape.batch * shape.queries * row];
@@ -110,7 +115,7 @@ impl ForwardTile {
         for (key, keys) in blocks(shape.seen(first + count), KEYS) {
             let scores = &mut self.scores[..count * keys];
             let keys_t = shape.head(k, head, key, keys).t();
-            gemm(MatrixMut::new(scores, count, keys), 0.0, shape.scale(), queries, keys_t, Threads::One);
+            gemm(MatrixMut::new(scores, count, keys), 0.0, shape.log2_scale(), queries, keys_t, Threads::One);
             if shape.causal {
                 mask(scores, keys, first, key);
             }
@@ -123,7 +128,7 @@ impl ForwardTile {
             gemm(sums, 1.0, 1.0, Matrix::new(scores, count, keys), values, Threads::One);
         }
         for (index, (of_row, sums)) in self.rows.iter().zip(self.sums.chunks_exact(width)).enumerate() {
-            logs[index * shape.heads + head] = of_row.maximum + of_row.denominator.ln();
+            logs[index * shape.heads + head] = of_row.maximum + of_row.denominator.log2();
             let y = &mut y[index * row + head * width..][..width];
             y.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum / of_row.denominator);
         }
@@ -144,11 +149,11 @@ fn softmax_tile(scores: &mut [f32], keys: usize, rows: &mut [SoftmaxRow], sums: 
     for ((scores, row), sums) in scores.chunks_exact_mut(keys).zip(rows).zip(sums.chunks_exact_mut(width)) {
         let maximum = maximum(scores).max(row.maximum);
         // A query that saw no key so far has nothing to scale.
-        let shrink = if row.maximum == maximum { 1.0 } else { exp(row.maximum - maximum) };
+        let shrink = if row.maximum == maximum { 1.0 } else { exp2_of_negative(row.maximum - maximum) };
         if shrink != 1.0 {
             sums.iter_mut().for_each(|sum| *sum *= shrink);
         }
-        let sum = exp_and_sum(scores, maximum);
+        let sum = exp2_and_sum(scores, maximum);
         *row = SoftmaxRow { maximum, denominator: row.denominator * shrink + sum };
     }
 }
@@ -168,18 +173,18 @@ fn maximum(values: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn exp_and_sum(values: &mut [f32], maximum: f32) -> f32 {
+fn exp2_and_sum(values: &mut [f32], maximum: f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     let mut whole = values.chunks_exact_mut(LANES);
     for values in &mut whole {
         for (lane, value) in lanes.iter_mut().zip(values) {
-            *value = exp(*value - maximum);
+            *value = exp2_of_negative(*value - maximum);
             *lane += *value;
         }
     }
     let mut sum: f32 = lanes.iter().sum();
     for value in whole.into_remainder() {
-        *value = exp(*value - maximum);
+        *value = exp2_of_negative(*value - maximum);
         sum += *value;
     }
     sum
@@ -245,7 +250,7 @@ impl HeadGradients {
             for (key, keys) in blocks(shape.seen(query + queries), KEYS) {
                 let (k, v) = (shape.head(k, head, key, keys), shape.head(v, head, key, keys));
                 let (shares, slopes) = (&mut shares[..queries * keys], &mut slopes[..queries * keys]);
-                gemm(MatrixMut::new(shares, queries, keys), 0.0, shape.scale(), q, k.t(), Threads::One);
+                gemm(MatrixMut::new(shares, queries, keys), 0.0, shape.log2_scale(), q, k.t(), Threads::One);
                 if shape.causal {
                     mask(shares, keys, query, key);
                 }
@@ -274,7 +279,7 @@ fn backward_tile(shares: &mut [f32], slopes: &mut [f32], keys: usize, rows: &[(f
     let tiles = shares.chunks_exact_mut(keys).zip(slopes.chunks_exact_mut(keys)).zip(rows);
     for ((shares, slopes), (log, product)) in tiles {
         for (share, slope) in shares.iter_mut().zip(slopes) {
-            *share = exp(*share - log);
+            *share = exp2_of_negative(*share - log);
             *slope = *share * (*slope - product) * scale;
         }
     }

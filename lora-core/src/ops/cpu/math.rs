@@ -1,10 +1,11 @@
 //! Elementary functions as straight-line code, which compilers turn into vector code.
 
+/// Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits.
+const ROUND: f32 = 12_582_912.0;
+
 /// exp(x), within 2e-7 of it. What would overflow gives the largest finite power, what would underflow about 1e-38.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    // Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits.
-    const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first with few bits, so that its product with the integer is exact.
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
@@ -20,6 +21,24 @@ pub(super) fn exp(x: f32) -> f32 {
     let p = p * r + 1.0 / 6.0;
     let p = p * r + 0.5;
     let p = p * r * r + r + 1.0;
+    let power = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
+    p * f32::from_bits(power)
+}
+
+/// 2^x for x <= 0, within 2e-7 and |x| times 6e-8 of it; below 2^-126 about 1e-38. With fewer operations than [`exp`].
+#[inline(always)]
+pub(super) fn exp2_of_negative(x: f32) -> f32 {
+    // A fit of least largest relative error for |f| <= 1/2, 9e-8.
+    const FIT: [f32; 5] = [0.693_147, 0.240_222_42, 0.055_507_34, 0.009_671_513, 0.001_326_472_7];
+    // A NaN stays one.
+    let x = if x < -126.0 { -126.0 } else { x };
+    let shifted = x + ROUND;
+    let f = x - (shifted - ROUND);
+    let p = FIT[4] * f + FIT[3];
+    let p = p * f + FIT[2];
+    let p = p * f + FIT[1];
+    let p = p * f + FIT[0];
+    let p = p * f + 1.0;
     let power = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
     p * f32::from_bits(power)
 }
@@ -75,6 +94,16 @@ mod tests {
         assert_eq!(exp(0.0), 1.0);
         assert!(exp(1e9).is_finite() && exp(f32::NEG_INFINITY) < 2e-38);
         assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn exp2_is_close() {
+        for x in (0..=120_000).map(|i| i as f32 * -1e-3) {
+            let error = f64::from(exp2_of_negative(x)) / f64::from(x).exp2() - 1.0;
+            assert!(error.abs() < 2.5e-7, "{x}: {error:e}");
+        }
+        assert_eq!(exp2_of_negative(0.0), 1.0);
+        assert!(exp2_of_negative(f32::NEG_INFINITY) < 2e-38 && exp2_of_negative(f32::NAN).is_nan());
     }
 
     /// Against an integral of the density by Simpson's rule.
