@@ -94,8 +94,11 @@ fn run(row: &str, config: TrainConfig, steps: usize) -> Result<()> {
     let seconds = started.elapsed().as_secs_f64();
     report(row, &format!("load {seconds:.1} s, peak memory {}", process::peak_memory_text()));
     encode(row, &mut trainer)?;
-    let since = if process::reset_peak_memory() { "the steps'" } else { "the run's" };
     let (first, later) = (step(&mut trainer)?, &mut [Timings::default(), Timings::default()]);
+    // What was needed for encoding is gone by now.
+    let resident = process::resident_memory().unwrap_or(0) as f64 / 1e9;
+    report(row, &format!("resident between steps: {resident:.2} GB"));
+    let since = if process::reset_peak_memory() { "the steps'" } else { "the run's" };
     for _ in 0..steps {
         let before = process::cpu_seconds();
         later[0].push(step(&mut trainer)?);

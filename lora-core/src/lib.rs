@@ -58,6 +58,7 @@ pub mod adapter;
 pub mod diffusion;
 pub mod forward;
 pub mod layers;
+pub mod memory;
 pub mod ops;
 pub mod optim;
 pub mod rng;

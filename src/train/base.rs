@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, FloatDType};
 use lora_core::layers::LayerSpec;
+use lora_core::memory::return_freed_memory;
 use lora_models::{AutoencoderKl, Checkpoint, ModelConfig, Networks, TextEncoder, UNet2DConditionModel};
 
 use crate::error::Result;
@@ -72,10 +73,14 @@ impl Base {
     }
 
     pub(super) fn drop_vae(&mut self) {
-        self.vae = None;
+        if self.vae.take().is_some() {
+            return_freed_memory();
+        }
     }
 
     pub(super) fn drop_text_encoder(&mut self) {
-        self.text_encoder = None;
+        if self.text_encoder.take().is_some() {
+            return_freed_memory();
+        }
     }
 }
