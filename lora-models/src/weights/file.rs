@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
-use half::slice::HalfFloatSliceExt;
-use half::vec::HalfBitsVecExt;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
+use rayon::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
@@ -16,6 +15,9 @@ use crate::error::{Error, Result};
 
 /// The format's own limit, in bytes.
 const MAX_HEADER_LEN: u64 = 100_000_000;
+
+/// Numbers that a thread reads at a time.
+const PIECE: usize = 1 << 17;
 
 /// Number format, shape and position of a tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +35,7 @@ pub struct TensorInfo {
 #[derive(Debug)]
 pub struct SafetensorsFile {
     path: PathBuf,
-    file: Mutex<File>,
+    file: File,
     tensors: BTreeMap<String, TensorInfo>,
     metadata: HashMap<String, String>,
 }
@@ -80,7 +82,7 @@ impl SafetensorsFile {
             })
             .collect();
         let metadata = metadata.metadata().clone().unwrap_or_default();
-        Ok(Self { path: path.into(), file: Mutex::new(file), tensors, metadata })
+        Ok(Self { path: path.into(), file, tensors, metadata })
     }
 
     /// The file's path.
@@ -109,43 +111,63 @@ impl SafetensorsFile {
     pub fn read_f32(&self, key: &str) -> Result<Vec<f32>> {
         let format = |reason: String| Error::Format { path: self.path.clone(), reason };
         let info = self.tensors.get(key).ok_or_else(|| format(format!("no tensor `{key}`")))?;
-        let bytes = self.read_bytes(info)?;
-        let values = widen(info.dtype, bytes)
-            .ok_or_else(|| format(format!("tensor `{key}` has the number format {:?}", info.dtype)))?;
-        // A sum of finite f32 in f64 is finite, and NaN and infinity stay in a sum: one pass without a branch.
-        if values.iter().map(|v| f64::from(*v)).sum::<f64>().is_finite() {
-            Ok(values)
-        } else {
-            Err(Error::NotFinite { path: self.path.clone(), key: key.into() })
-        }
+        let size = match info.dtype {
+            Dtype::F16 | Dtype::BF16 => 2,
+            Dtype::F32 | Dtype::I32 => 4,
+            Dtype::F64 | Dtype::I64 => 8,
+            other => return Err(format(format!("tensor `{key}` has the number format {other:?}"))),
+        };
+        let mut values = vec![0.0; info.len / size];
+        // Pieces stay in the cache between reading, widening and the check.
+        let pieces = values.par_chunks_mut(PIECE).enumerate();
+        let are_finite = pieces
+            .map_init(Vec::new, |bytes, (index, values)| {
+                bytes.resize(values.len() * size, 0);
+                self.read_at(bytes, info.start + (index * PIECE * size) as u64)?;
+                widen(info.dtype, bytes, values);
+                // A sum of finite f32 in f64 is finite, and NaN and infinity stay in a sum: one pass without a branch.
+                Ok(values.iter().map(|v| f64::from(*v)).sum::<f64>().is_finite())
+            })
+            .try_reduce(|| true, |a, b| Ok(a && b))
+            .map_err(|source| Error::Io { path: self.path.clone(), source })?;
+        if are_finite { Ok(values) } else { Err(Error::NotFinite { path: self.path.clone(), key: key.into() }) }
     }
 
-    fn read_bytes(&self, info: &TensorInfo) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; info.len];
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(info.start))
-            .and_then(|_| file.read_exact(&mut bytes))
-            .map_err(|source| Error::Io { path: self.path.clone(), source })?;
-        Ok(bytes)
+    #[cfg(unix)]
+    fn read_at(&self, bytes: &mut [u8], start: u64) -> io::Result<()> {
+        use std::os::unix::fs::FileExt as _;
+        self.file.read_exact_at(bytes, start)
+    }
+
+    #[cfg(windows)]
+    fn read_at(&self, mut bytes: &mut [u8], mut start: u64) -> io::Result<()> {
+        use std::os::windows::fs::FileExt as _;
+        while !bytes.is_empty() {
+            let count = self.file.seek_read(bytes, start)?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            bytes = &mut bytes[count..];
+            start += count as u64;
+        }
+        Ok(())
     }
 }
 
-fn widen(dtype: Dtype, bytes: Vec<u8>) -> Option<Vec<f32>> {
-    let shorts = |bytes: Vec<u8>| bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect::<Vec<_>>();
-    let values = match dtype {
-        Dtype::F16 => shorts(bytes).reinterpret_into::<f16>().to_f32_vec(),
-        Dtype::BF16 => shorts(bytes).reinterpret_into::<bf16>().to_f32_vec(),
-        Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-        Dtype::F64 => bytes
-            .chunks_exact(8)
-            .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
-            .collect(),
-        Dtype::I64 => bytes
-            .chunks_exact(8)
-            .map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
-            .collect(),
-        Dtype::I32 => bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]) as f32).collect(),
-        _ => return None,
-    };
-    Some(values)
+/// Numbers of one format as f32. `bytes` holds as many as `values` has places.
+fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f32]) {
+    fn each<const N: usize>(bytes: &[u8], values: &mut [f32], convert: impl Fn([u8; N]) -> f32) {
+        let (numbers, _) = bytes.as_chunks::<N>();
+        values.iter_mut().zip(numbers).for_each(|(value, number)| *value = convert(*number));
+    }
+    let shorts = || bytes.as_chunks().0.iter().map(|number| u16::from_le_bytes(*number)).collect::<Vec<u16>>();
+    match dtype {
+        Dtype::F16 => shorts().reinterpret_cast::<f16>().convert_to_f32_slice(values),
+        Dtype::BF16 => shorts().reinterpret_cast::<bf16>().convert_to_f32_slice(values),
+        Dtype::F32 => each(bytes, values, f32::from_le_bytes),
+        Dtype::F64 => each(bytes, values, |number| f64::from_le_bytes(number) as f32),
+        Dtype::I64 => each(bytes, values, |number| i64::from_le_bytes(number) as f32),
+        Dtype::I32 => each(bytes, values, |number| i32::from_le_bytes(number) as f32),
+        other => unreachable!("{other:?} was refused"),
+    }
 }
