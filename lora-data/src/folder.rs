@@ -150,7 +150,7 @@ pub fn scan_named_folders(dir: &Path, options: &DatasetOptions) -> Result<Scan> 
         scan.ignored.push(IgnoredFolder { path: path.clone(), reason: ignored });
     }
     if scan.folders.is_empty() {
-        return Err(why_nothing_found(dir, &entries, scan));
+        return Err(why_nothing_found(dir, &entries, &scan));
     }
     if !entries.pictures.is_empty() {
         let reason = IgnoreReason::HasNamedFolders { pictures: entries.pictures.len() };
@@ -191,7 +191,7 @@ pub(crate) fn all_skipped(skipped: &[Error]) -> Option<Error> {
     skipped.first().map(|first| Error::AllPicturesSkipped { skipped: skipped.len(), first: first.to_string() })
 }
 
-fn why_nothing_found(dir: &Path, entries: &Entries, scan: Scan) -> Error {
+fn why_nothing_found(dir: &Path, entries: &Entries, scan: &Scan) -> Error {
     let path = dir.to_path_buf();
     if let Some(error) = all_skipped(&scan.skipped) {
         return error;

@@ -12,8 +12,11 @@ use lora_core::ops::GradientSink;
 use crate::golden::{Arrays, values};
 use crate::tiny::{Tiny, windows};
 
+/// Which parameters of a stack have a gradient, and the gradients.
+type OfStack = (Vec<bool>, Vec<f32>);
+
 /// The loss and all gradients of a step.
-fn step(tiny: &Tiny, adapters: &AdapterSet, golden: &Arrays, recomputing: bool) -> (f32, Vec<(Vec<bool>, Vec<f32>)>) {
+fn step(tiny: &Tiny, adapters: &AdapterSet, golden: &Arrays, recomputing: bool) -> (f32, Vec<OfStack>) {
     let sink = GradientSink::default();
     let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink)).recomputing(recomputing);
     let tensor = |key: &str| -> Tensor<4> { golden.get(key).tensor(&tiny.device) };

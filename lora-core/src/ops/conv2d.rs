@@ -226,6 +226,8 @@ mod tests {
         // More than one tile.
         check([1, 130, 40, 40], [5, 130, 3, 3], ConvShape::SAME3);
         check([1, 130, 40, 41], [5, 130, 3, 3], ConvShape::DOWN3);
+        // By Winograd's way.
+        check([2, 9, 17, 30], [11, 9, 3, 3], ConvShape::SAME3);
     }
 
     /// Result and all gradients against tracked operations of the framework.

@@ -135,6 +135,7 @@ pub(crate) fn product(factor: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Thread
 }
 
 /// out = keep · out + factor · a b. With `keep` 0 what `out` holds does not matter.
+#[expect(clippy::needless_pass_by_value, reason = "a matrix to write to is used up, as an exclusive borrow is")]
 pub(crate) fn gemm(out: MatrixMut<'_>, keep: f32, factor: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Threads) {
     assert_eq!((out.rows, a.columns, out.columns), (a.rows, b.rows, b.columns), "shapes of a product");
     let parallelism = match threads {

@@ -320,7 +320,7 @@ mod tests {
         assert!(worst <= 1e-5 * largest, "differs by {:.1e} of the maximum", worst / largest);
     }
 
-    /// Against the product of matrices, which does not use this way below its threshold of channels or tiles.
+    /// Against the product of matrices.
     #[test]
     fn agrees_with_the_direct_way() {
         for (batch, c_in, c_out, h, w) in [(1, 9, 17, 32, 32), (2, 8, 8, 33, 30), (1, 20, 8, 5, 70), (3, 16, 9, 1, 3)] {
