@@ -3,8 +3,9 @@
 
 use rayon::prelude::*;
 
-use super::math::exp2_of_negative;
-use super::{Matrix, MatrixMut, Threads, gemm, simd};
+use super::math::exp2;
+use super::simd::{self, LANES, fold};
+use super::{Matrix, MatrixMut, Threads, gemm};
 
 /// Queries of a tile.
 const QUERIES: usize = 128;
@@ -149,7 +150,7 @@ fn softmax_tile(scores: &mut [f32], keys: usize, rows: &mut [SoftmaxRow], sums: 
     for ((scores, row), sums) in scores.chunks_exact_mut(keys).zip(rows).zip(sums.chunks_exact_mut(width)) {
         let maximum = maximum(scores).max(row.maximum);
         // A query that saw no key so far has nothing to scale.
-        let shrink = if row.maximum == maximum { 1.0 } else { exp2_of_negative(row.maximum - maximum) };
+        let shrink = if row.maximum == maximum { 1.0 } else { exp2(row.maximum - maximum) };
         if shrink != 1.0 {
             sums.iter_mut().for_each(|sum| *sum *= shrink);
         }
@@ -158,18 +159,16 @@ fn softmax_tile(scores: &mut [f32], keys: usize, rows: &mut [SoftmaxRow], sums: 
     }
 }
 
-/// Partial results that are vector registers, the same on every processor.
-const LANES: usize = 32;
-
 #[inline(always)]
 fn maximum(values: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let whole = values.chunks_exact(LANES);
     let rest = whole.remainder();
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
     for values in whole {
-        lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane = if *value > *lane { *value } else { *lane });
+        lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane = larger(*lane, *value));
     }
-    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b))
+    rest.iter().fold(fold(lanes, larger), |a, b| larger(a, *b))
 }
 
 #[inline(always)]
@@ -178,13 +177,13 @@ fn exp2_and_sum(values: &mut [f32], maximum: f32) -> f32 {
     let mut whole = values.chunks_exact_mut(LANES);
     for values in &mut whole {
         for (lane, value) in lanes.iter_mut().zip(values) {
-            *value = exp2_of_negative(*value - maximum);
+            *value = exp2(*value - maximum);
             *lane += *value;
         }
     }
-    let mut sum: f32 = lanes.iter().sum();
+    let mut sum = fold(lanes, |a, b| a + b);
     for value in whole.into_remainder() {
-        *value = exp2_of_negative(*value - maximum);
+        *value = exp2(*value - maximum);
         sum += *value;
     }
     sum
@@ -279,7 +278,7 @@ fn backward_tile(shares: &mut [f32], slopes: &mut [f32], keys: usize, rows: &[(f
     let tiles = shares.chunks_exact_mut(keys).zip(slopes.chunks_exact_mut(keys)).zip(rows);
     for ((shares, slopes), (log, product)) in tiles {
         for (share, slope) in shares.iter_mut().zip(slopes) {
-            *share = exp2_of_negative(*share - log);
+            *share = exp2(*share - log);
             *slope = *share * (*slope - product) * scale;
         }
     }

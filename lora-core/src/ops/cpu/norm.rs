@@ -1,8 +1,9 @@
 //! Group norm, with or without SiLU behind it, and layer norm. Rows are normalized independently and in parallel.
 
+use super::CHUNK;
 use super::fill::{Unwritten, filled, filled_with, initialized, write};
 use super::math::sigmoid;
-use super::{CHUNK, simd};
+use super::simd::{self, LANES, fold};
 
 /// What a row was normalized with.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,7 +34,6 @@ pub(crate) struct Groups {
 /// The sum of `f` over pairs of values. The partial sums do not depend on the processor, so neither does the result.
 #[inline(always)]
 fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
-    const LANES: usize = 32;
     let mut lanes = [0.0_f32; LANES];
     let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let rest = whole_a.remainder().iter().zip(whole_b.remainder());
@@ -43,7 +43,7 @@ fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
         }
     }
     let rest: f32 = rest.map(|(a, b)| f(*a, *b)).sum();
-    (lanes.iter().map(|lane| f64::from(*lane)).sum::<f64>() + f64::from(rest)) as f32
+    fold(lanes, |a, b| a + b) + rest
 }
 
 #[inline(always)]

@@ -9,6 +9,19 @@ pub(super) fn widest<R>(kernel: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(kernel)
 }
 
+/// Partial results that a loop over many values keeps side by side. Their number does not depend on the processor, so neither do
+/// the results.
+pub(super) const LANES: usize = 32;
+
+/// All partial results as one, by halves.
+#[inline(always)]
+pub(super) fn fold(lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let lanes: [f32; 16] = std::array::from_fn(|i| f(lanes[i], lanes[i + 16]));
+    let lanes: [f32; 8] = std::array::from_fn(|i| f(lanes[i], lanes[i + 8]));
+    let lanes: [f32; 4] = std::array::from_fn(|i| f(lanes[i], lanes[i + 4]));
+    f(f(lanes[0], lanes[2]), f(lanes[1], lanes[3]))
+}
+
 /// Runs `kernel` once for every instruction set of this processor.
 #[cfg(test)]
 pub(super) fn each<R>(mut kernel: impl FnMut() -> R) -> Vec<R> {
