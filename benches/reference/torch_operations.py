@@ -1,6 +1,6 @@
 """The rows of benches/operations in torch, for benches/compare. pip install torch safetensors numpy
 
-Reads the inputs that the other side wrote, does the same work, and tells the seconds of the fastest run and the memory added.
+Reads the inputs that the other side wrote, does the same work, and tells the seconds of the fastest run and the memory added. Adapters are computed as sd-scripts' modules do, which scale the full-width result.
 """
 
 import os

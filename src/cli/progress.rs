@@ -14,14 +14,14 @@ pub(super) struct Progress {
     terminal: bool,
     bar: ProgressBar,
     /// Seconds that the steps after the first took; that one prepares much.
-    further_steps: f64,
+    seconds_after_first: f64,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
         // The bar is drawn on standard error, and the lines above it on standard output: both must be the terminal.
         let terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
-        Self { terminal, bar: ProgressBar::hidden(), further_steps: 0.0 }
+        Self { terminal, bar: ProgressBar::hidden(), seconds_after_first: 0.0 }
     }
 
     /// What is being done, where there is no number yet.
@@ -75,8 +75,8 @@ impl Progress {
         let rate = match step.step {
             1 => 1.0 / step.seconds,
             n => {
-                self.further_steps += step.seconds;
-                (n - 1) as f64 / self.further_steps
+                self.seconds_after_first += step.seconds;
+                (n - 1) as f64 / self.seconds_after_first
             }
         };
         let left = (step.total_steps - step.step) as f64 / rate;

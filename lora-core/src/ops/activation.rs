@@ -38,9 +38,13 @@ pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// # Shapes
 /// - x: `[b, l, 2 d]`
 /// - result: `[b, l, d]`
+///
+/// # Panics
+/// If the last axis is odd.
 #[must_use]
 pub fn geglu(x: Tensor<3>) -> Tensor<3> {
     let [b, l, doubled] = x.dims();
+    assert_eq!(doubled % 2, 0, "two halves of {doubled} features");
     let width = doubled / 2;
     if !super::cpu::applies(&x) {
         let value = x.clone().slice([0..b, 0..l, 0..width]);

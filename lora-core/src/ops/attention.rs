@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::module::attention as burn_attention;
-use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::ops::{AttentionModuleOptions, CausalAlignment};
 
 use super::cpu::attention::{self as kernel, AttentionShape, Saved};
 use super::cpu::{HostTensor, applies, tensor};
@@ -28,11 +28,13 @@ pub enum AttentionMask {
 /// - result: `[b, l, heads · d]`
 ///
 /// # Panics
-/// If the last axis does not divide into `heads`.
+/// If the last axis does not divide into `heads`, if there are no keys, or if the shapes do not fit together.
 #[must_use]
 pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, mask: AttentionMask) -> Tensor<3> {
     let ([batch, queries, row], [_, keys, _]) = (q.dims(), k.dims());
     assert_eq!(row % heads, 0, "{row} features in {heads} heads");
+    assert_eq!((k.dims(), v.dims()), ([batch, keys, row], [batch, keys, row]), "shapes of keys and values");
+    assert!(keys > 0, "attention to nothing");
     let causal = mask == AttentionMask::Causal;
     if !applies(&q) {
         return composed(q, k, v, heads, causal);
@@ -60,7 +62,9 @@ fn composed(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, causal: bool
         x.reshape([b, l, heads, row / heads]).swap_dims(1, 2)
     };
     let [b, l, row] = q.dims();
-    let options = AttentionModuleOptions { is_causal: causal, ..Default::default() };
+    // A query sees the keys up to its own position, also where their numbers differ.
+    let causal_alignment = CausalAlignment::TopLeft;
+    let options = AttentionModuleOptions { is_causal: causal, causal_alignment, ..Default::default() };
     burn_attention(split(q), split(k), split(v), None, None, options).swap_dims(1, 2).reshape([b, l, row])
 }
 
@@ -107,6 +111,8 @@ mod tests {
         check(2, 2, 77, 77, 16, AttentionMask::Causal);
         check(1, 1, 227, 227, 64, AttentionMask::Causal);
         check(1, 2, 600, 600, 4, AttentionMask::Causal);
+        check(1, 2, 133, 77, 16, AttentionMask::Causal);
+        check(1, 2, 64, 227, 16, AttentionMask::Causal);
     }
 
     #[test]

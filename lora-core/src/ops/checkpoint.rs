@@ -14,6 +14,8 @@ use crate::ForwardContext;
 /// The segment must take every tracked tensor that it uses as one of its inputs: the backward pass within
 /// would wait for ever for one of the outer pass. Parameters of adapters come with `cx`.
 ///
+/// Inputs are plain, or depend on something that requires a gradient.
+///
 /// # Shapes
 /// - inputs: as `segment` takes them
 /// - result: as `segment` returns it

@@ -33,7 +33,10 @@ impl ConvShape {
     /// Sizes for an input `[b, c_in, h, w]`.
     fn geometry(self, [batch, c_in, h, w]: [usize; 4], c_out: usize) -> Geometry {
         let (near, far) = self.padding;
-        let [out_h, out_w] = [h, w].map(|size| (size + near + far - self.kernel) / self.stride + 1);
+        let [out_h, out_w] = [h, w].map(|size| {
+            assert!(size + near + far >= self.kernel, "a kernel of {} over {size} pixels", self.kernel);
+            (size + near + far - self.kernel) / self.stride + 1
+        });
         Geometry { batch, c_in, c_out, h, w, out_h, out_w, kernel: self.kernel, stride: self.stride, near }
     }
 
@@ -43,6 +46,9 @@ impl ConvShape {
 }
 
 /// Convolution of `x` with a weight that gets no gradient. Keeps neither `x` nor the result for the backward pass.
+///
+/// On the CPU, larger 3x3 convolutions go by Winograd's way, which rounds to about 2e-5 of the largest result, and spreads a value
+/// that is not finite over a tile of 4x4 results.
 ///
 /// # Shapes
 /// - x: `[b, c_in, h, w]`
@@ -58,7 +64,8 @@ pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<1>>, shape:
             let weight = weight.clone();
             return (y, Box::new(move |gradient, _| [Some(input_gradient(gradient, weight, shape, size))]));
         }
-        let (geometry, weight) = (shape.geometry(x.dims(), weight.dims()[0]), HostTensor::checked(weight));
+        let geometry = checked_geometry(x.dims(), weight, bias, shape);
+        let weight = HostTensor::checked(weight);
         let y = base(&HostTensor::checked(&x), &weight, bias, geometry);
         let backward = move |gradient: Tensor<4>, _: [bool; 1]| {
             let mut dx = vec![0.0; geometry.inputs()];
@@ -117,8 +124,8 @@ fn lora_conv2d_cpu(
     lora: Lora,
 ) -> Tensor<4> {
     let Lora { down, up, scale } = lora;
-    let (rank, c_in, c_out) = (down.dims()[0], x.dims()[1], up.dims()[0]);
-    let geometry = shape.geometry(x.dims(), c_out);
+    let geometry = checked_geometry(x.dims(), weight, bias, shape);
+    let (rank, c_in, c_out) = (down.dims()[0], geometry.c_in, geometry.c_out);
     let down_shape = [rank, c_in, shape.kernel, shape.kernel];
     let (to_low, from_low) = (Geometry { c_out: rank, ..geometry }, geometry.pointwise_from(rank));
     let weight = HostTensor::checked(weight);
@@ -148,6 +155,14 @@ fn lora_conv2d_cpu(
         };
         (tensor(y, geometry.output_shape()), Box::new(backward))
     })
+}
+
+/// The sizes of a convolution, of which every tensor must have its part.
+fn checked_geometry(x: [usize; 4], weight: &Tensor<4>, bias: Option<&Tensor<1>>, shape: ConvShape) -> Geometry {
+    let [c_out, c_in, kernel_h, kernel_w] = weight.dims();
+    assert_eq!([c_in, kernel_h, kernel_w], [x[1], shape.kernel, shape.kernel], "channels and kernel of a weight");
+    assert_eq!(bias.map_or(c_out, |bias| bias.dims()[0]), c_out, "values of a bias");
+    shape.geometry(x, c_out)
 }
 
 /// The convolution without an adapter.

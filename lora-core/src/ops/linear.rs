@@ -84,6 +84,7 @@ fn linear_composed(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -
 
 fn linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<2> {
     let ([rows, d_in], d_out) = (x.dims(), weight.dims()[0]);
+    check_shapes(d_in, weight, bias);
     let weight = HostTensor::checked(weight);
     record([x], |[x]| {
         let y = base(&HostTensor::checked(&x), &weight, bias, [rows, d_in, d_out]);
@@ -98,6 +99,8 @@ fn linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Ten
 fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, lora: Lora) -> Tensor<2> {
     let Lora { down, up, scale } = lora;
     let ([rows, d_in], d_out, rank) = (x.dims(), weight.dims()[0], down.dims()[0]);
+    check_shapes(d_in, weight, bias);
+    assert_eq!((down.dims(), up.dims()), ([rank, d_in], [d_out, rank]), "shapes of an adapter's factors");
     let weight = HostTensor::checked(weight);
     record([x, down, up], |all| {
         let [x, down, up] = all.each_ref().map(HostTensor::checked);
@@ -128,6 +131,12 @@ fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, l
         };
         (tensor(y, [rows, d_out]), Box::new(backward))
     })
+}
+
+fn check_shapes(d_in: usize, weight: &Tensor<2>, bias: Option<&Tensor<1>>) {
+    let [d_out, columns] = weight.dims();
+    assert_eq!(columns, d_in, "input features of a weight");
+    assert_eq!(bias.map_or(d_out, |bias| bias.dims()[0]), d_out, "values of a bias");
 }
 
 /// x Wᵀ + b.

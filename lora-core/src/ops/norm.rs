@@ -50,6 +50,8 @@ pub fn layer_norm(x: Tensor<3>, weight: &Tensor<1>, bias: &Tensor<1>, eps: f64) 
     if !applies(&x) {
         return layer_norm_composed(x, weight, bias, eps);
     }
+    let d = x.dims()[2];
+    assert_eq!([weight.dims(), bias.dims()], [[d]; 2], "values of scale and shift");
     let [scale, shift] = [weight, bias].map(HostTensor::checked);
     record([x], |[x]| {
         let shape = x.dims();
@@ -76,6 +78,7 @@ fn group_norm_cpu(
     let shape = x.dims();
     let [_, c, h, w] = shape;
     let groups = Groups { groups, channels: channels_of_group(c, groups), area: h * w, silu };
+    assert_eq!([weight.dims(), bias.dims()], [[c]; 2], "values of scale and shift");
     let [scale, shift] = [weight, bias].map(HostTensor::checked);
     record([x], |[x]| {
         let x = HostTensor::checked(&x);

@@ -42,13 +42,16 @@ fn quick_gelu(x: f32) -> (f32, f32) {
 
 /// The function of every value.
 pub(crate) fn forward(activation: Activation, x: &[f32]) -> Vec<f32> {
-    filled(x.len(), CHUNK, |index, y| {
-        let x = &x[index * CHUNK..][..y.len()];
-        simd::widest(
-            #[inline(always)]
-            || forward_chunk(activation, x, y).len(),
-        )
-    })
+    // SAFETY: counts the values that were written.
+    unsafe {
+        filled(x.len(), CHUNK, |index, y| {
+            let x = &x[index * CHUNK..][..y.len()];
+            simd::widest(
+                #[inline(always)]
+                || forward_chunk(activation, x, y).len(),
+            )
+        })
+    }
 }
 
 #[inline(always)]
@@ -63,13 +66,16 @@ fn forward_chunk<'y>(activation: Activation, x: &[f32], y: &'y mut Unwritten) ->
 
 /// The gradient of every value from that of the result.
 pub(crate) fn backward(activation: Activation, x: &[f32], gradient: &[f32]) -> Vec<f32> {
-    filled(x.len(), CHUNK, |index, dx| {
-        let (x, gradient) = (&x[index * CHUNK..][..dx.len()], &gradient[index * CHUNK..][..dx.len()]);
-        simd::widest(
-            #[inline(always)]
-            || backward_chunk(activation, x, gradient, dx).len(),
-        )
-    })
+    // SAFETY: counts the values that were written.
+    unsafe {
+        filled(x.len(), CHUNK, |index, dx| {
+            let (x, gradient) = (&x[index * CHUNK..][..dx.len()], &gradient[index * CHUNK..][..dx.len()]);
+            simd::widest(
+                #[inline(always)]
+                || backward_chunk(activation, x, gradient, dx).len(),
+            )
+        })
+    }
 }
 
 #[inline(always)]
@@ -85,13 +91,16 @@ fn backward_chunk<'y>(activation: Activation, x: &[f32], gradient: &[f32], dx: &
 /// Rows `[a, b]` of width 2 d to rows a gelu(b) of width d.
 pub(crate) fn geglu_forward(x: &[f32], width: usize) -> Vec<f32> {
     let rows = CHUNK.div_ceil(width);
-    filled(x.len() / 2, rows * width, |index, y| {
-        let x = &x[index * rows * 2 * width..];
-        simd::widest(
-            #[inline(always)]
-            || geglu_forward_chunk(x, y, width),
-        )
-    })
+    // SAFETY: counts the values that were written.
+    unsafe {
+        filled(x.len() / 2, rows * width, |index, y| {
+            let x = &x[index * rows * 2 * width..];
+            simd::widest(
+                #[inline(always)]
+                || geglu_forward_chunk(x, y, width),
+            )
+        })
+    }
 }
 
 #[inline(always)]
@@ -107,13 +116,16 @@ fn geglu_forward_chunk(x: &[f32], y: &mut Unwritten, width: usize) -> usize {
 /// The gradient of [`geglu_forward`]'s rows.
 pub(crate) fn geglu_backward(x: &[f32], gradient: &[f32], width: usize) -> Vec<f32> {
     let rows = CHUNK.div_ceil(width);
-    filled(x.len(), rows * 2 * width, |index, dx| {
-        let (x, gradient) = (&x[index * rows * 2 * width..], &gradient[index * rows * width..]);
-        simd::widest(
-            #[inline(always)]
-            || geglu_backward_chunk(x, gradient, dx, width),
-        )
-    })
+    // SAFETY: counts the values that were written.
+    unsafe {
+        filled(x.len(), rows * 2 * width, |index, dx| {
+            let (x, gradient) = (&x[index * rows * 2 * width..], &gradient[index * rows * width..]);
+            simd::widest(
+                #[inline(always)]
+                || geglu_backward_chunk(x, gradient, dx, width),
+            )
+        })
+    }
 }
 
 #[inline(always)]

@@ -136,7 +136,7 @@ impl ForwardTile {
     }
 }
 
-/// Hides the keys behind each query's own position.
+/// Hides the keys behind each query's own position; their share is then 2^-126 of the largest, the least that [`exp2`] gives.
 fn mask(scores: &mut [f32], keys: usize, first_query: usize, first_key: usize) {
     for (query, row) in scores.chunks_exact_mut(keys).enumerate() {
         let seen = (first_query + query + 1).saturating_sub(first_key).min(keys);
@@ -149,7 +149,7 @@ fn mask(scores: &mut [f32], keys: usize, first_query: usize, first_key: usize) {
 fn softmax_tile(scores: &mut [f32], keys: usize, rows: &mut [SoftmaxRow], sums: &mut [f32], width: usize) {
     for ((scores, row), sums) in scores.chunks_exact_mut(keys).zip(rows).zip(sums.chunks_exact_mut(width)) {
         let maximum = maximum(scores).max(row.maximum);
-        // A query that saw no key so far has nothing to scale.
+        // Also keeps the first tile from taking infinity from infinity.
         let shrink = if row.maximum == maximum { 1.0 } else { exp2(row.maximum - maximum) };
         if shrink != 1.0 {
             sums.iter_mut().for_each(|sum| *sum *= shrink);

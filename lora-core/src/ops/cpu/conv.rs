@@ -61,12 +61,6 @@ impl Geometry {
         self.kernel == 1 && self.stride == 1 && self.near == 0
     }
 
-    /// How many parts of a whole, of `bytes` values each, make a tile; small enough that every thread gets one.
-    fn parts(whole: usize, values: usize) -> usize {
-        let share = whole.div_ceil(rayon::current_num_threads());
-        (TILE / values.max(1)).clamp(1, share.max(1))
-    }
-
     /// Of the output positions `0..count`, those whose tap `tap` meets the input's `0..size`.
     fn inside(&self, tap: usize, size: usize, count: usize) -> std::ops::Range<usize> {
         let first = self.near.saturating_sub(tap).div_ceil(self.stride);
@@ -126,6 +120,12 @@ impl Geometry {
     }
 }
 
+/// How many parts of a whole, of so many values each, make a tile; so few that every thread gets one.
+fn parts(whole: usize, values: usize) -> usize {
+    let share = whole.div_ceil(rayon::current_num_threads());
+    (TILE / values.max(1)).clamp(1, share.max(1))
+}
+
 /// The convolution. `bias` `[c_out]`.
 pub(crate) fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, g: Geometry) -> Vec<f32> {
     if !winograd::is_worthwhile(g) {
@@ -144,7 +144,7 @@ pub(super) fn direct(x: &[f32], weight: &[f32], bias: Option<&[f32]>, g: Geometr
     let mut y = vec![0.0; g.batch * g.c_out * g.out_area()];
     let depth = g.c_in * g.taps();
     let weight = Matrix::new(weight, g.c_out, depth);
-    let rows = Geometry::parts(g.out_h, depth * g.out_w);
+    let rows = parts(g.out_h, depth * g.out_w);
     for (y, x) in y.chunks_exact_mut(g.c_out * g.out_area()).zip(x.chunks_exact(g.c_in * g.area())) {
         if let Some(bias) = bias {
             y.chunks_exact_mut(g.out_area()).zip(bias).for_each(|(y, bias)| y.fill(*bias));
@@ -196,7 +196,7 @@ pub(super) fn add_direct_input_gradient(gradient: &[f32], weight: &[f32], factor
             gemm(MatrixMut::new(dx, g.c_in, g.area()), 1.0, factor, weight.t(), gradient, Threads::All);
             continue;
         }
-        let channels = Geometry::parts(g.c_in, g.taps() * g.out_area());
+        let channels = parts(g.c_in, g.taps() * g.out_area());
         let blocks = dx.par_chunks_mut(channels * g.area()).enumerate();
         blocks.for_each_init(Vec::new, |columns, (block, dx)| {
             let rows = dx.len() / g.area() * g.taps();
@@ -212,7 +212,7 @@ pub(super) fn add_direct_input_gradient(gradient: &[f32], weight: &[f32], factor
 pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], factor: f32, g: Geometry) -> Vec<f32> {
     let depth = g.c_in * g.taps();
     let mut dw = vec![0.0; g.c_out * depth];
-    let channels = Geometry::parts(g.c_in, g.taps() * g.out_area());
+    let channels = parts(g.c_in, g.taps() * g.out_area());
     let blocks = MatrixMut::new(&mut dw, g.c_out, depth).split_columns(channels * g.taps());
     blocks.into_par_iter().enumerate().for_each_init(Vec::new, |columns: &mut Vec<f32>, (block, mut dw)| {
         let (first, rows) = (block * channels, dw.columns());

@@ -9,13 +9,22 @@ pub(super) type Unwritten = [MaybeUninit<f32>];
 
 /// `len` values, written in parallel in chunks of `chunk` (the last may be shorter) by `fill`, which gets each chunk's number.
 ///
-/// `fill` has to write every value, and returns how many it wrote.
-pub(super) fn filled(len: usize, chunk: usize, fill: impl Fn(usize, &mut Unwritten) -> usize + Sync) -> Vec<f32> {
-    filled_with(&mut vec![(); len.div_ceil(chunk.max(1))], len, chunk, |index, out, ()| fill(index, out))
+/// # Safety
+/// `fill` returns how many values it wrote, each counted once: it may not claim a value that it did not write.
+pub(super) unsafe fn filled(
+    len: usize,
+    chunk: usize,
+    fill: impl Fn(usize, &mut Unwritten) -> usize + Sync,
+) -> Vec<f32> {
+    // SAFETY: as above.
+    unsafe { filled_with(&mut vec![(); len.div_ceil(chunk.max(1))], len, chunk, |index, out, ()| fill(index, out)) }
 }
 
 /// As [`filled`], with a further result of each chunk in `others`.
-pub(super) fn filled_with<T: Send>(
+///
+/// # Safety
+/// As [`filled`].
+pub(super) unsafe fn filled_with<T: Send>(
     others: &mut [T],
     len: usize,
     chunk: usize,
@@ -65,7 +74,8 @@ pub(super) fn write(out: &mut Unwritten, values: impl ExactSizeIterator<Item = f
     out.iter_mut().zip(values).for_each(|(out, value)| {
         out.write(value);
     });
-    // SAFETY: the zip of two equally long iterators wrote each.
+    // SAFETY: the zip of two equally long iterators wrote each. The iterators of these kernels are those of slices, whose length
+    // can be relied on.
     unsafe { initialized(out) }
 }
 

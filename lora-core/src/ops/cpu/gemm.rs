@@ -83,6 +83,9 @@ impl<'a> MatrixMut<'a> {
     /// One of its rows.
     pub(crate) fn row_mut(&mut self, row: usize) -> &mut [f32] {
         assert!(row < self.rows, "row {row} of {}", self.rows);
+        if self.columns == 0 {
+            return &mut [];
+        }
         // SAFETY: the row lies within the matrix, which stands for an exclusive borrow.
         unsafe { std::slice::from_raw_parts_mut(self.values.add(row * self.row_stride), self.columns) }
     }
@@ -95,8 +98,8 @@ impl<'a> MatrixMut<'a> {
     /// Blocks of `width` columns, the last perhaps narrower. Each can be written by another thread.
     pub(crate) fn split_columns(self, width: usize) -> Vec<Self> {
         let block = |first: usize| Self {
-            // SAFETY: `first` is one of the columns.
-            values: unsafe { self.values.add(first) },
+            // Where there are no rows, there may be no memory behind this.
+            values: self.values.wrapping_add(first),
             columns: width.min(self.columns - first),
             ..self
         };

@@ -46,7 +46,7 @@ impl HostTensor {
 /// A tensor on the CPU over these values.
 pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
     let shape = Shape::from(shape);
-    debug_assert_eq!(values.len(), shape.num_elements());
+    assert_eq!(values.len(), shape.num_elements(), "values of a tensor {shape:?}");
     let layout = Layout::contiguous(shape);
     Tensor::from_primitive::<Flex>(FlexTensor::new(Bytes::from_elems(values), layout, DType::F32))
 }

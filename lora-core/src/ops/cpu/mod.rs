@@ -24,7 +24,10 @@ const CHUNK: usize = 1 << 14;
 /// `rows` copies of `row`.
 pub(super) fn repeated(row: &[f32], rows: usize) -> Vec<f32> {
     let chunk = CHUNK.div_ceil(row.len().max(1)) * row.len();
-    fill::filled(rows * row.len(), chunk, |_, out| {
-        out.chunks_exact_mut(row.len()).map(|out| fill::write(out, row.iter().copied()).len()).sum()
-    })
+    // SAFETY: counts the values that were written.
+    unsafe {
+        fill::filled(rows * row.len(), chunk, |_, out| {
+            out.chunks_exact_mut(row.len()).map(|out| fill::write(out, row.iter().copied()).len()).sum()
+        })
+    }
 }

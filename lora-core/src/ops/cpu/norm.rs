@@ -69,18 +69,21 @@ fn through_statistics(x: &[f32], gradient: &mut [f32], Statistics { mean, invers
 pub(crate) fn group_norm(x: &[f32], affine: Affine<'_>, groups: Groups, eps: f64) -> (Vec<f32>, Vec<Statistics>) {
     let row = groups.channels * groups.area;
     let mut all = vec![Statistics::default(); x.len() / row];
-    let y = filled_with(&mut all, x.len(), row, |index, y, of_row| {
-        let x = &x[index * row..][..row];
-        let first = index % groups.groups * groups.channels;
-        *of_row = simd::widest(
-            #[inline(always)]
-            || statistics(x, eps as f32),
-        );
-        simd::widest(
-            #[inline(always)]
-            || group_row(x, y, *of_row, affine, first, groups),
-        )
-    });
+    // SAFETY: counts the values that were written.
+    let y = unsafe {
+        filled_with(&mut all, x.len(), row, |index, y, of_row| {
+            let x = &x[index * row..][..row];
+            let first = index % groups.groups * groups.channels;
+            *of_row = simd::widest(
+                #[inline(always)]
+                || statistics(x, eps as f32),
+            );
+            simd::widest(
+                #[inline(always)]
+                || group_row(x, y, *of_row, affine, first, groups),
+            )
+        })
+    };
     (y, all)
 }
 
@@ -117,14 +120,17 @@ pub(crate) fn group_norm_backward(
     groups: Groups,
 ) -> Vec<f32> {
     let row = groups.channels * groups.area;
-    filled(x.len(), row, |index, dx| {
-        let (x, gradient) = (&x[index * row..][..row], &gradient[index * row..][..row]);
-        let first = index % groups.groups * groups.channels;
-        simd::widest(
-            #[inline(always)]
-            || group_row_backward(x, statistics[index], gradient, dx, affine, first, groups),
-        )
-    })
+    // SAFETY: counts the values that were written.
+    unsafe {
+        filled(x.len(), row, |index, dx| {
+            let (x, gradient) = (&x[index * row..][..row], &gradient[index * row..][..row]);
+            let first = index % groups.groups * groups.channels;
+            simd::widest(
+                #[inline(always)]
+                || group_row_backward(x, statistics[index], gradient, dx, affine, first, groups),
+            )
+        })
+    }
 }
 
 #[inline(always)]
@@ -167,13 +173,16 @@ pub(crate) fn layer_norm(x: &[f32], affine: Affine<'_>, eps: f64) -> (Vec<f32>, 
     let rows = CHUNK.div_ceil(width);
     let mut all = vec![Statistics::default(); x.len() / width];
     let mut chunks: Vec<&mut [Statistics]> = all.chunks_mut(rows).collect();
-    let y = filled_with(&mut chunks, x.len(), rows * width, |index, y, all| {
-        let x = &x[index * rows * width..][..y.len()];
-        simd::widest(
-            #[inline(always)]
-            || layer_rows(x, y, all, affine, eps as f32),
-        )
-    });
+    // SAFETY: counts the values that were written.
+    let y = unsafe {
+        filled_with(&mut chunks, x.len(), rows * width, |index, y, all| {
+            let x = &x[index * rows * width..][..y.len()];
+            simd::widest(
+                #[inline(always)]
+                || layer_rows(x, y, all, affine, eps as f32),
+            )
+        })
+    };
     (y, all)
 }
 
@@ -194,14 +203,17 @@ fn layer_rows(x: &[f32], y: &mut Unwritten, all: &mut [Statistics], affine: Affi
 pub(crate) fn layer_norm_backward(x: &[f32], statistics: &[Statistics], gradient: &[f32], scale: &[f32]) -> Vec<f32> {
     let width = scale.len();
     let rows = CHUNK.div_ceil(width);
-    filled(x.len(), rows * width, |index, dx| {
-        let (x, gradient) = (&x[index * rows * width..][..dx.len()], &gradient[index * rows * width..][..dx.len()]);
-        let statistics = &statistics[index * rows..];
-        simd::widest(
-            #[inline(always)]
-            || layer_rows_backward(x, statistics, gradient, dx, scale),
-        )
-    })
+    // SAFETY: counts the values that were written.
+    unsafe {
+        filled(x.len(), rows * width, |index, dx| {
+            let (x, gradient) = (&x[index * rows * width..][..dx.len()], &gradient[index * rows * width..][..dx.len()]);
+            let statistics = &statistics[index * rows..];
+            simd::widest(
+                #[inline(always)]
+                || layer_rows_backward(x, statistics, gradient, dx, scale),
+            )
+        })
+    }
 }
 
 #[inline(always)]

@@ -316,6 +316,8 @@ mod tests {
 
     fn assert_close(found: &[f32], expected: &[f32]) {
         let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        assert_eq!(found.len(), expected.len());
+        assert!(found.iter().all(|value| value.is_finite()));
         let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst <= 1e-5 * largest, "differs by {:.1e} of the maximum", worst / largest);
     }
