@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, activation};
 
 use super::cpu::activation::{self as kernel, Activation, QUICK_SLOPE};
-use super::cpu::{HostTensor, tensor};
+use super::cpu::{HostTensor, applies, tensor};
 use super::record::record;
 
 /// SiLU, x · sigmoid(x) (Elfwing et al. 2017).
@@ -46,7 +46,7 @@ pub fn geglu(x: Tensor<3>) -> Tensor<3> {
     let [b, l, doubled] = x.dims();
     assert_eq!(doubled % 2, 0, "two halves of {doubled} features");
     let width = doubled / 2;
-    if !super::cpu::applies(&x) {
+    if !applies(&x) {
         let value = x.clone().slice([0..b, 0..l, 0..width]);
         return value * gelu(x.slice([0..b, 0..l, width..doubled]));
     }
@@ -62,7 +62,7 @@ pub fn geglu(x: Tensor<3>) -> Tensor<3> {
 }
 
 fn apply<const D: usize>(function: Activation, x: Tensor<D>) -> Tensor<D> {
-    let on_cpu = super::cpu::applies(&x);
+    let on_cpu = applies(&x);
     record([x], |[x]| {
         if !on_cpu {
             let y = composed(function, x.clone());

@@ -7,7 +7,7 @@ mod attention;
 mod backward;
 mod checkpoint;
 mod conv2d;
-mod cpu;
+pub(crate) mod cpu;
 mod linear;
 mod norm;
 mod record;

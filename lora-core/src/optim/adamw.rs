@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::StackGradient;
+use crate::ops::cpu::applies;
 
 /// Settings of [`AdamW`], with torch's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,7 +100,7 @@ impl AdamW {
         }
         let state = self.states[stack].take().unwrap_or_else(|| State::fresh(&values));
         let update = Update { gradient, factor, lr };
-        let step = if is_flex(&values) { step_flex } else { step_tensors };
+        let step = if applies(&values) { step_flex } else { step_tensors };
         let (values, state) = step(self.config, values, update, state);
         self.states[stack] = Some(state);
         values
@@ -115,10 +116,6 @@ impl AdamWConfig {
             inverse_root: (1.0 / (1.0 - self.beta2.powi(steps)).sqrt()) as f32,
         }
     }
-}
-
-fn is_flex(values: &Tensor<3>) -> bool {
-    matches!(values.device().as_dispatch(), burn::backend::DispatchDevice::Flex(_))
 }
 
 fn step_flex(config: AdamWConfig, values: Tensor<3>, update: Update<'_>, mut state: State) -> (Tensor<3>, State) {

@@ -1,10 +1,10 @@
 //! Norm, clipping and accumulation of gradients.
 
-use burn::backend::Flex;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::StackGradient;
+use crate::ops::cpu::HostTensor;
 
 /// The global norm of a step's gradients, and the factor that an optimizer multiplies them with. Both stay on the device.
 #[derive(Debug, Clone)]
@@ -51,8 +51,8 @@ pub fn accumulate(sum: &mut [StackGradient], further: Vec<StackGradient>) {
 }
 
 fn sum_of_squares(values: &Tensor<3>) -> Tensor<1> {
-    match values.clone().try_into_primitive::<Flex>().ok().as_ref().and_then(|values| values.as_slice::<f32>()) {
-        Some(slice) => Tensor::from_floats([fixed_order_sum_of_squares(slice)], &values.device()),
+    match HostTensor::of(values) {
+        Some(host) => Tensor::from_floats([fixed_order_sum_of_squares(host.values())], &values.device()),
         None => (values.clone() * values.clone()).sum(),
     }
 }

@@ -131,25 +131,28 @@ pub(crate) fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, g: Geomet
     if !winograd::is_worthwhile(g) {
         return direct(x, weight, bias, g);
     }
+    let mut y = biases(bias, g);
+    winograd::add(x, weight, 1.0, g, Direction::Forward, &mut y);
+    y
+}
+
+/// A result of which every channel is its bias, else 0.
+fn biases(bias: Option<&[f32]>, g: Geometry) -> Vec<f32> {
     let mut y = vec![0.0; g.batch * g.c_out * g.out_area()];
     if let Some(bias) = bias {
         y.par_chunks_exact_mut(g.out_area()).enumerate().for_each(|(channel, y)| y.fill(bias[channel % g.c_out]));
     }
-    winograd::add(x, weight, 1.0, g, Direction::Forward, &mut y);
     y
 }
 
 /// The convolution as a product of matrices.
 pub(super) fn direct(x: &[f32], weight: &[f32], bias: Option<&[f32]>, g: Geometry) -> Vec<f32> {
-    let mut y = vec![0.0; g.batch * g.c_out * g.out_area()];
+    let mut y = biases(bias, g);
+    let keep = if bias.is_some() { 1.0 } else { 0.0 };
     let depth = g.c_in * g.taps();
     let weight = Matrix::new(weight, g.c_out, depth);
     let rows = parts(g.out_h, depth * g.out_w);
     for (y, x) in y.chunks_exact_mut(g.c_out * g.out_area()).zip(x.chunks_exact(g.c_in * g.area())) {
-        if let Some(bias) = bias {
-            y.chunks_exact_mut(g.out_area()).zip(bias).for_each(|(y, bias)| y.fill(*bias));
-        }
-        let keep = if bias.is_some() { 1.0 } else { 0.0 };
         if g.is_pointwise() {
             let (y, x) = (MatrixMut::new(y, g.c_out, g.area()), Matrix::new(x, g.c_in, g.area()));
             gemm(y, keep, 1.0, weight, x, Threads::All);

@@ -16,7 +16,7 @@ mod simd;
 mod winograd;
 
 pub(super) use gemm::{Matrix, MatrixMut, Threads, gemm, product};
-pub(super) use host::{HostTensor, applies, tensor};
+pub(crate) use host::{HostTensor, applies, tensor};
 
 /// Values that are worth handing to another thread.
 const CHUNK: usize = 1 << 14;
