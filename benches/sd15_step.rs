@@ -1,7 +1,8 @@
 //! Whole training steps of SD1.5 at full size, as `lora-trainer train` does them: rank 32 on the 192 layers of the UNet, 256 and
-//! 512 pixels, with and without recomputation, batch 1, f32 on the CPU; and the text encoder's and the VAE's forward pass.
+//! 512 pixels, with and without recomputation, batch 1, f32 on the CPU.
 //!
-//! The weights are random. The checkpoint (2.1 GB) is made once and stays in cargo's target directory.
+//! The weights are random. The checkpoint (2.1 GB) is made once and stays in cargo's target directory. The forward passes of the
+//! text encoder and the VAE are in `networks`.
 
 mod support;
 
@@ -9,20 +10,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::tensor::{Device, FloatDType, Tensor};
 use image::RgbImage;
-use lora_core::ForwardContext;
 use lora_core::rng::{Purpose, Stream};
-use lora_models::random::{Family, write_random_checkpoint};
-use lora_models::text::TokenLimit;
-use lora_models::{Checkpoint, ModelConfig, Tokenizer};
+use lora_models::random::Family;
 use lora_trainer::config::Resolution;
 use lora_trainer::train::Cached;
-use lora_trainer::{Event, TrainConfig, Trainer, atomic};
+use lora_trainer::{Event, TrainConfig, Trainer};
 use rand_core::Rng as _;
-use support::{Timings, process, report, report_machine, wanted};
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+use support::{Result, Timings, process, report, report_machine, wanted};
 
 /// Name, pixels of a side, recomputation, steps after the first.
 const STEPS: [(&str, u32, bool, usize); 4] = [
@@ -31,20 +26,15 @@ const STEPS: [(&str, u32, bool, usize); 4] = [
     ("sd15_step/512", 512, false, 2),
     ("sd15_step/512_recomputing", 512, true, 2),
 ];
-const TEXT: &str = "sd15_step/text_encoder";
-const VAE: &str = "sd15_step/vae_encode_512";
 const PICTURES: u64 = 2;
 
 fn main() -> Result<()> {
-    if !STEPS.iter().map(|(row, ..)| *row).chain([TEXT, VAE]).any(wanted) {
+    if !STEPS.iter().map(|(row, ..)| *row).any(wanted) {
         return Ok(());
     }
     report_machine();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sd15_step");
-    let checkpoint = random_checkpoint(&folder)?;
-    if wanted(TEXT) || wanted(VAE) {
-        encoders(&checkpoint)?;
-    }
+    let checkpoint = support::checkpoint::of_family(Family::Sd15)?;
     for (row, side, gradient_checkpointing, steps) in STEPS.into_iter().filter(|(row, ..)| wanted(row)) {
         let pictures = random_pictures(&folder, side)?;
         let config = TrainConfig {
@@ -61,29 +51,6 @@ fn main() -> Result<()> {
         };
         run(row, config, steps)?;
     }
-    Ok(())
-}
-
-/// The networks that run before training.
-fn encoders(checkpoint: &Path) -> Result<()> {
-    let device = Device::flex();
-    let checkpoint = Checkpoint::open(checkpoint, &ModelConfig::default())?;
-    let (encoder, _) = checkpoint.text_encoder(&device, FloatDType::F32)?;
-    let windows = Tokenizer::new().windows("a photo of a cat, sitting on a sofa", TokenLimit::One);
-    let mut timings = Timings::default();
-    for _ in 0..5 {
-        timings.time(|| std::hint::black_box(encoder.forward(&windows, 1, &ForwardContext::base())));
-    }
-    report(TEXT, &format!("median {:.0} ms, best {:.0} ms", timings.median() * 1e3, timings.best() * 1e3));
-    drop(encoder);
-    let vae = checkpoint.vae(&device, FloatDType::F32)?;
-    let pixels: Tensor<4> = Stream::new(1, Purpose::Noise, 0, 0).normal_tensor([1, 3, 512, 512], &device);
-    let mut timings = Timings::default();
-    for _ in 0..2 {
-        timings.time(|| std::hint::black_box(vae.encode(pixels.clone())));
-    }
-    let memory = process::peak_memory_text();
-    report(VAE, &format!("median {:.2} s, best {:.2} s; peak memory {memory}", timings.median(), timings.best()));
     Ok(())
 }
 
@@ -142,19 +109,6 @@ fn step(trainer: &mut Trainer) -> Result<f64> {
         }
     }
     Err("the run ended early".into())
-}
-
-/// The full-size checkpoint, made if it is not there yet.
-fn random_checkpoint(folder: &Path) -> Result<PathBuf> {
-    let path = folder.join("sd15-random.safetensors");
-    if !path.is_file() {
-        let started = Instant::now();
-        let mut file = atomic::AtomicFile::create(&path)?;
-        write_random_checkpoint(Family::Sd15, 0, &mut file)?;
-        file.commit()?;
-        report("sd15_step", &format!("made {} in {:.0} s", path.display(), started.elapsed().as_secs_f64()));
-    }
-    Ok(path)
 }
 
 /// A folder of noise with captions.

@@ -1,22 +1,21 @@
 //! The differentiable operations at the shapes of SD 1.5 and SDXL: forward, and forward with backward to the input.
 //!
-//! By itself it prints times, the share of this machine's measured ceiling, and how far results are from the framework's. With
-//! `--serve FOLDER` it answers `benches/compare`, which has another program do the same work on the same inputs.
+//! By itself it prints criterion's statistics, the share of this machine's measured ceiling, and how far results are from the
+//! framework's. With `--serve FOLDER` it answers `benches/compare`.
 
 mod rows;
-mod serve;
 
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use burn::tensor::Tensor;
-use support::{Timings, process, report, report_machine, wanted};
+use criterion::{Criterion, Throughput};
+use support::array::random;
+use support::serve::{self, Served};
+use support::{Result, Timings, process, report, report_machine, wanted};
 
-use rows::{Row, rows};
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+use rows::{Row, ServedRow, rows};
 
 /// What a machine can do at most.
 struct Ceiling {
@@ -25,8 +24,9 @@ struct Ceiling {
 }
 
 fn main() -> Result<()> {
-    if let Some(folder) = std::env::args().skip_while(|argument| argument != "--serve").nth(1) {
-        return serve::serve(folder.as_ref());
+    if let Some(folder) = serve::folder() {
+        let rows = rows().into_iter().map(|row| Box::new(ServedRow::from(row)) as Box<dyn Served>);
+        return serve::serve(rows.collect(), &folder);
     }
     let rows: Vec<Row> = rows().into_iter().filter(|row| wanted(&row.name)).collect();
     if rows.is_empty() {
@@ -38,15 +38,21 @@ fn main() -> Result<()> {
         "operations/ceiling",
         &format!("{:.0} GFLOP/s (product of matrices), {:.1} GB/s (copy)", ceiling.flops / 1e9, ceiling.bytes / 1e9),
     );
-    rows.iter().for_each(|row| measure(row, &ceiling));
+    // Ten samples at least: a row of a second then takes ten.
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(1500))
+        .without_plots();
+    rows.iter().for_each(|row| measure(row, &ceiling, &mut criterion));
+    criterion.final_summary();
     Ok(())
 }
 
 impl Ceiling {
     fn measure() -> Self {
         const SIDE: usize = 1536;
-        let device = burn::tensor::Device::flex();
-        let a = rows::random([SIDE, SIDE], 1, &device);
+        let a = random([SIDE, SIDE], 1);
         let source = vec![1.0_f32; 1 << 26];
         let mut target = vec![0.0_f32; 1 << 26];
         let (mut product, mut copy) = (Timings::default(), Timings::default());
@@ -64,16 +70,28 @@ impl Ceiling {
     }
 }
 
-fn measure(row: &Row, ceiling: &Ceiling) {
+fn measure(row: &Row, ceiling: &Ceiling, criterion: &mut Criterion) {
     let inputs = row.inputs();
     // The first run is compared, and warms up.
     let difference = row.reference_difference(&inputs);
     let mut timings = Timings::default();
-    let started = Instant::now();
     let resettable = process::reset_peak_memory();
-    while timings.count() < 3 || (started.elapsed().as_secs_f64() < 2.0 && timings.count() < 50) {
-        timings.time(|| std::hint::black_box((row.run)(&inputs)));
-    }
+    let (name, kind) = row.name.rsplit_once('/').unwrap_or((&row.name, "forward"));
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(match row.flops > 0.0 {
+        true => Throughput::Elements(row.flops as u64),
+        false => Throughput::Bytes(row.bytes as u64),
+    });
+    group.bench_function(kind, |bencher| {
+        bencher.iter_custom(|count| {
+            let started = Instant::now();
+            for _ in 0..count {
+                timings.time(|| std::hint::black_box((row.run)(&inputs)));
+            }
+            started.elapsed()
+        });
+    });
+    group.finish();
     let best = timings.best();
     let (flops, bytes) = (row.flops / best, row.bytes / best);
     let share = (flops / ceiling.flops).max(bytes / ceiling.bytes);
@@ -90,12 +108,4 @@ fn measure(row: &Row, ceiling: &Ceiling) {
             share * 100.0
         ),
     );
-}
-
-/// All values of a tensor.
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    match tensor.into_data().try_into_vec() {
-        Ok(values) => values,
-        Err(error) => panic!("f32 values: {error:?}"),
-    }
 }

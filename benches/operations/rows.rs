@@ -1,31 +1,14 @@
 //! What is measured.
 
+use std::path::Path;
+
 use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
-use burn::tensor::{Device, Tensor, activation, module};
+use burn::tensor::{Tensor, activation, module};
 use lora_core::ops::{self, AttentionMask, ConvShape, Lora};
-use lora_core::rng::{Purpose, Stream};
 
-use super::values;
-
-/// A named array: shape and values.
-#[derive(Clone)]
-pub(super) struct Array {
-    pub(super) name: &'static str,
-    pub(super) tensor: Tensor<1>,
-    pub(super) shape: Vec<usize>,
-}
-
-impl Array {
-    fn of<const D: usize>(name: &'static str, tensor: Tensor<D>) -> Self {
-        let shape = tensor.dims().to_vec();
-        Self { name, tensor: tensor.reshape([-1]), shape }
-    }
-
-    fn get<const D: usize>(&self) -> Tensor<D> {
-        let shape: [usize; D] = self.shape.clone().try_into().expect("the rank that the row declares");
-        self.tensor.clone().reshape(shape)
-    }
-}
+use super::support::Result;
+use super::support::array::{Array, random, values, write};
+use super::support::serve::Served;
 
 type Run = Box<dyn Fn(&[Array]) -> Vec<Array>>;
 
@@ -43,11 +26,10 @@ pub(super) struct Row {
 impl Row {
     /// Normal random numbers; weights are scaled by the root of their inputs.
     pub(super) fn inputs(&self) -> Vec<Array> {
-        let device = Device::flex();
         let array = |(index, (name, shape)): (usize, &(&'static str, Vec<usize>))| {
             let count = shape.iter().product::<usize>();
             let fan_in = if name.starts_with('w') { shape[1..].iter().product::<usize>() } else { 1 };
-            let values: Tensor<1> = random([count], index as u64, &device) / (fan_in as f64).sqrt();
+            let values: Tensor<1> = random([count], index as u64) / (fan_in as f64).sqrt();
             Array { name, tensor: values, shape: shape.clone() }
         };
         self.inputs.iter().enumerate().map(array).collect()
@@ -71,9 +53,36 @@ impl Row {
     }
 }
 
-/// Normal random numbers.
-pub(super) fn random<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
-    Stream::new(seed, Purpose::Noise, 0, 0).normal_tensor(shape, device)
+/// A row with its inputs, for another program to do the same.
+pub(super) struct ServedRow {
+    row: Row,
+    inputs: Vec<Array>,
+}
+
+impl From<Row> for ServedRow {
+    fn from(row: Row) -> Self {
+        Self { row, inputs: Vec::new() }
+    }
+}
+
+impl Served for ServedRow {
+    fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    fn prepare(&mut self, folder: &Path) -> Result<()> {
+        self.inputs = self.row.inputs();
+        write(&folder.join("inputs.safetensors"), &self.inputs)?;
+        write(&folder.join("results-ours.safetensors"), &(self.row.run)(&self.inputs))
+    }
+
+    fn run(&mut self) {
+        std::hint::black_box((self.row.run)(&self.inputs));
+    }
+
+    fn release(&mut self) {
+        self.inputs.clear();
+    }
 }
 
 /// Result, and the gradients of the first `tracked` inputs where there is one for the result.
@@ -125,17 +134,18 @@ impl Operation {
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (channels, side) in [(320, 64), (640, 32), (1280, 16), (128, 256)] {
+    // The UNet of SD 1.5 at 512 pixels, its VAE at 256, the UNet of SDXL at 1024.
+    for (channels, side) in [(320, 64), (640, 32), (1280, 16), (128, 256), (640, 64), (1280, 32)] {
         rows.extend(convolution("conv3x3", channels, side, 3));
     }
     rows.extend(convolution("conv1x1", 320, 64, 1));
     // SD 1.5 at 512 pixels: self and cross; SDXL at 1024 pixels; a text encoder.
     for (heads, queries, keys, width) in
-        [(8, 4096, 4096, 40), (8, 4096, 77, 40), (10, 4096, 4096, 64), (12, 77, 77, 64)]
+        [(8, 4096, 4096, 40), (8, 4096, 77, 40), (10, 4096, 4096, 64), (20, 1024, 77, 64), (12, 77, 77, 64)]
     {
         rows.extend(attention(heads, queries, keys, width));
     }
-    for (tokens, d_in, d_out) in [(4096, 320, 1280), (1024, 640, 5120), (4096, 640, 640)] {
+    for (tokens, d_in, d_out) in [(4096, 320, 1280), (1024, 640, 5120), (4096, 640, 640), (1024, 1280, 10240)] {
         rows.extend(linear(tokens, d_in, d_out));
         rows.extend(lora_linear(tokens, d_in, d_out));
     }
@@ -157,6 +167,13 @@ pub(super) fn rows() -> Vec<Row> {
                 halves[0].clone() * activation::gelu(halves[1].clone())
             })
         },
+    ));
+    rows.extend(elementwise(
+        "softmax",
+        vec![8, 1024, 1024],
+        1,
+        |x| step::<3, 3>(x, 1, |x| ops::softmax(x[0].clone())),
+        |x| step::<3, 3>(x, 1, |x| activation::softmax(x[0].clone(), 2)),
     ));
     rows.extend(norms());
     rows
@@ -203,6 +220,7 @@ fn attention(heads: usize, queries: usize, keys: usize, width: usize) -> [Row; 2
         match row {
             320 => 8,
             640 => 10,
+            1280 => 20,
             _ => 12,
         }
     }

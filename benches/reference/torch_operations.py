@@ -1,22 +1,16 @@
 """The rows of benches/operations in torch, for benches/compare. pip install torch safetensors numpy
 
-Reads the inputs that the other side wrote, does the same work, and tells the seconds of the fastest run and the memory added. Adapters are computed as sd-scripts' modules do, which scale the full-width result.
+Reads the inputs that the other side wrote and does the same work. Adapters are computed as sd-scripts' modules do, which scale the
+full-width result.
 """
 
-import os
-import pathlib
 import re
-import sys
-import time
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-# Seconds that a turn lasts at least, as on the other side.
-MOMENT = 0.1
-
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
+from serving import serve
 
 
 def heads(x, count):
@@ -48,6 +42,7 @@ def operation(name):
 
         return lora, ["x", "down", "up"]
     return {
+        "softmax": lambda t: F.softmax(t["x"], dim=-1),
         "silu": lambda t: F.silu(t["x"]),
         "geglu": lambda t: geglu(t["x"]),
         "group_norm": lambda t: F.group_norm(t["x"], 32, t["scale"], t["shift"], 1e-5),
@@ -67,37 +62,11 @@ def run(function, tracked, inputs):
     return {"y": y.detach(), **{name: inputs[name].grad for name in tracked}}
 
 
-def status(field):
-    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def main():
-    folder = pathlib.Path(sys.argv[1])
-    inputs = {}
-    for line in sys.stdin:
-        command, row = line.split()
-        function, tracked = operation(row.split("/")[1])
-        if command == "prepare":
-            inputs = load_file(folder / "inputs.safetensors")
-            results = run(function, tracked, inputs)
-            save_file({name: x.contiguous() for name, x in results.items()}, folder / "results-torch.safetensors")
-            print("ready", flush=True)
-            continue
-        try:
-            pathlib.Path("/proc/self/clear_refs").write_text("5")
-        except OSError:
-            pass
-        before, begin, best = status("VmRSS:"), time.perf_counter(), float("inf")
-        while time.perf_counter() - begin < MOMENT:
-            start = time.perf_counter()
-            results = run(function, tracked, inputs)
-            best = min(best, time.perf_counter() - start)
-            del results
-        print(best, max(0, status("VmHWM:") - before), flush=True)
+def make(row, folder):
+    function, tracked = operation(row.split("/")[1])
+    inputs = load_file(folder / "inputs.safetensors")
+    return lambda: run(function, tracked, inputs)
 
 
 if __name__ == "__main__":
-    main()
+    serve(make)

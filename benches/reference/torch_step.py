@@ -1,134 +1,168 @@
-"""A training step of SD 1.5 in torch, as benches/sd15_step does it. pip install torch diffusers transformers safetensors numpy
+"""The rows of benches/networks in torch, for benches/compare. pip install torch diffusers transformers safetensors numpy
 
-    OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE python benches/reference/torch_step.py [SIDE] [--checkpointing] [--steps N]
+    benches/compare sd15_step/512 blocks
 
-Full-size random weights, rank 32 on the 192 linear layers and 1x1 convolutions of the UNet's transformers, as sd-scripts' modules
-compute them, AdamW, clipping; latents and text outputs cached; batch 1, f32. Prints seconds of each step and the peak memory. With
-`--other` it times the text encoder and the VAE's encoder at 512 pixels instead.
+A training step over diffusers' UNet: rank 32 on the linear layers and 1x1 convolutions of the transformers, as sd-scripts' modules
+compute them, AdamW, clipping; latents and encoded captions are given; batch 1, f32. Also the text encoder's and the VAE's forward pass,
+and reading a checkpoint. Weights come from the file that the other side read.
 """
 
-import argparse
-import gc
-import os
-import pathlib
-import time
+import json
 
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+from safetensors import safe_open
+from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-RANK = 32
+from serving import serve
+
+
+def tensors(path, prefix):
+    """The tensors of a network, as f32."""
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key).float() for key in file.keys() if key.startswith(prefix)}
 
 
 class Lora(torch.nn.Module):
     """What sd-scripts puts in the place of a layer's forward."""
 
-    def __init__(self, layer):
+    def __init__(self, layer, rank):
         super().__init__()
         self.base = layer.forward
         if isinstance(layer, torch.nn.Linear):
-            self.down = torch.nn.Linear(layer.in_features, RANK, bias=False)
-            self.up = torch.nn.Linear(RANK, layer.out_features, bias=False)
+            self.down = torch.nn.Linear(layer.in_features, rank, bias=False)
+            self.up = torch.nn.Linear(rank, layer.out_features, bias=False)
         else:
-            self.down = torch.nn.Conv2d(layer.in_channels, RANK, 1, bias=False)
-            self.up = torch.nn.Conv2d(RANK, layer.out_channels, 1, bias=False)
-        torch.nn.init.kaiming_uniform_(self.down.weight, a=5**0.5)
-        torch.nn.init.zeros_(self.up.weight)
+            self.down = torch.nn.Conv2d(layer.in_channels, rank, 1, bias=False)
+            self.up = torch.nn.Conv2d(rank, layer.out_channels, 1, bias=False)
         layer.forward = self.forward
 
     def forward(self, x, *args, **kwargs):
         return self.base(x) + self.up(self.down(x))
 
 
-def attach(unet):
+def unet_of(row):
+    levels = len(row["channels"])
+    kinds = ["CrossAttn" if depth else "" for depth in row["depths"]]
+    config = dict(
+        sample_size=64,
+        block_out_channels=row["channels"],
+        down_block_types=[f"{kind}DownBlock2D" for kind in kinds],
+        up_block_types=[f"{kind}UpBlock2D" for kind in reversed(kinds)],
+        layers_per_block=row["resnets"],
+        transformer_layers_per_block=[max(depth, 1) for depth in row["depths"]],
+        cross_attention_dim=row["context"],
+        # Diffusers' name for the number of heads.
+        attention_head_dim=[row["heads"]] * levels,
+        use_linear_projection=row["linear_projections"],
+    )
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**config)
+    weights = tensors(row["checkpoint"], "model.diffusion_model.")
+    unet.load_state_dict(convert_ldm_unet_checkpoint(weights, config), assign=True)
+    return unet.requires_grad_(False)
+
+
+def attach(unet, row, factors):
+    """The adapters, with these values."""
+    modules = dict(unet.named_modules())
     loras = torch.nn.ModuleList()
-    for block in unet.modules():
-        if type(block).__name__ != "Transformer2DModel":
-            continue
-        for layer in block.modules():
-            if isinstance(layer, torch.nn.Linear) or isinstance(layer, torch.nn.Conv2d) and layer.kernel_size == (1, 1):
-                loras.append(Lora(layer))
-    assert len(loras) == 192, len(loras)
+    position = 0
+    for path, _, _ in row["slots"]:
+        lora = Lora(modules[path.removeprefix("unet.")], row["rank"])
+        for factor in (lora.down, lora.up):
+            count = factor.weight.numel()
+            factor.weight.data.copy_(factors[position : position + count].view_as(factor.weight))
+            position += count
+        loras.append(lora)
+    assert position == factors.numel()
     return loras
 
 
-def status(field):
-    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def steps(side, checkpointing, count):
-    unet = UNet2DConditionModel(
-        sample_size=64, cross_attention_dim=768, attention_head_dim=8, block_out_channels=(320, 640, 1280, 1280)
-    ).requires_grad_(False)
-    loras = attach(unet)
-    if checkpointing:
+def step(row, inputs):
+    unet = unet_of(row)
+    loras = attach(unet, row, inputs["factors"])
+    if row["recomputes"]:
         unet.enable_gradient_checkpointing()
         unet.train()
-    optimizer = torch.optim.AdamW(loras.parameters(), lr=1e-4)
+    optimizer = torch.optim.AdamW(loras.parameters(), lr=row["lr"])
     alphas = torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2, 0)
-    latents, context = torch.randn(1, 4, side // 8, side // 8), torch.randn(1, 77, 768)
-    gc.collect()
-    try:
-        pathlib.Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
-    seconds = []
-    for _ in range(count):
-        start = time.perf_counter()
-        noise, timesteps = torch.randn_like(latents), torch.randint(0, 1000, (1,))
+    timesteps = torch.tensor([row["timestep"]])
+    latents, noise = inputs["latents"], inputs["noise"]
+    first = True
+
+    def work():
+        nonlocal first
         alpha = alphas[timesteps].view(-1, 1, 1, 1)
         noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
-        loss = F.mse_loss(unet(noisy, timesteps, context).sample, noise)
+        prediction = unet(noisy, timesteps, inputs["context"]).sample
+        loss = F.mse_loss(prediction, noise)
         loss.backward()
+        results = {}
+        if first:
+            first = False
+            gradients = torch.cat([p.grad.reshape(-1) for p in loras.parameters()])
+            results = {"prediction": prediction.detach(), "gradients": gradients}
         torch.nn.utils.clip_grad_norm_(loras.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         loss.item()
-        seconds.append(time.perf_counter() - start)
-        print(f"step {seconds[-1]:.2f} s", flush=True)
-    print(f"best {min(seconds):.2f} s, peak memory {status('VmHWM:') / 1e9:.2f} GB")
+        return results
+
+    return work
 
 
-def other():
-    text = CLIPTextModel(
-        CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
-    ).eval()
-    vae = AutoencoderKL(
+def text_encoder(row):
+    config = CLIPTextConfig(
+        vocab_size=49408, hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12
+    )
+    encoder = CLIPTextModel(config).eval()
+    prefix = "cond_stage_model.transformer."
+    weights = {key.removeprefix(prefix): x for key, x in tensors(row["checkpoint"], prefix).items() if "position_ids" not in key}
+    if not any(key.startswith("text_model.") for key in encoder.state_dict()):
+        weights = {key.removeprefix("text_model."): x for key, x in weights.items()}
+    encoder.load_state_dict(weights)
+    return lambda: {"y": encoder(torch.tensor([row["ids"]])).last_hidden_state}
+
+
+def vae(row, inputs):
+    config = dict(
         block_out_channels=(128, 256, 512, 512),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=2,
         latent_channels=4,
-    ).eval()
-    ids, pixels = torch.randint(0, 49408, (1, 77)), torch.randn(1, 3, 512, 512)
-    for name, run in (("text encoder", lambda: text(ids)), ("VAE encode 512", lambda: vae.encode(pixels))):
-        best = float("inf")
-        with torch.no_grad():
-            for _ in range(4):
-                start = time.perf_counter()
-                run()
-                best = min(best, time.perf_counter() - start)
-        print(f"{name}: {best * 1e3:.0f} ms")
+    )
+    network = AutoencoderKL(**config).eval()
+    network.load_state_dict(convert_ldm_vae_checkpoint(tensors(row["checkpoint"], "first_stage_model."), config))
+    return lambda: {"y": network.encode(inputs["pixels"]).latent_dist.mean}
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("side", type=int, nargs="?", default=256)
-    parser.add_argument("--checkpointing", action="store_true")
-    parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--other", action="store_true")
-    arguments = parser.parse_args()
-    torch.manual_seed(0)
-    if arguments.other:
-        other()
-    else:
-        steps(arguments.side, arguments.checkpointing, arguments.steps)
+def make(name, folder):
+    row = json.loads((folder / "row.json").read_text())
+    match name:
+        case "checkpoint/unet":
+            def load():
+                return {"latent_channels": torch.tensor([float(loaded["model.diffusion_model.input_blocks.0.0.weight"].shape[1])])}
+
+            def work():
+                nonlocal loaded
+                loaded = None
+                loaded = tensors(row["checkpoint"], "model.diffusion_model.")
+                return load()
+
+            loaded = None
+            return work
+        case "sd15_step/text_encoder":
+            return torch.no_grad()(text_encoder(row))
+        case "sd15_step/vae_encode_512":
+            return torch.no_grad()(vae(row, load_file(folder / "inputs.safetensors")))
+        case _:
+            return step(row, load_file(folder / "inputs.safetensors"))
 
 
 if __name__ == "__main__":
-    main()
+    serve(make)

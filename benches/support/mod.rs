@@ -2,11 +2,17 @@
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
+pub(crate) mod array;
+pub(crate) mod checkpoint;
 pub(crate) mod process;
+pub(crate) mod serve;
 
 use std::fs;
 use std::io::{self, Write};
 use std::time::Instant;
+
+/// What goes wrong in a bench ends it.
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Whether the row `name` was asked for: `cargo bench -- FILTER …` runs the rows whose name contains one of the filters.
 #[must_use]

@@ -50,4 +50,4 @@ pub use model_config::ModelConfig;
 pub use text::{TextEncoder, Tokenizer};
 pub use unet::UNet2DConditionModel;
 pub use vae::AutoencoderKl;
-pub use weights::{Checkpoint, Networks};
+pub use weights::{Checkpoint, Layers};

@@ -3,34 +3,29 @@
 use std::path::Path;
 
 use burn::tensor::{Device, FloatDType};
-use lora_core::layers::LayerSpec;
 use lora_core::memory::return_freed_memory;
-use lora_models::{AutoencoderKl, Checkpoint, ModelConfig, Networks, TextEncoder, UNet2DConditionModel};
+use lora_models::{AutoencoderKl, Checkpoint, ModelConfig, TextEncoder, UNet2DConditionModel};
 
 use crate::error::Result;
 
 /// The type that the networks compute in.
 const DTYPE: FloatDType = FloatDType::F32;
 
-/// The base model. The UNet is always there; VAE and text encoder come from the file when they are asked for.
+/// The base model. Networks come from the file when they are asked for.
 #[derive(Debug)]
 pub(super) struct Base {
     checkpoint: Checkpoint,
     device: Device,
-    unet: UNet2DConditionModel,
-    unet_layers: Vec<LayerSpec>,
-    text_encoder: Option<(TextEncoder, Vec<LayerSpec>)>,
+    unet: Option<UNet2DConditionModel>,
+    text_encoder: Option<TextEncoder>,
     vae: Option<AutoencoderKl>,
 }
 
 impl Base {
-    /// Reads all networks.
-    pub(super) fn load(path: &Path, config: &ModelConfig, device: &Device) -> Result<Self> {
+    /// Reads the header.
+    pub(super) fn open(path: &Path, config: &ModelConfig, device: &Device) -> Result<Self> {
         let checkpoint = Checkpoint::open(path, config)?;
-        let Networks { text_encoder, text_encoder_layers, unet, unet_layers, vae } =
-            checkpoint.networks(device, DTYPE)?;
-        let text_encoder = Some((text_encoder, text_encoder_layers));
-        Ok(Self { checkpoint, device: device.clone(), unet, unet_layers, text_encoder, vae: Some(vae) })
+        Ok(Self { checkpoint, device: device.clone(), unet: None, text_encoder: None, vae: None })
     }
 
     pub(super) fn checkpoint(&self) -> &Checkpoint {
@@ -41,27 +36,35 @@ impl Base {
         &self.device
     }
 
-    pub(super) fn unet(&self) -> &UNet2DConditionModel {
-        &self.unet
+    /// The UNet and, where it is asked for, the text encoder.
+    pub(super) fn training_networks(
+        &mut self,
+        with_text_encoder: bool,
+    ) -> Result<(&UNet2DConditionModel, Option<&TextEncoder>)> {
+        if with_text_encoder {
+            self.text_encoder()?;
+        }
+        self.unet()?;
+        match &self.unet {
+            Some(unet) => Ok((unet, self.text_encoder.as_ref().filter(|_| with_text_encoder))),
+            None => unreachable!("just read"),
+        }
     }
 
-    pub(super) fn unet_layers(&self) -> &[LayerSpec] {
-        &self.unet_layers
+    pub(super) fn unet(&mut self) -> Result<&UNet2DConditionModel> {
+        let loaded = match self.unet.take() {
+            Some(loaded) => loaded,
+            None => self.checkpoint.unet(&self.device, DTYPE)?.0,
+        };
+        Ok(self.unet.insert(loaded))
     }
 
-    /// The text encoder, if it is in memory.
-    pub(super) fn loaded_text_encoder(&self) -> Option<&TextEncoder> {
-        self.text_encoder.as_ref().map(|(encoder, _)| encoder)
-    }
-
-    /// The text encoder and its layers.
-    pub(super) fn text_encoder(&mut self) -> Result<(&TextEncoder, &[LayerSpec])> {
+    pub(super) fn text_encoder(&mut self) -> Result<&TextEncoder> {
         let loaded = match self.text_encoder.take() {
             Some(loaded) => loaded,
-            None => self.checkpoint.text_encoder(&self.device, DTYPE)?,
+            None => self.checkpoint.text_encoder(&self.device, DTYPE)?.0,
         };
-        let (encoder, layers) = self.text_encoder.insert(loaded);
-        Ok((encoder, layers))
+        Ok(self.text_encoder.insert(loaded))
     }
 
     pub(super) fn vae(&mut self) -> Result<&AutoencoderKl> {

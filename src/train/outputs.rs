@@ -221,9 +221,9 @@ impl Outputs {
             clip_skip: run::clip_skip(config),
         };
         let cx = ForwardContext::base().with(adapters);
-        let (encoder, _) = base.text_encoder()?;
+        let encoder = base.text_encoder()?;
         let contexts = preview::encode(prompt, &self.tokenizer, encoder, style.clip_skip, &cx);
-        let latents = preview::draw(prompt, seed, contexts, style, base.unet(), base.device(), &cx);
+        let latents = preview::draw(prompt, seed, contexts, style, base.unet()?, &cx);
         Ok(preview::picture(latents, base.vae()?))
     }
 

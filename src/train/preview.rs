@@ -1,6 +1,6 @@
 //! Drawing a picture from a prompt.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use image::RgbImage;
 use lora_core::ForwardContext;
 use lora_core::diffusion::{NoiseSchedule, PredictionType, Sampler, SamplerKind, SamplerSettings, SettingsOf, guided};
@@ -63,14 +63,14 @@ pub(super) fn draw(
     contexts: Contexts,
     style: Style,
     unet: &UNet2DConditionModel,
-    device: &Device,
     cx: &ForwardContext,
 ) -> Tensor<4> {
+    let device = contexts.positive.device();
     let kind = prompt.sampler.unwrap_or(style.sampler).into();
     let settings = SamplerSettings::of(kind, style.settings_of, style.prediction_type);
     let sampler = Sampler::new(kind, settings, prompt.steps as usize, &NoiseSchedule::scaled_linear());
     let shape = [1, 4, prompt.height as usize / 8, prompt.width as usize / 8];
-    let start = Stream::new(seed, Purpose::PreviewLatents, 0, 0).normal_tensor(shape, device);
+    let start = Stream::new(seed, Purpose::PreviewLatents, 0, 0).normal_tensor(shape, &device);
     let context = match contexts.negative {
         Some(negative) => Tensor::cat(vec![negative, contexts.positive], 0),
         None => contexts.positive,
@@ -88,7 +88,7 @@ pub(super) fn draw(
         };
         let noise = sampler
             .uses_noise()
-            .then(|| Stream::new(seed, Purpose::PreviewNoise, index as u64, 0).normal_tensor(shape, device));
+            .then(|| Stream::new(seed, Purpose::PreviewNoise, index as u64, 0).normal_tensor(shape, &device));
         sampler.step(prediction, sample, index, noise)
     })
 }

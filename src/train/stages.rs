@@ -18,6 +18,8 @@ pub(super) enum Stage {
     Plan,
     CacheLatents,
     CacheTextOutputs,
+    /// Of the networks that every step needs.
+    ReadNetworks,
     FirstPreviews,
     /// One picture at a time, so that a run can be stopped between them.
     Previews {
@@ -87,6 +89,10 @@ impl Trainer {
             }
             Stage::CacheLatents => self.cache_latents()?,
             Stage::CacheTextOutputs => self.cache_text_outputs()?,
+            Stage::ReadNetworks => {
+                self.base.training_networks(self.config.trains_text_encoder())?;
+                Stage::FirstPreviews
+            }
             Stage::FirstPreviews => {
                 let wanted = self.config.sample_at_first && self.config.sample_prompts.is_some();
                 previews(wanted, PreviewTime::Epoch(0), Stage::BeginEpoch)
@@ -132,14 +138,13 @@ impl Trainer {
     fn cache_text_outputs(&mut self) -> Result<Stage> {
         let total = self.captions.captions();
         if self.config.trains_text_encoder() {
-            return Ok(Stage::FirstPreviews);
+            return Ok(Stage::ReadNetworks);
         }
         if self.captions.encoded() == total {
             self.base.drop_text_encoder();
-            return Ok(Stage::FirstPreviews);
+            return Ok(Stage::ReadNetworks);
         }
-        let (encoder, _) = self.base.text_encoder()?;
-        self.captions.encode_next(encoder, self.algorithm.clip_skip);
+        self.captions.encode_next(self.base.text_encoder()?, self.algorithm.clip_skip);
         let done = self.captions.encoded();
         self.events.push_back(Event::Cached(CacheProgress { what: Cached::TextOutputs, done, total }));
         Ok(Stage::CacheTextOutputs)
@@ -159,10 +164,8 @@ impl Trainer {
         let started = Instant::now();
         let accumulated = (self.config.gradient_accumulation_steps as usize).min(batches.len());
         let micro_batches = batches.drain(..accumulated).map(|batch| self.micro_batch(&batch)).collect();
-        let networks = Networks {
-            unet: self.base.unet(),
-            text_encoder: self.base.loaded_text_encoder().filter(|_| self.config.trains_text_encoder()),
-        };
+        let (unet, text_encoder) = self.base.training_networks(self.config.trains_text_encoder())?;
+        let networks = Networks { unet, text_encoder };
         let update = self.progress.step;
         let (adapters, optimizer) = (&mut self.adapters, &mut self.optimizer);
         let outcome = self.algorithm.update(update, micro_batches, networks, adapters, optimizer);

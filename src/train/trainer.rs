@@ -7,7 +7,7 @@ use image::RgbImage;
 use lora_core::adapter::AdapterSet;
 use lora_core::optim::AdamW;
 use lora_data::{Dataset, DatasetReport, Plan};
-use lora_models::Tokenizer;
+use lora_models::{Layers, Tokenizer};
 
 use super::base::Base;
 use super::cache::{CaptionCache, LatentCache};
@@ -59,7 +59,8 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Reads and checks everything that the run needs: configuration, pictures, captions, base model. Nothing is written.
+    /// Reads and checks everything that the run needs: configuration, pictures, captions, base model. Nothing is written. Of the base
+    /// model nothing is kept yet: each network comes into memory when it is needed.
     ///
     /// # Errors
     /// Everything that is wrong with them; see [`Error`].
@@ -72,12 +73,12 @@ impl Trainer {
         let plan = dataset.plan(config.train_batch_size as usize)?;
         let length = Length::new(&config, plan.batches_per_epoch());
 
-        let mut base = Base::load(&config.pretrained_model_name_or_path, &config.model_config, &device)?;
+        let base = Base::open(&config.pretrained_model_name_or_path, &config.model_config, &device)?;
+        let Layers { text_encoder, text_encoder_depth, unet } = base.checkpoint().layers()?;
         outputs.hash_base()?;
-        let (encoder, text_layers) = base.text_encoder()?;
-        run::check_clip_skip(&config, encoder.layer_count())?;
-        let mut layers = text_layers.to_vec();
-        layers.extend_from_slice(base.unet_layers());
+        run::check_clip_skip(&config, text_encoder_depth)?;
+        base.checkpoint().check_finite()?;
+        let layers = [text_encoder, unet].concat();
         let prediction_type = base.checkpoint().config().prediction_type.unwrap_or(PredictionType::Epsilon);
         let adapters = AdapterSet::new(&layers, &run::targets(&config), config.seed, &device);
         let mut adapters = adapters.map_err(|source| Error::Adapter { file: None, source })?;

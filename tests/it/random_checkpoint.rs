@@ -7,12 +7,17 @@ use lora_models::random::Family;
 use crate::golden;
 
 #[test]
-fn layout_of_sd15() {
-    let golden = golden::layout("checkpoint_sd15.json");
+fn layouts() {
+    has_the_layout(Family::Sd15, "checkpoint_sd15.json");
+    has_the_layout(Family::Sdxl, "checkpoint_sdxl.json");
+}
+
+fn has_the_layout(family: Family, name: &str) {
+    let golden = golden::layout(name);
     let expected: BTreeMap<String, (String, Vec<usize>)> =
         serde_json::from_value(golden["tensors"].clone()).expect("key -> [dtype, shape]");
     let actual: BTreeMap<String, (String, Vec<usize>)> =
-        Family::Sd15.layout().into_iter().map(|(key, dtype, shape)| (key, (format!("{dtype:?}"), shape))).collect();
+        family.layout().into_iter().map(|(key, dtype, shape)| (key, (format!("{dtype:?}"), shape))).collect();
     for (key, entry) in &expected {
         assert_eq!(actual.get(key), Some(entry), "{key}");
     }

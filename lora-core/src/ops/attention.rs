@@ -45,11 +45,12 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, mask: A
         let (y, logs) = kernel::forward(q.values(), k.values(), v.values(), shape);
         let y: Tensor<3> = tensor(y, [batch, queries, row]);
         let result = HostTensor::checked(&y);
-        let backward = move |gradient: Tensor<3>, _: [bool; 3]| {
+        let backward = move |gradient: Tensor<3>, needed: [bool; 3]| {
             let saved = Saved { q: q.values(), k: k.values(), v: v.values(), y: result.values(), logs: &logs };
-            let [dq, dk, dv] = kernel::backward(saved, HostTensor::checked(&gradient).values(), shape);
-            let of_keys = |gradient| Some(tensor(gradient, [batch, keys, row]));
-            [Some(tensor(dq, [batch, queries, row])), of_keys(dk), of_keys(dv)]
+            let gradients = kernel::backward(saved, HostTensor::checked(&gradient).values(), shape, needed);
+            let [dq, dk, dv] = gradients;
+            let of_keys = |gradient: Vec<f32>| tensor(gradient, [batch, keys, row]);
+            [dq.map(|dq| tensor(dq, [batch, queries, row])), dk.map(of_keys), dv.map(of_keys)]
         };
         (y, Box::new(backward))
     })
@@ -113,6 +114,26 @@ mod tests {
         check(1, 2, 600, 600, 4, AttentionMask::Causal);
         check(1, 2, 133, 77, 16, AttentionMask::Causal);
         check(1, 2, 64, 227, 16, AttentionMask::Causal);
+    }
+
+    #[test]
+    fn only_what_needs_a_gradient_gets_one() {
+        let inputs = [random([1, 9, 8], 1), random([1, 5, 8], 2), random([1, 5, 8], 3)];
+        let gradients = |which: [bool; 3]| {
+            let mut tracked = inputs.clone();
+            for (x, _) in tracked.iter_mut().zip(which).filter(|(_, needed)| *needed) {
+                *x = x.clone().autodiff().require_grad();
+            }
+            let [q, k, v] = tracked.clone();
+            let gradients = attention(q, k, v, 2, AttentionMask::None).powi_scalar(2).sum().backward();
+            tracked.map(|x| if x.is_autodiff() { x.grad(&gradients) } else { None })
+        };
+        let all = gradients([true; 3]);
+        for part in 0..3 {
+            let mut found = gradients(std::array::from_fn(|index| index == part));
+            let found = found[part].take().expect("a gradient");
+            assert_near(found, all[part].clone().expect("a gradient"), 0.0);
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) mod cpu;
 mod linear;
 mod norm;
 mod record;
+mod softmax;
 mod tap;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -22,4 +23,5 @@ pub use checkpoint::checkpoint;
 pub use conv2d::{ConvShape, conv2d, lora_conv2d, low_rank_conv2d};
 pub use linear::{Lora, linear, lora_linear, low_rank};
 pub use norm::{group_norm, group_norm_silu, layer_norm};
+pub use softmax::softmax;
 pub use tap::{GradientSink, Place, tap};

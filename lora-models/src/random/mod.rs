@@ -1,15 +1,19 @@
 //! Checkpoints of real size with random weights, to try loading, memory and speed without a download.
 
-mod layout;
+mod plan;
+mod text;
+mod unet;
+mod vae;
 
 use std::io::{self, Write};
 
-use half::f16;
+use half::{bf16, f16};
 use lora_core::rng::{Purpose, Stream};
 use rayon::prelude::*;
 use safetensors::Dtype;
 
-use self::layout::{Init, Planned};
+use self::plan::{Init, Plan, Planned};
+pub use self::unet::UnetShape;
 
 /// Model families that a random checkpoint can be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,62 +21,121 @@ use self::layout::{Init, Planned};
 pub enum Family {
     /// Stable Diffusion 1.5.
     Sd15,
+    /// Stable Diffusion 2.x.
+    Sd2,
+    /// SDXL.
+    Sdxl,
 }
 
 impl Family {
     /// All families.
-    pub const ALL: [Self; 1] = [Self::Sd15];
+    pub const ALL: [Self; 3] = [Self::Sd15, Self::Sd2, Self::Sdxl];
 
     /// The name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Sd15 => "sd15",
+            Self::Sd2 => "sd2",
+            Self::Sdxl => "sdxl",
         }
     }
 
     /// Keys, number formats and shapes of the family's single-file checkpoint, in the order of the file.
     #[must_use]
     pub fn layout(self) -> Vec<(String, Dtype, Vec<usize>)> {
-        self.plan().into_iter().map(|planned| (planned.key, planned.dtype, planned.shape)).collect()
+        in_file_order(self.plan()).into_iter().map(|planned| (planned.key, planned.dtype, planned.shape)).collect()
     }
 
-    fn plan(self) -> Vec<Planned> {
-        let mut plan = match self {
-            Self::Sd15 => layout::sd15(),
+    fn plan(self) -> Plan {
+        let mut plan = Plan::new(if self == Self::Sdxl { Dtype::BF16 } else { Dtype::F16 });
+        let unet = match self {
+            Self::Sd15 => UnetShape::sd1(),
+            Self::Sd2 => UnetShape::sd2(),
+            Self::Sdxl => UnetShape::sdxl(),
         };
-        // The safetensors library's order: wide formats first, then by name.
-        plan.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.key.cmp(&b.key)));
+        unet.plan(&mut plan, "model.diffusion_model");
+        vae::vae(&mut plan, "first_stage_model", [128, 256, 512, 512]);
+        match self {
+            Self::Sd15 => text::clip(&mut plan, "cond_stage_model.transformer.text_model", 768, 12),
+            Self::Sd2 => text::open_clip(&mut plan, "cond_stage_model.model", 1024, 24),
+            Self::Sdxl => {
+                text::clip(&mut plan, "conditioner.embedders.0.transformer.text_model", 768, 12);
+                text::open_clip(&mut plan, "conditioner.embedders.1.model", 1280, 32);
+            }
+        }
+        if self != Self::Sdxl {
+            plan.add("betas", &[1000], Init::Table(beta));
+            plan.add("alphas_cumprod", &[1000], Init::Table(alpha_cumprod));
+            plan.add("sqrt_alphas_cumprod", &[1000], Init::Table(sqrt_alpha));
+        }
         plan
     }
 }
 
-/// Writes a checkpoint with random f16 weights that keep activations of order one. The same seed gives the same file. The
-/// tensors are made and written one after another.
+fn beta(step: usize) -> f64 {
+    let (first, last) = (0.000_85_f64.sqrt(), 0.012_f64.sqrt());
+    (first + (last - first) * step as f64 / 999.0).powi(2)
+}
+
+fn alpha_cumprod(step: usize) -> f64 {
+    (0..=step).map(|step| 1.0 - beta(step)).product()
+}
+
+fn sqrt_alpha(step: usize) -> f64 {
+    alpha_cumprod(step).sqrt()
+}
+
+/// Writes a checkpoint with random weights, f16 (SDXL: bf16), that keep activations of order one. The same seed gives the same
+/// file. The tensors are made and written one after another.
 ///
 /// # Errors
 /// What `out` reports.
 pub fn write_random_checkpoint(family: Family, seed: u64, out: &mut impl Write) -> io::Result<()> {
-    let plan = family.plan();
-    out.write_all(&header(&plan)?)?;
-    for (index, planned) in plan.iter().enumerate() {
+    write_plan(family.plan(), seed, out)
+}
+
+/// As [`write_random_checkpoint`], in f16, but of a UNet of any size alone.
+///
+/// # Errors
+/// What `out` reports.
+pub fn write_random_unet(shape: &UnetShape, seed: u64, out: &mut impl Write) -> io::Result<()> {
+    let mut plan = Plan::new(Dtype::F16);
+    shape.plan(&mut plan, "model.diffusion_model");
+    write_plan(plan, seed, out)
+}
+
+fn write_plan(plan: Plan, seed: u64, out: &mut impl Write) -> io::Result<()> {
+    let tensors = in_file_order(plan);
+    out.write_all(&header(&tensors)?)?;
+    for (index, planned) in tensors.iter().enumerate() {
         let count: usize = planned.shape.iter().product();
+        let bytes = |value: f64| match planned.dtype {
+            Dtype::BF16 => bf16::from_f64(value).to_le_bytes(),
+            _ => f16::from_f64(value).to_le_bytes(),
+        };
         match planned.init {
             Init::Positions => {
                 for position in 0..count as i64 {
                     out.write_all(&position.to_le_bytes())?;
                 }
             }
-            Init::Constant(value) => out.write_all(&f16::from_f32(value).to_le_bytes().repeat(count))?,
+            Init::Constant(value) => out.write_all(&bytes(f64::from(value)).repeat(count))?,
             Init::Table(of) => {
                 for step in 0..count {
-                    out.write_all(&f16::from_f64(of(step)).to_le_bytes())?;
+                    out.write_all(&bytes(of(step)))?;
                 }
             }
-            Init::Uniform { std } => write_uniform(seed, index as u64, count, std, out)?,
+            Init::Uniform { std } => write_uniform(seed, index as u64, count, std, bytes, out)?,
         }
     }
     Ok(())
+}
+
+/// The safetensors library's order: wide formats first, then by name.
+fn in_file_order(Plan { mut tensors, .. }: Plan) -> Vec<Planned> {
+    tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.key.cmp(&b.key)));
+    tensors
 }
 
 fn header(plan: &[Planned]) -> io::Result<Vec<u8>> {
@@ -93,7 +156,14 @@ fn header(plan: &[Planned]) -> io::Result<Vec<u8>> {
 }
 
 /// Uniform numbers of this standard deviation, drawn chunk by chunk in parallel.
-fn write_uniform(seed: u64, tensor: u64, count: usize, std: f32, out: &mut impl Write) -> io::Result<()> {
+fn write_uniform(
+    seed: u64,
+    tensor: u64,
+    count: usize,
+    std: f32,
+    number: impl Fn(f64) -> [u8; 2] + Sync,
+    out: &mut impl Write,
+) -> io::Result<()> {
     const CHUNK: usize = 1 << 16;
     const CHUNKS_AT_ONCE: usize = 64;
     let bound = 3_f32.sqrt() * std;
@@ -104,7 +174,7 @@ fn write_uniform(seed: u64, tensor: u64, count: usize, std: f32, out: &mut impl 
             .map(|chunk| {
                 let mut stream = Stream::new(seed, Purpose::RandomWeights, *chunk as u64, tensor);
                 let size = CHUNK.min(count - chunk * CHUNK);
-                (0..size).flat_map(|_| f16::from_f32((2.0 * stream.uniform() - 1.0) * bound).to_le_bytes()).collect()
+                (0..size).flat_map(|_| number(f64::from((2.0 * stream.uniform() - 1.0) * bound))).collect()
             })
             .collect();
         drawn.iter().try_for_each(|bytes| out.write_all(bytes))?;

@@ -22,19 +22,15 @@ pub struct Checkpoint {
     config: ModelConfig,
 }
 
-/// All networks of a checkpoint, with the layers that adapters can attach to.
+/// What a checkpoint's header tells of its networks.
 #[derive(Debug)]
-pub struct Networks {
-    /// The text encoder.
-    pub text_encoder: TextEncoder,
-    /// Its layers.
-    pub text_encoder_layers: Vec<LayerSpec>,
-    /// The UNet.
-    pub unet: UNet2DConditionModel,
-    /// Its layers.
-    pub unet_layers: Vec<LayerSpec>,
-    /// The VAE.
-    pub vae: AutoencoderKl,
+pub struct Layers {
+    /// The text encoder's layers that adapters can attach to.
+    pub text_encoder: Vec<LayerSpec>,
+    /// How many transformer layers the text encoder has.
+    pub text_encoder_depth: usize,
+    /// The UNet's layers that adapters can attach to.
+    pub unet: Vec<LayerSpec>,
 }
 
 impl Checkpoint {
@@ -67,39 +63,41 @@ impl Checkpoint {
         &self.config
     }
 
-    /// All networks. What is wrong with any of them comes in one error, also where they do not fit together.
+    /// The layers of the networks, without reading a tensor. What is wrong with the layout of any of them comes in one error,
+    /// also where they do not fit together.
     ///
     /// # Errors
-    /// [`Error::Layout`], [`Error::NotFinite`], [`Error::Io`].
-    pub fn networks(&self, device: &Device, dtype: FloatDType) -> Result<Networks> {
+    /// [`Error::Layout`].
+    pub fn layers(&self) -> Result<Layers> {
         let mut problems = Vec::new();
-        let unet = without_layout(self.unet(device, dtype), &mut problems)?;
-        let vae = without_layout(self.vae(device, dtype), &mut problems)?;
-        let text_encoder = without_layout(self.text_encoder(device, dtype), &mut problems)?;
+        let (weights, vae_weights) = (self.outline(Network::Unet), self.outline(Network::Vae));
+        let unet = UNet2DConditionModel::new(&weights, &self.config.unet);
+        let unet_layers = without_layout(weights.finish(), &mut problems)?;
+        let vae = AutoencoderKl::new(&vae_weights, &self.config.vae);
+        let vae_layers = without_layout(vae_weights.finish(), &mut problems)?;
+        let weights = self.outline(Network::TextEncoder);
+        let text_encoder = TextEncoder::new(&weights, &self.config.text_encoder);
+        let text_encoder_layers = without_layout(weights.finish(), &mut problems)?;
         let layout = |problems| Error::Layout { path: self.file.path().into(), problems };
-        let (Some((unet, unet_layers)), Some(vae), Some((text_encoder, text_encoder_layers))) =
-            (unet, vae, text_encoder)
+        let (Some(unet_layers), Some(_), Some(text_encoder_layers)) = (unet_layers, vae_layers, text_encoder_layers)
         else {
             return Err(layout(problems));
         };
-        let (context, width) = (unet.cross_attention_dim(), text_encoder.width());
-        if context != width {
-            problems
-                .push(format!("the UNet takes a context of width {context}, the text encoder makes one of {width}"));
-        }
-        let vocabulary = text_encoder.vocabulary();
-        if vocabulary < Tokenizer::VOCABULARY {
-            let expected = Tokenizer::VOCABULARY;
-            problems.push(format!("the text encoder knows {vocabulary} tokens, expected CLIP's {expected}"));
-        }
-        let (latents, channels) = (unet.latent_channels(), vae.latent_channels());
-        if latents != channels {
-            problems.push(format!("the UNet takes latents of {latents} channels, the VAE makes {channels}"));
-        }
+        problems.extend(misfits(&unet, &vae, &text_encoder));
         if !problems.is_empty() {
             return Err(layout(problems));
         }
-        Ok(Networks { text_encoder, text_encoder_layers, unet, unet_layers, vae })
+        let text_encoder_depth = text_encoder.layer_count();
+        Ok(Layers { text_encoder: text_encoder_layers, text_encoder_depth, unet: unet_layers })
+    }
+
+    /// Reads through all tensors of the networks without keeping any.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] for the first that holds NaN or infinity, [`Error::Io`].
+    pub fn check_finite(&self) -> Result<()> {
+        let mut networks = [Network::TextEncoder, Network::Unet, Network::Vae].into_iter();
+        networks.try_for_each(|network| self.outline(network).check_finite())
     }
 
     /// The text encoder and its layers.
@@ -134,8 +132,30 @@ impl Checkpoint {
     }
 
     fn weights(&self, network: Network, device: &Device, dtype: FloatDType) -> Weights {
-        Weights::new(Arc::clone(&self.file), network, device, dtype)
+        Weights::new(Arc::clone(&self.file), network, Some((device.clone(), dtype)))
     }
+
+    fn outline(&self, network: Network) -> Weights {
+        Weights::new(Arc::clone(&self.file), network, None)
+    }
+}
+
+/// Where networks that are fine each by itself do not fit together.
+fn misfits(unet: &UNet2DConditionModel, vae: &AutoencoderKl, text_encoder: &TextEncoder) -> Vec<String> {
+    let mut problems = Vec::new();
+    let (context, width) = (unet.cross_attention_dim(), text_encoder.width());
+    if context != width {
+        problems.push(format!("the UNet takes a context of width {context}, the text encoder makes one of {width}"));
+    }
+    let (vocabulary, expected) = (text_encoder.vocabulary(), Tokenizer::VOCABULARY);
+    if vocabulary < expected {
+        problems.push(format!("the text encoder knows {vocabulary} tokens, expected CLIP's {expected}"));
+    }
+    let (latents, channels) = (unet.latent_channels(), vae.latent_channels());
+    if latents != channels {
+        problems.push(format!("the UNet takes latents of {latents} channels, the VAE makes {channels}"));
+    }
+    problems
 }
 
 /// The result, or `None` with what is wrong with the layout added to `problems`.

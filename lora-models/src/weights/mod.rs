@@ -6,6 +6,6 @@ mod file;
 mod ldm;
 mod reader;
 
-pub use checkpoint::{Checkpoint, Networks};
+pub use checkpoint::{Checkpoint, Layers};
 pub use file::{SafetensorsFile, TensorInfo};
 pub use reader::Weights;

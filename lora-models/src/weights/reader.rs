@@ -28,8 +28,8 @@ struct Account {
     file: Arc<SafetensorsFile>,
     network: Network,
     keys: BTreeMap<String, String>,
-    device: Device,
-    dtype: FloatDType,
+    /// Where tensors go and as what; none where the header alone is looked at, and tensors are zeros that take no memory.
+    target: Option<(Device, FloatDType)>,
     state: RefCell<State>,
 }
 
@@ -42,9 +42,13 @@ struct State {
 }
 
 impl Weights {
-    pub(super) fn new(file: Arc<SafetensorsFile>, network: Network, device: &Device, dtype: FloatDType) -> Self {
+    pub(super) fn new(
+        file: Arc<SafetensorsFile>,
+        network: Network,
+        target: Option<(Device, FloatDType)>,
+    ) -> Self {
         let keys = dialect::keys(network, file.tensors().keys().map(String::as_str));
-        let account = Account { file, network, keys, device: device.clone(), dtype, state: RefCell::default() };
+        let account = Account { file, network, keys, target, state: RefCell::default() };
         Self { account: Rc::new(account), path: String::new() }
     }
 
@@ -93,8 +97,8 @@ impl Weights {
     /// noted and gives zeros.
     #[must_use]
     pub fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Tensor<D> {
-        let Account { device, dtype, .. } = &*self.account;
-        let empty = || Tensor::zeros([1; D], device);
+        // A width is 0 where all tensors that would tell it are missing.
+        let empty = || Tensor::<D>::zeros([1; D], &Device::flex()).expand(shape.map(|size| size.max(1)));
         let path = format!("{}{name}", self.path);
         let Some(key) = self.account.keys.get(&path) else {
             let key = ldm::file_key(self.account.network, &path, &self.account.keys);
@@ -107,6 +111,7 @@ impl Weights {
             self.problem(format!("`{key}` has shape {found:?}, expected {shape:?}"));
             return empty();
         }
+        let Some((device, dtype)) = &self.account.target else { return empty() };
         match self.account.file.read_f32(key) {
             Ok(values) => {
                 let tensor = Tensor::from_data(TensorData::new(values, shape), device);
@@ -117,6 +122,11 @@ impl Weights {
                 empty()
             }
         }
+    }
+
+    /// Reads through all tensors without keeping any.
+    pub(super) fn check_finite(&self) -> Result<()> {
+        self.account.keys.values().try_for_each(|key| self.account.file.check_finite(key))
     }
 
     /// A linear layer from `name.weight` and, with `bias`, `name.bias`.

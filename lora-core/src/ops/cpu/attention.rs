@@ -4,7 +4,8 @@
 use rayon::prelude::*;
 
 use super::math::exp2;
-use super::simd::{self, LANES, fold};
+use super::simd;
+use super::softmax::{exp2_and_sum, maximum};
 use super::{Matrix, MatrixMut, Threads, gemm};
 
 /// Queries of a tile.
@@ -159,36 +160,6 @@ fn softmax_tile(scores: &mut [f32], keys: usize, rows: &mut [SoftmaxRow], sums: 
     }
 }
 
-#[inline(always)]
-fn maximum(values: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let whole = values.chunks_exact(LANES);
-    let rest = whole.remainder();
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
-    for values in whole {
-        lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane = larger(*lane, *value));
-    }
-    rest.iter().fold(fold(lanes, larger), |a, b| larger(a, *b))
-}
-
-#[inline(always)]
-fn exp2_and_sum(values: &mut [f32], maximum: f32) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let mut whole = values.chunks_exact_mut(LANES);
-    for values in &mut whole {
-        for (lane, value) in lanes.iter_mut().zip(values) {
-            *value = exp2(*value - maximum);
-            *lane += *value;
-        }
-    }
-    let mut sum = fold(lanes, |a, b| a + b);
-    for value in whole.into_remainder() {
-        *value = exp2(*value - maximum);
-        sum += *value;
-    }
-    sum
-}
-
 /// What the backward pass knows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Saved<'a> {
@@ -199,42 +170,53 @@ pub(crate) struct Saved<'a> {
     pub(crate) logs: &'a [f32],
 }
 
-/// The gradients of q, k and v.
-pub(crate) fn backward(saved: Saved<'_>, gradient: &[f32], shape: AttentionShape) -> [Vec<f32>; 3] {
+/// The gradients of those of q, k and v that need one.
+pub(crate) fn backward(
+    saved: Saved<'_>,
+    gradient: &[f32],
+    shape: AttentionShape,
+    needed: [bool; 3],
+) -> [Option<Vec<f32>>; 3] {
     let heads: Vec<HeadGradients> = (0..shape.batch * shape.heads)
         .into_par_iter()
-        .map(|index| HeadGradients::new(saved, gradient, shape, index / shape.heads, index % shape.heads))
+        .map(|index| HeadGradients::new(saved, gradient, shape, needed, [index / shape.heads, index % shape.heads]))
         .collect();
-    let gather = |tokens: usize, of: fn(&HeadGradients) -> &[f32]| {
-        let mut all = vec![0.0; shape.batch * tokens * shape.row()];
-        all.par_chunks_mut(shape.row()).enumerate().for_each(|(token, row)| {
-            let (sample, token) = (token / tokens, token % tokens);
-            for (head, out) in row.chunks_exact_mut(shape.width).enumerate() {
-                let part = of(&heads[sample * shape.heads + head]);
-                out.copy_from_slice(&part[token * shape.width..][..shape.width]);
-            }
-        });
-        all
-    };
-    [gather(shape.queries, |head| &head.dq), gather(shape.keys, |head| &head.dk), gather(shape.keys, |head| &head.dv)]
+    let tokens = [shape.queries, shape.keys, shape.keys];
+    std::array::from_fn(|part| needed[part].then(|| gather(&heads, shape, tokens[part], part)))
 }
 
-/// Gradients of one head of a sample, `[tokens, width]`.
-struct HeadGradients {
-    dq: Vec<f32>,
-    dk: Vec<f32>,
-    dv: Vec<f32>,
+/// A gradient of all heads, side by side.
+fn gather(heads: &[HeadGradients], shape: AttentionShape, tokens: usize, part: usize) -> Vec<f32> {
+    let mut all = vec![0.0; shape.batch * tokens * shape.row()];
+    all.par_chunks_mut(shape.row()).enumerate().for_each(|(token, row)| {
+        let (sample, token) = (token / tokens, token % tokens);
+        for (head, out) in row.chunks_exact_mut(shape.width).enumerate() {
+            let values = &heads[sample * shape.heads + head].0[part];
+            out.copy_from_slice(&values[token * shape.width..][..shape.width]);
+        }
+    });
+    all
 }
+
+/// The gradients of q, k and v of one head of a sample, `[tokens, width]`; empty where none is needed.
+struct HeadGradients([Vec<f32>; 3]);
 
 impl HeadGradients {
-    fn new(saved: Saved<'_>, gradient: &[f32], shape: AttentionShape, sample: usize, head: usize) -> Self {
+    fn new(
+        saved: Saved<'_>,
+        gradient: &[f32],
+        shape: AttentionShape,
+        needed: [bool; 3],
+        [sample, head]: [usize; 2],
+    ) -> Self {
         let (row, width) = (shape.row(), shape.width);
         let (of_queries, of_keys) = (sample * shape.queries * row.., sample * shape.keys * row..);
         let (q, y, gradient) = (&saved.q[of_queries.clone()], &saved.y[of_queries.clone()], &gradient[of_queries]);
         let (k, v) = (&saved.k[of_keys.clone()], &saved.v[of_keys]);
         let logs = &saved.logs[sample * shape.queries * shape.heads..];
-        let zeros = |tokens: usize| vec![0.0; tokens * width];
-        let mut all = Self { dq: zeros(shape.queries), dk: zeros(shape.keys), dv: zeros(shape.keys) };
+        let tokens = [shape.queries, shape.keys, shape.keys];
+        let mut all: [Vec<f32>; 3] =
+            std::array::from_fn(|part| if needed[part] { vec![0.0; tokens[part] * width] } else { Vec::new() });
         let (mut shares, mut slopes) = (vec![0.0; QUERIES * KEYS], vec![0.0; QUERIES * KEYS]);
         for (query, queries) in blocks(shape.queries, QUERIES) {
             let (q, dy) = (shape.head(q, head, query, queries), shape.head(gradient, head, query, queries));
@@ -259,15 +241,13 @@ impl HeadGradients {
                     || backward_tile(shares, slopes, keys, &rows, shape.scale()),
                 );
                 let (shares, slopes) = (Matrix::new(shares, queries, keys), Matrix::new(slopes, queries, keys));
-                let part = |all: &mut Vec<f32>, first: usize, rows: usize, a: Matrix<'_>, b: Matrix<'_>| {
+                let parts = [(query, queries, slopes, k), (key, keys, slopes.t(), q), (key, keys, shares.t(), dy)];
+                for (all, (first, rows, a, b)) in all.iter_mut().zip(parts).filter(|(all, _)| !all.is_empty()) {
                     gemm(MatrixMut::new(&mut all[first * width..], rows, width), 1.0, 1.0, a, b, Threads::One);
-                };
-                part(&mut all.dv, key, keys, shares.t(), dy);
-                part(&mut all.dq, query, queries, slopes, k);
-                part(&mut all.dk, key, keys, slopes.t(), q);
+                }
             }
         }
-        all
+        Self(all)
     }
 }
 

@@ -13,6 +13,7 @@ mod host;
 mod math;
 pub(super) mod norm;
 mod simd;
+pub(super) mod softmax;
 mod winograd;
 
 pub(super) use gemm::{Matrix, MatrixMut, Threads, gemm, product};

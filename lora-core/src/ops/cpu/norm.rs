@@ -3,7 +3,7 @@
 use super::CHUNK;
 use super::fill::{Unwritten, filled, filled_with, initialized, write};
 use super::math::sigmoid;
-use super::simd::{self, LANES, fold};
+use super::simd::{self, sum2};
 
 /// What a row was normalized with.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,21 +29,6 @@ pub(crate) struct Groups {
     pub(crate) area: usize,
     /// Whether SiLU follows.
     pub(crate) silu: bool,
-}
-
-/// The sum of `f` over pairs of values. The partial sums do not depend on the processor, so neither does the result.
-#[inline(always)]
-fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = whole_a.remainder().iter().zip(whole_b.remainder());
-    for (a, b) in whole_a.zip(whole_b) {
-        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
-            *lane += f(*a, *b);
-        }
-    }
-    let rest: f32 = rest.map(|(a, b)| f(*a, *b)).sum();
-    fold(lanes, |a, b| a + b) + rest
 }
 
 #[inline(always)]

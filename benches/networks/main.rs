@@ -1,0 +1,195 @@
+//! Networks of full width: levels of the UNet, the text encoder, the VAE, and reading a checkpoint.
+//!
+//! By itself it prints times and memory, and compares gradients with differences of the loss. With `--serve FOLDER` it answers
+//! `benches/compare`, there also with whole steps of SD 1.5, which `sd15_step` measures through the trainer.
+
+mod loading;
+mod step;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::Path;
+
+use burn::tensor::{Device, FloatDType, Tensor};
+use lora_core::ForwardContext;
+use lora_models::model_config::{AttentionHeads, UnetConfig};
+use lora_models::random::{Family, UnetShape};
+use lora_models::text::{TokenLimit, Window};
+use lora_models::{AutoencoderKl, Checkpoint, ModelConfig, TextEncoder, Tokenizer};
+use support::array::{Array, random, write};
+use support::serve::{self, Served};
+use support::{Result, Timings, checkpoint, process, report, report_machine, wanted};
+
+use loading::Loading;
+use step::{Size, Step};
+
+fn main() -> Result<()> {
+    if let Some(folder) = serve::folder() {
+        let levels = levels().into_iter().chain(steps()).map(|step| Box::new(step) as Box<dyn Served>);
+        let others: [Box<dyn Served>; 3] = [Box::<Text>::default(), Box::<Vae>::default(), Box::<Loading>::default()];
+        return serve::serve(levels.chain(others).collect(), &folder);
+    }
+    let levels: Vec<Step> = levels().into_iter().filter(|level| wanted(level.name())).collect();
+    let others = [TEXT, VAE, loading::NAME].into_iter().any(wanted);
+    if levels.is_empty() && !others {
+        return Ok(());
+    }
+    report_machine();
+    for mut level in levels {
+        let difference = level.gradient_difference()?;
+        let note = format!("; the gradient differs from differences of the loss by {difference:.0e}");
+        measure(&mut level, 5, &note);
+    }
+    if wanted(loading::NAME) {
+        loading::measure()?;
+    }
+    for (mut network, runs) in [(Box::<Text>::default() as Box<dyn Prepared>, 5), (Box::<Vae>::default(), 2)] {
+        if wanted(network.name()) {
+            network.load()?;
+            measure(network.as_mut(), runs, "");
+            network.release();
+        }
+    }
+    Ok(())
+}
+
+/// A row whose network can be had without a folder to write to.
+trait Prepared: Served {
+    fn load(&mut self) -> Result<()>;
+}
+
+fn measure<R: Served + ?Sized>(row: &mut R, runs: usize, note: &str) {
+    let mut timings = Timings::default();
+    process::reset_peak_memory();
+    (0..runs).for_each(|_| timings.time(|| row.run()));
+    let (median, best, memory) = (timings.median(), timings.best(), process::peak_memory_text());
+    report(row.name(), &format!("median {median:.3} s, best {best:.3} s; peak memory {memory}{note}"));
+}
+
+/// One level of a UNet, with one resnet and transformer on the way down, both on the way up, two and one in the middle.
+fn levels() -> Vec<Step> {
+    let level = |channels: usize, context: usize, linear_projections: bool| UnetShape {
+        channels: vec![channels],
+        depths: vec![1],
+        middle_depth: 1,
+        resnets: 1,
+        context,
+        linear_projections,
+        label: None,
+    };
+    // SD 1.5 at 512 pixels, SDXL at 1024. SDXL's transformers have two and ten such blocks.
+    [
+        ("blocks/sd15_320_64", level(320, 768, false), 8, 64),
+        ("blocks/sdxl_640_64", level(640, 2048, true), 10, 64),
+        ("blocks/sdxl_1280_32", level(1280, 2048, true), 20, 32),
+    ]
+    .map(|(name, shape, heads, side)| Step::new(name, shape, Size { heads, side }, false, None))
+    .into()
+}
+
+fn steps() -> Vec<Step> {
+    [
+        ("sd15_step/256", 32, false),
+        ("sd15_step/256_recomputing", 32, true),
+        ("sd15_step/512", 64, false),
+        ("sd15_step/512_recomputing", 64, true),
+    ]
+    .map(|(name, side, recomputes)| {
+        Step::new(name, UnetShape::sd1(), Size { heads: 8, side }, recomputes, Some(Family::Sd15))
+    })
+    .into()
+}
+
+fn open(path: &Path, heads: usize) -> Result<Checkpoint> {
+    let unet = UnetConfig { num_attention_heads: Some(AttentionHeads::Same(heads)), ..UnetConfig::default() };
+    Ok(Checkpoint::open(path, &ModelConfig { unet, ..ModelConfig::default() })?)
+}
+
+const TEXT: &str = "sd15_step/text_encoder";
+const VAE: &str = "sd15_step/vae_encode_512";
+
+/// The text encoder's forward pass.
+#[derive(Default)]
+struct Text(Option<(TextEncoder, Vec<Window>)>);
+
+impl Text {
+    fn result(&self) -> Tensor<3> {
+        let (encoder, windows) = self.0.as_ref().expect("loaded");
+        encoder.forward(windows, 1, &ForwardContext::base())
+    }
+}
+
+impl Prepared for Text {
+    fn load(&mut self) -> Result<()> {
+        let checkpoint = open(&checkpoint::of_family(Family::Sd15)?, 8)?;
+        let (encoder, _) = checkpoint.text_encoder(&Device::flex(), FloatDType::F32)?;
+        self.0 = Some((encoder, Tokenizer::new().windows("a photo of a cat, sitting on a sofa", TokenLimit::One)));
+        Ok(())
+    }
+}
+
+impl Served for Text {
+    fn name(&self) -> &str {
+        TEXT
+    }
+
+    fn prepare(&mut self, folder: &Path) -> Result<()> {
+        self.load()?;
+        let (_, windows) = self.0.as_ref().expect("loaded");
+        let ids: Vec<u32> = windows[0].iter().map(|id| u32::from(*id)).collect();
+        let row = serde_json::json!({"checkpoint": checkpoint::of_family(Family::Sd15)?, "ids": ids});
+        std::fs::write(folder.join("row.json"), row.to_string())?;
+        write(&folder.join("results-ours.safetensors"), &[Array::of("y", self.result())])
+    }
+
+    fn run(&mut self) {
+        std::hint::black_box(self.result());
+    }
+
+    fn release(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// The VAE's encoder on a picture of 512 pixels.
+#[derive(Default)]
+struct Vae(Option<(AutoencoderKl, Tensor<4>)>);
+
+impl Vae {
+    fn result(&self) -> Tensor<4> {
+        let (vae, pixels) = self.0.as_ref().expect("loaded");
+        vae.encode(pixels.clone()).mean
+    }
+}
+
+impl Prepared for Vae {
+    fn load(&mut self) -> Result<()> {
+        let checkpoint = open(&checkpoint::of_family(Family::Sd15)?, 8)?;
+        self.0 = Some((checkpoint.vae(&Device::flex(), FloatDType::F32)?, random([1, 3, 512, 512], 1)));
+        Ok(())
+    }
+}
+
+impl Served for Vae {
+    fn name(&self) -> &str {
+        VAE
+    }
+
+    fn prepare(&mut self, folder: &Path) -> Result<()> {
+        self.load()?;
+        let (_, pixels) = self.0.as_ref().expect("loaded");
+        write(&folder.join("inputs.safetensors"), &[Array::of("pixels", pixels.clone())])?;
+        let row = serde_json::json!({"checkpoint": checkpoint::of_family(Family::Sd15)?});
+        std::fs::write(folder.join("row.json"), row.to_string())?;
+        write(&folder.join("results-ours.safetensors"), &[Array::of("y", self.result())])
+    }
+
+    fn run(&mut self) {
+        std::hint::black_box(self.result());
+    }
+
+    fn release(&mut self) {
+        self.0 = None;
+    }
+}

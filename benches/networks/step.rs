@@ -1,0 +1,202 @@
+//! A training step over a UNet, put together from lora-core's parts, so that another program can be given the same noise.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, FloatDType, Tensor};
+use lora_core::ForwardContext;
+use lora_core::adapter::{AdapterSet, Factor, RankAlpha, Targets};
+use lora_core::diffusion::Objective;
+use lora_core::ops::GradientSink;
+use lora_core::optim::{AdamW, AdamWConfig, StackGradient, global_norm};
+use lora_models::UNet2DConditionModel;
+use lora_models::random::{Family, UnetShape};
+
+use super::support::array::{Array, random, values, write};
+use super::support::serve::Served;
+use super::support::{Result, checkpoint};
+
+const RANK: usize = 32;
+const TIMESTEP: usize = 500;
+const TOKENS: usize = 77;
+const LR: f64 = 1e-4;
+
+/// What the shapes of the weights do not tell.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    /// Heads of attention.
+    pub(super) heads: usize,
+    /// Latent pixels of a side.
+    pub(super) side: usize,
+}
+
+/// A step with adapters on the transformers of a UNet.
+pub(super) struct Step {
+    name: &'static str,
+    shape: UnetShape,
+    size: Size,
+    recomputes: bool,
+    /// The checkpoint, where it is not a file of the UNet alone.
+    family: Option<Family>,
+    state: Option<State>,
+}
+
+struct State {
+    unet: UNet2DConditionModel,
+    adapters: AdapterSet,
+    optimizer: AdamW,
+    inputs: Vec<Array>,
+}
+
+impl Step {
+    pub(super) fn new(
+        name: &'static str,
+        shape: UnetShape,
+        size: Size,
+        recomputes: bool,
+        family: Option<Family>,
+    ) -> Self {
+        Self { name, shape, size, recomputes, family, state: None }
+    }
+
+    fn path(&self) -> Result<PathBuf> {
+        match self.family {
+            Some(family) => checkpoint::of_family(family),
+            None => checkpoint::of_unet(&self.name.replace('/', "-"), &self.shape),
+        }
+    }
+
+    fn load(&mut self) -> Result<&mut State> {
+        let device = Device::flex();
+        let (unet, layers) = super::open(&self.path()?, self.size.heads)?.unet(&device, FloatDType::F32)?;
+        let linear = RankAlpha { rank: RANK, alpha: RANK as f32 };
+        let targets = Targets { linear, conv: None, unet: true, text_encoder: false };
+        let mut adapters = AdapterSet::new(&layers, &targets, 0, &device)?;
+        // Fresh adapters have factors of zero, which hide the gradients of the others.
+        for (index, stack) in adapters.stacks_mut().iter_mut().enumerate() {
+            let shape = stack.values.dims();
+            let scale = if stack.factor == Factor::Up { 0.02 } else { 1.0 / (shape[2] as f64).sqrt() };
+            stack.update(|_| random(shape, 100 + index as u64) * scale);
+        }
+        let side = self.size.side;
+        let inputs = vec![
+            Array::of("latents", random([1, 4, side, side], 1)),
+            Array::of("noise", random([1, 4, side, side], 2)),
+            Array::of("context", random([1, TOKENS, self.shape.context], 3)),
+            Array::of("factors", factors(&adapters)),
+        ];
+        Ok(self.state.insert(State { unet, adapters, optimizer: AdamW::new(AdamWConfig::default()), inputs }))
+    }
+
+    /// How far the slope of the loss along its gradient, by differences, is from the gradient's norm.
+    pub(super) fn gradient_difference(&mut self) -> Result<f64> {
+        let recomputes = self.recomputes;
+        let state = self.load()?;
+        let (_, loss, gradients) = state.forward_and_backward(recomputes);
+        let norm = f64::from(global_norm(&gradients, 0.0).norm.into_scalar::<f32>());
+        // Far enough for the loss to change in its third digit.
+        let distance = 1e-3 * loss / norm;
+        let mut at = |sign: f64| {
+            let mut moved = state.adapters.clone();
+            for (stack, gradient) in moved.stacks_mut().iter_mut().zip(&gradients) {
+                stack.update(|values| values + gradient.values.clone() * (sign * distance / norm));
+            }
+            std::mem::swap(&mut state.adapters, &mut moved);
+            let loss = state.loss();
+            std::mem::swap(&mut state.adapters, &mut moved);
+            loss
+        };
+        let slope = (at(1.0) - at(-1.0)) / (2.0 * distance);
+        let difference = (slope / norm - 1.0).abs();
+        assert!(difference < 0.01, "{}: slope {slope:e}, norm of the gradient {norm:e}", self.name);
+        Ok(difference)
+    }
+}
+
+/// All factors in a row, in the order of the slots, down before up.
+fn factors(adapters: &AdapterSet) -> Tensor<1> {
+    flat(adapters, |stack| adapters.stacks()[stack].values.clone())
+}
+
+fn flat(adapters: &AdapterSet, of_stack: impl Fn(usize) -> Tensor<3>) -> Tensor<1> {
+    let slots = adapters.slots().iter().flat_map(|slot| [Factor::Down, Factor::Up].map(|factor| slot.place(factor)));
+    let parts = slots.map(|place| of_stack(place.stack).narrow(0, place.row, 1).reshape([-1]));
+    Tensor::cat(parts.collect(), 0)
+}
+
+impl State {
+    fn forward(&self, cx: &ForwardContext) -> (Tensor<4>, Tensor<1>) {
+        let [latents, noise]: [Tensor<4>; 2] = [self.inputs[0].get(), self.inputs[1].get()];
+        let objective = Objective::default();
+        let noisy = objective.schedule.add_noise(&latents, &noise, &[TIMESTEP]);
+        let target = objective.target(&latents, &noise, &[TIMESTEP]);
+        let prediction = self.unet.forward(noisy, &[TIMESTEP as f32], &self.inputs[2].get(), cx);
+        let loss = objective.loss(prediction.clone(), target, &[TIMESTEP]).mean;
+        (prediction, loss)
+    }
+
+    fn loss(&self) -> f64 {
+        let (_, loss) = self.forward(&ForwardContext::base().with(self.adapters.bind(1.0)));
+        f64::from(loss.into_scalar::<f32>())
+    }
+
+    fn forward_and_backward(&self, recomputes: bool) -> (Tensor<4>, f64, Vec<StackGradient>) {
+        let sink = GradientSink::default();
+        let cx = ForwardContext::base().with(self.adapters.bind_training(1.0, &sink)).recomputing(recomputes);
+        let (prediction, loss) = self.forward(&cx);
+        let value = f64::from(loss.clone().inner().into_scalar::<f32>());
+        let _ = loss.backward();
+        (prediction.inner(), value, self.adapters.gradients(&sink))
+    }
+
+    fn step(&mut self, recomputes: bool) {
+        let (_, loss, gradients) = self.forward_and_backward(recomputes);
+        assert!(loss.is_finite());
+        let norm = global_norm(&gradients, 1.0);
+        for (index, (stack, gradient)) in self.adapters.stacks_mut().iter_mut().zip(gradients).enumerate() {
+            stack.update(|values| self.optimizer.step(index, values, gradient, &norm.factor, LR));
+        }
+    }
+}
+
+impl Served for Step {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn prepare(&mut self, folder: &Path) -> Result<()> {
+        let recomputes = self.recomputes;
+        let state = self.load()?;
+        write(&folder.join("inputs.safetensors"), &state.inputs)?;
+        let (prediction, _, gradients) = state.forward_and_backward(recomputes);
+        let gradients = flat(&state.adapters, |stack| gradients[stack].values.clone());
+        assert!(values(gradients.clone()).iter().any(|value| *value != 0.0), "no gradients");
+        let results = [Array::of("prediction", prediction), Array::of("gradients", gradients)];
+        write(&folder.join("results-ours.safetensors"), &results)?;
+        let slots = state.adapters.slots().iter();
+        let slots: Vec<_> = slots.map(|slot| (slot.layer.path.as_str(), slot.layer.inputs, slot.layer.outputs)).collect();
+        let row = serde_json::json!({
+            "slots": slots,
+            "rank": RANK,
+            "timestep": TIMESTEP,
+            "lr": LR,
+            "recomputes": recomputes,
+            "checkpoint": self.path()?,
+            "heads": self.size.heads,
+            "channels": self.shape.channels,
+            "depths": self.shape.depths,
+            "resnets": self.shape.resnets,
+            "context": self.shape.context,
+            "linear_projections": self.shape.linear_projections,
+        });
+        Ok(std::fs::write(folder.join("row.json"), row.to_string())?)
+    }
+
+    fn run(&mut self) {
+        let recomputes = self.recomputes;
+        self.state.as_mut().expect("loaded").step(recomputes);
+    }
+
+    fn release(&mut self) {
+        self.state = None;
+    }
+}
