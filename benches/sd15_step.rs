@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use image::RgbImage;
 use lora_core::rng::{Purpose, Stream};
-use lora_models::random::Family;
+use lora_models::Family;
 use lora_trainer::config::Resolution;
 use lora_trainer::train::Cached;
 use lora_trainer::{Event, TrainConfig, Trainer};
@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     }
     report_machine();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sd15_step");
-    let checkpoint = support::checkpoint::of_family(Family::Sd15)?;
+    let checkpoint = support::checkpoint::of_family(Family::Sd1)?;
     for (row, side, gradient_checkpointing, steps) in STEPS.into_iter().filter(|(row, ..)| wanted(row)) {
         let pictures = random_pictures(&folder, side)?;
         let config = TrainConfig {

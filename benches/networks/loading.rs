@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, FloatDType};
 use half::f16;
 use half::slice::{HalfBitsSliceExt as _, HalfFloatSliceExt as _};
-use lora_models::UNet2DConditionModel;
-use lora_models::random::Family;
+use lora_models::{Family, UNet2DConditionModel, random};
 
 use super::support::array::{Array, write};
 use super::support::serve::Served;
@@ -44,14 +43,14 @@ fn read_and_widen(path: &Path) -> Result<Vec<f32>> {
 }
 
 fn unet_parameters() -> usize {
-    let layout = Family::Sd15.layout();
+    let layout = random::layout(Family::Sd1);
     let unet = layout.iter().filter(|(key, ..)| key.starts_with("model.diffusion_model."));
     unet.map(|(.., shape)| shape.iter().product::<usize>()).sum()
 }
 
 /// Both, in turn.
 pub(super) fn measure() -> Result<()> {
-    let path = checkpoint::of_family(Family::Sd15)?;
+    let path = checkpoint::of_family(Family::Sd1)?;
     let (mut ours, mut plain) = (Timings::default(), Timings::default());
     let mut peaks = [0; 2];
     for _ in 0..4 {
@@ -81,7 +80,7 @@ impl Served for Loading {
     }
 
     fn prepare(&mut self, folder: &Path) -> Result<()> {
-        self.path = checkpoint::of_family(Family::Sd15)?;
+        self.path = checkpoint::of_family(Family::Sd1)?;
         let row = serde_json::json!({"checkpoint": self.path});
         std::fs::write(folder.join("row.json"), row.to_string())?;
         let channels = unet(&self.path)?.latent_channels();

@@ -14,7 +14,8 @@ use std::path::Path;
 use burn::tensor::{Device, FloatDType, Tensor};
 use lora_core::ForwardContext;
 use lora_models::model_config::{AttentionHeads, UnetConfig};
-use lora_models::random::{Family, UnetShape};
+use lora_models::random::UnetShape;
+use lora_models::Family;
 use lora_models::text::{TokenLimit, Window};
 use lora_models::{AutoencoderKl, Checkpoint, ModelConfig, TextEncoder, Tokenizer};
 use support::array::{Array, random, write};
@@ -39,7 +40,7 @@ fn main() -> Result<()> {
     for mut level in levels {
         let difference = level.gradient_difference()?;
         let note = format!("; the gradient differs from differences of the loss by {difference:.0e}");
-        measure(&mut level, 5, &note);
+        measure(&mut level, 2, &note);
     }
     if wanted(loading::NAME) {
         loading::measure()?;
@@ -96,7 +97,7 @@ fn steps() -> Vec<Step> {
         ("sd15_step/512_recomputing", 64, true),
     ]
     .map(|(name, side, recomputes)| {
-        Step::new(name, UnetShape::sd1(), Size { heads: 8, side }, recomputes, Some(Family::Sd15))
+        Step::new(name, UnetShape::sd1(), Size { heads: 8, side }, recomputes, Some(Family::Sd1))
     })
     .into()
 }
@@ -122,7 +123,7 @@ impl Text {
 
 impl Prepared for Text {
     fn load(&mut self) -> Result<()> {
-        let checkpoint = open(&checkpoint::of_family(Family::Sd15)?, 8)?;
+        let checkpoint = open(&checkpoint::of_family(Family::Sd1)?, 8)?;
         let (encoder, _) = checkpoint.text_encoder(&Device::flex(), FloatDType::F32)?;
         self.0 = Some((encoder, Tokenizer::new().windows("a photo of a cat, sitting on a sofa", TokenLimit::One)));
         Ok(())
@@ -138,7 +139,7 @@ impl Served for Text {
         self.load()?;
         let (_, windows) = self.0.as_ref().expect("loaded");
         let ids: Vec<u32> = windows[0].iter().map(|id| u32::from(*id)).collect();
-        let row = serde_json::json!({"checkpoint": checkpoint::of_family(Family::Sd15)?, "ids": ids});
+        let row = serde_json::json!({"checkpoint": checkpoint::of_family(Family::Sd1)?, "ids": ids});
         std::fs::write(folder.join("row.json"), row.to_string())?;
         write(&folder.join("results-ours.safetensors"), &[Array::of("y", self.result())])
     }
@@ -165,7 +166,7 @@ impl Vae {
 
 impl Prepared for Vae {
     fn load(&mut self) -> Result<()> {
-        let checkpoint = open(&checkpoint::of_family(Family::Sd15)?, 8)?;
+        let checkpoint = open(&checkpoint::of_family(Family::Sd1)?, 8)?;
         self.0 = Some((checkpoint.vae(&Device::flex(), FloatDType::F32)?, random([1, 3, 512, 512], 1)));
         Ok(())
     }
@@ -180,7 +181,7 @@ impl Served for Vae {
         self.load()?;
         let (_, pixels) = self.0.as_ref().expect("loaded");
         write(&folder.join("inputs.safetensors"), &[Array::of("pixels", pixels.clone())])?;
-        let row = serde_json::json!({"checkpoint": checkpoint::of_family(Family::Sd15)?});
+        let row = serde_json::json!({"checkpoint": checkpoint::of_family(Family::Sd1)?});
         std::fs::write(folder.join("row.json"), row.to_string())?;
         write(&folder.join("results-ours.safetensors"), &[Array::of("y", self.result())])
     }

@@ -9,7 +9,8 @@ use lora_core::diffusion::Objective;
 use lora_core::ops::GradientSink;
 use lora_core::optim::{AdamW, AdamWConfig, StackGradient, global_norm};
 use lora_models::UNet2DConditionModel;
-use lora_models::random::{Family, UnetShape};
+use lora_models::random::UnetShape;
+use lora_models::Family;
 
 use super::support::array::{Array, random, values, write};
 use super::support::serve::Served;
@@ -129,7 +130,7 @@ impl State {
         let objective = Objective::default();
         let noisy = objective.schedule.add_noise(&latents, &noise, &[TIMESTEP]);
         let target = objective.target(&latents, &noise, &[TIMESTEP]);
-        let prediction = self.unet.forward(noisy, &[TIMESTEP as f32], &self.inputs[2].get(), cx);
+        let prediction = self.unet.forward(noisy, &[TIMESTEP as f32], &self.inputs[2].get(), None, cx);
         let loss = objective.loss(prediction.clone(), target, &[TIMESTEP]).mean;
         (prediction, loss)
     }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lora_models::random::{Family, UnetShape, write_random_checkpoint, write_random_unet};
+use lora_models::Family;
+use lora_models::random::{UnetShape, write_random_checkpoint, write_random_unet};
 use lora_trainer::atomic::AtomicFile;
 
 use super::{Result, report};

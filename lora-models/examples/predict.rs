@@ -45,7 +45,7 @@ fn predict(path: &Path, caption: &str) -> Result<(), Error> {
 
     let (unet, unet_layers) = checkpoint.unet(&device, FloatDType::F32)?;
     let latents: Tensor<4> = Stream::new(0, Purpose::PreviewLatents, 0, 0).normal_tensor([1, 4, 16, 16], &device);
-    let prediction = unet.forward(latents.clone(), &[TIMESTEP], &context, &base);
+    let prediction = unet.forward(latents.clone(), &[TIMESTEP], &context, None, &base);
     println!("prediction {:?} from {} UNet layers that can get an adapter", prediction.dims(), unet_layers.len());
 
     // At the last timestep nearly all is noise, and a trained model predicts nearly the latents themselves.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::family::Family;
+
 /// What can be wrong with a weight file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -24,7 +26,7 @@ pub enum Error {
         reason: String,
     },
     /// The file is something else than a base model that can be used here.
-    #[error("{}: expected a Stable Diffusion 1.x checkpoint, found {found}", path.display())]
+    #[error("{}: expected a Stable Diffusion 1.x, 2.x or SDXL checkpoint, found {found}", path.display())]
     Family {
         /// The file.
         path: PathBuf,
@@ -32,12 +34,46 @@ pub enum Error {
         found: String,
     },
     /// Tensors are missing, surplus or of another shape; all of them are listed.
-    #[error("{}: not the tensors of a Stable Diffusion 1.x checkpoint; {}", path.display(), listed(problems))]
+    #[error("{}: not the tensors of {family}; {}", path.display(), listed(problems))]
     Layout {
         /// The file.
         path: PathBuf,
+        /// What the other tensors are.
+        family: Family,
         /// One entry for each tensor.
         problems: Vec<String>,
+    },
+    /// A folder in diffusers' layout that lacks something.
+    #[error("{}: {reason}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file of `torch.save` that can't be read.
+    #[error("{}: not a valid file of torch.save: {reason}", path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file of `torch.save` that would run code when Python loads it. Nothing of it was run.
+    #[error("{}: its pickle calls `{call}`, which weights have no need of; nothing was run, and the file is refused", path.display())]
+    PickleCode {
+        /// The file.
+        path: PathBuf,
+        /// What it calls.
+        call: String,
+    },
+    /// What was given as the VAE is none.
+    #[error("{}: expected a VAE, found {found}", path.display())]
+    Vae {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: String,
     },
     /// A tensor holds NaN or infinity.
     #[error("{}: tensor `{key}` has values that are not finite", path.display())]

@@ -1,4 +1,4 @@
-//! The frozen networks of Stable Diffusion 1.x, and their weight files.
+//! The frozen networks of Stable Diffusion 1.x, 2.x and SDXL, and their weight files.
 //!
 //! ```text
 //! caption ─ Tokenizer ─ TextEncoder ─ context ─┐
@@ -6,7 +6,7 @@
 //! latents ─ AutoencoderKl::decode ─ picture
 //! ```
 //!
-//! [`Checkpoint`] opens a single file and builds each network from it. Layer counts and widths are
+//! [`Checkpoint`] opens a single file or a folder and builds each network from it. Layer counts and widths are
 //! read from the shapes of the tensors; what shapes cannot tell is [`ModelConfig`].
 //!
 //! Letters in shapes: `b` batch, `c` channels, `h w` height and width, `l` tokens, `d` width.
@@ -37,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod family;
 pub mod model_config;
 pub mod random;
 mod resnet;
@@ -46,8 +47,9 @@ pub mod vae;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use family::Family;
 pub use model_config::ModelConfig;
-pub use text::{TextEncoder, Tokenizer};
+pub use text::{TextEncoder, TextEncoders, Tokenizer};
 pub use unet::UNet2DConditionModel;
 pub use vae::AutoencoderKl;
-pub use weights::{Checkpoint, Layers};
+pub use weights::{Checkpoint, CheckpointOptions, Layers};

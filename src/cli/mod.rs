@@ -36,7 +36,7 @@ enum Command {
     RandomCheckpoint {
         /// The model family
         #[arg(long, value_parser = random_checkpoint::parse_family)]
-        family: lora_models::random::Family,
+        family: lora_models::Family,
         /// The seed of the weights
         #[arg(long, default_value_t = 0)]
         seed: u64,

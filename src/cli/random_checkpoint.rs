@@ -4,7 +4,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use lora_models::random::{Family, write_random_checkpoint};
+use lora_models::Family;
+use lora_models::random::write_random_checkpoint;
 
 use super::progress::print_line;
 use super::signals::Signals;

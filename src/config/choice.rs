@@ -89,6 +89,16 @@ choice! {
 }
 
 choice! {
+    /// The number type of the base's weights in memory.
+    BaseDtype {
+        /// 32-bit floats.
+        Float = "float" | "fp32",
+        /// 16-bit floats with 8 exponent bits.
+        Bf16 = "bf16",
+    }
+}
+
+choice! {
     /// The number type of saved adapters.
     SavePrecision {
         /// 32-bit floats.

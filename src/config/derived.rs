@@ -74,6 +74,12 @@ impl TrainConfig {
         (self.max_token_length / 75) as usize
     }
 
+    /// The files of `base_weights`, each with its strength.
+    pub fn merged_files(&self) -> impl Iterator<Item = (&std::path::Path, f64)> {
+        let strengths = self.base_weights_multiplier.iter().copied().chain(std::iter::repeat(1.0));
+        self.base_weights.iter().map(std::path::PathBuf::as_path).zip(strengths)
+    }
+
     /// Whether the UNet gets adapters.
     pub fn trains_unet(&self) -> bool {
         !self.network_train_text_encoder_only

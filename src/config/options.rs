@@ -1,9 +1,10 @@
 //! The table of all options: names, types, ranges and help. TOML, command line and documentation derive from it.
 
+use lora_models::Family;
 use serde_json::Value;
 
 use super::value::{self, Mismatch, OptionValue, describe, one_of};
-use super::{Compat, LrScheduler, NetworkModule, OptimizerType, Sampler, SavePrecision, TrainConfig};
+use super::{BaseDtype, Compat, LrScheduler, NetworkModule, OptimizerType, Sampler, SavePrecision, TrainConfig};
 
 mod table;
 
@@ -104,22 +105,6 @@ pub enum Group {
     Previews,
 }
 
-/// A family of models.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// Stable Diffusion 1.x.
-    Sd1,
-    /// Stable Diffusion 2.x.
-    Sd2,
-    /// Stable Diffusion XL.
-    Sdxl,
-}
-
-impl Family {
-    /// All families.
-    pub const ALL: &'static [Self] = &[Self::Sd1, Self::Sd2, Self::Sdxl];
-}
-
 /// Type and range of an option.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -154,6 +139,8 @@ pub enum Kind {
     Warmup,
     /// A list of `key=value` texts with these keys.
     Arguments(&'static [&'static str]),
+    /// A list.
+    List,
     /// A table.
     Table,
 }
@@ -192,7 +179,7 @@ impl Kind {
             Self::Path => text.filter(|text| !text.is_empty()).map(Value::from),
             Self::Table => value.as_object().map(|_| value.clone()),
             // Checked where they are read.
-            Self::Choice(_) | Self::Resolution | Self::Warmup | Self::Arguments(_) => Some(value.clone()),
+            Self::Choice(_) | Self::Resolution | Self::Warmup | Self::Arguments(_) | Self::List => Some(value.clone()),
         };
         fitting.ok_or_else(|| Mismatch { found: describe(value), expected: self.to_string() })
     }
@@ -221,6 +208,7 @@ impl std::fmt::Display for Kind {
             Self::Resolution => write!(f, "a size in pixels"),
             Self::Warmup => write!(f, "a number of steps, a part of the run below 1, or a percentage"),
             Self::Arguments(keys) => write!(f, "a list of \"key=value\" with the keys {}", keys.join(", ")),
+            Self::List => write!(f, "a list"),
             Self::Table => write!(f, "a table"),
         }
     }

@@ -3,19 +3,31 @@
 use std::path::PathBuf;
 
 use super::{
-    Compat, LrScheduler, ModelConfig, NetworkModule, OptimizerArgs, OptimizerType, Resolution, Sampler, SavePrecision,
+    BaseDtype, Compat, LrScheduler, ModelConfig, NetworkModule, OptimizerArgs, OptimizerType, Resolution, Sampler, SavePrecision,
     WarmupSteps,
 };
 
 /// All settings of a training run. Fields have sd-scripts' names; relative paths start at the working directory.
 ///
-/// [`TrainConfig::new`] gives settings that train a good LoRA of an SD1.x model. Fields that are `None` are not given;
+/// [`TrainConfig::new`] gives settings that train a good LoRA of an SD 1.x model. Fields that are `None` are not given;
 /// their documentation says what holds then. [`validate`](Self::validate) checks the values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainConfig {
     // Model
-    /// The base checkpoint, a single `.safetensors` file.
+    /// The base checkpoint: a `.safetensors`, `.ckpt` or `.pt` file, or a folder in diffusers' layout. The family follows from it.
     pub pretrained_model_name_or_path: PathBuf,
+    /// Whether the base is SD 2.x. `None`: the checkpoint tells. A contradiction is an error.
+    pub v2: Option<bool>,
+    /// Whether the base predicts velocities. `None`: the checkpoint tells; for SD 2.x, where it may not, a trial does.
+    pub v_parameterization: Option<bool>,
+    /// A file or folder whose VAE is used in place of the checkpoint's.
+    pub vae: Option<PathBuf>,
+    /// The number type that the UNet's weights have in memory.
+    pub base_dtype: BaseDtype,
+    /// LoRA files that become a part of the base before training.
+    pub base_weights: Vec<PathBuf>,
+    /// The strength of each of `base_weights`; 1 where not given.
+    pub base_weights_multiplier: Vec<f64>,
     /// What the shapes of the checkpoint's tensors cannot tell; overrides the checkpoint's own entry.
     pub model_config: ModelConfig,
     /// Which layer's output of the text encoder is used, counted from the last, 1. `None`: 1.
@@ -103,6 +115,8 @@ pub struct TrainConfig {
     pub conv_alpha: Option<f64>,
     /// A LoRA file to continue from.
     pub network_weights: Option<PathBuf>,
+    /// Whether targets, ranks and alphas are those of the file of `network_weights`.
+    pub dim_from_weights: bool,
     /// Whether only the UNet gets adapters.
     pub network_train_unet_only: bool,
     /// Whether only the text encoder gets adapters.
@@ -153,6 +167,12 @@ impl TrainConfig {
     pub fn new(pretrained_model_name_or_path: impl Into<PathBuf>, train_data_dir: impl Into<PathBuf>) -> Self {
         Self {
             pretrained_model_name_or_path: pretrained_model_name_or_path.into(),
+            v2: None,
+            v_parameterization: None,
+            vae: None,
+            base_dtype: BaseDtype::Float,
+            base_weights: Vec::new(),
+            base_weights_multiplier: Vec::new(),
             model_config: ModelConfig::default(),
             clip_skip: None,
             max_token_length: 225,
@@ -193,6 +213,7 @@ impl TrainConfig {
             conv_dim: None,
             conv_alpha: None,
             network_weights: None,
+            dim_from_weights: false,
             network_train_unet_only: false,
             network_train_text_encoder_only: false,
             output_dir: "output".into(),

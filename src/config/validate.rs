@@ -31,7 +31,13 @@ impl TrainConfig {
             (!path.is_file()).then(|| Problem::value(key, format!("{found} `{}`", path.display()), "a file"))
         };
         let mut problems = Vec::new();
-        problems.extend(file("pretrained_model_name_or_path", &self.pretrained_model_name_or_path));
+        let model = |key: &str, path: &Path| {
+            let found = || format!("nothing at `{}`", path.display());
+            (!path.exists()).then(|| Problem::value(key, found(), "a file, or a folder in diffusers' layout"))
+        };
+        problems.extend(model("pretrained_model_name_or_path", &self.pretrained_model_name_or_path));
+        problems.extend(self.vae.as_deref().and_then(|path| model("vae", path)));
+        problems.extend(self.base_weights.iter().filter_map(|path| file("base_weights", path)));
         if !self.train_data_dir.is_dir() {
             let found = if self.train_data_dir.exists() { "a file at" } else { "no folder at" };
             let found = format!("{found} `{}`", self.train_data_dir.display());
@@ -61,6 +67,8 @@ impl TrainConfig {
         let input = match () {
             () if overwrites(&self.pretrained_model_name_or_path) => "the base checkpoint",
             () if self.network_weights.as_deref().is_some_and(overwrites) => "the file of `network_weights`",
+            () if self.vae.as_deref().is_some_and(overwrites) => "the VAE",
+            () if self.base_weights.iter().any(|path| overwrites(path)) => "a file of `base_weights`",
             () => return None,
         };
         let found = format!("`{}`, {input}", lora.display());
@@ -99,7 +107,7 @@ impl TrainConfig {
             missing(
                 "pretrained_model_name_or_path",
                 &self.pretrained_model_name_or_path,
-                "the base checkpoint, a .safetensors file",
+                "the base checkpoint, a file or a folder",
             ),
             missing("train_data_dir", &self.train_data_dir, "the folder with the training pictures"),
         ]
@@ -163,6 +171,18 @@ impl TrainConfig {
         if self.network_train_unet_only && self.network_train_text_encoder_only {
             let kind = ProblemKind::Conflict("excludes `network_train_text_encoder_only`".into());
             problems.push(Problem::new("network_train_unet_only", kind));
+        }
+        if self.dim_from_weights && self.network_weights.is_none() {
+            problems.push(Problem::new("dim_from_weights", ProblemKind::Conflict("needs `network_weights`".into())));
+        }
+        let (strengths, files) = (self.base_weights_multiplier.len(), self.base_weights.len());
+        if strengths > files {
+            let reason = format!("has {strengths} numbers for {files} files of `base_weights`");
+            problems.push(Problem::new("base_weights_multiplier", ProblemKind::Conflict(reason)));
+        }
+        if self.base_weights_multiplier.iter().any(|strength| !strength.is_finite()) {
+            let found = format!("{:?}", self.base_weights_multiplier);
+            problems.push(Problem::value("base_weights_multiplier", found, "finite numbers"));
         }
         if self.conv_alpha.is_some() && self.conv_dim.is_none() {
             problems.push(Problem::new("conv_alpha", ProblemKind::Conflict("needs `conv_dim`".into())));

@@ -118,6 +118,25 @@ impl OptionValue for PathBuf {
     }
 }
 
+/// A list, or one element by itself.
+impl<T: OptionValue> OptionValue for Vec<T> {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        match value {
+            Value::Null => Ok(Self::new()),
+            Value::Array(items) => items.iter().map(T::read).collect(),
+            Value::String(text) if T::read(value).is_err() => match text.trim().parse::<f64>() {
+                Ok(number) => T::read(&number.into()).map(|item| vec![item]),
+                Err(_) => T::read(value).map(|item| vec![item]),
+            },
+            item => T::read(item).map(|item| vec![item]),
+        }
+    }
+
+    fn write(&self) -> Value {
+        if self.is_empty() { Value::Null } else { self.iter().map(T::write).collect::<Vec<_>>().into() }
+    }
+}
+
 /// A picture size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Resolution {

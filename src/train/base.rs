@@ -4,11 +4,12 @@ use std::path::Path;
 
 use burn::tensor::{Device, FloatDType};
 use lora_core::memory::return_freed_memory;
-use lora_models::{AutoencoderKl, Checkpoint, ModelConfig, TextEncoder, UNet2DConditionModel};
+use lora_models::{AutoencoderKl, Checkpoint, CheckpointOptions, TextEncoders, UNet2DConditionModel};
 
+use crate::config::{BaseDtype, PredictionType};
 use crate::error::Result;
 
-/// The type that the networks compute in.
+/// The type that the networks compute in, and keep their weights in but where the configuration says otherwise.
 const DTYPE: FloatDType = FloatDType::F32;
 
 /// The base model. Networks come from the file when they are asked for.
@@ -16,37 +17,71 @@ const DTYPE: FloatDType = FloatDType::F32;
 pub(super) struct Base {
     checkpoint: Checkpoint,
     device: Device,
+    unet_dtype: FloatDType,
+    tried_prediction_type: Option<PredictionType>,
     unet: Option<UNet2DConditionModel>,
-    text_encoder: Option<TextEncoder>,
+    text_encoders: Option<TextEncoders>,
     vae: Option<AutoencoderKl>,
 }
 
 impl Base {
     /// Reads the header.
-    pub(super) fn open(path: &Path, config: &ModelConfig, device: &Device) -> Result<Self> {
-        let checkpoint = Checkpoint::open(path, config)?;
-        Ok(Self { checkpoint, device: device.clone(), unet: None, text_encoder: None, vae: None })
+    pub(super) fn open(path: &Path, options: &CheckpointOptions, dtype: BaseDtype, device: &Device) -> Result<Self> {
+        let checkpoint = Checkpoint::open_with(path, options)?;
+        let unet_dtype = match dtype {
+            BaseDtype::Float => DTYPE,
+            BaseDtype::Bf16 => FloatDType::BF16,
+        };
+        Ok(Self {
+            checkpoint,
+            device: device.clone(),
+            unet_dtype,
+            tried_prediction_type: None,
+            unet: None,
+            text_encoders: None,
+            vae: None,
+        })
     }
 
     pub(super) fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
     }
 
+    /// What the UNet predicts, as far as configuration and checkpoint tell.
+    pub(super) fn told_prediction_type(&self) -> Option<PredictionType> {
+        self.checkpoint.prediction_type().or(self.tried_prediction_type)
+    }
+
+    /// What the UNet predicts, if need be by a trial.
+    pub(super) fn prediction_type(&mut self) -> Result<PredictionType> {
+        if let Some(told) = self.told_prediction_type() {
+            return Ok(told);
+        }
+        let found = self.unet()?.predicts_by_trial();
+        self.tried_prediction_type = Some(found);
+        Ok(found)
+    }
+
+    /// For what changes the networks that are not read yet.
+    pub(super) fn checkpoint_mut(&mut self) -> &mut Checkpoint {
+        &mut self.checkpoint
+    }
+
     pub(super) fn device(&self) -> &Device {
         &self.device
     }
 
-    /// The UNet and, where it is asked for, the text encoder.
+    /// The UNet and, where they are asked for, the text encoders.
     pub(super) fn training_networks(
         &mut self,
-        with_text_encoder: bool,
-    ) -> Result<(&UNet2DConditionModel, Option<&TextEncoder>)> {
-        if with_text_encoder {
-            self.text_encoder()?;
+        with_text_encoders: bool,
+    ) -> Result<(&UNet2DConditionModel, Option<&TextEncoders>)> {
+        if with_text_encoders {
+            self.text_encoders()?;
         }
         self.unet()?;
         match &self.unet {
-            Some(unet) => Ok((unet, self.text_encoder.as_ref().filter(|_| with_text_encoder))),
+            Some(unet) => Ok((unet, self.text_encoders.as_ref().filter(|_| with_text_encoders))),
             None => unreachable!("just read"),
         }
     }
@@ -54,17 +89,17 @@ impl Base {
     pub(super) fn unet(&mut self) -> Result<&UNet2DConditionModel> {
         let loaded = match self.unet.take() {
             Some(loaded) => loaded,
-            None => self.checkpoint.unet(&self.device, DTYPE)?.0,
+            None => self.checkpoint.unet(&self.device, self.unet_dtype)?.0,
         };
         Ok(self.unet.insert(loaded))
     }
 
-    pub(super) fn text_encoder(&mut self) -> Result<&TextEncoder> {
-        let loaded = match self.text_encoder.take() {
+    pub(super) fn text_encoders(&mut self) -> Result<&TextEncoders> {
+        let loaded = match self.text_encoders.take() {
             Some(loaded) => loaded,
-            None => self.checkpoint.text_encoder(&self.device, DTYPE)?.0,
+            None => self.checkpoint.text_encoders(&self.device, DTYPE)?,
         };
-        Ok(self.text_encoder.insert(loaded))
+        Ok(self.text_encoders.insert(loaded))
     }
 
     pub(super) fn vae(&mut self) -> Result<&AutoencoderKl> {
@@ -81,8 +116,8 @@ impl Base {
         }
     }
 
-    pub(super) fn drop_text_encoder(&mut self) {
-        if self.text_encoder.take().is_some() {
+    pub(super) fn drop_text_encoders(&mut self) {
+        if self.text_encoders.take().is_some() {
             return_freed_memory();
         }
     }

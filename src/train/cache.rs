@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::ForwardContext;
 use lora_core::rng::{Purpose, Stream};
 use lora_data::{Dataset, Sample};
-use lora_models::text::{TokenLimit, Window};
-use lora_models::{AutoencoderKl, TextEncoder, Tokenizer};
+use lora_models::text::{CaptionWindows, Encoded, TokenLimit};
+use lora_models::{AutoencoderKl, Family, TextEncoders, Tokenizer};
 
 use crate::error::{Error, Result};
 
@@ -63,19 +63,18 @@ fn to_tensor(sample: &Sample, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values, [1, 3, height, width]), device)
 }
 
-/// The captions of all pictures as the text encoder takes them and, where it is not trained, what it makes of them.
+/// The captions of all pictures as the text encoders take them and, where these are not trained, what they make of them.
 #[derive(Debug)]
 pub(super) struct CaptionCache {
     /// Index of each item's caption.
     caption_of: Vec<usize>,
     /// One entry for each different caption.
-    windows: Vec<Vec<Window>>,
-    /// `[1, l, d]`
-    contexts: Vec<Tensor<3>>,
+    windows: Vec<CaptionWindows>,
+    encoded: Vec<Encoded>,
 }
 
 impl CaptionCache {
-    pub(super) fn new(dataset: &Dataset, tokenizer: &Tokenizer, limit: TokenLimit) -> Self {
+    pub(super) fn new(dataset: &Dataset, tokenizer: &Tokenizer, limit: TokenLimit, family: Family) -> Self {
         let mut index: HashMap<&str, usize> = HashMap::new();
         let mut windows = Vec::new();
         let caption_of = dataset
@@ -83,12 +82,12 @@ impl CaptionCache {
             .iter()
             .map(|item| {
                 *index.entry(&item.caption).or_insert_with(|| {
-                    windows.push(tokenizer.windows(&item.caption, limit));
+                    windows.push(tokenizer.caption(&item.caption, limit, family));
                     windows.len() - 1
                 })
             })
             .collect();
-        Self { caption_of, windows, contexts: Vec::new() }
+        Self { caption_of, windows, encoded: Vec::new() }
     }
 
     /// How many different captions there are.
@@ -98,21 +97,24 @@ impl CaptionCache {
 
     /// How many of them are encoded.
     pub(super) fn encoded(&self) -> usize {
-        self.contexts.len()
+        self.encoded.len()
     }
 
-    pub(super) fn encode_next(&mut self, encoder: &TextEncoder, clip_skip: usize) {
-        let windows = self.windows[self.contexts.len()].clone();
-        self.contexts.push(encoder.context(&[windows], clip_skip, &ForwardContext::base()));
+    pub(super) fn encode_next(&mut self, encoders: &TextEncoders, clip_skip: usize) {
+        let windows = self.windows[self.encoded.len()].clone();
+        self.encoded.push(encoders.encode(&[windows], clip_skip, &ForwardContext::base()));
     }
 
-    /// The encoded captions of a batch. `[b, l, d]`
-    pub(super) fn contexts(&self, items: &[usize]) -> Tensor<3> {
-        Tensor::cat(items.iter().map(|item| self.contexts[self.caption_of[*item]].clone()).collect(), 0)
+    /// The encoded captions of a batch.
+    pub(super) fn of_batch(&self, items: &[usize]) -> Encoded {
+        let encoded = || items.iter().map(|item| &self.encoded[self.caption_of[*item]]);
+        let context = Tensor::cat(encoded().map(|encoded| encoded.context.clone()).collect(), 0);
+        let pooled: Option<Vec<_>> = encoded().map(|encoded| encoded.pooled.clone()).collect();
+        Encoded { context, pooled: pooled.map(|pooled| Tensor::cat(pooled, 0)) }
     }
 
     /// The tokens of a batch.
-    pub(super) fn windows(&self, items: &[usize]) -> Vec<Vec<Window>> {
+    pub(super) fn windows(&self, items: &[usize]) -> Vec<CaptionWindows> {
         items.iter().map(|item| self.windows[self.caption_of[*item]].clone()).collect()
     }
 }

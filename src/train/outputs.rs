@@ -116,14 +116,14 @@ impl Outputs {
         report: &DatasetReport,
         length: Length,
         algorithm: &Algorithm,
-        steps: u64,
-        epoch: u64,
+        family: Family,
+        [steps, epoch]: [u64; 2],
     ) -> Facts {
         Facts {
             session_id: self.session_id,
             training_started_at: self.started_at,
             training_finished_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
-            family: Family::Sd1,
+            family,
             v_prediction: algorithm.objective.prediction_type == PredictionType::VPrediction,
             sd_model_hash: self.short_hash.clone(),
             new_sd_model_hash: self.base_hash(),
@@ -217,12 +217,11 @@ impl Outputs {
                 Compat::None => SettingsOf::Pipelines,
                 Compat::SdScripts => SettingsOf::SdScripts,
             },
-            prediction_type: base.checkpoint().config().prediction_type.unwrap_or(PredictionType::Epsilon),
+            prediction_type: base.prediction_type()?,
             clip_skip: run::clip_skip(config),
         };
         let cx = ForwardContext::base().with(adapters);
-        let encoder = base.text_encoder()?;
-        let contexts = preview::encode(prompt, &self.tokenizer, encoder, style.clip_skip, &cx);
+        let contexts = preview::encode(prompt, &self.tokenizer, base.text_encoders()?, style.clip_skip, &cx);
         let latents = preview::draw(prompt, seed, contexts, style, base.unet()?, &cx);
         Ok(preview::picture(latents, base.vae()?))
     }

@@ -5,8 +5,8 @@ use image::RgbImage;
 use lora_core::ForwardContext;
 use lora_core::diffusion::{NoiseSchedule, PredictionType, Sampler, SamplerKind, SamplerSettings, SettingsOf, guided};
 use lora_core::rng::{Purpose, Stream};
-use lora_models::text::{WeightedTokens, WeightedWindows, apply_weights};
-use lora_models::{AutoencoderKl, TextEncoder, Tokenizer, UNet2DConditionModel};
+use lora_models::text::{Encoded, WeightedTokens, apply_weights};
+use lora_models::{AutoencoderKl, TextEncoders, Tokenizer, UNet2DConditionModel};
 
 use crate::config;
 use crate::prompt::Prompt;
@@ -29,11 +29,11 @@ pub(super) struct Style {
     pub(super) clip_skip: usize,
 }
 
-/// The contexts with and, for guidance, without the prompt. `[1, l, d]`
+/// What the UNet is told with and, for guidance, without the prompt, each for one picture.
 #[derive(Debug)]
 pub(super) struct Contexts {
-    positive: Tensor<3>,
-    negative: Option<Tensor<3>>,
+    positive: Encoded,
+    negative: Option<Encoded>,
 }
 
 /// Encodes a prompt with its weights. Prompt and negative prompt take as many windows as the longer one needs, at most
@@ -41,7 +41,7 @@ pub(super) struct Contexts {
 pub(super) fn encode(
     prompt: &Prompt,
     tokenizer: &Tokenizer,
-    encoder: &TextEncoder,
+    encoders: &TextEncoders,
     clip_skip: usize,
     cx: &ForwardContext,
 ) -> Contexts {
@@ -50,8 +50,9 @@ pub(super) fn encode(
     let negative = is_guided.then(|| WeightedTokens::new(&prompt.negative_prompt, tokenizer));
     let limit = negative.as_ref().map_or(positive.limit(), |negative| negative.limit().max(positive.limit()));
     let context = |tokens: &WeightedTokens| {
-        let WeightedWindows { ids, weights } = tokens.windows(limit);
-        apply_weights(encoder.context(&[ids], clip_skip, cx), &[&weights])
+        let (windows, weights) = tokens.caption(limit, encoders.family());
+        let Encoded { context, pooled } = encoders.encode(&[windows], clip_skip, cx);
+        Encoded { context: apply_weights(context, &[&weights]), pooled }
     };
     Contexts { positive: context(&positive), negative: negative.as_ref().map(context) }
 }
@@ -65,20 +66,23 @@ pub(super) fn draw(
     unet: &UNet2DConditionModel,
     cx: &ForwardContext,
 ) -> Tensor<4> {
-    let device = contexts.positive.device();
+    let device = contexts.positive.context.device();
     let kind = prompt.sampler.unwrap_or(style.sampler).into();
     let settings = SamplerSettings::of(kind, style.settings_of, style.prediction_type);
     let sampler = Sampler::new(kind, settings, prompt.steps as usize, &NoiseSchedule::scaled_linear());
     let shape = [1, 4, prompt.height as usize / 8, prompt.width as usize / 8];
     let start = Stream::new(seed, Purpose::PreviewLatents, 0, 0).normal_tensor(shape, &device);
-    let context = match contexts.negative {
-        Some(negative) => Tensor::cat(vec![negative, contexts.positive], 0),
-        None => contexts.positive,
-    };
+    let told: Vec<Encoded> = contexts.negative.into_iter().chain([contexts.positive]).collect();
+    let context = Tensor::cat(told.iter().map(|told| told.context.clone()).collect(), 0);
+    let pooled: Option<Vec<_>> = told.into_iter().map(|told| told.pooled).collect();
+    // As of a picture of this size that was neither resized nor cropped.
+    let (height, width) = (prompt.height as f32, prompt.width as f32);
+    let sizes = vec![[height, width, 0.0, 0.0, height, width]; context.dims()[0]];
+    let vector = unet.vector(pooled.map(|pooled| Tensor::cat(pooled, 0)), &sizes);
     (0..sampler.timesteps().len()).fold(start * sampler.init_noise_sigma(), |sample, index| {
         let [copies, _, _] = context.dims();
         let input = sampler.model_input(sample.clone(), index).repeat_dim(0, copies);
-        let prediction = unet.forward(input, &vec![sampler.timesteps()[index]; copies], &context, cx);
+        let prediction = unet.forward(input, &vec![sampler.timesteps()[index]; copies], &context, vector.as_ref(), cx);
         let prediction = match copies {
             1 => prediction,
             _ => {

@@ -3,12 +3,16 @@
 use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
 use lora_core::diffusion::Objective;
 use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule};
-use lora_data::{BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Size, StepCount, scan_folder};
+use lora_data::{
+    BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Item, Size, StepCount, scan_folder,
+};
+use lora_data::bucket::letterbox_crop_ltrb;
 use lora_models::text::TokenLimit;
+use lora_models::{Checkpoint, CheckpointOptions, Family};
 
 use super::step::Algorithm;
 use crate::config::{Compat, LrScheduler, PredictionType, TrainConfig, TrainLength};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Problem, ProblemKind, Result};
 
 /// The counts of a run.
 #[derive(Debug, Clone, Copy)]
@@ -149,6 +153,69 @@ pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, t
         },
         seed: config.seed,
     }
+}
+
+/// What SDXL is told of a picture: original height and width, top and left of the crop, target height and width.
+pub(super) fn sizes(item: &Item, compat: Compat) -> [f32; 6] {
+    let (original, target) = (item.size, item.selection.bucket);
+    let [left, top] = match compat {
+        Compat::None => item.selection.centre_crop().map(|offset| offset as f32),
+        Compat::SdScripts => {
+            let [left, top, ..] = letterbox_crop_ltrb(target, original);
+            [left.trunc() as f32, top.trunc() as f32]
+        }
+    };
+    let side = |side: u32| side as f32;
+    [side(original.height), side(original.width), top, left, side(target.height), side(target.width)]
+}
+
+pub(super) fn checkpoint(config: &TrainConfig) -> CheckpointOptions {
+    let mut model_config = config.model_config.clone();
+    if let Some(v) = config.v_parameterization {
+        let prediction_type = if v { PredictionType::VPrediction } else { PredictionType::Epsilon };
+        model_config.prediction_type = Some(prediction_type);
+    }
+    CheckpointOptions {
+        model_config,
+        vae: config.vae.clone(),
+        projection_as_sd_scripts: config.compat == Compat::SdScripts,
+    }
+}
+
+/// Refuses what the configuration says of the base where the checkpoint says otherwise.
+pub(super) fn check_family(config: &TrainConfig, checkpoint: &Checkpoint) -> Result<()> {
+    let family = checkpoint.family();
+    let name = config.pretrained_model_name_or_path.display();
+    let mut problems = Vec::new();
+    if let Some(v2) = config.v2.filter(|v2| *v2 != (family == Family::Sd2)) {
+        problems.push(Problem::new("v2", ProblemKind::Conflict(format!("is {v2}, but `{name}` is {family}"))));
+    }
+    let told = checkpoint.told_prediction_type();
+    if let (Some(v), Some(told)) = (config.v_parameterization, told)
+        && v != (told == PredictionType::VPrediction)
+    {
+        let found = if v { "noise" } else { "velocities" };
+        let reason = format!("is {v}, but `{name}` says that it predicts {found}");
+        problems.push(Problem::new("v_parameterization", ProblemKind::Conflict(reason)));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Config { file: None, problems }) }
+}
+
+/// What can hardly be meant, or is not used, of this base.
+pub(super) fn doubts_of_base(config: &TrainConfig, checkpoint: &Checkpoint) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let family = checkpoint.family();
+    if family == Family::Sdxl && config.clip_skip.is_some_and(|skip| skip != 2) {
+        doubts.push("`clip_skip` is not used: SDXL always takes the states before the last layers".into());
+    }
+    if let (Some(factor), Some(vae)) = (checkpoint.foreign_scaling_factor(), &config.vae) {
+        doubts.push(format!(
+            "`vae`: {} says that its scaling factor is {factor}; that of {family} is {}, so it may be of another family",
+            vae.display(),
+            family.scaling_factor()
+        ));
+    }
+    doubts
 }
 
 pub(super) fn clip_skip(config: &TrainConfig) -> usize {

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::path::Path;
 
-use lora_core::adapter::{AdapterSet, AdapterTensor, SavePrecision, StoredTensor};
+use burn::tensor::Device;
+use lora_core::adapter::{AdapterSet, AdapterTensor, Naming, SavePrecision, StoredTensor, adapters_in};
+use lora_core::layers::LayerSpec;
 use lora_models::weights::SafetensorsFile;
 use safetensors::tensor::TensorView;
 
+use super::run;
 use crate::atomic::AtomicFile;
-use crate::config;
+use crate::config::{self, TrainConfig};
 use crate::error::{Error, Result};
 use crate::hash::adapter_hashes;
 use crate::metadata::{Metadata, insert_hashes};
@@ -66,11 +69,46 @@ fn is_finite(tensor: &AdapterTensor) -> bool {
     }
 }
 
-/// Fills the adapters with the values of a LoRA file.
-pub(super) fn read_lora(path: &Path, adapters: &mut AdapterSet) -> Result<()> {
+/// The adapters of a run: fresh ones, or those of the file that is continued. Where alphas of the configuration give way to
+/// those of the file, warnings say so.
+pub(super) fn adapters(
+    config: &mut TrainConfig,
+    layers: &[LayerSpec],
+    naming: Naming,
+    device: &Device,
+) -> Result<(AdapterSet, Vec<String>)> {
+    let fresh = |error| Error::Adapter { file: None, source: error };
+    let Some(path) = config.network_weights.clone() else {
+        let adapters = AdapterSet::new(layers, &run::targets(config), config.seed, device).map_err(fresh)?;
+        return Ok((adapters.named(naming), Vec::new()));
+    };
+    if config.dim_from_weights {
+        let adapters = open_lora(&path, layers, naming, device)?;
+        return Ok((adapters, Vec::new()));
+    }
+    let adapters = AdapterSet::new(layers, &run::targets(config), config.seed, device).map_err(fresh)?;
+    let mut adapters = adapters.named(naming);
+    let tensors = read_lora(&path)?;
+    adapters.load(tensors).map_err(|source| Error::Adapter { file: Some(path), source })?;
+    let warnings = run::adopt_alphas(config, &adapters);
+    Ok((adapters, warnings))
+}
+
+/// The adapters of a LoRA file, with its targets, ranks and alphas.
+pub(super) fn open_lora(path: &Path, layers: &[LayerSpec], naming: Naming, device: &Device) -> Result<AdapterSet> {
+    let tensors = read_lora(path)?;
+    let misfit = |source| Error::Adapter { file: Some(path.into()), source };
+    let found = adapters_in(&tensors, layers, naming);
+    let mut adapters = AdapterSet::like(&found, 0, device).map_err(misfit)?.named(naming);
+    adapters.load(tensors).map_err(misfit)?;
+    Ok(adapters)
+}
+
+/// The tensors of a LoRA file.
+fn read_lora(path: &Path) -> Result<BTreeMap<String, StoredTensor>> {
     let file = SafetensorsFile::open(path)?;
     // A checkpoint is refused before its gigabytes are read.
-    if !file.tensors().keys().any(|key| key.contains("lora_down")) {
+    if !file.tensors().keys().any(|key| ["lora_down", "lora_A", "lora.down"].iter().any(|name| key.contains(name))) {
         let key = file.tensors().keys().next().cloned();
         return Err(Error::NotALora { path: path.into(), key });
     }
@@ -78,5 +116,5 @@ pub(super) fn read_lora(path: &Path, adapters: &mut AdapterSet) -> Result<()> {
     for (key, info) in file.tensors() {
         tensors.insert(key.clone(), StoredTensor { shape: info.shape.clone(), values: file.read_f32(key)? });
     }
-    adapters.load(tensors).map_err(|source| Error::Adapter { file: Some(path.into()), source })
+    Ok(tensors)
 }

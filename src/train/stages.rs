@@ -10,6 +10,8 @@ use super::event::{CacheProgress, Cached, EpochEnd, Event, RunPlan, Saved, Step,
 use super::step::{MicroBatch, Networks, Outcome, Text};
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
+use super::run;
+use crate::config::PredictionType;
 use crate::prompt::PreviewTime;
 
 /// What comes next.
@@ -89,10 +91,7 @@ impl Trainer {
             }
             Stage::CacheLatents => self.cache_latents()?,
             Stage::CacheTextOutputs => self.cache_text_outputs()?,
-            Stage::ReadNetworks => {
-                self.base.training_networks(self.config.trains_text_encoder())?;
-                Stage::FirstPreviews
-            }
+            Stage::ReadNetworks => self.read_networks()?,
             Stage::FirstPreviews => {
                 let wanted = self.config.sample_at_first && self.config.sample_prompts.is_some();
                 previews(wanted, PreviewTime::Epoch(0), Stage::BeginEpoch)
@@ -141,13 +140,31 @@ impl Trainer {
             return Ok(Stage::ReadNetworks);
         }
         if self.captions.encoded() == total {
-            self.base.drop_text_encoder();
+            self.base.drop_text_encoders();
             return Ok(Stage::ReadNetworks);
         }
-        self.captions.encode_next(self.base.text_encoder()?, self.algorithm.clip_skip);
+        self.captions.encode_next(self.base.text_encoders()?, self.algorithm.clip_skip);
         let done = self.captions.encoded();
         self.events.push_back(Event::Cached(CacheProgress { what: Cached::TextOutputs, done, total }));
         Ok(Stage::CacheTextOutputs)
+    }
+
+    fn read_networks(&mut self) -> Result<Stage> {
+        self.base.training_networks(self.config.trains_text_encoder())?;
+        let is_told = self.base.told_prediction_type().is_some();
+        let prediction_type = self.base.prediction_type()?;
+        self.algorithm.objective.prediction_type = prediction_type;
+        if !is_told {
+            let (found, flag) = match prediction_type {
+                PredictionType::VPrediction => ("velocities", true),
+                PredictionType::Epsilon => ("noise", false),
+            };
+            self.events.push_back(Event::Warning(format!(
+                "the checkpoint does not say what it predicts; by a trial at timestep 999: {found} \
+                 (`v_parameterization = {flag}` makes sure)"
+            )));
+        }
+        Ok(Stage::FirstPreviews)
     }
 
     fn begin_epoch(&mut self) -> Stage {
@@ -164,8 +181,8 @@ impl Trainer {
         let started = Instant::now();
         let accumulated = (self.config.gradient_accumulation_steps as usize).min(batches.len());
         let micro_batches = batches.drain(..accumulated).map(|batch| self.micro_batch(&batch)).collect();
-        let (unet, text_encoder) = self.base.training_networks(self.config.trains_text_encoder())?;
-        let networks = Networks { unet, text_encoder };
+        let (unet, text_encoders) = self.base.training_networks(self.config.trains_text_encoder())?;
+        let networks = Networks { unet, text_encoders };
         let update = self.progress.step;
         let (adapters, optimizer) = (&mut self.adapters, &mut self.optimizer);
         let outcome = self.algorithm.update(update, micro_batches, networks, adapters, optimizer);
@@ -183,9 +200,10 @@ impl Trainer {
     fn micro_batch(&self, batch: &Batch) -> MicroBatch {
         let text = match self.config.trains_text_encoder() {
             true => Text::Tokens(self.captions.windows(&batch.items)),
-            false => Text::Encoded(self.captions.contexts(&batch.items)),
+            false => Text::Encoded(self.captions.of_batch(&batch.items)),
         };
-        MicroBatch { latents: self.latents.batch(&batch.items), text }
+        let sizes = batch.items.iter().map(|item| run::sizes(&self.dataset.items()[*item], self.config.compat));
+        MicroBatch { latents: self.latents.batch(&batch.items), text, sizes: sizes.collect() }
     }
 
     fn count_step(&mut self, outcome: Outcome, seconds: f64) -> Step {
@@ -272,7 +290,7 @@ impl Trainer {
             self.base.drop_vae();
         }
         if !self.config.trains_text_encoder() && self.captions.encoded() == self.captions.captions() {
-            self.base.drop_text_encoder();
+            self.base.drop_text_encoders();
         }
     }
 }

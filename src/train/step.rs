@@ -7,8 +7,8 @@ use lora_core::diffusion::{Objective, random_timesteps};
 use lora_core::ops::GradientSink;
 use lora_core::optim::{AdamW, LrSchedule, StackGradient, accumulate, global_norm};
 use lora_core::rng::{Purpose, Stream};
-use lora_models::text::Window;
-use lora_models::{TextEncoder, UNet2DConditionModel};
+use lora_models::text::{CaptionWindows, Encoded};
+use lora_models::{TextEncoders, UNet2DConditionModel};
 
 /// What does not change from update to update.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ pub(super) struct Algorithm {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Networks<'a> {
     pub(super) unet: &'a UNet2DConditionModel,
-    /// Where it is trained.
-    pub(super) text_encoder: Option<&'a TextEncoder>,
+    /// Where they are trained.
+    pub(super) text_encoders: Option<&'a TextEncoders>,
 }
 
 /// A batch of samples.
@@ -39,16 +39,18 @@ pub(super) struct MicroBatch {
     /// `[b, 4, h, w]`
     pub(super) latents: Tensor<4>,
     pub(super) text: Text,
+    /// Original height and width, top and left of the crop, height and width of each picture, for SDXL.
+    pub(super) sizes: Vec<[f32; 6]>,
 }
 
 /// The captions of a batch.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one a batch")]
 pub(super) enum Text {
-    /// Encoded before training. `[b, l, d]`
-    Encoded(Tensor<3>),
-    /// Encoded in each step, by the text encoder with its adapters.
-    Tokens(Vec<Vec<Window>>),
+    /// Encoded before training.
+    Encoded(Encoded),
+    /// Encoded in each step, by the text encoders with their adapters.
+    Tokens(Vec<CaptionWindows>),
 }
 
 /// What an update did.
@@ -117,7 +119,7 @@ impl Algorithm {
         networks: Networks<'_>,
         adapters: &AdapterSet,
     ) -> (f32, Vec<StackGradient>) {
-        let MicroBatch { latents, text } = batch;
+        let MicroBatch { latents, text, sizes } = batch;
         let count = latents.dims()[0];
         let noise = self.noise(update, first_sample, &latents);
         let timesteps = random_timesteps(self.seed, update, first_sample, count, self.timesteps.clone());
@@ -127,13 +129,14 @@ impl Algorithm {
         let sink = GradientSink::default();
         let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink));
         let cx = cx.recomputing(self.gradient_checkpointing);
-        let context = match (text, networks.text_encoder) {
-            (Text::Encoded(context), _) => context,
-            (Text::Tokens(windows), Some(encoder)) => encoder.context(&windows, self.clip_skip, &cx),
+        let Encoded { context, pooled } = match (text, networks.text_encoders) {
+            (Text::Encoded(encoded), _) => encoded,
+            (Text::Tokens(windows), Some(encoders)) => encoders.encode(&windows, self.clip_skip, &cx),
             (Text::Tokens(_), None) => unreachable!("tokens are there for a text encoder"),
         };
+        let vector = networks.unet.vector(pooled, &sizes);
         let at: Vec<f32> = timesteps.iter().map(|timestep| *timestep as f32).collect();
-        let prediction = networks.unet.forward(noisy, &at, &context, &cx);
+        let prediction = networks.unet.forward(noisy, &at, &context, vector.as_ref(), &cx);
         let loss = self.objective.loss(prediction, target, &timesteps).mean;
         let value = loss.clone().inner().into_scalar();
         let _ = loss.backward();

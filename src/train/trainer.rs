@@ -73,21 +73,25 @@ impl Trainer {
         let plan = dataset.plan(config.train_batch_size as usize)?;
         let length = Length::new(&config, plan.batches_per_epoch());
 
-        let base = Base::open(&config.pretrained_model_name_or_path, &config.model_config, &device)?;
-        let Layers { text_encoder, text_encoder_depth, unet } = base.checkpoint().layers()?;
+        let path = config.pretrained_model_name_or_path.clone();
+        let mut base = Base::open(&path, &run::checkpoint(&config), config.base_dtype, &device)?;
+        run::check_family(&config, base.checkpoint())?;
+        let Layers { text_encoders, text_encoder_depth, unet } = base.checkpoint().layers()?;
         outputs.hash_base()?;
         run::check_clip_skip(&config, text_encoder_depth)?;
         base.checkpoint().check_finite()?;
-        let layers = [text_encoder, unet].concat();
-        let prediction_type = base.checkpoint().config().prediction_type.unwrap_or(PredictionType::Epsilon);
-        let adapters = AdapterSet::new(&layers, &run::targets(&config), config.seed, &device);
-        let mut adapters = adapters.map_err(|source| Error::Adapter { file: None, source })?;
+        let layers = [text_encoders, unet].concat();
         let mut events: VecDeque<Event> = run::doubts(&config, length).into_iter().map(Event::Warning).collect();
-        if let Some(file) = &config.network_weights {
-            save::read_lora(file, &mut adapters)?;
-            events.extend(run::adopt_alphas(&mut config, &adapters).into_iter().map(Event::Warning));
+        events.extend(run::doubts_of_base(&config, base.checkpoint()).into_iter().map(Event::Warning));
+        for (file, strength) in config.merged_files() {
+            let adapters = save::open_lora(file, &layers, base.checkpoint().naming(), &device)?;
+            base.checkpoint_mut().merge(adapters, strength as f32);
         }
-        let captions = CaptionCache::new(&dataset, &Tokenizer::new(), run::token_limit(&config));
+        let (adapters, warnings) = save::adapters(&mut config, &layers, base.checkpoint().naming(), &device)?;
+        events.extend(warnings.into_iter().map(Event::Warning));
+        let family = base.checkpoint().family();
+        let captions = CaptionCache::new(&dataset, &Tokenizer::new(), run::token_limit(&config), family);
+        let prediction_type = base.told_prediction_type().unwrap_or(PredictionType::Epsilon);
         Ok(Self {
             algorithm: run::algorithm(&config, prediction_type, length.total_steps),
             optimizer: AdamW::new(run::optimizer(&config)),
@@ -161,8 +165,8 @@ impl Trainer {
             &self.report,
             self.length,
             &self.algorithm,
-            self.progress.step,
-            self.progress.completed_epochs,
+            self.base.checkpoint().family(),
+            [self.progress.step, self.progress.completed_epochs],
         );
         let warning = self.outputs.save(path, &self.config, precision, &self.adapters, &facts)?;
         self.events.extend(warning.map(Event::Warning));

@@ -50,6 +50,6 @@ impl Base {
         context: &Tensor<3>,
         cx: &ForwardContext,
     ) -> Vec<f32> {
-        golden::values(self.unet.forward(latents.clone(), timesteps, context, cx))
+        golden::values(self.unet.forward(latents.clone(), timesteps, context, None, cx))
     }
 }

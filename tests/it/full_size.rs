@@ -10,7 +10,8 @@ use std::process::Command;
 use burn::tensor::FloatDType;
 use lora_core::ForwardContext;
 use lora_core::rng::{Purpose, Stream};
-use lora_models::random::{Family, write_random_checkpoint};
+use lora_models::Family;
+use lora_models::random::write_random_checkpoint;
 use lora_models::text::{TokenLimit, Tokenizer};
 use lora_models::{Checkpoint, ModelConfig};
 use lora_trainer::config::SavePrecision;
@@ -24,7 +25,7 @@ const CHECKPOINT: &str = "LORA_TRAINER_TEST_CHECKPOINT";
 
 fn write_checkpoint(path: &Path) {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path).expect("a file"));
-    write_random_checkpoint(Family::Sd15, 7, &mut out).expect("a checkpoint");
+    write_random_checkpoint(Family::Sd1, 7, &mut out).expect("a checkpoint");
 }
 
 /// Two noise pictures.

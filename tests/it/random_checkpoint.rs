@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use lora_models::random::Family;
+use lora_models::{Family, random};
 
 use crate::golden;
 
 #[test]
 fn layouts() {
-    has_the_layout(Family::Sd15, "checkpoint_sd15.json");
+    has_the_layout(Family::Sd1, "checkpoint_sd15.json");
     has_the_layout(Family::Sdxl, "checkpoint_sdxl.json");
 }
 
@@ -17,7 +17,7 @@ fn has_the_layout(family: Family, name: &str) {
     let expected: BTreeMap<String, (String, Vec<usize>)> =
         serde_json::from_value(golden["tensors"].clone()).expect("key -> [dtype, shape]");
     let actual: BTreeMap<String, (String, Vec<usize>)> =
-        family.layout().into_iter().map(|(key, dtype, shape)| (key, (format!("{dtype:?}"), shape))).collect();
+        random::layout(family).into_iter().map(|(key, dtype, shape)| (key, (format!("{dtype:?}"), shape))).collect();
     for (key, entry) in &expected {
         assert_eq!(actual.get(key), Some(entry), "{key}");
     }

@@ -24,8 +24,8 @@ fn step(tiny: &Tiny, adapters: &AdapterSet, golden: &Arrays, recomputing: bool) 
     let objective = Objective::default();
     let noisy = objective.schedule.add_noise(&tensor("latents"), &tensor("noise"), &timesteps);
     let target = objective.target(&tensor("latents"), &tensor("noise"), &timesteps);
-    let context = tiny.text_encoder.forward(&windows(golden.get("input_ids")), 1, &cx);
-    let prediction = tiny.unet.forward(noisy, &golden.get("timesteps").f32(), &context, &cx);
+    let context = tiny.text_encoder().forward(&windows(golden.get("input_ids")), 1, &cx);
+    let prediction = tiny.unet.forward(noisy, &golden.get("timesteps").f32(), &context, None, &cx);
     let loss = objective.loss(prediction, target, &timesteps).mean;
     let _ = loss.clone().backward();
     let gradients = adapters.gradients(&sink).into_iter().map(|of_stack| (of_stack.present, values(of_stack.values)));

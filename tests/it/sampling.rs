@@ -30,7 +30,7 @@ impl Run<'_> {
             let input = self.sampler.model_input(sample.clone(), index);
             let timesteps = vec![self.sampler.timesteps()[index]; sample.dims()[0]];
             let context = self.golden.get(context).tensor::<3>(device);
-            self.tiny.unet.forward(input, &timesteps, &context, &ForwardContext::base())
+            self.tiny.unet.forward(input, &timesteps, &context, None, &ForwardContext::base())
         };
         let prediction = guided(predict("uncond"), predict("cond"), self.scale);
         let noise = self.sampler.uses_noise().then(|| self.get("step_noise").at(index).tensor(device));

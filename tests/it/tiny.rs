@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::{Device, FloatDType, Tensor};
 use lora_core::adapter::{AdapterSet, RankAlpha, StoredTensor, Targets};
 use lora_core::layers::LayerSpec;
-use lora_models::text::{WINDOW, Window};
-use lora_models::{AutoencoderKl, Checkpoint, ModelConfig, TextEncoder, UNet2DConditionModel};
+use lora_models::text::{CaptionWindows, WINDOW, Window};
+use lora_models::{AutoencoderKl, Checkpoint, Layers, ModelConfig, TextEncoder, TextEncoders, UNet2DConditionModel};
 use serde_json::{Value, json};
 
 use crate::golden::{self, Array, Arrays};
 
 /// The networks of one family and all layers that adapters can attach to, in the program's order.
 pub(crate) struct Tiny {
-    pub(crate) text_encoder: TextEncoder,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) text_encoders: TextEncoders,
     pub(crate) unet: UNet2DConditionModel,
     pub(crate) vae: AutoencoderKl,
     pub(crate) layers: Vec<LayerSpec>,
@@ -27,11 +28,33 @@ impl Tiny {
         let device = golden::device();
         let info = golden::json(&format!("{family}/info.json"));
         let checkpoint = open(&golden::dir().join(family).join("model.safetensors"), &info);
-        let (text_encoder, mut layers) = checkpoint.text_encoder(&device, FloatDType::F32).expect("text encoder");
-        let (unet, unet_layers) = checkpoint.unet(&device, FloatDType::F32).expect("unet");
+        let Layers { text_encoders: mut layers, unet: unet_layers, .. } = checkpoint.layers().expect("layers");
         layers.extend(unet_layers);
+        let text_encoders = checkpoint.text_encoders(&device, FloatDType::F32).expect("text encoders");
+        let (unet, _) = checkpoint.unet(&device, FloatDType::F32).expect("unet");
         let vae = checkpoint.vae(&device, FloatDType::F32).expect("vae");
-        Self { text_encoder, unet, vae, layers, info, device }
+        Self { checkpoint, text_encoders, unet, vae, layers, info, device }
+    }
+
+    /// The first text encoder.
+    pub(crate) fn text_encoder(&self) -> &TextEncoder {
+        &self.text_encoders.encoders()[0]
+    }
+
+    /// Captions of one window each, from the token ids under a key and, for SDXL's second encoder, under the key with a 2.
+    pub(crate) fn captions(&self, golden: &Arrays, key: &str) -> Vec<CaptionWindows> {
+        let first = windows(golden.get(key));
+        let second = match self.text_encoders.encoders().len() {
+            1 => vec![Vec::new(); first.len()],
+            _ => windows(golden.get(&format!("{key}2"))).into_iter().map(|window| vec![window]).collect(),
+        };
+        first.into_iter().zip(second).map(|(first, second)| CaptionWindows { first: vec![first], second }).collect()
+    }
+
+    /// SDXL's vector beside the time, of the sizes under a key.
+    pub(crate) fn vector(&self, golden: &Arrays, key: &str, pooled: Option<Tensor<2>>) -> Option<Tensor<2>> {
+        let sizes: Vec<f32> = if golden.has(key) { golden.get(key).f32() } else { Vec::new() };
+        self.unet.vector(pooled, sizes.as_chunks().0)
     }
 
     /// The adapters of `lora.safetensors`.
@@ -48,6 +71,7 @@ impl Tiny {
             text_encoder: true,
         };
         let mut set = AdapterSet::new(&self.layers, &targets, 0, &self.device).expect("targets");
+        set = set.named(self.checkpoint.naming());
         set.load(stored(&Arrays::read(&format!("{family}/lora.safetensors")))).expect("the LoRA fits");
         set
     }
@@ -61,11 +85,16 @@ fn open(path: &Path, info: &Value) -> Checkpoint {
 fn model_config(info: &Value) -> ModelConfig {
     let config = &info["config"];
     let (unet, text, vae) = (&config["unet"], &config["text"], &config["vae"]);
-    let model_config = json!({
+    let mut model_config = json!({
+        "prediction_type": config["prediction"],
         "unet": {"num_attention_heads": unet["num_heads"], "norm_num_groups": unet["norm_num_groups"]},
         "vae": {"norm_num_groups": vae["norm_num_groups"], "scaling_factor": vae["scaling_factor"]},
         "text_encoder": {"num_attention_heads": text["num_attention_heads"], "hidden_act": text["hidden_act"]},
     });
+    if let Some(text) = config.get("text2") {
+        let second = json!({"num_attention_heads": text["num_attention_heads"], "hidden_act": text["hidden_act"]});
+        model_config["text_encoder_2"] = second;
+    }
     ModelConfig::from_json(&model_config.to_string()).expect("model_config")
 }
 

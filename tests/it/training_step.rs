@@ -1,14 +1,17 @@
 //! Losses, gradients and ten optimizer steps equal those of sd-scripts' modules under torch.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
-use lora_core::adapter::{AdapterSet, SavePrecision};
-use lora_core::diffusion::{Loss, Objective};
+use lora_core::adapter::{AdapterSet, Factor, SavePrecision};
+use lora_core::diffusion::{Loss, Objective, PredictionType};
 use lora_core::ops::GradientSink;
 use lora_core::optim::{AdamW, AdamWConfig, StackGradient, global_norm};
+use lora_models::text::Encoded;
 
 use crate::golden::{Array, Arrays, assert_close, assert_close_floor, max_abs, values};
-use crate::tiny::{Tiny, windows};
+use crate::tiny::Tiny;
 
 /// The inputs of a step.
 struct Inputs {
@@ -20,6 +23,7 @@ struct Inputs {
 /// What a step of training computes.
 struct Outcome {
     context: Tensor<3>,
+    pooled: Option<Tensor<2>>,
     noisy: Tensor<4>,
     prediction: Tensor<4>,
     target: Tensor<4>,
@@ -28,22 +32,28 @@ struct Outcome {
 }
 
 fn objective(variant: &str) -> Objective {
-    let (_, gamma) = variant.split_once("_minsnr").map_or((variant, None), |(kind, gamma)| (kind, Some(gamma)));
-    Objective { min_snr_gamma: gamma.map(|gamma| gamma.parse().expect("a number")), ..Objective::default() }
+    let (kind, gamma) = variant.split_once("_minsnr").map_or((variant, None), |(kind, gamma)| (kind, Some(gamma)));
+    Objective {
+        prediction_type: if kind == "v" { PredictionType::VPrediction } else { PredictionType::Epsilon },
+        min_snr_gamma: gamma.map(|gamma| gamma.parse().expect("a number")),
+        ..Objective::default()
+    }
 }
 
-fn step(tiny: &Tiny, adapters: &AdapterSet, ids: &Array, inputs: &Inputs, objective: &Objective) -> Outcome {
+fn step(tiny: &Tiny, adapters: &AdapterSet, golden: &Arrays, inputs: &Inputs, objective: &Objective) -> Outcome {
     let sink = GradientSink::default();
     let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink));
     let (latents, noise) = (inputs.latents.tensor(&tiny.device), inputs.noise.tensor(&tiny.device));
     let timesteps: Vec<usize> = inputs.timesteps.values.iter().map(|t| *t as usize).collect();
     let noisy = objective.schedule.add_noise(&latents, &noise, &timesteps);
     let target = objective.target(&latents, &noise, &timesteps);
-    let context = tiny.text_encoder.forward(&windows(ids), 1, &cx);
-    let prediction = tiny.unet.forward(noisy.clone(), &inputs.timesteps.f32(), &context, &cx);
+    let Encoded { context, pooled } = tiny.text_encoders.encode(&tiny.captions(golden, "input_ids"), 1, &cx);
+    let vector = tiny.vector(golden, "time_ids", pooled.clone());
+    let at = inputs.timesteps.f32();
+    let prediction = tiny.unet.forward(noisy.clone(), &at, &context, vector.as_ref(), &cx);
     let loss = objective.loss(prediction.clone(), target.clone(), &timesteps);
     let _ = loss.mean.backward();
-    Outcome { context, noisy, prediction, target, loss, gradients: adapters.gradients(&sink) }
+    Outcome { context, pooled, noisy, prediction, target, loss, gradients: adapters.gradients(&sink) }
 }
 
 /// Stacked values, and the alphas, under the keys of the LoRA file.
@@ -62,11 +72,24 @@ fn by_key(adapters: &AdapterSet, stacks: &[Tensor<3>]) -> Vec<(String, Vec<f32>)
 }
 
 #[test]
-fn losses_and_gradients() {
-    let tiny = Tiny::load("sd1");
-    let adapters = tiny.adapters("sd1");
-    let golden = Arrays::read("sd1/train_step.safetensors");
-    let ids = golden.get("input_ids");
+fn losses_and_gradients_of_sd1() {
+    losses_and_gradients("sd1");
+}
+
+#[test]
+fn losses_and_gradients_of_sd2() {
+    losses_and_gradients("sd2");
+}
+
+#[test]
+fn losses_and_gradients_of_sdxl() {
+    losses_and_gradients("sdxl");
+}
+
+fn losses_and_gradients(family: &str) {
+    let tiny = Tiny::load(family);
+    let adapters = tiny.adapters(family);
+    let golden = Arrays::read(&format!("{family}/train_step.safetensors"));
     let inputs = Inputs {
         latents: golden.get("latents").clone(),
         noise: golden.get("noise").clone(),
@@ -75,23 +98,28 @@ fn losses_and_gradients() {
     let variants = tiny.info["config"]["variants"].as_array().expect("variants").clone();
     assert!(!variants.is_empty());
     for variant in variants.iter().map(|variant| variant.as_str().expect("a name")) {
-        let outcome = step(&tiny, &adapters, ids, &inputs, &objective(variant));
+        let outcome = step(&tiny, &adapters, &golden, &inputs, &objective(variant));
         let close = |key: &str, actual: &[f32]| assert_close(key, actual, &golden.get(key).f32(), 1e-4);
         let kind = variant.split('_').next().expect("a kind");
         close("noisy_latents", &values(outcome.noisy));
         close("context", &values(outcome.context.inner()));
+        if let Some(pooled) = outcome.pooled {
+            close("pooled2", &values(pooled.inner()));
+        }
         close(&format!("{kind}.pred"), &values(outcome.prediction.inner()));
         close(&format!("{kind}.target"), &values(outcome.target));
         close(&format!("{variant}.per_sample"), &values(outcome.loss.per_sample.inner()));
         let key = format!("{variant}.loss");
         assert_close(&key, &values(outcome.loss.mean.inner()), &golden.get(&key).f32(), 1e-5);
 
-        let expected = Arrays::read(&format!("sd1/grads_{variant}.safetensors"));
+        let expected = Arrays::read(&format!("{family}/grads_{variant}.safetensors"));
         let largest = expected.arrays.values().map(|array| max_abs(&array.f32())).fold(0.0, f64::max);
         let stacks: Vec<_> = outcome.gradients.iter().map(|gradient| gradient.values.clone()).collect();
-        assert!(outcome.gradients.iter().all(|gradient| gradient.present.iter().all(|p| *p)), "{variant}");
+        let absent = modules_without_gradient(&adapters, &outcome.gradients);
+        let expected_absent = serde_json::from_value(tiny.info["modules_without_gradient"].clone());
+        assert_eq!(absent, expected_absent.expect("a list of names"), "{variant}: without gradient");
         let mut actual = by_key(&adapters, &stacks);
-        actual.retain(|(key, _)| !key.ends_with(".alpha"));
+        actual.retain(|(key, _)| !key.ends_with(".alpha") && !absent.iter().any(|name| key.starts_with(name)));
         assert_eq!(actual.len(), expected.arrays.len(), "{variant}: number of gradients");
         let mut worst = 0.0_f64;
         for (key, gradient) in &actual {
@@ -102,11 +130,38 @@ fn losses_and_gradients() {
     }
 }
 
+/// The adapters whose factors got no gradient.
+fn modules_without_gradient(adapters: &AdapterSet, gradients: &[StackGradient]) -> BTreeSet<String> {
+    let names = adapters.slots().iter().filter(|slot| {
+        let present = [Factor::Down, Factor::Up].map(|factor| {
+            let place = slot.place(factor);
+            gradients[place.stack].present[place.row]
+        });
+        assert_eq!(present[0], present[1], "{}", slot.layer.path);
+        !present[0]
+    });
+    names.map(|slot| adapters.naming().of(slot.layer.path.as_str()).expect("a name")).collect()
+}
+
 #[test]
-fn ten_steps_of_adamw() {
-    let tiny = Tiny::load("sd1");
-    let mut adapters = tiny.adapters("sd1");
-    let golden = Arrays::read("sd1/adamw10.safetensors");
+fn ten_steps_of_adamw_on_sd1() {
+    ten_steps_of_adamw("sd1");
+}
+
+#[test]
+fn ten_steps_of_adamw_on_sd2() {
+    ten_steps_of_adamw("sd2");
+}
+
+#[test]
+fn ten_steps_of_adamw_on_sdxl() {
+    ten_steps_of_adamw("sdxl");
+}
+
+fn ten_steps_of_adamw(family: &str) {
+    let tiny = Tiny::load(family);
+    let mut adapters = tiny.adapters(family);
+    let golden = Arrays::read(&format!("{family}/adamw10.safetensors"));
     let settings = golden.metadata_json("optimizer");
     let number = |value: &serde_json::Value| value.as_f64().expect("a number");
     let objective = objective(settings["variant"].as_str().expect("a variant"));
@@ -122,7 +177,7 @@ fn ten_steps_of_adamw() {
     for index in 0..steps {
         let at = |key: &str| golden.get(key).at(index);
         let inputs = Inputs { latents: at("latents"), noise: at("noise"), timesteps: at("timesteps") };
-        let outcome = step(&tiny, &adapters, golden.get("input_ids"), &inputs, &objective);
+        let outcome = step(&tiny, &adapters, &golden, &inputs, &objective);
         let close = |key: &str, actual: Tensor<1>, tolerance: f64| {
             let expected = golden.get(key).values[index];
             let actual = f64::from(actual.inner().into_scalar::<f32>());
@@ -137,7 +192,7 @@ fn ten_steps_of_adamw() {
             stack.values = optimizer.step(index, stack.values.clone(), gradient, &norm.factor, lr);
         }
     }
-    let expected = Arrays::read("sd1/adamw10_lora_final.safetensors");
+    let expected = Arrays::read(&format!("{family}/adamw10_lora_final.safetensors"));
     let stacks: Vec<_> = adapters.stacks().iter().map(|stack| stack.values.clone()).collect();
     let actual = by_key(&adapters, &stacks);
     assert_eq!(actual.len(), expected.arrays.len(), "number of tensors");

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 
 use super::error::Error;
-use super::names::kohya_name;
+use super::found::Parts;
 use super::set::{AdapterSet, Factor, Slot};
 use crate::ops::Place;
 
@@ -79,13 +79,6 @@ fn file_key(name: &str, factor: Factor) -> String {
     }
 }
 
-fn slot_name(slot: &Slot) -> String {
-    match kohya_name(slot.layer.path.as_str()) {
-        Some(name) => name,
-        None => unreachable!("targets are layers of the UNet or a text encoder: {}", slot.layer.path),
-    }
-}
-
 impl AdapterSet {
     /// All tensors of the LoRA file, three for each adapter: `lora_down.weight`, `lora_up.weight` and the scalar `alpha`.
     #[must_use]
@@ -96,7 +89,7 @@ impl AdapterSet {
             tensors.push(AdapterTensor { key, dtype: precision.dtype(), shape, bytes: precision.encode(values) });
         };
         for slot in self.slots() {
-            let name = slot_name(slot);
+            let name = self.name_of(slot);
             for factor in [Factor::Down, Factor::Up] {
                 let (Place { stack, row }, [rows, columns]) = (slot.place(factor), slot.shape(factor));
                 let size = rows * columns;
@@ -108,8 +101,16 @@ impl AdapterSet {
         tensors
     }
 
-    /// Takes all values from the tensors of a LoRA file that was made for the same layers and ranks. A missing alpha
-    /// means the rank.
+    /// The name of a slot's adapter in the file.
+    fn name_of(&self, slot: &Slot) -> String {
+        match self.naming().of(slot.layer.path.as_str()) {
+            Some(name) => name,
+            None => unreachable!("targets are layers of the UNet or a text encoder: {}", slot.layer.path),
+        }
+    }
+
+    /// Takes all values from the tensors of a LoRA file that was made for the same layers and ranks, in the naming of sd-scripts,
+    /// diffusers or PEFT. A missing alpha means the rank.
     ///
     /// # Errors
     /// [`Error::Misfit`] lists every adapter that is missing, every key that belongs to none of the adapters, every other
@@ -119,12 +120,11 @@ impl AdapterSet {
         let mut stacks: Vec<Vec<f32>> = (0..self.stacks().len()).map(|stack| self.host_values(stack)).collect();
         let mut alphas = Vec::with_capacity(self.slots().len());
         for slot in self.slots() {
-            let name = slot_name(slot);
-            for factor in [Factor::Down, Factor::Up] {
-                let key = file_key(&name, factor);
-                match tensors.remove(&key) {
-                    None => misfits.push(format!("no `{key}`")),
-                    Some(stored) => match fitting(&key, &stored, slot, factor) {
+            let Parts { factors, alpha } = Parts::take(&mut tensors, self.naming(), slot.layer.path.as_str());
+            for (factor, found) in [Factor::Down, Factor::Up].into_iter().zip(factors) {
+                match found {
+                    None => misfits.push(format!("no `{}`", file_key(&self.name_of(slot), factor))),
+                    Some((key, stored)) => match fitting(&key, &stored, slot, factor) {
                         Err(misfit) => misfits.push(misfit),
                         Ok(()) => {
                             let start = slot.place(factor).row * stored.values.len();
@@ -134,7 +134,6 @@ impl AdapterSet {
                     },
                 }
             }
-            let alpha = tensors.remove(&format!("{name}.alpha")).and_then(|alpha| alpha.values.first().copied());
             alphas.push(alpha.unwrap_or(slot.rank as f32));
         }
         misfits.extend(tensors.keys().map(|key| format!("`{key}` belongs to no adapter of this training")));
@@ -171,6 +170,7 @@ fn fitting(key: &str, stored: &StoredTensor, slot: &Slot, factor: Factor) -> Res
 mod tests {
     use burn::tensor::Device;
 
+    use super::super::Naming;
     use super::super::target::{RankAlpha, Targets};
     use super::*;
     use crate::layers::{LayerKind, LayerSpec};
@@ -209,6 +209,39 @@ mod tests {
         assert_eq!(shapes[..3], [vec![2, 6, 1, 1], vec![4, 2, 1, 1], vec![]]);
         assert_eq!(shapes[3..6], [vec![2, 6], vec![4, 2], vec![]]);
         assert_eq!(shapes[6..], [vec![2, 6, 3, 3], vec![4, 2, 1, 1], vec![]]);
+    }
+
+    #[test]
+    fn names_of_other_programs_are_read() {
+        let written = set(2, 1);
+        let kohya = stored(&written);
+        let rename = |ending: [&str; 2], prefix: &str| -> BTreeMap<String, StoredTensor> {
+            let mut renamed = BTreeMap::new();
+            for slot in written.slots() {
+                let name = written.name_of(slot);
+                for (from, to) in [".lora_down.weight", ".lora_up.weight"].into_iter().zip(ending) {
+                    let key = format!("{prefix}{}{to}", slot.layer.path.as_str().trim_start_matches("unet."));
+                    renamed.insert(key, kohya[&format!("{name}{from}")].clone());
+                }
+            }
+            renamed
+        };
+        let peft = [".lora_A.weight", ".lora_B.weight"];
+        for tensors in [
+            rename(peft, "unet."),
+            rename(peft, "base_model.model."),
+            rename([".lora.down.weight", ".lora.up.weight"], "unet."),
+        ] {
+            let found = super::super::adapters_in(&tensors, &written.slots().iter().map(|s| s.layer.clone()).collect::<Vec<_>>(), Naming::Sd);
+            assert_eq!(found.iter().map(|found| found.rank).collect::<Vec<_>>(), [2; 3]);
+            let mut read = set(2, 7);
+            read.load(tensors).expect("fits");
+            // Without alphas: the rank.
+            assert!(read.slots().iter().all(|slot| slot.alpha == 2.0));
+            for (read, written) in read.stacks().iter().zip(written.stacks()) {
+                assert!(read.values.clone().equal(written.values.clone()).all().into_scalar::<bool>());
+            }
+        }
     }
 
     #[test]

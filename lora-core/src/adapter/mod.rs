@@ -3,6 +3,7 @@
 mod bound;
 mod error;
 mod file;
+mod found;
 mod names;
 mod set;
 mod target;
@@ -10,6 +11,7 @@ mod target;
 pub use bound::BoundAdapters;
 pub use error::Error;
 pub use file::{AdapterTensor, SavePrecision, StoredTensor};
-pub use names::kohya_name;
+pub use found::{FoundAdapter, adapters_in};
+pub use names::{Naming, ldm_unet_path};
 pub use set::{AdapterSet, Factor, Slot, Stack};
 pub use target::{RankAlpha, Targets};

@@ -6,8 +6,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::bound::BoundAdapters;
 use super::error::Error;
-use super::target::Targets;
-use crate::layers::LayerSpec;
+use super::found::FoundAdapter;
+use super::names::Naming;
+use super::target::{RankAlpha, Targets};
+use crate::layers::{LayerPath, LayerSpec};
 use crate::ops::{GradientSink, Place};
 use crate::optim::StackGradient;
 use crate::rng::{Purpose, Stream};
@@ -85,6 +87,7 @@ impl Stack {
 pub struct AdapterSet {
     slots: Vec<Slot>,
     stacks: Vec<Stack>,
+    naming: Naming,
 }
 
 impl AdapterSet {
@@ -94,12 +97,26 @@ impl AdapterSet {
     /// # Errors
     /// [`Error::NoTargets`] if no layer is a target.
     pub fn new(layers: &[LayerSpec], targets: &Targets, seed: u64, device: &Device) -> Result<Self, Error> {
+        let targets = layers.iter().filter_map(|layer| targets.of(layer).map(|rank| (layer, rank)));
+        Self::over(targets, seed, device)
+    }
+
+    /// Fresh adapters for just the layers, ranks and alphas of a LoRA file.
+    ///
+    /// # Errors
+    /// [`Error::NoTargets`] if there are none.
+    pub fn like(found: &[FoundAdapter], seed: u64, device: &Device) -> Result<Self, Error> {
+        let ranks = found.iter().map(|found| (&found.layer, RankAlpha { rank: found.rank, alpha: found.alpha }));
+        Self::over(ranks, seed, device)
+    }
+
+    fn over<'a>(
+        targets: impl Iterator<Item = (&'a LayerSpec, RankAlpha)>,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, Error> {
         let mut layout = Layout::default();
-        let slots: Vec<Slot> = layers
-            .iter()
-            .filter_map(|layer| targets.of(layer).map(|rank| (layer, rank)))
-            .map(|(layer, rank)| layout.slot(layer, rank.rank, rank.alpha))
-            .collect();
+        let slots: Vec<Slot> = targets.map(|(layer, rank)| layout.slot(layer, rank.rank, rank.alpha)).collect();
         if slots.is_empty() {
             return Err(Error::NoTargets);
         }
@@ -113,7 +130,28 @@ impl AdapterSet {
                 *value = (2.0 * stream.uniform() - 1.0) * bound;
             }
         }
-        Ok(Self { slots, stacks: layout.stacks(values, device) })
+        Ok(Self { slots, stacks: layout.stacks(values, device), naming: Naming::default() })
+    }
+
+    /// With this naming in files.
+    #[must_use]
+    pub fn named(self, naming: Naming) -> Self {
+        Self { naming, ..self }
+    }
+
+    /// How files name the adapters.
+    #[must_use]
+    pub fn naming(&self) -> Naming {
+        self.naming
+    }
+
+    /// What the adapter of the layer at `path` adds to its weight, as a matrix `[d_out, d_in]`, of a convolution
+    /// `[c_out, c_in · kernel²]`: up · down · alpha / rank. None where the layer has no adapter.
+    #[must_use]
+    pub fn delta(&self, path: &LayerPath) -> Option<Tensor<2>> {
+        let slot = self.slots.iter().find(|slot| slot.layer.path == *path)?;
+        let [down, up] = [Factor::Down, Factor::Up].map(|factor| self.view(slot.place(factor)));
+        Some(up.matmul(down) * (slot.alpha / slot.rank as f32))
     }
 
     /// The adapters, in the order of the model's layers.

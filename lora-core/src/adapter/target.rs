@@ -20,7 +20,7 @@ pub struct Targets {
     pub conv: Option<RankAlpha>,
     /// Whether the UNet is trained.
     pub unet: bool,
-    /// Whether the text encoder is trained.
+    /// Whether the text encoders are trained.
     pub text_encoder: bool,
 }
 
@@ -43,7 +43,7 @@ impl Targets {
                     || self.conv.is_some() && inside(&["resnets", "downsamplers", "upsamplers"]);
                 self.unet && block
             }
-            Some("text_encoder") => self.text_encoder && inside(&["self_attn", "mlp"]),
+            Some("text_encoder" | "text_encoder_2") => self.text_encoder && inside(&["self_attn", "mlp"]),
             _ => false,
         }
     }

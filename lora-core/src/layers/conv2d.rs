@@ -1,6 +1,6 @@
 //! 2-D convolution layer.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::{LayerKind, LayerPath, LayerSpec};
 use crate::ForwardContext;
@@ -27,6 +27,12 @@ impl Conv2d {
     pub fn spec(&self) -> LayerSpec {
         let [outputs, inputs, _, _] = self.weight.dims();
         LayerSpec { path: self.path.clone(), kind: LayerKind::Conv2d(self.shape), inputs, outputs }
+    }
+
+    /// Where its weight is.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.weight.device()
     }
 
     /// # Shapes

@@ -14,63 +14,37 @@ use safetensors::Dtype;
 
 use self::plan::{Init, Plan, Planned};
 pub use self::unet::UnetShape;
+use crate::family::Family;
 
-/// Model families that a random checkpoint can be made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Family {
-    /// Stable Diffusion 1.5.
-    Sd15,
-    /// Stable Diffusion 2.x.
-    Sd2,
-    /// SDXL.
-    Sdxl,
+/// Keys, number formats and shapes of the family's single-file checkpoint, in the order of the file.
+#[must_use]
+pub fn layout(family: Family) -> Vec<(String, Dtype, Vec<usize>)> {
+    in_file_order(plan(family)).into_iter().map(|planned| (planned.key, planned.dtype, planned.shape)).collect()
 }
 
-impl Family {
-    /// All families.
-    pub const ALL: [Self; 3] = [Self::Sd15, Self::Sd2, Self::Sdxl];
-
-    /// The name on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sd15 => "sd15",
-            Self::Sd2 => "sd2",
-            Self::Sdxl => "sdxl",
+fn plan(family: Family) -> Plan {
+    let mut plan = Plan::new(if family == Family::Sdxl { Dtype::BF16 } else { Dtype::F16 });
+    let unet = match family {
+        Family::Sd1 => UnetShape::sd1(),
+        Family::Sd2 => UnetShape::sd2(),
+        Family::Sdxl => UnetShape::sdxl(),
+    };
+    unet.plan(&mut plan, "model.diffusion_model");
+    vae::vae(&mut plan, "first_stage_model", [128, 256, 512, 512]);
+    match family {
+        Family::Sd1 => text::clip(&mut plan, "cond_stage_model.transformer.text_model", 768, 12),
+        Family::Sd2 => text::open_clip(&mut plan, "cond_stage_model.model", 1024, 24),
+        Family::Sdxl => {
+            text::clip(&mut plan, "conditioner.embedders.0.transformer.text_model", 768, 12);
+            text::open_clip(&mut plan, "conditioner.embedders.1.model", 1280, 32);
         }
     }
-
-    /// Keys, number formats and shapes of the family's single-file checkpoint, in the order of the file.
-    #[must_use]
-    pub fn layout(self) -> Vec<(String, Dtype, Vec<usize>)> {
-        in_file_order(self.plan()).into_iter().map(|planned| (planned.key, planned.dtype, planned.shape)).collect()
+    if family != Family::Sdxl {
+        plan.add("betas", &[1000], Init::Table(beta));
+        plan.add("alphas_cumprod", &[1000], Init::Table(alpha_cumprod));
+        plan.add("sqrt_alphas_cumprod", &[1000], Init::Table(sqrt_alpha));
     }
-
-    fn plan(self) -> Plan {
-        let mut plan = Plan::new(if self == Self::Sdxl { Dtype::BF16 } else { Dtype::F16 });
-        let unet = match self {
-            Self::Sd15 => UnetShape::sd1(),
-            Self::Sd2 => UnetShape::sd2(),
-            Self::Sdxl => UnetShape::sdxl(),
-        };
-        unet.plan(&mut plan, "model.diffusion_model");
-        vae::vae(&mut plan, "first_stage_model", [128, 256, 512, 512]);
-        match self {
-            Self::Sd15 => text::clip(&mut plan, "cond_stage_model.transformer.text_model", 768, 12),
-            Self::Sd2 => text::open_clip(&mut plan, "cond_stage_model.model", 1024, 24),
-            Self::Sdxl => {
-                text::clip(&mut plan, "conditioner.embedders.0.transformer.text_model", 768, 12);
-                text::open_clip(&mut plan, "conditioner.embedders.1.model", 1280, 32);
-            }
-        }
-        if self != Self::Sdxl {
-            plan.add("betas", &[1000], Init::Table(beta));
-            plan.add("alphas_cumprod", &[1000], Init::Table(alpha_cumprod));
-            plan.add("sqrt_alphas_cumprod", &[1000], Init::Table(sqrt_alpha));
-        }
-        plan
-    }
+    plan
 }
 
 fn beta(step: usize) -> f64 {
@@ -92,7 +66,7 @@ fn sqrt_alpha(step: usize) -> f64 {
 /// # Errors
 /// What `out` reports.
 pub fn write_random_checkpoint(family: Family, seed: u64, out: &mut impl Write) -> io::Result<()> {
-    write_plan(family.plan(), seed, out)
+    write_plan(plan(family), seed, out)
 }
 
 /// As [`write_random_checkpoint`], in f16, but of a UNet of any size alone.

@@ -13,7 +13,7 @@ pub type Window = [u32; WINDOW];
 /// Tokens of a window between its first and last.
 pub(super) const INNER: usize = WINDOW - 2;
 const START: u32 = 49406;
-const END: u32 = 49407;
+pub(super) const END: u32 = 49407;
 /// Lines of "left right" in the order of their rank, as OpenAI published them with CLIP (MIT licence).
 const MERGES: &str = include_str!("clip_merges.txt");
 
@@ -79,18 +79,46 @@ impl Tokenizer {
     /// with end tokens.
     #[must_use]
     pub fn windows(&self, text: &str, limit: TokenLimit) -> Vec<Window> {
-        fill_windows(self.ids(text), limit)
+        fill_windows(self.ids(text), limit, Padding::End)
+    }
+
+    /// As [`windows`](Self::windows), with the padding of another encoder.
+    #[must_use]
+    pub fn windows_padded(&self, text: &str, limit: TokenLimit, padding: Padding) -> Vec<Window> {
+        fill_windows(self.ids(text), limit, padding)
     }
 }
 
+/// What stands behind a text that does not fill its windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// End tokens: CLIP-L.
+    End,
+    /// One end token, then zeros: OpenCLIP.
+    Zero,
+}
+
 /// See [`Tokenizer::windows`].
-pub(super) fn fill_windows(mut ids: Vec<u32>, limit: TokenLimit) -> Vec<Window> {
-    ids.resize(limit.windows() * INNER, END);
+pub(super) fn fill_windows(mut ids: Vec<u32>, limit: TokenLimit, padding: Padding) -> Vec<Window> {
+    ids.truncate(limit.windows() * INNER);
+    // The text's end, then padding; a window that the text fills gets an end of its own.
+    if padding == Padding::Zero && ids.len() < limit.windows() * INNER {
+        ids.push(END);
+    }
+    let filler = if padding == Padding::End { END } else { 0 };
+    ids.resize(limit.windows() * INNER, filler);
     ids.chunks_exact(INNER)
         .map(|inner| {
-            let mut window = [END; WINDOW];
+            let mut window = [filler; WINDOW];
             window[0] = START;
             window[1..=INNER].copy_from_slice(inner);
+            // As sd-scripts does: a window of text ends, and one of padding alone starts with an end.
+            if !matches!(inner[INNER - 1], END) && inner[INNER - 1] != filler {
+                window[WINDOW - 1] = END;
+            }
+            if inner[0] == filler {
+                window[1] = END;
+            }
             window
         })
         .collect()

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 
-use super::tokenizer::{INNER, TokenLimit, Tokenizer, Window, fill_windows};
+use super::tokenizer::{INNER, Padding, TokenLimit, Tokenizer, Window, fill_windows};
 
 /// What round brackets multiply by.
 const ROUND: f64 = 1.1;
@@ -187,11 +187,15 @@ impl WeightedTokens {
     /// weight 1.
     #[must_use]
     pub fn windows(&self, limit: TokenLimit) -> WeightedWindows {
+        self.windows_padded(limit, Padding::End)
+    }
+
+    pub(super) fn windows_padded(&self, limit: TokenLimit, padding: Padding) -> WeightedWindows {
         let count = limit.windows() * INNER;
         let mut weights = vec![1.0];
         weights.extend(self.weights.iter().take(count));
         weights.resize(count + 2, 1.0);
-        WeightedWindows { ids: fill_windows(self.ids.clone(), limit), weights }
+        WeightedWindows { ids: fill_windows(self.ids.clone(), limit, padding), weights }
     }
 }
 

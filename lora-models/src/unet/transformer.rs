@@ -17,9 +17,25 @@ const LAYER_NORM_EPS: f64 = 1e-5;
 #[derive(Debug)]
 pub(super) struct Transformer2DModel {
     norm: GroupNorm,
-    proj_in: Conv2d,
+    proj_in: Projection,
     transformer_blocks: Vec<BasicTransformerBlock>,
-    proj_out: Conv2d,
+    proj_out: Projection,
+}
+
+/// A layer between pixels and tokens.
+#[derive(Debug)]
+enum Projection {
+    Conv2d(Conv2d),
+    Linear(Linear),
+}
+
+impl Projection {
+    fn new(weights: &Weights, name: &str, inputs: usize, outputs: usize, config: BlockConfig) -> Self {
+        match config.linear_projections {
+            true => Self::Linear(weights.linear(name, inputs, outputs, true)),
+            false => Self::Conv2d(weights.conv2d(name, inputs, outputs, ConvShape::POINTWISE)),
+        }
+    }
 }
 
 impl Transformer2DModel {
@@ -34,9 +50,9 @@ impl Transformer2DModel {
         let block = |index| BasicTransformerBlock::new(&weights.at("transformer_blocks").at(index), inner, config);
         Self {
             norm: weights.group_norm("norm", channels, config.groups, ENTRY_EPS),
-            proj_in: weights.conv2d("proj_in", channels, inner, ConvShape::POINTWISE),
+            proj_in: Projection::new(weights, "proj_in", channels, inner, config),
             transformer_blocks: (0..depth).map(block).collect(),
-            proj_out: weights.conv2d("proj_out", inner, channels, ConvShape::POINTWISE),
+            proj_out: Projection::new(weights, "proj_out", inner, channels, config),
         }
     }
 
@@ -45,14 +61,26 @@ impl Transformer2DModel {
     /// - context: `[b, l, d]`
     pub(super) fn forward(&self, x: Tensor<4>, context: &Tensor<3>, cx: &ForwardContext) -> Tensor<4> {
         let [b, _, h, w] = x.dims();
-        let tokens = self.proj_in.forward(self.norm.forward(x.clone()), cx);
-        let d = tokens.dims()[1];
-        let mut tokens = tokens.reshape([b, d, h * w]).swap_dims(1, 2); // [b, h w, d]
+        let to_tokens = |x: Tensor<4>| {
+            let d = x.dims()[1];
+            x.reshape([b, d, h * w]).swap_dims(1, 2)
+        };
+        let to_pixels = |x: Tensor<3>| {
+            let d = x.dims()[2];
+            x.swap_dims(1, 2).reshape([b, d, h, w])
+        };
+        let normed = self.norm.forward(x.clone());
+        let mut tokens = match &self.proj_in {
+            Projection::Conv2d(layer) => to_tokens(layer.forward(normed, cx)),
+            Projection::Linear(layer) => layer.forward(to_tokens(normed), cx),
+        }; // [b, h w, d]
         for block in &self.transformer_blocks {
             tokens = block.forward(tokens, context, cx);
         }
-        let y = tokens.swap_dims(1, 2).reshape([b, d, h, w]);
-        x + self.proj_out.forward(y, cx)
+        x + match &self.proj_out {
+            Projection::Conv2d(layer) => layer.forward(to_pixels(tokens), cx),
+            Projection::Linear(layer) => to_pixels(layer.forward(tokens, cx)),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use lora_core::ops::ConvShape;
 
 use self::decoder::Decoder;
 use self::encoder::Encoder;
+use crate::family::Family;
 use crate::model_config::VaeConfig;
 use crate::resnet::ResnetBlock2D;
 use crate::weights::Weights;
@@ -66,7 +67,7 @@ impl Posterior {
 impl AutoencoderKl {
     /// Builds the network from its tensors.
     #[must_use]
-    pub fn new(weights: &Weights, config: &VaeConfig) -> Self {
+    pub fn new(weights: &Weights, config: &VaeConfig, family: Family) -> Self {
         let groups = config.norm_num_groups.unwrap_or(32);
         let moments = weights.width(&[("quant_conv.weight", 0), ("quant_conv.weight", 1), ("quant_conv.bias", 0)]);
         let latent_channels =
@@ -81,7 +82,7 @@ impl AutoencoderKl {
             quant_conv: weights.conv2d("quant_conv", moments, moments, ConvShape::POINTWISE),
             post_quant_conv: weights.conv2d("post_quant_conv", latent_channels, latent_channels, ConvShape::POINTWISE),
             decoder: Decoder::new(&weights.at("decoder"), latent_channels, groups),
-            scaling_factor: config.scaling_factor.unwrap_or(0.18215),
+            scaling_factor: config.scaling_factor.unwrap_or(family.scaling_factor()),
             latent_channels,
         }
     }

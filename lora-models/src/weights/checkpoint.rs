@@ -1,33 +1,60 @@
-//! A base model's file.
+//! A base model's weights.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::{Device, FloatDType};
+use lora_core::adapter::{AdapterSet, Naming};
+use lora_core::diffusion::PredictionType;
 use lora_core::layers::LayerSpec;
 
-use super::dialect::Network;
-use super::file::SafetensorsFile;
-use super::reader::Weights;
+use super::detect;
+use super::dialect::{Dialect, Network, OpenClip, Spelling};
+use super::folder::{self, Pipeline};
+use super::reader::{Component, Merged, Weights};
+use super::store::TensorStore;
 use crate::error::{Error, Result};
+use crate::family::Family;
 use crate::model_config::{ModelConfig, TextEncoderConfig};
-use crate::text::{TextEncoder, Tokenizer};
+use crate::text::{TextEncoder, TextEncoders, Tokenizer};
 use crate::unet::UNet2DConditionModel;
 use crate::vae::AutoencoderKl;
 
-/// An open single-file checkpoint. Each network is built on its own, tensor by tensor.
+/// How a checkpoint is read.
+#[derive(Debug, Clone, Default)]
+pub struct CheckpointOptions {
+    /// Overrides what the file says in its metadata's entry `model_config`, a folder in its settings.
+    pub model_config: ModelConfig,
+    /// A file or folder whose VAE takes the place of the checkpoint's.
+    pub vae: Option<PathBuf>,
+    /// Whether the projection of SDXL's second text encoder is used as sd-scripts uses that of a single file: transposed, against
+    /// what Stability's code and all inference programs compute.
+    pub projection_as_sd_scripts: bool,
+}
+
+/// An open checkpoint: a single file, safetensors or of `torch.save`, or a folder in diffusers' layout. Each network is built on its
+/// own, tensor by tensor.
 #[derive(Debug)]
 pub struct Checkpoint {
-    file: Arc<SafetensorsFile>,
+    path: PathBuf,
+    family: Family,
     config: ModelConfig,
+    unet: Component,
+    vae: Component,
+    text_encoder: Component,
+    text_encoder_2: Option<Component>,
+    /// What file or folder say, whatever the configuration does.
+    told_prediction_type: Option<PredictionType>,
+    /// What an external VAE's own settings say of its scaling factor.
+    foreign_scaling_factor: Option<f64>,
 }
 
 /// What a checkpoint's header tells of its networks.
 #[derive(Debug)]
 pub struct Layers {
-    /// The text encoder's layers that adapters can attach to.
-    pub text_encoder: Vec<LayerSpec>,
-    /// How many transformer layers the text encoder has.
+    /// The text encoders' layers that adapters can attach to.
+    pub text_encoders: Vec<LayerSpec>,
+    /// How many transformer layers the first text encoder has.
     pub text_encoder_depth: usize,
     /// The UNet's layers that adapters can attach to.
     pub unet: Vec<LayerSpec>,
@@ -37,30 +64,146 @@ impl Checkpoint {
     /// Opens a checkpoint. `config` overrides what the file's metadata says in its entry `model_config`.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Format`], [`Error::ModelConfig`], and [`Error::Family`] for a file that is no SD 1.x base.
+    /// As [`open_with`](Self::open_with).
     pub fn open(path: &Path, config: &ModelConfig) -> Result<Self> {
-        let file = SafetensorsFile::open(path)?;
-        if let Some(found) = other_kind(&file) {
-            return Err(Error::Family { path: path.into(), found });
+        let options = CheckpointOptions { model_config: config.clone(), ..CheckpointOptions::default() };
+        Self::open_with(path, &options)
+    }
+
+    /// Opens a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Format`], [`Error::Pickle`], [`Error::PickleCode`], [`Error::Folder`], [`Error::ModelConfig`], and
+    /// [`Error::Family`] for what is no base model that can be trained.
+    pub fn open_with(path: &Path, options: &CheckpointOptions) -> Result<Self> {
+        let mut checkpoint = match path.is_dir() {
+            true => Self::of_folder(path)?,
+            false => Self::of_file(path, options.projection_as_sd_scripts)?,
+        };
+        if let Some(vae) = &options.vae {
+            checkpoint.replace_vae(vae)?;
         }
-        let in_file = match file.metadata().get("model_config") {
+        checkpoint.told_prediction_type = checkpoint.config.prediction_type;
+        checkpoint.config = checkpoint.config.overridden_by(options.model_config.clone());
+        if let Some(reason) = impossible(&checkpoint.config, checkpoint.family) {
+            return Err(Error::ModelConfig { path: None, reason });
+        }
+        Ok(checkpoint)
+    }
+
+    fn of_file(path: &Path, projection_as_sd_scripts: bool) -> Result<Self> {
+        let store = Arc::new(TensorStore::open(path)?);
+        let family = detect::family(&store).map_err(|found| Error::Family { path: path.into(), found })?;
+        let mut config = match store.metadata().get("model_config") {
             Some(text) => ModelConfig::from_json(text).map_err(|error| match error {
                 Error::ModelConfig { reason, .. } => Error::ModelConfig { path: Some(path.into()), reason },
                 other => other,
             })?,
             None => ModelConfig::default(),
         };
-        let config = in_file.overridden_by(config.clone());
-        if let Some(reason) = impossible(&config) {
-            return Err(Error::ModelConfig { path: None, reason: reason.into() });
+        // Tensors without meaning but their names, which v-predicting SDXL models carry.
+        if store.keys().any(|key| key == "v_pred") {
+            config.prediction_type = config.prediction_type.or(Some(PredictionType::VPrediction));
         }
-        Ok(Self { file: Arc::new(file), config })
+        let projection = if projection_as_sd_scripts { OpenClip::ProjectedTransposed } else { OpenClip::Projected };
+        let (first, second) = detect::text_encoders(family, projection);
+        let component = |network, spelling| component(&store, family, network, spelling);
+        Ok(Self {
+            path: path.into(),
+            family,
+            config,
+            unet: component(Network::Unet, detect::UNET),
+            vae: component(Network::Vae, detect::VAE),
+            text_encoder: component(Network::TextEncoder, first),
+            text_encoder_2: second.map(|second| component(Network::TextEncoder2, second)),
+            told_prediction_type: None,
+            foreign_scaling_factor: None,
+        })
+    }
+
+    fn of_folder(path: &Path) -> Result<Self> {
+        let Pipeline { family, config, unet, vae, text_encoder, text_encoder_2 } = Pipeline::open(path)?;
+        let spelling = Spelling { prefix: "", dialect: Dialect::Diffusers };
+        let component = |store, network| component(&Arc::new(store), family, network, spelling);
+        Ok(Self {
+            path: path.into(),
+            family,
+            config,
+            unet: component(unet, Network::Unet),
+            vae: component(vae, Network::Vae),
+            text_encoder: component(text_encoder, Network::TextEncoder),
+            text_encoder_2: text_encoder_2.map(|store| component(store, Network::TextEncoder2)),
+            told_prediction_type: None,
+            foreign_scaling_factor: None,
+        })
+    }
+
+    fn replace_vae(&mut self, path: &Path) -> Result<()> {
+        let (store, spelling) = match path.is_dir() {
+            true => {
+                let (store, config) = folder::open_vae(path)?;
+                self.config.vae.norm_num_groups = config.norm_num_groups;
+                self.foreign_scaling_factor = config.scaling_factor;
+                (store, Spelling { prefix: "", dialect: Dialect::Diffusers })
+            }
+            false => {
+                let store = TensorStore::open(path)?;
+                let spelling = detect::vae(&store).ok_or_else(|| {
+                    let found = "a file without the tensors of a VAE (`first_stage_model.`, `encoder.down`)".into();
+                    Error::Vae { path: path.into(), found }
+                })?;
+                (store, spelling)
+            }
+        };
+        self.vae = component(&Arc::new(store), self.family, Network::Vae, spelling);
+        Ok(())
+    }
+
+    /// What the base model is.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        self.family
     }
 
     /// The configuration that the networks are built with.
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// What the UNet predicts; none where neither file nor configuration tell and the family does not decide it.
+    #[must_use]
+    pub fn prediction_type(&self) -> Option<PredictionType> {
+        let of_family = match self.family {
+            Family::Sd1 | Family::Sdxl => Some(PredictionType::Epsilon),
+            Family::Sd2 => None,
+        };
+        self.config.prediction_type.or(of_family)
+    }
+
+    /// What file or folder say that the UNet predicts, whatever the configuration does.
+    #[must_use]
+    pub fn told_prediction_type(&self) -> Option<PredictionType> {
+        self.told_prediction_type
+    }
+
+    /// The scaling factor of an external VAE's own settings where it is not the family's.
+    #[must_use]
+    pub fn foreign_scaling_factor(&self) -> Option<f64> {
+        self.foreign_scaling_factor.filter(|factor| (factor - self.family.scaling_factor()).abs() > 1e-4)
+    }
+
+    /// How LoRA files for this family name their adapters.
+    #[must_use]
+    pub fn naming(&self) -> Naming {
+        if self.family == Family::Sdxl { Naming::Sdxl } else { Naming::Sd }
+    }
+
+    /// Makes adapters a part of the weights of all networks that are read from now on.
+    pub fn merge(&mut self, adapters: AdapterSet, strength: f32) {
+        let merged = Merged(Arc::new(adapters), strength);
+        let networks = [&mut self.unet, &mut self.text_encoder].into_iter().chain(&mut self.text_encoder_2);
+        networks.for_each(|component| component.merged.push(merged.clone()));
     }
 
     /// The layers of the networks, without reading a tensor. What is wrong with the layout of any of them comes in one error,
@@ -70,25 +213,32 @@ impl Checkpoint {
     /// [`Error::Layout`].
     pub fn layers(&self) -> Result<Layers> {
         let mut problems = Vec::new();
-        let (weights, vae_weights) = (self.outline(Network::Unet), self.outline(Network::Vae));
-        let unet = UNet2DConditionModel::new(&weights, &self.config.unet);
+        let weights = Weights::new(&self.unet, None);
+        let unet = UNet2DConditionModel::new(&weights, &self.config.unet, self.family);
         let unet_layers = without_layout(weights.finish(), &mut problems)?;
-        let vae = AutoencoderKl::new(&vae_weights, &self.config.vae);
-        let vae_layers = without_layout(vae_weights.finish(), &mut problems)?;
-        let weights = self.outline(Network::TextEncoder);
-        let text_encoder = TextEncoder::new(&weights, &self.config.text_encoder);
-        let text_encoder_layers = without_layout(weights.finish(), &mut problems)?;
-        let layout = |problems| Error::Layout { path: self.file.path().into(), problems };
-        let (Some(unet_layers), Some(_), Some(text_encoder_layers)) = (unet_layers, vae_layers, text_encoder_layers)
-        else {
+        let weights = Weights::new(&self.vae, None);
+        let vae = AutoencoderKl::new(&weights, &self.config.vae, self.family);
+        let vae_layers = without_layout(weights.finish(), &mut problems)?;
+        let mut encoders = Vec::new();
+        let mut text_layers = Some(Vec::new());
+        for (component, config) in self.text_components() {
+            let weights = Weights::new(component, None);
+            encoders.push(self.text_encoder_of(&weights, config));
+            let layers = without_layout(weights.finish(), &mut problems)?;
+            text_layers = text_layers.zip(layers).map(|(mut all, further)| {
+                all.extend(further);
+                all
+            });
+        }
+        let layout = |problems| Error::Layout { path: self.path.clone(), family: self.family, problems };
+        let (Some(unet_layers), Some(_), Some(text_encoders)) = (unet_layers, vae_layers, text_layers) else {
             return Err(layout(problems));
         };
-        problems.extend(misfits(&unet, &vae, &text_encoder));
+        problems.extend(misfits(&unet, &vae, &encoders));
         if !problems.is_empty() {
             return Err(layout(problems));
         }
-        let text_encoder_depth = text_encoder.layer_count();
-        Ok(Layers { text_encoder: text_encoder_layers, text_encoder_depth, unet: unet_layers })
+        Ok(Layers { text_encoders, text_encoder_depth: encoders[0].layer_count(), unet: unet_layers })
     }
 
     /// Reads through all tensors of the networks without keeping any.
@@ -96,18 +246,33 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::NotFinite`] for the first that holds NaN or infinity, [`Error::Io`].
     pub fn check_finite(&self) -> Result<()> {
-        let mut networks = [Network::TextEncoder, Network::Unet, Network::Vae].into_iter();
-        networks.try_for_each(|network| self.outline(network).check_finite())
+        let others = self.text_components().into_iter().map(|(component, _)| component);
+        let mut components = others.chain([&self.unet, &self.vae]);
+        components.try_for_each(|component| Weights::new(component, None).check_finite())
     }
 
-    /// The text encoder and its layers.
+    /// The first text encoder and its layers.
     ///
     /// # Errors
     /// [`Error::Layout`], [`Error::NotFinite`], [`Error::Io`].
     pub fn text_encoder(&self, device: &Device, dtype: FloatDType) -> Result<(TextEncoder, Vec<LayerSpec>)> {
-        let weights = self.weights(Network::TextEncoder, device, dtype);
-        let network = TextEncoder::new(&weights, &self.config.text_encoder);
+        let weights = Weights::new(&self.text_encoder, Some((device.clone(), dtype)));
+        let network = self.text_encoder_of(&weights, &self.config.text_encoder);
         Ok((network, weights.finish()?))
+    }
+
+    /// All text encoders.
+    ///
+    /// # Errors
+    /// [`Error::Layout`], [`Error::NotFinite`], [`Error::Io`].
+    pub fn text_encoders(&self, device: &Device, dtype: FloatDType) -> Result<TextEncoders> {
+        let mut encoders = Vec::new();
+        for (component, config) in self.text_components() {
+            let weights = Weights::new(component, Some((device.clone(), dtype)));
+            encoders.push(self.text_encoder_of(&weights, config));
+            weights.finish()?;
+        }
+        Ok(TextEncoders::new(self.family, encoders))
     }
 
     /// The UNet and its layers.
@@ -115,8 +280,8 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Layout`], [`Error::NotFinite`], [`Error::Io`].
     pub fn unet(&self, device: &Device, dtype: FloatDType) -> Result<(UNet2DConditionModel, Vec<LayerSpec>)> {
-        let weights = self.weights(Network::Unet, device, dtype);
-        let network = UNet2DConditionModel::new(&weights, &self.config.unet);
+        let weights = Weights::new(&self.unet, Some((device.clone(), dtype)));
+        let network = UNet2DConditionModel::new(&weights, &self.config.unet, self.family);
         Ok((network, weights.finish()?))
     }
 
@@ -125,35 +290,54 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Layout`], [`Error::NotFinite`], [`Error::Io`].
     pub fn vae(&self, device: &Device, dtype: FloatDType) -> Result<AutoencoderKl> {
-        let weights = self.weights(Network::Vae, device, dtype);
-        let network = AutoencoderKl::new(&weights, &self.config.vae);
+        let weights = Weights::new(&self.vae, Some((device.clone(), dtype)));
+        let network = AutoencoderKl::new(&weights, &self.config.vae, self.family);
         weights.finish()?;
         Ok(network)
     }
 
-    fn weights(&self, network: Network, device: &Device, dtype: FloatDType) -> Weights {
-        Weights::new(Arc::clone(&self.file), network, Some((device.clone(), dtype)))
+    fn text_components(&self) -> Vec<(&Component, &TextEncoderConfig)> {
+        let second = self.text_encoder_2.iter().map(|component| (component, &self.config.text_encoder_2));
+        std::iter::once((&self.text_encoder, &self.config.text_encoder)).chain(second).collect()
     }
 
-    fn outline(&self, network: Network) -> Weights {
-        Weights::new(Arc::clone(&self.file), network, None)
+    fn text_encoder_of(&self, weights: &Weights, config: &TextEncoderConfig) -> TextEncoder {
+        TextEncoder::new(weights, config, self.family)
     }
 }
 
+fn component(store: &Arc<TensorStore>, family: Family, network: Network, spelling: Spelling) -> Component {
+    Component { store: Arc::clone(store), network, family, spelling, merged: Vec::new() }
+}
+
 /// Where networks that are fine each by itself do not fit together.
-fn misfits(unet: &UNet2DConditionModel, vae: &AutoencoderKl, text_encoder: &TextEncoder) -> Vec<String> {
+fn misfits(unet: &UNet2DConditionModel, vae: &AutoencoderKl, encoders: &[TextEncoder]) -> Vec<String> {
     let mut problems = Vec::new();
-    let (context, width) = (unet.cross_attention_dim(), text_encoder.width());
+    let (context, width) = (unet.cross_attention_dim(), encoders.iter().map(TextEncoder::width).sum::<usize>());
     if context != width {
-        problems.push(format!("the UNet takes a context of width {context}, the text encoder makes one of {width}"));
+        let make = if encoders.len() > 1 { "encoders make" } else { "encoder makes" };
+        problems.push(format!("the UNet takes a context of width {context}, the text {make} one of {width}"));
     }
-    let (vocabulary, expected) = (text_encoder.vocabulary(), Tokenizer::VOCABULARY);
-    if vocabulary < expected {
+    let expected = Tokenizer::VOCABULARY;
+    for vocabulary in encoders.iter().map(TextEncoder::vocabulary).filter(|vocabulary| *vocabulary < expected) {
         problems.push(format!("the text encoder knows {vocabulary} tokens, expected CLIP's {expected}"));
     }
     let (latents, channels) = (unet.latent_channels(), vae.latent_channels());
     if latents != channels {
         problems.push(format!("the UNet takes latents of {latents} channels, the VAE makes {channels}"));
+    }
+    let projected = encoders.last().and_then(TextEncoder::projection_width);
+    match (unet.vector_width(), projected) {
+        (Some(vector), Some(projected)) if vector <= projected || !(vector - projected).is_multiple_of(12) => {
+            problems.push(format!(
+                "the UNet takes a vector of {vector} beside the time, of which the text encoder makes {projected}; what is \
+                 left is not six embeddings of sizes"
+            ));
+        }
+        (Some(vector), None) => {
+            problems.push(format!("the UNet takes a vector of {vector} beside the time; no text encoder makes one"));
+        }
+        _ => {}
     }
     problems
 }
@@ -171,46 +355,13 @@ fn without_layout<T>(result: Result<T>, problems: &mut Vec<String>) -> Result<Op
 }
 
 /// What a configuration says that cannot be.
-fn impossible(config: &ModelConfig) -> Option<&'static str> {
-    if config.text_encoder_2 != TextEncoderConfig::default() {
-        return Some("`text_encoder_2` is given, but Stable Diffusion 1.x has one text encoder");
+fn impossible(config: &ModelConfig, family: Family) -> Option<String> {
+    if family != Family::Sdxl && config.text_encoder_2 != TextEncoderConfig::default() {
+        return Some(format!("`text_encoder_2` is given, but {family} has one text encoder"));
     }
     let scales = |factor: f64| factor.is_finite() && factor > 0.0;
     if config.vae.scaling_factor.is_some_and(|factor| !scales(factor)) {
-        return Some("`vae.scaling_factor` must be a finite number above 0");
+        return Some("`vae.scaling_factor` must be a finite number above 0".into());
     }
     None
-}
-
-/// What the file is, if it is no SD 1.x base.
-fn other_kind(file: &SafetensorsFile) -> Option<String> {
-    let keys = || file.tensors().keys();
-    let any = |start: &str| keys().any(|key| key.starts_with(start));
-    let axis = |key: &str, axis: usize| file.tensors().get(key).and_then(|info| info.shape.get(axis).copied());
-    if keys().any(|key| key.contains("lora_down") || key.contains("lora_up") || key.contains("lora_A")) {
-        return Some("a LoRA file".into());
-    }
-    if any("conditioner.embedders.1.") {
-        return Some("an SDXL checkpoint".into());
-    }
-    if any("conditioner.embedders.0.model.") {
-        return Some("an SDXL refiner".into());
-    }
-    if any("double_blocks.")
-        || any("model.diffusion_model.double_blocks.")
-        || any("model.diffusion_model.joint_blocks.")
-    {
-        return Some("a Flux or SD3 checkpoint".into());
-    }
-    if !any(Network::Unet.prefix()) {
-        let is_vae = any("first_stage_model.") || any("encoder.down.") || any("encoder.down_blocks.");
-        return Some(if is_vae { "a VAE without UNet".into() } else { "a file without a UNet".into() });
-    }
-    if any("cond_stage_model.model.") {
-        return Some("an SD 2.x checkpoint".into());
-    }
-    match axis("model.diffusion_model.input_blocks.0.0.weight", 1) {
-        Some(4) | None => None,
-        Some(channels) => Some(format!("a UNet with {channels} input channels, such as an inpainting model's")),
-    }
 }

@@ -1,4 +1,4 @@
-//! Keys of single-file (LDM) checkpoints in diffusers' spelling. Pure functions on strings.
+//! Keys of weight files in diffusers' spelling. Pure functions on strings.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ pub(crate) enum Network {
     Unet,
     Vae,
     TextEncoder,
+    TextEncoder2,
 }
 
 impl Network {
@@ -17,6 +18,7 @@ impl Network {
             Self::Unet => "UNet",
             Self::Vae => "VAE",
             Self::TextEncoder => "text encoder",
+            Self::TextEncoder2 => "second text encoder",
         }
     }
 
@@ -26,34 +28,91 @@ impl Network {
             Self::Unet => "unet",
             Self::Vae => "vae",
             Self::TextEncoder => "text_encoder",
-        }
-    }
-
-    pub(crate) fn prefix(self) -> &'static str {
-        match self {
-            Self::Unet => "model.diffusion_model.",
-            Self::Vae => "first_stage_model.",
-            Self::TextEncoder => "cond_stage_model.transformer.",
+            Self::TextEncoder2 => "text_encoder_2",
         }
     }
 }
 
-/// The network's keys: path in diffusers' spelling to key in the file. A key inside the network's prefix that has no
+/// How a file spells the keys of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// As single-file checkpoints do; text encoders as in the transformers library.
+    Ldm,
+    /// A text encoder as OpenCLIP spells it.
+    OpenClip(OpenClip),
+    /// As diffusers and transformers do, old and new names alike.
+    Diffusers,
+}
+
+/// What is used of an OpenCLIP text encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpenClip {
+    /// All layers but the last, whose states SD 2.x does not use, and no projection.
+    WithoutLast,
+    /// All layers, and the projection P of which x P is taken.
+    Projected,
+    /// As `Projected`, with x Pᵀ in the place of x P: what sd-scripts makes of a single file.
+    ProjectedTransposed,
+}
+
+/// Where a network's tensors are among the keys of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Spelling {
+    pub(crate) prefix: &'static str,
+    pub(crate) dialect: Dialect,
+}
+
+/// Which part of a stored tensor is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    Whole,
+    /// Of three equal ones along the first axis.
+    Third(usize),
+    /// A matrix, transposed.
+    Transposed,
+}
+
+/// A tensor in a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stored {
+    pub(crate) key: String,
+    pub(crate) part: Part,
+}
+
+/// The network's tensors: path in diffusers' spelling to key in the file. A key inside the network's prefix that has no
 /// counterpart keeps its own spelling, so that it is reported as surplus.
-pub(crate) fn keys<'a>(network: Network, all: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
-    let inside: Vec<(&str, &str)> =
-        all.filter_map(|key| key.strip_prefix(network.prefix()).map(|rest| (rest, key))).collect();
+pub(crate) fn keys<'a>(
+    network: Network,
+    Spelling { prefix, dialect }: Spelling,
+    all: impl Iterator<Item = &'a str>,
+) -> BTreeMap<String, Stored> {
+    let inside: Vec<(&str, &str)> = all.filter_map(|key| key.strip_prefix(prefix).map(|rest| (rest, key))).collect();
     let rests: Vec<&str> = inside.iter().map(|(rest, _)| *rest).collect();
-    let path = |rest: &str| match network {
-        Network::Unet => unet_path(rest, resnets_per_block(&rests)),
-        Network::Vae => vae_path(rest, decoder_levels(&rests)),
-        Network::TextEncoder => text_encoder_path(rest),
+    let path = |rest: &str| match (dialect, network) {
+        (Dialect::Ldm, Network::Unet) => unet_path(rest, resnets_per_block(&rests)),
+        (Dialect::Ldm, Network::Vae) => vae_path(rest, decoder_levels(&rests)),
+        (Dialect::Diffusers, Network::Unet) => Some(rest.into()),
+        (Dialect::Diffusers, Network::Vae) => Some(diffusers_vae_path(rest)),
+        _ => text_encoder_path(rest),
     };
-    inside
-        .iter()
-        .filter(|(rest, _)| !rest.ends_with("embeddings.position_ids"))
-        .map(|(rest, key)| (path(rest).unwrap_or_else(|| (*rest).to_string()), (*key).to_string()))
-        .collect()
+    let mut keys = BTreeMap::new();
+    if let Dialect::OpenClip(used) = dialect {
+        let layers = open_clip_layers(&rests);
+        for (rest, key) in inside {
+            for (path, part) in open_clip_paths(rest, layers, used) {
+                keys.insert(path, Stored { key: key.into(), part });
+            }
+        }
+        return keys;
+    }
+    for (rest, key) in inside {
+        // Buffers and what only similarities of pictures and texts need.
+        if rest.ends_with("position_ids") || rest == "logit_scale" {
+            continue;
+        }
+        keys.insert(path(rest).unwrap_or_else(|| rest.into()), Stored { key: key.into(), part: Part::Whole });
+    }
+    keys
 }
 
 /// Resnets of a block on the way down: a downsampler is the input block behind them.
@@ -80,6 +139,8 @@ fn unet_path(rest: &str, resnets: usize) -> Option<String> {
     let (block, tail) = match segments.as_slice() {
         ["time_embed", "0", tail @ ..] => ("time_embedding.linear_1".to_string(), tail),
         ["time_embed", "2", tail @ ..] => ("time_embedding.linear_2".to_string(), tail),
+        ["label_emb", "0", "0", tail @ ..] => ("add_embedding.linear_1".to_string(), tail),
+        ["label_emb", "0", "2", tail @ ..] => ("add_embedding.linear_2".to_string(), tail),
         ["out", "0", tail @ ..] => ("conv_norm_out".to_string(), tail),
         ["out", "2", tail @ ..] => ("conv_out".to_string(), tail),
         ["input_blocks", "0", "0", tail @ ..] => ("conv_in".to_string(), tail),
@@ -175,12 +236,73 @@ fn vae_resnet_layer(layer: &str) -> &str {
     if layer == "nin_shortcut" { "conv_shortcut" } else { layer }
 }
 
+/// Diffusers' names of the VAE's attention, which changed.
+fn diffusers_vae_path(rest: &str) -> String {
+    let segments = rest.split('.').collect::<Vec<_>>();
+    let [at @ .., layer, tail] = segments.as_slice() else { return rest.into() };
+    let layer = match *layer {
+        "query" => "to_q",
+        "key" => "to_k",
+        "value" => "to_v",
+        "proj_attn" => "to_out.0",
+        _ => return rest.into(),
+    };
+    format!("{}.{layer}.{tail}", at.join("."))
+}
+
 /// Some files lack `text_model.`.
 fn text_encoder_path(rest: &str) -> Option<String> {
     match rest.split('.').next()? {
-        "text_model" => Some(rest.into()),
+        "text_model" | "text_projection" => Some(rest.into()),
         "embeddings" | "encoder" | "final_layer_norm" => Some(format!("text_model.{rest}")),
         _ => None,
+    }
+}
+
+/// One more than the highest number of a layer.
+fn open_clip_layers(rests: &[&str]) -> usize {
+    let layer = |rest: &&str| rest.strip_prefix("transformer.resblocks.")?.split('.').next()?.parse::<usize>().ok();
+    rests.iter().filter_map(layer).max().map_or(0, |last| last + 1)
+}
+
+/// The paths that a tensor of OpenCLIP gives parts to; none where it is not used.
+fn open_clip_paths(rest: &str, layers: usize, used: OpenClip) -> Vec<(String, Part)> {
+    let whole = |path: String| vec![(path, Part::Whole)];
+    let segments: Vec<&str> = rest.split('.').collect();
+    match segments.as_slice() {
+        ["logit_scale"] | ["attn_mask"] => Vec::new(),
+        ["text_projection"] => match used {
+            OpenClip::WithoutLast => Vec::new(),
+            // Transformers keeps the transposed matrix, as of a linear layer.
+            OpenClip::Projected => vec![("text_projection.weight".into(), Part::Transposed)],
+            OpenClip::ProjectedTransposed => whole("text_projection.weight".into()),
+        },
+        ["positional_embedding"] => whole("text_model.embeddings.position_embedding.weight".into()),
+        ["token_embedding", "weight"] => whole("text_model.embeddings.token_embedding.weight".into()),
+        ["ln_final", tail] => whole(format!("text_model.final_layer_norm.{tail}")),
+        ["transformer", "resblocks", layer, inner @ ..] => {
+            if used == OpenClip::WithoutLast && layer.parse() == Ok(layers - 1) {
+                return Vec::new();
+            }
+            let at = format!("text_model.encoder.layers.{layer}");
+            let inner = match inner {
+                ["ln_1", tail] => format!("layer_norm1.{tail}"),
+                ["ln_2", tail] => format!("layer_norm2.{tail}"),
+                ["mlp", "c_fc", tail] => format!("mlp.fc1.{tail}"),
+                ["mlp", "c_proj", tail] => format!("mlp.fc2.{tail}"),
+                ["attn", "out_proj", tail] => format!("self_attn.out_proj.{tail}"),
+                ["attn", fused @ ("in_proj_weight" | "in_proj_bias")] => {
+                    let tail = fused.trim_start_matches("in_proj_");
+                    let names = ["q_proj", "k_proj", "v_proj"].into_iter().enumerate();
+                    return names
+                        .map(|(third, name)| (format!("{at}.self_attn.{name}.{tail}"), Part::Third(third)))
+                        .collect();
+                }
+                _ => return whole(rest.into()),
+            };
+            whole(format!("{at}.{inner}"))
+        }
+        _ => whole(rest.into()),
     }
 }
 
@@ -193,6 +315,8 @@ mod tests {
         for (ldm, diffusers) in [
             ("time_embed.0.weight", "time_embedding.linear_1.weight"),
             ("time_embed.2.bias", "time_embedding.linear_2.bias"),
+            ("label_emb.0.0.weight", "add_embedding.linear_1.weight"),
+            ("label_emb.0.2.bias", "add_embedding.linear_2.bias"),
             ("input_blocks.0.0.weight", "conv_in.weight"),
             ("input_blocks.1.0.in_layers.0.weight", "down_blocks.0.resnets.0.norm1.weight"),
             ("input_blocks.2.0.in_layers.2.bias", "down_blocks.0.resnets.1.conv1.bias"),
@@ -214,7 +338,7 @@ mod tests {
         ] {
             assert_eq!(unet_path(ldm, 2).as_deref(), Some(diffusers), "{ldm}");
         }
-        for foreign in ["label_emb.0.0.weight", "input_blocks.1.3.weight", "nonsense"] {
+        for foreign in ["label_emb.1.0.weight", "input_blocks.1.3.weight", "nonsense"] {
             assert_eq!(unet_path(foreign, 2), None, "{foreign}");
         }
     }
@@ -250,6 +374,7 @@ mod tests {
     fn text_encoder_keys() {
         let keys = keys(
             Network::TextEncoder,
+            Spelling { prefix: "cond_stage_model.transformer.", dialect: Dialect::Ldm },
             [
                 "cond_stage_model.transformer.encoder.layers.0.mlp.fc1.weight",
                 "cond_stage_model.transformer.text_model.embeddings.position_ids",
@@ -260,5 +385,49 @@ mod tests {
         );
         let paths: Vec<_> = keys.keys().map(String::as_str).collect();
         assert_eq!(paths, ["surprise", "text_model.encoder.layers.0.mlp.fc1.weight"]);
+    }
+
+    #[test]
+    fn open_clip_keys() {
+        let paths = |rest: &str, used| open_clip_paths(rest, 24, used);
+        let whole = |path: &str| vec![(path.to_owned(), Part::Whole)];
+        for (rest, path) in [
+            ("positional_embedding", "text_model.embeddings.position_embedding.weight"),
+            ("token_embedding.weight", "text_model.embeddings.token_embedding.weight"),
+            ("ln_final.bias", "text_model.final_layer_norm.bias"),
+            ("transformer.resblocks.3.ln_1.weight", "text_model.encoder.layers.3.layer_norm1.weight"),
+            ("transformer.resblocks.3.ln_2.bias", "text_model.encoder.layers.3.layer_norm2.bias"),
+            ("transformer.resblocks.22.mlp.c_fc.weight", "text_model.encoder.layers.22.mlp.fc1.weight"),
+            ("transformer.resblocks.0.mlp.c_proj.bias", "text_model.encoder.layers.0.mlp.fc2.bias"),
+            ("transformer.resblocks.0.attn.out_proj.weight", "text_model.encoder.layers.0.self_attn.out_proj.weight"),
+            ("transformer.resblocks.0.surprise", "transformer.resblocks.0.surprise"),
+        ] {
+            assert_eq!(paths(rest, OpenClip::WithoutLast), whole(path), "{rest}");
+            assert_eq!(paths(rest, OpenClip::Projected), whole(path), "{rest}");
+        }
+        assert_eq!(
+            paths("transformer.resblocks.1.attn.in_proj_bias", OpenClip::Projected),
+            [("q", 0), ("k", 1), ("v", 2)].map(|(name, third)| {
+                (format!("text_model.encoder.layers.1.self_attn.{name}_proj.bias"), Part::Third(third))
+            })
+        );
+        assert_eq!(paths("transformer.resblocks.23.ln_1.weight", OpenClip::WithoutLast), []);
+        assert_eq!(paths("transformer.resblocks.23.ln_1.weight", OpenClip::Projected).len(), 1);
+        assert_eq!(paths("text_projection", OpenClip::WithoutLast), []);
+        assert_eq!(
+            paths("text_projection", OpenClip::Projected),
+            [("text_projection.weight".to_owned(), Part::Transposed)]
+        );
+        assert_eq!(paths("text_projection", OpenClip::ProjectedTransposed), whole("text_projection.weight"));
+    }
+
+    #[test]
+    fn diffusers_vae_keys() {
+        for (old, new) in [("query", "to_q"), ("key", "to_k"), ("value", "to_v"), ("proj_attn", "to_out.0")] {
+            let at = "decoder.mid_block.attentions.0";
+            assert_eq!(diffusers_vae_path(&format!("{at}.{old}.weight")), format!("{at}.{new}.weight"));
+            assert_eq!(diffusers_vae_path(&format!("{at}.{new}.weight")), format!("{at}.{new}.weight"));
+        }
+        assert_eq!(diffusers_vae_path("quant_conv.weight"), "quant_conv.weight");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
@@ -30,6 +31,13 @@ pub struct TensorInfo {
     len: usize,
 }
 
+impl TensorInfo {
+    /// Of a tensor whose position another reader knows.
+    pub(super) fn unplaced(dtype: Dtype, shape: Vec<usize>) -> Self {
+        Self { dtype, shape, start: 0, len: 0 }
+    }
+}
+
 /// An open safetensors file. Tensors are read by position when they are asked for; nothing is mapped, so no page of the
 /// file counts as memory of this process.
 #[derive(Debug)]
@@ -55,10 +63,6 @@ impl SafetensorsFile {
         }
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(io)?;
-        if length.starts_with(b"PK") {
-            let reason = "it is a zip file, as pickle checkpoints (.ckpt, .pt) are; convert it to .safetensors";
-            return Err(format(reason.into()));
-        }
         let header_len = u64::from_le_bytes(length);
         if header_len > MAX_HEADER_LEN || 8 + header_len > file_len {
             return Err(format("it is cut off inside its header, or is no safetensors file".into()));
@@ -110,12 +114,26 @@ impl SafetensorsFile {
     /// [`Error::NotFinite`].
     pub fn read_f32(&self, key: &str) -> Result<Vec<f32>> {
         let (info, size) = self.numbers(key)?;
-        let mut values = vec![0.0; info.len / size];
+        self.read_f32_range(key, 0..info.len / size)
+    }
+
+    /// The values of a part of a tensor, by their position in row-major order.
+    ///
+    /// # Errors
+    /// As [`read_f32`](Self::read_f32).
+    ///
+    /// # Panics
+    /// If the tensor is smaller.
+    pub fn read_f32_range(&self, key: &str, range: Range<usize>) -> Result<Vec<f32>> {
+        let (info, size) = self.numbers(key)?;
+        assert!(range.end * size <= info.len, "`{key}` has no values {range:?}");
+        let start = info.start + (range.start * size) as u64;
+        let mut values = vec![0.0; range.len()];
         // Pieces stay in the cache between reading, the check and widening.
         let pieces = values.par_chunks_mut(PIECE).enumerate();
         let are_finite = pieces.map_init(Vec::new, |bytes, (index, values)| {
             bytes.resize(values.len() * size, 0);
-            self.read_at(bytes, info.start + (index * PIECE * size) as u64)?;
+            self.read_at(bytes, start + (index * PIECE * size) as u64)?;
             widen(info.dtype, bytes, values);
             Ok(are_finite(info.dtype, bytes))
         });
@@ -178,6 +196,19 @@ impl SafetensorsFile {
         }
         Ok(())
     }
+}
+
+/// All numbers of a tensor as f32, and whether they are finite.
+pub(super) fn to_f32(dtype: Dtype, bytes: &[u8]) -> (Vec<f32>, bool) {
+    let size = dtype.bitsize() / 8;
+    let mut values = vec![0.0; bytes.len() / size];
+    let pieces = values.par_chunks_mut(PIECE).zip(bytes.par_chunks(PIECE * size));
+    let are_finite = pieces.map(|(values, bytes)| {
+        widen(dtype, bytes, values);
+        are_finite(dtype, bytes)
+    });
+    let are_finite = are_finite.reduce(|| true, |a, b| a && b);
+    (values, are_finite)
 }
 
 /// Numbers of one format as f32. `bytes` holds as many as `values` has places.

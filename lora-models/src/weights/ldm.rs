@@ -2,73 +2,56 @@
 
 use std::collections::BTreeMap;
 
-use super::dialect::Network;
+use lora_core::adapter::ldm_unet_path;
+
+use super::dialect::{Dialect, Network, Spelling, Stored};
 
 /// The key that the tensor of this path would have in the file. `keys` are the tensors that are there, by path.
-pub(super) fn file_key(network: Network, path: &str, keys: &BTreeMap<String, String>) -> String {
+pub(super) fn file_key(
+    network: Network,
+    Spelling { prefix, dialect }: Spelling,
+    path: &str,
+    keys: &BTreeMap<String, Stored>,
+) -> String {
     let segments: Vec<&str> = path.split('.').collect();
-    let rest = match network {
-        Network::Unet => unet_rest(&segments, keys),
-        Network::Vae => vae_rest(&segments, keys),
-        Network::TextEncoder => Some(path.to_owned()),
+    let rest = match (dialect, network) {
+        (Dialect::OpenClip(_), _) => open_clip_rest(&segments),
+        (Dialect::Ldm, Network::Unet) => unet_rest(path, keys),
+        (Dialect::Ldm, Network::Vae) => vae_rest(&segments, keys),
+        _ => None,
     };
-    format!("{}{}", network.prefix(), rest.as_deref().unwrap_or(path))
+    format!("{prefix}{}", rest.as_deref().unwrap_or(path))
 }
 
-fn unet_rest(segments: &[&str], keys: &BTreeMap<String, String>) -> Option<String> {
-    let stages = 1 + count(keys, |index| format!("down_blocks.0.resnets.{index}."));
-    let index = |text: &str| text.parse::<usize>().ok();
-    let (block, tail) = match segments {
-        ["time_embedding", layer, tail @ ..] => {
-            (format!("time_embed.{}", if *layer == "linear_1" { 0 } else { 2 }), tail)
-        }
-        ["conv_in", tail @ ..] => ("input_blocks.0.0".into(), tail),
-        ["conv_norm_out", tail @ ..] => ("out.0".into(), tail),
-        ["conv_out", tail @ ..] => ("out.2".into(), tail),
-        ["down_blocks", block, "downsamplers", _, _, tail @ ..] => {
-            (format!("input_blocks.{}.0.op", (index(block)? + 1) * stages), tail)
-        }
-        ["down_blocks", block, part, stage, tail @ ..] => {
-            let block = index(block)? * stages + index(stage)? + 1;
-            (format!("input_blocks.{block}.{}", part_index(part)), tail)
-        }
-        ["mid_block", "attentions", _, tail @ ..] => ("middle_block.1".into(), tail),
-        ["mid_block", "resnets", stage, tail @ ..] => (format!("middle_block.{}", 2 * index(stage)?), tail),
-        ["up_blocks", block, "upsamplers", _, _, tail @ ..] => {
-            let attends = count(keys, |index| format!("up_blocks.{block}.attentions.{index}.")) > 0;
-            let last = index(block)? * stages + stages - 1;
-            (format!("output_blocks.{last}.{}.conv", if attends { 2 } else { 1 }), tail)
-        }
-        ["up_blocks", block, part, stage, tail @ ..] => {
-            let block = index(block)? * stages + index(stage)?;
-            (format!("output_blocks.{block}.{}", part_index(part)), tail)
+fn unet_rest(path: &str, keys: &BTreeMap<String, Stored>) -> Option<String> {
+    let resnets = count(keys, |index| format!("down_blocks.0.resnets.{index}."));
+    ldm_unet_path(path, resnets, |block| count(keys, |index| format!("up_blocks.{block}.attentions.{index}.")) > 0)
+}
+
+fn open_clip_rest(segments: &[&str]) -> Option<String> {
+    let rest = match segments {
+        ["text_projection", _] => "text_projection".into(),
+        ["text_model", "embeddings", "position_embedding", _] => "positional_embedding".into(),
+        ["text_model", "embeddings", "token_embedding", tail] => format!("token_embedding.{tail}"),
+        ["text_model", "final_layer_norm", tail] => format!("ln_final.{tail}"),
+        ["text_model", "encoder", "layers", layer, inner @ .., tail] => {
+            let inner = match inner {
+                ["layer_norm1"] => format!("ln_1.{tail}"),
+                ["layer_norm2"] => format!("ln_2.{tail}"),
+                ["mlp", "fc1"] => format!("mlp.c_fc.{tail}"),
+                ["mlp", "fc2"] => format!("mlp.c_proj.{tail}"),
+                ["self_attn", "out_proj"] => format!("attn.out_proj.{tail}"),
+                ["self_attn", _] => format!("attn.in_proj_{tail}"),
+                _ => return None,
+            };
+            format!("transformer.resblocks.{layer}.{inner}")
         }
         _ => return None,
     };
-    let tail = match (segments.contains(&"resnets"), tail) {
-        (true, [layer, tail @ ..]) => format!("{}.{}", unet_resnet_layer(layer), tail.join(".")),
-        _ => tail.join("."),
-    };
-    Some(format!("{block}.{tail}"))
+    Some(rest)
 }
 
-fn part_index(part: &str) -> usize {
-    if part == "resnets" { 0 } else { 1 }
-}
-
-fn unet_resnet_layer(layer: &str) -> &str {
-    match layer {
-        "norm1" => "in_layers.0",
-        "conv1" => "in_layers.2",
-        "time_emb_proj" => "emb_layers.1",
-        "norm2" => "out_layers.0",
-        "conv2" => "out_layers.3",
-        "conv_shortcut" => "skip_connection",
-        other => other,
-    }
-}
-
-fn vae_rest(segments: &[&str], keys: &BTreeMap<String, String>) -> Option<String> {
+fn vae_rest(segments: &[&str], keys: &BTreeMap<String, Stored>) -> Option<String> {
     let resnet_layer = |layer: &str| if layer == "conv_shortcut" { "nin_shortcut" } else { layer }.to_owned();
     let rest = match segments {
         [side, "conv_norm_out", tail] => format!("{side}.norm_out.{tail}"),
@@ -106,28 +89,45 @@ fn vae_rest(segments: &[&str], keys: &BTreeMap<String, String>) -> Option<String
 }
 
 /// How many of the paths that start like this are there, from 0 on.
-fn count(keys: &BTreeMap<String, String>, start: impl Fn(usize) -> String) -> usize {
+fn count(keys: &BTreeMap<String, Stored>, start: impl Fn(usize) -> String) -> usize {
     let exists = |start: String| keys.range(start.clone()..).next().is_some_and(|(path, _)| path.starts_with(&start));
     (0..).take_while(|index| exists(start(*index))).count()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::dialect;
+    use super::super::dialect::{self, OpenClip};
     use super::*;
-    use crate::random::Family;
+    use crate::family::Family;
+    use crate::random;
 
     /// Every key of a checkpoint comes back from its path, also where it is the one that is missing.
     #[test]
     fn keys_come_back() {
-        let all = Family::Sd15.layout();
-        for network in [Network::Unet, Network::Vae, Network::TextEncoder] {
-            let keys = dialect::keys(network, all.iter().map(|(key, _, _)| key.as_str()));
-            assert!(keys.len() > 100, "{network:?}");
-            for (path, key) in &keys {
-                let mut others = keys.clone();
-                others.remove(path);
-                assert_eq!(&file_key(network, path, &others), key, "{path}");
+        let ldm = |prefix| Spelling { prefix, dialect: Dialect::Ldm };
+        let open_clip = |prefix| Spelling { prefix, dialect: Dialect::OpenClip(OpenClip::Projected) };
+        for (family, encoders) in [
+            (Family::Sd1, vec![(Network::TextEncoder, ldm("cond_stage_model.transformer."))]),
+            (Family::Sd2, vec![(Network::TextEncoder, open_clip("cond_stage_model.model."))]),
+            (
+                Family::Sdxl,
+                vec![
+                    (Network::TextEncoder, ldm("conditioner.embedders.0.transformer.")),
+                    (Network::TextEncoder2, open_clip("conditioner.embedders.1.model.")),
+                ],
+            ),
+        ] {
+            let all = random::layout(family);
+            let others =
+                [(Network::Unet, ldm("model.diffusion_model.")), (Network::Vae, ldm("first_stage_model."))];
+            for (network, spelling) in encoders.into_iter().chain(others) {
+                let keys = dialect::keys(network, spelling, all.iter().map(|(key, _, _)| key.as_str()));
+                assert!(keys.len() > 100, "{network:?}");
+                for (path, stored) in &keys {
+                    let mut others = keys.clone();
+                    others.remove(path);
+                    assert_eq!(file_key(network, spelling, path, &others), stored.key, "{path}");
+                }
             }
         }
     }

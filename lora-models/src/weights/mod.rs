@@ -1,11 +1,16 @@
-//! Weight files: reading them, and the spelling of their keys.
+//! Weight files: finding and reading them, and the spelling of their keys.
 
 mod checkpoint;
+mod detect;
 mod dialect;
 mod file;
+mod folder;
 mod ldm;
+mod opcodes;
+mod pickle;
 mod reader;
+mod store;
 
-pub use checkpoint::{Checkpoint, Layers};
+pub use checkpoint::{Checkpoint, CheckpointOptions, Layers};
 pub use file::{SafetensorsFile, TensorInfo};
 pub use reader::Weights;

@@ -7,13 +7,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
+use lora_core::adapter::AdapterSet;
 use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, LayerPath, LayerSpec, Linear};
 use lora_core::ops::ConvShape;
 
-use super::dialect::{self, Network};
-use super::file::SafetensorsFile;
+use super::dialect::{self, Network, Part, Spelling, Stored};
 use super::ldm;
+use super::store::TensorStore;
 use crate::error::{Error, Result};
+use crate::family::Family;
 
 /// The tensors of one network, below a path. Every tensor that a constructor asks for is ticked off; missing, misshaped
 /// and left-over ones come out together at the end.
@@ -25,13 +27,31 @@ pub struct Weights {
 
 #[derive(Debug)]
 struct Account {
-    file: Arc<SafetensorsFile>,
+    store: Arc<TensorStore>,
     network: Network,
-    keys: BTreeMap<String, String>,
+    family: Family,
+    spelling: Spelling,
+    keys: BTreeMap<String, Stored>,
     /// Where tensors go and as what; none where the header alone is looked at, and tensors are zeros that take no memory.
     target: Option<(Device, FloatDType)>,
+    /// Adapters that become a part of the weights.
+    merged: Vec<Merged>,
     state: RefCell<State>,
 }
+
+/// A network among the tensors of a checkpoint.
+#[derive(Debug, Clone)]
+pub(super) struct Component {
+    pub(super) store: Arc<TensorStore>,
+    pub(super) network: Network,
+    pub(super) family: Family,
+    pub(super) spelling: Spelling,
+    pub(super) merged: Vec<Merged>,
+}
+
+/// An adapter set with its strength.
+#[derive(Debug, Clone)]
+pub(super) struct Merged(pub(super) Arc<AdapterSet>, pub(super) f32);
 
 #[derive(Debug, Default)]
 struct State {
@@ -42,13 +62,19 @@ struct State {
 }
 
 impl Weights {
-    pub(super) fn new(
-        file: Arc<SafetensorsFile>,
-        network: Network,
-        target: Option<(Device, FloatDType)>,
-    ) -> Self {
-        let keys = dialect::keys(network, file.tensors().keys().map(String::as_str));
-        let account = Account { file, network, keys, target, state: RefCell::default() };
+    pub(super) fn new(component: &Component, target: Option<(Device, FloatDType)>) -> Self {
+        let Component { store, network, family, spelling, merged } = component;
+        let keys = dialect::keys(*network, *spelling, store.keys());
+        let account = Account {
+            store: Arc::clone(store),
+            network: *network,
+            family: *family,
+            spelling: *spelling,
+            keys,
+            target,
+            merged: merged.clone(),
+            state: RefCell::default(),
+        };
         Self { account: Rc::new(account), path: String::new() }
     }
 
@@ -60,9 +86,9 @@ impl Weights {
 
     /// The shape of the tensor of this name, if there is one.
     #[must_use]
-    pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        let key = self.account.keys.get(&format!("{}{name}", self.path))?;
-        Some(self.account.file.tensors()[key].shape.as_slice())
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let stored = self.account.keys.get(&format!("{}{name}", self.path))?;
+        Some(self.account.shape(stored))
     }
 
     /// The size that most of these axes of tensors have, the first of them in case of a tie: one tensor that is missing or
@@ -77,7 +103,7 @@ impl Weights {
     pub fn width_of_all(&self, suffix: &str, axis: usize) -> usize {
         let below = self.account.keys.range(self.path.clone()..).take_while(|(path, _)| path.starts_with(&self.path));
         let fitting = below.filter(|(path, _)| path.ends_with(suffix));
-        most_common(fitting.filter_map(|(_, key)| self.account.file.tensors()[key].shape.get(axis).copied()))
+        most_common(fitting.filter_map(|(_, stored)| self.account.shape(stored).get(axis).copied()))
     }
 
     /// Whether any tensor lies below this path segment.
@@ -100,21 +126,22 @@ impl Weights {
         // A width is 0 where all tensors that would tell it are missing.
         let empty = || Tensor::<D>::zeros([1; D], &Device::flex()).expand(shape.map(|size| size.max(1)));
         let path = format!("{}{name}", self.path);
-        let Some(key) = self.account.keys.get(&path) else {
-            let key = ldm::file_key(self.account.network, &path, &self.account.keys);
+        let Some(stored) = self.account.keys.get(&path) else {
+            let Account { network, spelling, keys, .. } = &*self.account;
+            let key = ldm::file_key(*network, *spelling, &path, keys);
             self.problem(format!("`{key}` is missing, expected shape {shape:?}"));
             return empty();
         };
         self.account.state.borrow_mut().used.insert(path);
-        let found = &self.account.file.tensors()[key].shape;
-        if squeezed(found) != squeezed(&shape) {
-            self.problem(format!("`{key}` has shape {found:?}, expected {shape:?}"));
+        let found = self.account.shape(stored);
+        if squeezed(&found) != squeezed(&shape) {
+            self.problem(format!("`{}` has shape {found:?}, expected {shape:?}", stored.key));
             return empty();
         }
         let Some((device, dtype)) = &self.account.target else { return empty() };
-        match self.account.file.read_f32(key) {
+        match self.account.read(stored) {
             Ok(values) => {
-                let tensor = Tensor::from_data(TensorData::new(values, shape), device);
+                let tensor = self.merged(name, Tensor::from_data(TensorData::new(values, shape), device));
                 if DType::from(*dtype) == DType::F32 { tensor } else { tensor.cast(*dtype) }
             }
             Err(error) => {
@@ -126,7 +153,20 @@ impl Weights {
 
     /// Reads through all tensors without keeping any.
     pub(super) fn check_finite(&self) -> Result<()> {
-        self.account.keys.values().try_for_each(|key| self.account.file.check_finite(key))
+        let keys: BTreeSet<&str> = self.account.keys.values().map(|stored| stored.key.as_str()).collect();
+        keys.into_iter().try_for_each(|key| self.account.store.check_finite(key))
+    }
+
+    /// A layer's weight with the adapters that are merged into it.
+    fn merged<const D: usize>(&self, name: &str, weight: Tensor<D>) -> Tensor<D> {
+        let (Some(layer), false) = (self.path.strip_suffix('.'), self.account.merged.is_empty() || name != "weight")
+        else {
+            return weight;
+        };
+        let path = LayerPath::from(self.full_name(layer));
+        let (shape, device) = (weight.dims(), weight.device());
+        let deltas = self.account.merged.iter().filter_map(|Merged(set, strength)| Some(set.delta(&path)? * *strength));
+        deltas.fold(weight, |weight, delta| weight + delta.to_device(&device).reshape(shape))
     }
 
     /// A linear layer from `name.weight` and, with `bias`, `name.bias`.
@@ -183,12 +223,12 @@ impl Weights {
     /// [`Error::Layout`] with every tensor that is missing, left over or of another shape; [`Error::NotFinite`] and
     /// [`Error::Io`] from reading.
     pub fn finish(self) -> Result<Vec<LayerSpec>> {
-        let Account { file, network, keys, state, .. } = &*self.account;
+        let Account { store, network, family, keys, state, .. } = &*self.account;
         let State { used, mut problems, failure, layers } = state.take();
         let surplus = keys.iter().filter(|(path, _)| !used.contains(*path));
-        problems.extend(surplus.map(|(_, key)| format!("`{key}` is not a part of its {}", network.title())));
+        problems.extend(surplus.map(|(_, stored)| format!("`{}` is not a part of its {}", stored.key, network.title())));
         if !problems.is_empty() {
-            return Err(Error::Layout { path: file.path().into(), problems });
+            return Err(Error::Layout { path: store.path().into(), family: *family, problems });
         }
         match failure {
             Some(error) => Err(error),
@@ -202,6 +242,33 @@ impl Weights {
 
     fn full_name(&self, path: &str) -> String {
         format!("{}.{path}", self.account.network.name())
+    }
+}
+
+impl Account {
+    fn shape(&self, stored: &Stored) -> Vec<usize> {
+        let mut shape = self.store.shape(&stored.key).unwrap_or_default().to_vec();
+        match stored.part {
+            Part::Whole => {}
+            Part::Third(_) => shape.first_mut().into_iter().for_each(|rows| *rows /= 3),
+            Part::Transposed => shape.reverse(),
+        }
+        shape
+    }
+
+    fn read(&self, stored: &Stored) -> Result<Vec<f32>> {
+        let shape = self.shape(stored);
+        let count = shape.iter().product::<usize>();
+        match stored.part {
+            Part::Whole => self.store.read_f32(&stored.key, 0..count),
+            Part::Third(third) => self.store.read_f32(&stored.key, third * count..(third + 1) * count),
+            Part::Transposed => {
+                let values = self.store.read_f32(&stored.key, 0..count)?;
+                let [rows, columns] = shape[..] else { return Ok(values) };
+                let at = |index: usize| values[index % columns * rows + index / columns];
+                Ok((0..count).map(at).collect())
+            }
+        }
     }
 }
 

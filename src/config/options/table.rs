@@ -1,7 +1,7 @@
 //! The rows of the option table.
 
 use super::{
-    Compat, Family, Group, Kind, LrScheduler, Mismatch, NetworkModule, OptimizerType, OptionSpec, OptionValue, Sampler,
+    BaseDtype, Compat, Family, Group, Kind, LrScheduler, Mismatch, NetworkModule, OptimizerType, OptionSpec, OptionValue, Sampler,
     SavePrecision, TrainConfig, Value, value,
 };
 use Group::{Data, Model, Network, Output, Previews, Training};
@@ -14,7 +14,7 @@ macro_rules! option {
             aliases: &[],
             group: $group,
             kind: $kind,
-            families: Family::ALL,
+            families: &Family::ALL,
             help: $help,
             get: |config| OptionValue::write(&config.$field),
             set: |config, value| {
@@ -26,7 +26,43 @@ macro_rules! option {
 }
 
 pub(super) static OPTIONS: &[OptionSpec] = &[
-    option!(Model, pretrained_model_name_or_path, Kind::Path, "The base checkpoint, a single .safetensors file."),
+    option!(
+        Model,
+        pretrained_model_name_or_path,
+        Kind::Path,
+        "The base checkpoint: a .safetensors, .ckpt or .pt file, or a folder in diffusers' layout.",
+    ),
+    option!(
+        Model,
+        v2,
+        Kind::Flag,
+        "Whether the base is SD 2.x. Not given: the checkpoint tells; given, it must agree.",
+    ),
+    option!(
+        Model,
+        v_parameterization,
+        Kind::Flag,
+        "Whether the base predicts velocities. Not given: the checkpoint tells, for SD 2.x if need be by a trial.",
+    ),
+    option!(Model, vae, Kind::Path, "A file or folder whose VAE is used in place of the checkpoint's."),
+    option!(
+        Model,
+        base_dtype,
+        Kind::Choice(BaseDtype::NAMES),
+        "The number type that the UNet's weights have in memory: float, or bf16 at half the memory, widened layer by layer.",
+    ),
+    option!(
+        Model,
+        base_weights,
+        Kind::List,
+        "LoRA files that become a part of the base before training.",
+    ),
+    option!(
+        Model,
+        base_weights_multiplier,
+        Kind::List,
+        "The strength of each of base_weights; 1 where not given.",
+    ),
     option!(Model, model_config, Kind::Table, "What the shapes of the checkpoint's tensors cannot tell."),
     option!(
         Model,
@@ -151,13 +187,19 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         aliases: &[],
         group: Network,
         kind: Kind::Arguments(&["conv_dim", "conv_alpha"]),
-        families: Family::ALL,
+        families: &Family::ALL,
         help: "conv_dim and conv_alpha in sd-scripts' form.",
         // They stand under their own names.
         get: |_| Value::Null,
         set: set_network_args,
     },
     option!(Network, network_weights, Kind::Path, "A LoRA file to continue from."),
+    option!(
+        Network,
+        dim_from_weights,
+        Kind::Flag,
+        "Take targets, ranks and alphas from the file of network_weights.",
+    ),
     option!(Network, network_train_unet_only, Kind::Flag, "Give adapters to the UNet only."),
     option!(Network, network_train_text_encoder_only, Kind::Flag, "Give adapters to the text encoder only."),
     option!(Output, output_dir, Kind::Path, "The folder for everything that is written."),

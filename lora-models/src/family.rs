@@ -1,0 +1,66 @@
+//! The families of Stable Diffusion.
+
+use std::fmt;
+
+use crate::model_config::HiddenAct;
+
+/// A family of base models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Stable Diffusion 1.x: CLIP-L.
+    Sd1,
+    /// Stable Diffusion 2.x: OpenCLIP-H.
+    Sd2,
+    /// SDXL: CLIP-L and OpenCLIP bigG, sizes beside the time.
+    Sdxl,
+}
+
+impl Family {
+    /// All families.
+    pub const ALL: [Self; 3] = [Self::Sd1, Self::Sd2, Self::Sdxl];
+
+    /// The name on the command line and in configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sd1 => "sd15",
+            Self::Sd2 => "sd2",
+            Self::Sdxl => "sdxl",
+        }
+    }
+
+    /// What encoded values are multiplied by to become latents.
+    #[must_use]
+    pub fn scaling_factor(self) -> f64 {
+        match self {
+            Self::Sd1 | Self::Sd2 => 0.18215,
+            Self::Sdxl => 0.13025,
+        }
+    }
+
+    /// Heads of attention of a level with this many channels: 8 everywhere in SD 1.x, heads of 64 channels since.
+    pub(crate) fn heads(self, channels: usize) -> usize {
+        match self {
+            Self::Sd1 => 8,
+            Self::Sd2 | Self::Sdxl => (channels / 64).max(1),
+        }
+    }
+
+    /// The activation of the first text encoder.
+    pub(crate) fn hidden_act(self) -> HiddenAct {
+        match self {
+            Self::Sd1 | Self::Sdxl => HiddenAct::QuickGelu,
+            Self::Sd2 => HiddenAct::Gelu,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sd1 => "Stable Diffusion 1.x",
+            Self::Sd2 => "Stable Diffusion 2.x",
+            Self::Sdxl => "SDXL",
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! What a single file is, by the names and shapes of its tensors.
+
+use super::dialect::{Dialect, OpenClip, Spelling};
+use super::store::TensorStore;
+use crate::family::Family;
+
+/// Where single-file checkpoints keep the UNet.
+pub(super) const UNET: Spelling = Spelling { prefix: "model.diffusion_model.", dialect: Dialect::Ldm };
+/// Where single-file checkpoints keep the VAE.
+pub(super) const VAE: Spelling = Spelling { prefix: "first_stage_model.", dialect: Dialect::Ldm };
+
+/// The family of a checkpoint, or what the file is instead.
+pub(super) fn family(store: &TensorStore) -> Result<Family, String> {
+    let any = |start: &str| store.keys().any(|key| key.starts_with(start));
+    let axis = |key: &str, axis: usize| store.shape(key).and_then(|shape| shape.get(axis).copied());
+    if store.keys().any(is_lora) {
+        return Err("a LoRA file".into());
+    }
+    let transformers = ["double_blocks.", "joint_blocks.", "transformer_blocks.", "single_blocks."];
+    if transformers.iter().any(|name| any(name) || any(&format!("{}{name}", UNET.prefix))) {
+        return Err("a checkpoint of Flux, SD3 or another transformer".into());
+    }
+    if !any(UNET.prefix) {
+        return Err(without_unet(&any).into());
+    }
+    if any("conditioner.embedders.0.model.") {
+        return Err("an SDXL refiner".into());
+    }
+    match axis("model.diffusion_model.input_blocks.0.0.weight", 1) {
+        Some(4) | None => {}
+        Some(9) => return Err("an inpainting model (its UNet has 9 input channels)".into()),
+        Some(channels) => return Err(format!("a UNet with {channels} input channels")),
+    }
+    if any("conditioner.embedders.1.") {
+        return Ok(Family::Sdxl);
+    }
+    if any("cond_stage_model.model.") {
+        return Ok(Family::Sd2);
+    }
+    if any("cond_stage_model.") {
+        return Ok(Family::Sd1);
+    }
+    // A UNet alone.
+    let context = store.keys().find(|key| key.ends_with("attn2.to_k.weight")).and_then(|key| axis(key, 1));
+    Ok(match context {
+        Some(1024) => Family::Sd2,
+        Some(2048) => Family::Sdxl,
+        _ if any("model.diffusion_model.label_emb.") => Family::Sdxl,
+        _ => Family::Sd1,
+    })
+}
+
+fn is_lora(key: &str) -> bool {
+    ["lora_down", "lora_up", "lora_A", "lora_B", "lora.down", "lokr_w", "hada_w"].iter().any(|name| key.contains(name))
+}
+
+fn without_unet(any: &impl Fn(&str) -> bool) -> &'static str {
+    if any("first_stage_model.") || any("encoder.down.") || any("encoder.down_blocks.") {
+        return "a VAE without UNet";
+    }
+    if any("down_blocks.") && any("mid_block.") {
+        return "a UNet out of a diffusers folder; give the folder above it";
+    }
+    if any("text_model.") {
+        return "a text encoder without UNet";
+    }
+    "a file without a UNet"
+}
+
+/// Where the text encoders of a single file are.
+pub(super) fn text_encoders(family: Family, projection: OpenClip) -> (Spelling, Option<Spelling>) {
+    let clip = |prefix| Spelling { prefix, dialect: Dialect::Ldm };
+    let open_clip = |prefix, used| Spelling { prefix, dialect: Dialect::OpenClip(used) };
+    match family {
+        Family::Sd1 => (clip("cond_stage_model.transformer."), None),
+        Family::Sd2 => (open_clip("cond_stage_model.model.", OpenClip::WithoutLast), None),
+        Family::Sdxl => (
+            clip("conditioner.embedders.0.transformer."),
+            Some(open_clip("conditioner.embedders.1.model.", projection)),
+        ),
+    }
+}
+
+/// Where the tensors of a VAE are in a file that has one.
+pub(super) fn vae(store: &TensorStore) -> Option<Spelling> {
+    let any = |start: &str| store.keys().any(|key| key.starts_with(start));
+    if any(VAE.prefix) {
+        return Some(VAE);
+    }
+    if any("encoder.down_blocks.") {
+        return Some(Spelling { prefix: "", dialect: Dialect::Diffusers });
+    }
+    any("encoder.down.").then_some(Spelling { prefix: "", dialect: Dialect::Ldm })
+}

@@ -1,0 +1,189 @@
+//! What a pickle calls: its opcodes are walked through without running any (Python's `pickletools` lists them).
+
+use std::collections::HashMap;
+
+/// A class or function that a pickle names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Global {
+    pub(super) module: String,
+    pub(super) name: String,
+}
+
+/// Everything that the pickles at the start of `bytes` name. Files of before 2020 have several behind each other, then numbers;
+/// what is no pickle ends the walk.
+pub(super) fn globals(bytes: &[u8]) -> Result<Vec<Global>, String> {
+    let mut walk = Walk { bytes, at: 0, globals: Vec::new(), strings: Vec::new(), memo: HashMap::new() };
+    walk.pickle()?;
+    // A pickle starts with its protocol, since protocol 2.
+    while bytes.get(walk.at) == Some(&b'\x80') {
+        let before = walk.globals.len();
+        if walk.pickle().is_err() {
+            walk.globals.truncate(before);
+            break;
+        }
+    }
+    Ok(walk.globals)
+}
+
+struct Walk<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    globals: Vec<Global>,
+    /// The strings pushed so far; the last two name a global.
+    strings: Vec<String>,
+    memo: HashMap<usize, String>,
+}
+
+impl Walk<'_> {
+    /// Walks to the end of a pickle.
+    fn pickle(&mut self) -> Result<(), String> {
+        loop {
+            let opcode = self.take(1)?[0];
+            match opcode {
+                b'.' => return Ok(()),
+                // Without argument.
+                b'(' | b')' | b']' | b'}' | b'0' | b'1' | b'2' | b'N' | b'Q' | b'R' | b'a' | b'b' | b'd' | b'e' | b'l'
+                | b'o' | b's' | b't' | b'u' | 0x81 | 0x85..=0x89 | 0x8f..=0x92 | 0x97 | 0x98 => {}
+                b'K' | 0x80 | 0x82 => self.skip(1)?,
+                b'M' | 0x83 => self.skip(2)?,
+                b'J' | 0x84 => self.skip(4)?,
+                b'G' | 0x95 => self.skip(8)?,
+                // Lines of text.
+                b'F' | b'I' | b'L' | b'P' => drop(self.line()?),
+                b'S' | b'V' => {
+                    let text = self.line()?;
+                    self.strings.push(text.trim_matches(['\'', '"']).to_owned());
+                }
+                b'c' | b'i' => {
+                    let global = Global { module: self.line()?, name: self.line()? };
+                    self.globals.push(global);
+                }
+                0x93 => self.stack_global()?,
+                // Strings and bytes by their length.
+                b'U' | 0x8c => self.string(1)?,
+                b'X' | b'T' => self.string(4)?,
+                0x8d => self.string(8)?,
+                b'C' => self.counted(1)?,
+                b'B' | 0x8b => self.counted(4)?,
+                0x8e | 0x96 => self.counted(8)?,
+                0x8a => self.counted(1)?,
+                // The memo.
+                b'p' => {
+                    let index = self.line()?.parse().map_err(|_| "a memo without number".to_owned())?;
+                    self.remember(index);
+                }
+                b'q' => {
+                    let index = self.number(1)?;
+                    self.remember(index);
+                }
+                b'r' => {
+                    let index = self.number(4)?;
+                    self.remember(index);
+                }
+                0x94 => self.remember(self.memo.len()),
+                b'g' => {
+                    let index = self.line()?.parse().map_err(|_| "a memo without number".to_owned())?;
+                    self.recall(index);
+                }
+                b'h' => {
+                    let index = self.number(1)?;
+                    self.recall(index);
+                }
+                b'j' => {
+                    let index = self.number(4)?;
+                    self.recall(index);
+                }
+                other => return Err(format!("not a pickle: byte {other:#04x} at {}", self.at - 1)),
+            }
+        }
+    }
+
+    fn stack_global(&mut self) -> Result<(), String> {
+        let [.., module, name] = self.strings.as_slice() else {
+            return Err("the pickle calls something without a name".into());
+        };
+        self.globals.push(Global { module: module.clone(), name: name.clone() });
+        Ok(())
+    }
+
+    /// Every value may be remembered; only strings matter here, so anything else may stand for the last one.
+    fn remember(&mut self, index: usize) {
+        let last = self.strings.last().cloned().unwrap_or_default();
+        self.memo.insert(index, last);
+    }
+
+    fn recall(&mut self, index: usize) {
+        if let Some(text) = self.memo.get(&index) {
+            self.strings.push(text.clone());
+        }
+    }
+
+    fn take(&mut self, count: usize) -> Result<&[u8], String> {
+        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or_else(|| "the pickle is cut off".to_owned())?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn skip(&mut self, count: usize) -> Result<(), String> {
+        self.take(count).map(drop)
+    }
+
+    fn number(&mut self, size: usize) -> Result<usize, String> {
+        let bytes = self.take(size)?;
+        Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
+    }
+
+    fn counted(&mut self, size: usize) -> Result<(), String> {
+        let count = self.number(size)?;
+        self.skip(count)
+    }
+
+    fn string(&mut self, size: usize) -> Result<(), String> {
+        let count = self.number(size)?;
+        let text = String::from_utf8_lossy(self.take(count)?).into_owned();
+        self.strings.push(text);
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<String, String> {
+        let rest = &self.bytes[self.at..];
+        let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| "the pickle is cut off".to_owned())?;
+        let line = String::from_utf8_lossy(&rest[..end]).into_owned();
+        self.at += end + 1;
+        Ok(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(bytes: &[u8]) -> Vec<String> {
+        let globals = globals(bytes).expect("a pickle");
+        globals.into_iter().map(|Global { module, name }| format!("{module}.{name}")).collect()
+    }
+
+    #[test]
+    fn calls_are_found() {
+        // pickle.dumps of an object whose __reduce__ is (os.system, ("true",)), protocols 0, 2 and 4.
+        assert_eq!(names(b"cposix\nsystem\np0\n(Vtrue\np1\ntp2\nRp3\n."), ["posix.system"]);
+        assert_eq!(names(b"\x80\x02cposix\nsystem\nq\x00X\x04\x00\x00\x00trueq\x01\x85q\x02Rq\x03."), ["posix.system"]);
+        let protocol_4 = b"\x80\x04\x95\x1f\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x04true\x94\x85\x94R\x94.";
+        assert_eq!(names(protocol_4), ["posix.system"]);
+    }
+
+    #[test]
+    fn all_pickles_of_a_file_are_seen() {
+        let two = b"\x80\x02K\x01.\x80\x02cposix\nsystem\n.\x01\x02\x03";
+        assert_eq!(names(two), ["posix.system"]);
+    }
+
+    #[test]
+    fn what_is_no_pickle_is_an_error() {
+        for bytes in [&b""[..], b"\x80\x02X\xff\xff\xff\xff", b"hello", b"\x80\x02\x93."] {
+            assert!(globals(bytes).is_err(), "{bytes:?}");
+        }
+    }
+}

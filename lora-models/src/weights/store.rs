@@ -1,0 +1,107 @@
+//! Tensors by key, in one file or in several.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::file::{SafetensorsFile, TensorInfo};
+use super::pickle::PickleFile;
+use crate::error::{Error, Result};
+
+#[derive(Debug)]
+enum Part {
+    Safetensors(SafetensorsFile),
+    Pickle(PickleFile),
+}
+
+/// The tensors of a file, or of the shards of one network.
+#[derive(Debug)]
+pub(crate) struct TensorStore {
+    path: PathBuf,
+    parts: Vec<Part>,
+    index: BTreeMap<String, (usize, TensorInfo)>,
+}
+
+impl TensorStore {
+    /// Opens a file in either format, which its content tells.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        Self::open_all(path, std::slice::from_ref(&path.to_path_buf()))
+    }
+
+    /// Opens several files as one; `path` stands for them in messages.
+    pub(crate) fn open_all(path: &Path, files: &[PathBuf]) -> Result<Self> {
+        let mut store = Self { path: path.into(), parts: Vec::new(), index: BTreeMap::new() };
+        for file in files {
+            let number = store.parts.len();
+            if is_pickle(file)? {
+                let part = PickleFile::open(file)?;
+                store.index.extend(part.tensors().map(|(key, info)| (key.clone(), (number, info.clone()))));
+                store.parts.push(Part::Pickle(part));
+            } else {
+                let part = SafetensorsFile::open(file)?;
+                store.index.extend(part.tensors().iter().map(|(key, info)| (key.clone(), (number, info.clone()))));
+                store.parts.push(Part::Safetensors(part));
+            }
+        }
+        Ok(store)
+    }
+
+    /// What stands for it in messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.index.keys().map(String::as_str)
+    }
+
+    pub(crate) fn shape(&self, key: &str) -> Option<&[usize]> {
+        self.index.get(key).map(|(_, info)| info.shape.as_slice())
+    }
+
+    /// The metadata of a safetensors header.
+    pub(crate) fn metadata(&self) -> HashMap<String, String> {
+        match self.parts.first() {
+            Some(Part::Safetensors(file)) => file.metadata().clone(),
+            _ => HashMap::new(),
+        }
+    }
+
+    /// The values of a part of a tensor, by their position in row-major order, as f32.
+    pub(crate) fn read_f32(&self, key: &str, range: Range<usize>) -> Result<Vec<f32>> {
+        match &self.parts[self.index[key].0] {
+            Part::Safetensors(file) => file.read_f32_range(key, range),
+            Part::Pickle(file) => {
+                let (mut values, are_finite) = file.read_f32(key)?;
+                self.refuse_unless(are_finite, key)?;
+                if range.len() < values.len() {
+                    values = values[range].to_vec();
+                }
+                Ok(values)
+            }
+        }
+    }
+
+    /// Reads through a tensor without keeping it.
+    pub(crate) fn check_finite(&self, key: &str) -> Result<()> {
+        match &self.parts[self.index[key].0] {
+            Part::Safetensors(file) => file.check_finite(key),
+            Part::Pickle(file) => self.refuse_unless(file.read_f32(key)?.1, key),
+        }
+    }
+
+    fn refuse_unless(&self, are_finite: bool, key: &str) -> Result<()> {
+        if are_finite { Ok(()) } else { Err(Error::NotFinite { path: self.path.clone(), key: key.into() }) }
+    }
+}
+
+/// Whether a file is one of `torch.save`: a zip archive, or a pickle, whose first byte says so. A safetensors file starts with the
+/// length of its header and a `{`.
+fn is_pickle(path: &Path) -> Result<bool> {
+    use std::io::Read as _;
+    let io = |source| Error::Io { path: path.into(), source };
+    let mut start = Vec::new();
+    std::fs::File::open(path).map_err(io)?.take(9).read_to_end(&mut start).map_err(io)?;
+    let is_safetensors = start.get(8) == Some(&b'{');
+    Ok(!is_safetensors && (start.starts_with(b"PK\x03\x04") || start.first() == Some(&0x80)))
+}
