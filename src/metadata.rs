@@ -35,6 +35,8 @@ pub struct Facts {
     pub sd_model_hash: String,
     /// [`hash::sha256`](crate::hash::sha256) of the base.
     pub new_sd_model_hash: String,
+    /// Both hashes of an external VAE.
+    pub vae_hashes: Option<[String; 2]>,
     /// The type that the networks compute in.
     pub mixed_precision: MixedPrecision,
     /// Pictures of an epoch, repeats counted.
@@ -187,6 +189,11 @@ impl Entries {
         self.put("ss_sd_model_name", &name.to_string_lossy());
         self.put("ss_sd_model_hash", &facts.sd_model_hash);
         self.put("ss_new_sd_model_hash", &facts.new_sd_model_hash);
+        if let (Some(vae), Some([short, full])) = (&config.vae, &facts.vae_hashes) {
+            self.put("ss_vae_name", &vae.file_name().unwrap_or_default().to_string_lossy());
+            self.put("ss_vae_hash", short);
+            self.put("ss_new_vae_hash", full);
+        }
         self.flag("ss_v2", facts.family == Family::Sd2);
         let version = match (facts.family, facts.v_prediction) {
             (Family::Sd1, false) => "sd_v1",
@@ -311,6 +318,7 @@ mod tests {
             v_prediction: false,
             sd_model_hash: "045ed0ee".into(),
             new_sd_model_hash: "818ece2b".into(),
+            vae_hashes: None,
             mixed_precision: MixedPrecision::No,
             num_train_images: 40,
             num_batches_per_epoch: 20,

@@ -236,7 +236,7 @@ mod tests {
                 "line 9: `caption_extention`: already given as `caption_extension`",
                 "line 11: `network_args: conv_dim`: already given as `conv_dim`",
                 "line 14: `max_train_steps`: found \"99999999999999999999\", expected an integer of at least 1",
-                "`pretrained_model_name_or_path`: not given, expected the base checkpoint, a .safetensors file",
+                "`pretrained_model_name_or_path`: not given, expected the base checkpoint, a file or a folder",
                 "`network_train_unet_only`: excludes `network_train_text_encoder_only`",
             ]
         );

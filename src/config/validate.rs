@@ -310,7 +310,7 @@ mod tests {
             network_weights: Some(folder.path().join("absent")),
             output_dir: file.join("output"),
             logging_dir: Some(file.clone()),
-            ..TrainConfig::new(folder.path(), folder.path().join("absent"))
+            ..TrainConfig::new(folder.path().join("no.safetensors"), folder.path().join("absent"))
         };
         let error = bad.check_paths().unwrap_err();
         assert_eq!(error.exit_code(), 2);

@@ -6,6 +6,7 @@
 mod base;
 mod cache;
 mod event;
+mod hashed_model;
 mod outputs;
 mod preview;
 mod run;

@@ -14,6 +14,7 @@ use lora_models::Tokenizer;
 use rand_core::Rng as _;
 
 use super::base::Base;
+use super::hashed_model::{HashedModel, doubt_of_vae};
 use super::event::{Event, Preview};
 use super::preview::{self, Style};
 use super::run::{self, Length};
@@ -22,20 +23,15 @@ use super::step::Algorithm;
 use crate::config::{Compat, Family, PredictionType, SavePrecision, TrainConfig};
 use crate::contact_sheet::{contact_sheet, write_png};
 use crate::error::{Error, Result};
-use crate::hash::{self, Sha256Handle};
 use crate::metadata::{Facts, MixedPrecision, adapter_metadata};
 use crate::prompt::{self, PreviewTime, Prompt};
-
-/// What the metadata says of a base without hash.
-const NO_FILE: &str = "NOFILE";
 
 /// The files of a run, and what their names and metadata need.
 #[derive(Debug)]
 pub(super) struct Outputs {
     output_dir: PathBuf,
-    base: PathBuf,
-    short_hash: String,
-    hash: Option<BaseHash>,
+    base: HashedModel,
+    vae: Option<HashedModel>,
     session_id: u32,
     started_at: f64,
     prompts: Vec<Prompt>,
@@ -55,12 +51,6 @@ struct DrawnAt {
     pictures: Vec<RgbImage>,
 }
 
-#[derive(Debug)]
-enum BaseHash {
-    Running(Sha256Handle),
-    Known(String),
-}
-
 impl Outputs {
     /// Reads the prompts. Nothing is written yet.
     pub(super) fn new(config: &TrainConfig) -> Result<Self> {
@@ -68,9 +58,8 @@ impl Outputs {
         let seed = since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()) << 32;
         Ok(Self {
             output_dir: config.output_dir.clone(),
-            base: config.pretrained_model_name_or_path.clone(),
-            short_hash: String::new(),
-            hash: None,
+            base: HashedModel::new(&config.pretrained_model_name_or_path),
+            vae: config.vae.as_deref().map(HashedModel::new),
             session_id: Stream::new(seed, Purpose::Session, 0, 0).next_u32(),
             started_at: since_epoch.as_secs_f64(),
             prompts: config.sample_prompts.as_deref().map(prompt::load).transpose()?.unwrap_or_default(),
@@ -87,22 +76,13 @@ impl Outputs {
         })
     }
 
-    /// Starts to hash the base in the background; the first saved file needs the result.
-    pub(super) fn hash_base(&mut self) -> Result<()> {
-        self.short_hash = hash::short_hash(&self.base)?;
-        self.hash = Some(BaseHash::Running(hash::spawn_sha256(&self.base)?));
-        Ok(())
-    }
-
-    /// The hash of the base; sd-scripts' word for one that cannot be read (any more) where that is so.
-    fn base_hash(&mut self) -> String {
-        let hash = match self.hash.take() {
-            Some(BaseHash::Known(hash)) => hash,
-            Some(BaseHash::Running(handle)) => handle.join().unwrap_or_else(|_| NO_FILE.into()),
-            None => hash::sha256(&self.base).unwrap_or_else(|_| NO_FILE.into()),
-        };
-        self.hash = Some(BaseHash::Known(hash.clone()));
-        hash
+    /// Starts to hash the base in the background; the first saved file needs the result. A VAE is hashed at once: what is known
+    /// of it is returned.
+    pub(super) fn hash_models(&mut self, family: Family) -> Result<Option<String>> {
+        self.base.start()?;
+        let Some(vae) = &mut self.vae else { return Ok(None) };
+        vae.start()?;
+        Ok(doubt_of_vae(&vae.path.clone(), &vae.full(), family))
     }
 
     /// The path of a LoRA file of this name.
@@ -125,8 +105,9 @@ impl Outputs {
             training_finished_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             family,
             v_prediction: algorithm.objective.prediction_type == PredictionType::VPrediction,
-            sd_model_hash: self.short_hash.clone(),
-            new_sd_model_hash: self.base_hash(),
+            sd_model_hash: self.base.short.clone(),
+            new_sd_model_hash: self.base.full(),
+            vae_hashes: self.vae.as_mut().map(|vae| [vae.short.clone(), vae.full()]),
             mixed_precision: MixedPrecision::No,
             num_train_images: report.num_train_images as u64,
             num_batches_per_epoch: length.batches_per_epoch,

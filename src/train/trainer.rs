@@ -77,11 +77,11 @@ impl Trainer {
         let mut base = Base::open(&path, &run::checkpoint(&config), config.base_dtype, &device)?;
         run::check_family(&config, base.checkpoint())?;
         let Layers { text_encoders, text_encoder_depth, unet } = base.checkpoint().layers()?;
-        outputs.hash_base()?;
         run::check_clip_skip(&config, text_encoder_depth)?;
         base.checkpoint().check_finite()?;
         let layers = [text_encoders, unet].concat();
         let mut events: VecDeque<Event> = run::doubts(&config, length).into_iter().map(Event::Warning).collect();
+        events.extend(outputs.hash_models(base.checkpoint().family())?.map(Event::Warning));
         events.extend(run::doubts_of_base(&config, base.checkpoint()).into_iter().map(Event::Warning));
         for (file, strength) in config.merged_files() {
             let adapters = save::open_lora(file, &layers, base.checkpoint().naming(), &device)?;

@@ -134,6 +134,7 @@ impl Golden {
             v_prediction: false,
             sd_model_hash: self.text("ss_sd_model_hash").into(),
             new_sd_model_hash: self.text("ss_new_sd_model_hash").into(),
+            vae_hashes: None,
             mixed_precision: match self.text("ss_mixed_precision") {
                 "no" => MixedPrecision::No,
                 "fp16" => MixedPrecision::Fp16,

@@ -5,8 +5,8 @@ use burn::tensor::module::{conv_transpose2d, conv2d as burn_conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
 use super::cpu::conv::{self as kernel, Geometry};
-use super::cpu::{HostTensor, applies, tensor};
-use super::linear::Lora;
+use super::cpu::{HostTensor, HostWeight, applies, tensor};
+use super::linear::{Lora, widened};
 use super::record::record;
 
 /// Kernel size, stride and zero padding of a square convolution.
@@ -52,7 +52,7 @@ impl ConvShape {
 ///
 /// # Shapes
 /// - x: `[b, c_in, h, w]`
-/// - weight: `[c_out, c_in, kernel, kernel]`, bias: `[c_out]`, both plain
+/// - weight: `[c_out, c_in, kernel, kernel]`, also in bf16, bias: `[c_out]`, both plain
 /// - result: `[b, c_out, h', w']`
 #[must_use]
 pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<1>>, shape: ConvShape) -> Tensor<4> {
@@ -60,17 +60,21 @@ pub fn conv2d(x: Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<1>>, shape:
     record([x], |[x]| {
         if !on_cpu {
             let size = x.dims();
-            let y = composed(x, weight, bias, shape);
+            let y = composed(x.clone(), &widened(weight, &x), bias, shape);
             let weight = weight.clone();
-            return (y, Box::new(move |gradient, _| [Some(input_gradient(gradient, weight, shape, size))]));
+            let backward = move |gradient: Tensor<4>, _: [bool; 1]| {
+                let weight = widened(&weight, &gradient);
+                [Some(input_gradient(gradient, weight, shape, size))]
+            };
+            return (y, Box::new(backward));
         }
         let geometry = checked_geometry(x.dims(), weight, bias, shape);
-        let weight = HostTensor::checked(weight);
-        let y = base(&HostTensor::checked(&x), &weight, bias, geometry);
+        let weight = HostWeight::checked(weight);
+        let y = base(&HostTensor::checked(&x), &weight.values(), bias, geometry);
         let backward = move |gradient: Tensor<4>, _: [bool; 1]| {
             let mut dx = vec![0.0; geometry.inputs()];
             let gradient = HostTensor::checked(&gradient);
-            kernel::add_input_gradient(gradient.values(), weight.values(), 1.0, geometry, &mut dx);
+            kernel::add_input_gradient(gradient.values(), &weight.values(), 1.0, geometry, &mut dx);
             [Some(tensor(dx, geometry.input_shape()))]
         };
         (tensor(y, geometry.output_shape()), Box::new(backward))
@@ -128,10 +132,10 @@ fn lora_conv2d_cpu(
     let (rank, c_in, c_out) = (down.dims()[0], geometry.c_in, geometry.c_out);
     let down_shape = [rank, c_in, shape.kernel, shape.kernel];
     let (to_low, from_low) = (Geometry { c_out: rank, ..geometry }, geometry.pointwise_from(rank));
-    let weight = HostTensor::checked(weight);
+    let weight = HostWeight::checked(weight);
     record([x, down.reshape(down_shape), up.reshape([c_out, rank, 1, 1])], |all| {
         let [x, down, up] = all.each_ref().map(HostTensor::checked);
-        let mut y = base(&x, &weight, bias, geometry);
+        let mut y = base(&x, &weight.values(), bias, geometry);
         let low = kernel::forward(x.values(), down.values(), None, to_low);
         kernel::add_pointwise(&low, up.values(), scale, from_low, &mut y);
         let backward = move |gradient: Tensor<4>, [needs_x, needs_down, needs_up]: [bool; 3]| {
@@ -141,7 +145,7 @@ fn lora_conv2d_cpu(
             kernel::add_input_gradient(dy, up.values(), scale, from_low, &mut of_low);
             let dx = needs_x.then(|| {
                 let mut dx = vec![0.0; geometry.inputs()];
-                kernel::add_input_gradient(dy, weight.values(), 1.0, geometry, &mut dx);
+                kernel::add_input_gradient(dy, &weight.values(), 1.0, geometry, &mut dx);
                 kernel::add_input_gradient(&of_low, down.values(), 1.0, to_low, &mut dx);
                 tensor(dx, geometry.input_shape())
             });
@@ -166,9 +170,9 @@ fn checked_geometry(x: [usize; 4], weight: &Tensor<4>, bias: Option<&Tensor<1>>,
 }
 
 /// The convolution without an adapter.
-fn base(x: &HostTensor, weight: &HostTensor, bias: Option<&Tensor<1>>, geometry: Geometry) -> Vec<f32> {
+fn base(x: &HostTensor, weight: &[f32], bias: Option<&Tensor<1>>, geometry: Geometry) -> Vec<f32> {
     let bias = bias.map(HostTensor::checked);
-    kernel::forward(x.values(), weight.values(), bias.as_ref().map(HostTensor::values), geometry)
+    kernel::forward(x.values(), weight, bias.as_ref().map(HostTensor::values), geometry)
 }
 
 fn composed(x: Tensor<4>, weight: &Tensor<4>, bias: Option<&Tensor<1>>, shape: ConvShape) -> Tensor<4> {
@@ -206,6 +210,8 @@ fn pointwise(x: Tensor<4>, weight: Tensor<2>) -> Tensor<4> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::FloatDType;
+
     use super::super::testing::{assert_gradient, assert_near, random};
     use super::*;
 
@@ -228,6 +234,21 @@ mod tests {
     }
 
     const SHAPES: [ConvShape; 4] = [ConvShape::SAME3, ConvShape::DOWN3, ConvShape::DOWN3_FAR, ConvShape::POINTWISE];
+
+    #[test]
+    fn a_weight_in_bf16_is_widened_in_both_passes() {
+        let (x, weight) = (random([1, 3, 5, 6], 1), random([4, 3, 3, 3], 2).cast(FloatDType::BF16));
+        let wide = weight.clone().cast(FloatDType::F32);
+        let run = |weight: &Tensor<4>| {
+            let x = x.clone().autodiff().require_grad();
+            let y = conv2d(x.clone(), weight, None, ConvShape::SAME3);
+            let gradients = y.clone().powi_scalar(2).sum().backward();
+            (y.inner(), x.grad(&gradients).expect("a gradient"))
+        };
+        let ((y, gradient), (expected, expected_gradient)) = (run(&weight), run(&wide));
+        assert_near(y, expected, 0.0);
+        assert_near(gradient, expected_gradient, 0.0);
+    }
 
     #[test]
     fn agrees_with_the_framework() {

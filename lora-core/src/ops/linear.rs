@@ -1,8 +1,8 @@
 //! Fully connected map with a frozen weight, with and without a low-rank adapter.
 
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
-use super::cpu::{HostTensor, Matrix, MatrixMut, Threads, applies, gemm, product, repeated, tensor};
+use super::cpu::{HostTensor, HostWeight, Matrix, MatrixMut, Threads, applies, gemm, product, repeated, tensor};
 use super::record::record;
 
 /// A low-rank adapter: scale · up (down x).
@@ -20,7 +20,7 @@ pub struct Lora {
 ///
 /// # Shapes
 /// - x: `[.., d_in]`
-/// - weight: `[d_out, d_in]`, as checkpoints store it, bias: `[d_out]`, both plain
+/// - weight: `[d_out, d_in]`, as checkpoints store it, also in bf16, bias: `[d_out]`, both plain
 /// - result: `[.., d_out]`
 #[must_use]
 pub fn linear<const D: usize>(x: Tensor<D>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<D> {
@@ -75,22 +75,28 @@ fn on_rows<const D: usize>(x: Tensor<D>, width: usize, f: impl FnOnce(Tensor<2>)
 }
 
 fn linear_composed(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<2> {
-    let y = x.matmul(weight.clone().transpose());
+    let y = x.clone().matmul(widened(weight, &x).transpose());
     match bias {
         Some(bias) => y + bias.clone().unsqueeze(),
         None => y,
     }
 }
 
+/// A weight in the type of `x`, in which it may not be kept.
+pub(super) fn widened<const D: usize, const W: usize>(weight: &Tensor<W>, x: &Tensor<D>) -> Tensor<W> {
+    let weight = weight.clone();
+    if weight.dtype() == x.dtype() { weight } else { weight.cast(FloatDType::from(x.dtype())) }
+}
+
 fn linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<2> {
     let ([rows, d_in], d_out) = (x.dims(), weight.dims()[0]);
     check_shapes(d_in, weight, bias);
-    let weight = HostTensor::checked(weight);
+    let weight = HostWeight::checked(weight);
     record([x], |[x]| {
-        let y = base(&HostTensor::checked(&x), &weight, bias, [rows, d_in, d_out]);
+        let y = base(&HostTensor::checked(&x), &weight.values(), bias, [rows, d_in, d_out]);
         let backward = move |gradient: Tensor<2>, _: [bool; 1]| {
             let gradient = HostTensor::checked(&gradient);
-            [Some(tensor(base_gradient(&gradient, &weight, [rows, d_in, d_out]), [rows, d_in]))]
+            [Some(tensor(base_gradient(&gradient, &weight.values(), [rows, d_in, d_out]), [rows, d_in]))]
         };
         (tensor(y, [rows, d_out]), Box::new(backward))
     })
@@ -101,10 +107,10 @@ fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, l
     let ([rows, d_in], d_out, rank) = (x.dims(), weight.dims()[0], down.dims()[0]);
     check_shapes(d_in, weight, bias);
     assert_eq!((down.dims(), up.dims()), ([rank, d_in], [d_out, rank]), "shapes of an adapter's factors");
-    let weight = HostTensor::checked(weight);
+    let weight = HostWeight::checked(weight);
     record([x, down, up], |all| {
         let [x, down, up] = all.each_ref().map(HostTensor::checked);
-        let mut y = base(&x, &weight, bias, [rows, d_in, d_out]);
+        let mut y = base(&x, &weight.values(), bias, [rows, d_in, d_out]);
         let low = bottleneck(&x, &down, [rows, d_in, rank]);
         let (low, up_t) = (Matrix::new(&low, rows, rank), Matrix::new(up.values(), d_out, rank).t());
         gemm(MatrixMut::new(&mut y, rows, d_out), 1.0, scale, low, up_t, Threads::All);
@@ -114,7 +120,7 @@ fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, l
             let of_low = product(scale, dy, Matrix::new(up.values(), d_out, rank), Threads::All);
             let of_low = Matrix::new(&of_low, rows, rank);
             let dx = needs_x.then(|| {
-                let mut dx = base_gradient(&gradient, &weight, [rows, d_in, d_out]);
+                let mut dx = base_gradient(&gradient, &weight.values(), [rows, d_in, d_out]);
                 let down = Matrix::new(down.values(), rank, d_in);
                 gemm(MatrixMut::new(&mut dx, rows, d_in), 1.0, 1.0, of_low, down, Threads::All);
                 tensor(dx, [rows, d_in])
@@ -140,8 +146,8 @@ fn check_shapes(d_in: usize, weight: &Tensor<2>, bias: Option<&Tensor<1>>) {
 }
 
 /// x Wᵀ + b.
-fn base(x: &HostTensor, weight: &HostTensor, bias: Option<&Tensor<1>>, [rows, d_in, d_out]: [usize; 3]) -> Vec<f32> {
-    let (x, weight) = (Matrix::new(x.values(), rows, d_in), Matrix::new(weight.values(), d_out, d_in));
+fn base(x: &HostTensor, weight: &[f32], bias: Option<&Tensor<1>>, [rows, d_in, d_out]: [usize; 3]) -> Vec<f32> {
+    let (x, weight) = (Matrix::new(x.values(), rows, d_in), Matrix::new(weight, d_out, d_in));
     let Some(bias) = bias else { return product(1.0, x, weight.t(), Threads::All) };
     let mut y = repeated(HostTensor::checked(bias).values(), rows);
     gemm(MatrixMut::new(&mut y, rows, d_out), 1.0, 1.0, x, weight.t(), Threads::All);
@@ -149,8 +155,8 @@ fn base(x: &HostTensor, weight: &HostTensor, bias: Option<&Tensor<1>>, [rows, d_
 }
 
 /// dy W.
-fn base_gradient(gradient: &HostTensor, weight: &HostTensor, [rows, d_in, d_out]: [usize; 3]) -> Vec<f32> {
-    let weight = Matrix::new(weight.values(), d_out, d_in);
+fn base_gradient(gradient: &HostTensor, weight: &[f32], [rows, d_in, d_out]: [usize; 3]) -> Vec<f32> {
+    let weight = Matrix::new(weight, d_out, d_in);
     product(1.0, Matrix::new(gradient.values(), rows, d_out), weight, Threads::All)
 }
 
@@ -164,6 +170,23 @@ fn bottleneck(x: &HostTensor, down: &HostTensor, [rows, d_in, rank]: [usize; 3])
 mod tests {
     use super::super::testing::{assert_gradient, assert_near, random};
     use super::*;
+
+    #[test]
+    fn a_weight_in_bf16_is_widened_in_both_passes() {
+        let (x, weight) = (random([5, 6], 1), random([4, 6], 2).cast(FloatDType::BF16));
+        let lora = || Lora { down: random([2, 6], 3), up: random([4, 2], 4), scale: 0.5 };
+        let wide = weight.clone().cast(FloatDType::F32);
+        let run = |weight: &Tensor<2>| {
+            let x = x.clone().autodiff().require_grad();
+            let y = lora_linear(x.clone(), weight, None, lora()) + linear(x.clone(), weight, None);
+            let gradients = y.clone().powi_scalar(2).sum().backward();
+            (y.inner(), x.grad(&gradients).expect("a gradient"))
+        };
+        let ((y, gradient), (expected, expected_gradient)) = (run(&weight), run(&wide));
+        assert_near(y, expected, 0.0);
+        assert_near(gradient, expected_gradient, 0.0);
+        assert_near(linear_composed(x.clone(), &weight, None), linear_composed(x.clone(), &wide, None), 0.0);
+    }
 
     #[test]
     fn agrees_with_the_framework() {

@@ -142,7 +142,8 @@ impl Weights {
         match self.account.read(stored) {
             Ok(values) => {
                 let tensor = self.merged(name, Tensor::from_data(TensorData::new(values, shape), device));
-                if DType::from(*dtype) == DType::F32 { tensor } else { tensor.cast(*dtype) }
+                // Vectors are a thousandth of a network; what adds or scales stays exact.
+                if D == 1 || DType::from(*dtype) == DType::F32 { tensor } else { tensor.cast(*dtype) }
             }
             Err(error) => {
                 self.account.state.borrow_mut().failure.get_or_insert(error);

@@ -67,12 +67,19 @@ fn other_value(name: &str) -> Value {
         | "metadata_license"
         | "metadata_tags"
         | "training_comment" => json!("some text"),
+        "vae" => json!("vae.safetensors"),
+        "base_dtype" => json!("bf16"),
+        "base_weights" => json!(["style.safetensors", "other.safetensors"]),
+        "base_weights_multiplier" => json!([0.5, 1.0]),
         "sample_prompts" => json!("a cat"),
         "sample_every_n_epochs" => json!(2),
         "sample_every_n_steps" => json!(50),
         "sample_sampler" => json!("ddim"),
         "enable_bucket" | "bucket_no_upscale" => json!(false),
-        "gradient_checkpointing"
+        "v2"
+        | "v_parameterization"
+        | "dim_from_weights"
+        | "gradient_checkpointing"
         | "skip_bad_images"
         | "network_train_unet_only"
         | "network_train_text_encoder_only"

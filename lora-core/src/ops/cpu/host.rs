@@ -1,8 +1,14 @@
 //! Tensors of burn's CPU backend as slices, and back.
 
+use std::borrow::Cow;
+
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{DispatchDevice, Flex};
 use burn::tensor::{Bytes, DType, Shape, Tensor};
+use half::bf16;
+
+use super::fill::{filled, write};
+use super::{CHUNK, simd};
 
 /// Whether a tensor, tracked or not, lives on the CPU as f32, so that these kernels can work on it.
 pub(crate) fn applies<const D: usize>(tensor: &Tensor<D>) -> bool {
@@ -40,6 +46,50 @@ impl HostTensor {
             Some(values) => values,
             None => unreachable!("made contiguous"),
         }
+    }
+}
+
+/// A frozen weight on the CPU, as f32, or as bf16 at half the memory, which is widened where it is used.
+#[derive(Debug, Clone)]
+pub(crate) enum HostWeight {
+    Float(HostTensor),
+    Bf16(FlexTensor),
+}
+
+impl HostWeight {
+    /// Of a weight on the CPU.
+    pub(crate) fn checked<const D: usize>(weight: &Tensor<D>) -> Self {
+        if weight.dtype() != DType::BF16 {
+            return Self::Float(HostTensor::checked(weight));
+        }
+        match weight.clone().try_into_primitive::<Flex>() {
+            Ok(weight) => Self::Bf16(weight.to_contiguous()),
+            Err(error) => panic!("the weight of an operation lives where its input does: {error:?}"),
+        }
+    }
+
+    pub(crate) fn values(&self) -> Cow<'_, [f32]> {
+        match self {
+            Self::Float(weight) => Cow::Borrowed(weight.values()),
+            Self::Bf16(weight) => match weight.as_slice::<bf16>() {
+                Some(values) => Cow::Owned(widened(values)),
+                None => unreachable!("made contiguous"),
+            },
+        }
+    }
+}
+
+fn widened(values: &[bf16]) -> Vec<f32> {
+    // SAFETY: counts the values that were written.
+    unsafe {
+        filled(values.len(), CHUNK, |index, out| {
+            let values = &values[index * CHUNK..][..out.len()];
+            simd::widest(
+                #[inline(always)]
+                // bf16 is the upper half of an f32.
+                || write(out, values.iter().map(|value| f32::from_bits(u32::from(value.to_bits()) << 16))).len(),
+            )
+        })
     }
 }
 

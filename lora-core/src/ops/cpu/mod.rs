@@ -17,7 +17,7 @@ pub(super) mod softmax;
 mod winograd;
 
 pub(super) use gemm::{Matrix, MatrixMut, Threads, gemm, product};
-pub(crate) use host::{HostTensor, applies, tensor};
+pub(crate) use host::{HostTensor, HostWeight, applies, tensor};
 
 /// Values that are worth handing to another thread.
 const CHUNK: usize = 1 << 14;

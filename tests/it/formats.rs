@@ -1,0 +1,213 @@
+//! Weights in the formats that `torch.save` and diffusers' `save_pretrained` write, in files that they wrote
+//! (`tests/formats/make.py`), compared with what torch computes from them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, FloatDType, Tensor};
+use lora_core::ForwardContext;
+use lora_core::diffusion::PredictionType;
+use lora_models::text::CaptionWindows;
+use lora_models::{Checkpoint, CheckpointOptions, Error, Family, ModelConfig};
+
+use crate::golden::{Arrays, assert_close, device, values};
+use crate::tiny::windows;
+
+const TOLERANCE: f64 = 1e-5;
+
+fn formats() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats")
+}
+
+fn expected() -> Arrays {
+    Arrays::open(&formats().join("expected.safetensors"))
+}
+
+/// What the shapes of the single files do not tell.
+fn model_config() -> ModelConfig {
+    let text = r#"{"unet": {"num_attention_heads": 2, "norm_num_groups": 4}, "vae": {"norm_num_groups": 4},
+                   "text_encoder": {"num_attention_heads": 2}}"#;
+    ModelConfig::from_json(text).expect("valid")
+}
+
+/// All networks of a checkpoint compute what torch computed.
+fn check(checkpoint: &Checkpoint, name: &str) {
+    let (expected, device) = (expected(), device());
+    let get = |key: &str| expected.get(&format!("{name}.{key}"));
+    let close = |key: &str, actual: &[f32]| assert_close(key, actual, &get(key).f32(), TOLERANCE);
+    checkpoint.layers().expect("a right layout");
+    let base = ForwardContext::base();
+    let encoders = checkpoint.text_encoders(&device, FloatDType::F32).expect("text encoders");
+    let windows = windows(get("ids"));
+    let second = if encoders.encoders().len() > 1 { windows.clone() } else { Vec::new() };
+    let encoded = encoders.encode(&[CaptionWindows { first: windows, second }], 1, &base);
+    close("context", &values(encoded.context.clone()));
+    let (unet, _) = checkpoint.unet(&device, FloatDType::F32).expect("unet");
+    let vector = encoded.pooled.map(|pooled| {
+        close("pooled", &values(pooled.clone()));
+        unet.vector(Some(pooled), get("sizes").f32().as_chunks().0).expect("a vector")
+    });
+    let latents: Tensor<4> = get("latents").tensor(&device);
+    let prediction = unet.forward(latents, &[500.0], &encoded.context, vector.as_ref(), &base);
+    close("prediction", &values(prediction));
+    check_vae(checkpoint, name);
+}
+
+fn check_vae(checkpoint: &Checkpoint, name: &str) {
+    let (expected, device) = (expected(), device());
+    let get = |key: &str| expected.get(&format!("{name}.{key}"));
+    let vae = checkpoint.vae(&device, FloatDType::F32).expect("a VAE");
+    let decoded = values(vae.decode(get("latents").tensor(&device)));
+    assert_close("decoded", &decoded, &get("decoded").f32(), TOLERANCE);
+}
+
+#[test]
+fn files_of_torch_save() {
+    for name in ["sd1.ckpt", "sd1-legacy.ckpt"] {
+        let checkpoint = Checkpoint::open(&formats().join(name), &model_config()).expect(name);
+        assert_eq!(checkpoint.family(), Family::Sd1);
+        checkpoint.check_finite().expect("finite");
+        check(&checkpoint, "sd1");
+    }
+}
+
+#[test]
+fn code_in_a_pickle_is_refused_and_named() {
+    let error = Checkpoint::open(&formats().join("code.ckpt"), &ModelConfig::default()).expect_err("code");
+    assert!(matches!(&error, Error::PickleCode { call, .. } if call == "posix.system"), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("code.ckpt") && text.contains("nothing was run"), "{text}");
+}
+
+#[test]
+fn a_folder_of_sd2() {
+    let checkpoint = Checkpoint::open(&formats().join("sd2"), &ModelConfig::default()).expect("a folder");
+    assert_eq!(checkpoint.family(), Family::Sd2);
+    assert_eq!(checkpoint.prediction_type(), Some(PredictionType::VPrediction));
+    check(&checkpoint, "sd2");
+}
+
+#[test]
+fn a_folder_of_sdxl_in_shards() {
+    let checkpoint = Checkpoint::open(&formats().join("sdxl"), &ModelConfig::default()).expect("a folder");
+    assert_eq!(checkpoint.family(), Family::Sdxl);
+    check(&checkpoint, "sdxl");
+}
+
+#[test]
+fn external_vaes() {
+    for name in ["vae-ldm.safetensors", "vae-ldm.pt", "vae-diffusers-old.bin", "vae-diffusers", "sd1.ckpt"] {
+        let vae = Some(formats().join(name));
+        let options = CheckpointOptions { model_config: model_config(), vae, ..CheckpointOptions::default() };
+        let base = crate::golden::dir().join("sd1/model.safetensors");
+        let checkpoint = Checkpoint::open_with(&base, &options).expect(name);
+        check_vae(&checkpoint, "vae");
+    }
+    let options = CheckpointOptions { vae: Some(formats().join("code.ckpt")), ..CheckpointOptions::default() };
+    let base = crate::golden::dir().join("sd1/model.safetensors");
+    assert!(matches!(Checkpoint::open_with(&base, &options), Err(Error::PickleCode { .. })));
+}
+
+/// A copy of a folder of this test's, to be spoilt.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &to) } else { drop(fs::copy(entry.path(), to).unwrap()) }
+    }
+}
+
+#[test]
+fn what_is_missing_or_cut_off_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let sdxl = folder.path().join("sdxl");
+    copy(&formats().join("sdxl"), &sdxl);
+    let message = || Checkpoint::open(&sdxl, &ModelConfig::default()).expect_err("spoilt").to_string();
+
+    let shard = sdxl.join("unet/diffusion_pytorch_model-00002-of-00003.safetensors");
+    let bytes = fs::read(&shard).unwrap();
+    fs::write(&shard, &bytes[..bytes.len() / 2]).unwrap();
+    let text = message();
+    assert!(text.contains("00002-of-00003") && text.contains("is it cut off?"), "{text}");
+    fs::remove_file(&shard).unwrap();
+    let text = message();
+    assert!(text.contains("1 of 3 shards are missing: diffusion_pytorch_model-00002-of-00003"), "{text}");
+    fs::remove_dir_all(sdxl.join("vae")).unwrap();
+    let text = message();
+    assert!(text.contains("a folder without `vae`"), "{text}");
+    fs::remove_dir_all(sdxl.join("text_encoder")).unwrap();
+    copy(&formats().join("sdxl/vae"), &sdxl.join("vae"));
+    let text = message();
+    assert!(text.contains("an SDXL refiner"), "{text}");
+
+    let ckpt = folder.path().join("cut.ckpt");
+    let bytes = fs::read(formats().join("sd1.ckpt")).unwrap();
+    fs::write(&ckpt, &bytes[..bytes.len() / 2]).unwrap();
+    let error = Checkpoint::open(&ckpt, &model_config()).expect_err("cut off");
+    assert!(matches!(error, Error::Pickle { .. }), "{error}");
+    assert!(error.to_string().contains("cut.ckpt"), "{error}");
+}
+
+/// Layers that are missing at the end leave no smaller network behind.
+#[test]
+fn half_of_a_text_encoder_is_missing() {
+    let all = lora_models::random::layout(Family::Sdxl);
+    let half = |key: &str| (16..32).any(|layer| key.contains(&format!("embedders.1.model.transformer.resblocks.{layer}.")));
+    let mut header = serde_json::Map::new();
+    // A file of holes: only its header is read.
+    let mut end = 0;
+    for (key, dtype, shape) in all.iter().filter(|(key, ..)| !half(key)) {
+        let start = end;
+        end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
+        header.insert(
+            key.clone(),
+            serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]}),
+        );
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("half.safetensors");
+    fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], &header].concat()).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len((8 + header.len() + end) as u64).unwrap();
+    let checkpoint = Checkpoint::open(&path, &ModelConfig::default()).expect("a header");
+    let text = checkpoint.layers().expect_err("half is missing").to_string();
+    assert!(text.contains("not the tensors of SDXL"), "{text}");
+    assert!(text.contains("`conditioner.embedders.1.model.transformer.resblocks.16.ln_1.weight` is missing"), "{text}");
+    assert!(text.contains("and 184 more"), "{text}");
+}
+
+#[test]
+fn what_is_no_base_model_is_named() {
+    let lora = crate::golden::dir().join("sd1/lora.safetensors");
+    for (path, found) in [
+        (lora, "a LoRA file"),
+        (formats().join("vae-ldm.safetensors"), "a VAE without UNet"),
+        (formats().join("vae-ldm.pt"), "a VAE without UNet"),
+        (formats().join("sd2/unet/diffusion_pytorch_model.fp16.safetensors"), "a UNet out of a diffusers folder"),
+        (formats().join("sd2/text_encoder/model.fp16.safetensors"), "a text encoder without UNet"),
+        (formats().join("sd2/unet"), "a folder without `unet`, `vae`, `text_encoder`"),
+    ] {
+        let error = Checkpoint::open(&path, &ModelConfig::default()).expect_err(found);
+        assert!(matches!(error, Error::Family { .. }) && error.to_string().contains(found), "{error}");
+    }
+}
+
+/// The flex device has nothing to do with what is read, but a device is asked for.
+#[test]
+fn weights_may_stay_in_bf16() {
+    let checkpoint = Checkpoint::open(&formats().join("sd1.ckpt"), &model_config()).expect("a checkpoint");
+    let expected = expected();
+    let get = |key: &str| expected.get(&format!("sd1.{key}"));
+    let predict = |dtype| {
+        let (unet, _) = checkpoint.unet(&Device::flex(), dtype).expect("unet");
+        let latents: Tensor<4> = get("latents").tensor(&Device::flex());
+        let context = get("context").tensor(&Device::flex());
+        values(unet.forward(latents, &[500.0], &context, None, &ForwardContext::base()))
+    };
+    let (narrow, wide) = (predict(FloatDType::BF16), predict(FloatDType::F32));
+    assert_ne!(narrow, wide);
+    // Eight bits of a mantissa.
+    assert_close("prediction", &narrow, &wide, 2e-2);
+}
