@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use lora_models::Family;
+
 /// What can go wrong, with the culprit's name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,6 +67,16 @@ pub enum Error {
         path: PathBuf,
         /// One of its tensors.
         key: Option<String>,
+    },
+    /// A LoRA file for a base of another family.
+    #[error("{}: the LoRA is for {found}, the base is {expected}", .path.display())]
+    LoraFamily {
+        /// The file.
+        path: PathBuf,
+        /// What it is for.
+        found: Family,
+        /// What the base is.
+        expected: Family,
     },
     /// A picture whose latents are NaN or infinite.
     #[error(

@@ -13,9 +13,9 @@ use std::path::Path;
 
 use burn::tensor::{Device, FloatDType, Tensor};
 use lora_core::ForwardContext;
+use lora_models::Family;
 use lora_models::model_config::{AttentionHeads, UnetConfig};
 use lora_models::random::UnetShape;
-use lora_models::Family;
 use lora_models::text::{TokenLimit, Window};
 use lora_models::{AutoencoderKl, Checkpoint, ModelConfig, TextEncoder, Tokenizer};
 use support::array::{Array, random, write};

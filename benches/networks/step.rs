@@ -8,9 +8,9 @@ use lora_core::adapter::{AdapterSet, Factor, RankAlpha, Targets};
 use lora_core::diffusion::Objective;
 use lora_core::ops::GradientSink;
 use lora_core::optim::{AdamW, AdamWConfig, StackGradient, global_norm};
+use lora_models::Family;
 use lora_models::UNet2DConditionModel;
 use lora_models::random::UnetShape;
-use lora_models::Family;
 
 use super::support::array::{Array, random, values, write};
 use super::support::serve::Served;
@@ -174,7 +174,8 @@ impl Served for Step {
         let results = [Array::of("prediction", prediction), Array::of("gradients", gradients)];
         write(&folder.join("results-ours.safetensors"), &results)?;
         let slots = state.adapters.slots().iter();
-        let slots: Vec<_> = slots.map(|slot| (slot.layer.path.as_str(), slot.layer.inputs, slot.layer.outputs)).collect();
+        let slots: Vec<_> =
+            slots.map(|slot| (slot.layer.path.as_str(), slot.layer.inputs, slot.layer.outputs)).collect();
         let row = serde_json::json!({
             "slots": slots,
             "rank": RANK,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use lora_core::adapter::Naming;
+
 use crate::model_config::HiddenAct;
 
 /// A family of base models.
@@ -35,6 +37,15 @@ impl Family {
         match self {
             Self::Sd1 | Self::Sd2 => 0.18215,
             Self::Sdxl => 0.13025,
+        }
+    }
+
+    /// How LoRA files for this family name their adapters.
+    #[must_use]
+    pub fn lora_naming(self) -> Naming {
+        match self {
+            Self::Sd1 | Self::Sd2 => Naming::Sd,
+            Self::Sdxl => Naming::Sdxl,
         }
     }
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    BaseDtype, Compat, LrScheduler, ModelConfig, NetworkModule, OptimizerArgs, OptimizerType, Resolution, Sampler, SavePrecision,
-    WarmupSteps,
+    BaseDtype, Compat, LrScheduler, ModelConfig, NetworkModule, OptimizerArgs, OptimizerType, Resolution, Sampler,
+    SavePrecision, WarmupSteps,
 };
 
 /// All settings of a training run. Fields have sd-scripts' names; relative paths start at the working directory.

@@ -67,9 +67,8 @@ const KNOWN_VAES: [(&str, &str, &[Family]); 4] = [
 
 /// Why a VAE of this hash can hardly be meant for this family.
 pub(super) fn doubt_of_vae(path: &Path, sha256: &str, family: Family) -> Option<String> {
-    let (_, name, _) = KNOWN_VAES
-        .iter()
-        .find(|(start, _, families)| sha256.starts_with(start) && !families.contains(&family))?;
+    let (_, name, _) =
+        KNOWN_VAES.iter().find(|(start, _, families)| sha256.starts_with(start) && !families.contains(&family))?;
     Some(format!("`vae`: {} is {name}; the base is {family}", path.display()))
 }
 

@@ -14,8 +14,8 @@ use lora_models::Tokenizer;
 use rand_core::Rng as _;
 
 use super::base::Base;
-use super::hashed_model::{HashedModel, doubt_of_vae};
 use super::event::{Event, Preview};
+use super::hashed_model::{HashedModel, doubt_of_vae};
 use super::preview::{self, Style};
 use super::run::{self, Length};
 use super::save;

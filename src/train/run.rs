@@ -3,10 +3,8 @@
 use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
 use lora_core::diffusion::Objective;
 use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule};
-use lora_data::{
-    BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Item, Size, StepCount, scan_folder,
-};
 use lora_data::bucket::letterbox_crop_ltrb;
+use lora_data::{BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Item, Size, StepCount, scan_folder};
 use lora_models::text::TokenLimit;
 use lora_models::{Checkpoint, CheckpointOptions, Family};
 

@@ -5,8 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 use burn::tensor::Device;
-use lora_core::adapter::{AdapterSet, AdapterTensor, Naming, SavePrecision, StoredTensor, adapters_in};
+use lora_core::adapter::{AdapterSet, AdapterTensor, SavePrecision, StoredTensor, adapters_in, add_peft_alphas};
 use lora_core::layers::LayerSpec;
+use lora_models::Family;
 use lora_models::weights::SafetensorsFile;
 use safetensors::tensor::TensorView;
 
@@ -74,29 +75,30 @@ fn is_finite(tensor: &AdapterTensor) -> bool {
 pub(super) fn adapters(
     config: &mut TrainConfig,
     layers: &[LayerSpec],
-    naming: Naming,
+    family: Family,
     device: &Device,
 ) -> Result<(AdapterSet, Vec<String>)> {
+    let naming = family.lora_naming();
     let fresh = |error| Error::Adapter { file: None, source: error };
     let Some(path) = config.network_weights.clone() else {
         let adapters = AdapterSet::new(layers, &run::targets(config), config.seed, device).map_err(fresh)?;
         return Ok((adapters.named(naming), Vec::new()));
     };
     if config.dim_from_weights {
-        let adapters = open_lora(&path, layers, naming, device)?;
+        let adapters = open_lora(&path, layers, family, device)?;
         return Ok((adapters, Vec::new()));
     }
     let adapters = AdapterSet::new(layers, &run::targets(config), config.seed, device).map_err(fresh)?;
     let mut adapters = adapters.named(naming);
-    let tensors = read_lora(&path)?;
+    let tensors = read_lora(&path, family)?;
     adapters.load(tensors).map_err(|source| Error::Adapter { file: Some(path), source })?;
     let warnings = run::adopt_alphas(config, &adapters);
     Ok((adapters, warnings))
 }
 
 /// The adapters of a LoRA file, with its targets, ranks and alphas.
-pub(super) fn open_lora(path: &Path, layers: &[LayerSpec], naming: Naming, device: &Device) -> Result<AdapterSet> {
-    let tensors = read_lora(path)?;
+pub(super) fn open_lora(path: &Path, layers: &[LayerSpec], family: Family, device: &Device) -> Result<AdapterSet> {
+    let (tensors, naming) = (read_lora(path, family)?, family.lora_naming());
     let misfit = |source| Error::Adapter { file: Some(path.into()), source };
     let found = adapters_in(&tensors, layers, naming);
     let mut adapters = AdapterSet::like(&found, 0, device).map_err(misfit)?.named(naming);
@@ -105,8 +107,11 @@ pub(super) fn open_lora(path: &Path, layers: &[LayerSpec], naming: Naming, devic
 }
 
 /// The tensors of a LoRA file.
-fn read_lora(path: &Path) -> Result<BTreeMap<String, StoredTensor>> {
+fn read_lora(path: &Path, expected: Family) -> Result<BTreeMap<String, StoredTensor>> {
     let file = SafetensorsFile::open(path)?;
+    if let Some(found) = family_of(&file).filter(|found| *found != expected) {
+        return Err(Error::LoraFamily { path: path.into(), found, expected });
+    }
     // A checkpoint is refused before its gigabytes are read.
     if !file.tensors().keys().any(|key| ["lora_down", "lora_A", "lora.down"].iter().any(|name| key.contains(name))) {
         let key = file.tensors().keys().next().cloned();
@@ -116,5 +121,19 @@ fn read_lora(path: &Path) -> Result<BTreeMap<String, StoredTensor>> {
     for (key, info) in file.tensors() {
         tensors.insert(key.clone(), StoredTensor { shape: info.shape.clone(), values: file.read_f32(key)? });
     }
+    if let Some(metadata) = file.metadata().get("lora_adapter_metadata") {
+        add_peft_alphas(&mut tensors, metadata);
+    }
     Ok(tensors)
+}
+
+/// The family that a LoRA file was made for, as far as its metadata and the names of its text encoders tell.
+fn family_of(file: &SafetensorsFile) -> Option<Family> {
+    let of_version = [("sd_v1", Family::Sd1), ("sd_v2", Family::Sd2), ("sdxl", Family::Sdxl)];
+    if let Some(version) = file.metadata().get("ss_base_model_version") {
+        return of_version.into_iter().find(|(start, _)| version.starts_with(start)).map(|(_, family)| family);
+    }
+    let only_sdxl = ["lora_te1_", "lora_te2_", "lora_unet_input_blocks_", "text_encoder_2."];
+    let has = |start: &&str| file.tensors().keys().any(|key| key.starts_with(*start));
+    only_sdxl.iter().any(has).then_some(Family::Sdxl)
 }

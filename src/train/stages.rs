@@ -7,11 +7,11 @@ use lora_core::rng::{Purpose, Stream};
 use lora_data::Batch;
 
 use super::event::{CacheProgress, Cached, EpochEnd, Event, RunPlan, Saved, Step, Summary};
+use super::run;
 use super::step::{MicroBatch, Networks, Outcome, Text};
 use super::trainer::Trainer;
-use crate::error::{Error, Result};
-use super::run;
 use crate::config::PredictionType;
+use crate::error::{Error, Result};
 use crate::prompt::PreviewTime;
 
 /// What comes next.

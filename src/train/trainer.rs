@@ -81,15 +81,15 @@ impl Trainer {
         base.checkpoint().check_finite()?;
         let layers = [text_encoders, unet].concat();
         let mut events: VecDeque<Event> = run::doubts(&config, length).into_iter().map(Event::Warning).collect();
-        events.extend(outputs.hash_models(base.checkpoint().family())?.map(Event::Warning));
+        let family = base.checkpoint().family();
+        events.extend(outputs.hash_models(family)?.map(Event::Warning));
         events.extend(run::doubts_of_base(&config, base.checkpoint()).into_iter().map(Event::Warning));
         for (file, strength) in config.merged_files() {
-            let adapters = save::open_lora(file, &layers, base.checkpoint().naming(), &device)?;
+            let adapters = save::open_lora(file, &layers, family, &device)?;
             base.checkpoint_mut().merge(adapters, strength as f32);
         }
-        let (adapters, warnings) = save::adapters(&mut config, &layers, base.checkpoint().naming(), &device)?;
+        let (adapters, warnings) = save::adapters(&mut config, &layers, family, &device)?;
         events.extend(warnings.into_iter().map(Event::Warning));
-        let family = base.checkpoint().family();
         let captions = CaptionCache::new(&dataset, &Tokenizer::new(), run::token_limit(&config), family);
         let prediction_type = base.told_prediction_type().unwrap_or(PredictionType::Epsilon);
         Ok(Self {

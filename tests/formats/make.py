@@ -1,11 +1,12 @@
 """Small models in the formats that torch.save and diffusers' save_pretrained write, with what torch computes from them.
 
-    pip install torch diffusers transformers safetensors
+    pip install torch diffusers transformers peft safetensors
     python tests/formats/make.py
 
 The weights are random. The tests in tests/it/formats.rs read every file and compare with `expected.safetensors`.
 """
 
+import copy
 import os
 import pathlib
 import shutil
@@ -18,6 +19,9 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from diffusers.training_utils import _collate_lora_metadata
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
@@ -209,6 +213,23 @@ def single_files():
     autoencoder.half().save_pretrained(HERE / "vae-diffusers")
 
 
+def peft_lora(model):
+    """A LoRA as diffusers saves it: PEFT's names, alpha in the metadata."""
+    context, sizes, latents = noise(1, 77, 2 * WIDTH), torch.tensor([[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]]), noise(1, 4, 8, 8)
+    added = {"text_embeds": noise(1, WIDTH), "time_ids": sizes}
+    config = LoraConfig(r=2, lora_alpha=6, init_lora_weights=False, target_modules=["to_q", "proj_in", "ff.net.0.proj"])
+    model.add_adapter(config)
+    with torch.no_grad():
+        prediction = model(latents, torch.tensor([500]), context, added_cond_kwargs=added).sample
+    EXPECTED.update({"peft.context": context, "peft.latents": latents, "peft.prediction": prediction})
+    EXPECTED.update({"peft.pooled": added["text_embeds"], "peft.sizes": sizes})
+    layers = get_peft_model_state_dict(model)
+    metadata = _collate_lora_metadata({"unet": model})
+    StableDiffusionXLPipeline.save_lora_weights(
+        HERE, unet_lora_layers=layers, weight_name="peft-lora.safetensors", **metadata
+    )
+
+
 def save_pipeline(pipeline, folder, **options):
     shutil.rmtree(folder, ignore_errors=True)
     pipeline.save_pretrained(folder, **options)
@@ -243,6 +264,8 @@ def folders():
     first = half(CLIPTextModel(text_config(2, "quick_gelu")))
     second = half(CLIPTextModelWithProjection(text_config(2, "gelu", WIDTH)))
     expect("sdxl", model, autoencoder, [first, second])
+    # A copy, as its layers get other names.
+    peft_lora(copy.deepcopy(model))
     scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
     pipeline = StableDiffusionXLPipeline(
         autoencoder.half(), first.half(), second.half(), None, None, model.half(), scheduler

@@ -20,17 +20,23 @@ fn files_that_are_no_base() {
     let unet = "model.diffusion_model.input_blocks.0.0.weight";
     let sdxl = WeightFile::of(&[unet, "conditioner.embedders.1.model.ln_final.weight"]).to_bytes();
     let sd2 = WeightFile::of(&[unet, "cond_stage_model.model.ln_final.weight"]).to_bytes();
-    let files: [(&str, &[u8], &[&str]); 10] = [
+    let refiner = WeightFile::of(&[unet, "conditioner.embedders.0.model.ln_final.weight"]).to_bytes();
+    let flux = WeightFile::of(&["double_blocks.0.img_attn.qkv.weight"]).to_bytes();
+    let sd3 = WeightFile::of(&["model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight"]).to_bytes();
+    let files: [(&str, &[u8], &[&str]); 13] = [
         ("cut.safetensors", &whole[..whole.len() / 2], &["not a valid safetensors file", "its header promises"]),
         ("head.safetensors", &whole[..1000], &["not a valid safetensors file", "cut off"]),
         ("garbage.safetensors", &[0x5a; 5000], &["not a valid safetensors file"]),
-        ("model.ckpt", b"PK\x03\x04 and more", &["not a valid safetensors file", "pickle", "convert it"]),
+        ("model.ckpt", b"PK\x03\x04 and more", &["not a valid file of torch.save"]),
         ("empty.safetensors", b"", &["not a valid safetensors file", "it has 0 bytes"]),
-        ("lora.safetensors", &lora, &["expected a Stable Diffusion 1.x checkpoint", "found a LoRA file"]),
-        ("vae.safetensors", &vae, &["expected a Stable Diffusion 1.x checkpoint", "found a VAE"]),
-        ("vae2.safetensors", &vae_of_checkpoint, &["expected a Stable Diffusion 1.x checkpoint", "found a VAE"]),
-        ("sdxl.safetensors", &sdxl, &["expected a Stable Diffusion 1.x checkpoint", "found an SDXL checkpoint"]),
-        ("sd2.safetensors", &sd2, &["expected a Stable Diffusion 1.x checkpoint", "found an SD 2.x checkpoint"]),
+        ("lora.safetensors", &lora, &["expected a Stable Diffusion 1.x, 2.x or SDXL checkpoint", "found a LoRA file"]),
+        ("vae.safetensors", &vae, &["expected a Stable Diffusion", "found a VAE"]),
+        ("vae2.safetensors", &vae_of_checkpoint, &["expected a Stable Diffusion", "found a VAE"]),
+        ("refiner.safetensors", &refiner, &["expected a Stable Diffusion", "found an SDXL refiner"]),
+        ("flux.safetensors", &flux, &["expected a Stable Diffusion", "found a checkpoint of Flux"]),
+        ("sd3.safetensors", &sd3, &["expected a Stable Diffusion", "SD3"]),
+        ("sdxl.safetensors", &sdxl, &["not the tensors of SDXL", "is missing"]),
+        ("sd2.safetensors", &sd2, &["not the tensors of Stable Diffusion 2.x", "is missing"]),
     ];
     for (name, bytes, parts) in files {
         job.write(name, bytes);
@@ -38,14 +44,10 @@ fn files_that_are_no_base() {
     }
     job.set("pretrained_model_name_or_path", "nowhere.safetensors").is_refused(&[
         "`pretrained_model_name_or_path`",
-        "no file at `nowhere.safetensors`",
-        "expected a file",
+        "nothing at `nowhere.safetensors`",
+        "expected a file, or a folder in diffusers' layout",
     ]);
-    job.set("pretrained_model_name_or_path", "pictures").is_refused(&[
-        "`pretrained_model_name_or_path`",
-        "a folder at `pictures`",
-        "expected a file",
-    ]);
+    job.set("pretrained_model_name_or_path", "pictures").is_refused(&["pictures", "a folder without `unet`, `vae`"]);
 }
 
 /// Everything that is wrong with the tensors of all three networks stands in one message, in the file's own spelling, and

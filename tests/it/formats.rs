@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, FloatDType, Tensor};
 use lora_core::ForwardContext;
+use lora_core::adapter::{AdapterSet, Naming, adapters_in, add_peft_alphas};
 use lora_core::diffusion::PredictionType;
 use lora_models::text::CaptionWindows;
 use lora_models::{Checkpoint, CheckpointOptions, Error, Family, ModelConfig};
 
 use crate::golden::{Arrays, assert_close, device, values};
-use crate::tiny::windows;
+use crate::tiny::{stored, windows};
 
 const TOLERANCE: f64 = 1e-5;
 
@@ -108,13 +109,41 @@ fn external_vaes() {
     assert!(matches!(Checkpoint::open_with(&base, &options), Err(Error::PickleCode { .. })));
 }
 
+/// A LoRA that diffusers saved: PEFT's names, alpha in the metadata.
+#[test]
+fn a_lora_of_peft() {
+    let checkpoint = Checkpoint::open(&formats().join("sdxl"), &ModelConfig::default()).expect("a folder");
+    let (expected, device) = (expected(), device());
+    let get = |key: &str| expected.get(&format!("peft.{key}"));
+    let file = Arrays::open(&formats().join("peft-lora.safetensors"));
+    let mut tensors = stored(&file);
+    add_peft_alphas(&mut tensors, &file.metadata["lora_adapter_metadata"]);
+    let (layers, naming) = (checkpoint.layers().expect("layers").unet, Naming::Sdxl);
+    let found = adapters_in(&tensors, &layers, naming);
+    assert!(found.iter().all(|adapter| (adapter.rank, adapter.alpha) == (2, 6.0)), "{found:?}");
+    let mut adapters = AdapterSet::like(&found, 0, &device).expect("adapters").named(naming);
+    adapters.load(tensors).expect("all tensors belong to layers");
+    let (unet, _) = checkpoint.unet(&device, FloatDType::F32).expect("unet");
+    let vector = unet.vector(Some(get("pooled").tensor(&device)), get("sizes").f32().as_chunks().0);
+    let predict = |cx: &ForwardContext| {
+        let (latents, context) = (get("latents").tensor(&device), get("context").tensor(&device));
+        values(unet.forward(latents, &[500.0], &context, vector.as_ref(), cx))
+    };
+    let cx = ForwardContext::base().with(adapters.bind(1.0));
+    assert_close("prediction", &predict(&cx), &get("prediction").f32(), TOLERANCE);
+    assert_ne!(predict(&cx), predict(&ForwardContext::base()));
+}
+
 /// A copy of a folder of this test's, to be spoilt.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &to) } else { drop(fs::copy(entry.path(), to).unwrap()) }
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => assert!(fs::copy(entry.path(), to).unwrap() > 0),
+        }
     }
 }
 
@@ -153,17 +182,15 @@ fn what_is_missing_or_cut_off_is_named() {
 #[test]
 fn half_of_a_text_encoder_is_missing() {
     let all = lora_models::random::layout(Family::Sdxl);
-    let half = |key: &str| (16..32).any(|layer| key.contains(&format!("embedders.1.model.transformer.resblocks.{layer}.")));
+    let half =
+        |key: &str| (16..32).any(|layer| key.contains(&format!("embedders.1.model.transformer.resblocks.{layer}.")));
     let mut header = serde_json::Map::new();
     // A file of holes: only its header is read.
     let mut end = 0;
     for (key, dtype, shape) in all.iter().filter(|(key, ..)| !half(key)) {
         let start = end;
         end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
-        header.insert(
-            key.clone(),
-            serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]}),
-        );
+        header.insert(key.clone(), serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]}));
     }
     let header = serde_json::to_vec(&header).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -175,7 +202,7 @@ fn half_of_a_text_encoder_is_missing() {
     let text = checkpoint.layers().expect_err("half is missing").to_string();
     assert!(text.contains("not the tensors of SDXL"), "{text}");
     assert!(text.contains("`conditioner.embedders.1.model.transformer.resblocks.16.ln_1.weight` is missing"), "{text}");
-    assert!(text.contains("and 184 more"), "{text}");
+    assert!(text.contains("and 216 more"), "{text}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod base;
 mod consumers;
 mod documents;
 mod external_crate;
+mod families;
 mod formats;
 mod full_size;
 mod golden;

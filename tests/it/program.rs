@@ -92,7 +92,8 @@ impl Job {
     pub(crate) fn config(&self) -> lora_trainer::Result<lora_trainer::TrainConfig> {
         self.command();
         let mut config = lora_trainer::TrainConfig::from_toml_file(self.path("job.toml"))?;
-        for path in [&mut config.train_data_dir, &mut config.output_dir] {
+        let paths = [&mut config.train_data_dir, &mut config.output_dir].into_iter();
+        for path in paths.chain(&mut config.network_weights).chain(&mut config.base_weights) {
             *path = self.folder.path().join(&path);
         }
         Ok(config)

@@ -71,7 +71,7 @@ impl Tiny {
             text_encoder: true,
         };
         let mut set = AdapterSet::new(&self.layers, &targets, 0, &self.device).expect("targets");
-        set = set.named(self.checkpoint.naming());
+        set = set.named(self.checkpoint.family().lora_naming());
         set.load(stored(&Arrays::read(&format!("{family}/lora.safetensors")))).expect("the LoRA fits");
         set
     }

@@ -232,7 +232,11 @@ mod tests {
             rename(peft, "base_model.model."),
             rename([".lora.down.weight", ".lora.up.weight"], "unet."),
         ] {
-            let found = super::super::adapters_in(&tensors, &written.slots().iter().map(|s| s.layer.clone()).collect::<Vec<_>>(), Naming::Sd);
+            let found = super::super::adapters_in(
+                &tensors,
+                &written.slots().iter().map(|s| s.layer.clone()).collect::<Vec<_>>(),
+                Naming::Sd,
+            );
             assert_eq!(found.iter().map(|found| found.rank).collect::<Vec<_>>(), [2; 3]);
             let mut read = set(2, 7);
             read.load(tensors).expect("fits");

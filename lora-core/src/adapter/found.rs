@@ -54,9 +54,9 @@ impl Parts {
 }
 
 fn keys(name: &str) -> impl Iterator<Item = (String, Factor)> {
-    ENDINGS.into_iter().flat_map(move |[down, up]| {
-        [(format!("{name}{down}"), Factor::Down), (format!("{name}{up}"), Factor::Up)]
-    })
+    ENDINGS
+        .into_iter()
+        .flat_map(move |[down, up]| [(format!("{name}{down}"), Factor::Down), (format!("{name}{up}"), Factor::Up)])
 }
 
 /// The layers that a LoRA file has adapters for, with its ranks and alphas, in the order of `layers`.
@@ -75,4 +75,24 @@ pub fn adapters_in(
         Some(FoundAdapter { layer: layer.clone(), rank, alpha })
     };
     layers.iter().filter_map(find).collect()
+}
+
+/// Adds the alphas that diffusers writes into a file's metadata, `lora_adapter_metadata` (PEFT's settings of each network as JSON),
+/// as tensors beside the factors. What is not of that form adds nothing.
+pub fn add_peft_alphas(tensors: &mut BTreeMap<String, StoredTensor>, metadata: &str) {
+    let Ok(settings) = serde_json::from_str::<serde_json::Value>(metadata) else { return };
+    let names = tensors.keys().filter_map(|key| key.strip_suffix(".lora_A.weight").map(str::to_owned));
+    for name in names.collect::<Vec<_>>() {
+        let Some((network, layer)) = name.split_once('.') else { continue };
+        // A pattern names the end of a layer's path.
+        let patterns = settings[format!("{network}.alpha_pattern")].as_object();
+        let own = patterns.into_iter().flatten().find(|(end, _)| {
+            layer.strip_suffix(end.as_str()).is_some_and(|start| start.is_empty() || start.ends_with('.'))
+        });
+        let alpha = own.map(|(_, alpha)| alpha).unwrap_or(&settings[format!("{network}.lora_alpha")]);
+        if let Some(alpha) = alpha.as_f64() {
+            let alpha = StoredTensor { shape: Vec::new(), values: vec![alpha as f32] };
+            tensors.entry(format!("{name}.alpha")).or_insert(alpha);
+        }
+    }
 }

@@ -149,10 +149,7 @@ mod tests {
             ("unet.down_blocks.1.downsamplers.0.conv", Some("lora_unet_input_blocks_6_0_op")),
             ("unet.up_blocks.0.upsamplers.0.conv", Some("lora_unet_output_blocks_2_2_conv")),
             ("unet.mid_block.resnets.1.time_emb_proj", Some("lora_unet_middle_block_2_emb_layers_1")),
-            (
-                "text_encoder.text_model.encoder.layers.0.mlp.fc1",
-                Some("lora_te1_text_model_encoder_layers_0_mlp_fc1"),
-            ),
+            ("text_encoder.text_model.encoder.layers.0.mlp.fc1", Some("lora_te1_text_model_encoder_layers_0_mlp_fc1")),
             (
                 "text_encoder_2.text_model.encoder.layers.31.mlp.fc2",
                 Some("lora_te2_text_model_encoder_layers_31_mlp_fc2"),

@@ -75,7 +75,8 @@ fn on_rows<const D: usize>(x: Tensor<D>, width: usize, f: impl FnOnce(Tensor<2>)
 }
 
 fn linear_composed(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<2> {
-    let y = x.clone().matmul(widened(weight, &x).transpose());
+    let weight = widened(weight, &x);
+    let y = x.matmul(weight.transpose());
     match bias {
         Some(bias) => y + bias.clone().unsqueeze(),
         None => y,

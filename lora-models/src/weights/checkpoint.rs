@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::{Device, FloatDType};
-use lora_core::adapter::{AdapterSet, Naming};
+use lora_core::adapter::AdapterSet;
 use lora_core::diffusion::PredictionType;
 use lora_core::layers::LayerSpec;
 
@@ -191,12 +191,6 @@ impl Checkpoint {
     #[must_use]
     pub fn foreign_scaling_factor(&self) -> Option<f64> {
         self.foreign_scaling_factor.filter(|factor| (factor - self.family.scaling_factor()).abs() > 1e-4)
-    }
-
-    /// How LoRA files for this family name their adapters.
-    #[must_use]
-    pub fn naming(&self) -> Naming {
-        if self.family == Family::Sdxl { Naming::Sdxl } else { Naming::Sd }
     }
 
     /// Makes adapters a part of the weights of all networks that are read from now on.

@@ -21,7 +21,8 @@ pub(super) fn family(store: &TensorStore) -> Result<Family, String> {
         return Err("a checkpoint of Flux, SD3 or another transformer".into());
     }
     if !any(UNET.prefix) {
-        return Err(without_unet(&any).into());
+        let has_tokens = store.keys().any(|key| key.ends_with("token_embedding.weight"));
+        return Err(without_unet(&any, has_tokens).into());
     }
     if any("conditioner.embedders.0.model.") {
         return Err("an SDXL refiner".into());
@@ -54,14 +55,14 @@ fn is_lora(key: &str) -> bool {
     ["lora_down", "lora_up", "lora_A", "lora_B", "lora.down", "lokr_w", "hada_w"].iter().any(|name| key.contains(name))
 }
 
-fn without_unet(any: &impl Fn(&str) -> bool) -> &'static str {
+fn without_unet(any: &impl Fn(&str) -> bool, has_tokens: bool) -> &'static str {
     if any("first_stage_model.") || any("encoder.down.") || any("encoder.down_blocks.") {
         return "a VAE without UNet";
     }
     if any("down_blocks.") && any("mid_block.") {
         return "a UNet out of a diffusers folder; give the folder above it";
     }
-    if any("text_model.") {
+    if has_tokens {
         return "a text encoder without UNet";
     }
     "a file without a UNet"

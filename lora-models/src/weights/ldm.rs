@@ -118,8 +118,7 @@ mod tests {
             ),
         ] {
             let all = random::layout(family);
-            let others =
-                [(Network::Unet, ldm("model.diffusion_model.")), (Network::Vae, ldm("first_stage_model."))];
+            let others = [(Network::Unet, ldm("model.diffusion_model.")), (Network::Vae, ldm("first_stage_model."))];
             for (network, spelling) in encoders.into_iter().chain(others) {
                 let keys = dialect::keys(network, spelling, all.iter().map(|(key, _, _)| key.as_str()));
                 assert!(keys.len() > 100, "{network:?}");

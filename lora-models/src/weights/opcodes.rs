@@ -42,8 +42,30 @@ impl Walk<'_> {
             match opcode {
                 b'.' => return Ok(()),
                 // Without argument.
-                b'(' | b')' | b']' | b'}' | b'0' | b'1' | b'2' | b'N' | b'Q' | b'R' | b'a' | b'b' | b'd' | b'e' | b'l'
-                | b'o' | b's' | b't' | b'u' | 0x81 | 0x85..=0x89 | 0x8f..=0x92 | 0x97 | 0x98 => {}
+                b'('
+                | b')'
+                | b']'
+                | b'}'
+                | b'0'
+                | b'1'
+                | b'2'
+                | b'N'
+                | b'Q'
+                | b'R'
+                | b'a'
+                | b'b'
+                | b'd'
+                | b'e'
+                | b'l'
+                | b'o'
+                | b's'
+                | b't'
+                | b'u'
+                | 0x81
+                | 0x85..=0x89
+                | 0x8f..=0x92
+                | 0x97
+                | 0x98 => {}
                 b'K' | 0x80 | 0x82 => self.skip(1)?,
                 b'M' | 0x83 => self.skip(2)?,
                 b'J' | 0x84 => self.skip(4)?,

@@ -18,8 +18,22 @@ const HARMLESS: [&str; 9] =
     ["torch", "collections", "numpy", "_codecs", "pytorch_lightning", "lightning", "omegaconf", "typing", "pathlib"];
 /// Of Python's own functions, which also hold `eval`.
 const HARMLESS_BUILTINS: [&str; 16] = [
-    "set", "frozenset", "dict", "list", "tuple", "int", "float", "complex", "bool", "str", "bytes", "bytearray", "slice",
-    "range", "object", "type",
+    "set",
+    "frozenset",
+    "dict",
+    "list",
+    "tuple",
+    "int",
+    "float",
+    "complex",
+    "bool",
+    "str",
+    "bytes",
+    "bytearray",
+    "slice",
+    "range",
+    "object",
+    "type",
 ];
 
 /// Bytes of a pickle that is looked at.

@@ -227,7 +227,8 @@ impl Weights {
         let Account { store, network, family, keys, state, .. } = &*self.account;
         let State { used, mut problems, failure, layers } = state.take();
         let surplus = keys.iter().filter(|(path, _)| !used.contains(*path));
-        problems.extend(surplus.map(|(_, stored)| format!("`{}` is not a part of its {}", stored.key, network.title())));
+        problems
+            .extend(surplus.map(|(_, stored)| format!("`{}` is not a part of its {}", stored.key, network.title())));
         if !problems.is_empty() {
             return Err(Error::Layout { path: store.path().into(), family: *family, problems });
         }

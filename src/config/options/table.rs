@@ -1,8 +1,8 @@
 //! The rows of the option table.
 
 use super::{
-    BaseDtype, Compat, Family, Group, Kind, LrScheduler, Mismatch, NetworkModule, OptimizerType, OptionSpec, OptionValue, Sampler,
-    SavePrecision, TrainConfig, Value, value,
+    BaseDtype, Compat, Family, Group, Kind, LrScheduler, Mismatch, NetworkModule, OptimizerType, OptionSpec,
+    OptionValue, Sampler, SavePrecision, TrainConfig, Value, value,
 };
 use Group::{Data, Model, Network, Output, Previews, Training};
 
@@ -51,18 +51,8 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Kind::Choice(BaseDtype::NAMES),
         "The number type that the UNet's weights have in memory: float, or bf16 at half the memory, widened layer by layer.",
     ),
-    option!(
-        Model,
-        base_weights,
-        Kind::List,
-        "LoRA files that become a part of the base before training.",
-    ),
-    option!(
-        Model,
-        base_weights_multiplier,
-        Kind::List,
-        "The strength of each of base_weights; 1 where not given.",
-    ),
+    option!(Model, base_weights, Kind::List, "LoRA files that become a part of the base before training.",),
+    option!(Model, base_weights_multiplier, Kind::List, "The strength of each of base_weights; 1 where not given.",),
     option!(Model, model_config, Kind::Table, "What the shapes of the checkpoint's tensors cannot tell."),
     option!(
         Model,
@@ -194,12 +184,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         set: set_network_args,
     },
     option!(Network, network_weights, Kind::Path, "A LoRA file to continue from."),
-    option!(
-        Network,
-        dim_from_weights,
-        Kind::Flag,
-        "Take targets, ranks and alphas from the file of network_weights.",
-    ),
+    option!(Network, dim_from_weights, Kind::Flag, "Take targets, ranks and alphas from the file of network_weights.",),
     option!(Network, network_train_unet_only, Kind::Flag, "Give adapters to the UNet only."),
     option!(Network, network_train_text_encoder_only, Kind::Flag, "Give adapters to the text encoder only."),
     option!(Output, output_dir, Kind::Path, "The folder for everything that is written."),

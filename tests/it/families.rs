@@ -1,0 +1,236 @@
+//! SD 2.x and SDXL are trained as SD 1.x is: the small models of the reference data, through the program.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use lora_core::adapter::{AdapterSet, RankAlpha, SavePrecision, Targets};
+use lora_models::{Checkpoint, Family, ModelConfig, random};
+use lora_trainer::{Event, Trainer};
+
+use crate::golden::{self, Arrays};
+use crate::program::Job;
+
+/// A job on the reference data's model of this family.
+fn job(family: &str) -> Job {
+    let mut job = Job::new();
+    job.set("pretrained_model_name_or_path", model(family));
+    let info = golden::json(&format!("{family}/info.json"));
+    let (unet, vae) = (&info["config"]["unet"], &info["config"]["vae"]);
+    let second = match info["config"].get("text2") {
+        Some(text) => format!(", text_encoder_2 = {{num_attention_heads = {}}}", text["num_attention_heads"]),
+        None => String::new(),
+    };
+    let config = format!(
+        "{{unet = {{num_attention_heads = {}, norm_num_groups = {}}}, vae = {{norm_num_groups = {}}}, \
+         text_encoder = {{num_attention_heads = {}}}{second}}}",
+        unet["num_heads"],
+        unet["norm_num_groups"],
+        vae["norm_num_groups"],
+        info["config"]["text"]["num_attention_heads"]
+    );
+    job.toml("model_config", &config).toml("unet_lr", "0.01").toml("save_precision", "'float'");
+    job
+}
+
+fn model(family: &str) -> PathBuf {
+    golden::dir().join(family).join("model.safetensors")
+}
+
+fn lora(job: &Job, folder: &str) -> Arrays {
+    Arrays::open(&job.path(folder).join("emoji.safetensors"))
+}
+
+#[test]
+fn sdxl_writes_the_keys_of_sd_scripts() {
+    let mut job = job("sdxl");
+    job.toml("network_train_unet_only", "false").toml("gradient_checkpointing", "true").toml("max_train_steps", "2");
+    job.run().succeeded();
+    let lora = lora(&job, "output");
+    for start in [
+        "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.",
+        "lora_unet_middle_block_1_proj_in.",
+        "lora_unet_output_blocks_5_1_proj_out.",
+        "lora_te1_text_model_encoder_layers_0_mlp_fc1.",
+        "lora_te2_text_model_encoder_layers_3_self_attn_q_proj.",
+    ] {
+        let tensors = lora.arrays.keys().filter(|key| key.starts_with(start)).count();
+        assert_eq!(tensors, 3, "{start}");
+    }
+    assert_eq!(lora.get("lora_unet_middle_block_1_proj_in.lora_down.weight").shape.len(), 2);
+    let entry = |key: &str| lora.metadata[key].as_str();
+    assert_eq!(entry("ss_base_model_version"), "sdxl_base_v1-0");
+    assert_eq!(entry("modelspec.architecture"), "stable-diffusion-xl-v1-base/lora");
+    assert_eq!(entry("ss_v2"), "False");
+    let moved = |start: &str| {
+        let ups = lora.arrays.iter().filter(|(key, _)| key.starts_with(start) && key.ends_with("lora_up.weight"));
+        ups.filter(|(_, array)| array.f32().iter().any(|value| *value != 0.0)).count()
+    };
+    assert!(moved("lora_unet_") > 10 && moved("lora_te1_") > 5 && moved("lora_te2_") > 5);
+}
+
+#[test]
+fn sd2_writes_convolutions_where_sd_scripts_does() {
+    let mut job = job("sd2");
+    job.toml("v_parameterization", "true");
+    job.run().succeeded();
+    let lora = lora(&job, "output");
+    assert_eq!(lora.get("lora_unet_mid_block_attentions_0_proj_in.lora_down.weight").shape.len(), 4);
+    let entry = |key: &str| lora.metadata[key].as_str();
+    assert_eq!((entry("ss_base_model_version"), entry("ss_v2")), ("sd_v2_v", "True"));
+    assert_eq!(entry("modelspec.prediction_type"), "v");
+}
+
+/// Nothing says what this model of SD 2.x predicts.
+#[test]
+fn what_sd2_predicts_is_tried_and_told() {
+    let run = job("sd2").run();
+    run.succeeded();
+    assert!(
+        run.stdout.contains("by a trial at timestep 999") && run.stdout.contains("v_parameterization ="),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn previews_of_sdxl() {
+    let mut job = job("sdxl");
+    job.set("sample_prompts", "a (red:1.3) cat --w 64 --h 64 --s 2 --l 7.5").toml("sample_at_first", "true");
+    job.run().succeeded();
+    let pictures = std::fs::read_dir(job.path("output/sample")).expect("previews").count();
+    assert!(pictures >= 2, "{pictures}");
+}
+
+/// The LoRA goes on where it was, and merging it into the base gives what the base with it gives.
+#[test]
+fn a_lora_of_each_family_is_continued_and_merged() {
+    for family in ["sd1", "sd2", "sdxl"] {
+        let mut job = job(family);
+        if family == "sd2" {
+            job.toml("v_parameterization", "true");
+        }
+        job.toml("network_train_unet_only", "false").toml("conv_dim", "2").toml("network_alpha", "2.0");
+        job.set("output_dir", "first").run().succeeded();
+        let first = lora(&job, "first");
+
+        // At a learning rate of 0 the file comes back as it was.
+        job.set("network_weights", "first/emoji.safetensors").toml("learning_rate", "0.0").toml("unet_lr", "0.0");
+        job.set("output_dir", "again").run().succeeded();
+        same(&first, &lora(&job, "again"));
+
+        // Ranks and targets come from the file.
+        job.remove("conv_dim").remove("network_alpha").toml("network_dim", "8").toml("dim_from_weights", "true");
+        job.set("output_dir", "dims").run().succeeded();
+        same(&first, &lora(&job, "dims"));
+
+        let loss = |job: &Job| {
+            let events = Trainer::new(job.config().expect("a configuration")).expect("a trainer");
+            let mut events = events.map(|event| event.expect("an event"));
+            events.find_map(|event| if let Event::Step(step) = event { Some(step.loss) } else { None }).expect("a step")
+        };
+        let with_lora = loss(&job);
+        job.remove("network_weights").remove("dim_from_weights");
+        let without = loss(&job);
+        job.toml("base_weights", "['first/emoji.safetensors']");
+        let strength_1 = loss(&job);
+        job.toml("base_weights_multiplier", "[0.0]");
+        let strength_0 = loss(&job);
+        assert!((with_lora - without).abs() > 1e-4 * without, "{family}: {with_lora} and {without}");
+        assert!((with_lora - strength_1).abs() < 1e-5 * without, "{family}: {with_lora} and {strength_1}");
+        assert!((without - strength_0).abs() < 1e-6 * without, "{family}: {without} and {strength_0}");
+    }
+}
+
+fn same(a: &Arrays, b: &Arrays) {
+    let keys = |arrays: &Arrays| arrays.arrays.keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(keys(a), keys(b));
+    for (key, array) in &a.arrays {
+        assert_eq!(array.f32(), b.get(key).f32(), "{key}");
+    }
+}
+
+#[test]
+fn a_configuration_that_contradicts_the_file_is_refused() {
+    let mut job = job("sd1");
+    job.toml("v2", "true").is_refused(&["`v2`", "is true, but", "model.safetensors` is Stable Diffusion 1.x"]);
+    job.remove("v2");
+    for (family, title) in [("sd2", "Stable Diffusion 2.x"), ("sdxl", "SDXL")] {
+        let v2 = (family != "sd2").to_string();
+        job.set("pretrained_model_name_or_path", model(family)).remove("model_config").toml("v2", &v2);
+        job.is_refused(&["`v2`", &format!("is {v2}, but"), &format!("is {title}")]);
+    }
+    job.toml("v2", "true").set("pretrained_model_name_or_path", formats("sd2")).toml("v_parameterization", "false");
+    job.is_refused(&["`v_parameterization`", "is false, but", "says that it predicts velocities"]);
+}
+
+fn formats(name: &str) -> PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(name)
+}
+
+/// A folder is trained on as a file is, an external VAE takes the place of its own, and a LoRA of another family does not fit.
+#[test]
+fn folders_vaes_and_loras_of_other_families() {
+    let mut job = Job::new();
+    job.set("pretrained_model_name_or_path", formats("sdxl")).set("vae", formats("vae-ldm.pt"));
+    job.toml("resolution", "'32,32'").toml("bucket_reso_steps", "32").toml("min_bucket_reso", "32");
+    job.toml("model_config", "{vae = {norm_num_groups = 4}}").run().succeeded();
+    let made = lora(&job, "output");
+    assert_eq!(made.metadata["ss_vae_name"], "vae-ldm.pt");
+    assert_eq!(made.metadata["ss_new_vae_hash"].len(), 64);
+    assert_eq!(made.metadata["ss_sd_model_hash"], "IsADirectory");
+    job.remove("model_config").remove("vae");
+    std::fs::remove_dir_all(job.path("output")).expect("a folder");
+    let lora = golden::dir().join("sd1/lora.safetensors");
+    job.set("network_weights", lora)
+        .is_refused(&["lora.safetensors", "the LoRA is for Stable Diffusion 1.x, the base is SDXL"]);
+    job.remove("network_weights").set("vae", formats("sdxl/unet/config.json"));
+    job.is_refused(&["config.json"]);
+}
+
+/// The layers of a full-size SDXL, from the header alone, get the adapters that sd-scripts gives them.
+#[test]
+fn adapters_of_a_full_size_sdxl() {
+    let path = header_of(Family::Sdxl);
+    let checkpoint = Checkpoint::open(&path.join("model.safetensors"), &ModelConfig::default()).expect("a header");
+    let layers = checkpoint.layers().expect("layers");
+    let linear = RankAlpha { rank: 16, alpha: 8.0 };
+    let device = burn::tensor::Device::flex();
+    let set = |layers: &[_], conv, unet, text_encoder| {
+        let targets = Targets { linear, conv, unet, text_encoder };
+        AdapterSet::new(layers, &targets, 0, &device).expect("targets").named(checkpoint.family().lora_naming())
+    };
+    let unet = set(&layers.unet, None, true, false);
+    let found: BTreeMap<String, Vec<usize>> =
+        unet.to_tensors(SavePrecision::F16).into_iter().map(|tensor| (tensor.key, tensor.shape)).collect();
+    let golden = golden::layout("lora_sdxl_rank16_unet.json");
+    let expected: BTreeMap<String, (String, Vec<usize>)> =
+        serde_json::from_value(golden["tensors"].clone()).expect("key -> [dtype, shape]");
+    let expected: BTreeMap<String, Vec<usize>> = expected.into_iter().map(|(key, (_, shape))| (key, shape)).collect();
+    assert_eq!(found, expected);
+    assert_eq!(set(&layers.unet, Some(linear), true, false).slots().len(), 788);
+    assert_eq!(set(&layers.text_encoders, None, false, true).slots().len(), 72 + 192);
+    let path = header_of(Family::Sd2);
+    let checkpoint = Checkpoint::open(&path.join("model.safetensors"), &ModelConfig::default()).expect("a header");
+    let layers = checkpoint.layers().expect("layers");
+    assert_eq!(set(&layers.text_encoders, None, false, true).slots().len(), 138);
+    assert_eq!(set(&layers.unet, None, true, false).slots().len(), 192);
+    assert_eq!(set(&layers.unet, Some(linear), true, false).slots().len(), 278);
+}
+
+/// A file with the header of a full-size checkpoint and holes for values.
+fn header_of(family: Family) -> PathBuf {
+    let mut header = serde_json::Map::new();
+    let mut end = 0;
+    for (key, dtype, shape) in random::layout(family) {
+        let start = end;
+        end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
+        header.insert(key, serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]}));
+    }
+    let header = serde_json::to_vec(&header).expect("JSON");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("header-{}", family.name()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join("model.safetensors");
+    std::fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], &header].concat()).expect("a file");
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("a file");
+    file.set_len((8 + header.len() + end) as u64).expect("room");
+    folder
+}
