@@ -138,7 +138,7 @@ impl Served for Text {
     fn prepare(&mut self, folder: &Path) -> Result<()> {
         self.load()?;
         let (_, windows) = self.0.as_ref().expect("loaded");
-        let ids: Vec<u32> = windows[0].iter().map(|id| u32::from(*id)).collect();
+        let ids: Vec<u32> = windows[0].to_vec();
         let row = serde_json::json!({"checkpoint": checkpoint::of_family(Family::Sd1)?, "ids": ids});
         std::fs::write(folder.join("row.json"), row.to_string())?;
         write(&folder.join("results-ours.safetensors"), &[Array::of("y", self.result())])

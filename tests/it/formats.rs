@@ -136,13 +136,13 @@ fn a_lora_of_peft() {
 
 /// A copy of a folder of this test's, to be spoilt.
 fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
         let to = to.join(entry.file_name());
         match entry.path().is_dir() {
             true => copy(&entry.path(), &to),
-            false => assert!(fs::copy(entry.path(), to).unwrap() > 0),
+            false => assert!(fs::copy(entry.path(), to).expect("a copy") > 0),
         }
     }
 }

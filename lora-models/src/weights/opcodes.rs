@@ -34,89 +34,122 @@ struct Walk<'a> {
     memo: HashMap<usize, String>,
 }
 
+/// What follows an opcode.
+enum Argument {
+    End,
+    None,
+    Bytes(usize),
+    Line,
+    /// Bytes after their number, itself of so many bytes.
+    Counted(usize),
+    /// The same, of text.
+    Text(usize),
+    TextLine,
+    /// Module and name, a line each.
+    Global,
+    /// Module and name are the last two strings.
+    GlobalOfStack,
+    Remember(Option<usize>),
+    RememberNext,
+    Recall(Option<usize>),
+}
+
+impl Argument {
+    fn of(opcode: u8) -> Option<Self> {
+        Some(match opcode {
+            b'.' => Self::End,
+            b'('
+            | b')'
+            | b']'
+            | b'}'
+            | b'0'
+            | b'1'
+            | b'2'
+            | b'N'
+            | b'Q'
+            | b'R'
+            | b'a'
+            | b'b'
+            | b'd'
+            | b'e'
+            | b'l'
+            | b'o'
+            | b's'
+            | b't'
+            | b'u'
+            | 0x81
+            | 0x85..=0x89
+            | 0x8f..=0x92
+            | 0x97
+            | 0x98 => Self::None,
+            b'K' | 0x80 | 0x82 => Self::Bytes(1),
+            b'M' | 0x83 => Self::Bytes(2),
+            b'J' | 0x84 => Self::Bytes(4),
+            b'G' | 0x95 => Self::Bytes(8),
+            b'F' | b'I' | b'L' | b'P' => Self::Line,
+            b'S' | b'V' => Self::TextLine,
+            b'c' | b'i' => Self::Global,
+            0x93 => Self::GlobalOfStack,
+            b'U' | 0x8c => Self::Text(1),
+            b'X' | b'T' => Self::Text(4),
+            0x8d => Self::Text(8),
+            b'C' | 0x8a => Self::Counted(1),
+            b'B' | 0x8b => Self::Counted(4),
+            0x8e | 0x96 => Self::Counted(8),
+            b'p' => Self::Remember(None),
+            b'q' => Self::Remember(Some(1)),
+            b'r' => Self::Remember(Some(4)),
+            0x94 => Self::RememberNext,
+            b'g' => Self::Recall(None),
+            b'h' => Self::Recall(Some(1)),
+            b'j' => Self::Recall(Some(4)),
+            _ => return None,
+        })
+    }
+}
+
 impl Walk<'_> {
     /// Walks to the end of a pickle.
     fn pickle(&mut self) -> Result<(), String> {
         loop {
             let opcode = self.take(1)?[0];
-            match opcode {
-                b'.' => return Ok(()),
-                // Without argument.
-                b'('
-                | b')'
-                | b']'
-                | b'}'
-                | b'0'
-                | b'1'
-                | b'2'
-                | b'N'
-                | b'Q'
-                | b'R'
-                | b'a'
-                | b'b'
-                | b'd'
-                | b'e'
-                | b'l'
-                | b'o'
-                | b's'
-                | b't'
-                | b'u'
-                | 0x81
-                | 0x85..=0x89
-                | 0x8f..=0x92
-                | 0x97
-                | 0x98 => {}
-                b'K' | 0x80 | 0x82 => self.skip(1)?,
-                b'M' | 0x83 => self.skip(2)?,
-                b'J' | 0x84 => self.skip(4)?,
-                b'G' | 0x95 => self.skip(8)?,
-                // Lines of text.
-                b'F' | b'I' | b'L' | b'P' => drop(self.line()?),
-                b'S' | b'V' => {
+            let Some(argument) = Argument::of(opcode) else {
+                return Err(format!("not a pickle: byte {opcode:#04x} at {}", self.at - 1));
+            };
+            match argument {
+                Argument::End => return Ok(()),
+                Argument::None => {}
+                Argument::Bytes(count) => self.skip(count)?,
+                Argument::Line => drop(self.line()?),
+                Argument::Counted(size) => self.counted(size)?,
+                Argument::Text(size) => self.string(size)?,
+                Argument::TextLine => {
                     let text = self.line()?;
                     self.strings.push(text.trim_matches(['\'', '"']).to_owned());
                 }
-                b'c' | b'i' => {
+                Argument::Global => {
                     let global = Global { module: self.line()?, name: self.line()? };
                     self.globals.push(global);
                 }
-                0x93 => self.stack_global()?,
-                // Strings and bytes by their length.
-                b'U' | 0x8c => self.string(1)?,
-                b'X' | b'T' => self.string(4)?,
-                0x8d => self.string(8)?,
-                b'C' => self.counted(1)?,
-                b'B' | 0x8b => self.counted(4)?,
-                0x8e | 0x96 => self.counted(8)?,
-                0x8a => self.counted(1)?,
-                // The memo.
-                b'p' => {
-                    let index = self.line()?.parse().map_err(|_| "a memo without number".to_owned())?;
+                Argument::GlobalOfStack => self.stack_global()?,
+                Argument::Remember(size) => {
+                    let index = self.index(size)?;
                     self.remember(index);
                 }
-                b'q' => {
-                    let index = self.number(1)?;
-                    self.remember(index);
-                }
-                b'r' => {
-                    let index = self.number(4)?;
-                    self.remember(index);
-                }
-                0x94 => self.remember(self.memo.len()),
-                b'g' => {
-                    let index = self.line()?.parse().map_err(|_| "a memo without number".to_owned())?;
+                Argument::RememberNext => self.remember(self.memo.len()),
+                Argument::Recall(size) => {
+                    let index = self.index(size)?;
                     self.recall(index);
                 }
-                b'h' => {
-                    let index = self.number(1)?;
-                    self.recall(index);
-                }
-                b'j' => {
-                    let index = self.number(4)?;
-                    self.recall(index);
-                }
-                other => return Err(format!("not a pickle: byte {other:#04x} at {}", self.at - 1)),
             }
+        }
+    }
+
+    /// A number of the memo: in so many bytes, or as a line of text.
+    fn index(&mut self, size: Option<usize>) -> Result<usize, String> {
+        match size {
+            Some(size) => self.number(size),
+            None => self.line()?.parse().map_err(|_| "a memo without number".to_owned()),
         }
     }
 
