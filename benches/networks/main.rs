@@ -28,11 +28,12 @@ use step::{Size, Step};
 fn main() -> Result<()> {
     if let Some(folder) = serve::folder() {
         let levels = levels().into_iter().chain(steps()).map(|step| Box::new(step) as Box<dyn Served>);
-        let others: [Box<dyn Served>; 3] = [Box::<Text>::default(), Box::<Vae>::default(), Box::<Loading>::default()];
-        return serve::serve(levels.chain(others).collect(), &folder);
+        let others: [Box<dyn Served>; 2] = [Box::<Text>::default(), Box::<Vae>::default()];
+        let loading = loading::NAMES.map(|(name, family)| Box::new(Loading::new(name, family)) as Box<dyn Served>);
+        return serve::serve(levels.chain(others).chain(loading).collect(), &folder);
     }
     let levels: Vec<Step> = levels().into_iter().filter(|level| wanted(level.name())).collect();
-    let others = [TEXT, VAE, loading::NAME].into_iter().any(wanted);
+    let others = loading::NAMES.iter().map(|(name, _)| *name).chain([TEXT, VAE]).any(wanted);
     if levels.is_empty() && !others {
         return Ok(());
     }
@@ -41,9 +42,10 @@ fn main() -> Result<()> {
         let difference = level.gradient_difference()?;
         let note = format!("; the gradient differs from differences of the loss by {difference:.0e}");
         measure(&mut level, 2, &note);
+        level.release();
     }
-    if wanted(loading::NAME) {
-        loading::measure()?;
+    for (name, family) in loading::NAMES.into_iter().filter(|(name, _)| wanted(name)) {
+        loading::measure(name, family)?;
     }
     for (mut network, runs) in [(Box::<Text>::default() as Box<dyn Prepared>, 5), (Box::<Vae>::default(), 2)] {
         if wanted(network.name()) {
@@ -85,25 +87,31 @@ fn levels() -> Vec<Step> {
         ("blocks/sdxl_640_64", level(640, 2048, true), 10, 64),
         ("blocks/sdxl_1280_32", level(1280, 2048, true), 20, 32),
     ]
-    .map(|(name, shape, heads, side)| Step::new(name, shape, Size { heads, side }, false, None))
+    .map(|(name, shape, heads, side)| Step::new(name, shape, Size { heads: vec![heads], side }, false, None))
     .into()
 }
 
 fn steps() -> Vec<Step> {
     [
-        ("sd15_step/256", 32, false),
-        ("sd15_step/256_recomputing", 32, true),
-        ("sd15_step/512", 64, false),
-        ("sd15_step/512_recomputing", 64, true),
+        ("sd15_step/256", Family::Sd1, 32, false),
+        ("sd15_step/256_recomputing", Family::Sd1, 32, true),
+        ("sd15_step/512", Family::Sd1, 64, false),
+        ("sd15_step/512_recomputing", Family::Sd1, 64, true),
+        ("sdxl_step/256", Family::Sdxl, 32, false),
     ]
-    .map(|(name, side, recomputes)| {
-        Step::new(name, UnetShape::sd1(), Size { heads: 8, side }, recomputes, Some(Family::Sd1))
+    .map(|(name, family, side, recomputes)| {
+        let (shape, heads) = match family {
+            Family::Sdxl => (UnetShape::sdxl(), vec![5, 10, 20]),
+            Family::Sd1 | Family::Sd2 => (UnetShape::sd1(), vec![8; 4]),
+        };
+        Step::new(name, shape, Size { heads, side }, recomputes, Some(family))
     })
     .into()
 }
 
-fn open(path: &Path, heads: usize) -> Result<Checkpoint> {
-    let unet = UnetConfig { num_attention_heads: Some(AttentionHeads::Same(heads)), ..UnetConfig::default() };
+fn open(path: &Path, heads: &[usize]) -> Result<Checkpoint> {
+    let heads = AttentionHeads::PerLevel(heads.to_vec());
+    let unet = UnetConfig { num_attention_heads: Some(heads), ..UnetConfig::default() };
     Ok(Checkpoint::open(path, &ModelConfig { unet, ..ModelConfig::default() })?)
 }
 
@@ -123,7 +131,7 @@ impl Text {
 
 impl Prepared for Text {
     fn load(&mut self) -> Result<()> {
-        let checkpoint = open(&checkpoint::of_family(Family::Sd1)?, 8)?;
+        let checkpoint = open(&checkpoint::of_family(Family::Sd1)?, &[8; 4])?;
         let (encoder, _) = checkpoint.text_encoder(&Device::flex(), FloatDType::F32)?;
         self.0 = Some((encoder, Tokenizer::new().windows("a photo of a cat, sitting on a sofa", TokenLimit::One)));
         Ok(())
@@ -166,7 +174,7 @@ impl Vae {
 
 impl Prepared for Vae {
     fn load(&mut self) -> Result<()> {
-        let checkpoint = open(&checkpoint::of_family(Family::Sd1)?, 8)?;
+        let checkpoint = open(&checkpoint::of_family(Family::Sd1)?, &[8; 4])?;
         self.0 = Some((checkpoint.vae(&Device::flex(), FloatDType::F32)?, random([1, 3, 512, 512], 1)));
         Ok(())
     }

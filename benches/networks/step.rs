@@ -16,16 +16,18 @@ use super::support::array::{Array, random, values, write};
 use super::support::serve::Served;
 use super::support::{Result, checkpoint};
 
-const RANK: usize = 32;
 const TIMESTEP: usize = 500;
 const TOKENS: usize = 77;
+/// Width of SDXL's pooled caption.
+const POOLED: usize = 1280;
+const SIZES: [f32; 6] = [256.0, 256.0, 0.0, 16.0, 256.0, 256.0];
 const LR: f64 = 1e-4;
 
 /// What the shapes of the weights do not tell.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Size {
-    /// Heads of attention.
-    pub(super) heads: usize,
+    /// Heads of attention of each level.
+    pub(super) heads: Vec<usize>,
     /// Latent pixels of a side.
     pub(super) side: usize,
 }
@@ -66,10 +68,14 @@ impl Step {
         }
     }
 
+    fn rank(&self) -> usize {
+        if self.family == Some(Family::Sdxl) { 16 } else { 32 }
+    }
+
     fn load(&mut self) -> Result<&mut State> {
         let device = Device::flex();
-        let (unet, layers) = super::open(&self.path()?, self.size.heads)?.unet(&device, FloatDType::F32)?;
-        let linear = RankAlpha { rank: RANK, alpha: RANK as f32 };
+        let (unet, layers) = super::open(&self.path()?, &self.size.heads)?.unet(&device, FloatDType::F32)?;
+        let linear = RankAlpha { rank: self.rank(), alpha: self.rank() as f32 };
         let targets = Targets { linear, conv: None, unet: true, text_encoder: false };
         let mut adapters = AdapterSet::new(&layers, &targets, 0, &device)?;
         // Fresh adapters have factors of zero, which hide the gradients of the others.
@@ -79,12 +85,16 @@ impl Step {
             stack.update(|_| random(shape, 100 + index as u64) * scale);
         }
         let side = self.size.side;
-        let inputs = vec![
+        let mut inputs = vec![
             Array::of("latents", random([1, 4, side, side], 1)),
             Array::of("noise", random([1, 4, side, side], 2)),
             Array::of("context", random([1, TOKENS, self.shape.context], 3)),
             Array::of("factors", factors(&adapters)),
         ];
+        if unet.vector_width().is_some() {
+            inputs.push(Array::of("pooled", random([1, POOLED], 4)));
+            inputs.push(Array::of("sizes", Tensor::<2>::from_floats([SIZES], &device)));
+        }
         Ok(self.state.insert(State { unet, adapters, optimizer: AdamW::new(AdamWConfig::default()), inputs }))
     }
 
@@ -130,7 +140,9 @@ impl State {
         let objective = Objective::default();
         let noisy = objective.schedule.add_noise(&latents, &noise, &[TIMESTEP]);
         let target = objective.target(&latents, &noise, &[TIMESTEP]);
-        let prediction = self.unet.forward(noisy, &[TIMESTEP as f32], &self.inputs[2].get(), None, cx);
+        let vector = self.unet.vector(self.inputs.get(4).map(Array::get), &[SIZES]);
+        let context = self.inputs[2].get();
+        let prediction = self.unet.forward(noisy, &[TIMESTEP as f32], &context, vector.as_ref(), cx);
         let loss = objective.loss(prediction.clone(), target, &[TIMESTEP]).mean;
         (prediction, loss)
     }
@@ -178,7 +190,7 @@ impl Served for Step {
             slots.map(|slot| (slot.layer.path.as_str(), slot.layer.inputs, slot.layer.outputs)).collect();
         let row = serde_json::json!({
             "slots": slots,
-            "rank": RANK,
+            "rank": self.rank(),
             "timestep": TIMESTEP,
             "lr": LR,
             "recomputes": recomputes,
@@ -189,6 +201,7 @@ impl Served for Step {
             "resnets": self.shape.resnets,
             "context": self.shape.context,
             "linear_projections": self.shape.linear_projections,
+            "label": self.shape.label,
         });
         Ok(std::fs::write(folder.join("row.json"), row.to_string())?)
     }

@@ -1,4 +1,4 @@
-"""The other side of benches/support/serve.rs: answers `prepare ROW` and `run ROW` lines."""
+"""The other side of benches/support/serve.rs: answers `prepare ROW`, `run ROW` and `release ROW` lines."""
 
 import gc
 import os
@@ -43,6 +43,11 @@ def serve(make):
             save_file({name: x.detach().contiguous() for name, x in results.items()}, folder / "results-torch.safetensors")
             del results
             print("ready", flush=True)
+            continue
+        if command == "release":
+            work = None
+            gc.collect()
+            print("released", flush=True)
             continue
         reset_peak_memory()
         before, begin, best = status("VmRSS:"), time.perf_counter(), float("inf")

@@ -45,7 +45,6 @@ class Lora(torch.nn.Module):
 
 
 def unet_of(row):
-    levels = len(row["channels"])
     kinds = ["CrossAttn" if depth else "" for depth in row["depths"]]
     config = dict(
         sample_size=64,
@@ -56,9 +55,15 @@ def unet_of(row):
         transformer_layers_per_block=[max(depth, 1) for depth in row["depths"]],
         cross_attention_dim=row["context"],
         # Diffusers' name for the number of heads.
-        attention_head_dim=[row["heads"]] * levels,
+        attention_head_dim=row["heads"],
         use_linear_projection=row["linear_projections"],
     )
+    if row["label"]:
+        config.update(
+            addition_embed_type="text_time",
+            addition_time_embed_dim=256,
+            projection_class_embeddings_input_dim=row["label"],
+        )
     with torch.device("meta"):
         unet = UNet2DConditionModel(**config)
     weights = tensors(row["checkpoint"], "model.diffusion_model.")
@@ -92,13 +97,14 @@ def step(row, inputs):
     alphas = torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2, 0)
     timesteps = torch.tensor([row["timestep"]])
     latents, noise = inputs["latents"], inputs["noise"]
+    added = {"text_embeds": inputs["pooled"], "time_ids": inputs["sizes"]} if row["label"] else None
     first = True
 
     def work():
         nonlocal first
         alpha = alphas[timesteps].view(-1, 1, 1, 1)
         noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
-        prediction = unet(noisy, timesteps, inputs["context"]).sample
+        prediction = unet(noisy, timesteps, inputs["context"], added_cond_kwargs=added).sample
         loss = F.mse_loss(prediction, noise)
         loss.backward()
         results = {}
@@ -144,7 +150,7 @@ def vae(row, inputs):
 def make(name, folder):
     row = json.loads((folder / "row.json").read_text())
     match name:
-        case "checkpoint/unet":
+        case "checkpoint/sd15" | "checkpoint/sdxl":
             def load():
                 return {"latent_channels": torch.tensor([float(loaded["model.diffusion_model.input_blocks.0.0.weight"].shape[1])])}
 

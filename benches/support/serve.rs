@@ -1,10 +1,12 @@
 //! Answers `benches/compare`, which has another program do the same work on the same inputs: a line `prepare ROW` writes the row's
 //! inputs and results, `run ROW` runs it for a moment and tells the seconds of the fastest run, the memory that was added, and the
-//! memory that the process had at most.
+//! memory that the process had at most; `release ROW` frees what it needs.
 
 use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+use lora_core::memory::return_freed_memory;
 
 use super::{Result, Timings, process};
 
@@ -51,6 +53,12 @@ pub(crate) fn serve(mut rows: Vec<Box<dyn Served>>, folder: &Path) -> Result<()>
                 "ready".into()
             }
             ("run", Some(row)) if prepared == Some(row) => run(rows[row].as_mut()),
+            ("release", Some(row)) => {
+                rows[row].release();
+                return_freed_memory();
+                prepared = None;
+                "released".into()
+            }
             _ => return Err(format!("cannot answer `{line}`").into()),
         };
         println!("{answer}");

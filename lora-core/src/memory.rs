@@ -11,3 +11,31 @@ pub fn return_freed_memory() {
         libc::malloc_trim(0);
     }
 }
+
+/// `len` zeros, in large pages where there are many and the system has them.
+#[must_use]
+pub fn zeros(len: usize) -> Vec<f32> {
+    // Not touched yet, so that the advice still counts.
+    let values = vec![0.0; len];
+    prefer_large_pages(values.as_ptr(), len);
+    values
+}
+
+/// Large blocks come fresh from the system, which hands them out page by page as they are touched. On Linux this asks for pages of
+/// 2 MB.
+pub(crate) fn prefer_large_pages(values: *const f32, len: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 1 << 21;
+        const WORTHWHILE: usize = 4 * PAGE;
+        let bytes = len * size_of::<f32>();
+        if bytes >= WORTHWHILE {
+            let start = values.addr().next_multiple_of(PAGE);
+            let end = (values.addr() + bytes) / PAGE * PAGE;
+            // SAFETY: advice on memory of this process that changes no contents; that it may be refused does not matter.
+            unsafe { libc::madvise(values.with_addr(start).cast_mut().cast(), end - start, libc::MADV_HUGEPAGE) };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (values, len);
+}

@@ -9,8 +9,9 @@ use lora_core::diffusion::PredictionType;
 use lora_core::layers::LayerSpec;
 
 use super::detect;
-use super::dialect::{Dialect, Network, OpenClip, Spelling};
+use super::dialect::{Dialect, Network, Spelling};
 use super::folder::{self, Pipeline};
+use super::open_clip::OpenClip;
 use super::reader::{Component, Merged, Weights};
 use super::store::TensorStore;
 use crate::error::{Error, Result};

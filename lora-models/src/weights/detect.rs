@@ -1,6 +1,7 @@
 //! What a single file is, by the names and shapes of its tensors.
 
-use super::dialect::{Dialect, OpenClip, Spelling};
+use super::dialect::{Dialect, Spelling};
+use super::open_clip::OpenClip;
 use super::store::TensorStore;
 use crate::family::Family;
 

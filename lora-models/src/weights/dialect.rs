@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::open_clip::{self, OpenClip};
+
 /// The networks of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Network {
@@ -44,17 +46,6 @@ pub(crate) enum Dialect {
     Diffusers,
 }
 
-/// What is used of an OpenCLIP text encoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OpenClip {
-    /// All layers but the last, whose states SD 2.x does not use, and no projection.
-    WithoutLast,
-    /// All layers, and the projection P of which x P is taken.
-    Projected,
-    /// As `Projected`, with x Pᵀ in the place of x P: what sd-scripts makes of a single file.
-    ProjectedTransposed,
-}
-
 /// Where a network's tensors are among the keys of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Spelling {
@@ -79,6 +70,9 @@ pub(crate) struct Stored {
     pub(crate) part: Part,
 }
 
+/// What a VAE consists of.
+const VAE_PARTS: [&str; 4] = ["encoder.", "decoder.", "quant_conv.", "post_quant_conv."];
+
 /// The network's tensors: path in diffusers' spelling to key in the file. A key inside the network's prefix that has no
 /// counterpart keeps its own spelling, so that it is reported as surplus.
 pub(crate) fn keys<'a>(
@@ -97,17 +91,19 @@ pub(crate) fn keys<'a>(
     };
     let mut keys = BTreeMap::new();
     if let Dialect::OpenClip(used) = dialect {
-        let layers = open_clip_layers(&rests);
+        let layers = open_clip::layers(&rests);
         for (rest, key) in inside {
-            for (path, part) in open_clip_paths(rest, layers, used) {
+            for (path, part) in open_clip::paths(rest, layers, used) {
                 keys.insert(path, Stored { key: key.into(), part });
             }
         }
         return keys;
     }
     for (rest, key) in inside {
-        // Buffers and what only similarities of pictures and texts need.
-        if rest.ends_with("position_ids") || rest == "logit_scale" {
+        // Buffers and what only similarities of pictures and texts need; what the training of a VAE by itself left in its file.
+        let is_beside =
+            network == Network::Vae && prefix.is_empty() && !VAE_PARTS.iter().any(|part| rest.starts_with(part));
+        if is_beside || rest.ends_with("position_ids") || rest == "logit_scale" {
             continue;
         }
         keys.insert(path(rest).unwrap_or_else(|| rest.into()), Stored { key: key.into(), part: Part::Whole });
@@ -259,53 +255,6 @@ fn text_encoder_path(rest: &str) -> Option<String> {
     }
 }
 
-/// One more than the highest number of a layer.
-fn open_clip_layers(rests: &[&str]) -> usize {
-    let layer = |rest: &&str| rest.strip_prefix("transformer.resblocks.")?.split('.').next()?.parse::<usize>().ok();
-    rests.iter().filter_map(layer).max().map_or(0, |last| last + 1)
-}
-
-/// The paths that a tensor of OpenCLIP gives parts to; none where it is not used.
-fn open_clip_paths(rest: &str, layers: usize, used: OpenClip) -> Vec<(String, Part)> {
-    let whole = |path: String| vec![(path, Part::Whole)];
-    let segments: Vec<&str> = rest.split('.').collect();
-    match segments.as_slice() {
-        ["logit_scale"] | ["attn_mask"] => Vec::new(),
-        ["text_projection"] => match used {
-            OpenClip::WithoutLast => Vec::new(),
-            // Transformers keeps the transposed matrix, as of a linear layer.
-            OpenClip::Projected => vec![("text_projection.weight".into(), Part::Transposed)],
-            OpenClip::ProjectedTransposed => whole("text_projection.weight".into()),
-        },
-        ["positional_embedding"] => whole("text_model.embeddings.position_embedding.weight".into()),
-        ["token_embedding", "weight"] => whole("text_model.embeddings.token_embedding.weight".into()),
-        ["ln_final", tail] => whole(format!("text_model.final_layer_norm.{tail}")),
-        ["transformer", "resblocks", layer, inner @ ..] => {
-            if used == OpenClip::WithoutLast && layer.parse() == Ok(layers - 1) {
-                return Vec::new();
-            }
-            let at = format!("text_model.encoder.layers.{layer}");
-            let inner = match inner {
-                ["ln_1", tail] => format!("layer_norm1.{tail}"),
-                ["ln_2", tail] => format!("layer_norm2.{tail}"),
-                ["mlp", "c_fc", tail] => format!("mlp.fc1.{tail}"),
-                ["mlp", "c_proj", tail] => format!("mlp.fc2.{tail}"),
-                ["attn", "out_proj", tail] => format!("self_attn.out_proj.{tail}"),
-                ["attn", fused @ ("in_proj_weight" | "in_proj_bias")] => {
-                    let tail = fused.trim_start_matches("in_proj_");
-                    let names = ["q_proj", "k_proj", "v_proj"].into_iter().enumerate();
-                    return names
-                        .map(|(third, name)| (format!("{at}.self_attn.{name}.{tail}"), Part::Third(third)))
-                        .collect();
-                }
-                _ => return whole(rest.into()),
-            };
-            whole(format!("{at}.{inner}"))
-        }
-        _ => whole(rest.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -388,37 +337,10 @@ mod tests {
     }
 
     #[test]
-    fn open_clip_keys() {
-        let paths = |rest: &str, used| open_clip_paths(rest, 24, used);
-        let whole = |path: &str| vec![(path.to_owned(), Part::Whole)];
-        for (rest, path) in [
-            ("positional_embedding", "text_model.embeddings.position_embedding.weight"),
-            ("token_embedding.weight", "text_model.embeddings.token_embedding.weight"),
-            ("ln_final.bias", "text_model.final_layer_norm.bias"),
-            ("transformer.resblocks.3.ln_1.weight", "text_model.encoder.layers.3.layer_norm1.weight"),
-            ("transformer.resblocks.3.ln_2.bias", "text_model.encoder.layers.3.layer_norm2.bias"),
-            ("transformer.resblocks.22.mlp.c_fc.weight", "text_model.encoder.layers.22.mlp.fc1.weight"),
-            ("transformer.resblocks.0.mlp.c_proj.bias", "text_model.encoder.layers.0.mlp.fc2.bias"),
-            ("transformer.resblocks.0.attn.out_proj.weight", "text_model.encoder.layers.0.self_attn.out_proj.weight"),
-            ("transformer.resblocks.0.surprise", "transformer.resblocks.0.surprise"),
-        ] {
-            assert_eq!(paths(rest, OpenClip::WithoutLast), whole(path), "{rest}");
-            assert_eq!(paths(rest, OpenClip::Projected), whole(path), "{rest}");
-        }
-        assert_eq!(
-            paths("transformer.resblocks.1.attn.in_proj_bias", OpenClip::Projected),
-            [("q", 0), ("k", 1), ("v", 2)].map(|(name, third)| {
-                (format!("text_model.encoder.layers.1.self_attn.{name}_proj.bias"), Part::Third(third))
-            })
-        );
-        assert_eq!(paths("transformer.resblocks.23.ln_1.weight", OpenClip::WithoutLast), []);
-        assert_eq!(paths("transformer.resblocks.23.ln_1.weight", OpenClip::Projected).len(), 1);
-        assert_eq!(paths("text_projection", OpenClip::WithoutLast), []);
-        assert_eq!(
-            paths("text_projection", OpenClip::Projected),
-            [("text_projection.weight".to_owned(), Part::Transposed)]
-        );
-        assert_eq!(paths("text_projection", OpenClip::ProjectedTransposed), whole("text_projection.weight"));
+    fn what_lies_beside_a_vae_is_not_its_part() {
+        let all = ["decoder.conv_in.weight", "loss.logvar", "model_ema.decay"];
+        let keys = |prefix| keys(Network::Vae, Spelling { prefix, dialect: Dialect::Ldm }, all.into_iter());
+        assert_eq!(keys("").into_keys().collect::<Vec<_>>(), ["decoder.conv_in.weight"]);
     }
 
     #[test]

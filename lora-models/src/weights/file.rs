@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
+use lora_core::memory::zeros;
 use rayon::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
@@ -128,7 +129,7 @@ impl SafetensorsFile {
         let (info, size) = self.numbers(key)?;
         assert!(range.end * size <= info.len, "`{key}` has no values {range:?}");
         let start = info.start + (range.start * size) as u64;
-        let mut values = vec![0.0; range.len()];
+        let mut values = zeros(range.len());
         // Pieces stay in the cache between reading, the check and widening.
         let pieces = values.par_chunks_mut(PIECE).enumerate();
         let are_finite = pieces.map_init(Vec::new, |bytes, (index, values)| {
@@ -201,7 +202,7 @@ impl SafetensorsFile {
 /// All numbers of a tensor as f32, and whether they are finite.
 pub(super) fn to_f32(dtype: Dtype, bytes: &[u8]) -> (Vec<f32>, bool) {
     let size = dtype.bitsize() / 8;
-    let mut values = vec![0.0; bytes.len() / size];
+    let mut values = zeros(bytes.len() / size);
     let pieces = values.par_chunks_mut(PIECE).zip(bytes.par_chunks(PIECE * size));
     let are_finite = pieces.map(|(values, bytes)| {
         widen(dtype, bytes, values);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lora_core::adapter::ldm_unet_path;
 
 use super::dialect::{Dialect, Network, Spelling, Stored};
+use super::open_clip;
 
 /// The key that the tensor of this path would have in the file. `keys` are the tensors that are there, by path.
 pub(super) fn file_key(
@@ -15,7 +16,7 @@ pub(super) fn file_key(
 ) -> String {
     let segments: Vec<&str> = path.split('.').collect();
     let rest = match (dialect, network) {
-        (Dialect::OpenClip(_), _) => open_clip_rest(&segments),
+        (Dialect::OpenClip(_), _) => open_clip::key(&segments),
         (Dialect::Ldm, Network::Unet) => unet_rest(path, keys),
         (Dialect::Ldm, Network::Vae) => vae_rest(&segments, keys),
         _ => None,
@@ -26,29 +27,6 @@ pub(super) fn file_key(
 fn unet_rest(path: &str, keys: &BTreeMap<String, Stored>) -> Option<String> {
     let resnets = count(keys, |index| format!("down_blocks.0.resnets.{index}."));
     ldm_unet_path(path, resnets, |block| count(keys, |index| format!("up_blocks.{block}.attentions.{index}.")) > 0)
-}
-
-fn open_clip_rest(segments: &[&str]) -> Option<String> {
-    let rest = match segments {
-        ["text_projection", _] => "text_projection".into(),
-        ["text_model", "embeddings", "position_embedding", _] => "positional_embedding".into(),
-        ["text_model", "embeddings", "token_embedding", tail] => format!("token_embedding.{tail}"),
-        ["text_model", "final_layer_norm", tail] => format!("ln_final.{tail}"),
-        ["text_model", "encoder", "layers", layer, inner @ .., tail] => {
-            let inner = match inner {
-                ["layer_norm1"] => format!("ln_1.{tail}"),
-                ["layer_norm2"] => format!("ln_2.{tail}"),
-                ["mlp", "fc1"] => format!("mlp.c_fc.{tail}"),
-                ["mlp", "fc2"] => format!("mlp.c_proj.{tail}"),
-                ["self_attn", "out_proj"] => format!("attn.out_proj.{tail}"),
-                ["self_attn", _] => format!("attn.in_proj_{tail}"),
-                _ => return None,
-            };
-            format!("transformer.resblocks.{layer}.{inner}")
-        }
-        _ => return None,
-    };
-    Some(rest)
 }
 
 fn vae_rest(segments: &[&str], keys: &BTreeMap<String, Stored>) -> Option<String> {
@@ -96,7 +74,8 @@ fn count(keys: &BTreeMap<String, Stored>, start: impl Fn(usize) -> String) -> us
 
 #[cfg(test)]
 mod tests {
-    use super::super::dialect::{self, OpenClip};
+    use super::super::dialect;
+    use super::super::open_clip::OpenClip;
     use super::*;
     use crate::family::Family;
     use crate::random;

@@ -7,6 +7,7 @@ mod file;
 mod folder;
 mod ldm;
 mod opcodes;
+mod open_clip;
 mod pickle;
 mod reader;
 mod store;

@@ -1,8 +1,8 @@
-//! Whole training steps of SD1.5 at full size, as `lora-trainer train` does them: rank 32 on the 192 layers of the UNet, 256 and
-//! 512 pixels, with and without recomputation, batch 1, f32 on the CPU.
+//! Whole training steps of SD 1.5 and SDXL at full size, as `lora-trainer train` does them: the UNet's linear layers, batch 1, on the
+//! CPU. SD 1.5 at rank 32 with 256 and 512 pixels, with and without recomputation; SDXL at rank 16, with weights in f32 and in bf16.
 //!
-//! The weights are random. The checkpoint (2.1 GB) is made once and stays in cargo's target directory. The forward passes of the
-//! text encoder and the VAE are in `networks`.
+//! The weights are random. The checkpoints (2.1 and 6.9 GB) are made once and stay in cargo's target directory. The forward passes of
+//! the text encoder and the VAE are in `networks`.
 
 mod support;
 
@@ -11,57 +11,82 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use image::RgbImage;
+use lora_core::memory::return_freed_memory;
 use lora_core::rng::{Purpose, Stream};
 use lora_models::Family;
-use lora_trainer::config::Resolution;
+use lora_trainer::config::{BaseDtype, Resolution};
 use lora_trainer::train::Cached;
 use lora_trainer::{Event, TrainConfig, Trainer};
 use rand_core::Rng as _;
 use support::{Result, Timings, process, report, report_machine, wanted};
 
-/// Name, pixels of a side, recomputation, steps after the first.
-const STEPS: [(&str, u32, bool, usize); 4] = [
-    ("sd15_step/256", 256, false, 5),
-    ("sd15_step/256_recomputing", 256, true, 3),
-    ("sd15_step/512", 512, false, 2),
-    ("sd15_step/512_recomputing", 512, true, 2),
+/// A kind of step.
+struct Row {
+    name: &'static str,
+    family: Family,
+    side: u32,
+    recomputing: bool,
+    base_dtype: BaseDtype,
+    /// After the first.
+    steps: usize,
+}
+
+const fn row(name: &'static str, family: Family, side: u32, recomputing: bool, steps: usize) -> Row {
+    Row { name, family, side, recomputing, base_dtype: BaseDtype::Float, steps }
+}
+
+const ROWS: [Row; 7] = [
+    row("sd15_step/256", Family::Sd1, 256, false, 5),
+    row("sd15_step/256_recomputing", Family::Sd1, 256, true, 3),
+    row("sd15_step/512", Family::Sd1, 512, false, 2),
+    row("sd15_step/512_recomputing", Family::Sd1, 512, true, 2),
+    row("sdxl_step/256", Family::Sdxl, 256, false, 2),
+    Row { base_dtype: BaseDtype::Bf16, ..row("sdxl_step/256_bf16", Family::Sdxl, 256, false, 2) },
+    Row { base_dtype: BaseDtype::Bf16, ..row("sdxl_step/512_bf16", Family::Sdxl, 512, false, 1) },
 ];
 const PICTURES: u64 = 2;
 
 fn main() -> Result<()> {
-    if !STEPS.iter().map(|(row, ..)| *row).any(wanted) {
+    if !ROWS.iter().any(|row| wanted(row.name)) {
         return Ok(());
     }
     report_machine();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sd15_step");
-    let checkpoint = support::checkpoint::of_family(Family::Sd1)?;
-    for (row, side, gradient_checkpointing, steps) in STEPS.into_iter().filter(|(row, ..)| wanted(row)) {
-        let pictures = random_pictures(&folder, side)?;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("steps");
+    for row in ROWS.into_iter().filter(|row| wanted(row.name)) {
+        let checkpoint = support::checkpoint::of_family(row.family)?;
+        let pictures = random_pictures(&folder, row.side)?;
         let config = TrainConfig {
-            resolution: Resolution::square(side),
+            resolution: Resolution::square(row.side),
             enable_bucket: false,
-            network_dim: 32,
+            network_dim: if row.family == Family::Sdxl { 16 } else { 32 },
             network_train_unet_only: true,
-            gradient_checkpointing,
+            gradient_checkpointing: row.recomputing,
+            base_dtype: row.base_dtype,
             max_token_length: 75,
-            max_train_steps: Some(steps as u64 + 1),
+            max_train_steps: Some(row.steps as u64 + 1),
             device: "cpu".into(),
             output_dir: folder.join("output"),
             ..TrainConfig::new(&checkpoint, pictures)
         };
-        run(row, config, steps)?;
+        let layers = if row.family == Family::Sdxl { 722 } else { 192 };
+        run(row.name, config, row.steps, layers)?;
+        return_freed_memory();
     }
     Ok(())
 }
 
-fn run(row: &str, config: TrainConfig, steps: usize) -> Result<()> {
+fn run(row: &str, config: TrainConfig, steps: usize, layers: usize) -> Result<()> {
     process::reset_peak_memory();
     let started = Instant::now();
     let mut trainer = Trainer::new(config)?;
     let seconds = started.elapsed().as_secs_f64();
-    report(row, &format!("load {seconds:.1} s, peak memory {}", process::peak_memory_text()));
-    encode(row, &mut trainer)?;
+    report(row, &format!("check {seconds:.1} s, peak memory {}", process::peak_memory_text()));
+    encode(row, &mut trainer, layers)?;
+    process::reset_peak_memory();
+    let started = Instant::now();
     let (first, later) = (step(&mut trainer)?, &mut [Timings::default(), Timings::default()]);
+    let loading = started.elapsed().as_secs_f64() - first;
+    report(row, &format!("load {loading:.1} s, peak memory with the first step {}", process::peak_memory_text()));
     // What was needed for encoding is gone by now.
     let resident = process::resident_memory().unwrap_or(0) as f64 / 1e9;
     report(row, &format!("resident between steps: {resident:.2} GB"));
@@ -81,11 +106,11 @@ fn run(row: &str, config: TrainConfig, steps: usize) -> Result<()> {
 }
 
 /// Latents and text outputs: everything before the first step.
-fn encode(row: &str, trainer: &mut Trainer) -> Result<()> {
+fn encode(row: &str, trainer: &mut Trainer, layers: usize) -> Result<()> {
     let mut started = Instant::now();
     for event in trainer {
         match event? {
-            Event::Plan(plan) => assert_eq!((plan.unet_adapters, plan.text_encoder_adapters), (192, 0)),
+            Event::Plan(plan) => assert_eq!((plan.unet_adapters, plan.text_encoder_adapters), (layers, 0)),
             Event::Cached(progress) if progress.done == progress.total => {
                 let seconds = started.elapsed().as_secs_f64();
                 report(row, &format!("encode {seconds:.1} s for {} {:?}", progress.total, progress.what));
