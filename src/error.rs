@@ -59,7 +59,7 @@ pub enum Error {
     },
     /// A file given as `network_weights` that holds no LoRA.
     #[error(
-        "{}: expected a LoRA file in sd-scripts' naming for network_weights, found {}", .path.display(),
+        "{}: expected a LoRA file for this base, found {}", .path.display(),
         .key.as_ref().map_or_else(|| "no tensors".into(), |key| format!("tensors such as `{key}`"))
     )]
     NotALora {

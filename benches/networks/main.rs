@@ -1,7 +1,7 @@
 //! Networks of full width: levels of the UNet, the text encoder, the VAE, and reading a checkpoint.
 //!
 //! By itself it prints times and memory, and compares gradients with differences of the loss. With `--serve FOLDER` it answers
-//! `benches/compare`, there also with whole steps of SD 1.5, which `sd15_step` measures through the trainer.
+//! `benches/compare`, there also with whole steps, which `steps` measures through the trainer.
 
 mod loading;
 mod step;

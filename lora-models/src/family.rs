@@ -57,11 +57,11 @@ impl Family {
         }
     }
 
-    /// The activation of the first text encoder.
-    pub(crate) fn hidden_act(self) -> HiddenAct {
+    /// The activations of the text encoders: CLIP-L's, and OpenCLIP's.
+    pub(crate) fn hidden_acts(self) -> [HiddenAct; 2] {
         match self {
-            Self::Sd1 | Self::Sdxl => HiddenAct::QuickGelu,
-            Self::Sd2 => HiddenAct::Gelu,
+            Self::Sd1 | Self::Sdxl => [HiddenAct::QuickGelu, HiddenAct::Gelu],
+            Self::Sd2 => [HiddenAct::Gelu, HiddenAct::Gelu],
         }
     }
 }

@@ -82,6 +82,10 @@ impl Outputs {
         self.base.start()?;
         let Some(vae) = &mut self.vae else { return Ok(None) };
         vae.start()?;
+        // A VAE by itself has a third of a GB; a whole checkpoint is not one of those that are known.
+        if vae.path.metadata().is_ok_and(|file| file.len() > 1 << 30) {
+            return Ok(None);
+        }
         Ok(doubt_of_vae(&vae.path.clone(), &vae.full(), family))
     }
 

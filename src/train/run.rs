@@ -2,6 +2,7 @@
 
 use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
 use lora_core::diffusion::Objective;
+use lora_core::layers::LayerSpec;
 use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule};
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::{BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Item, Size, StepCount, scan_folder};
@@ -108,6 +109,43 @@ pub(super) fn adopt_alphas(config: &mut TrainConfig, adapters: &AdapterSet) -> V
     warnings
 }
 
+/// Whether the network that a layer is part of is to be trained.
+pub(super) fn trains(config: &TrainConfig, layer: &LayerSpec) -> bool {
+    match layer.path.as_str().starts_with("unet.") {
+        true => config.trains_unet(),
+        false => config.trains_text_encoder(),
+    }
+}
+
+/// Takes over ranks, alphas and networks of the LoRA file that the adapters are like, and says where the configuration asks for
+/// others.
+pub(super) fn adopt_shape(config: &mut TrainConfig, adapters: &AdapterSet) -> Vec<String> {
+    let slots = adapters.slots();
+    let of_kind = |is_conv: bool| slots.iter().find(|slot| (slot.layer.kind.kernel() > 1) == is_conv);
+    let mut warnings = Vec::new();
+    if let Some(slot) = of_kind(false) {
+        config.network_dim = slot.rank as u32;
+        config.network_alpha = Some(f64::from(slot.alpha));
+    }
+    let conv = of_kind(true).map(|slot| (slot.rank as u32, f64::from(slot.alpha)));
+    if config.conv_dim.is_some() && config.conv_dim != conv.map(|(rank, _)| rank) {
+        warnings.push("`conv_dim` is not used: `dim_from_weights` takes it from the file of `network_weights`".into());
+    }
+    (config.conv_dim, config.conv_alpha) = conv.unzip();
+    let has = |unet: bool| slots.iter().any(|slot| slot.is_unet() == unet);
+    if config.trains_text_encoder() && !has(false) {
+        config.network_train_unet_only = true;
+        warnings
+            .push("the file of `network_weights` has no adapters of the text encoder: only the UNet is trained".into());
+    }
+    if config.trains_unet() && !has(true) {
+        config.network_train_text_encoder_only = true;
+        warnings
+            .push("the file of `network_weights` has no adapters of the UNet: only the text encoder is trained".into());
+    }
+    warnings
+}
+
 pub(super) fn token_limit(config: &TrainConfig) -> TokenLimit {
     match config.token_windows() {
         1 => TokenLimit::One,
@@ -205,6 +243,11 @@ pub(super) fn doubts_of_base(config: &TrainConfig, checkpoint: &Checkpoint) -> V
     let family = checkpoint.family();
     if family == Family::Sdxl && config.clip_skip.is_some_and(|skip| skip != 2) {
         doubts.push("`clip_skip` is not used: SDXL always takes the states before the last layers".into());
+    }
+    if checkpoint.zero_terminal_snr() {
+        doubts.push(
+            "the base was trained with zero terminal SNR, which is not supported yet: it is trained on with the usual noise".into(),
+        );
     }
     if let (Some(factor), Some(vae)) = (checkpoint.foreign_scaling_factor(), &config.vae) {
         doubts.push(format!(

@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 use burn::tensor::Device;
-use lora_core::adapter::{AdapterSet, AdapterTensor, SavePrecision, StoredTensor, adapters_in, add_peft_alphas};
+use lora_core::adapter::{
+    AdapterSet, AdapterTensor, SavePrecision, StoredTensor, adapters_in, add_peft_alphas, is_lora_key,
+};
 use lora_core::layers::LayerSpec;
 use lora_models::Family;
 use lora_models::weights::SafetensorsFile;
@@ -78,18 +80,18 @@ pub(super) fn adapters(
     family: Family,
     device: &Device,
 ) -> Result<(AdapterSet, Vec<String>)> {
-    let naming = family.lora_naming();
     let fresh = |error| Error::Adapter { file: None, source: error };
     let Some(path) = config.network_weights.clone() else {
         let adapters = AdapterSet::new(layers, &run::targets(config), config.seed, device).map_err(fresh)?;
-        return Ok((adapters.named(naming), Vec::new()));
+        return Ok((adapters, Vec::new()));
     };
     if config.dim_from_weights {
-        let adapters = open_lora(&path, layers, family, device)?;
-        return Ok((adapters, Vec::new()));
+        let wanted: Vec<LayerSpec> = layers.iter().filter(|layer| run::trains(config, layer)).cloned().collect();
+        let adapters = open_lora(&path, &wanted, family, device)?;
+        let warnings = run::adopt_shape(config, &adapters);
+        return Ok((adapters, warnings));
     }
-    let adapters = AdapterSet::new(layers, &run::targets(config), config.seed, device).map_err(fresh)?;
-    let mut adapters = adapters.named(naming);
+    let mut adapters = AdapterSet::new(layers, &run::targets(config), config.seed, device).map_err(fresh)?;
     let tensors = read_lora(&path, family)?;
     adapters.load(tensors).map_err(|source| Error::Adapter { file: Some(path), source })?;
     let warnings = run::adopt_alphas(config, &adapters);
@@ -100,7 +102,10 @@ pub(super) fn adapters(
 pub(super) fn open_lora(path: &Path, layers: &[LayerSpec], family: Family, device: &Device) -> Result<AdapterSet> {
     let (tensors, naming) = (read_lora(path, family)?, family.lora_naming());
     let misfit = |source| Error::Adapter { file: Some(path.into()), source };
-    let found = adapters_in(&tensors, layers, naming);
+    let found = adapters_in(&tensors, layers, naming).map_err(misfit)?;
+    if found.is_empty() {
+        return Err(Error::NotALora { path: path.into(), key: tensors.into_keys().next() });
+    }
     let mut adapters = AdapterSet::like(&found, 0, device).map_err(misfit)?.named(naming);
     adapters.load(tensors).map_err(misfit)?;
     Ok(adapters)
@@ -113,7 +118,7 @@ fn read_lora(path: &Path, expected: Family) -> Result<BTreeMap<String, StoredTen
         return Err(Error::LoraFamily { path: path.into(), found, expected });
     }
     // A checkpoint is refused before its gigabytes are read.
-    if !file.tensors().keys().any(|key| ["lora_down", "lora_A", "lora.down"].iter().any(|name| key.contains(name))) {
+    if !file.tensors().keys().any(|key| is_lora_key(key)) {
         let key = file.tensors().keys().next().cloned();
         return Err(Error::NotALora { path: path.into(), key });
     }
@@ -123,6 +128,12 @@ fn read_lora(path: &Path, expected: Family) -> Result<BTreeMap<String, StoredTen
     }
     if let Some(metadata) = file.metadata().get("lora_adapter_metadata") {
         add_peft_alphas(&mut tensors, metadata);
+    }
+    // PEFT keeps its settings in a file beside the weights.
+    if tensors.keys().any(|key| key.starts_with("base_model.model."))
+        && let Ok(settings) = std::fs::read_to_string(path.with_file_name("adapter_config.json"))
+    {
+        add_peft_alphas(&mut tensors, &settings);
     }
     Ok(tensors)
 }

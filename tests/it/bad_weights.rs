@@ -148,8 +148,7 @@ fn network_weights() {
     job.is_refused(&["other.safetensors", "its header promises"]);
     job.set("network_weights", base()).is_refused(&[
         "tiny-base.safetensors",
-        "expected a LoRA file",
-        "network_weights",
+        "expected a LoRA file for this base",
         "found tensors such as `",
     ]);
     job.set("network_weights", "nowhere").is_refused(&["`network_weights`", "no file at `nowhere`", "expected a file"]);

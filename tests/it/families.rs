@@ -1,7 +1,7 @@
 //! SD 2.x and SDXL are trained as SD 1.x is: the small models of the reference data, through the program.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lora_core::adapter::{AdapterSet, RankAlpha, SavePrecision, Targets};
 use lora_models::{Checkpoint, Family, ModelConfig, random};
@@ -120,7 +120,10 @@ fn a_lora_of_each_family_is_continued_and_merged() {
         // Ranks and targets come from the file.
         job.remove("conv_dim").remove("network_alpha").toml("network_dim", "8").toml("dim_from_weights", "true");
         job.set("output_dir", "dims").run().succeeded();
-        same(&first, &lora(&job, "dims"));
+        let dims = lora(&job, "dims");
+        same(&first, &dims);
+        let entries = ["ss_network_dim", "ss_network_alpha", "ss_network_args"].map(|key| &dims.metadata[key]);
+        assert_eq!(entries, ["ss_network_dim", "ss_network_alpha", "ss_network_args"].map(|key| &first.metadata[key]));
 
         let loss = |job: &Job| {
             let events = Trainer::new(job.config().expect("a configuration")).expect("a trainer");
@@ -163,7 +166,7 @@ fn a_configuration_that_contradicts_the_file_is_refused() {
 }
 
 fn formats(name: &str) -> PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(name)
 }
 
 /// A folder is trained on as a file is, an external VAE takes the place of its own, and a LoRA of another family does not fit.
@@ -189,14 +192,19 @@ fn folders_vaes_and_loras_of_other_families() {
 /// The layers of a full-size SDXL, from the header alone, get the adapters that sd-scripts gives them.
 #[test]
 fn adapters_of_a_full_size_sdxl() {
-    let path = header_of(Family::Sdxl);
-    let checkpoint = Checkpoint::open(&path.join("model.safetensors"), &ModelConfig::default()).expect("a header");
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = |family: Family| {
+        let path = folder.path().join(format!("{}.safetensors", family.name()));
+        write_header_of(family, &path, |_| true);
+        Checkpoint::open(&path, &ModelConfig::default()).expect("a header")
+    };
+    let checkpoint = open(Family::Sdxl);
     let layers = checkpoint.layers().expect("layers");
     let linear = RankAlpha { rank: 16, alpha: 8.0 };
     let device = burn::tensor::Device::flex();
     let set = |layers: &[_], conv, unet, text_encoder| {
         let targets = Targets { linear, conv, unet, text_encoder };
-        AdapterSet::new(layers, &targets, 0, &device).expect("targets").named(checkpoint.family().lora_naming())
+        AdapterSet::new(layers, &targets, 0, &device).expect("targets")
     };
     let unet = set(&layers.unet, None, true, false);
     let found: BTreeMap<String, Vec<usize>> =
@@ -208,29 +216,24 @@ fn adapters_of_a_full_size_sdxl() {
     assert_eq!(found, expected);
     assert_eq!(set(&layers.unet, Some(linear), true, false).slots().len(), 788);
     assert_eq!(set(&layers.text_encoders, None, false, true).slots().len(), 72 + 192);
-    let path = header_of(Family::Sd2);
-    let checkpoint = Checkpoint::open(&path.join("model.safetensors"), &ModelConfig::default()).expect("a header");
+    let checkpoint = open(Family::Sd2);
     let layers = checkpoint.layers().expect("layers");
     assert_eq!(set(&layers.text_encoders, None, false, true).slots().len(), 138);
     assert_eq!(set(&layers.unet, None, true, false).slots().len(), 192);
     assert_eq!(set(&layers.unet, Some(linear), true, false).slots().len(), 278);
 }
 
-/// A file with the header of a full-size checkpoint and holes for values.
-fn header_of(family: Family) -> PathBuf {
+/// Writes a file with the header of a full-size checkpoint, but for some of its keys, and holes for values.
+pub(crate) fn write_header_of(family: Family, path: &Path, keep: impl Fn(&str) -> bool) {
     let mut header = serde_json::Map::new();
     let mut end = 0;
-    for (key, dtype, shape) in random::layout(family) {
+    for (key, dtype, shape) in random::layout(family).into_iter().filter(|(key, ..)| keep(key)) {
         let start = end;
         end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
         header.insert(key, serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]}));
     }
     let header = serde_json::to_vec(&header).expect("JSON");
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("header-{}", family.name()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let path = folder.join("model.safetensors");
-    std::fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], &header].concat()).expect("a file");
-    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("a file");
+    std::fs::write(path, [&(header.len() as u64).to_le_bytes()[..], &header].concat()).expect("a file");
+    let file = std::fs::OpenOptions::new().write(true).open(path).expect("a file");
     file.set_len((8 + header.len() + end) as u64).expect("room");
-    folder
 }

@@ -8,7 +8,7 @@ pub enum Error {
     #[error("no layer of the model is a target of the adapters")]
     NoTargets,
     /// A LoRA file that does not fit the adapters; every misfit is listed.
-    #[error("the LoRA does not fit the adapters of this training; {}", listed(.0))]
+    #[error("the LoRA does not fit the base and the adapters that are asked for; {}", listed(.0))]
     Misfit(Vec<String>),
 }
 

@@ -236,7 +236,8 @@ mod tests {
                 &tensors,
                 &written.slots().iter().map(|s| s.layer.clone()).collect::<Vec<_>>(),
                 Naming::Sd,
-            );
+            )
+            .expect("factors");
             assert_eq!(found.iter().map(|found| found.rank).collect::<Vec<_>>(), [2; 3]);
             let mut read = set(2, 7);
             read.load(tensors).expect("fits");

@@ -1,5 +1,7 @@
 //! Names of adapters in LoRA files. Pure functions of a layer's path in diffusers' spelling.
 
+use crate::layers::LayerSpec;
+
 /// How a LoRA file names its adapters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Naming {
@@ -11,6 +13,15 @@ pub enum Naming {
 }
 
 impl Naming {
+    /// The naming for a model with these layers: what only SDXL has tells it.
+    #[must_use]
+    pub fn of_layers(layers: &[LayerSpec]) -> Self {
+        let only_sdxl = |layer: &LayerSpec| {
+            ["unet.add_embedding.", "text_encoder_2."].iter().any(|start| layer.path.as_str().starts_with(start))
+        };
+        if layers.iter().any(only_sdxl) { Self::Sdxl } else { Self::Sd }
+    }
+
     /// The name of the adapter of the layer at `path`. None for a layer that is in no network with adapters.
     #[must_use]
     pub fn of(self, path: &str) -> Option<String> {

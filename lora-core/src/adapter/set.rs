@@ -92,13 +92,13 @@ pub struct AdapterSet {
 
 impl AdapterSet {
     /// Fresh adapters for the targets among `layers`: down uniform in ±1/√fan_in (Kaiming with a = √5), up zero, so that
-    /// the model starts as the base.
+    /// the model starts as the base. Their naming in files follows from `layers`.
     ///
     /// # Errors
     /// [`Error::NoTargets`] if no layer is a target.
     pub fn new(layers: &[LayerSpec], targets: &Targets, seed: u64, device: &Device) -> Result<Self, Error> {
         let targets = layers.iter().filter_map(|layer| targets.of(layer).map(|rank| (layer, rank)));
-        Self::over(targets, seed, device)
+        Ok(Self::over(targets, seed, device)?.named(Naming::of_layers(layers)))
     }
 
     /// Fresh adapters for just the layers, ranks and alphas of a LoRA file.

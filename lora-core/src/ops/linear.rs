@@ -75,12 +75,20 @@ fn on_rows<const D: usize>(x: Tensor<D>, width: usize, f: impl FnOnce(Tensor<2>)
 }
 
 fn linear_composed(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<2> {
-    let weight = widened(weight, &x);
-    let y = x.matmul(weight.transpose());
-    match bias {
-        Some(bias) => y + bias.clone().unsqueeze(),
-        None => y,
-    }
+    record([x], |[x]| {
+        let y = x.clone().matmul(widened(weight, &x).transpose());
+        let y = match bias {
+            Some(bias) => y + bias.clone().unsqueeze(),
+            None => y,
+        };
+        // Holds the weight as it is kept.
+        let weight = weight.clone();
+        let backward = move |gradient: Tensor<2>, _: [bool; 1]| {
+            let weight = widened(&weight, &gradient);
+            [Some(gradient.matmul(weight))]
+        };
+        (y, Box::new(backward))
+    })
 }
 
 /// A weight in the type of `x`, in which it may not be kept.

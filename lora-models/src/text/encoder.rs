@@ -10,7 +10,6 @@ use lora_core::ops::{checkpoint, linear};
 
 use super::layer::{EncoderLayer, LAYER_NORM_EPS};
 use super::tokenizer::{END, Tokenizer, WINDOW, Window};
-use crate::family::Family;
 use crate::model_config::{HiddenAct, TextEncoderConfig};
 use crate::weights::Weights;
 
@@ -30,9 +29,9 @@ pub struct TextEncoder {
 
 impl TextEncoder {
     /// Builds the network from its tensors. Layer count and width are read from their shapes; by default a head has 64
-    /// channels and the activation is quick GELU.
+    /// channels and the activation is the given one.
     #[must_use]
-    pub fn new(weights: &Weights, config: &TextEncoderConfig, family: Family) -> Self {
+    pub fn new(weights: &Weights, config: &TextEncoderConfig, hidden_act: HiddenAct) -> Self {
         let text_projection = projection(weights);
         let weights = weights.at("text_model");
         let vocabulary = match weights.width(&[("embeddings.token_embedding.weight", 0)]) {
@@ -49,9 +48,7 @@ impl TextEncoder {
         if heads == 0 || !width.is_multiple_of(heads) {
             weights.problem(format!("the text encoder's width {width} does not divide into {heads} heads"));
         }
-        // The second encoder of SDXL is of OpenCLIP, as is that of SD 2.x.
-        let of_family = if text_projection.is_some() { HiddenAct::Gelu } else { family.hidden_act() };
-        let hidden_act = config.hidden_act.unwrap_or(of_family);
+        let hidden_act = config.hidden_act.unwrap_or(hidden_act);
         let count = match weights.count("encoder.layers") {
             0 => {
                 weights.problem("the text encoder has no layers".into());

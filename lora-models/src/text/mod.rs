@@ -8,5 +8,5 @@ mod weighting;
 
 pub use encoder::TextEncoder;
 pub use encoders::{CaptionWindows, Encoded, TextEncoders};
-pub use tokenizer::{Padding, TokenLimit, Tokenizer, WINDOW, Window};
+pub use tokenizer::{TokenLimit, Tokenizer, WINDOW, Window};
 pub use weighting::{Fragment, WeightedTokens, WeightedWindows, apply_weights, parse_weights};

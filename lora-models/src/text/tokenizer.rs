@@ -83,15 +83,14 @@ impl Tokenizer {
     }
 
     /// As [`windows`](Self::windows), with the padding of another encoder.
-    #[must_use]
-    pub fn windows_padded(&self, text: &str, limit: TokenLimit, padding: Padding) -> Vec<Window> {
+    pub(super) fn windows_padded(&self, text: &str, limit: TokenLimit, padding: Padding) -> Vec<Window> {
         fill_windows(self.ids(text), limit, padding)
     }
 }
 
 /// What stands behind a text that does not fill its windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Padding {
+pub(super) enum Padding {
     /// End tokens: CLIP-L.
     End,
     /// One end token, then zeros: OpenCLIP.

@@ -16,7 +16,7 @@ use super::reader::{Component, Merged, Weights};
 use super::store::TensorStore;
 use crate::error::{Error, Result};
 use crate::family::Family;
-use crate::model_config::{ModelConfig, TextEncoderConfig};
+use crate::model_config::{HiddenAct, ModelConfig, TextEncoderConfig};
 use crate::text::{TextEncoder, TextEncoders, Tokenizer};
 use crate::unet::UNet2DConditionModel;
 use crate::vae::AutoencoderKl;
@@ -46,6 +46,7 @@ pub struct Checkpoint {
     text_encoder_2: Option<Component>,
     /// What file or folder say, whatever the configuration does.
     told_prediction_type: Option<PredictionType>,
+    zero_terminal_snr: bool,
     /// What an external VAE's own settings say of its scaling factor.
     foreign_scaling_factor: Option<f64>,
 }
@@ -106,6 +107,7 @@ impl Checkpoint {
         if store.keys().any(|key| key == "v_pred") {
             config.prediction_type = config.prediction_type.or(Some(PredictionType::VPrediction));
         }
+        let zero_terminal_snr = store.keys().any(|key| key == "ztsnr");
         let projection = if projection_as_sd_scripts { OpenClip::ProjectedTransposed } else { OpenClip::Projected };
         let (first, second) = detect::text_encoders(family, projection);
         let component = |network, spelling| component(&store, family, network, spelling);
@@ -118,12 +120,14 @@ impl Checkpoint {
             text_encoder: component(Network::TextEncoder, first),
             text_encoder_2: second.map(|second| component(Network::TextEncoder2, second)),
             told_prediction_type: None,
+            zero_terminal_snr,
             foreign_scaling_factor: None,
         })
     }
 
     fn of_folder(path: &Path) -> Result<Self> {
-        let Pipeline { family, config, unet, vae, text_encoder, text_encoder_2 } = Pipeline::open(path)?;
+        let Pipeline { family, config, zero_terminal_snr, unet, vae, text_encoder, text_encoder_2 } =
+            Pipeline::open(path)?;
         let spelling = Spelling { prefix: "", dialect: Dialect::Diffusers };
         let component = |store, network| component(&Arc::new(store), family, network, spelling);
         Ok(Self {
@@ -135,6 +139,7 @@ impl Checkpoint {
             text_encoder: component(text_encoder, Network::TextEncoder),
             text_encoder_2: text_encoder_2.map(|store| component(store, Network::TextEncoder2)),
             told_prediction_type: None,
+            zero_terminal_snr,
             foreign_scaling_factor: None,
         })
     }
@@ -188,6 +193,12 @@ impl Checkpoint {
         self.told_prediction_type
     }
 
+    /// Whether file or folder say that the model was trained with noise that covers the picture at the last timestep.
+    #[must_use]
+    pub fn zero_terminal_snr(&self) -> bool {
+        self.zero_terminal_snr
+    }
+
     /// The scaling factor of an external VAE's own settings where it is not the family's.
     #[must_use]
     pub fn foreign_scaling_factor(&self) -> Option<f64> {
@@ -210,16 +221,16 @@ impl Checkpoint {
         let mut problems = Vec::new();
         let weights = Weights::new(&self.unet, None);
         let unet = UNet2DConditionModel::new(&weights, &self.config.unet, self.family);
-        let unet_layers = without_layout(weights.finish(), &mut problems)?;
+        let unet_layers = self.without_layout(weights.finish(), &self.unet, &mut problems)?;
         let weights = Weights::new(&self.vae, None);
         let vae = AutoencoderKl::new(&weights, &self.config.vae, self.family);
-        let vae_layers = without_layout(weights.finish(), &mut problems)?;
+        let vae_layers = self.without_layout(weights.finish(), &self.vae, &mut problems)?;
         let mut encoders = Vec::new();
         let mut text_layers = Some(Vec::new());
-        for (component, config) in self.text_components() {
+        for (component, config, hidden_act) in self.text_components() {
             let weights = Weights::new(component, None);
-            encoders.push(self.text_encoder_of(&weights, config));
-            let layers = without_layout(weights.finish(), &mut problems)?;
+            encoders.push(TextEncoder::new(&weights, config, hidden_act));
+            let layers = self.without_layout(weights.finish(), component, &mut problems)?;
             text_layers = text_layers.zip(layers).map(|(mut all, further)| {
                 all.extend(further);
                 all
@@ -241,7 +252,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::NotFinite`] for the first that holds NaN or infinity, [`Error::Io`].
     pub fn check_finite(&self) -> Result<()> {
-        let others = self.text_components().into_iter().map(|(component, _)| component);
+        let others = self.text_components().into_iter().map(|(component, ..)| component);
         let mut components = others.chain([&self.unet, &self.vae]);
         components.try_for_each(|component| Weights::new(component, None).check_finite())
     }
@@ -252,7 +263,7 @@ impl Checkpoint {
     /// [`Error::Layout`], [`Error::NotFinite`], [`Error::Io`].
     pub fn text_encoder(&self, device: &Device, dtype: FloatDType) -> Result<(TextEncoder, Vec<LayerSpec>)> {
         let weights = Weights::new(&self.text_encoder, Some((device.clone(), dtype)));
-        let network = self.text_encoder_of(&weights, &self.config.text_encoder);
+        let network = TextEncoder::new(&weights, &self.config.text_encoder, self.family.hidden_acts()[0]);
         Ok((network, weights.finish()?))
     }
 
@@ -262,9 +273,9 @@ impl Checkpoint {
     /// [`Error::Layout`], [`Error::NotFinite`], [`Error::Io`].
     pub fn text_encoders(&self, device: &Device, dtype: FloatDType) -> Result<TextEncoders> {
         let mut encoders = Vec::new();
-        for (component, config) in self.text_components() {
+        for (component, config, hidden_act) in self.text_components() {
             let weights = Weights::new(component, Some((device.clone(), dtype)));
-            encoders.push(self.text_encoder_of(&weights, config));
+            encoders.push(TextEncoder::new(&weights, config, hidden_act));
             weights.finish()?;
         }
         Ok(TextEncoders::new(self.family, encoders))
@@ -291,13 +302,35 @@ impl Checkpoint {
         Ok(network)
     }
 
-    fn text_components(&self) -> Vec<(&Component, &TextEncoderConfig)> {
-        let second = self.text_encoder_2.iter().map(|component| (component, &self.config.text_encoder_2));
-        std::iter::once((&self.text_encoder, &self.config.text_encoder)).chain(second).collect()
+    /// The result, or `None` with what is wrong with the layout added to `problems`, each with its file where it is not the
+    /// checkpoint's own.
+    fn without_layout<T>(
+        &self,
+        result: Result<T>,
+        component: &Component,
+        problems: &mut Vec<String>,
+    ) -> Result<Option<T>> {
+        match result {
+            Ok(network) => Ok(Some(network)),
+            Err(Error::Layout { problems: further, .. }) => {
+                let path = component.store.path();
+                let place = match path.strip_prefix(&self.path) {
+                    Ok(inside) if inside.as_os_str().is_empty() => String::new(),
+                    Ok(inside) => format!("{}: ", inside.display()),
+                    Err(_) => format!("{}: ", path.display()),
+                };
+                problems.extend(further.into_iter().map(|problem| format!("{place}{problem}")));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    fn text_encoder_of(&self, weights: &Weights, config: &TextEncoderConfig) -> TextEncoder {
-        TextEncoder::new(weights, config, self.family)
+    /// The text encoders, each with its settings and the activation that it has by default.
+    fn text_components(&self) -> Vec<(&Component, &TextEncoderConfig, HiddenAct)> {
+        let [first, second] = self.family.hidden_acts();
+        let others = self.text_encoder_2.iter().map(|component| (component, &self.config.text_encoder_2, second));
+        std::iter::once((&self.text_encoder, &self.config.text_encoder, first)).chain(others).collect()
     }
 }
 
@@ -335,18 +368,6 @@ fn misfits(unet: &UNet2DConditionModel, vae: &AutoencoderKl, encoders: &[TextEnc
         _ => {}
     }
     problems
-}
-
-/// The result, or `None` with what is wrong with the layout added to `problems`.
-fn without_layout<T>(result: Result<T>, problems: &mut Vec<String>) -> Result<Option<T>> {
-    match result {
-        Ok(network) => Ok(Some(network)),
-        Err(Error::Layout { problems: further, .. }) => {
-            problems.extend(further);
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// What a configuration says that cannot be.

@@ -1,5 +1,7 @@
 //! What a single file is, by the names and shapes of its tensors.
 
+use lora_core::adapter::is_lora_key;
+
 use super::dialect::{Dialect, Spelling};
 use super::open_clip::OpenClip;
 use super::store::TensorStore;
@@ -53,7 +55,7 @@ pub(super) fn family(store: &TensorStore) -> Result<Family, String> {
 }
 
 fn is_lora(key: &str) -> bool {
-    ["lora_down", "lora_up", "lora_A", "lora_B", "lora.down", "lokr_w", "hada_w"].iter().any(|name| key.contains(name))
+    is_lora_key(key) || ["lokr_w", "hada_w"].iter().any(|name| key.contains(name))
 }
 
 fn without_unet(any: &impl Fn(&str) -> bool, has_tokens: bool) -> &'static str {

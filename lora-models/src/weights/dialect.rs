@@ -82,9 +82,10 @@ pub(crate) fn keys<'a>(
 ) -> BTreeMap<String, Stored> {
     let inside: Vec<(&str, &str)> = all.filter_map(|key| key.strip_prefix(prefix).map(|rest| (rest, key))).collect();
     let rests: Vec<&str> = inside.iter().map(|(rest, _)| *rest).collect();
+    let (resnets, levels) = (resnets_per_block(&rests), decoder_levels(&rests));
     let path = |rest: &str| match (dialect, network) {
-        (Dialect::Ldm, Network::Unet) => unet_path(rest, resnets_per_block(&rests)),
-        (Dialect::Ldm, Network::Vae) => vae_path(rest, decoder_levels(&rests)),
+        (Dialect::Ldm, Network::Unet) => unet_path(rest, resnets),
+        (Dialect::Ldm, Network::Vae) => vae_path(rest, levels),
         (Dialect::Diffusers, Network::Unet) => Some(rest.into()),
         (Dialect::Diffusers, Network::Vae) => Some(diffusers_vae_path(rest)),
         _ => text_encoder_path(rest),
@@ -103,7 +104,9 @@ pub(crate) fn keys<'a>(
         // Buffers and what only similarities of pictures and texts need; what the training of a VAE by itself left in its file.
         let is_beside =
             network == Network::Vae && prefix.is_empty() && !VAE_PARTS.iter().any(|part| rest.starts_with(part));
-        if is_beside || rest.ends_with("position_ids") || rest == "logit_scale" {
+        // Some programs store a projection of CLIP-L, which no family uses.
+        let is_unused = network == Network::TextEncoder && rest.contains("text_projection");
+        if is_beside || is_unused || rest.ends_with("position_ids") || rest == "logit_scale" {
             continue;
         }
         keys.insert(path(rest).unwrap_or_else(|| rest.into()), Stored { key: key.into(), part: Part::Whole });
@@ -127,7 +130,7 @@ fn resnets_per_block(rests: &[&str]) -> usize {
 
 fn decoder_levels(rests: &[&str]) -> usize {
     let level = |rest: &&str| rest.strip_prefix("decoder.up.")?.split('.').next()?.parse::<usize>().ok();
-    rests.iter().filter_map(level).max().map_or(0, |last| last + 1)
+    rests.iter().filter_map(level).max().map_or(0, |last| last.saturating_add(1))
 }
 
 fn unet_path(rest: &str, resnets: usize) -> Option<String> {
@@ -216,11 +219,11 @@ fn vae_path(rest: &str, levels: usize) -> Option<String> {
             format!("encoder.down_blocks.{level}.downsamplers.0.conv.{tail}")
         }
         ["decoder", "up", level, "block", block, layer, tail] => {
-            let level = levels.checked_sub(1 + level.parse::<usize>().ok()?)?;
+            let level = levels.checked_sub(level.parse::<usize>().ok()?.checked_add(1)?)?;
             format!("decoder.up_blocks.{level}.resnets.{block}.{}.{tail}", vae_resnet_layer(layer))
         }
         ["decoder", "up", level, "upsample", "conv", tail] => {
-            let level = levels.checked_sub(1 + level.parse::<usize>().ok()?)?;
+            let level = levels.checked_sub(level.parse::<usize>().ok()?.checked_add(1)?)?;
             format!("decoder.up_blocks.{level}.upsamplers.0.conv.{tail}")
         }
         _ => return None,

@@ -27,6 +27,7 @@ const TEXT_FILES: [&str; 4] =
 pub(super) struct Pipeline {
     pub(super) family: Family,
     pub(super) config: ModelConfig,
+    pub(super) zero_terminal_snr: bool,
     pub(super) unet: TensorStore,
     pub(super) vae: TensorStore,
     pub(super) text_encoder: TensorStore,
@@ -72,14 +73,18 @@ impl Pipeline {
         let config = ModelConfig {
             unet: unet_config(&unet),
             vae: vae_config(&vae),
-            text_encoder: text_config(&text),
-            text_encoder_2: if has_second { text_config(&text_2) } else { TextEncoderConfig::default() },
+            text_encoder: text_config(&text, &folder.join("text_encoder"))?,
+            text_encoder_2: match has_second {
+                true => text_config(&text_2, &folder.join("text_encoder_2"))?,
+                false => TextEncoderConfig::default(),
+            },
             prediction_type,
         };
         let store = |name: &str, files: &[&str]| weights(&folder.join(name), files);
         Ok(Self {
             family,
             config,
+            zero_terminal_snr: scheduler["rescale_betas_zero_snr"] == true,
             unet: store("unet", &UNET_FILES)?,
             vae: store("vae", &UNET_FILES)?,
             text_encoder: store("text_encoder", &TEXT_FILES)?,
@@ -109,11 +114,13 @@ fn vae_config(config: &Value) -> VaeConfig {
     VaeConfig { norm_num_groups: count(&config["norm_num_groups"]), scaling_factor: config["scaling_factor"].as_f64() }
 }
 
-fn text_config(config: &Value) -> TextEncoderConfig {
-    TextEncoderConfig {
-        num_attention_heads: count(&config["num_attention_heads"]),
-        hidden_act: serde_json::from_value::<HiddenAct>(config["hidden_act"].clone()).ok(),
-    }
+fn text_config(config: &Value, folder: &Path) -> Result<TextEncoderConfig> {
+    let hidden_act = serde_json::from_value::<Option<HiddenAct>>(config["hidden_act"].clone());
+    let hidden_act = hidden_act.map_err(|_| {
+        let reason = format!("its `hidden_act` is {}, expected \"quick_gelu\" or \"gelu\"", config["hidden_act"]);
+        Error::Folder { path: folder.into(), reason }
+    })?;
+    Ok(TextEncoderConfig { num_attention_heads: count(&config["num_attention_heads"]), hidden_act })
 }
 
 fn count(value: &Value) -> Option<usize> {
@@ -128,7 +135,7 @@ fn json(path: &Path) -> Result<Option<Value>> {
         Err(source) => return Err(Error::Io { path: path.into(), source }),
     };
     let value = serde_json::from_str(&text);
-    value.map(Some).map_err(|error| Error::Format { path: path.into(), reason: format!("not valid JSON: {error}") })
+    value.map(Some).map_err(|error| Error::Folder { path: path.into(), reason: format!("not valid JSON: {error}") })
 }
 
 /// The weights of one network's folder.
@@ -149,11 +156,13 @@ fn weights(folder: &Path, names: &[&str]) -> Result<TensorStore> {
 }
 
 /// The names of the index of a file's shards, old and new.
-fn indices(name: &str) -> [String; 2] {
+fn indices(name: &str) -> Vec<String> {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     match stem.strip_suffix(".fp16") {
-        Some(stem) => [format!("{stem}.{extension}.index.fp16.json"), format!("{stem}.fp16.{extension}.index.json")],
-        None => [format!("{name}.index.json"), format!("{name}.index.json")],
+        Some(stem) => {
+            vec![format!("{stem}.{extension}.index.fp16.json"), format!("{stem}.fp16.{extension}.index.json")]
+        }
+        None => vec![format!("{name}.index.json")],
     }
 }
 

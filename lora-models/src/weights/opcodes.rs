@@ -1,6 +1,10 @@
 //! What a pickle calls: its opcodes are walked through without running any (Python's `pickletools` lists them).
 
 use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Bytes of a name that are looked at.
+const LONGEST_NAME: usize = 1000;
 
 /// A class or function that a pickle names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +16,7 @@ pub(super) struct Global {
 /// Everything that the pickles at the start of `bytes` name. Files of before 2020 have several behind each other, then numbers;
 /// what is no pickle ends the walk.
 pub(super) fn globals(bytes: &[u8]) -> Result<Vec<Global>, String> {
-    let mut walk = Walk { bytes, at: 0, globals: Vec::new(), strings: Vec::new(), memo: HashMap::new() };
+    let mut walk = Walk { bytes, at: 0, globals: Vec::new(), strings: ["".into(), "".into()], memo: HashMap::new() };
     walk.pickle()?;
     // A pickle starts with its protocol, since protocol 2.
     while bytes.get(walk.at) == Some(&b'\x80') {
@@ -29,9 +33,9 @@ struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
     globals: Vec<Global>,
-    /// The strings pushed so far; the last two name a global.
-    strings: Vec<String>,
-    memo: HashMap<usize, String>,
+    /// The last two strings that were pushed; they name a global.
+    strings: [Rc<str>; 2],
+    memo: HashMap<usize, Rc<str>>,
 }
 
 /// What follows an opcode.
@@ -125,7 +129,7 @@ impl Walk<'_> {
                 Argument::Text(size) => self.string(size)?,
                 Argument::TextLine => {
                     let text = self.line()?;
-                    self.strings.push(text.trim_matches(['\'', '"']).to_owned());
+                    self.push(text.trim_matches(['\'', '"']).into());
                 }
                 Argument::Global => {
                     let global = Global { module: self.line()?, name: self.line()? };
@@ -154,22 +158,27 @@ impl Walk<'_> {
     }
 
     fn stack_global(&mut self) -> Result<(), String> {
-        let [.., module, name] = self.strings.as_slice() else {
+        let [module, name] = self.strings.each_ref().map(|text| text.to_string());
+        if module.is_empty() || name.is_empty() {
             return Err("the pickle calls something without a name".into());
-        };
-        self.globals.push(Global { module: module.clone(), name: name.clone() });
+        }
+        self.globals.push(Global { module, name });
         Ok(())
+    }
+
+    fn push(&mut self, text: Rc<str>) {
+        self.strings.swap(0, 1);
+        self.strings[1] = text;
     }
 
     /// Every value may be remembered; only strings matter here, so anything else may stand for the last one.
     fn remember(&mut self, index: usize) {
-        let last = self.strings.last().cloned().unwrap_or_default();
-        self.memo.insert(index, last);
+        self.memo.insert(index, Rc::clone(&self.strings[1]));
     }
 
     fn recall(&mut self, index: usize) {
-        if let Some(text) = self.memo.get(&index) {
-            self.strings.push(text.clone());
+        if let Some(text) = self.memo.get(&index).map(Rc::clone) {
+            self.push(text);
         }
     }
 
@@ -197,8 +206,9 @@ impl Walk<'_> {
 
     fn string(&mut self, size: usize) -> Result<(), String> {
         let count = self.number(size)?;
-        let text = String::from_utf8_lossy(self.take(count)?).into_owned();
-        self.strings.push(text);
+        // A longer one names nothing.
+        let text = String::from_utf8_lossy(self.take(count)?.get(..LONGEST_NAME.min(count)).unwrap_or_default()).into();
+        self.push(text);
         Ok(())
     }
 

@@ -13,10 +13,13 @@ pub(crate) enum OpenClip {
     ProjectedTransposed,
 }
 
+/// Layers of OpenCLIP-H but its last.
+const USED_OF_H: usize = 23;
+
 /// One more than the highest number of a layer.
 pub(super) fn layers(rests: &[&str]) -> usize {
     let layer = |rest: &&str| rest.strip_prefix("transformer.resblocks.")?.split('.').next()?.parse::<usize>().ok();
-    rests.iter().filter_map(layer).max().map_or(0, |last| last + 1)
+    rests.iter().filter_map(layer).max().map_or(0, |last| last.saturating_add(1))
 }
 
 /// The paths that a tensor of OpenCLIP gives parts to; none where it is not used.
@@ -24,7 +27,7 @@ pub(super) fn paths(rest: &str, layers: usize, used: OpenClip) -> Vec<(String, P
     let whole = |path: String| vec![(path, Part::Whole)];
     let segments: Vec<&str> = rest.split('.').collect();
     match segments.as_slice() {
-        ["logit_scale"] | ["attn_mask"] => Vec::new(),
+        ["logit_scale"] | ["attn_mask"] | [.., "position_ids"] => Vec::new(),
         ["text_projection"] => match used {
             OpenClip::WithoutLast => Vec::new(),
             // Transformers keeps the transposed matrix, as of a linear layer.
@@ -35,7 +38,9 @@ pub(super) fn paths(rest: &str, layers: usize, used: OpenClip) -> Vec<(String, P
         ["token_embedding", "weight"] => whole("text_model.embeddings.token_embedding.weight".into()),
         ["ln_final", tail] => whole(format!("text_model.final_layer_norm.{tail}")),
         ["transformer", "resblocks", layer, inner @ ..] => {
-            if used == OpenClip::WithoutLast && layer.parse() == Ok(layers - 1) {
+            let is_last = layer.parse::<usize>().is_ok_and(|layer| Some(layer) == layers.checked_sub(1));
+            // Converted files may be without it already.
+            if used == OpenClip::WithoutLast && is_last && layers != USED_OF_H {
                 return Vec::new();
             }
             let at = format!("text_model.encoder.layers.{layer}");
@@ -113,6 +118,8 @@ mod tests {
             })
         );
         assert_eq!(of_24("transformer.resblocks.23.ln_1.weight", OpenClip::WithoutLast), []);
+        assert_eq!(paths("transformer.resblocks.22.ln_1.weight", 23, OpenClip::WithoutLast).len(), 1);
+        assert_eq!(of_24("transformer.text_model.embeddings.position_ids", OpenClip::Projected), []);
         assert_eq!(of_24("transformer.resblocks.23.ln_1.weight", OpenClip::Projected).len(), 1);
         assert_eq!(of_24("text_projection", OpenClip::WithoutLast), []);
         assert_eq!(

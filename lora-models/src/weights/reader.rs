@@ -1,7 +1,7 @@
 //! Hands out a network's tensors and keeps account of them.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Display;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -134,6 +134,12 @@ impl Weights {
         };
         self.account.state.borrow_mut().used.insert(path);
         let found = self.account.shape(stored);
+        let whole = self.account.store.shape(&stored.key).unwrap_or_default();
+        let is_uneven = matches!(stored.part, Part::Third(_)) && !whole.first().copied().unwrap_or(0).is_multiple_of(3);
+        if is_uneven || found.contains(&0) {
+            self.problem(format!("`{}` has shape {whole:?}, which no layer has", stored.key));
+            return empty();
+        }
         if squeezed(&found) != squeezed(&shape) {
             self.problem(format!("`{}` has shape {found:?}, expected {shape:?}", stored.key));
             return empty();
@@ -277,8 +283,9 @@ impl Account {
 /// The most frequent value, the first of them in case of a tie; 0 if there is none.
 fn most_common(values: impl Iterator<Item = usize>) -> usize {
     let values: Vec<usize> = values.collect();
-    let frequency = |value: usize| values.iter().filter(|other| **other == value).count();
-    values.iter().copied().rev().max_by_key(|value| frequency(*value)).unwrap_or(0)
+    let mut frequency: HashMap<usize, usize> = HashMap::new();
+    values.iter().for_each(|value| *frequency.entry(*value).or_default() += 1);
+    values.iter().copied().rev().max_by_key(|value| frequency[value]).unwrap_or(0)
 }
 
 fn squeezed(shape: &[usize]) -> &[usize] {
