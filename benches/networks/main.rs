@@ -98,6 +98,7 @@ fn steps() -> Vec<Step> {
         ("sd15_step/512", Family::Sd1, 64, false),
         ("sd15_step/512_recomputing", Family::Sd1, 64, true),
         ("sdxl_step/256", Family::Sdxl, 32, false),
+        ("sdxl_step/512", Family::Sdxl, 64, false),
     ]
     .map(|(name, family, side, recomputes)| {
         let (shape, heads) = match family {

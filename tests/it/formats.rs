@@ -13,7 +13,8 @@ use lora_models::{Checkpoint, CheckpointOptions, Error, Family, ModelConfig};
 
 use crate::families::write_header_of;
 use crate::golden::{Arrays, assert_close, device, values};
-use crate::tiny::{stored, windows};
+use crate::program::{Stored, WeightFile};
+use crate::tiny::{Tiny, stored, windows};
 
 const TOLERANCE: f64 = 1e-5;
 
@@ -177,6 +178,44 @@ fn what_is_missing_or_cut_off_is_named() {
     let error = Checkpoint::open(&ckpt, &model_config()).expect_err("cut off");
     assert!(matches!(error, Error::Pickle { .. }), "{error}");
     assert!(error.to_string().contains("cut.ckpt"), "{error}");
+}
+
+/// Files in the wild carry averaged weights beside those that are used, and text encoders without `text_model.`.
+#[test]
+fn keys_of_files_in_the_wild() {
+    let mut file = WeightFile::read(&crate::golden::dir().join("sd1/model.safetensors"));
+    let text = "cond_stage_model.transformer.text_model.";
+    file.tensors = std::mem::take(&mut file.tensors)
+        .into_iter()
+        .map(|(key, tensor)| (key.replace(text, "cond_stage_model.transformer."), tensor))
+        .collect();
+    for key in ["model_ema.diffusion_modelinput_blocks00weight", "model_ema.decay", "cond_stage_model.logit_scale"] {
+        file.tensors.insert(key.into(), Stored::zeros(&[2]));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("wild.safetensors");
+    fs::write(&path, file.to_bytes()).expect("a file");
+    let config = Tiny::load("sd1").checkpoint.config().clone();
+    Checkpoint::open(&path, &config).expect("a checkpoint").layers().expect("a right layout");
+}
+
+/// Tensors without meaning but their names.
+#[test]
+fn markers_of_sdxl() {
+    let unet = "model.diffusion_model.input_blocks.0.0.weight";
+    let second = "conditioner.embedders.1.model.ln_final.weight";
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = |keys: &[&str]| {
+        let path = folder.path().join("marked.safetensors");
+        fs::write(&path, WeightFile::of(&[&[unet, second], keys].concat()).to_bytes()).expect("a file");
+        Checkpoint::open(&path, &ModelConfig::default()).expect("a header")
+    };
+    let marked = open(&["v_pred", "ztsnr"]);
+    assert_eq!((marked.family(), marked.prediction_type()), (Family::Sdxl, Some(PredictionType::VPrediction)));
+    assert!(marked.zero_terminal_snr());
+    let plain = open(&[]);
+    assert_eq!(plain.prediction_type(), Some(PredictionType::Epsilon));
+    assert!(!plain.zero_terminal_snr());
 }
 
 /// Layers that are missing at the end leave no smaller network behind.
