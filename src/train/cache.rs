@@ -107,10 +107,7 @@ impl CaptionCache {
 
     /// The encoded captions of a batch.
     pub(super) fn of_batch(&self, items: &[usize]) -> Encoded {
-        let encoded = || items.iter().map(|item| &self.encoded[self.caption_of[*item]]);
-        let context = Tensor::cat(encoded().map(|encoded| encoded.context.clone()).collect(), 0);
-        let pooled: Option<Vec<_>> = encoded().map(|encoded| encoded.pooled.clone()).collect();
-        Encoded { context, pooled: pooled.map(|pooled| Tensor::cat(pooled, 0)) }
+        Encoded::cat(items.iter().map(|item| self.encoded[self.caption_of[*item]].clone()).collect())
     }
 
     /// The tokens of a batch.

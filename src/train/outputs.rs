@@ -86,7 +86,8 @@ impl Outputs {
         if vae.path.metadata().is_ok_and(|file| file.len() > 1 << 30) {
             return Ok(None);
         }
-        Ok(doubt_of_vae(&vae.path.clone(), &vae.full(), family))
+        let hash = vae.full();
+        Ok(doubt_of_vae(&vae.path, &hash, family))
     }
 
     /// The path of a LoRA file of this name.

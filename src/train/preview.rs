@@ -72,13 +72,12 @@ pub(super) fn draw(
     let sampler = Sampler::new(kind, settings, prompt.steps as usize, &NoiseSchedule::scaled_linear());
     let shape = [1, 4, prompt.height as usize / 8, prompt.width as usize / 8];
     let start = Stream::new(seed, Purpose::PreviewLatents, 0, 0).normal_tensor(shape, &device);
-    let told: Vec<Encoded> = contexts.negative.into_iter().chain([contexts.positive]).collect();
-    let context = Tensor::cat(told.iter().map(|told| told.context.clone()).collect(), 0);
-    let pooled: Option<Vec<_>> = told.into_iter().map(|told| told.pooled).collect();
+    let told = contexts.negative.into_iter().chain([contexts.positive]).collect();
+    let Encoded { context, pooled } = Encoded::cat(told);
     // As of a picture of this size that was neither resized nor cropped.
     let (height, width) = (prompt.height as f32, prompt.width as f32);
     let sizes = vec![[height, width, 0.0, 0.0, height, width]; context.dims()[0]];
-    let vector = unet.vector(pooled.map(|pooled| Tensor::cat(pooled, 0)), &sizes);
+    let vector = unet.vector(pooled, &sizes);
     (0..sampler.timesteps().len()).fold(start * sampler.init_noise_sigma(), |sample, index| {
         let [copies, _, _] = context.dims();
         let input = sampler.model_input(sample.clone(), index).repeat_dim(0, copies);

@@ -33,6 +33,19 @@ pub struct Encoded {
     pub pooled: Option<Tensor<2>>,
 }
 
+impl Encoded {
+    /// Several as one batch. Either all or none are pooled.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[must_use]
+    pub fn cat(all: Vec<Self>) -> Self {
+        let context = Tensor::cat(all.iter().map(|encoded| encoded.context.clone()).collect(), 0);
+        let pooled: Option<Vec<_>> = all.into_iter().map(|encoded| encoded.pooled).collect();
+        Self { context, pooled: pooled.map(|pooled| Tensor::cat(pooled, 0)) }
+    }
+}
+
 /// How the windows of a family's encoders are filled.
 fn paddings(family: Family) -> [Option<Padding>; 2] {
     match family {

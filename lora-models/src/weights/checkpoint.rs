@@ -96,7 +96,7 @@ impl Checkpoint {
     fn of_file(path: &Path, projection_as_sd_scripts: bool) -> Result<Self> {
         let store = Arc::new(TensorStore::open(path)?);
         let family = detect::family(&store).map_err(|found| Error::Family { path: path.into(), found })?;
-        let mut config = match store.metadata().get("model_config") {
+        let mut config = match store.metadata("model_config") {
             Some(text) => ModelConfig::from_json(text).map_err(|error| match error {
                 Error::ModelConfig { reason, .. } => Error::ModelConfig { path: Some(path.into()), reason },
                 other => other,

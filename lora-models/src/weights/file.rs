@@ -32,13 +32,6 @@ pub struct TensorInfo {
     len: usize,
 }
 
-impl TensorInfo {
-    /// Of a tensor whose position another reader knows.
-    pub(super) fn unplaced(dtype: Dtype, shape: Vec<usize>) -> Self {
-        Self { dtype, shape, start: 0, len: 0 }
-    }
-}
-
 /// An open safetensors file. Tensors are read by position when they are asked for; nothing is mapped, so no page of the
 /// file counts as memory of this process.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pytorch_reader::{DType, PytorchReader, Tensor};
 use safetensors::Dtype;
 
-use super::file::{TensorInfo, to_f32};
+use super::file::to_f32;
 use super::opcodes::{self, Global};
 use crate::error::{Error, Result};
 
@@ -43,7 +43,7 @@ const MAX_PICKLE: u64 = 100 << 20;
 #[derive(Debug)]
 pub(super) struct PickleFile {
     path: PathBuf,
-    tensors: BTreeMap<String, (TensorInfo, Tensor)>,
+    tensors: BTreeMap<String, (Dtype, Tensor)>,
 }
 
 impl PickleFile {
@@ -69,21 +69,21 @@ impl PickleFile {
                 false => key,
             };
             let Some(dtype) = dtype(tensor.dtype()) else { continue };
-            let info = TensorInfo::unplaced(dtype, tensor.shape().to_vec());
-            tensors.insert(key, (info, tensor));
+            tensors.insert(key, (dtype, tensor));
         }
         Ok(Self { path: path.into(), tensors })
     }
 
-    pub(super) fn tensors(&self) -> impl Iterator<Item = (&String, &TensorInfo)> {
-        self.tensors.iter().map(|(key, (info, _))| (key, info))
+    /// Keys and shapes.
+    pub(super) fn shapes(&self) -> impl Iterator<Item = (&String, &[usize])> {
+        self.tensors.iter().map(|(key, (_, tensor))| (key, tensor.shape()))
     }
 
     /// The values of a tensor as f32, and whether all are finite.
     pub(super) fn read_f32(&self, key: &str) -> Result<(Vec<f32>, bool)> {
-        let (info, tensor) = &self.tensors[key];
+        let (dtype, tensor) = &self.tensors[key];
         let bytes = tensor.read().map_err(|source| Error::Io { path: self.path.clone(), source })?;
-        Ok(to_f32(info.dtype, &bytes))
+        Ok(to_f32(*dtype, &bytes))
     }
 }
 

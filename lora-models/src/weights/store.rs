@@ -1,10 +1,10 @@
 //! Tensors by key, in one file or in several.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::file::{SafetensorsFile, TensorInfo};
+use super::file::SafetensorsFile;
 use super::pickle::PickleFile;
 use crate::error::{Error, Result};
 
@@ -19,7 +19,8 @@ enum Part {
 pub(crate) struct TensorStore {
     path: PathBuf,
     parts: Vec<Part>,
-    index: BTreeMap<String, (usize, TensorInfo)>,
+    /// The part that each tensor is in, and its shape.
+    index: BTreeMap<String, (usize, Vec<usize>)>,
 }
 
 impl TensorStore {
@@ -35,11 +36,12 @@ impl TensorStore {
             let number = store.parts.len();
             if is_pickle(file)? {
                 let part = PickleFile::open(file)?;
-                store.index.extend(part.tensors().map(|(key, info)| (key.clone(), (number, info.clone()))));
+                store.index.extend(part.shapes().map(|(key, shape)| (key.clone(), (number, shape.to_vec()))));
                 store.parts.push(Part::Pickle(part));
             } else {
                 let part = SafetensorsFile::open(file)?;
-                store.index.extend(part.tensors().iter().map(|(key, info)| (key.clone(), (number, info.clone()))));
+                let tensors = part.tensors().iter();
+                store.index.extend(tensors.map(|(key, info)| (key.clone(), (number, info.shape.clone()))));
                 store.parts.push(Part::Safetensors(part));
             }
         }
@@ -56,14 +58,14 @@ impl TensorStore {
     }
 
     pub(crate) fn shape(&self, key: &str) -> Option<&[usize]> {
-        self.index.get(key).map(|(_, info)| info.shape.as_slice())
+        self.index.get(key).map(|(_, shape)| shape.as_slice())
     }
 
-    /// The metadata of a safetensors header.
-    pub(crate) fn metadata(&self) -> HashMap<String, String> {
-        match self.parts.first() {
-            Some(Part::Safetensors(file)) => file.metadata().clone(),
-            _ => HashMap::new(),
+    /// An entry of the metadata of a safetensors header.
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
+        match self.parts.first()? {
+            Part::Safetensors(file) => file.metadata().get(key).map(String::as_str),
+            Part::Pickle(_) => None,
         }
     }
 
