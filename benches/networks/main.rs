@@ -16,8 +16,8 @@ use lora_core::ForwardContext;
 use lora_models::Family;
 use lora_models::model_config::{AttentionHeads, UnetConfig};
 use lora_models::random::UnetShape;
-use lora_models::text::{TokenLimit, Window};
-use lora_models::{AutoencoderKl, Checkpoint, ModelConfig, TextEncoder, Tokenizer};
+use lora_models::text::TokenLimit;
+use lora_models::{Checkpoint, ModelConfig, Tokenizer};
 use support::array::{Array, random, write};
 use support::serve::{self, Served};
 use support::{Result, Timings, checkpoint, process, report, report_machine, wanted};
@@ -28,7 +28,7 @@ use step::{Size, Step};
 fn main() -> Result<()> {
     if let Some(folder) = serve::folder() {
         let levels = levels().into_iter().chain(steps()).map(|step| Box::new(step) as Box<dyn Served>);
-        let others: [Box<dyn Served>; 2] = [Box::<Text>::default(), Box::<Vae>::default()];
+        let others = forwards().map(|forward| Box::new(forward) as Box<dyn Served>);
         let loading = loading::NAMES.map(|(name, family)| Box::new(Loading::new(name, family)) as Box<dyn Served>);
         return serve::serve(levels.chain(others).chain(loading).collect(), &folder);
     }
@@ -47,22 +47,17 @@ fn main() -> Result<()> {
     for (name, family) in loading::NAMES.into_iter().filter(|(name, _)| wanted(name)) {
         loading::measure(name, family)?;
     }
-    for (mut network, runs) in [(Box::<Text>::default() as Box<dyn Prepared>, 5), (Box::<Vae>::default(), 2)] {
-        if wanted(network.name()) {
-            network.load()?;
-            measure(network.as_mut(), runs, "");
-            network.release();
+    for (mut forward, runs) in forwards().into_iter().zip([5, 2]) {
+        if wanted(forward.name) {
+            forward.load()?;
+            measure(&mut forward, runs, "");
+            forward.release();
         }
     }
     Ok(())
 }
 
-/// A row whose network can be had without a folder to write to.
-trait Prepared: Served {
-    fn load(&mut self) -> Result<()>;
-}
-
-fn measure<R: Served + ?Sized>(row: &mut R, runs: usize, note: &str) {
+fn measure(row: &mut impl Served, runs: usize, note: &str) {
     let mut timings = Timings::default();
     process::reset_peak_memory();
     (0..runs).for_each(|_| timings.time(|| row.run()));
@@ -119,87 +114,76 @@ fn open(path: &Path, heads: &[usize]) -> Result<Checkpoint> {
 const TEXT: &str = "sd15_step/text_encoder";
 const VAE: &str = "sd15_step/vae_encode_512";
 
-/// The text encoder's forward pass.
-#[derive(Default)]
-struct Text(Option<(TextEncoder, Vec<Window>)>);
+/// A forward pass without gradients.
+struct Forward {
+    name: &'static str,
+    make: fn() -> Result<Loaded>,
+    loaded: Option<Loaded>,
+}
 
-impl Text {
-    fn result(&self) -> Tensor<3> {
-        let (encoder, windows) = self.0.as_ref().expect("loaded");
-        encoder.forward(windows, 1, &ForwardContext::base())
+struct Loaded {
+    inputs: Vec<Array>,
+    /// What the other program has to know beside them.
+    row: serde_json::Value,
+    result: Box<dyn Fn() -> Array>,
+}
+
+fn forwards() -> [Forward; 2] {
+    [(TEXT, text_encoder as fn() -> Result<Loaded>), (VAE, vae)].map(|(name, make)| Forward {
+        name,
+        make,
+        loaded: None,
+    })
+}
+
+/// The text encoder's.
+fn text_encoder() -> Result<Loaded> {
+    let path = checkpoint::of_family(Family::Sd1)?;
+    let (encoder, _) = open(&path, &[8; 4])?.text_encoder(&Device::flex(), FloatDType::F32)?;
+    let windows = Tokenizer::new().windows("a photo of a cat, sitting on a sofa", TokenLimit::One);
+    Ok(Loaded {
+        inputs: Vec::new(),
+        row: serde_json::json!({"checkpoint": path, "ids": windows[0].to_vec()}),
+        result: Box::new(move || Array::of("y", encoder.forward(&windows, 1, &ForwardContext::base()))),
+    })
+}
+
+/// The VAE's encoder's, on a picture of 512 pixels.
+fn vae() -> Result<Loaded> {
+    let path = checkpoint::of_family(Family::Sd1)?;
+    let vae = open(&path, &[8; 4])?.vae(&Device::flex(), FloatDType::F32)?;
+    let pixels: Tensor<4> = random([1, 3, 512, 512], 1);
+    Ok(Loaded {
+        inputs: vec![Array::of("pixels", pixels.clone())],
+        row: serde_json::json!({"checkpoint": path}),
+        result: Box::new(move || Array::of("y", vae.encode(pixels.clone()).mean)),
+    })
+}
+
+impl Forward {
+    fn load(&mut self) -> Result<&Loaded> {
+        Ok(self.loaded.insert((self.make)()?))
     }
 }
 
-impl Prepared for Text {
-    fn load(&mut self) -> Result<()> {
-        let checkpoint = open(&checkpoint::of_family(Family::Sd1)?, &[8; 4])?;
-        let (encoder, _) = checkpoint.text_encoder(&Device::flex(), FloatDType::F32)?;
-        self.0 = Some((encoder, Tokenizer::new().windows("a photo of a cat, sitting on a sofa", TokenLimit::One)));
-        Ok(())
-    }
-}
-
-impl Served for Text {
+impl Served for Forward {
     fn name(&self) -> &str {
-        TEXT
+        self.name
     }
 
     fn prepare(&mut self, folder: &Path) -> Result<()> {
-        self.load()?;
-        let (_, windows) = self.0.as_ref().expect("loaded");
-        let ids: Vec<u32> = windows[0].to_vec();
-        let row = serde_json::json!({"checkpoint": checkpoint::of_family(Family::Sd1)?, "ids": ids});
+        let Loaded { inputs, row, result } = self.load()?;
+        write(&folder.join("inputs.safetensors"), inputs)?;
         std::fs::write(folder.join("row.json"), row.to_string())?;
-        write(&folder.join("results-ours.safetensors"), &[Array::of("y", self.result())])
+        write(&folder.join("results-ours.safetensors"), &[result()])
     }
 
     fn run(&mut self) {
-        std::hint::black_box(self.result());
+        let loaded = self.loaded.as_ref().expect("loaded");
+        std::hint::black_box((loaded.result)());
     }
 
     fn release(&mut self) {
-        self.0 = None;
-    }
-}
-
-/// The VAE's encoder on a picture of 512 pixels.
-#[derive(Default)]
-struct Vae(Option<(AutoencoderKl, Tensor<4>)>);
-
-impl Vae {
-    fn result(&self) -> Tensor<4> {
-        let (vae, pixels) = self.0.as_ref().expect("loaded");
-        vae.encode(pixels.clone()).mean
-    }
-}
-
-impl Prepared for Vae {
-    fn load(&mut self) -> Result<()> {
-        let checkpoint = open(&checkpoint::of_family(Family::Sd1)?, &[8; 4])?;
-        self.0 = Some((checkpoint.vae(&Device::flex(), FloatDType::F32)?, random([1, 3, 512, 512], 1)));
-        Ok(())
-    }
-}
-
-impl Served for Vae {
-    fn name(&self) -> &str {
-        VAE
-    }
-
-    fn prepare(&mut self, folder: &Path) -> Result<()> {
-        self.load()?;
-        let (_, pixels) = self.0.as_ref().expect("loaded");
-        write(&folder.join("inputs.safetensors"), &[Array::of("pixels", pixels.clone())])?;
-        let row = serde_json::json!({"checkpoint": checkpoint::of_family(Family::Sd1)?});
-        std::fs::write(folder.join("row.json"), row.to_string())?;
-        write(&folder.join("results-ours.safetensors"), &[Array::of("y", self.result())])
-    }
-
-    fn run(&mut self) {
-        std::hint::black_box(self.result());
-    }
-
-    fn release(&mut self) {
-        self.0 = None;
+        self.loaded = None;
     }
 }
