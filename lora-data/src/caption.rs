@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+mod options;
+
+pub use self::options::CaptionOptions;
+
 /// Where a picture's caption comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaptionSource {

@@ -5,31 +5,13 @@ use std::path::PathBuf;
 
 use crate::bucket::{Buckets, Selection, Size};
 use crate::caption::CaptionSource;
+use crate::config::DatasetOptions;
 use crate::error::{Error, Result};
 use crate::folder::{Folder, IgnoredFolder, Scan, all_skipped};
-use crate::image::DecodeOptions;
 use crate::plan::Plan;
 
 /// An epoch is a list in memory; more are surely a mistake in a folder's name.
 const MAX_PICTURES_PER_EPOCH: usize = 100_000_000;
-
-/// How folders are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatasetOptions {
-    /// Ending of the caption file beside a picture; `.txt` and `txt` mean the same. (sd-scripts' own default is `.caption`,
-    /// SD-Trainer's `.txt`.)
-    pub caption_extension: String,
-    /// How pictures are decoded.
-    pub decode: DecodeOptions,
-    /// Leave unusable pictures out and list them, instead of failing at the first.
-    pub skip_bad_images: bool,
-}
-
-impl Default for DatasetOptions {
-    fn default() -> Self {
-        Self { caption_extension: ".txt".into(), decode: DecodeOptions::default(), skip_bad_images: false }
-    }
-}
 
 /// A folder of the data set.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::bucket::Size;
 use crate::caption::{self, CaptionSource};
-use crate::dataset::DatasetOptions;
+use crate::config::DatasetOptions;
 use crate::error::{Error, Result};
 use crate::image::read_size;
 

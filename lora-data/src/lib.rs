@@ -44,6 +44,7 @@
 
 pub mod bucket;
 pub mod caption;
+pub mod config;
 mod dataset;
 mod error;
 pub mod folder;
@@ -51,12 +52,14 @@ mod image;
 mod jpeg;
 mod loader;
 mod plan;
+mod random;
 mod report;
 pub mod resize;
 
 pub use self::bucket::{BucketConfig, Buckets, Selection, Size};
-pub use self::caption::CaptionSource;
-pub use self::dataset::{Dataset, DatasetOptions, FolderInfo, Item};
+pub use self::caption::{CaptionOptions, CaptionSource};
+pub use self::config::{Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, Source, Subset};
+pub use self::dataset::{Dataset, FolderInfo, Item};
 pub use self::error::{Error, Result};
 pub use self::folder::{
     Folder, IgnoreReason, IgnoredFolder, Picture, Scan, scan_flat_folder, scan_folder, scan_named_folders,

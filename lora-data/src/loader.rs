@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::bucket::{BucketConfig, Buckets};
-    use crate::dataset::DatasetOptions;
+    use crate::config::DatasetOptions;
     use crate::folder::scan_named_folders;
 
     fn picture(width: u32, height: u32) -> image::RgbImage {

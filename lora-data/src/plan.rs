@@ -3,6 +3,7 @@
 use rand_core::Rng;
 
 use crate::error::{Error, Result};
+use crate::random::shuffle;
 
 /// Pictures of one bucket that are trained together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,24 +87,6 @@ impl Plan {
     }
 }
 
-/// Fisher-Yates: every order equally likely.
-fn shuffle<T>(values: &mut [T], generator: &mut impl Rng) {
-    for last in (1..values.len()).rev() {
-        values.swap(last, below(last as u64 + 1, generator) as usize);
-    }
-}
-
-/// An integer in [0, bound), every one equally likely (Lemire, "Fast random integer generation in an interval", 2019).
-fn below(bound: u64, generator: &mut impl Rng) -> u64 {
-    let threshold = bound.wrapping_neg() % bound;
-    loop {
-        let product = u128::from(generator.next_u64()) * u128::from(bound);
-        if product as u64 >= threshold {
-            return (product >> 64) as u64;
-        }
-    }
-}
-
 /// How batches, epochs and optimizer steps relate, as sd-scripts counts them.
 ///
 /// An accumulation group never reaches over the end of an epoch: the last step of an epoch may have fewer batches.
@@ -148,33 +131,8 @@ impl StepCount {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
-    use rand_core::TryRng;
-
     use super::*;
-
-    /// SplitMix64.
-    struct Generator(u64);
-
-    impl TryRng for Generator {
-        type Error = Infallible;
-
-        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-            self.try_next_u64().map(|value| (value >> 32) as u32)
-        }
-
-        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            Ok(z ^ (z >> 31))
-        }
-
-        fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Infallible> {
-            unreachable!("not used")
-        }
-    }
+    use crate::random::tests::Generator;
 
     fn plan() -> Plan {
         Plan::new(vec![(0..10).collect(), vec![10, 10, 10], vec![], (11..20).chain(11..20).collect()], 4).unwrap()

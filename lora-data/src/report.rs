@@ -155,7 +155,7 @@ fn as_indexed_map<S: Serializer>(buckets: &[BucketCount], serializer: S) -> Resu
 mod tests {
     use super::*;
     use crate::bucket::{BucketConfig, Buckets};
-    use crate::dataset::DatasetOptions;
+    use crate::config::DatasetOptions;
     use crate::folder::scan_named_folders;
 
     fn report(buckets: Buckets) -> DatasetReport {

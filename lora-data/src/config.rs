@@ -1,0 +1,171 @@
+//! What a data set is made of: folders or lists of pictures, and how each is used. The words are those of sd-scripts'
+//! `dataset_config`.
+
+use std::path::PathBuf;
+
+use crate::bucket::{BucketConfig, Buckets};
+use crate::caption::CaptionOptions;
+use crate::error::Result;
+use crate::image::DecodeOptions;
+use crate::resize::Interpolation;
+
+/// Everything that turns folders into batches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataConfig {
+    /// The data sets, each with a resolution of its own. Their batches are shuffled together.
+    pub datasets: Vec<DatasetConfig>,
+    /// How files are read.
+    pub options: DatasetOptions,
+}
+
+/// How files are read, in all data sets alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetOptions {
+    /// Ending of the caption file beside a picture; `.txt` and `txt` mean the same.
+    pub caption_extension: String,
+    /// How pictures are decoded.
+    pub decode: DecodeOptions,
+    /// Leave unusable pictures out and list them, instead of failing.
+    pub skip_bad_images: bool,
+    /// Refuse pictures without a caption file, instead of using their folder's class words.
+    pub require_captions: bool,
+    /// Keep the sizes of pictures in a file of their folder, so that the next scan need not open them (`cache_info`).
+    pub cache_info: bool,
+}
+
+impl Default for DatasetOptions {
+    fn default() -> Self {
+        Self {
+            caption_extension: ".txt".into(),
+            decode: DecodeOptions::default(),
+            skip_bad_images: false,
+            require_captions: false,
+            cache_info: false,
+        }
+    }
+}
+
+/// Pictures that are trained at one resolution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatasetConfig {
+    /// Resolution and buckets.
+    pub buckets: BucketConfig,
+    /// Whether pictures are sorted into buckets. Otherwise each is resized to cover the resolution, and cropped.
+    pub enable_bucket: bool,
+    /// Pictures of a batch.
+    pub batch_size: usize,
+    /// What the adapters of these pictures' batches are multiplied by.
+    pub network_multiplier: f64,
+    /// The folders.
+    pub subsets: Vec<Subset>,
+}
+
+impl DatasetConfig {
+    /// The rule that gives every picture a bucket.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`](crate::Error::InvalidOption) where step, limits and resolution do not fit together.
+    pub fn buckets(&self) -> Result<Buckets> {
+        if self.enable_bucket { Buckets::new(self.buckets) } else { Buckets::single(self.buckets.resolution) }
+    }
+}
+
+/// Where the pictures of a subset come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The pictures in a folder (`image_dir`).
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// Whether those in its folders belong to it, too.
+        recursive: bool,
+    },
+    /// The pictures that a JSON file lists (`metadata_file`).
+    Metadata {
+        /// The file: `{path: {"caption": …, "tags": …, "train_resolution": [w, h]}}`.
+        file: PathBuf,
+        /// The folder that names in it are relative to.
+        image_dir: Option<PathBuf>,
+    },
+}
+
+/// Pictures that are used alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subset {
+    /// Where the pictures come from.
+    pub source: Source,
+    /// How often each picture appears in an epoch.
+    pub num_repeats: usize,
+    /// Whether these are regularisation pictures: their loss is weighted, and they are repeated or left out until there are
+    /// as many as training pictures.
+    pub is_reg: bool,
+    /// The caption of pictures without a caption file.
+    pub class_tokens: Option<String>,
+    /// Ending of the caption file beside a picture; `.txt` and `txt` mean the same.
+    pub caption_extension: String,
+    /// A folder with a picture of the same name for each picture, whose red channel weights the loss.
+    pub conditioning_data_dir: Option<PathBuf>,
+    /// What becomes of transparency.
+    pub alpha: Alpha,
+    /// How captions change from time to time.
+    pub captions: CaptionOptions,
+    /// How pictures change from time to time.
+    pub augmentation: Augmentation,
+    /// The filter for resizing; by default it depends on the sizes.
+    pub resize_interpolation: Option<Interpolation>,
+    /// Whether the target of these pictures is the base model's own prediction (`custom_attributes.diff_output_preservation`).
+    pub preserve_base_output: bool,
+}
+
+impl Subset {
+    /// The pictures directly in a folder, each once an epoch, with captions in `.txt` files.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            source: Source::Folder { dir: dir.into(), recursive: false },
+            num_repeats: 1,
+            is_reg: false,
+            class_tokens: None,
+            caption_extension: ".txt".into(),
+            conditioning_data_dir: None,
+            alpha: Alpha::Drop,
+            captions: CaptionOptions::default(),
+            augmentation: Augmentation::default(),
+            resize_interpolation: None,
+            preserve_base_output: false,
+        }
+    }
+}
+
+/// What becomes of transparency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Alpha {
+    /// It is dropped: transparent pixels show the colour that lies under them, as in sd-scripts.
+    #[default]
+    Drop,
+    /// Transparent pixels show this colour (red, green, blue).
+    Background([u8; 3]),
+    /// It is dropped from the picture and weights the loss (`alpha_mask`).
+    Mask,
+}
+
+/// How pictures change from time to time.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Augmentation {
+    /// Half of the times, left and right are swapped.
+    pub flip_aug: bool,
+    /// A third of the times, hue or gamma are shifted a little.
+    pub color_aug: bool,
+    /// What stands over is cut at a random place instead of evenly on both sides.
+    pub random_crop: bool,
+    /// Crops around the face whose place is in the file's name, so that it takes this share (least, greatest) of the picture.
+    pub face_crop_aug_range: Option<[f64; 2]>,
+}
+
+impl Augmentation {
+    /// Whether latents can be computed once for all times: of what changes, only flipping is one of two.
+    #[must_use]
+    pub fn allows_cached_latents(&self) -> bool {
+        !self.color_aug && !self.random_crop && self.face_crop_aug_range.is_none()
+    }
+}
