@@ -9,7 +9,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use lora_data::{BucketConfig, Buckets, Dataset, DatasetOptions, DatasetReport, Size, scan_folder};
+use lora_data::{
+    BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, DatasetReport, Size, Subset, folder_subsets,
+};
 
 fn main() -> ExitCode {
     let (flags, values): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
@@ -33,14 +35,16 @@ fn main() -> ExitCode {
 
 fn report(folder: &Path, resolution: u32, bucket_no_upscale: bool) -> lora_data::Result<DatasetReport> {
     let options = DatasetOptions { skip_bad_images: true, ..DatasetOptions::default() };
-    let scan = scan_folder(folder, 1, &options)?;
-    let config = BucketConfig {
+    let found = folder_subsets(folder, &Subset::new(folder))?;
+    found.notices.iter().for_each(|notice| println!("{notice}"));
+    let buckets = BucketConfig {
         max_bucket_reso: resolution.saturating_mul(2),
         min_bucket_reso: (resolution / 2).min(256),
         bucket_no_upscale,
         ..BucketConfig::new(Size::new(resolution, resolution))
     };
-    Ok(Dataset::new(scan, Buckets::new(config)?, options)?.report())
+    let dataset = DatasetConfig { subsets: found.subsets, ..DatasetConfig::new(buckets) };
+    Ok(Dataset::open(DataConfig { datasets: vec![dataset], options })?.report())
 }
 
 fn print(report: &DatasetReport) {
@@ -48,20 +52,20 @@ fn print(report: &DatasetReport) {
         "{:<24} {:>8} {:>8} {:>9} {:>12} {:>8}",
         "folder", "pictures", "repeats", "captions", "class words", "without"
     );
-    for folder in &report.folders {
+    for folder in report.subsets() {
         let (name, pictures, repeats) = (&folder.name, folder.pictures, folder.repeats);
         let (files, words, missing) =
             (folder.captions_from_files, folder.captions_from_class_words, folder.captions_missing);
         println!("{name:<24} {pictures:>8} {repeats:>8} {files:>9} {words:>12} {missing:>8}");
     }
-    if let Some(info) = &report.bucket_info {
+    for info in report.parts.iter().filter_map(|part| part.bucket_info.as_ref()) {
         println!("\n{:<24} {:>8}", "bucket", "pictures");
         for bucket in &info.buckets {
             println!("{:<24} {:>8}", bucket.resolution.to_string(), bucket.count);
         }
         println!("\nmean distance of aspect ratios: {:.4}", info.mean_img_ar_error);
     }
-    println!("pictures in an epoch: {}", report.num_train_images);
-    report.ignored_folders.iter().for_each(|ignored| println!("{ignored}"));
+    println!("pictures in an epoch: {}", report.num_train_images());
+    report.notices.iter().for_each(|notice| println!("{notice}"));
     report.skipped_pictures.iter().for_each(|message| println!("skipped: {message}"));
 }

@@ -1,5 +1,6 @@
 //! Captions: the text file beside a picture, or the class words in its folder's name.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -13,6 +14,8 @@ pub use self::options::CaptionOptions;
 pub enum CaptionSource {
     /// The text file beside the picture.
     File,
+    /// The file that lists the pictures.
+    Metadata,
     /// The class words in the folder's name (`name` of `N_name`), since there is no file.
     ClassWords,
     /// Neither: the caption is empty.
@@ -24,17 +27,24 @@ pub enum CaptionSource {
 /// A stem that ends in the four numbers of a face crop (`name_x_y_w_h`) also matches the file without them.
 #[must_use]
 pub fn find_file(picture: &Path, extension: &str) -> Option<PathBuf> {
-    let stem = picture.file_stem()?;
-    let beside = |stem: &std::ffi::OsStr| {
+    let beside = |stem: &OsStr| {
         let mut name = stem.to_os_string();
         if !extension.starts_with('.') {
             name.push(".");
         }
         name.push(extension);
         let path = picture.with_file_name(name);
-        path.is_file().then_some(path)
+        // A folder of that name is told when it is read.
+        path.exists().then_some(path)
     };
-    beside(stem).or_else(|| beside(without_face_crop(stem.to_str()?)?.as_ref()))
+    stems(picture).find_map(beside)
+}
+
+/// The names without extension that a picture's caption file may have.
+pub(crate) fn stems(picture: &Path) -> impl Iterator<Item = &OsStr> {
+    let stem = picture.file_stem();
+    let without = stem.and_then(OsStr::to_str).and_then(without_face_crop).map(OsStr::new);
+    stem.into_iter().chain(without)
 }
 
 /// The stem without `_x_y_w_h`. Words there belong to the name: `a_photo_of_a_cat` must not find `a.txt`.
@@ -53,7 +63,7 @@ fn without_face_crop(stem: &str) -> Option<&str> {
 /// # Errors
 /// [`Error::Io`] where the file cannot be read, [`Error::CaptionNotUtf8`], and [`Error::EmptyCaption`] where the first line
 /// has no text.
-pub fn read_file(path: &Path) -> Result<String> {
+pub fn read_file(path: &Path, _multi_line: bool) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
     let text = String::from_utf8(bytes)
         .map_err(|error| Error::CaptionNotUtf8 { path: path.into(), offset: error.utf8_error().valid_up_to() })?;
@@ -77,7 +87,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.txt");
         std::fs::write(&path, bytes).unwrap();
-        read_file(&path)
+        read_file(&path, false)
     }
 
     #[test]

@@ -19,30 +19,18 @@ pub struct DataConfig {
 }
 
 /// How files are read, in all data sets alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DatasetOptions {
-    /// Ending of the caption file beside a picture; `.txt` and `txt` mean the same.
-    pub caption_extension: String,
     /// How pictures are decoded.
     pub decode: DecodeOptions,
     /// Leave unusable pictures out and list them, instead of failing.
     pub skip_bad_images: bool,
-    /// Refuse pictures without a caption file, instead of using their folder's class words.
-    pub require_captions: bool,
-    /// Keep the sizes of pictures in a file of their folder, so that the next scan need not open them (`cache_info`).
+    /// Refuse pictures without a caption file and caption files without a picture, instead of using the class tokens and
+    /// telling of them.
+    pub strict_captions: bool,
+    /// Keep the sizes of pictures in a file in their folder, so that the next scan need not open them, and that they could be
+    /// decoded.
     pub cache_info: bool,
-}
-
-impl Default for DatasetOptions {
-    fn default() -> Self {
-        Self {
-            caption_extension: ".txt".into(),
-            decode: DecodeOptions::default(),
-            skip_bad_images: false,
-            require_captions: false,
-            cache_info: false,
-        }
-    }
 }
 
 /// Pictures that are trained at one resolution.
@@ -61,6 +49,12 @@ pub struct DatasetConfig {
 }
 
 impl DatasetConfig {
+    /// One picture a batch, with buckets and without folders yet.
+    #[must_use]
+    pub fn new(buckets: BucketConfig) -> Self {
+        Self { buckets, enable_bucket: true, batch_size: 1, network_multiplier: 1.0, subsets: Vec::new() }
+    }
+
     /// The rule that gives every picture a bucket.
     ///
     /// # Errors

@@ -23,23 +23,75 @@ pub enum Error {
         /// The file that was given.
         path: PathBuf,
     },
-    /// A folder in which no file has a picture's extension.
-    #[error("`{}`: no pictures found; expected files that end in {}", path.display(), crate::folder::extensions())]
+    /// A folder in which no file has a picture's extension, or a list without pictures.
+    #[error("`{}`: no pictures found{}; expected files that end in {}", path.display(), beside(*captions), crate::listing::extensions())]
     NoPictures {
-        /// The folder that was searched.
+        /// The folder that was searched, or the list.
+        path: PathBuf,
+        /// The number of caption files in it.
+        captions: usize,
+    },
+    /// A folder whose name is that of a file.
+    #[error("`{}` is a folder; expected a picture, or a name without its extension", path.display())]
+    FolderNamedAsFile {
+        /// The folder.
         path: PathBuf,
     },
-    /// Pictures lie beside, not in, the sub-folders whose names say how often they are repeated.
-    #[error(
-        "`{}` holds {count} pictures itself but no sub-folder named `N_name` with pictures; move them into a sub-folder such as \
-         `10_name` (10 repeats an epoch), or give the folder as a flat one with its number of repeats",
-        path.display()
-    )]
-    PicturesOutsideFolders {
-        /// The folder that was searched for sub-folders.
+    /// Several things at once.
+    #[error("{}", listed(problems))]
+    Several {
+        /// At least two.
+        problems: Vec<Self>,
+    },
+    /// A picture without a caption file, where each must have one.
+    #[error("`{}`: no caption; expected `{}` (`strict_captions`)", path.display(), expected.display())]
+    PictureWithoutCaption {
+        /// The picture.
         path: PathBuf,
-        /// The number of pictures directly in it.
-        count: usize,
+        /// The file that was looked for.
+        expected: PathBuf,
+    },
+    /// A caption file without a picture, where each must have one.
+    #[error("`{}`: no picture of this name (`strict_captions`)", path.display())]
+    CaptionWithoutPicture {
+        /// The caption file.
+        path: PathBuf,
+    },
+    /// A picture without its mask.
+    #[error("`{}`: no mask; expected a picture of the same name in `{}`", path.display(), dir.display())]
+    MaskMissing {
+        /// The picture.
+        path: PathBuf,
+        /// The folder of masks (`conditioning_data_dir`).
+        dir: PathBuf,
+    },
+    /// Masks that belong to no picture.
+    #[error("masks without a picture of the same name: {files}")]
+    MaskWithoutPicture {
+        /// The masks.
+        files: crate::notice::Several,
+    },
+    /// Two masks for one picture.
+    #[error("`{}` and `{}` are masks of the same picture; remove one", first.display(), second.display())]
+    AmbiguousMask {
+        /// One of them.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// A mask that is not of its picture's size.
+    #[error(
+        "`{}` is {found}; expected {expected}, the size of its picture `{}`", mask.display(), picture.display()
+    )]
+    MaskSize {
+        /// The mask.
+        mask: PathBuf,
+        /// Its size.
+        found: Size,
+        /// The picture.
+        picture: PathBuf,
+        /// The picture's size.
+        expected: Size,
     },
     /// No sub-folder has a name of the form `N_name`.
     #[error(
@@ -152,9 +204,34 @@ impl Error {
         matches!(self, Self::UnreadablePicture { .. } | Self::PictureChanged { .. } | Self::PictureTooSmall { .. })
     }
 
+    /// One error for all of these; `None` where there are none.
+    pub(crate) fn of_all(mut problems: Vec<Self>) -> Option<Self> {
+        match problems.len() {
+            0 | 1 => problems.pop(),
+            _ => Some(Self::Several { problems }),
+        }
+    }
+
     pub(crate) fn io(path: impl Into<PathBuf>, error: std::io::Error) -> Self {
         Self::Io { path: path.into(), error }
     }
+}
+
+/// The first problems, one a line.
+fn listed(problems: &[Error]) -> String {
+    const SHOWN: usize = 20;
+    let mut text = format!("{} problems", problems.len());
+    for problem in problems.iter().take(SHOWN) {
+        text += &format!("\n  {problem}");
+    }
+    if problems.len() > SHOWN {
+        text += &format!("\n  and {} more", problems.len() - SHOWN);
+    }
+    text
+}
+
+fn beside(captions: usize) -> String {
+    if captions == 0 { String::new() } else { format!(", only {captions} caption files") }
 }
 
 /// The first few names, each in backquotes.

@@ -12,6 +12,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::bucket::Size;
 use crate::error::{Error, Result};
+use crate::index::HeaderSize;
 use crate::jpeg;
 
 /// No picture may need more than this many bytes while it is decoded; a damaged header could ask for any number.
@@ -95,6 +96,13 @@ pub fn read_size(path: &Path, options: &DecodeOptions) -> Result<Size> {
     let file = File::open(path).map_err(|error| Error::io(path, error))?;
     let header = read_header(BufReader::new(file)).map_err(|reason| unreadable(path, reason))?;
     Ok(header.size(options.exif_orientation))
+}
+
+/// The size of a picture as stored and upright, from its header only.
+pub(crate) fn header_size(path: &Path) -> Result<HeaderSize> {
+    let file = File::open(path).map_err(|error| Error::io(path, error))?;
+    let header = read_header(BufReader::new(file)).map_err(|reason| unreadable(path, reason))?;
+    Ok(HeaderSize { stored: header.stored_size, upright: header.size(ExifOrientation::Apply) })
 }
 
 /// Decodes a picture.

@@ -18,20 +18,20 @@
 //! # Example
 //!
 //! ```
-//! use lora_data::{BucketConfig, Buckets, Dataset, DatasetOptions, Size, scan_named_folders};
+//! use lora_data::{BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, Size, Subset, folder_subsets};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
 //! # let train_data_dir = dir.path();
 //! # std::fs::create_dir(train_data_dir.join("10_cat"))?;
 //! # image::RgbImage::new(640, 480).save(train_data_dir.join("10_cat/a.png"))?;
-//! let options = DatasetOptions::default();
-//! let scan = scan_named_folders(train_data_dir, &options)?; // 10_cat/a.png, 640x480
-//! let buckets = Buckets::new(BucketConfig::new(Size::new(512, 512)))?;
-//! let mut dataset = Dataset::new(scan, buckets, options)?;
+//! let found = folder_subsets(train_data_dir, &Subset::new(""))?; // 10_cat/a.png, 640x480
+//! let buckets = BucketConfig::new(Size::new(512, 512));
+//! let dataset = DatasetConfig { subsets: found.subsets, batch_size: 4, ..DatasetConfig::new(buckets) };
+//! let mut dataset = Dataset::open(DataConfig { datasets: vec![dataset], options: DatasetOptions::default() })?;
 //! dataset.verify(|| {})?; // a broken picture is an error here, not in the middle of training
 //!
-//! let plan = dataset.plan(4)?;
+//! let plan = dataset.plan()?;
 //! assert_eq!(plan.batches_per_epoch(), 3); // ten repeats in batches of four
 //! let batch = dataset.load_batch(&plan.batches()[0])?;
 //! assert_eq!(batch.size, Size::new(576, 448));
@@ -47,24 +47,30 @@ pub mod caption;
 pub mod config;
 mod dataset;
 mod error;
-pub mod folder;
+mod folder;
 mod image;
+mod index;
 mod jpeg;
+mod listing;
 mod loader;
+mod metadata_file;
+mod notice;
 mod plan;
 mod random;
 mod report;
 pub mod resize;
+mod scan;
+mod stamp;
 
 pub use self::bucket::{BucketConfig, Buckets, Selection, Size};
 pub use self::caption::{CaptionOptions, CaptionSource};
 pub use self::config::{Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, Source, Subset};
-pub use self::dataset::{Dataset, FolderInfo, Item};
+pub use self::dataset::{Dataset, Item, SubsetInfo, Survey};
 pub use self::error::{Error, Result};
-pub use self::folder::{
-    Folder, IgnoreReason, IgnoredFolder, Picture, Scan, scan_flat_folder, scan_folder, scan_named_folders,
-};
+pub use self::folder::{FolderSubsets, folder_subsets};
 pub use self::image::{DecodeOptions, ExifOrientation, Pixels, SixteenBit, decode, read_size};
+pub use self::listing::PICTURE_EXTENSIONS;
 pub use self::loader::{LoadedBatch, Sample};
-pub use self::plan::{Batch, Plan, StepCount};
-pub use self::report::{BucketCount, BucketInfo, DatasetDir, DatasetReport, FolderReport, TagFrequency};
+pub use self::notice::{Notice, Several};
+pub use self::plan::{Batch, Group, Plan, Share, StepCount};
+pub use self::report::{BucketCount, BucketInfo, DatasetDir, DatasetReport, PartReport, SubsetReport, TagFrequency};

@@ -88,29 +88,37 @@ impl Dataset {
     }
 
     /// Decodes every picture once, so that a broken one is found before training, not in the middle of it. `on_picture` is
-    /// called after each picture, from several threads.
+    /// called after each picture, from several threads. Pictures that are remembered as sound are not decoded again
+    /// (`cache_info`).
     ///
     /// With `skip_bad_images`, broken pictures leave the data set and join [`Dataset::skipped`]: plans made before are then
     /// void.
     ///
     /// # Errors
-    /// As [`Dataset::load`], of the first picture in the data set's order that fails; [`Error::AllPicturesSkipped`] where none
-    /// is left.
+    /// Those of all pictures that cannot be decoded; [`Error::AllPicturesSkipped`] where none is left.
     pub fn verify(&mut self, on_picture: impl Fn() + Sync) -> Result<()> {
         let check = |item: &Item| {
-            let checked = self.decode(item).map(drop);
+            let checked = if self.index.is_decoded(&item.path) { Ok(()) } else { self.decode(item).map(drop) };
             on_picture();
             checked.err()
         };
         let errors: Vec<Option<Error>> = self.items.par_iter().map(check).collect();
-        let mut broken = Vec::with_capacity(errors.len());
-        for error in errors {
-            broken.push(error.is_some());
-            error.map_or(Ok(()), |error| self.reject(error))?;
+        let mut problems = Vec::new();
+        let mut keep = Vec::with_capacity(errors.len());
+        for (index, error) in errors.into_iter().enumerate() {
+            keep.push(error.is_none());
+            match error {
+                None => self.index.set_decoded(&self.items[index].path),
+                Some(error) => problems.extend(self.reject(error)),
+            }
         }
-        let mut broken = broken.into_iter();
-        self.items.retain(|_| !broken.next().unwrap_or(false));
-        self.check_not_empty()
+        let mut keep = keep.into_iter();
+        self.items.retain(|_| keep.next().unwrap_or(true));
+        self.save_index();
+        match Error::of_all(problems) {
+            Some(error) => Err(error),
+            None => self.check_not_empty(),
+        }
     }
 }
 
@@ -120,19 +128,20 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::bucket::{BucketConfig, Buckets};
-    use crate::config::DatasetOptions;
-    use crate::folder::scan_named_folders;
+    use crate::bucket::BucketConfig;
+    use crate::config::{DataConfig, DatasetConfig, DatasetOptions, Subset};
+    use crate::folder::folder_subsets;
 
     fn picture(width: u32, height: u32) -> image::RgbImage {
         image::RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8]))
     }
 
     fn dataset(dir: &Path, skip_bad_images: bool) -> Dataset {
-        let config = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(128, 128)) };
+        let buckets = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(128, 128)) };
         let options = DatasetOptions { skip_bad_images, ..DatasetOptions::default() };
-        let scan = scan_named_folders(dir, &options).unwrap();
-        Dataset::new(scan, Buckets::new(config).unwrap(), options).unwrap()
+        let subsets = folder_subsets(dir, &Subset::new("")).unwrap().subsets;
+        Dataset::open(DataConfig { datasets: vec![DatasetConfig { subsets, ..DatasetConfig::new(buckets) }], options })
+            .unwrap()
     }
 
     fn folder() -> tempfile::TempDir {
@@ -155,7 +164,7 @@ mod tests {
     fn batches_of_pixels() {
         let dir = folder();
         let dataset = dataset(dir.path(), false);
-        let batch = Batch { bucket: 0, items: vec![1, 0] };
+        let batch = Batch { group: 0, items: vec![1, 0] };
         let loaded = dataset.load_batch(&batch).unwrap();
         assert_eq!((loaded.size, loaded.pixels.len()), (Size::new(128, 128), 2 * 128 * 128 * 3));
         assert_eq!(loaded.captions, ["a cat", "cat"]);

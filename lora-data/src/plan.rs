@@ -9,9 +9,32 @@ use crate::random::shuffle;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// Index of the bucket in [`Dataset::bucket_sizes`](crate::Dataset::bucket_sizes).
-    pub bucket: usize,
+    pub group: usize,
     /// Indices in [`Dataset::items`](crate::Dataset::items).
     pub items: Vec<usize>,
+}
+
+/// Pictures that may share a batch: those of one bucket of one data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Indices of items, each as often as it is repeated.
+    pub items: Vec<usize>,
+    /// Pictures of a batch.
+    pub batch_size: usize,
+}
+
+/// Which of the processes (or devices) that share the batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Its number, counted from 0.
+    pub rank: usize,
+    /// How many there are.
+    pub world_size: usize,
+}
+
+impl Share {
+    /// A single process, which takes all batches.
+    pub const WHOLE: Self = Self { rank: 0, world_size: 1 };
 }
 
 /// The batches of an epoch.
@@ -21,70 +44,81 @@ pub struct Batch {
 /// the same list and takes its share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Items of each bucket, each as often as it is repeated.
-    members: Vec<Vec<usize>>,
-    batch_size: usize,
+    groups: Vec<Group>,
 }
 
 impl Plan {
-    /// Batches of `batch_size` from these buckets. `members` holds for each bucket its items, each as often as it is repeated.
+    /// Batches of these pictures.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] where `batch_size` is 0.
-    pub fn new(members: Vec<Vec<usize>>, batch_size: usize) -> Result<Self> {
-        if batch_size == 0 {
+    /// [`Error::InvalidOption`] where a batch size is 0.
+    pub fn new(groups: Vec<Group>) -> Result<Self> {
+        if groups.iter().any(|group| group.batch_size == 0) {
             let (found, expected) = ("0".into(), "at least 1".into());
             return Err(Error::InvalidOption { option: "train_batch_size", found, expected });
         }
-        Ok(Self { members, batch_size })
+        Ok(Self { groups })
     }
 
     /// The number of batches in an epoch: the sum over the buckets of their sizes over the batch size, rounded up.
     #[must_use]
     pub fn batches_per_epoch(&self) -> usize {
-        self.members.iter().map(|members| members.len().div_ceil(self.batch_size)).sum()
+        self.groups.iter().map(|group| group.items.len().div_ceil(group.batch_size)).sum()
     }
 
     /// The number of pictures in an epoch, counting repeats.
     #[must_use]
     pub fn pictures_per_epoch(&self) -> usize {
-        self.members.iter().map(Vec::len).sum()
+        self.groups.iter().map(|group| group.items.len()).sum()
     }
 
-    /// The batches in order of bucket and item.
+    /// The batches in order of group and item.
     #[must_use]
     pub fn batches(&self) -> Vec<Batch> {
-        self.split(&self.members)
+        split(&self.groups)
     }
 
-    /// The batches of an epoch: the pictures of each bucket shuffled, and the batches too.
+    /// The batches of an epoch: the pictures of each group shuffled, and the batches too; of these, every `world_size`-th from
+    /// `rank` on. Where the batches don't divide evenly, those at the start are taken again, so that all processes make
+    /// equally many steps (as accelerate does).
     ///
     /// ```
-    /// # use lora_data::Plan;
+    /// # use lora_data::{Group, Plan, Share};
     /// # fn example(generator: &mut impl rand_core::Rng) -> lora_data::Result<()> {
-    /// let plan = Plan::new(vec![vec![0, 0, 1], vec![2]], 2)?;
-    /// let batches = plan.epoch(generator); // a generator of this seed and this epoch
+    /// let groups = vec![Group { items: vec![0, 0, 1], batch_size: 2 }, Group { items: vec![2], batch_size: 2 }];
+    /// let plan = Plan::new(groups)?;
+    /// let batches = plan.epoch(generator, Share::WHOLE); // a generator of this seed and this epoch
     /// assert_eq!(batches.len(), 3);
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Panics
+    /// If the share is of 0 processes or its rank is none of them.
     #[must_use]
-    pub fn epoch(&self, generator: &mut impl Rng) -> Vec<Batch> {
-        let mut members = self.members.clone();
-        for bucket in &mut members {
-            shuffle(bucket, generator);
+    pub fn epoch(&self, generator: &mut impl Rng, share: Share) -> Vec<Batch> {
+        let Share { rank, world_size } = share;
+        assert!(rank < world_size, "{share:?} is none");
+        let mut groups = self.groups.clone();
+        for group in &mut groups {
+            shuffle(&mut group.items, generator);
         }
-        let mut batches = self.split(&members);
+        let mut batches = split(&groups);
         shuffle(&mut batches, generator);
-        batches
+        if world_size == 1 {
+            return batches;
+        }
+        let rounds = batches.len().div_ceil(world_size);
+        batches.iter().cycle().skip(rank).step_by(world_size).take(rounds).cloned().collect()
     }
+}
 
-    fn split(&self, members: &[Vec<usize>]) -> Vec<Batch> {
-        let batches = |(bucket, members): (usize, &Vec<usize>)| {
-            members.chunks(self.batch_size).map(|items| Batch { bucket, items: items.to_vec() }).collect::<Vec<_>>()
-        };
-        members.iter().enumerate().flat_map(batches).collect()
-    }
+fn split(groups: &[Group]) -> Vec<Batch> {
+    let batches = |(index, group): (usize, &Group)| {
+        let chunks = group.items.chunks(group.batch_size);
+        chunks.map(|items| Batch { group: index, items: items.to_vec() }).collect::<Vec<_>>()
+    };
+    groups.iter().enumerate().flat_map(batches).collect()
 }
 
 /// How batches, epochs and optimizer steps relate, as sd-scripts counts them.
@@ -135,21 +169,22 @@ mod tests {
     use crate::random::tests::Generator;
 
     fn plan() -> Plan {
-        Plan::new(vec![(0..10).collect(), vec![10, 10, 10], vec![], (11..20).chain(11..20).collect()], 4).unwrap()
+        let members = [(0..10).collect(), vec![10, 10, 10], vec![], (11..20).chain(11..20).collect()];
+        Plan::new(members.map(|items| Group { items, batch_size: 4 }).into()).unwrap()
     }
 
     #[test]
     fn batches_hold_every_item_of_one_bucket() {
         let plan = plan();
         for seed in 0..50 {
-            let batches = plan.epoch(&mut Generator(seed));
+            let batches = plan.epoch(&mut Generator(seed), Share::WHOLE);
             assert_eq!(batches.len(), plan.batches_per_epoch());
-            for (bucket, members) in plan.members.iter().enumerate() {
-                let sizes: Vec<_> = batches.iter().filter(|b| b.bucket == bucket).map(|b| b.items.len()).collect();
+            for (index, group) in plan.groups.iter().enumerate() {
+                let sizes: Vec<_> = batches.iter().filter(|b| b.group == index).map(|b| b.items.len()).collect();
                 assert!(sizes.iter().filter(|size| **size < 4).count() <= 1, "{sizes:?}");
                 let mut items: Vec<_> =
-                    batches.iter().filter(|b| b.bucket == bucket).flat_map(|b| &b.items).copied().collect();
-                let mut expected = members.clone();
+                    batches.iter().filter(|b| b.group == index).flat_map(|b| &b.items).copied().collect();
+                let mut expected = group.items.clone();
                 items.sort_unstable();
                 expected.sort_unstable();
                 assert_eq!(items, expected);
@@ -161,9 +196,25 @@ mod tests {
     #[test]
     fn the_order_follows_from_the_generator_alone() {
         let plan = plan();
-        assert_eq!(plan.epoch(&mut Generator(1)), plan.epoch(&mut Generator(1)));
-        assert_ne!(plan.epoch(&mut Generator(1)), plan.epoch(&mut Generator(2)));
-        assert_ne!(plan.epoch(&mut Generator(1)), plan.batches());
+        let epoch = |seed| plan.epoch(&mut Generator(seed), Share::WHOLE);
+        assert_eq!(epoch(1), epoch(1));
+        assert_ne!(epoch(1), epoch(2));
+        assert_ne!(epoch(1), plan.batches());
+    }
+
+    #[test]
+    fn processes_share_the_batches() {
+        let plan = plan();
+        let whole = plan.epoch(&mut Generator(1), Share::WHOLE);
+        for world_size in [2, 3, 4, 20] {
+            let shares: Vec<Vec<Batch>> =
+                (0..world_size).map(|rank| plan.epoch(&mut Generator(1), Share { rank, world_size })).collect();
+            let rounds = whole.len().div_ceil(world_size);
+            assert!(shares.iter().all(|share| share.len() == rounds));
+            let dealt: Vec<&Batch> =
+                (0..rounds).flat_map(|round| shares.iter().map(move |share| &share[round])).collect();
+            assert!(dealt.iter().zip(whole.iter().cycle()).all(|(dealt, batch)| *dealt == batch), "{world_size}");
+        }
     }
 
     #[test]
@@ -182,7 +233,12 @@ mod tests {
 
     #[test]
     fn a_batch_of_nothing_is_an_error() {
-        assert!(Plan::new(vec![], 0).unwrap_err().to_string().starts_with("`train_batch_size = 0`"));
+        assert!(
+            Plan::new(vec![Group { items: vec![1], batch_size: 0 }])
+                .unwrap_err()
+                .to_string()
+                .starts_with("`train_batch_size = 0`")
+        );
     }
 
     #[test]

@@ -1,26 +1,32 @@
 //! What a data set holds, for people and for the metadata of the trained file.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::bucket::Size;
 use crate::caption::{self, CaptionSource};
-use crate::dataset::Dataset;
+use crate::config::DatasetConfig;
+use crate::dataset::{Dataset, Item, SubsetInfo};
 
-/// Figures of one folder.
+/// Figures of one subset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FolderReport {
-    /// The folder's name.
+pub struct SubsetReport {
+    /// The name of its folder or list.
     pub name: String,
-    /// How often each picture appears in an epoch.
+    /// Its folder or list.
+    pub path: PathBuf,
+    /// Whether it holds regularisation pictures.
+    pub is_reg: bool,
+    /// How often each picture appears in an epoch, before regularisation pictures are balanced.
     pub repeats: usize,
     /// The number of pictures, without repeats.
     pub pictures: usize,
-    /// Pictures with a caption file.
+    /// Pictures with a caption of their own, from a caption file or the file that lists them.
     pub captions_from_files: usize,
-    /// Pictures captioned by the folder's class words.
+    /// Pictures captioned by class tokens.
     pub captions_from_class_words: usize,
     /// Pictures without any caption.
     pub captions_missing: usize,
@@ -57,36 +63,83 @@ pub struct DatasetDir {
 /// How often each tag occurs, by folder name. Serializes as sd-scripts' `ss_tag_frequency`.
 pub type TagFrequency = BTreeMap<String, BTreeMap<String, usize>>;
 
+/// Figures of one of the data sets.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PartReport {
+    /// What is said of it.
+    #[serde(skip)]
+    pub config: DatasetConfig,
+    /// Its resolution.
+    pub resolution: Size,
+    /// Pictures of a batch.
+    pub batch_size: usize,
+    /// Its subsets.
+    pub subsets: Vec<SubsetReport>,
+    /// Its buckets; `None` where all pictures have one size (`enable_bucket = false`).
+    pub bucket_info: Option<BucketInfo>,
+    /// Training pictures in an epoch, counting repeats (`ss_num_train_images`).
+    pub num_train_images: usize,
+    /// Regularisation pictures in an epoch, counting their repeats before they are balanced (`ss_num_reg_images`).
+    pub num_reg_images: usize,
+    /// Tags, in lower case, counted as they stand in the captions, whatever the repeats.
+    pub tag_frequency: TagFrequency,
+}
+
 /// What a data set holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DatasetReport {
-    /// Its folders.
-    pub folders: Vec<FolderReport>,
-    /// Its buckets; `None` where all pictures have one size (`enable_bucket = false`).
-    pub bucket_info: Option<BucketInfo>,
-    /// Pictures in an epoch, counting repeats (`ss_num_train_images`).
-    pub num_train_images: usize,
-    /// Tags, in lower case, counted once for each picture whatever its repeats.
-    pub tag_frequency: TagFrequency,
-    /// What takes no part, and why.
-    pub ignored_folders: Vec<String>,
+    /// Its parts, one for each resolution.
+    pub parts: Vec<PartReport>,
+    /// What a user should know of the folders.
+    pub notices: Vec<String>,
     /// The messages of the pictures that were skipped.
     pub skipped_pictures: Vec<String>,
 }
 
 impl DatasetReport {
-    /// Folder names with repeats and pictures (`ss_dataset_dirs`). Folders of one name get a number: `name (2)`.
+    /// The subsets of all parts.
+    pub fn subsets(&self) -> impl Iterator<Item = &SubsetReport> {
+        self.parts.iter().flat_map(|part| &part.subsets)
+    }
+
+    /// Training pictures in an epoch, counting repeats.
     #[must_use]
-    pub fn dataset_dirs(&self) -> BTreeMap<String, DatasetDir> {
+    pub fn num_train_images(&self) -> usize {
+        self.parts.iter().map(|part| part.num_train_images).sum()
+    }
+
+    /// Regularisation pictures in an epoch, counting their repeats before they are balanced.
+    #[must_use]
+    pub fn num_reg_images(&self) -> usize {
+        self.parts.iter().map(|part| part.num_reg_images).sum()
+    }
+
+    /// The tags of all parts.
+    #[must_use]
+    pub fn tag_frequency(&self) -> TagFrequency {
+        let mut all = TagFrequency::new();
+        for (folder, tags) in self.parts.iter().flat_map(|part| &part.tag_frequency) {
+            let folder = all.entry(folder.clone()).or_default();
+            for (tag, count) in tags {
+                *folder.entry(tag.clone()).or_default() += count;
+            }
+        }
+        all
+    }
+
+    /// Names of folders with repeats and pictures: of training pictures (`ss_dataset_dirs`) or, with `is_reg`, of
+    /// regularisation pictures (`ss_reg_dataset_dirs`). Folders of one name get a number: `name (2)`.
+    #[must_use]
+    pub fn dataset_dirs(&self, is_reg: bool) -> BTreeMap<String, DatasetDir> {
         let mut dirs = BTreeMap::new();
-        for folder in &self.folders {
-            let mut name = folder.name.clone();
+        for subset in self.subsets().filter(|subset| subset.is_reg == is_reg) {
+            let mut name = subset.name.clone();
             let mut number = 2;
             while dirs.contains_key(&name) {
-                name = format!("{} ({number})", folder.name);
+                name = format!("{} ({number})", subset.name);
                 number += 1;
             }
-            dirs.insert(name, DatasetDir { n_repeats: folder.repeats, img_count: folder.pictures });
+            dirs.insert(name, DatasetDir { n_repeats: subset.repeats, img_count: subset.pictures });
         }
         dirs
     }
@@ -97,50 +150,69 @@ impl Dataset {
     #[must_use]
     pub fn report(&self) -> DatasetReport {
         DatasetReport {
-            folders: self.folder_reports(),
-            bucket_info: self.buckets.is_enabled().then(|| self.bucket_info()),
-            num_train_images: self.items.iter().map(|item| self.repeats(item)).sum(),
-            tag_frequency: self.tag_frequency(),
-            ignored_folders: self.ignored.iter().map(ToString::to_string).collect(),
+            parts: self.configs.iter().enumerate().map(|(index, config)| self.part_report(index, config)).collect(),
+            notices: self.notices.iter().map(ToString::to_string).collect(),
             skipped_pictures: self.skipped.iter().map(ToString::to_string).collect(),
         }
     }
 
-    fn folder_reports(&self) -> Vec<FolderReport> {
-        let report = |(index, folder): (usize, &crate::FolderInfo)| {
-            let of = |source| self.items.iter().filter(|i| i.folder == index && i.caption_source == source).count();
-            FolderReport {
-                name: folder.name.clone(),
-                repeats: folder.repeats,
-                pictures: self.items.iter().filter(|item| item.folder == index).count(),
-                captions_from_files: of(CaptionSource::File),
-                captions_from_class_words: of(CaptionSource::ClassWords),
-                captions_missing: of(CaptionSource::Missing),
-            }
+    fn part_report(&self, index: usize, config: &DatasetConfig) -> PartReport {
+        let indices: Vec<usize> =
+            (0..self.subsets.len()).filter(|subset| self.subsets[*subset].dataset == index).collect();
+        let subsets: Vec<SubsetReport> = indices.iter().map(|subset| self.subset_report(*subset)).collect();
+        let items: Vec<&Item> = self.items.iter().filter(|item| self.subset_of(item).dataset == index).collect();
+        let images = |is_reg: bool| {
+            subsets.iter().filter(|s| s.is_reg == is_reg).map(|s| s.pictures.saturating_mul(s.repeats)).sum()
         };
-        self.folders.iter().enumerate().map(report).collect()
-    }
-
-    fn bucket_info(&self) -> BucketInfo {
-        let mut counts: BTreeMap<Size, usize> = BTreeMap::new();
-        for item in &self.items {
-            *counts.entry(item.selection.bucket).or_default() += self.repeats(item);
+        PartReport {
+            resolution: config.buckets.resolution,
+            batch_size: config.batch_size,
+            num_train_images: images(false),
+            num_reg_images: images(true),
+            bucket_info: config.enable_bucket.then(|| bucket_info(&items)),
+            tag_frequency: self.tag_frequency(&items),
+            config: config.clone(),
+            subsets,
         }
-        let buckets = counts.into_iter().map(|(resolution, count)| BucketCount { resolution, count }).collect();
-        let error: f64 = self.items.iter().map(|item| item.selection.ar_error.abs()).sum();
-        BucketInfo { buckets, mean_img_ar_error: error / self.items.len() as f64 }
     }
 
-    fn tag_frequency(&self) -> TagFrequency {
+    fn subset_report(&self, index: usize) -> SubsetReport {
+        let subset = &self.subsets[index];
+        let items = || self.items.iter().filter(|item| item.subset == index);
+        let of = |sources: &[CaptionSource]| items().filter(|item| sources.contains(&item.caption_source)).count();
+        SubsetReport {
+            name: subset.name(),
+            path: subset.path().into(),
+            is_reg: subset.config.is_reg,
+            repeats: subset.config.num_repeats,
+            pictures: items().count(),
+            captions_from_files: of(&[CaptionSource::File, CaptionSource::Metadata]),
+            captions_from_class_words: of(&[CaptionSource::ClassWords]),
+            captions_missing: of(&[CaptionSource::Missing]),
+        }
+    }
+
+    fn tag_frequency(&self, items: &[&Item]) -> TagFrequency {
+        let names: Vec<String> = self.subsets.iter().map(SubsetInfo::name).collect();
         let mut frequency = TagFrequency::new();
-        for item in &self.items {
-            let folder = frequency.entry(self.folders[item.folder].name.clone()).or_default();
+        for item in items {
+            let folder = frequency.entry(names[item.subset].clone()).or_default();
             for tag in caption::tags(&item.caption) {
                 *folder.entry(tag.to_lowercase()).or_default() += 1;
             }
         }
         frequency
     }
+}
+
+fn bucket_info(items: &[&Item]) -> BucketInfo {
+    let mut counts: BTreeMap<Size, usize> = BTreeMap::new();
+    for item in items {
+        *counts.entry(item.selection.bucket).or_default() += item.repeats;
+    }
+    let buckets = counts.into_iter().map(|(resolution, count)| BucketCount { resolution, count }).collect();
+    let error: f64 = items.iter().map(|item| item.selection.ar_error.abs()).sum();
+    BucketInfo { buckets, mean_img_ar_error: error / items.len().max(1) as f64 }
 }
 
 fn as_indexed_map<S: Serializer>(buckets: &[BucketCount], serializer: S) -> Result<S::Ok, S::Error> {
@@ -154,11 +226,11 @@ fn as_indexed_map<S: Serializer>(buckets: &[BucketCount], serializer: S) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bucket::{BucketConfig, Buckets};
-    use crate::config::DatasetOptions;
-    use crate::folder::scan_named_folders;
+    use crate::bucket::BucketConfig;
+    use crate::config::{DataConfig, DatasetOptions, Subset};
+    use crate::folder::folder_subsets;
 
-    fn report(buckets: Buckets) -> DatasetReport {
+    fn report(enable_bucket: bool) -> DatasetReport {
         let dir = tempfile::tempdir().unwrap();
         for (name, size, caption) in [
             ("5_cat/a.png", (200, 100), Some("Photo, cat,cat, Long Hair")),
@@ -175,14 +247,11 @@ mod tests {
             }
         }
         std::fs::create_dir(dir.path().join("raw")).unwrap();
-        let options = DatasetOptions::default();
-        let scan = scan_named_folders(dir.path(), &options).unwrap();
-        Dataset::new(scan, buckets, options).unwrap().report()
-    }
-
-    fn buckets() -> Buckets {
-        let config = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(192, 192)) };
-        Buckets::new(config).unwrap()
+        let found = folder_subsets(dir.path(), &Subset::new("")).unwrap();
+        assert!(found.notices[0].to_string().contains("raw` is not used: its name"));
+        let buckets = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(192, 192)) };
+        let dataset = DatasetConfig { enable_bucket, subsets: found.subsets, ..DatasetConfig::new(buckets) };
+        Dataset::open(DataConfig { datasets: vec![dataset], options: DatasetOptions::default() }).unwrap().report()
     }
 
     fn json(value: &impl Serialize) -> String {
@@ -191,46 +260,45 @@ mod tests {
 
     #[test]
     fn metadata_in_the_form_of_sd_scripts() {
-        let report = report(buckets());
+        let report = report(true);
         // One picture of five, 125x100 in a square bucket, is off by a quarter.
         assert_eq!(
-            json(&report.bucket_info),
+            json(&report.parts[0].bucket_info),
             r#"{"buckets":{"0":{"resolution":[128,256],"count":2},"1":{"resolution":[192,192],"count":9},"2":{"resolution":[256,128],"count":5}},"mean_img_ar_error":0.05}"#
         );
         assert_eq!(
-            json(&report.dataset_dirs()),
+            json(&report.dataset_dirs(false)),
             r#"{"2_":{"n_repeats":2,"img_count":1},"2_dog":{"n_repeats":2,"img_count":2},"5_cat":{"n_repeats":5,"img_count":2}}"#
         );
         assert_eq!(
-            json(&report.tag_frequency),
+            json(&report.tag_frequency()),
             r#"{"2_":{},"2_dog":{"dog":2},"5_cat":{"cat":2,"long hair":1,"photo":2}}"#
         );
-        assert_eq!(report.num_train_images, 2 + 4 + 10);
+        assert_eq!(report.num_train_images(), 2 + 4 + 10);
     }
 
     #[test]
     fn captions_by_source() {
-        let report = report(buckets());
+        let report = report(true);
         let counts: Vec<_> = report
-            .folders
-            .iter()
+            .subsets()
             .map(|f| (f.name.as_str(), f.captions_from_files, f.captions_from_class_words, f.captions_missing))
             .collect();
         assert_eq!(counts, [("2_", 0, 0, 1), ("2_dog", 0, 2, 0), ("5_cat", 2, 0, 0)]);
-        assert!(report.ignored_folders[0].contains("raw` is not used: its name"));
+        assert!(report.notices[0].contains("no class words"), "{}", report.notices[0]);
     }
 
     #[test]
     fn no_buckets_where_there_is_one_size() {
-        assert_eq!(report(Buckets::single(Size::new(192, 192)).unwrap()).bucket_info, None);
+        assert_eq!(report(false).parts[0].bucket_info, None);
     }
 
     #[test]
     fn folders_of_one_name_are_numbered() {
-        let mut report = report(buckets());
-        for folder in &mut report.folders {
+        let mut report = report(true);
+        for folder in &mut report.parts[0].subsets {
             folder.name = "cat".into();
         }
-        assert_eq!(report.dataset_dirs().into_keys().collect::<Vec<_>>(), ["cat", "cat (2)", "cat (3)"]);
+        assert_eq!(report.dataset_dirs(false).into_keys().collect::<Vec<_>>(), ["cat", "cat (2)", "cat (3)"]);
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::resize::{Interpolation, Window, resize_and_crop};
 use lora_data::{
-    BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Error, ExifOrientation, Folder, Pixels, Scan,
-    Selection, Size, decode, read_size,
+    BucketConfig, Buckets, DataConfig, Dataset, DatasetConfig, DatasetOptions, DecodeOptions, Error, ExifOrientation,
+    Pixels, Selection, Size, Subset, decode, read_size,
 };
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -238,19 +238,15 @@ fn resized_and_cropped_pictures() {
 
 /// Where sd-scripts divides by zero, the picture is named.
 fn assert_too_small(path: &Path, size: Size, buckets: Buckets) {
-    let picture = lora_data::Picture {
-        path: path.into(),
-        size,
-        caption: String::new(),
-        caption_source: lora_data::CaptionSource::Missing,
-    };
-    let folder = Folder {
-        path: path.parent().expect("a folder").into(),
-        repeats: 1,
-        class_words: None,
-        pictures: vec![picture],
-    };
-    let scan = Scan { folders: vec![folder], ..Scan::default() };
-    let error = Dataset::new(scan, buckets, DatasetOptions::default()).expect_err("a picture without a bucket");
-    assert!(matches!(&error, Error::PictureTooSmall { path: named, .. } if named == path), "{error}");
+    let name = path.file_name().expect("a name");
+    let dir = tempfile::tempdir().expect("a folder");
+    let copy = dir.path().join(name);
+    std::fs::copy(path, &copy).expect("a copy");
+    let dataset = DatasetConfig { subsets: vec![Subset::new(dir.path())], ..DatasetConfig::new(*buckets.config()) };
+    let options = DatasetOptions { decode: DecodeOptions::SD_SCRIPTS, ..DatasetOptions::default() };
+    let error = Dataset::open(DataConfig { datasets: vec![dataset], options }).expect_err("a picture without a bucket");
+    assert!(
+        matches!(&error, Error::PictureTooSmall { path, size: named, .. } if *path == copy && *named == size),
+        "{error}"
+    );
 }

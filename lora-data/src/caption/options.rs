@@ -50,3 +50,9 @@ impl Default for CaptionOptions {
         }
     }
 }
+
+impl CaptionOptions {
+    pub(crate) fn validate(&self) -> crate::error::Result<()> {
+        Ok(())
+    }
+}

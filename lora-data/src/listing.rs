@@ -1,0 +1,232 @@
+//! The files of a folder that matter, from one pass over its names.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{DirEntry, FileType};
+use std::path::{Path, PathBuf};
+
+use crate::caption::stems;
+use crate::error::{Error, Result};
+use crate::notice::{Notice, Several};
+
+/// The extensions of picture files, in any case.
+pub const PICTURE_EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
+
+/// Extensions of pictures that other programs read.
+const FOREIGN_EXTENSIONS: [&str; 6] = ["avif", "jxl", "heic", "heif", "psd", "svg"];
+
+/// [`PICTURE_EXTENSIONS`] for a message.
+pub(crate) fn extensions() -> String {
+    PICTURE_EXTENSIONS.map(|extension| format!(".{extension}")).join(", ")
+}
+
+/// The visible pictures, captions and sub-folders of a folder, each sorted by name.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) pictures: Vec<PathBuf>,
+    /// Files with the extension of captions.
+    pub(crate) captions: Vec<PathBuf>,
+    pub(crate) folders: Vec<PathBuf>,
+    foreign: Vec<PathBuf>,
+}
+
+impl Listing {
+    /// Lists a folder.
+    pub(crate) fn read(dir: &Path, caption_extension: &str) -> Result<Self> {
+        check_folder(dir)?;
+        let mut listing = Self::default();
+        for entry in dir.read_dir().map_err(|error| Error::io(dir, error))? {
+            listing.add(&entry.map_err(|error| Error::io(dir, error))?, caption_extension)?;
+        }
+        listing.sort();
+        Ok(listing)
+    }
+
+    /// Lists a folder and, where `recursive`, all folders in it. Folders that take no part are told.
+    pub(crate) fn read_all(
+        dir: &Path,
+        recursive: bool,
+        caption_extension: &str,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Self> {
+        let mut listing = Self::read(dir, caption_extension)?;
+        let mut waiting = std::mem::take(&mut listing.folders);
+        if !recursive {
+            notices.extend(waiting.into_iter().map(|path| Notice::Nested { path }));
+            return Ok(listing);
+        }
+        let mut seen = HashSet::from([identity(dir)?]);
+        while let Some(path) = waiting.pop() {
+            if !seen.insert(identity(&path)?) {
+                notices.push(Notice::Loop { path });
+                continue;
+            }
+            let inner = Self::read(&path, caption_extension)?;
+            waiting.extend(inner.folders);
+            listing.pictures.extend(inner.pictures);
+            listing.captions.extend(inner.captions);
+            listing.foreign.extend(inner.foreign);
+        }
+        listing.sort();
+        Ok(listing)
+    }
+
+    fn add(&mut self, entry: &DirEntry, caption_extension: &str) -> Result<()> {
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            return Ok(());
+        }
+        // Only links cost a look at the file itself.
+        let kind = match entry.file_type() {
+            Ok(kind) if kind.is_symlink() => path.metadata().map(|metadata| metadata.file_type()),
+            kind => kind,
+        };
+        // A dangling link with a picture's name is one that cannot be opened, which the scan tells.
+        let is = |test: fn(&FileType) -> bool| kind.as_ref().map(test).ok();
+        let is_folder = is(FileType::is_dir).unwrap_or(false);
+        if is_folder && has_extension(&path, &PICTURE_EXTENSIONS) {
+            return Err(Error::FolderNamedAsFile { path });
+        }
+        if is_folder {
+            self.folders.push(path);
+        } else if is(FileType::is_file) == Some(false) {
+            // A pipe or a device.
+        } else if has_extension(&path, &PICTURE_EXTENSIONS) {
+            self.pictures.push(path);
+        } else if has_extension(&path, &FOREIGN_EXTENSIONS) {
+            self.foreign.push(path);
+        } else if has_extension(&path, &[caption_extension.trim_start_matches('.')]) {
+            self.captions.push(path);
+        }
+        Ok(())
+    }
+
+    fn sort(&mut self) {
+        for paths in [&mut self.pictures, &mut self.captions, &mut self.folders, &mut self.foreign] {
+            paths.sort_unstable();
+        }
+    }
+
+    /// What may not be meant.
+    pub(crate) fn notices(&self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        notices.extend(Several::of(self.foreign.iter().cloned()).map(Notice::UnknownFormat));
+        let shared = self.pictures.windows(2).filter(|pair| pair[0].with_extension("") == pair[1].with_extension(""));
+        notices.extend(Several::of(shared.map(|pair| pair[1].clone())).map(Notice::SharedStem));
+        notices
+    }
+
+    /// The captions that no picture has.
+    pub(crate) fn orphaned_captions(&self) -> Vec<PathBuf> {
+        let mut wanted: HashSet<(Option<&Path>, &OsStr)> = HashSet::new();
+        for picture in &self.pictures {
+            wanted.extend(stems(picture).map(|stem| (picture.parent(), stem)));
+        }
+        let has_picture =
+            |caption: &&PathBuf| caption.file_stem().is_some_and(|stem| wanted.contains(&(caption.parent(), stem)));
+        self.captions.iter().filter(|caption| !has_picture(caption)).cloned().collect()
+    }
+}
+
+/// Whether a folder holds a picture itself or, where `recursive`, in a folder below.
+pub(crate) fn holds_pictures(dir: &Path, recursive: bool, caption_extension: &str) -> Result<bool> {
+    Ok(!Listing::read_all(dir, recursive, caption_extension, &mut Vec::new())?.pictures.is_empty())
+}
+
+fn check_folder(dir: &Path) -> Result<()> {
+    match dir.metadata() {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(Error::NotAFolder { path: dir.into() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::FolderNotFound { path: dir.into() }),
+        Err(error) => Err(Error::io(dir, error)),
+    }
+}
+
+/// The folder's path without links, which is the same for all that lead there.
+fn identity(dir: &Path) -> Result<PathBuf> {
+    dir.canonicalize().map_err(|error| Error::io(dir, error))
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| extensions.iter().any(|known| known.eq_ignore_ascii_case(extension)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+
+    fn names(paths: &[PathBuf]) -> Vec<String> {
+        paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn pictures_captions_and_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "b.PNG",
+            "a.jpeg",
+            ".hidden.png",
+            "a.txt",
+            "face.txt",
+            "face_1_2_3_4.gif",
+            "old.TXT",
+            "x.avif",
+            "deep/c.webp",
+        ] {
+            write(&dir.path().join(name));
+        }
+        let listing = Listing::read(dir.path(), ".txt").unwrap();
+        assert_eq!(names(&listing.pictures), ["a.jpeg", "b.PNG", "face_1_2_3_4.gif"]);
+        assert_eq!(names(&listing.folders), ["deep"]);
+        assert_eq!(names(&listing.orphaned_captions()), ["old.TXT"]);
+        assert!(matches!(&listing.notices()[..], [Notice::UnknownFormat(files)] if files.first.ends_with("x.avif")));
+
+        let mut notices = Vec::new();
+        let all = Listing::read_all(dir.path(), true, ".txt", &mut notices).unwrap();
+        assert_eq!((all.pictures.len(), notices.len()), (4, 0));
+        Listing::read_all(dir.path(), false, ".txt", &mut notices).unwrap();
+        assert!(matches!(&notices[..], [Notice::Nested { path }] if path.ends_with("deep")));
+    }
+
+    #[test]
+    fn pictures_that_share_a_caption() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.png", "a.jpg", "b.png", "a.txt"] {
+            write(&dir.path().join(name));
+        }
+        let notices = Listing::read(dir.path(), "txt").unwrap().notices();
+        assert_eq!(notices.len(), 1);
+        assert!(notices[0].to_string().contains("a.png`"), "{}", notices[0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_that_lead_back_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&dir.path().join("a/x.png"));
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("a/back")).unwrap();
+        std::os::unix::fs::symlink("self.png", dir.path().join("a/self.png")).unwrap();
+        let mut notices = Vec::new();
+        let listing = Listing::read_all(dir.path(), true, ".txt", &mut notices).unwrap();
+        // A link to itself is a picture that cannot be opened.
+        assert_eq!(names(&listing.pictures), ["self.png", "x.png"]);
+        assert!(matches!(&notices[..], [Notice::Loop { path }] if path.ends_with("a/back")));
+    }
+
+    #[test]
+    fn a_folder_named_like_a_picture_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("x.png")).unwrap();
+        let error = Listing::read(dir.path(), ".txt").unwrap_err();
+        assert!(
+            error.to_string().ends_with("x.png` is a folder; expected a picture, or a name without its extension"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,129 @@
+//! What a user should know of a data set, though it can be trained.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Something in a folder that takes no part in training, or may not be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A folder whose name is not of the form `N_name`.
+    NotNamed {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder whose number of repeats is 0.
+    ZeroRepeats {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder named `N_name` without pictures.
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Pictures beside the folders named `N_name`, which are used.
+    BesideNamedFolders {
+        /// The folder that holds both.
+        path: PathBuf,
+        /// How many pictures lie directly in it.
+        pictures: usize,
+    },
+    /// A folder within a folder of which only the pictures directly in it are used.
+    Nested {
+        /// The inner folder.
+        path: PathBuf,
+    },
+    /// A link to a folder that was listed already.
+    Loop {
+        /// The link.
+        path: PathBuf,
+    },
+    /// Pictures of a format that cannot be decoded.
+    UnknownFormat(Several),
+    /// Caption files without a picture of that name.
+    CaptionWithoutPicture(Several),
+    /// Pictures whose names differ in the extension only, so that they share a caption file.
+    SharedStem(Several),
+    /// Pictures without any caption: they are trained on an empty one.
+    NoCaption(Several),
+    /// A folder where the sizes of its pictures cannot be kept (`cache_info`).
+    NothingKept {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Regularisation pictures beyond the number of training pictures.
+    RegularisationLeftOut(Several),
+}
+
+/// How many files, with the first of them for a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Several {
+    /// The first, by name.
+    pub first: PathBuf,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Several {
+    /// Counts these files; `None` where there are none.
+    pub(crate) fn of(paths: impl IntoIterator<Item = PathBuf>) -> Option<Self> {
+        let mut paths = paths.into_iter();
+        let first = paths.next()?;
+        Some(Self { first, count: 1 + paths.count() })
+    }
+}
+
+impl fmt::Display for Several {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.first.display())?;
+        match self.count {
+            1 => Ok(()),
+            count => write!(f, " and {} more", count - 1),
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotNamed { path } => {
+                write!(f, "`{}` is not used: its name is not of the form N_name", path.display())
+            }
+            Self::ZeroRepeats { path } => write!(f, "`{}` is not used: its number of repeats is 0", path.display()),
+            Self::Empty { path } => write!(f, "`{}` is not used: it holds no pictures", path.display()),
+            Self::BesideNamedFolders { path, pictures } => {
+                let path = path.display();
+                write!(f, "{pictures} pictures directly in `{path}` are not used: its folders named N_name are")
+            }
+            Self::Nested { path } => {
+                write!(
+                    f,
+                    "`{}` is not used: only the pictures beside it are (`recursive = true` takes both)",
+                    path.display()
+                )
+            }
+            Self::Loop { path } => {
+                write!(f, "`{}` is not used: it leads to a folder that was listed before", path.display())
+            }
+            Self::UnknownFormat(files) => write!(f, "not used, since this program cannot decode the format: {files}"),
+            Self::CaptionWithoutPicture(files) => write!(f, "caption without a picture: {files}"),
+            Self::SharedStem(files) => {
+                write!(f, "another picture has the same name but for the extension, and the same caption file: {files}")
+            }
+            Self::NoCaption(files) => {
+                write!(f, "no caption file and no class words, trained on an empty caption: {files}")
+            }
+            Self::NothingKept { path } => {
+                write!(
+                    f,
+                    "`{}` cannot be written to: the sizes of its pictures are read anew each time",
+                    path.display()
+                )
+            }
+            Self::RegularisationLeftOut(files) => {
+                write!(f, "not used, since there are as many regularisation as training pictures without them: {files}")
+            }
+        }
+    }
+}

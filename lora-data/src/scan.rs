@@ -1,0 +1,200 @@
+//! From subsets to pictures with captions: file names, captions and picture headers, no pixels.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::bucket::Size;
+use crate::caption::{self, CaptionSource};
+use crate::config::{DatasetOptions, Source, Subset};
+use crate::error::{Error, Result};
+use crate::image::{ExifOrientation, header_size};
+use crate::index::{HeaderSize, SizeIndex};
+use crate::listing::Listing;
+use crate::metadata_file;
+use crate::notice::{Notice, Several};
+use crate::stamp::Stamp;
+
+/// A picture file with its caption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Picture {
+    pub(crate) path: PathBuf,
+    /// Upright if orientation is applied.
+    pub(crate) size: Size,
+    pub(crate) caption: String,
+    pub(crate) caption_source: CaptionSource,
+    /// The picture that weights its loss.
+    pub(crate) mask: Option<PathBuf>,
+}
+
+/// What a subset holds.
+#[derive(Debug, Default)]
+pub(crate) struct Scanned {
+    /// Sorted by path.
+    pub(crate) pictures: Vec<Picture>,
+    pub(crate) notices: Vec<Notice>,
+    /// What is wrong, in the order of the paths.
+    pub(crate) problems: Vec<Error>,
+}
+
+/// A picture before its header is read.
+#[derive(Debug)]
+struct Found {
+    path: PathBuf,
+    /// The caption where a metadata file gives it.
+    caption: Option<String>,
+}
+
+/// Reads a subset. What is wrong with single files is collected; only a folder or list that cannot be read at all is an error.
+pub(crate) fn scan(subset: &Subset, options: &DatasetOptions, index: &mut SizeIndex) -> Result<Scanned> {
+    let mut scanned = Scanned::default();
+    let found = find(subset, options, &mut scanned)?;
+    let masks = match &subset.conditioning_data_dir {
+        Some(dir) => Some(Masks::find(dir, &found, &mut scanned.problems)?),
+        None => None,
+    };
+    if options.cache_info {
+        index.load(found.iter().map(|found| found.path.as_path()));
+    }
+    let reader = Reader { subset, options, masks, known: index };
+    let read: Vec<Result<(Picture, Option<(Stamp, HeaderSize)>)>> =
+        found.into_par_iter().map(|found| reader.read(found)).collect();
+    let mut without_caption = Vec::new();
+    for picture in read {
+        match picture {
+            Ok((picture, new)) => {
+                if let Some((stamp, size)) = new.filter(|_| options.cache_info) {
+                    index.remember(&picture.path, stamp, size);
+                }
+                if picture.caption_source == CaptionSource::Missing {
+                    without_caption.push(picture.path.clone());
+                }
+                scanned.pictures.push(picture);
+            }
+            Err(error) => scanned.problems.push(error),
+        }
+    }
+    scanned.notices.extend(Several::of(without_caption).map(Notice::NoCaption));
+    Ok(scanned)
+}
+
+fn find(subset: &Subset, options: &DatasetOptions, scanned: &mut Scanned) -> Result<Vec<Found>> {
+    match &subset.source {
+        Source::Folder { dir, recursive } => {
+            let extension = &subset.caption_extension;
+            let listing = Listing::read_all(dir, *recursive, extension, &mut scanned.notices)?;
+            scanned.notices.extend(listing.notices());
+            let orphans = listing.orphaned_captions();
+            if options.strict_captions {
+                scanned.problems.extend(orphans.into_iter().map(|path| Error::CaptionWithoutPicture { path }));
+            } else {
+                scanned.notices.extend(Several::of(orphans).map(Notice::CaptionWithoutPicture));
+            }
+            if listing.pictures.is_empty() {
+                return Err(Error::NoPictures { path: dir.clone(), captions: listing.captions.len() });
+            }
+            Ok(listing.pictures.into_iter().map(|path| Found { path, caption: None }).collect())
+        }
+        Source::Metadata { file, image_dir } => {
+            let entries = metadata_file::read(file, image_dir.as_deref(), &subset.captions.caption_separator)?;
+            if entries.is_empty() {
+                return Err(Error::NoPictures { path: file.clone(), captions: 0 });
+            }
+            let mut found: Vec<Found> =
+                entries.into_iter().map(|entry| Found { path: entry.path, caption: Some(entry.caption) }).collect();
+            found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+            Ok(found)
+        }
+    }
+}
+
+/// The masks of a folder, by their names without extension.
+#[derive(Debug)]
+struct Masks<'a> {
+    dir: &'a Path,
+    by_stem: HashMap<OsString, PathBuf>,
+}
+
+impl<'a> Masks<'a> {
+    fn find(dir: &'a Path, pictures: &[Found], problems: &mut Vec<Error>) -> Result<Self> {
+        let listing = Listing::read(dir, "")?;
+        let stem = |path: &Path| path.file_stem().unwrap_or_default().to_os_string();
+        let mut by_stem: HashMap<OsString, PathBuf> = HashMap::new();
+        for path in listing.pictures {
+            if let Some(other) = by_stem.insert(stem(&path), path.clone()) {
+                problems.push(Error::AmbiguousMask { first: other, second: path });
+            }
+        }
+        let used: std::collections::HashSet<OsString> = pictures.iter().map(|found| stem(&found.path)).collect();
+        let mut surplus: Vec<PathBuf> =
+            by_stem.iter().filter(|(stem, _)| !used.contains(*stem)).map(|(_, path)| path.clone()).collect();
+        surplus.sort_unstable();
+        problems.extend(Several::of(surplus).map(|files| Error::MaskWithoutPicture { files }));
+        Ok(Self { dir, by_stem })
+    }
+
+    fn of(&self, picture: &Path) -> Result<PathBuf> {
+        let mask = picture.file_stem().and_then(|stem| self.by_stem.get(stem));
+        mask.cloned().ok_or_else(|| Error::MaskMissing { path: picture.into(), dir: self.dir.into() })
+    }
+}
+
+#[derive(Debug)]
+struct Reader<'a> {
+    subset: &'a Subset,
+    options: &'a DatasetOptions,
+    masks: Option<Masks<'a>>,
+    known: &'a SizeIndex,
+}
+
+impl Reader<'_> {
+    /// Reads one picture's header and caption. The second part is what was not known of it before.
+    fn read(&self, found: Found) -> Result<(Picture, Option<(Stamp, HeaderSize)>)> {
+        let Found { path, caption } = found;
+        let stamp = Stamp::of(&path)?;
+        let known = self.known.size(&path, stamp);
+        let header = match known {
+            Some(header) => header,
+            None => header_size(&path)?,
+        };
+        let size = self.effective(header);
+        let mask = self.masks.as_ref().map(|masks| masks.of(&path)).transpose()?;
+        if let Some(mask) = &mask {
+            let found = self.effective(header_size(mask)?);
+            if found != size {
+                return Err(Error::MaskSize { mask: mask.clone(), found, picture: path, expected: size });
+            }
+        }
+        let (caption, caption_source) = match caption {
+            Some(caption) => (caption, CaptionSource::Metadata),
+            None => self.caption(&path)?,
+        };
+        let new = known.is_none().then_some((stamp, header));
+        Ok((Picture { path, size, caption, caption_source, mask }, new))
+    }
+
+    fn effective(&self, header: HeaderSize) -> Size {
+        match self.options.decode.exif_orientation {
+            ExifOrientation::Apply => header.upright,
+            ExifOrientation::Ignore => header.stored,
+        }
+    }
+
+    fn caption(&self, picture: &Path) -> Result<(String, CaptionSource)> {
+        let extension = &self.subset.caption_extension;
+        if let Some(file) = caption::find_file(picture, extension) {
+            let text = caption::read_file(&file, self.subset.captions.enable_wildcard)?;
+            return Ok((text, CaptionSource::File));
+        }
+        if self.options.strict_captions {
+            let expected = picture.with_extension(OsStr::new(extension.trim_start_matches('.')));
+            return Err(Error::PictureWithoutCaption { path: picture.into(), expected });
+        }
+        Ok(match &self.subset.class_tokens {
+            Some(words) => (words.clone(), CaptionSource::ClassWords),
+            None => (String::new(), CaptionSource::Missing),
+        })
+    }
+}
