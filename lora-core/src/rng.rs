@@ -34,6 +34,12 @@ pub enum Purpose {
     RandomWeights = 9,
     /// Session id of the metadata.
     Session = 10,
+    /// What changes of a picture from time to time.
+    Augmentation = 11,
+    /// What changes of a caption from time to time.
+    Caption = 12,
+    /// The draw from the VAE's posterior where pictures are encoded in each step.
+    FreshPosterior = 13,
 }
 
 /// One stream of random numbers.

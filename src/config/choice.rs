@@ -89,6 +89,22 @@ choice! {
 }
 
 choice! {
+    /// The filter that resizes pictures.
+    Interpolation {
+        /// Pillow's `LANCZOS`.
+        Lanczos = "lanczos",
+        /// The nearest pixel.
+        Nearest = "nearest",
+        /// Between the four nearest pixels.
+        Linear = "linear" | "bilinear",
+        /// Between the sixteen nearest pixels.
+        Cubic = "cubic" | "bicubic",
+        /// The mean over the area of a pixel.
+        Area = "area",
+    }
+}
+
+choice! {
     /// The number type of the base's weights in memory.
     BaseDtype {
         /// 32-bit floats.

@@ -18,6 +18,7 @@ mod derived;
 mod file;
 mod model_config;
 mod options;
+mod picture_values;
 mod train_config;
 mod validate;
 pub(crate) mod value;
@@ -25,11 +26,12 @@ pub(crate) mod value;
 /// A value of an option before it is checked. JSON's types, so that programs and other languages have them at hand.
 pub use serde_json::Value;
 
-pub use choice::{BaseDtype, Compat, LrScheduler, NetworkModule, OptimizerType, Sampler, SavePrecision};
+pub use choice::{BaseDtype, Compat, Interpolation, LrScheduler, NetworkModule, OptimizerType, Sampler, SavePrecision};
 pub use derived::TrainLength;
 pub use lora_core::diffusion::PredictionType;
 pub use lora_models::Family;
 pub use lora_models::model_config::{AttentionHeads, HiddenAct, ModelConfig, TextEncoderConfig, UnetConfig, VaeConfig};
 pub use options::{Group, Kind, OptionSpec, option, options};
 pub use train_config::TrainConfig;
+pub use picture_values::{Color, FaceCropRange};
 pub use value::{Mismatch, OptimizerArgs, Resolution, WarmupSteps};

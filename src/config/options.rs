@@ -4,7 +4,7 @@ use lora_models::Family;
 use serde_json::Value;
 
 use super::value::{self, Mismatch, OptionValue, describe, one_of};
-use super::{BaseDtype, Compat, LrScheduler, NetworkModule, OptimizerType, Sampler, SavePrecision, TrainConfig};
+use super::{BaseDtype, Compat, Interpolation, LrScheduler, NetworkModule, OptimizerType, Sampler, SavePrecision, TrainConfig};
 
 mod table;
 
@@ -111,8 +111,6 @@ pub enum Group {
 pub enum Kind {
     /// `true` or `false`.
     Flag,
-    /// `true`; a flag that cannot be turned off.
-    AlwaysOn,
     /// An integer from `min` to `max`.
     Integer {
         /// The least value.
@@ -122,10 +120,12 @@ pub enum Kind {
     },
     /// One of these integers.
     OneOf(&'static [i64]),
-    /// A number from `min` to 1e30.
+    /// A number from `min` to `max`.
     Number {
         /// The least value.
         min: f64,
+        /// The greatest value.
+        max: f64,
     },
     /// One of these names.
     Choice(&'static [&'static str]),
@@ -137,6 +137,10 @@ pub enum Kind {
     Resolution,
     /// A number of steps, a part below 1 or a percentage.
     Warmup,
+    /// Two shares such as `"0.2,0.5"`.
+    FaceCrop,
+    /// A colour such as `"#ffffff"`.
+    Color,
     /// A list of `key=value` texts with these keys.
     Arguments(&'static [&'static str]),
     /// A list.
@@ -148,8 +152,12 @@ pub enum Kind {
 impl Kind {
     /// An integer of at least 1.
     const POSITIVE: Self = Self::Integer { min: 1, max: u32::MAX as i64 };
+    /// An integer of at least 0.
+    const COUNT: Self = Self::Integer { min: 0, max: u32::MAX as i64 };
     /// A number of at least 0.
-    const NOT_NEGATIVE: Self = Self::Number { min: 0.0 };
+    const NOT_NEGATIVE: Self = Self::Number { min: 0.0, max: Self::MAX_NUMBER };
+    /// A number from 0 to 1.
+    const SHARE: Self = Self::Number { min: 0.0, max: 1.0 };
     /// The rank of an adapter. More than a layer has channels says nothing more.
     const RANK: Self = Self::Integer { min: 1, max: 4096 };
     /// Far beyond any useful number, and far enough below the largest f32 that arithmetic does not overflow at once.
@@ -163,12 +171,11 @@ impl Kind {
         let text = value.as_str().map(str::trim);
         let fitting = match self {
             Self::Flag => value.as_bool().or_else(|| text.and_then(flag)).map(Value::from),
-            Self::AlwaysOn => value.as_bool().or_else(|| text.and_then(flag)).filter(|on| *on).map(Value::from),
             Self::Integer { min, max } => integer(value).filter(|n| (min..=max).contains(&n)).map(Value::from),
             Self::OneOf(numbers) => integer(value).filter(|n| numbers.contains(n)).map(Value::from),
-            Self::Number { min } => {
+            Self::Number { min, max } => {
                 let number = value.as_f64().or_else(|| text.and_then(|text| text.parse().ok()));
-                number.filter(|n| (*min..=Self::MAX_NUMBER).contains(n)).map(Value::from)
+                number.filter(|n| (min..=max).contains(&n)).map(Value::from)
             }
             Self::Text => match value {
                 Value::String(_) => Some(value.clone()),
@@ -179,7 +186,13 @@ impl Kind {
             Self::Path => text.filter(|text| !text.is_empty()).map(Value::from),
             Self::Table => value.as_object().map(|_| value.clone()),
             // Checked where they are read.
-            Self::Choice(_) | Self::Resolution | Self::Warmup | Self::Arguments(_) | Self::List => Some(value.clone()),
+            Self::Choice(_)
+            | Self::Resolution
+            | Self::Warmup
+            | Self::FaceCrop
+            | Self::Color
+            | Self::Arguments(_)
+            | Self::List => Some(value.clone()),
         };
         fitting.ok_or_else(|| Mismatch { found: describe(value), expected: self.to_string() })
     }
@@ -197,16 +210,18 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Flag => write!(f, "true or false"),
-            Self::AlwaysOn => write!(f, "true, which cannot be changed yet"),
             Self::Integer { min, max } if *max < u32::MAX.into() => write!(f, "an integer from {min} to {max}"),
             Self::Integer { min, .. } => write!(f, "an integer of at least {min}"),
             Self::OneOf(numbers) => write!(f, "{}", one_of(numbers)),
-            Self::Number { min } => write!(f, "a number from {min} to {:e}", Self::MAX_NUMBER),
+            Self::Number { min, max } if *max < Self::MAX_NUMBER => write!(f, "a number from {min} to {max}"),
+            Self::Number { min, max } => write!(f, "a number from {min} to {max:e}"),
             Self::Choice(names) => write!(f, "{}", one_of(names)),
             Self::Text => write!(f, "text"),
             Self::Path => write!(f, "a path"),
             Self::Resolution => write!(f, "a size in pixels"),
             Self::Warmup => write!(f, "a number of steps, a part of the run below 1, or a percentage"),
+            Self::FaceCrop => write!(f, "two shares from 0 to 1, the least and the greatest, such as \"0.2,0.5\""),
+            Self::Color => write!(f, "a colour such as \"#ffffff\""),
             Self::Arguments(keys) => write!(f, "a list of \"key=value\" with the keys {}", keys.join(", ")),
             Self::List => write!(f, "a list"),
             Self::Table => write!(f, "a table"),

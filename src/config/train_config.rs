@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    BaseDtype, Compat, LrScheduler, ModelConfig, NetworkModule, OptimizerArgs, OptimizerType, Resolution, Sampler,
-    SavePrecision, WarmupSteps,
+    BaseDtype, Color, Compat, FaceCropRange, Interpolation, LrScheduler, ModelConfig, NetworkModule, OptimizerArgs,
+    OptimizerType, Resolution, Sampler, SavePrecision, WarmupSteps,
 };
 
 /// All settings of a training run. Fields have sd-scripts' names; relative paths start at the working directory.
@@ -38,10 +38,51 @@ pub struct TrainConfig {
     // Data
     /// A folder with pictures, or with folders named `N_name` whose pictures are repeated N times an epoch.
     pub train_data_dir: PathBuf,
-    /// How often an epoch shows each picture that lies directly in `train_data_dir`.
+    /// A folder of the same kind with regularisation pictures.
+    pub reg_data_dir: Option<PathBuf>,
+    /// A JSON file that lists pictures and captions; names in it are relative to `train_data_dir`.
+    pub in_json: Option<PathBuf>,
+    /// A file in sd-scripts' `dataset_config` form, TOML or JSON. It goes before the three above; the other options of pictures
+    /// and captions are the defaults of what it does not say.
+    pub dataset_config: Option<PathBuf>,
+    /// How often an epoch shows each picture that lies directly in `train_data_dir` or is listed in `in_json`.
     pub dataset_repeats: u32,
+    /// Whether folders in folders belong to them.
+    pub recursive: bool,
     /// The extension of caption files, with its dot.
     pub caption_extension: String,
+    /// The caption of pictures without a caption file, where their folder's name gives none.
+    pub class_tokens: Option<String>,
+    /// Whether a picture without a caption file, or a caption file without a picture, is an error.
+    pub strict_captions: bool,
+    /// What stands between the tags of a caption.
+    pub caption_separator: String,
+    /// Whether tags take another order each time.
+    pub shuffle_caption: bool,
+    /// How many tags keep their place at the start.
+    pub keep_tokens: u32,
+    /// The text behind which shuffling begins and, where it stands twice, before which it ends.
+    pub keep_tokens_separator: Option<String>,
+    /// What joins tags that stay together.
+    pub secondary_separator: Option<String>,
+    /// Whether one of `{a|b}` is chosen each time, and one line of a caption with several.
+    pub enable_wildcard: bool,
+    /// Text before each caption.
+    pub caption_prefix: Option<String>,
+    /// Text behind each caption.
+    pub caption_suffix: Option<String>,
+    /// How often, 0 to 1, a caption is left empty.
+    pub caption_dropout_rate: f64,
+    /// All captions are empty in each n-th epoch; 0: in none.
+    pub caption_dropout_every_n_epochs: u32,
+    /// How often, 0 to 1, each tag that is not kept is left out.
+    pub caption_tag_dropout_rate: f64,
+    /// How many tags behind the kept ones there are at the start of the warm-up.
+    pub token_warmup_min: u32,
+    /// The step from which on all tags are there; below 1: a part of the run. 0: no warm-up.
+    pub token_warmup_step: f64,
+    /// Whether weights such as `(cat:1.2)` in captions are read, instead of being text.
+    pub weighted_captions: bool,
     /// The training resolution: with buckets the area, else the exact size. Pixels.
     pub resolution: Resolution,
     /// Whether pictures keep their aspect ratio, in batches of equal size.
@@ -54,8 +95,35 @@ pub struct TrainConfig {
     pub bucket_reso_steps: u32,
     /// Whether small pictures keep their size instead of being enlarged.
     pub bucket_no_upscale: bool,
-    /// Whether pictures are encoded once, before training. Only `true` is possible.
-    pub cache_latents: bool,
+    /// The filter for resizing. `None`: area means for reducing, Lanczos for enlarging.
+    pub resize_interpolation: Option<Interpolation>,
+    /// Whether half of the pictures are mirrored.
+    pub flip_aug: bool,
+    /// Whether hue or gamma of a third of the pictures are shifted a little.
+    pub color_aug: bool,
+    /// Whether pictures are cropped at a random place.
+    pub random_crop: bool,
+    /// Crops around the face whose place is in the file's name, so that it takes this share (least, greatest) of the picture.
+    pub face_crop_aug_range: Option<FaceCropRange>,
+    /// Whether transparency weights the loss.
+    pub alpha_mask: bool,
+    /// The colour that transparent pixels show. `None`: that which lies under them.
+    pub alpha_background: Option<Color>,
+    /// A folder with a mask for each picture, whose red channel weights the loss.
+    pub conditioning_data_dir: Option<PathBuf>,
+    /// Whether masks of `conditioning_data_dir` are used. `None`: where there are any.
+    pub masked_loss: Option<bool>,
+    /// Whether pictures are encoded once, before training. `None`: yes, unless an augmentation needs them anew each time.
+    pub cache_latents: Option<bool>,
+    /// Whether latents are kept beside the pictures, for further runs.
+    pub cache_latents_to_disk: bool,
+    /// Whether captions are encoded once, before training. `None`: where that is possible and takes less than 1 GB.
+    pub cache_text_encoder_outputs: Option<bool>,
+    /// Whether encoded captions are kept beside the pictures, for further runs. SDXL only.
+    pub cache_text_encoder_outputs_to_disk: bool,
+    /// Whether sizes of pictures are kept in their folders, so that the next run need not open them. `None`: with
+    /// `cache_latents_to_disk`.
+    pub cache_info: Option<bool>,
     /// Whether unreadable pictures are skipped and listed instead of refused.
     pub skip_bad_images: bool,
 
@@ -91,6 +159,8 @@ pub struct TrainConfig {
     pub gradient_checkpointing: bool,
     /// The global norm that gradients are clipped to; 0: not clipped.
     pub max_grad_norm: f64,
+    /// What the loss of regularisation pictures is multiplied by.
+    pub prior_loss_weight: f64,
     /// Gamma of min-SNR weighting, <https://arxiv.org/abs/2303.09556>. `None`: no weighting.
     pub min_snr_gamma: Option<f64>,
     /// The first timestep that noise is drawn for.
@@ -177,15 +247,48 @@ impl TrainConfig {
             clip_skip: None,
             max_token_length: 225,
             train_data_dir: train_data_dir.into(),
+            reg_data_dir: None,
+            in_json: None,
+            dataset_config: None,
             dataset_repeats: 1,
+            recursive: false,
             caption_extension: ".txt".into(),
+            class_tokens: None,
+            strict_captions: false,
+            caption_separator: ",".into(),
+            shuffle_caption: false,
+            keep_tokens: 0,
+            keep_tokens_separator: None,
+            secondary_separator: None,
+            enable_wildcard: false,
+            caption_prefix: None,
+            caption_suffix: None,
+            caption_dropout_rate: 0.0,
+            caption_dropout_every_n_epochs: 0,
+            caption_tag_dropout_rate: 0.0,
+            token_warmup_min: 1,
+            token_warmup_step: 0.0,
+            weighted_captions: false,
             resolution: Resolution::square(512),
             enable_bucket: true,
             min_bucket_reso: 256,
             max_bucket_reso: 1024,
             bucket_reso_steps: 64,
             bucket_no_upscale: true,
-            cache_latents: true,
+            resize_interpolation: None,
+            flip_aug: false,
+            color_aug: false,
+            random_crop: false,
+            face_crop_aug_range: None,
+            alpha_mask: false,
+            alpha_background: None,
+            conditioning_data_dir: None,
+            masked_loss: None,
+            cache_latents: None,
+            cache_latents_to_disk: false,
+            cache_text_encoder_outputs: None,
+            cache_text_encoder_outputs_to_disk: false,
+            cache_info: None,
             skip_bad_images: false,
             train_batch_size: 1,
             gradient_accumulation_steps: 1,
@@ -202,6 +305,7 @@ impl TrainConfig {
             lr_scheduler_num_cycles: 1,
             gradient_checkpointing: false,
             max_grad_norm: 1.0,
+            prior_loss_weight: 1.0,
             min_snr_gamma: None,
             min_timestep: 0,
             max_timestep: 1000,

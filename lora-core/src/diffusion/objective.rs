@@ -28,6 +28,16 @@ pub struct Objective {
     pub min_snr_gamma: Option<f32>,
 }
 
+/// What the errors of a batch count besides their timestep.
+#[derive(Debug, Clone, Default)]
+pub struct LossWeights {
+    /// What each place of a sample counts, `[b, 1, h, w]`. The sum is not divided by it, as in sd-scripts: a sample of which
+    /// little counts has a small loss.
+    pub masks: Option<Tensor<4>>,
+    /// What each sample counts; 1 where there is none.
+    pub samples: Vec<f32>,
+}
+
 /// The loss of a batch.
 #[derive(Debug, Clone)]
 pub struct Loss {
@@ -65,16 +75,39 @@ impl Objective {
     /// - timesteps: b of them
     #[must_use]
     pub fn loss(&self, prediction: Tensor<4>, target: Tensor<4>, timesteps: &[usize]) -> Loss {
+        self.weighted_loss(prediction, target, timesteps, LossWeights::default())
+    }
+
+    /// As [`loss`](Self::loss), with weights of places and samples.
+    ///
+    /// # Panics
+    /// If there are weights of samples, but not `b` of them.
+    #[must_use]
+    pub fn weighted_loss(
+        &self,
+        prediction: Tensor<4>,
+        target: Tensor<4>,
+        timesteps: &[usize],
+        weights: LossWeights,
+    ) -> Loss {
         let [b, c, h, w] = prediction.dims();
         let difference = widen(prediction) - widen(target);
-        let squares = (difference.clone() * difference).reshape([b, c * h * w]);
-        let errors = squares.mean_dim(1).reshape([b]);
-        let per_sample = match self.min_snr_gamma {
-            None => errors,
-            Some(_) => {
-                let weights: Vec<f32> = timesteps.iter().map(|t| self.weight(*t)).collect();
+        let squares = difference.clone() * difference;
+        let squares = match weights.masks {
+            Some(masks) => squares * masks,
+            None => squares,
+        };
+        let errors = squares.reshape([b, c * h * w]).mean_dim(1).reshape([b]);
+        let mut factors = weights.samples;
+        if self.min_snr_gamma.is_some() {
+            factors.resize(b, 1.0);
+            factors.iter_mut().zip(timesteps).for_each(|(factor, t)| *factor *= self.weight(*t));
+        }
+        let per_sample = match factors.is_empty() {
+            true => errors,
+            false => {
                 let device = errors.device().inner();
-                errors * Tensor::from_data(TensorData::new(weights, [b]), &device)
+                errors * Tensor::from_data(TensorData::new(factors, [b]), &device)
             }
         };
         Loss { mean: per_sample.clone().mean(), per_sample }

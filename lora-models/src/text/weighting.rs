@@ -199,7 +199,29 @@ impl WeightedTokens {
     }
 }
 
-/// Multiplies each position of contexts by its weight, then each context by the number that brings back the mean that
+/// Multiplies each position of contexts by its weight, as sd-scripts does with captions (`weighted_captions`). Where all weights
+/// are 1, the context stays as it is, to the bit.
+///
+/// # Shapes
+/// - context, result: `[b, l, d]`
+/// - weights: `b` times `l`
+///
+/// # Panics
+/// If the weights do not fit the context.
+#[must_use]
+pub fn multiply_weights(context: Tensor<3>, weights: &[&[f32]]) -> Tensor<3> {
+    let [b, l, _] = context.dims();
+    assert!(weights.len() == b && weights.iter().all(|weights| weights.len() == l), "{b} times {l} weights");
+    if weights.iter().all(|weights| weights.iter().all(|weight| *weight == 1.0)) {
+        return context;
+    }
+    let dtype = FloatDType::from(context.dtype());
+    let weights = TensorData::new(weights.concat(), [b, l, 1]);
+    let weights = Tensor::<3>::from_data(weights, (&context.device().inner(), DType::F32));
+    (context.cast(FloatDType::F32) * weights).cast(dtype)
+}
+
+/// As [`multiply_weights`], but then multiplies each context by the number that brings back the mean that
 /// it had over all positions and channels. Where all weights are 1, the context stays as it is, to the bit.
 ///
 /// Scaling back follows sd-scripts' `get_weighted_text_embeddings`. It is left out for a context whose mean has become
@@ -213,17 +235,13 @@ impl WeightedTokens {
 /// If the weights do not fit the context.
 #[must_use]
 pub fn apply_weights(context: Tensor<3>, weights: &[&[f32]]) -> Tensor<3> {
-    let [b, l, _] = context.dims();
-    assert!(weights.len() == b && weights.iter().all(|weights| weights.len() == l), "{b} times {l} weights");
     if weights.iter().all(|weights| weights.iter().all(|weight| *weight == 1.0)) {
         return context;
     }
     let dtype = FloatDType::from(context.dtype());
-    let weights = TensorData::new(weights.concat(), [b, l, 1]);
-    let weights = Tensor::<3>::from_data(weights, (&context.device(), DType::F32));
     let context = context.cast(FloatDType::F32);
     let mean = |context: &Tensor<3>| context.clone().mean_dims(&[1, 2]); // [b, 1, 1]
-    let weighted = context.clone() * weights;
+    let weighted = multiply_weights(context.clone(), weights);
     let scale = mean(&context) / mean(&weighted);
     let scale = scale.clone().mask_fill(scale.is_finite().bool_not(), 1.0);
     (weighted * scale).cast(dtype)

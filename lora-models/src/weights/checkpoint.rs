@@ -7,6 +7,8 @@ use burn::tensor::{Device, FloatDType};
 use lora_core::adapter::AdapterSet;
 use lora_core::diffusion::PredictionType;
 use lora_core::layers::LayerSpec;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::detect;
 use super::dialect::{Dialect, Network, Spelling};
@@ -58,6 +60,10 @@ pub struct Layers {
     pub text_encoders: Vec<LayerSpec>,
     /// How many transformer layers the first text encoder has.
     pub text_encoder_depth: usize,
+    /// Channels of each text encoder's states.
+    pub text_widths: Vec<usize>,
+    /// Channels of the pooled caption, where there is one.
+    pub pooled_width: Option<usize>,
     /// The UNet's layers that adapters can attach to.
     pub unet: Vec<LayerSpec>,
 }
@@ -244,7 +250,13 @@ impl Checkpoint {
         if !problems.is_empty() {
             return Err(layout(problems));
         }
-        Ok(Layers { text_encoders, text_encoder_depth: encoders[0].layer_count(), unet: unet_layers })
+        Ok(Layers {
+            text_encoders,
+            text_encoder_depth: encoders[0].layer_count(),
+            text_widths: encoders.iter().map(TextEncoder::width).collect(),
+            pooled_width: encoders.get(1).and_then(TextEncoder::projection_width),
+            unet: unet_layers,
+        })
     }
 
     /// Reads through all tensors of the networks without keeping any.
@@ -255,6 +267,28 @@ impl Checkpoint {
         let others = self.text_components().into_iter().map(|(component, ..)| component);
         let mut components = others.chain([&self.unet, &self.vae]);
         components.try_for_each(|component| Weights::new(component, None).check_finite())
+    }
+
+    /// A hash of the VAE's weights and scaling: what the latents of a picture depend on.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`], [`Error::Io`].
+    pub fn vae_digest(&self) -> Result<String> {
+        let mut digest = Sha256::new();
+        Weights::new(&self.vae, None).digest(&mut digest)?;
+        Ok(hex(digest, &self.config.vae))
+    }
+
+    /// A hash of the text encoders' weights, without what is merged into them: what their outputs for a text depend on.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`], [`Error::Io`].
+    pub fn text_encoders_digest(&self) -> Result<String> {
+        let mut digest = Sha256::new();
+        for (component, ..) in self.text_components() {
+            Weights::new(component, None).digest(&mut digest)?;
+        }
+        Ok(hex(digest, &(&self.config.text_encoder, &self.config.text_encoder_2)))
     }
 
     /// The first text encoder and its layers.
@@ -368,6 +402,12 @@ fn misfits(unet: &UNet2DConditionModel, vae: &AutoencoderKl, encoders: &[TextEnc
         _ => {}
     }
     problems
+}
+
+/// The digits of a hash, of which `settings` become a part.
+fn hex(mut digest: Sha256, settings: &impl Serialize) -> String {
+    digest.update(serde_json::to_string(settings).unwrap_or_default());
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a configuration says that cannot be.

@@ -10,6 +10,7 @@ use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use lora_core::adapter::AdapterSet;
 use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, LayerPath, LayerSpec, Linear};
 use lora_core::ops::ConvShape;
+use sha2::{Digest as _, Sha256};
 
 use super::dialect::{self, Network, Part, Spelling, Stored};
 use super::ldm;
@@ -162,6 +163,24 @@ impl Weights {
     pub(super) fn check_finite(&self) -> Result<()> {
         let keys: BTreeSet<&str> = self.account.keys.values().map(|stored| stored.key.as_str()).collect();
         keys.into_iter().try_for_each(|key| self.account.store.check_finite(key))
+    }
+
+    /// Takes in names, shapes and values of all tensors. A tensor gives the same in every number type that holds it exactly.
+    pub(super) fn digest(&self, digest: &mut Sha256) -> Result<()> {
+        const PART: usize = 1 << 24;
+        let keys: BTreeSet<&str> = self.account.keys.values().map(|stored| stored.key.as_str()).collect();
+        for key in keys {
+            let shape = self.account.store.shape(key).unwrap_or_default();
+            digest.update(key.as_bytes());
+            shape.iter().for_each(|side| digest.update((*side as u64).to_le_bytes()));
+            let values: usize = shape.iter().product();
+            for start in (0..values).step_by(PART) {
+                let part = self.account.store.read_f32(key, start..values.min(start + PART))?;
+                let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
+                digest.update(&bytes);
+            }
+        }
+        Ok(())
     }
 
     /// A layer's weight with the adapters that are merged into it.

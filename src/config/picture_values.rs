@@ -1,0 +1,94 @@
+//! Values of options of pictures.
+
+use super::Value;
+use super::value::{Mismatch, OptionValue};
+
+/// A colour, 8 bits a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Color {
+    /// Red, green and blue.
+    pub rgb: [u8; 3],
+}
+
+impl Color {
+    /// Reads `#rrggbb`.
+    fn from_text(text: &str) -> Option<Self> {
+        let digits = text.trim().strip_prefix('#')?;
+        // `from_str_radix` would accept a sign.
+        if digits.len() != 6 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        let [_, rgb @ ..] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();
+        Some(Self { rgb })
+    }
+}
+
+impl std::fmt::Display for Color {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [red, green, blue] = self.rgb;
+        write!(f, "#{red:02x}{green:02x}{blue:02x}")
+    }
+}
+
+impl OptionValue for Color {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        let color = value.as_str().and_then(Self::from_text);
+        color.ok_or_else(|| Mismatch::new(value, super::Kind::Color.to_string()))
+    }
+
+    fn write(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+/// Which share of a picture's side a face may take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FaceCropRange {
+    /// The least share, above 0.
+    pub least: f64,
+    /// The greatest share, at most 1.
+    pub greatest: f64,
+}
+
+impl OptionValue for FaceCropRange {
+    fn read(value: &Value) -> Result<Self, Mismatch> {
+        let numbers: Option<Vec<f64>> = match value {
+            Value::String(text) => text.split(',').map(|number| number.trim().parse().ok()).collect(),
+            Value::Array(items) => items.iter().map(Value::as_f64).collect(),
+            _ => None,
+        };
+        match numbers.as_deref() {
+            Some(&[least, greatest]) if 0.0 < least && least <= greatest && greatest <= 1.0 => Ok(Self { least, greatest }),
+            _ => Err(Mismatch::new(value, super::Kind::FaceCrop.to_string())),
+        }
+    }
+
+    fn write(&self) -> Value {
+        format!("{},{}", self.least, self.greatest).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours() {
+        let read = |text: &str| Color::read(&text.into()).ok().map(|color| color.rgb);
+        assert_eq!(read("#FF8000"), Some([255, 128, 0]));
+        assert_eq!(Color { rgb: [1, 2, 255] }.write(), Value::from("#0102ff"));
+        for text in ["ff8000", "#ff80", "#+f8000", "#ff80001", "red", ""] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_of_faces() {
+        let read = |value: Value| FaceCropRange::read(&value).ok().map(|range| (range.least, range.greatest));
+        assert_eq!(read("0.2, 0.5".into()), Some((0.2, 0.5)));
+        assert_eq!(read(serde_json::json!([0.5, 0.5])), Some((0.5, 0.5)));
+        for text in ["0.5,0.2", "0,0.5", "0.5,1.5", "0.5", "nan,1", ""] {
+            assert_eq!(read(text.into()), None, "{text}");
+        }
+    }
+}

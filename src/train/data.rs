@@ -1,0 +1,186 @@
+//! The data set that a configuration describes.
+
+use lora_data::{
+    Alpha, Augmentation, BucketConfig, CaptionOptions, DataConfig, Dataset, DatasetConfig, DatasetOptions, DecodeOptions,
+    Item, Notice, Size, Source, Subset, bucket::letterbox_crop_ltrb, dataset_config, folder_subsets, resize,
+};
+
+use crate::config::{Compat, Interpolation, TrainConfig};
+use crate::error::{Error, Problem, ProblemKind, Result};
+
+/// A data set before its pictures are looked at.
+#[derive(Debug)]
+pub(crate) struct Described {
+    pub(crate) config: DataConfig,
+    /// What takes no part.
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// Finds the folders and reads the lists of a configuration.
+pub(crate) fn describe(config: &TrainConfig) -> Result<Described> {
+    let mut notices = Vec::new();
+    let template = template(config);
+    let mut cache_info = config.cache_info;
+    let datasets = if let Some(file) = &config.dataset_config {
+        let read = dataset_config::read(file, &template)?;
+        cache_info = cache_info.or(read.cache_info);
+        read.datasets
+    } else {
+        let subsets = subsets(config, &template.subsets[0], &mut notices)?;
+        vec![DatasetConfig { subsets, ..template }]
+    };
+    let options = DatasetOptions {
+        decode: decode_options(config.compat),
+        skip_bad_images: config.skip_bad_images,
+        strict_captions: config.strict_captions,
+        // Without this file, every run decodes every picture to find the broken ones.
+        cache_info: cache_info.unwrap_or(config.cache_latents_to_disk),
+    };
+    Ok(Described { config: DataConfig { datasets, options }, notices })
+}
+
+fn subsets(config: &TrainConfig, template: &Subset, notices: &mut Vec<Notice>) -> Result<Vec<Subset>> {
+    if let Some(file) = &config.in_json {
+        let image_dir = (!config.train_data_dir.as_os_str().is_empty()).then(|| config.train_data_dir.clone());
+        return Ok(vec![Subset { source: Source::Metadata { file: file.clone(), image_dir }, ..template.clone() }]);
+    }
+    let mut found = folder_subsets(&config.train_data_dir, template)?;
+    if let Some(dir) = &config.reg_data_dir {
+        let template = Subset { is_reg: true, conditioning_data_dir: None, ..template.clone() };
+        let regularisation = folder_subsets(dir, &template)?;
+        found.subsets.extend(regularisation.subsets);
+        found.notices.extend(regularisation.notices);
+    }
+    notices.extend(found.notices);
+    Ok(found.subsets)
+}
+
+/// What holds where a `dataset_config` says nothing, with one subset.
+fn template(config: &TrainConfig) -> DatasetConfig {
+    let subset = Subset {
+        source: Source::Folder { dir: config.train_data_dir.clone(), recursive: config.recursive },
+        num_repeats: config.dataset_repeats as usize,
+        is_reg: false,
+        class_tokens: config.class_tokens.clone(),
+        caption_extension: config.caption_extension.clone(),
+        conditioning_data_dir: config.conditioning_data_dir.clone(),
+        alpha: match config.alpha_background {
+            _ if config.alpha_mask => Alpha::Mask,
+            Some(color) => Alpha::Background(color.rgb),
+            None => Alpha::Drop,
+        },
+        captions: captions(config),
+        augmentation: Augmentation {
+            flip_aug: config.flip_aug,
+            color_aug: config.color_aug,
+            random_crop: config.random_crop,
+            face_crop_aug_range: config.face_crop_aug_range.map(|range| [range.least, range.greatest]),
+        },
+        resize_interpolation: config.resize_interpolation.map(Into::into),
+        preserve_base_output: false,
+    };
+    let buckets = BucketConfig {
+        resolution: Size::new(config.resolution.width, config.resolution.height),
+        min_bucket_reso: config.min_bucket_reso,
+        max_bucket_reso: config.max_bucket_reso,
+        bucket_reso_steps: config.bucket_reso_steps,
+        bucket_no_upscale: config.bucket_no_upscale,
+    };
+    DatasetConfig {
+        enable_bucket: config.enable_bucket,
+        batch_size: config.train_batch_size as usize,
+        subsets: vec![subset],
+        ..DatasetConfig::new(buckets)
+    }
+}
+
+fn captions(config: &TrainConfig) -> CaptionOptions {
+    CaptionOptions {
+        shuffle_caption: config.shuffle_caption,
+        caption_separator: config.caption_separator.clone(),
+        keep_tokens: config.keep_tokens as usize,
+        keep_tokens_separator: config.keep_tokens_separator.clone().unwrap_or_default(),
+        secondary_separator: config.secondary_separator.clone().unwrap_or_default(),
+        enable_wildcard: config.enable_wildcard,
+        caption_prefix: config.caption_prefix.clone().unwrap_or_default(),
+        caption_suffix: config.caption_suffix.clone().unwrap_or_default(),
+        caption_dropout_rate: config.caption_dropout_rate,
+        caption_dropout_every_n_epochs: config.caption_dropout_every_n_epochs,
+        caption_tag_dropout_rate: config.caption_tag_dropout_rate,
+        token_warmup_min: config.token_warmup_min as usize,
+        token_warmup_step: config.token_warmup_step,
+        as_sd_scripts: config.compat == Compat::SdScripts,
+    }
+}
+
+fn decode_options(compat: Compat) -> DecodeOptions {
+    match compat {
+        Compat::None => DecodeOptions::default(),
+        Compat::SdScripts => DecodeOptions::SD_SCRIPTS,
+    }
+}
+
+impl From<Interpolation> for resize::Interpolation {
+    fn from(interpolation: Interpolation) -> Self {
+        match interpolation {
+            Interpolation::Lanczos => Self::Lanczos,
+            Interpolation::Nearest => Self::Nearest,
+            Interpolation::Linear => Self::Linear,
+            Interpolation::Cubic => Self::Cubic,
+            Interpolation::Area => Self::Area,
+        }
+    }
+}
+
+/// Scans the folders, gives every picture its bucket and decodes each once.
+pub(crate) fn open(config: &TrainConfig) -> Result<(Dataset, Vec<Notice>)> {
+    let Described { config: data, notices } = describe(config)?;
+    check_uses(config, &data)?;
+    let mut dataset = Dataset::open(data)?;
+    dataset.verify(|| ())?;
+    Ok((dataset, notices))
+}
+
+/// Refuses what the run is asked to do with the pictures and captions where these do not allow it.
+pub(crate) fn check_uses(config: &TrainConfig, data: &DataConfig) -> Result<()> {
+    let subsets = || data.datasets.iter().flat_map(|dataset| &dataset.subsets);
+    let mut problems = Vec::new();
+    let mut conflict = |key: &str, reason: &str| problems.push(Problem::new(key, ProblemKind::Conflict(reason.into())));
+    let allow_cached_latents = subsets().all(|subset| subset.augmentation.allows_cached_latents());
+    let needs_latents = "excludes `color_aug`, `random_crop` and `face_crop_aug_range`, which change pictures each time";
+    if config.cache_latents_to_disk && !allow_cached_latents {
+        conflict("cache_latents_to_disk", needs_latents);
+    } else if config.cache_latents == Some(true) && !allow_cached_latents {
+        conflict("cache_latents", needs_latents);
+    }
+    let outputs = match config.cache_text_encoder_outputs_to_disk {
+        true => Some("cache_text_encoder_outputs_to_disk"),
+        false => (config.cache_text_encoder_outputs == Some(true)).then_some("cache_text_encoder_outputs"),
+    };
+    if let Some(key) = outputs.filter(|_| !subsets().all(|subset| subset.captions.is_fixed())) {
+        conflict(key, "excludes what changes captions from time to time: shuffling, dropout, wildcards, warm-up");
+    }
+    let has_masks = subsets().any(|subset| subset.conditioning_data_dir.is_some() || subset.alpha == Alpha::Mask);
+    if config.masked_loss == Some(true) && !has_masks {
+        conflict("masked_loss", "needs `conditioning_data_dir` or `alpha_mask`");
+    }
+    if config.masked_loss == Some(false) && subsets().any(|subset| subset.conditioning_data_dir.is_some()) {
+        conflict("masked_loss", "is false, but there is a `conditioning_data_dir`");
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Config { file: None, problems }) }
+}
+
+/// What SDXL is told of a picture: original height and width, top and left of the crop, target height and width.
+pub(super) fn sizes(item: &Item, crop: [u32; 2], flipped: bool, compat: Compat) -> [f32; 6] {
+    let (original, target) = (item.size, item.selection.bucket);
+    let [left, top] = match compat {
+        Compat::None => crop.map(|offset| offset as f32),
+        Compat::SdScripts => {
+            let [left, top, ..] = letterbox_crop_ltrb(target, original);
+            let left = if flipped { f64::from(target.width) - left } else { left };
+            [left.trunc() as f32, top.trunc() as f32]
+        }
+    };
+    let side = |side: u32| side as f32;
+    [side(original.height), side(original.width), top, left, side(target.height), side(target.width)]
+}

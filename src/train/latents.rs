@@ -1,0 +1,333 @@
+//! Latents of pictures, made once for all epochs: in memory or in files beside the pictures.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use lora_core::rng::{Purpose, Stream};
+use lora_data::bucket::letterbox_crop_ltrb;
+use lora_data::cache::{
+    CacheRecords, CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Validity, is_newer_than,
+    latents_candidates,
+};
+use lora_data::{Alpha, Dataset, Item, Size};
+use lora_models::{AutoencoderKl, Family};
+
+use super::host_batch::{HostBatch, LatentPlace, network_input, wanted_latents};
+use crate::atomic::AtomicFile;
+use crate::config::{Compat, TrainConfig};
+use crate::error::{Error, Result};
+
+/// The latents of the data set.
+#[derive(Debug)]
+pub(super) enum LatentCache {
+    /// On the device.
+    Memory(Vec<InMemory>),
+    /// In files.
+    Disk(Box<OnDisk>),
+    /// None: pictures are encoded in each step.
+    Off,
+}
+
+/// The latents of a picture, times the VAE's scaling factor. `[1, 4, h / 8, w / 8]`
+#[derive(Debug)]
+pub(super) struct InMemory {
+    latents: Tensor<4>,
+    /// Those of the mirrored picture, where it is mirrored at times.
+    flipped: Option<Tensor<4>>,
+    /// What each place counts, `[h / 8, w / 8]`.
+    mask: Option<Vec<f32>>,
+}
+
+impl LatentCache {
+    pub(super) fn new(config: &TrainConfig, dataset: &Dataset, family: Family) -> Self {
+        let allowed = dataset.subsets().iter().all(|subset| subset.config.augmentation.allows_cached_latents());
+        match (config.cache_latents_to_disk, config.cache_latents.unwrap_or(allowed)) {
+            (true, _) => Self::Disk(Box::new(OnDisk::new(family, config.compat))),
+            (false, true) => Self::Memory(Vec::new()),
+            (false, false) => Self::Off,
+        }
+    }
+
+    /// Whether the VAE is needed in each step.
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self, Self::Off)
+    }
+
+    /// How many pictures are done, of `total`; they are taken in the data set's order.
+    pub(super) fn done(&self, total: usize) -> usize {
+        match self {
+            Self::Memory(latents) => latents.len(),
+            Self::Disk(disk) => disk.files.len(),
+            Self::Off => total,
+        }
+    }
+
+    /// Where batches find the latents.
+    pub(super) fn place(&mut self) -> LatentPlace {
+        match self {
+            Self::Memory(_) => LatentPlace::Memory,
+            Self::Disk(disk) => LatentPlace::Disk(std::mem::take(&mut disk.files)),
+            Self::Off => LatentPlace::Pixels,
+        }
+    }
+
+    /// The latents of a batch and what their places count, where they are in memory.
+    pub(super) fn batch(&self, batch: &HostBatch) -> (Tensor<4>, Option<Vec<f32>>) {
+        let Self::Memory(latents) = self else { unreachable!("the batch says where its latents are") };
+        let pictures = || batch.items.iter().map(|item| &latents[*item]).zip(&batch.flipped);
+        let tensors = pictures().map(|(picture, flipped)| match (&picture.flipped, flipped) {
+            (Some(mirrored), true) => mirrored.clone(),
+            _ => picture.latents.clone(),
+        });
+        let tensors: Vec<Tensor<4>> = tensors.collect();
+        let width = batch.size.width as usize / 8;
+        let places = batch.size.area() as usize / 64;
+        let mask = |(picture, flipped): (&InMemory, &bool)| {
+            let mut mask = picture.mask.clone().unwrap_or_else(|| vec![1.0; places]);
+            if *flipped {
+                mask.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+            }
+            mask
+        };
+        let has_masks = pictures().any(|(picture, _)| picture.mask.is_some());
+        (Tensor::cat(tensors, 0), has_masks.then(|| pictures().flat_map(mask).collect()))
+    }
+}
+
+/// A picture's latents before scaling, as numbers of the host.
+#[derive(Debug)]
+pub(super) struct EncodedPicture {
+    latents: Tensor<4>,
+    flipped: Option<Tensor<4>>,
+    mask: Option<lora_data::Mask>,
+}
+
+/// Encodes a picture and, where it is mirrored at times, its mirror image. One draw from the posterior of each serves all epochs,
+/// as in sd-scripts.
+pub(super) fn encode(
+    dataset: &Dataset,
+    index: usize,
+    vae: &AutoencoderKl,
+    seed: u64,
+    device: &Device,
+) -> Result<EncodedPicture> {
+    let item = &dataset.items()[index];
+    let upright = dataset.centred(item);
+    let latents = |mirrored: bool| -> Result<(Tensor<4>, Option<lora_data::Mask>)> {
+        let mut draw = upright;
+        draw.flipped = mirrored;
+        let sample = dataset.load(item, &draw)?;
+        let Size { width, height } = sample.pixels.size();
+        let shape = [1, 3, height as usize, width as usize];
+        let input = TensorData::new(network_input(sample.pixels.as_bytes()), shape);
+        let posterior = vae.encode(Tensor::from_data(input, device));
+        let mut stream = Stream::new(seed, Purpose::Posterior, mirrored.into(), index as u64);
+        let noise = stream.normal_tensor(posterior.mean.dims(), device);
+        let latents = posterior.sample(noise);
+        if !latents.clone().sum().into_scalar::<f32>().is_finite() {
+            return Err(Error::LatentsNotFinite { path: item.path.clone() });
+        }
+        Ok((latents, sample.mask))
+    };
+    let (upright, mask) = latents(false)?;
+    let flip_aug = dataset.subset_of(item).config.augmentation.flip_aug;
+    let flipped = if flip_aug { Some(latents(true)?.0) } else { None };
+    Ok(EncodedPicture { latents: upright, flipped, mask })
+}
+
+impl EncodedPicture {
+    pub(super) fn into_memory(self, scaling_factor: f64) -> InMemory {
+        InMemory {
+            latents: self.latents * scaling_factor,
+            flipped: self.flipped.map(|flipped| flipped * scaling_factor),
+            mask: self.mask.map(|mask| mask.to_latents()),
+        }
+    }
+}
+
+/// The files of latents beside the pictures.
+#[derive(Debug)]
+pub(super) struct OnDisk {
+    family: LatentsFamily,
+    name: LatentsName,
+    /// A hash of the VAE.
+    vae: String,
+    /// The records of the folder of the last picture.
+    records: Option<(PathBuf, CacheRecords)>,
+    /// The file of each picture that is done.
+    files: Vec<PathBuf>,
+    /// How many of them another program made.
+    foreign: usize,
+    /// What was told of files that are made again.
+    told: usize,
+}
+
+/// A file that need not be made.
+#[derive(Debug)]
+pub(super) enum Found {
+    Usable(PathBuf),
+    /// What is there cannot be used, for this reason.
+    Outdated(String),
+    Nothing,
+}
+
+impl OnDisk {
+    fn new(family: Family, compat: Compat) -> Self {
+        Self {
+            family: if family == Family::Sdxl { LatentsFamily::Sdxl } else { LatentsFamily::Sd },
+            name: if compat == Compat::SdScripts { LatentsName::Stem } else { LatentsName::StemAndSize },
+            vae: String::new(),
+            records: None,
+            files: Vec::new(),
+            foreign: 0,
+            told: 0,
+        }
+    }
+
+    /// Says which VAE the latents must be of, before the first picture.
+    pub(super) fn set_vae(&mut self, digest: String) {
+        self.vae = digest;
+    }
+
+    pub(super) fn needs_vae(&self) -> bool {
+        self.vae.is_empty()
+    }
+
+    /// Looks for the latents of the next picture.
+    pub(super) fn find(&mut self, dataset: &Dataset) -> Result<Found> {
+        let item = &dataset.items()[self.files.len()];
+        let (key, slot) = (self.key(dataset, item), slot(item));
+        let origin = Origin { slot: &slot, source: Some(&item.path), key: &key };
+        let mut found = Found::Nothing;
+        for path in latents_candidates(&item.path, item.size, self.family, self.name) {
+            let reason = match self.records(&item.path)?.check(&path, &origin)? {
+                Validity::Valid => return Ok(Found::Usable(path)),
+                Validity::Missing => continue,
+                Validity::Stale(reason) => reason.to_string(),
+                Validity::Unknown => match foreign(dataset, item, &path) {
+                    Ok(true) => {
+                        self.foreign += 1;
+                        return Ok(Found::Usable(path));
+                    }
+                    Ok(false) => "older than its picture".into(),
+                    Err(error) if error.is_bad_cache() => error.to_string(),
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            if matches!(found, Found::Nothing) {
+                found = Found::Outdated(format!("{} is made again: {reason}", path.display()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether this reason is one of the first few, which are told one by one.
+    pub(super) fn tells(&mut self) -> bool {
+        const TOLD: usize = 5;
+        self.told += 1;
+        self.told <= TOLD
+    }
+
+    /// Takes a usable file for the next picture.
+    pub(super) fn take(&mut self, path: PathBuf) {
+        self.files.push(path);
+    }
+
+    /// Writes the latents of the next picture, beside those of other sizes that its file holds.
+    pub(super) fn write(&mut self, dataset: &Dataset, encoded: EncodedPicture) -> Result<()> {
+        let item = &dataset.items()[self.files.len()];
+        let [path, _] = latents_candidates(&item.path, item.size, self.family, self.name);
+        let (key, slot) = (self.key(dataset, item), slot(item));
+        let wanted = wanted_latents(dataset, item);
+        let latents = CachedLatents {
+            size: wanted.size,
+            latents: values(encoded.latents),
+            flipped: encoded.flipped.map(values),
+            alpha_mask: wanted.alpha_mask.map(|size| (size, alpha_of(encoded.mask, size))),
+            original_size: item.size,
+            crop_ltrb: letterbox_crop_ltrb(item.selection.bucket, item.size),
+        };
+        let kept = self.records(&item.path)?.keep(&path)?;
+        let mut file = AtomicFile::create(&path)?;
+        let others = if kept.is_empty() { None } else { OtherLatents::open(&path).ok() };
+        let kept = if others.is_some() { kept } else { Kept::default() };
+        let written = match others {
+            Some(others) => latents.write_beside(others, &mut file),
+            None => latents.write(&mut file),
+        };
+        written.map_err(Error::io(&path, "write"))?;
+        file.commit()?;
+        let origin = Origin { slot: &slot, source: Some(&item.path), key: &key };
+        self.records(&item.path)?.add(&path, &origin, kept)?;
+        self.files.push(path);
+        Ok(())
+    }
+
+    /// What is to be told when all pictures are done.
+    pub(super) fn warning(&self) -> Option<String> {
+        const TOLD: usize = 5;
+        let mut lines = Vec::new();
+        if self.told > TOLD {
+            lines.push(format!("the latents of {} further pictures were made again", self.told - TOLD));
+        }
+        if self.foreign > 0 {
+            lines.push(format!(
+                "the latents of {} pictures are taken from files of another program, which fit in shape; whether they are of \
+                 this VAE cannot be told",
+                self.foreign
+            ));
+        }
+        (!lines.is_empty()).then(|| lines.join("; "))
+    }
+
+    fn records(&mut self, picture: &Path) -> Result<&CacheRecords> {
+        let dir = picture.parent().unwrap_or(Path::new(""));
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        let opened = match self.records.take() {
+            Some((opened, records)) if opened == dir => records,
+            _ => CacheRecords::open(dir)?,
+        };
+        Ok(&self.records.insert((dir.into(), opened)).1)
+    }
+
+    /// Everything that the latents depend on besides the picture itself.
+    fn key(&self, dataset: &Dataset, item: &Item) -> String {
+        let subset = &dataset.subset_of(item).config;
+        let selection = &item.selection;
+        format!(
+            "vae {} f32; {} to {} crop {:?}; {:?}; flip {}; alpha {:?}; {:?}",
+            self.vae,
+            selection.resized,
+            selection.bucket,
+            selection.centre_crop(),
+            dataset.options().decode,
+            subset.augmentation.flip_aug,
+            subset.alpha,
+            subset.resize_interpolation
+        )
+    }
+}
+
+/// Whether a file of another program can be used: it must be complete and fit, and be newer than its picture.
+fn foreign(dataset: &Dataset, item: &Item, path: &Path) -> lora_data::Result<bool> {
+    // What lies under transparency, or a filter, is nothing that a shape shows.
+    let subset = &dataset.subset_of(item).config;
+    let is_plain = !matches!(subset.alpha, Alpha::Background(_)) && subset.resize_interpolation.is_none();
+    let wanted = wanted_latents(dataset, item);
+    CachedLatents::read(path, &wanted)?;
+    Ok(is_plain && is_newer_than(path, &item.path)?)
+}
+
+/// The latents' size, which tells them from others in their file.
+fn slot(item: &Item) -> String {
+    let Size { width, height } = item.selection.bucket;
+    format!("latents {}x{}", width / 8, height / 8)
+}
+
+fn alpha_of(mask: Option<lora_data::Mask>, size: Size) -> Vec<f32> {
+    mask.map_or_else(|| vec![1.0; size.area() as usize], lora_data::Mask::into_weights)
+}
+
+fn values(tensor: Tensor<4>) -> Vec<f32> {
+    tensor.into_data().to_vec().expect("latents are f32")
+}

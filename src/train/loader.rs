@@ -1,0 +1,151 @@
+//! The batches of an update, prepared on another thread while the update before is computed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use lora_core::rng::{Purpose, Stream};
+use lora_data::{Batch, Plan, Share};
+
+use super::host_batch::{BatchSource, HostBatch, Moment};
+use crate::error::Result;
+
+/// What an update is computed from.
+#[derive(Debug)]
+pub(super) struct Update {
+    /// Its epoch, counted from 1.
+    pub(super) epoch: u64,
+    /// Whether it is the last of its epoch or of the run.
+    pub(super) ends_epoch: bool,
+    pub(super) batches: Vec<HostBatch>,
+}
+
+/// Hands out the updates of a run in order. While one is used, the next is loaded.
+#[derive(Debug)]
+pub(super) struct Loader {
+    source: Arc<BatchSource>,
+    order: Order,
+    next: Option<JoinHandle<Result<Update>>>,
+}
+
+/// Which batches make which update: a function of seed and epoch.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) plan: Plan,
+    pub(super) seed: u64,
+    pub(super) gradient_accumulation_steps: usize,
+    pub(super) total_steps: u64,
+    pub(super) epoch: u64,
+    pub(super) step: u64,
+    pub(super) batches: VecDeque<Batch>,
+}
+
+impl Loader {
+    /// Begins to load the first update.
+    pub(super) fn new(source: Arc<BatchSource>, order: Order) -> Self {
+        let mut loader = Self { source, order, next: None };
+        loader.load_next();
+        loader
+    }
+
+    /// The next update and how long it was waited for; `None` after the last.
+    pub(super) fn next(&mut self) -> Option<Result<(Update, Duration)>> {
+        let started = Instant::now();
+        let loaded = join(self.next.take()?);
+        let waited = started.elapsed();
+        if loaded.is_ok() {
+            self.load_next();
+        }
+        Some(loaded.map(|update| (update, waited)))
+    }
+
+    fn load_next(&mut self) {
+        let source = Arc::clone(&self.source);
+        self.next = self.order.next().map(|(moment, ends_epoch, batches)| {
+            std::thread::spawn(move || {
+                let mut first_sample = 0;
+                let load = |batch: &Batch| {
+                    let loaded = source.load(batch, moment, first_sample);
+                    first_sample += batch.items.len();
+                    loaded
+                };
+                let batches = batches.iter().map(load).collect::<Result<_>>()?;
+                Ok(Update { epoch: moment.epoch, ends_epoch, batches })
+            })
+        });
+    }
+}
+
+/// Waits for what is being loaded, so that nothing of a dropped run goes on.
+impl Drop for Loader {
+    fn drop(&mut self) {
+        if let Some(next) = self.next.take() {
+            // Whatever came of it, nobody wants it any more.
+            let _ = next.join();
+        }
+    }
+}
+
+fn join<T>(thread: JoinHandle<T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+impl Order {
+    /// The next update's moment, whether it ends its epoch, and its batches.
+    fn next(&mut self) -> Option<(Moment, bool, Vec<Batch>)> {
+        if self.step == self.total_steps {
+            return None;
+        }
+        if self.batches.is_empty() {
+            self.epoch += 1;
+            let mut stream = Stream::new(self.seed, Purpose::Order, self.epoch, 0);
+            self.batches = self.plan.epoch(&mut stream, Share::WHOLE).into();
+        }
+        let accumulated = self.gradient_accumulation_steps.min(self.batches.len());
+        let batches: Vec<Batch> = self.batches.drain(..accumulated).collect();
+        let moment = Moment { epoch: self.epoch, step: self.step };
+        self.step += 1;
+        Some((moment, self.batches.is_empty() || self.step == self.total_steps, batches))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lora_data::Group;
+
+    use super::*;
+
+    #[test]
+    fn updates_do_not_reach_over_the_end_of_an_epoch() {
+        let plan = Plan::new(vec![Group { items: (0..5).collect(), batch_size: 1 }]).unwrap();
+        let mut order = Order {
+            plan,
+            seed: 1,
+            gradient_accumulation_steps: 2,
+            total_steps: 7,
+            epoch: 0,
+            step: 0,
+            batches: VecDeque::new(),
+        };
+        let updates: Vec<_> = std::iter::from_fn(|| order.next()).collect();
+        let shapes: Vec<_> =
+            updates.iter().map(|(moment, ends, batches)| (moment.epoch, moment.step, *ends, batches.len())).collect();
+        assert_eq!(
+            shapes,
+            [
+                (1, 0, false, 2),
+                (1, 1, false, 2),
+                (1, 2, true, 1),
+                (2, 3, false, 2),
+                (2, 4, false, 2),
+                (2, 5, true, 1),
+                (3, 6, true, 2)
+            ]
+        );
+        let mut seen: Vec<usize> =
+            updates[..3].iter().flat_map(|(_, _, batches)| batches).flat_map(|batch| batch.items.clone()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1, 2, 3, 4]);
+    }
+}
