@@ -285,7 +285,7 @@ fn scan_picture(path: &Path, class_words: Option<&str>, options: &DatasetOptions
     let size = read_size(path, &options.decode)?;
     let class_words = class_words.unwrap_or_default();
     let (caption, caption_source) = match caption::find_file(path, &options.caption_extension) {
-        Some(file) => (caption::read_file(&file)?, CaptionSource::File),
+        Some(file) => (caption::read_file(&file, false)?, CaptionSource::File),
         None if class_words.is_empty() => (String::new(), CaptionSource::Missing),
         None => (class_words.to_owned(), CaptionSource::ClassWords),
     };
