@@ -1,4 +1,23 @@
-//! Captions: the text file beside a picture, or the class words in its folder's name.
+//! Captions: the text file beside a picture, or the class words in its folder's name, and how they change from time to time.
+//!
+//! With `1girl, smile, hat` where nothing else is said, and epochs counted from 1, [`CaptionOptions::process`] gives:
+//!
+//! | option | caption | becomes |
+//! |---|---|---|
+//! | `shuffle_caption` | | `hat, 1girl, smile` or another order |
+//! | `shuffle_caption`, `caption_separator = "."` | `A cat. It sits.` | `, It sits, A cat` or another order |
+//! | `shuffle_caption`, `keep_tokens = 1` | | `1girl, hat, smile` or `1girl, smile, hat` |
+//! | `shuffle_caption`, `keep_tokens_separator = "/"` | `1girl / smile, hat / photo` | `1girl, hat, smile, photo` or `1girl, smile, hat, photo` |
+//! | `shuffle_caption`, `secondary_separator = ";"` | `hat;red hat, 1girl` | `1girl, hat,red hat` or `hat,red hat, 1girl` |
+//! | `caption_tag_dropout_rate = 0.1` | | as it is, or without some tags: `1girl, hat` |
+//! | `token_warmup_step = 2` | | `1girl` at step 0, `1girl, smile` at step 1, then as it is |
+//! | `token_warmup_step = 2`, `token_warmup_min = 2` | | `1girl, smile` at steps 0 and 1, then as it is |
+//! | `enable_wildcard` | `a {red\|blue} {{hat}}` | `a red {hat}` or `a blue {hat}` |
+//! | `enable_wildcard` | two lines, `a hat` and `1girl` | `a hat` or `1girl` |
+//! | `caption_prefix = "photo,"` | | `photo, 1girl, smile, hat` |
+//! | `caption_suffix = "outdoors"` | `1girl,` | `1girl, outdoors` |
+//! | `caption_dropout_rate = 0.1` | | as it is, or empty once in ten times |
+//! | `caption_dropout_every_n_epochs = 3` | | empty in the epochs 3, 6, 9, …, otherwise as it is |
 
 use std::fs::File;
 use std::io::Read;
@@ -7,8 +26,11 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 mod options;
+mod process;
+mod wildcard;
 
 pub use self::options::CaptionOptions;
+pub use self::process::CaptionMoment;
 
 /// The largest caption file that is read, in bytes. A text encoder reads some hundred words.
 const LARGEST_FILE: u64 = 1 << 20;

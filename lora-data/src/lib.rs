@@ -57,7 +57,7 @@ mod report;
 pub mod resize;
 
 pub use self::bucket::{BucketConfig, Buckets, Selection, Size};
-pub use self::caption::{CaptionOptions, CaptionSource};
+pub use self::caption::{CaptionMoment, CaptionOptions, CaptionSource};
 pub use self::config::{Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, Source, Subset};
 pub use self::dataset::{Dataset, FolderInfo, Item};
 pub use self::error::{Error, Result};
