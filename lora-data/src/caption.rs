@@ -1,13 +1,40 @@
-//! Captions: the text file beside a picture, or the class words in its folder's name.
+//! Captions: the text file beside a picture, or the class words in its folder's name, and how they change from time to time.
+//!
+//! With `1girl, smile, hat` where nothing else is said, and epochs counted from 1, [`CaptionOptions::process`] gives:
+//!
+//! | option | caption | becomes |
+//! |---|---|---|
+//! | `shuffle_caption` | | `hat, 1girl, smile` or another order |
+//! | `shuffle_caption`, `caption_separator = "."` | `A cat. It sits.` | `, It sits, A cat` or another order |
+//! | `shuffle_caption`, `keep_tokens = 1` | | `1girl, hat, smile` or `1girl, smile, hat` |
+//! | `shuffle_caption`, `keep_tokens_separator = "/"` | `1girl / smile, hat / photo` | `1girl, hat, smile, photo` or `1girl, smile, hat, photo` |
+//! | `shuffle_caption`, `secondary_separator = ";"` | `hat;red hat, 1girl` | `1girl, hat,red hat` or `hat,red hat, 1girl` |
+//! | `caption_tag_dropout_rate = 0.1` | | as it is, or without some tags: `1girl, hat` |
+//! | `token_warmup_step = 2` | | `1girl` at step 0, `1girl, smile` at step 1, then as it is |
+//! | `token_warmup_step = 2`, `token_warmup_min = 2` | | `1girl, smile` at steps 0 and 1, then as it is |
+//! | `enable_wildcard` | `a {red\|blue} {{hat}}` | `a red {hat}` or `a blue {hat}` |
+//! | `enable_wildcard` | two lines, `a hat` and `1girl` | `a hat` or `1girl` |
+//! | `caption_prefix = "photo,"` | | `photo, 1girl, smile, hat` |
+//! | `caption_suffix = "outdoors"` | `1girl,` | `1girl, outdoors` |
+//! | `caption_dropout_rate = 0.1` | | as it is, or empty once in ten times |
+//! | `caption_dropout_every_n_epochs = 3` | | empty in the epochs 3, 6, 9, …, otherwise as it is |
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
 mod options;
+mod process;
+mod wildcard;
 
 pub use self::options::CaptionOptions;
+pub use self::process::CaptionMoment;
+
+/// The largest caption file that is read, in bytes. A text encoder reads some hundred words.
+const LARGEST_FILE: u64 = 1 << 20;
 
 /// Where a picture's caption comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,20 +85,47 @@ fn without_face_crop(stem: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Reads a caption file: its first line without surrounding white space and byte-order mark.
+/// Reads a caption file: its first line or, with `multi_line` (for `enable_wildcard`), all lines with text, joined with
+/// `\n`.
+///
+/// White space around lines and a byte-order mark are left out. Lines end as on Unix, Windows or old Macs.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be read, [`Error::CaptionNotUtf8`], and [`Error::EmptyCaption`] where the first line
-/// has no text.
-pub fn read_file(path: &Path, _multi_line: bool) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| Error::CaptionNotUtf8 { path: path.into(), offset: error.utf8_error().valid_up_to() })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    match text.lines().next().map(str::trim) {
-        None | Some("") => Err(Error::EmptyCaption { path: path.into() }),
-        Some(caption) => Ok(caption.into()),
+/// [`Error::Io`] where the file cannot be read, [`Error::NotACaptionFile`] for a folder or device,
+/// [`Error::CaptionTooLarge`] above 1 MiB, [`Error::CaptionUtf16`], [`Error::CaptionNotUtf8`], and [`Error::EmptyCaption`] where the first line (with
+/// `multi_line`, every line) has no text.
+pub fn read_file(path: &Path, multi_line: bool) -> Result<String> {
+    let bytes = read_bytes(path)?;
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(Error::CaptionUtf16 { path: path.into() });
     }
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|error| Error::CaptionNotUtf8 { path: path.into(), offset: error.valid_up_to() })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = text.split(['\n', '\r']).map(str::trim);
+    let caption = if multi_line {
+        lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    } else {
+        lines.next().unwrap_or_default().into()
+    };
+    if caption.is_empty() { Err(Error::EmptyCaption { path: path.into() }) } else { Ok(caption) }
+}
+
+/// The content of a file of bearable size.
+fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error| Error::io(path, error);
+    // Before opening: a pipe would wait for a writer, and Windows does not open folders.
+    let kind = std::fs::metadata(path).map_err(failed)?;
+    if !kind.is_file() {
+        let found = if kind.is_dir() { "a folder" } else { "a device or pipe" };
+        return Err(Error::NotACaptionFile { path: path.into(), found });
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(Error::CaptionTooLarge { path: path.into(), bytes: kind.len(), most: LARGEST_FILE });
+    }
+    Ok(bytes)
 }
 
 /// The tags of a caption: its parts between commas, without surrounding white space, empty ones left out.
@@ -84,16 +138,29 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<String> {
+        read_lines(bytes, false)
+    }
+
+    fn read_lines(bytes: &[u8], multi_line: bool) -> Result<String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.txt");
         std::fs::write(&path, bytes).unwrap();
-        read_file(&path, false)
+        read_file(&path, multi_line)
     }
 
     #[test]
     fn the_first_line_is_the_caption() {
-        assert_eq!(read(b"  a cat, sitting \r\nsecond line").unwrap(), "a cat, sitting");
+        for bytes in [&b"  a cat, sitting \r\nsecond line"[..], b"a cat, sitting\rsecond", b"a cat, sitting\n"] {
+            assert_eq!(read(bytes).unwrap(), "a cat, sitting");
+        }
         assert_eq!(read("\u{feff}chat \u{e9}veill\u{e9}\n".as_bytes()).unwrap(), "chat éveillé");
+    }
+
+    #[test]
+    fn all_lines_with_text() {
+        for bytes in [&b"a\n\n b \nc\n"[..], b"\r\na\r\n \r\nb\r\nc", b"\xef\xbb\xbfa\rb\r\rc"] {
+            assert_eq!(read_lines(bytes, true).unwrap(), "a\nb\nc");
+        }
     }
 
     #[test]
@@ -101,7 +168,31 @@ mod tests {
         for bytes in [&b""[..], b"\n", b" \t\r\n", b"\xef\xbb\xbf", b"\nsecond line"] {
             assert!(matches!(read(bytes), Err(Error::EmptyCaption { .. })), "{bytes:?}");
         }
+        assert!(matches!(read_lines(b"\xef\xbb\xbf\r \r\n", true), Err(Error::EmptyCaption { .. })));
         assert!(matches!(read(b"caf\xe9"), Err(Error::CaptionNotUtf8 { offset: 3, .. })));
+        for bytes in [&b"\xff\xfea\0"[..], b"\xfe\xff\0a"] {
+            let message = read(bytes).unwrap_err().to_string();
+            assert!(message.contains("a.txt`: saved as UTF-16; expected a text file saved as UTF-8"), "{message}");
+        }
+    }
+
+    #[test]
+    fn absurd_files_are_not_read() {
+        assert_eq!(read(&vec![b'a'; 1 << 20]).unwrap().len(), 1 << 20);
+        let message = read(&vec![b'a'; (1 << 20) + 1]).unwrap_err().to_string();
+        assert!(message.ends_with("a.txt` has 1048577 bytes; expected a caption of at most 1048576"), "{message}");
+
+        let dir = tempfile::tempdir().unwrap();
+        let message = read_file(dir.path(), false).unwrap_err().to_string();
+        assert!(message.ends_with("` is a folder; expected a text file with the caption"), "{message}");
+        assert!(matches!(read_file(&dir.path().join("a.txt"), false), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn devices_are_not_read() {
+        let result = read_file(Path::new("/dev/zero"), false);
+        assert!(matches!(result, Err(Error::NotACaptionFile { found: "a device or pipe", .. })));
     }
 
     #[test]

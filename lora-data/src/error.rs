@@ -168,7 +168,7 @@ pub enum Error {
         /// The step of the bucket sides in pixels.
         step: u32,
     },
-    /// A caption file without text in its first line.
+    /// A caption file without text in its first line or, with `enable_wildcard`, in any line.
     #[error(
         "`{}`: empty caption; expected the caption in the first line (remove the file to use the folder's class words)",
         path.display()
@@ -184,6 +184,30 @@ pub enum Error {
         path: PathBuf,
         /// The number of valid bytes before the first invalid one.
         offset: usize,
+    },
+    /// A caption file of two bytes a character, as some editors save "Unicode".
+    #[error("`{}`: saved as UTF-16; expected a text file saved as UTF-8", path.display())]
+    CaptionUtf16 {
+        /// The caption file.
+        path: PathBuf,
+    },
+    /// A caption file that is hardly one.
+    #[error("`{}` has {bytes} bytes; expected a caption of at most {most}", path.display())]
+    CaptionTooLarge {
+        /// The caption file.
+        path: PathBuf,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The most that is read.
+        most: u64,
+    },
+    /// Something that is no file has the name of a caption file.
+    #[error("`{}` is {found}; expected a text file with the caption", path.display())]
+    NotACaptionFile {
+        /// The path of the caption file.
+        path: PathBuf,
+        /// What is there instead.
+        found: &'static str,
     },
     /// An option whose value cannot be used.
     #[error("`{option} = {found}`: expected {expected}")]

@@ -63,7 +63,7 @@ mod scan;
 mod stamp;
 
 pub use self::bucket::{BucketConfig, Buckets, Selection, Size};
-pub use self::caption::{CaptionOptions, CaptionSource};
+pub use self::caption::{CaptionMoment, CaptionOptions, CaptionSource};
 pub use self::config::{Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, Source, Subset};
 pub use self::dataset::{Dataset, Item, SubsetInfo, Survey};
 pub use self::error::{Error, Result};
