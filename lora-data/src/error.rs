@@ -116,6 +116,21 @@ pub enum Error {
         /// The step of the bucket sides in pixels.
         step: u32,
     },
+    /// A mask that is not of its picture's size.
+    #[error(
+        "`{}` is {found} but the picture it masks, `{}`, is {expected}; expected a mask of the picture's size",
+        path.display(), picture.display()
+    )]
+    MaskSize {
+        /// The mask.
+        path: PathBuf,
+        /// Its size.
+        found: Size,
+        /// The picture.
+        picture: PathBuf,
+        /// The picture's size.
+        expected: Size,
+    },
     /// A caption file without text in its first line.
     #[error(
         "`{}`: empty caption; expected the caption in the first line (remove the file to use the folder's class words)",

@@ -42,6 +42,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod augment;
 pub mod bucket;
 pub mod caption;
 pub mod config;
@@ -51,11 +52,13 @@ pub mod folder;
 mod image;
 mod jpeg;
 mod loader;
+mod mask;
 mod plan;
 mod random;
 mod report;
 pub mod resize;
 
+pub use self::augment::{ColourShift, Draw, Face};
 pub use self::bucket::{BucketConfig, Buckets, Selection, Size};
 pub use self::caption::{CaptionOptions, CaptionSource};
 pub use self::config::{Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, Source, Subset};
@@ -64,7 +67,11 @@ pub use self::error::{Error, Result};
 pub use self::folder::{
     Folder, IgnoreReason, IgnoredFolder, Picture, Scan, scan_flat_folder, scan_folder, scan_named_folders,
 };
-pub use self::image::{DecodeOptions, ExifOrientation, Pixels, SixteenBit, decode, read_size};
+pub use self::image::{
+    DecodeOptions, DecodedPicture, ExifOrientation, Pixels, Plane, Raster, SixteenBit, decode, decode_with_alpha,
+    read_size,
+};
 pub use self::loader::{LoadedBatch, Sample};
+pub use self::mask::{Mask, read_mask};
 pub use self::plan::{Batch, Plan, StepCount};
 pub use self::report::{BucketCount, BucketInfo, DatasetDir, DatasetReport, FolderReport, TagFrequency};

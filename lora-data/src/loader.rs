@@ -45,7 +45,7 @@ impl Dataset {
         let Item { selection, size, .. } = item;
         let crop = selection.centre_crop();
         let window = Window { left: crop[0], top: crop[1], size: selection.bucket };
-        let pixels = resize_and_crop(&picture, selection.resized, window);
+        let pixels = resize_and_crop(&picture, selection.resized, window, None);
         Ok(Sample { pixels, original_size: *size, crop })
     }
 
