@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::resize::{Interpolation, Window, resize_and_crop};
 use lora_data::{
-    BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Error, ExifOrientation, Folder, Pixels, Scan,
-    Selection, Size, decode, read_size,
+    Alpha, BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Draw, Error, ExifOrientation, Folder, Mask,
+    Pixels, Scan, Selection, Size, decode, decode_with_alpha, read_size,
 };
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -234,6 +234,34 @@ fn resized_and_cropped_pictures() {
         assert_eq!(shape, [3, selection.bucket.height as usize, selection.bucket.width as usize], "{key}");
         Tolerance::of(&path, interpolation).check(key, &planes(&resized), &expected);
     }
+}
+
+#[test]
+fn transparency_as_masks() {
+    let golden = json("images.json");
+    let bytes = read("images.safetensors");
+    let tensors = SafeTensors::deserialize(&bytes).expect("images.safetensors");
+    let mut compared = 0;
+    for row in golden["rows"].as_array().expect("rows") {
+        let Some(Ok(tensor)) = row["tensor"].as_str().map(|key| tensors.tensor(&format!("{key}/alpha_mask"))) else {
+            continue;
+        };
+        let name = row["file"].as_str().expect("file");
+        let path = dir().join("images").join(name);
+        let picture = decode_with_alpha(&path, &DecodeOptions::SD_SCRIPTS, Alpha::Mask).expect(name);
+        assert_eq!(picture.pixels, decode(&path, &DecodeOptions::SD_SCRIPTS).expect(name), "{name}");
+        let buckets = Buckets::unrounded(config(&golden, &row["no_upscale"])).expect("a usable setting");
+        let selection = buckets.select(picture.pixels.size()).unwrap_or_else(|| panic!("{name}: no bucket"));
+
+        let placed = Draw::centred(&selection).apply(&picture, None);
+        let mask = Mask::from_plane(&placed.alpha.unwrap_or_else(|| panic!("{name}: no transparency")));
+        assert_eq!(tensor.shape(), [mask.size().height as usize, mask.size().width as usize], "{name}");
+        let expected = tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        let worst = mask.weights().iter().zip(expected).map(|(actual, expected)| (actual - expected).abs());
+        assert!(worst.fold(0.0, f32::max) < 1e-6, "{name}");
+        compared += 1;
+    }
+    assert!(compared > 0);
 }
 
 /// Where sd-scripts divides by zero, the picture is named.
