@@ -152,7 +152,7 @@ pub struct Augmentation {
     pub color_aug: bool,
     /// What stands over is cut at a random place instead of evenly on both sides.
     pub random_crop: bool,
-    /// Crops around the face whose place is in the file's name, so that it takes this share (least, greatest) of the picture.
+    /// Crops around the face whose place is in the file's name: this many times (least, greatest) as large as the face.
     pub face_crop_aug_range: Option<[f64; 2]>,
 }
 

@@ -81,11 +81,11 @@ pub enum Error {
     },
     /// A mask that is not of its picture's size.
     #[error(
-        "`{}` is {found}; expected {expected}, the size of its picture `{}`", mask.display(), picture.display()
+        "`{}` is {found}; expected {expected}, the size of its picture `{}`", path.display(), picture.display()
     )]
     MaskSize {
         /// The mask.
-        mask: PathBuf,
+        path: PathBuf,
         /// Its size.
         found: Size,
         /// The picture.

@@ -200,7 +200,7 @@ mod tests {
 
         assert!(index_of(&picture).is_decoded(&picture));
         std::fs::write(&picture, "two").unwrap();
-        std::fs::File::options().append(true).open(&picture).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        File::options().append(true).open(&picture).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         let index = index_of(&picture);
         assert!(!index.is_decoded(&picture));
         assert_eq!(index.size(&picture, Stamp::of(&picture).unwrap()), None);

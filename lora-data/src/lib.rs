@@ -33,15 +33,16 @@
 //!
 //! let plan = dataset.plan()?;
 //! assert_eq!(plan.batches_per_epoch(), 3); // ten repeats in batches of four
-//! let batch = dataset.load_batch(&plan.batches()[0])?;
-//! assert_eq!(batch.size, Size::new(576, 448));
-//! assert_eq!(batch.pixels.len(), 4 * 448 * 576 * 3);
-//! assert_eq!(batch.captions[0], "cat");
+//! let item = &dataset.items()[plan.batches()[0].items[0]];
+//! let sample = dataset.load(item, &dataset.centred(item))?;
+//! assert_eq!(sample.pixels.size(), Size::new(576, 448));
+//! assert_eq!(item.caption, "cat");
 //! # Ok(())
 //! # }
 //! ```
 #![forbid(unsafe_code)]
 
+mod augment;
 pub mod bucket;
 pub mod caption;
 pub mod config;
@@ -53,6 +54,7 @@ mod index;
 mod jpeg;
 mod listing;
 mod loader;
+mod mask;
 mod metadata_file;
 mod notice;
 mod plan;
@@ -62,15 +64,20 @@ pub mod resize;
 mod scan;
 mod stamp;
 
+pub use self::augment::{ColourShift, Draw, Face};
 pub use self::bucket::{BucketConfig, Buckets, Selection, Size};
 pub use self::caption::{CaptionMoment, CaptionOptions, CaptionSource};
 pub use self::config::{Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, Source, Subset};
 pub use self::dataset::{Dataset, Item, SubsetInfo, Survey};
 pub use self::error::{Error, Result};
 pub use self::folder::{FolderSubsets, folder_subsets};
-pub use self::image::{DecodeOptions, ExifOrientation, Pixels, SixteenBit, decode, read_size};
+pub use self::image::{
+    DecodeOptions, DecodedPicture, ExifOrientation, Pixels, Plane, Raster, SixteenBit, decode, decode_with_alpha,
+    read_size,
+};
 pub use self::listing::PICTURE_EXTENSIONS;
-pub use self::loader::{LoadedBatch, Sample};
+pub use self::loader::Sample;
+pub use self::mask::{Mask, read_mask};
 pub use self::notice::{Notice, Several};
 pub use self::plan::{Batch, Group, Plan, Share, StepCount};
 pub use self::report::{BucketCount, BucketInfo, DatasetDir, DatasetReport, PartReport, SubsetReport, TagFrequency};

@@ -1,90 +1,80 @@
-//! Items to pixels: decoding, resizing and cropping, on all cores.
+//! Items to pixels and captions, as they are at one time.
 
+use rand_core::Rng;
 use rayon::prelude::*;
 
+use crate::augment::{Draw, Face};
 use crate::bucket::Size;
+use crate::caption::CaptionMoment;
+use crate::config::Alpha;
 use crate::dataset::{Dataset, Item};
 use crate::error::{Error, Result};
-use crate::image::{Pixels, decode};
-use crate::plan::Batch;
-use crate::resize::{Window, resize_and_crop};
+use crate::image::{DecodedPicture, Pixels, decode_with_alpha};
+use crate::mask::{Mask, read_mask};
 
 /// One picture at its bucket's size.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Pixels of the bucket's size, `[h, w, 3]`.
     pub pixels: Pixels,
-    /// The picture's size before resizing (SDXL's `original_size`).
-    pub original_size: Size,
-    /// Columns and rows cut at left and top of the resized picture (SDXL's `crop_coords`, as x and y).
-    pub crop: [u32; 2],
-}
-
-/// The pictures of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadedBatch {
-    /// The bucket.
-    pub size: Size,
-    /// `[b, h, w, 3]`, red, green, blue.
-    pub pixels: Vec<u8>,
-    /// The captions, in the batch's order, as everything below.
-    pub captions: Vec<String>,
-    /// The pictures' sizes before resizing.
-    pub original_sizes: Vec<Size>,
-    /// Columns and rows cut at left and top of the resized pictures.
-    pub crops: Vec<[u32; 2]>,
+    /// What each pixel counts in the loss; all alike where there is none.
+    pub mask: Option<Mask>,
 }
 
 impl Dataset {
-    /// Loads one picture.
-    ///
-    /// # Errors
-    /// [`Error::UnreadablePicture`], [`Error::Io`], or [`Error::PictureChanged`] where the file is no longer what was scanned.
-    pub fn load(&self, item: &Item) -> Result<Sample> {
-        let picture = self.decode(item)?;
-        let Item { selection, size, .. } = item;
-        let crop = selection.centre_crop();
-        let window = Window { left: crop[0], top: crop[1], size: selection.bucket };
-        let pixels = resize_and_crop(&picture, selection.resized, window);
-        Ok(Sample { pixels, original_size: *size, crop })
+    /// What a picture looks like at one time.
+    pub fn draw(&self, item: &Item, generator: &mut impl Rng) -> Draw {
+        let augmentation = &self.subset_of(item).config.augmentation;
+        augmentation.draw(&item.selection, item.size, Face::from_file_name(&item.path), generator)
     }
 
-    fn decode(&self, item: &Item) -> Result<Pixels> {
-        let picture = decode(&item.path, &self.options.decode)?;
-        if picture.size() != item.size {
-            let (expected, found) = (item.size, picture.size());
-            return Err(Error::PictureChanged { path: item.path.clone(), expected, found });
+    /// What a picture looks like where nothing is drawn: cropped evenly.
+    #[must_use]
+    pub fn centred(&self, item: &Item) -> Draw {
+        Draw::centred(&item.selection)
+    }
+
+    /// The caption of a picture at one time.
+    pub fn caption(&self, item: &Item, at: &CaptionMoment, generator: &mut impl Rng) -> String {
+        self.subset_of(item).config.captions.process(&item.caption, at, generator)
+    }
+
+    /// Loads a picture. A mask of its own goes before its transparency.
+    ///
+    /// # Errors
+    /// [`Error::UnreadablePicture`], [`Error::Io`], [`Error::MaskSize`], or [`Error::PictureChanged`] where the file is no longer
+    /// what was scanned.
+    pub fn load(&self, item: &Item, draw: &Draw) -> Result<Sample> {
+        let subset = &self.subset_of(item).config;
+        let placed = draw.apply(&self.decode(item)?, subset.resize_interpolation);
+        let mask = match self.load_mask(item, draw)? {
+            Some(mask) => Some(mask),
+            None => placed.alpha.as_ref().map(Mask::from_plane),
+        };
+        Ok(Sample { pixels: placed.pixels, mask })
+    }
+
+    /// Loads the mask that a picture has besides its transparency (`conditioning_data_dir`).
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_mask(&self, item: &Item, draw: &Draw) -> Result<Option<Mask>> {
+        let Some(path) = &item.mask else { return Ok(None) };
+        let plane = read_mask(path, &item.path, item.size, &self.options.decode)?;
+        let interpolation = self.subset_of(item).config.resize_interpolation;
+        Ok(Some(Mask::from_plane(&draw.place(&plane, interpolation))))
+    }
+
+    fn decode(&self, item: &Item) -> Result<DecodedPicture> {
+        let subset = &self.subset_of(item).config;
+        // Where there is a mask, nobody asks for the transparency.
+        let alpha = if item.mask.is_some() && subset.alpha == Alpha::Mask { Alpha::Drop } else { subset.alpha };
+        let picture = decode_with_alpha(&item.path, &self.options.decode, alpha)?;
+        let found: Size = picture.pixels.size();
+        if found != item.size {
+            return Err(Error::PictureChanged { path: item.path.clone(), expected: item.size, found });
         }
         Ok(picture)
-    }
-
-    /// Loads the pictures of a batch in parallel.
-    ///
-    /// # Errors
-    /// As [`Dataset::load`], of the first picture in the batch's order that fails.
-    ///
-    /// # Panics
-    /// If the batch is empty or comes from the plan of another data set.
-    pub fn load_batch(&self, batch: &Batch) -> Result<LoadedBatch> {
-        let items: Vec<&Item> = batch.items.iter().map(|index| &self.items[*index]).collect();
-        let size = items.first().expect("a batch has pictures").selection.bucket;
-        assert!(items.iter().all(|item| item.selection.bucket == size), "a batch has one size");
-        let samples: Vec<Result<Sample>> = items.par_iter().map(|item| self.load(item)).collect();
-
-        let bytes = 3 * size.area() as usize * items.len();
-        let mut loaded = LoadedBatch {
-            size,
-            pixels: Vec::with_capacity(bytes),
-            captions: items.iter().map(|item| item.caption.clone()).collect(),
-            original_sizes: items.iter().map(|item| item.size).collect(),
-            crops: Vec::with_capacity(items.len()),
-        };
-        for sample in samples {
-            let sample = sample?;
-            loaded.pixels.extend_from_slice(sample.pixels.as_bytes());
-            loaded.crops.push(sample.crop);
-        }
-        Ok(loaded)
     }
 
     /// Decodes every picture once, so that a broken one is found before training, not in the middle of it. `on_picture` is
@@ -161,18 +151,43 @@ mod tests {
     }
 
     #[test]
-    fn batches_of_pixels() {
+    fn pictures_are_cropped_evenly_and_mirrored() {
         let dir = folder();
         let dataset = dataset(dir.path(), false);
-        let batch = Batch { group: 0, items: vec![1, 0] };
-        let loaded = dataset.load_batch(&batch).unwrap();
-        assert_eq!((loaded.size, loaded.pixels.len()), (Size::new(128, 128), 2 * 128 * 128 * 3));
-        assert_eq!(loaded.captions, ["a cat", "cat"]);
-        assert_eq!(loaded.original_sizes, [Size::new(133, 128), Size::new(128, 128)]);
-        assert_eq!(loaded.crops, [[2, 0], [0, 0]]);
+        let item = &dataset.items()[1];
+        let draw = dataset.centred(item);
+        let sample = dataset.load(item, &draw).unwrap();
+        assert_eq!((sample.pixels.size(), draw.crop_offsets()), (Size::new(128, 128), [2, 0]));
         // Second row, first pixel: two columns are cut.
-        assert_eq!(loaded.pixels[128 * 3..][..3], [2, 1, 2]);
-        assert_eq!(loaded.pixels[128 * 128 * 3..], picture(128, 128).into_raw()[..]);
+        assert_eq!(sample.pixels.as_bytes()[128 * 3..][..3], [2, 1, 2]);
+        let mirrored = dataset.load(item, &Draw { flipped: true, ..draw }).unwrap();
+        assert_eq!(mirrored.pixels.as_bytes()[128 * 3..][..3], [129, 1, 129]);
+        assert_eq!(item.caption, "a cat");
+    }
+
+    #[test]
+    fn a_mask_goes_before_transparency() {
+        let dir = folder();
+        let folder = dir.path().join("2_cat");
+        image::RgbaImage::from_pixel(128, 128, image::Rgba([1, 2, 3, 51])).save(folder.join("a.png")).unwrap();
+        let masks = dir.path().join("masks");
+        std::fs::create_dir(&masks).unwrap();
+        let open = |masks: Option<&Path>| {
+            let buckets = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(128, 128)) };
+            let subset = Subset { alpha: Alpha::Mask, conditioning_data_dir: masks.map(Into::into), ..Subset::new(&folder) };
+            let dataset = DatasetConfig { subsets: vec![subset], ..DatasetConfig::new(buckets) };
+            Dataset::open(DataConfig { datasets: vec![dataset], options: DatasetOptions::default() }).unwrap()
+        };
+        let weight = |dataset: &Dataset, index: usize| {
+            let item = &dataset.items()[index];
+            dataset.load(item, &dataset.centred(item)).unwrap().mask.map(|mask| mask.weights()[0])
+        };
+        let transparent = open(None);
+        assert_eq!((weight(&transparent, 0), weight(&transparent, 1)), (Some(0.2), None));
+        image::GrayImage::from_pixel(128, 128, image::Luma([102])).save(masks.join("a.png")).unwrap();
+        image::GrayImage::from_pixel(133, 128, image::Luma([255])).save(masks.join("b.png")).unwrap();
+        let masked = open(Some(&masks));
+        assert_eq!((weight(&masked, 0), weight(&masked, 1)), (Some(0.4), Some(1.0)));
     }
 
     #[test]
@@ -198,7 +213,8 @@ mod tests {
         let dir = folder();
         let dataset = dataset(dir.path(), false);
         picture(50, 60).save(dir.path().join("2_cat/a.png")).unwrap();
-        let error = dataset.load(&dataset.items()[0]).unwrap_err();
+        let item = &dataset.items()[0];
+        let error = dataset.load(item, &dataset.centred(item)).unwrap_err();
         assert!(error.to_string().contains("was 128x128 when the folder was scanned but decodes to 50x60"), "{error}");
     }
 }

@@ -164,7 +164,7 @@ impl Reader<'_> {
         if let Some(mask) = &mask {
             let found = self.effective(header_size(mask)?);
             if found != size {
-                return Err(Error::MaskSize { mask: mask.clone(), found, picture: path, expected: size });
+                return Err(Error::MaskSize { path: mask.clone(), found, picture: path, expected: size });
             }
         }
         let (caption, caption_source) = match caption {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::resize::{Interpolation, Window, resize_and_crop};
 use lora_data::{
-    BucketConfig, Buckets, DataConfig, Dataset, DatasetConfig, DatasetOptions, DecodeOptions, Error, ExifOrientation,
-    Pixels, Selection, Size, Subset, decode, read_size,
+    Alpha, BucketConfig, Buckets, DataConfig, Dataset, DatasetConfig, DatasetOptions, DecodeOptions, Draw, Error,
+    ExifOrientation, Mask, Pixels, Selection, Size, Subset, decode, decode_with_alpha, read_size,
 };
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -105,13 +105,13 @@ struct Tolerance {
 
 impl Tolerance {
     /// Lossy decoders may differ by a few levels, LANCZOS by one.
-    fn of(file: &Path, interpolation: Interpolation) -> Self {
+    fn of(file: &Path, interpolation: Option<Interpolation>) -> Self {
         let bytes = std::fs::read(file).expect("a picture");
         // VP8 is lossy, VP8L is not.
         let lossy = bytes.starts_with(&[0xFF, 0xD8]) || bytes.windows(4).take(64).any(|chunk| chunk == b"VP8 ");
         match (lossy, interpolation) {
             (true, _) => Self { worst: 3.0, mean: 0.5 },
-            (false, Interpolation::Lanczos) => Self { worst: 1.0, mean: 1.0 },
+            (false, Some(Interpolation::Lanczos)) => Self { worst: 1.0, mean: 1.0 },
             (false, _) => Self { worst: 0.0, mean: 0.0 },
         }
     }
@@ -177,7 +177,7 @@ fn decoded_pictures() {
             let (shape, expected) = levels(&tensors, &key);
             let Size { width, height } = pixels.size();
             assert_eq!(shape, [height as usize, width as usize, 3], "{key}");
-            Tolerance::of(&path, Interpolation::None).check(&key, pixels.as_bytes(), &expected);
+            Tolerance::of(&path, None).check(&key, pixels.as_bytes(), &expected);
             compared += 1;
         }
     }
@@ -220,20 +220,48 @@ fn resized_and_cropped_pictures() {
 
         let interpolation = Interpolation::between(picture.size(), selection.resized);
         let expected_interpolation = match row["interpolation"].as_str() {
-            Some("none") => Interpolation::None,
-            Some("cv2.INTER_AREA") => Interpolation::Area,
-            Some("PIL.LANCZOS") => Interpolation::Lanczos,
+            Some("none") => None,
+            Some("cv2.INTER_AREA") => Some(Interpolation::Area),
+            Some("PIL.LANCZOS") => Some(Interpolation::Lanczos),
             other => panic!("interpolation {other:?}"),
         };
         assert_eq!(interpolation, expected_interpolation, "{name}");
 
         let key = row["tensor"].as_str().expect("tensor");
         let [left, top] = selection.centre_crop();
-        let resized = resize_and_crop(&picture, selection.resized, Window { left, top, size: selection.bucket });
+        let resized = resize_and_crop(&picture, selection.resized, Window { left, top, size: selection.bucket }, None);
         let (shape, expected) = levels(&tensors, key);
         assert_eq!(shape, [3, selection.bucket.height as usize, selection.bucket.width as usize], "{key}");
         Tolerance::of(&path, interpolation).check(key, &planes(&resized), &expected);
     }
+}
+
+#[test]
+fn transparency_as_masks() {
+    let golden = json("images.json");
+    let bytes = read("images.safetensors");
+    let tensors = SafeTensors::deserialize(&bytes).expect("images.safetensors");
+    let mut compared = 0;
+    for row in golden["rows"].as_array().expect("rows") {
+        let Some(Ok(tensor)) = row["tensor"].as_str().map(|key| tensors.tensor(&format!("{key}/alpha_mask"))) else {
+            continue;
+        };
+        let name = row["file"].as_str().expect("file");
+        let path = dir().join("images").join(name);
+        let picture = decode_with_alpha(&path, &DecodeOptions::SD_SCRIPTS, Alpha::Mask).expect(name);
+        assert_eq!(picture.pixels, decode(&path, &DecodeOptions::SD_SCRIPTS).expect(name), "{name}");
+        let buckets = Buckets::unrounded(config(&golden, &row["no_upscale"])).expect("a usable setting");
+        let selection = buckets.select(picture.pixels.size()).unwrap_or_else(|| panic!("{name}: no bucket"));
+
+        let placed = Draw::centred(&selection).apply(&picture, None);
+        let mask = Mask::from_plane(&placed.alpha.unwrap_or_else(|| panic!("{name}: no transparency")));
+        assert_eq!(tensor.shape(), [mask.size().height as usize, mask.size().width as usize], "{name}");
+        let expected = tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        let worst = mask.weights().iter().zip(expected).map(|(actual, expected)| (actual - expected).abs());
+        assert!(worst.fold(0.0, f32::max) < 1e-6, "{name}");
+        compared += 1;
+    }
+    assert!(compared > 0);
 }
 
 /// Where sd-scripts divides by zero, the picture is named.

@@ -137,7 +137,7 @@ pub enum Kind {
     Resolution,
     /// A number of steps, a part below 1 or a percentage.
     Warmup,
-    /// Two shares such as `"0.2,0.5"`.
+    /// Two factors such as `"2.0,4.0"`.
     FaceCrop,
     /// A colour such as `"#ffffff"`.
     Color,
@@ -220,7 +220,7 @@ impl std::fmt::Display for Kind {
             Self::Path => write!(f, "a path"),
             Self::Resolution => write!(f, "a size in pixels"),
             Self::Warmup => write!(f, "a number of steps, a part of the run below 1, or a percentage"),
-            Self::FaceCrop => write!(f, "two shares from 0 to 1, the least and the greatest, such as \"0.2,0.5\""),
+            Self::FaceCrop => write!(f, "two factors up to 100, the least and the greatest, such as \"2.0,4.0\""),
             Self::Color => write!(f, "a colour such as \"#ffffff\""),
             Self::Arguments(keys) => write!(f, "a list of \"key=value\" with the keys {}", keys.join(", ")),
             Self::List => write!(f, "a list"),

@@ -41,12 +41,12 @@ impl OptionValue for Color {
     }
 }
 
-/// Which share of a picture's side a face may take.
+/// How many times as large as a face the crop around it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaceCropRange {
-    /// The least share, above 0.
+    /// The least, above 0.
     pub least: f64,
-    /// The greatest share, at most 1.
+    /// The greatest, at most 100.
     pub greatest: f64,
 }
 
@@ -58,7 +58,7 @@ impl OptionValue for FaceCropRange {
             _ => None,
         };
         match numbers.as_deref() {
-            Some(&[least, greatest]) if 0.0 < least && least <= greatest && greatest <= 1.0 => Ok(Self { least, greatest }),
+            Some(&[least, greatest]) if 0.0 < least && least <= greatest && greatest <= 100.0 => Ok(Self { least, greatest }),
             _ => Err(Mismatch::new(value, super::Kind::FaceCrop.to_string())),
         }
     }
@@ -83,11 +83,11 @@ mod tests {
     }
 
     #[test]
-    fn shares_of_faces() {
+    fn crops_around_faces() {
         let read = |value: Value| FaceCropRange::read(&value).ok().map(|range| (range.least, range.greatest));
-        assert_eq!(read("0.2, 0.5".into()), Some((0.2, 0.5)));
-        assert_eq!(read(serde_json::json!([0.5, 0.5])), Some((0.5, 0.5)));
-        for text in ["0.5,0.2", "0,0.5", "0.5,1.5", "0.5", "nan,1", ""] {
+        assert_eq!(read("2.0, 4.5".into()), Some((2.0, 4.5)));
+        assert_eq!(read(serde_json::json!([1, 1.5])), Some((1.0, 1.5)));
+        for text in ["4,2", "0,2", "2,101", "2", "nan,1", ""] {
             assert_eq!(read(text.into()), None, "{text}");
         }
     }

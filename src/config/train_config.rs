@@ -103,7 +103,7 @@ pub struct TrainConfig {
     pub color_aug: bool,
     /// Whether pictures are cropped at a random place.
     pub random_crop: bool,
-    /// Crops around the face whose place is in the file's name, so that it takes this share (least, greatest) of the picture.
+    /// Crops around the face whose place is in the file's name, this many times (least, greatest) as large as the face.
     pub face_crop_aug_range: Option<FaceCropRange>,
     /// Whether transparency weights the loss.
     pub alpha_mask: bool,

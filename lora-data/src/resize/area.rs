@@ -1,25 +1,21 @@
 //! OpenCV's `INTER_AREA` for bytes, bit for bit.
 
-use super::{Taps, Window};
+use super::Window;
+use super::taps::{Taps, saturated, scale, weighted_means};
 use crate::bucket::Size;
-use crate::image::Pixels;
+use crate::image::Raster;
 
-/// OpenCV's `resize(INTER_AREA)`, exactly.
-pub(super) fn area(picture: &Pixels, resized: Size, window: Window) -> Vec<u8> {
+/// OpenCV's `resize(INTER_AREA)` where neither side grows.
+pub(super) fn area<const C: usize>(picture: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
     let Size { width, height } = picture.size();
     match (whole_scale(width, resized.width), whole_scale(height, resized.height)) {
         (Some(x), Some(y)) => block_means(picture, x, y, window),
         _ => {
             let x_taps = coverage(width, resized.width, window.left, window.size.width);
             let y_taps = coverage(height, resized.height, window.top, window.size.height);
-            covered_means(picture, &x_taps, &y_taps)
+            weighted_means(picture, &x_taps, &y_taps)
         }
     }
-}
-
-/// Source pixels a target pixel, with OpenCV's rounding.
-fn scale(from: u32, to: u32) -> f64 {
-    1.0 / (f64::from(to) / f64::from(from))
 }
 
 /// The scale where OpenCV takes it for a whole number.
@@ -29,8 +25,8 @@ fn whole_scale(from: u32, to: u32) -> Option<usize> {
 }
 
 /// Means of blocks of `x` by `y` pixels.
-fn block_means(picture: &Pixels, x: usize, y: usize, window: Window) -> Vec<u8> {
-    let row_bytes = 3 * picture.size().width as usize;
+fn block_means<const C: usize>(picture: &Raster<C>, x: usize, y: usize, window: Window) -> Vec<u8> {
+    let row_bytes = C * picture.size().width as usize;
     let (columns, rows) = (window.size.width as usize, window.size.height as usize);
     // OpenCV multiplies with the rounded reciprocal, except for blocks of 2 by 2.
     let mean: &dyn Fn(u32) -> u8 = if (x, y) == (2, 2) {
@@ -39,14 +35,14 @@ fn block_means(picture: &Pixels, x: usize, y: usize, window: Window) -> Vec<u8> 
         let scale = 1.0 / (x * y) as f32;
         &move |sum| saturated(sum as f32 * scale)
     };
-    let mut means = Vec::with_capacity(3 * columns * rows);
-    let mut sums = vec![0_u32; 3 * columns];
+    let mut means = Vec::with_capacity(C * columns * rows);
+    let mut sums = vec![0_u32; C * columns];
     for row in 0..rows {
         sums.fill(0);
-        let first = (window.top as usize + row) * y * row_bytes + 3 * window.left as usize * x;
+        let first = (window.top as usize + row) * y * row_bytes + C * window.left as usize * x;
         for source in picture.as_bytes()[first..].chunks(row_bytes).take(y) {
-            for (sum, block) in sums.chunks_exact_mut(3).zip(source.chunks_exact(3 * x)) {
-                for pixel in block.chunks_exact(3) {
+            for (sum, block) in sums.chunks_exact_mut(C).zip(source.chunks_exact(C * x)) {
+                for pixel in block.chunks_exact(C) {
                     sum.iter_mut().zip(pixel).for_each(|(sum, sample)| *sum += u32::from(*sample));
                 }
             }
@@ -85,39 +81,4 @@ fn coverage(from: u32, to: u32, start: u32, count: u32) -> Vec<Taps<f32>> {
         Taps { first, weights }
     };
     (start..start + count).map(taps).collect()
-}
-
-/// Weighted means: rows first, then columns, all in f32.
-fn covered_means(picture: &Pixels, x_taps: &[Taps<f32>], y_taps: &[Taps<f32>]) -> Vec<u8> {
-    let row_bytes = 3 * picture.size().width as usize;
-    let mut means = Vec::with_capacity(3 * x_taps.len() * y_taps.len());
-    let mut row = vec![0.0_f32; 3 * x_taps.len()];
-    let mut sums = row.clone();
-    for taps in y_taps {
-        sums.fill(0.0);
-        let rows = picture.as_bytes()[taps.first * row_bytes..].chunks_exact(row_bytes);
-        for (source, weight) in rows.zip(&taps.weights) {
-            reduce_row(source, x_taps, &mut row);
-            sums.iter_mut().zip(&row).for_each(|(sum, value)| *sum += weight * value);
-        }
-        means.extend(sums.iter().map(|sum| saturated(*sum)));
-    }
-    means
-}
-
-fn reduce_row(source: &[u8], x_taps: &[Taps<f32>], row: &mut [f32]) {
-    for (target, taps) in row.chunks_exact_mut(3).zip(x_taps) {
-        let mut sums = [0.0_f32; 3];
-        for (pixel, weight) in source[3 * taps.first..].chunks_exact(3).zip(&taps.weights) {
-            for (sum, sample) in sums.iter_mut().zip(pixel) {
-                *sum += f32::from(*sample) * weight;
-            }
-        }
-        target.copy_from_slice(&sums);
-    }
-}
-
-/// OpenCV's `saturate_cast<uchar>`: to the nearest level, halves to the even one.
-fn saturated(value: f32) -> u8 {
-    value.round_ties_even() as u8
 }

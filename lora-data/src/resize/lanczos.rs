@@ -1,27 +1,29 @@
-//! Pillow's `LANCZOS` for bytes, bit for bit: in two passes, rounded and clipped to a byte in between.
+//! Pillow's `LANCZOS` for bytes: in two passes, rounded and clipped to a byte in between. Bit for bit where a side grows; where
+//! both shrink, Pillow does not always reduce the width first, and a pixel may be one level off.
 
 use std::f64::consts::PI;
 
-use super::{Taps, Window};
+use super::Window;
+use super::taps::Taps;
 use crate::bucket::Size;
-use crate::image::Pixels;
+use crate::image::Raster;
 
 /// Lobes of the filter on each side.
 const LOBES: f64 = 3.0;
 /// Fractional bits of a weight.
 const PRECISION: u32 = 32 - 8 - 2;
 
-pub(super) fn lanczos(picture: &Pixels, resized: Size, window: Window) -> Vec<u8> {
+pub(super) fn lanczos<const C: usize>(picture: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
     let Size { width, height } = picture.size();
     let x_taps = taps(width, resized.width, window.left, window.size.width);
     let y_taps = taps(height, resized.height, window.top, window.size.height);
     let (width, first, end) = (width as usize, source_start(&y_taps), source_end(&y_taps));
-    let rows = &picture.as_bytes()[3 * width * first..3 * width * end];
+    let rows = &picture.as_bytes()[C * width * first..C * width * end];
     // Where only the width grows, Pillow reduces the height first.
-    if resized.height < height {
-        horizontal_pass(&vertical_pass(rows, width, first, &y_taps), width, &x_taps)
+    if resized.height < height && resized.width as usize >= width {
+        horizontal_pass::<C>(&vertical_pass::<C>(rows, width, first, &y_taps), width, &x_taps)
     } else {
-        vertical_pass(&horizontal_pass(rows, width, &x_taps), x_taps.len(), first, &y_taps)
+        vertical_pass::<C>(&horizontal_pass::<C>(rows, width, &x_taps), x_taps.len(), first, &y_taps)
     }
 }
 
@@ -34,12 +36,12 @@ fn source_end(taps: &[Taps<i32>]) -> usize {
 }
 
 /// Resizes each of the rows of `width` pixels.
-fn horizontal_pass(rows: &[u8], width: usize, x_taps: &[Taps<i32>]) -> Vec<u8> {
+fn horizontal_pass<const C: usize>(rows: &[u8], width: usize, x_taps: &[Taps<i32>]) -> Vec<u8> {
     let mut resized = Vec::with_capacity(rows.len() / width * x_taps.len());
-    for row in rows.chunks_exact(3 * width) {
+    for row in rows.chunks_exact(C * width) {
         for taps in x_taps {
-            let mut sums = [HALF; 3];
-            for (pixel, weight) in row[3 * taps.first..].chunks_exact(3).zip(&taps.weights) {
+            let mut sums = [HALF; C];
+            for (pixel, weight) in row[C * taps.first..].chunks_exact(C).zip(&taps.weights) {
                 sums.iter_mut().zip(pixel).for_each(|(sum, sample)| *sum += i32::from(*sample) * weight);
             }
             resized.extend(sums.map(level));
@@ -49,12 +51,12 @@ fn horizontal_pass(rows: &[u8], width: usize, x_taps: &[Taps<i32>]) -> Vec<u8> {
 }
 
 /// Resizes the columns. `rows` starts at the picture's row `first` and has `width` pixels in a row.
-fn vertical_pass(rows: &[u8], width: usize, first: usize, y_taps: &[Taps<i32>]) -> Vec<u8> {
-    let mut resized = Vec::with_capacity(3 * width * y_taps.len());
-    let mut sums = vec![0; 3 * width];
+fn vertical_pass<const C: usize>(rows: &[u8], width: usize, first: usize, y_taps: &[Taps<i32>]) -> Vec<u8> {
+    let mut resized = Vec::with_capacity(C * width * y_taps.len());
+    let mut sums = vec![0; C * width];
     for taps in y_taps {
         sums.fill(HALF);
-        let rows = rows[3 * width * (taps.first - first)..].chunks_exact(3 * width);
+        let rows = rows[C * width * (taps.first - first)..].chunks_exact(C * width);
         for (row, weight) in rows.zip(&taps.weights) {
             sums.iter_mut().zip(row).for_each(|(sum, sample)| *sum += i32::from(*sample) * weight);
         }

@@ -171,7 +171,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Data,
         face_crop_aug_range,
         Kind::FaceCrop,
-        "Crop around the face whose place is in the file's name, so that it takes this share of the picture.",
+        "Crop around the face whose place is in the file's name, this many times (least, greatest) as large as the face.",
     ),
     option!(Data, alpha_mask, Kind::Flag, "Let transparency weight the loss."),
     option!(

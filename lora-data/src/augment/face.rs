@@ -1,0 +1,96 @@
+//! Crops around a face.
+
+use std::path::Path;
+
+use rand_core::Rng;
+
+use crate::bucket::Size;
+use crate::random::{below, unit};
+use crate::resize::Window;
+
+/// Where a face is in a picture, in pixels of the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Face {
+    /// Column and row of its centre.
+    pub centre: [u32; 2],
+    /// Its width and height.
+    pub size: Size,
+}
+
+impl Face {
+    /// The face that a file's name tells, `<anything>_<centre x>_<centre y>_<width>_<height>.<extension>`. `None` where the name
+    /// does not end in four whole numbers, or where they are of a face without pixels (`0_0_0_0` means that none was found).
+    #[must_use]
+    pub fn from_file_name(path: &Path) -> Option<Self> {
+        let stem = path.file_stem()?.to_str()?;
+        let mut parts = stem.rsplitn(5, '_');
+        let mut number = || parts.next()?.parse::<u32>().ok();
+        let [height, width, y, x] = [number()?, number()?, number()?, number()?];
+        parts.next()?;
+        (width > 0 && height > 0).then_some(Self { centre: [x, y], size: Size::new(width, height) })
+    }
+
+    fn longer_side(self) -> u32 {
+        self.size.width.max(self.size.height)
+    }
+}
+
+/// What a crop around a face depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Crop {
+    pub(super) face: Face,
+    /// The shorter side of the crop over the longer one of the face: the least and the greatest.
+    pub(super) range: [f64; 2],
+    pub(super) picture: Size,
+    pub(super) bucket: Size,
+}
+
+impl Crop {
+    /// The picture's resized size and the part that is kept.
+    pub(super) fn draw(self, random_crop: bool, generator: &mut impl Rng) -> (Size, Window) {
+        let scale = self.scale(generator);
+        let scaled = |side: u32| (f64::from(side) * scale + 0.5) as u32;
+        let Self { face, picture, bucket, .. } = self;
+        let resized = Size::new(scaled(picture.width).max(bucket.width), scaled(picture.height).max(bucket.height));
+        let mut start = |centre, length, target| {
+            let centre = i64::from(scaled(centre));
+            let shift = self.shift(centre, length, random_crop, generator);
+            let start = centre - i64::from(target / 2) + shift;
+            start.clamp(0, i64::from(length - target)) as u32
+        };
+        let left = start(face.centre[0], resized.width, bucket.width);
+        let top = start(face.centre[1], resized.height, bucket.height);
+        (resized, Window { left, top, size: bucket })
+    }
+
+    /// The picture is enlarged only as far as it must be to cover the bucket; sd-scripts fails there.
+    fn scale(self, generator: &mut impl Rng) -> f64 {
+        let Self { face, range: [least, greatest], picture, bucket } = self;
+        let ratio = |target: u32, side: u32| f64::from(target) / f64::from(side);
+        let covering = ratio(bucket.width, picture.width).max(ratio(bucket.height, picture.height));
+        let limit = covering.max(1.0);
+        // Not `clamp`: absurd ranges give numbers that it refuses.
+        let scale = |times: f64| f64::from(bucket.width.min(bucket.height)) / (f64::from(face.longer_side()) * times);
+        let smallest = scale(greatest).max(covering).min(limit);
+        let largest = scale(least).max(smallest).min(limit);
+        smallest + (largest - smallest) * unit(generator)
+    }
+
+    /// How far from the centre of the crop the face is, at random.
+    fn shift(self, centre: i64, length: u32, random_crop: bool, generator: &mut impl Rng) -> i64 {
+        let [least, greatest] = self.range;
+        let face = i64::from(self.face.longer_side());
+        let shorter = i64::from(self.bucket.width.min(self.bucket.height));
+        let mut up_to = |most: i64| below(most as u64 + 1, generator) as i64;
+        if random_crop {
+            // More often near the face than far from it.
+            let range = centre.max(i64::from(length) - centre);
+            up_to(range) + up_to(range) - range
+        } else if least != greatest && face > shorter / 10 && face >= 40 {
+            let (before, after) = ((face + 19) / 20, face / 20);
+            up_to(before + after) - before
+        } else {
+            0
+        }
+    }
+}
