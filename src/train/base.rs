@@ -12,6 +12,21 @@ use crate::error::Result;
 /// The type that the networks compute in, and keep their weights in but where the configuration says otherwise.
 const DTYPE: FloatDType = FloatDType::F32;
 
+/// What every step needs besides the UNet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needs {
+    pub(super) text_encoders: bool,
+    pub(super) vae: bool,
+}
+
+/// The networks that every step needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TrainingNetworks<'a> {
+    pub(super) unet: &'a UNet2DConditionModel,
+    pub(super) text_encoders: Option<&'a TextEncoders>,
+    pub(super) vae: Option<&'a AutoencoderKl>,
+}
+
 /// The base model. Networks come from the file when they are asked for.
 #[derive(Debug)]
 pub(super) struct Base {
@@ -71,17 +86,21 @@ impl Base {
         &self.device
     }
 
-    /// The UNet and, where they are asked for, the text encoders.
-    pub(super) fn training_networks(
-        &mut self,
-        with_text_encoders: bool,
-    ) -> Result<(&UNet2DConditionModel, Option<&TextEncoders>)> {
-        if with_text_encoders {
+    /// The networks that every step needs.
+    pub(super) fn training_networks(&mut self, needs: Needs) -> Result<TrainingNetworks<'_>> {
+        if needs.text_encoders {
             self.text_encoders()?;
+        }
+        if needs.vae {
+            self.vae()?;
         }
         self.unet()?;
         match &self.unet {
-            Some(unet) => Ok((unet, self.text_encoders.as_ref().filter(|_| with_text_encoders))),
+            Some(unet) => Ok(TrainingNetworks {
+                unet,
+                text_encoders: self.text_encoders.as_ref().filter(|_| needs.text_encoders),
+                vae: self.vae.as_ref().filter(|_| needs.vae),
+            }),
             None => unreachable!("just read"),
         }
     }

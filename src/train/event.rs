@@ -15,6 +15,8 @@ pub enum Event {
     Plan(Box<RunPlan>),
     /// A picture or caption was encoded once for all epochs.
     Cached(CacheProgress),
+    /// A step waited for its pictures: loading them took longer than the step before.
+    DataWait(DataWait),
     /// An update of the adapters.
     Step(Step),
     /// The end of an epoch.
@@ -61,6 +63,8 @@ pub struct CacheProgress {
     pub done: usize,
     /// Of how many.
     pub total: usize,
+    /// Whether the last one was found as a file of an earlier run.
+    pub reused: bool,
 }
 
 /// What is encoded once for all epochs.
@@ -70,6 +74,15 @@ pub enum Cached {
     Latents,
     /// The text encoder's outputs for captions.
     TextOutputs,
+}
+
+/// A wait for pictures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DataWait {
+    /// The step that waited, counted from 1.
+    pub step: u64,
+    /// How long.
+    pub seconds: f64,
 }
 
 /// An update.
@@ -161,6 +174,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Updates a second, without encoding, previews and saving.
     pub steps_per_second: f64,
+    /// Seconds that steps waited for pictures.
+    pub data_wait_seconds: f64,
     /// The loss averaged over the last epoch's steps.
     pub average_loss: f32,
 }

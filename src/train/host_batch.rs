@@ -51,7 +51,7 @@ pub(super) struct BatchSource {
     pub(super) dataset: Arc<Dataset>,
     pub(super) latents: LatentPlace,
     pub(super) texts: TextPlace,
-    pub(super) captions: CaptionReader,
+    pub(super) captions: Arc<CaptionReader>,
     pub(super) seed: u64,
     pub(super) total_steps: u64,
     pub(super) compat: Compat,

@@ -6,14 +6,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::rng::{Purpose, Stream};
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::cache::{
-    CacheRecords, CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Validity, is_newer_than,
+    CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Validity, is_newer_than,
     latents_candidates,
 };
 use lora_data::{Alpha, Dataset, Item, Size};
 use lora_models::{AutoencoderKl, Family};
 
+use super::cache_files::{CacheFiles, Found};
 use super::host_batch::{HostBatch, LatentPlace, network_input, wanted_latents};
-use crate::atomic::AtomicFile;
 use crate::config::{Compat, TrainConfig};
 use crate::error::{Error, Result};
 
@@ -57,16 +57,16 @@ impl LatentCache {
     pub(super) fn done(&self, total: usize) -> usize {
         match self {
             Self::Memory(latents) => latents.len(),
-            Self::Disk(disk) => disk.files.len(),
+            Self::Disk(disk) => disk.done.len(),
             Self::Off => total,
         }
     }
 
     /// Where batches find the latents.
-    pub(super) fn place(&mut self) -> LatentPlace {
+    pub(super) fn place(&self) -> LatentPlace {
         match self {
             Self::Memory(_) => LatentPlace::Memory,
-            Self::Disk(disk) => LatentPlace::Disk(std::mem::take(&mut disk.files)),
+            Self::Disk(disk) => LatentPlace::Disk(disk.done.clone()),
             Self::Off => LatentPlace::Pixels,
         }
     }
@@ -152,23 +152,9 @@ pub(super) struct OnDisk {
     name: LatentsName,
     /// A hash of the VAE.
     vae: String,
-    /// The records of the folder of the last picture.
-    records: Option<(PathBuf, CacheRecords)>,
+    files: CacheFiles,
     /// The file of each picture that is done.
-    files: Vec<PathBuf>,
-    /// How many of them another program made.
-    foreign: usize,
-    /// What was told of files that are made again.
-    told: usize,
-}
-
-/// A file that need not be made.
-#[derive(Debug)]
-pub(super) enum Found {
-    Usable(PathBuf),
-    /// What is there cannot be used, for this reason.
-    Outdated(String),
-    Nothing,
+    done: Vec<PathBuf>,
 }
 
 impl OnDisk {
@@ -177,65 +163,55 @@ impl OnDisk {
             family: if family == Family::Sdxl { LatentsFamily::Sdxl } else { LatentsFamily::Sd },
             name: if compat == Compat::SdScripts { LatentsName::Stem } else { LatentsName::StemAndSize },
             vae: String::new(),
-            records: None,
-            files: Vec::new(),
-            foreign: 0,
-            told: 0,
+            files: CacheFiles::default(),
+            done: Vec::new(),
         }
     }
 
-    /// Says which VAE the latents must be of, before the first picture.
-    pub(super) fn set_vae(&mut self, digest: String) {
-        self.vae = digest;
-    }
-
-    pub(super) fn needs_vae(&self) -> bool {
-        self.vae.is_empty()
+    /// Says which VAE the latents must be of, unless it is said.
+    pub(super) fn set_vae(&mut self, digest: impl FnOnce() -> Result<String>) -> Result<()> {
+        if self.vae.is_empty() {
+            self.vae = digest()?;
+        }
+        Ok(())
     }
 
     /// Looks for the latents of the next picture.
     pub(super) fn find(&mut self, dataset: &Dataset) -> Result<Found> {
-        let item = &dataset.items()[self.files.len()];
+        let item = &dataset.items()[self.done.len()];
         let (key, slot) = (self.key(dataset, item), slot(item));
         let origin = Origin { slot: &slot, source: Some(&item.path), key: &key };
         let mut found = Found::Nothing;
         for path in latents_candidates(&item.path, item.size, self.family, self.name) {
-            let reason = match self.records(&item.path)?.check(&path, &origin)? {
+            let reason = match self.files.records(&item.path)?.check(&path, &origin)? {
                 Validity::Valid => return Ok(Found::Usable(path)),
                 Validity::Missing => continue,
                 Validity::Stale(reason) => reason.to_string(),
                 Validity::Unknown => match foreign(dataset, item, &path) {
                     Ok(true) => {
-                        self.foreign += 1;
+                        self.files.use_foreign();
                         return Ok(Found::Usable(path));
                     }
-                    Ok(false) => "older than its picture".into(),
+                    Ok(false) => "it is older than its picture".into(),
                     Err(error) if error.is_bad_cache() => error.to_string(),
                     Err(error) => return Err(error.into()),
                 },
             };
             if matches!(found, Found::Nothing) {
-                found = Found::Outdated(format!("{} is made again: {reason}", path.display()));
+                found = Found::Outdated(format!("`{}` is made again: {reason}", path.display()));
             }
         }
         Ok(found)
     }
 
-    /// Whether this reason is one of the first few, which are told one by one.
-    pub(super) fn tells(&mut self) -> bool {
-        const TOLD: usize = 5;
-        self.told += 1;
-        self.told <= TOLD
-    }
-
     /// Takes a usable file for the next picture.
     pub(super) fn take(&mut self, path: PathBuf) {
-        self.files.push(path);
+        self.done.push(path);
     }
 
     /// Writes the latents of the next picture, beside those of other sizes that its file holds.
     pub(super) fn write(&mut self, dataset: &Dataset, encoded: EncodedPicture) -> Result<()> {
-        let item = &dataset.items()[self.files.len()];
+        let item = &dataset.items()[self.done.len()];
         let [path, _] = latents_candidates(&item.path, item.size, self.family, self.name);
         let (key, slot) = (self.key(dataset, item), slot(item));
         let wanted = wanted_latents(dataset, item);
@@ -243,51 +219,25 @@ impl OnDisk {
             size: wanted.size,
             latents: values(encoded.latents),
             flipped: encoded.flipped.map(values),
-            alpha_mask: wanted.alpha_mask.map(|size| (size, alpha_of(encoded.mask, size))),
+            alpha_mask: wanted.alpha_mask.map(|size| (size, weights(encoded.mask, size))),
             original_size: item.size,
             crop_ltrb: letterbox_crop_ltrb(item.selection.bucket, item.size),
         };
-        let kept = self.records(&item.path)?.keep(&path)?;
-        let mut file = AtomicFile::create(&path)?;
+        let kept = self.files.records(&item.path)?.keep(&path)?;
+        // Only what is known to be good is kept.
         let others = if kept.is_empty() { None } else { OtherLatents::open(&path).ok() };
         let kept = if others.is_some() { kept } else { Kept::default() };
-        let written = match others {
-            Some(others) => latents.write_beside(others, &mut file),
-            None => latents.write(&mut file),
-        };
-        written.map_err(Error::io(&path, "write"))?;
-        file.commit()?;
         let origin = Origin { slot: &slot, source: Some(&item.path), key: &key };
-        self.records(&item.path)?.add(&path, &origin, kept)?;
-        self.files.push(path);
+        self.files.write(&item.path, &path, &origin, kept, |file| match others {
+            Some(others) => latents.write_beside(others, file),
+            None => latents.write(file),
+        })?;
+        self.done.push(path);
         Ok(())
     }
 
-    /// What is to be told when all pictures are done.
-    pub(super) fn warning(&self) -> Option<String> {
-        const TOLD: usize = 5;
-        let mut lines = Vec::new();
-        if self.told > TOLD {
-            lines.push(format!("the latents of {} further pictures were made again", self.told - TOLD));
-        }
-        if self.foreign > 0 {
-            lines.push(format!(
-                "the latents of {} pictures are taken from files of another program, which fit in shape; whether they are of \
-                 this VAE cannot be told",
-                self.foreign
-            ));
-        }
-        (!lines.is_empty()).then(|| lines.join("; "))
-    }
-
-    fn records(&mut self, picture: &Path) -> Result<&CacheRecords> {
-        let dir = picture.parent().unwrap_or(Path::new(""));
-        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-        let opened = match self.records.take() {
-            Some((opened, records)) if opened == dir => records,
-            _ => CacheRecords::open(dir)?,
-        };
-        Ok(&self.records.insert((dir.into(), opened)).1)
+    pub(super) fn files(&mut self) -> &mut CacheFiles {
+        &mut self.files
     }
 
     /// Everything that the latents depend on besides the picture itself.
@@ -324,10 +274,10 @@ fn slot(item: &Item) -> String {
     format!("latents {}x{}", width / 8, height / 8)
 }
 
-fn alpha_of(mask: Option<lora_data::Mask>, size: Size) -> Vec<f32> {
+fn weights(mask: Option<lora_data::Mask>, size: Size) -> Vec<f32> {
     mask.map_or_else(|| vec![1.0; size.area() as usize], lora_data::Mask::into_weights)
 }
 
 fn values(tensor: Tensor<4>) -> Vec<f32> {
-    tensor.into_data().to_vec().expect("latents are f32")
+    tensor.into_data().try_to_vec().expect("of f32")
 }

@@ -3,10 +3,17 @@
 //! [`Trainer::new`] reads and checks everything; iterating does the work and yields an [`Event`] for each thing that
 //! happened. `step.rs` is the algorithm, `stages.rs` the order of things.
 
+mod assemble;
 mod base;
-mod cache;
+mod cache_files;
+mod caching;
+mod captions;
+pub(crate) mod data;
 mod event;
 mod hashed_model;
+mod host_batch;
+mod latents;
+mod loader;
 mod outputs;
 mod preview;
 mod run;
@@ -15,5 +22,5 @@ mod stages;
 mod step;
 mod trainer;
 
-pub use event::{CacheProgress, Cached, EpochEnd, Event, Preview, RunPlan, Saved, Step, Summary};
+pub use event::{CacheProgress, Cached, DataWait, EpochEnd, Event, Preview, RunPlan, Saved, Step, Summary};
 pub use trainer::Trainer;

@@ -4,8 +4,7 @@ use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
 use lora_core::diffusion::Objective;
 use lora_core::layers::LayerSpec;
 use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule};
-use lora_data::bucket::letterbox_crop_ltrb;
-use lora_data::{BucketConfig, Buckets, Dataset, DatasetOptions, DecodeOptions, Item, Size, StepCount, scan_folder};
+use lora_data::{Dataset, DatasetReport, Notice, StepCount};
 use lora_models::text::TokenLimit;
 use lora_models::{Checkpoint, CheckpointOptions, Family};
 
@@ -43,41 +42,22 @@ impl Length {
 }
 
 /// What can hardly be meant, once the run's length is known.
-pub(super) fn doubts(config: &TrainConfig, length: Length) -> Option<String> {
+pub(super) fn doubts(config: &TrainConfig, length: Length) -> Vec<String> {
+    let mut doubts = Vec::new();
     let (warmup, total) = (config.lr_warmup_steps.resolve(length.total_steps), length.total_steps);
-    (warmup >= total).then(|| {
-        format!("`lr_warmup_steps`: the warm-up takes {warmup} steps and the run {total}; the full learning rate is never reached")
-    })
-}
-
-/// Scans the folder, gives every picture its bucket and decodes each once.
-pub(super) fn dataset(config: &TrainConfig) -> Result<Dataset> {
-    let options = DatasetOptions {
-        caption_extension: config.caption_extension.clone(),
-        decode: match config.compat {
-            Compat::None => DecodeOptions::default(),
-            Compat::SdScripts => DecodeOptions::SD_SCRIPTS,
-        },
-        skip_bad_images: config.skip_bad_images,
-    };
-    let scan = scan_folder(&config.train_data_dir, config.dataset_repeats as usize, &options)?;
-    let mut dataset = Dataset::new(scan, buckets(config)?, options)?;
-    dataset.verify(|| ())?;
-    Ok(dataset)
-}
-
-fn buckets(config: &TrainConfig) -> Result<Buckets> {
-    let resolution = Size::new(config.resolution.width, config.resolution.height);
-    if !config.enable_bucket {
-        return Ok(Buckets::single(resolution)?);
+    if warmup >= total {
+        doubts.push(format!(
+            "`lr_warmup_steps`: the warm-up takes {warmup} steps and the run {total}; the full learning rate is never reached"
+        ));
     }
-    Ok(Buckets::new(BucketConfig {
-        resolution,
-        min_bucket_reso: config.min_bucket_reso,
-        max_bucket_reso: config.max_bucket_reso,
-        bucket_reso_steps: config.bucket_reso_steps,
-        bucket_no_upscale: config.bucket_no_upscale,
-    })?)
+    doubts
+}
+
+/// The data set's report, with what was noticed when its folders were found.
+pub(super) fn report(dataset: &Dataset, notices: &[Notice]) -> DatasetReport {
+    let mut report = dataset.report();
+    report.notices.splice(0..0, notices.iter().map(ToString::to_string));
+    report
 }
 
 pub(super) fn targets(config: &TrainConfig) -> Targets {
@@ -191,20 +171,6 @@ pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, t
     }
 }
 
-/// What SDXL is told of a picture: original height and width, top and left of the crop, target height and width.
-pub(super) fn sizes(item: &Item, compat: Compat) -> [f32; 6] {
-    let (original, target) = (item.size, item.selection.bucket);
-    let [left, top] = match compat {
-        Compat::None => item.selection.centre_crop().map(|offset| offset as f32),
-        Compat::SdScripts => {
-            let [left, top, ..] = letterbox_crop_ltrb(target, original);
-            [left.trunc() as f32, top.trunc() as f32]
-        }
-    };
-    let side = |side: u32| side as f32;
-    [side(original.height), side(original.width), top, left, side(target.height), side(target.width)]
-}
-
 pub(super) fn checkpoint(config: &TrainConfig) -> CheckpointOptions {
     let mut model_config = config.model_config.clone();
     if let Some(v) = config.v_parameterization {
@@ -286,8 +252,8 @@ mod tests {
             let lr_warmup_steps = WarmupSteps::Steps(steps);
             doubts(&TrainConfig { lr_warmup_steps, ..TrainConfig::new("", "") }, length)
         };
-        assert_eq!(told(9), None);
-        let warning = told(10).unwrap();
+        assert!(told(9).is_empty());
+        let warning = told(10).concat();
         assert!(warning.contains("takes 10 steps and the run 10"), "{warning}");
     }
 }

@@ -1,18 +1,17 @@
 //! The order of things in a run: each stage does a piece of work and names the next.
 
-use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use lora_core::rng::{Purpose, Stream};
-use lora_data::Batch;
-
-use super::event::{CacheProgress, Cached, EpochEnd, Event, RunPlan, Saved, Step, Summary};
-use super::run;
-use super::step::{MicroBatch, Networks, Outcome, Text};
+use super::assemble::Assembler;
+use super::event::{DataWait, EpochEnd, Event, RunPlan, Saved, Step, Summary};
+use super::loader::{Loader, Update};
+use super::step::Outcome;
 use super::trainer::Trainer;
-use crate::config::PredictionType;
 use crate::error::{Error, Result};
 use crate::prompt::PreviewTime;
+
+/// Waits that are shorter are none: the next batch was ready.
+const MIN_WAIT: Duration = Duration::from_millis(1);
 
 /// What comes next.
 #[derive(Debug)]
@@ -30,9 +29,7 @@ pub(super) enum Stage {
         then: Box<Stage>,
     },
     BeginEpoch,
-    Epoch {
-        batches: VecDeque<Batch>,
-    },
+    Epoch,
     EndEpoch,
     Finish,
     Done,
@@ -52,6 +49,8 @@ pub(super) struct Progress {
     pub(super) losses: Vec<f32>,
     pub(super) step_in_epoch: usize,
     pub(super) step_seconds: f64,
+    /// How long steps waited for pictures.
+    pub(super) data_wait_seconds: f64,
 }
 
 impl Progress {
@@ -64,6 +63,7 @@ impl Progress {
             losses: Vec::new(),
             step_in_epoch: 0,
             step_seconds: 0.0,
+            data_wait_seconds: 0.0,
         }
     }
 
@@ -98,7 +98,7 @@ impl Trainer {
             }
             Stage::Previews { at, index, then } => self.draw_preview(at, index, then)?,
             Stage::BeginEpoch => self.begin_epoch(),
-            Stage::Epoch { batches } => self.train_step(batches)?,
+            Stage::Epoch => self.train_step()?,
             Stage::EndEpoch => self.end_epoch()?,
             Stage::Finish => self.finish()?,
             Stage::Done => Stage::Done,
@@ -121,89 +121,62 @@ impl Trainer {
         }
     }
 
-    fn cache_latents(&mut self) -> Result<Stage> {
-        let total = self.dataset.items().len();
-        if self.latents.len() == total {
-            self.base.drop_vae();
-            return Ok(Stage::CacheTextOutputs);
-        }
-        let device = self.base.device().clone();
-        self.latents.encode_next(&self.dataset, self.base.vae()?, self.config.seed, &device)?;
-        let done = self.latents.len();
-        self.events.push_back(Event::Cached(CacheProgress { what: Cached::Latents, done, total }));
-        Ok(Stage::CacheLatents)
-    }
-
-    fn cache_text_outputs(&mut self) -> Result<Stage> {
-        let total = self.captions.captions();
-        if self.config.trains_text_encoder() {
-            return Ok(Stage::ReadNetworks);
-        }
-        if self.captions.encoded() == total {
-            self.base.drop_text_encoders();
-            return Ok(Stage::ReadNetworks);
-        }
-        self.captions.encode_next(self.base.text_encoders()?, self.algorithm.clip_skip);
-        let done = self.captions.encoded();
-        self.events.push_back(Event::Cached(CacheProgress { what: Cached::TextOutputs, done, total }));
-        Ok(Stage::CacheTextOutputs)
-    }
-
-    fn read_networks(&mut self) -> Result<Stage> {
-        self.base.training_networks(self.config.trains_text_encoder())?;
-        let is_told = self.base.told_prediction_type().is_some();
-        let prediction_type = self.base.prediction_type()?;
-        self.algorithm.objective.prediction_type = prediction_type;
-        if !is_told {
-            let (found, flag) = match prediction_type {
-                PredictionType::VPrediction => ("velocities", true),
-                PredictionType::Epsilon => ("noise", false),
-            };
-            self.events.push_back(Event::Warning(format!(
-                "the checkpoint does not say what it predicts; by a trial at timestep 999: {found} \
-                 (`v_parameterization = {flag}` makes sure)"
-            )));
-        }
-        Ok(Stage::FirstPreviews)
-    }
-
     fn begin_epoch(&mut self) -> Stage {
         if self.progress.step == self.length.total_steps {
             return Stage::Finish;
         }
         self.progress.epoch += 1;
         self.progress.step_in_epoch = 0;
-        let mut stream = Stream::new(self.config.seed, Purpose::Order, self.progress.epoch, 0);
-        Stage::Epoch { batches: self.plan.epoch(&mut stream).into() }
+        Stage::Epoch
     }
 
-    fn train_step(&mut self, mut batches: VecDeque<Batch>) -> Result<Stage> {
+    fn train_step(&mut self) -> Result<Stage> {
+        let Some(loaded) = self.loader.as_mut().and_then(Loader::next) else { unreachable!("there are steps left") };
+        let (loaded, waited) = loaded?;
+        let step = self.progress.step + 1;
+        self.progress.data_wait_seconds += waited.as_secs_f64();
+        if waited >= MIN_WAIT {
+            self.events.push_back(Event::DataWait(DataWait { step, seconds: waited.as_secs_f64() }));
+        }
         let started = Instant::now();
-        let accumulated = (self.config.gradient_accumulation_steps as usize).min(batches.len());
-        let micro_batches = batches.drain(..accumulated).map(|batch| self.micro_batch(&batch)).collect();
-        let (unet, text_encoders) = self.base.training_networks(self.config.trains_text_encoder())?;
-        let networks = Networks { unet, text_encoders };
-        let update = self.progress.step;
-        let (adapters, optimizer) = (&mut self.adapters, &mut self.optimizer);
-        let outcome = self.algorithm.update(update, micro_batches, networks, adapters, optimizer);
+        let ends_epoch = loaded.ends_epoch;
+        debug_assert_eq!(loaded.epoch, self.progress.epoch);
+        let outcome = self.update(loaded)?;
         if !outcome.is_finite() {
             return Err(self.not_finite(outcome));
         }
         let seconds = started.elapsed().as_secs_f64();
         let step = self.count_step(outcome, seconds);
         self.events.push_back(Event::Step(step));
-        let is_over = batches.is_empty() || step.step == self.length.total_steps;
-        let next = if is_over { Stage::EndEpoch } else { Stage::Epoch { batches } };
+        let next = if ends_epoch { Stage::EndEpoch } else { Stage::Epoch };
         Ok(previews(self.config.previews_after_step(step.step), PreviewTime::Step(step.step), next))
     }
 
-    fn micro_batch(&self, batch: &Batch) -> MicroBatch {
-        let text = match self.config.trains_text_encoder() {
-            true => Text::Tokens(self.captions.windows(&batch.items)),
-            false => Text::Encoded(self.captions.of_batch(&batch.items)),
+    fn update(&mut self, loaded: Update) -> Result<Outcome> {
+        let needs = self.needs();
+        let device = self.base.device().clone();
+        let scaling_factor = self.base.checkpoint().scaling_factor();
+        let networks = self.base.training_networks(needs)?;
+        let assembler = Assembler {
+            dataset: &self.dataset,
+            latents: &self.latents,
+            texts: &self.texts,
+            networks,
+            trains_text_encoder: self.config.trains_text_encoder(),
+            clip_skip: self.algorithm.clip_skip,
+            scaling_factor,
+            seed: self.config.seed,
+            device: &device,
         };
-        let sizes = batch.items.iter().map(|item| run::sizes(&self.dataset.items()[*item], self.config.compat));
-        MicroBatch { latents: self.latents.batch(&batch.items), text, sizes: sizes.collect() }
+        let update = self.progress.step;
+        let mut first_sample = 0;
+        let mut batches = Vec::with_capacity(loaded.batches.len());
+        for batch in loaded.batches {
+            let samples = batch.items.len();
+            batches.push(assembler.batch(batch, update, first_sample)?);
+            first_sample += samples;
+        }
+        Ok(self.algorithm.update(update, batches, networks, &mut self.adapters, &mut self.optimizer))
     }
 
     fn count_step(&mut self, outcome: Outcome, seconds: f64) -> Step {
@@ -267,6 +240,7 @@ impl Trainer {
             steps: self.progress.step,
             seconds: self.progress.started.elapsed().as_secs_f64(),
             steps_per_second: self.progress.step as f64 / self.progress.step_seconds.max(f64::MIN_POSITIVE),
+            data_wait_seconds: self.progress.data_wait_seconds,
             average_loss: self.progress.average_loss(),
         }));
         Ok(Stage::Done)
@@ -282,15 +256,5 @@ impl Trainer {
         let preview = self.outputs.draw_preview(index, at, step, config, &mut self.base, &self.adapters)?;
         self.events.push_back(Event::Preview(Box::new(preview)));
         Ok(Stage::Previews { at, index: index + 1, then })
-    }
-
-    /// Frees what only previews need. Before the caches are filled, these need it, too.
-    pub(super) fn drop_preview_networks(&mut self) {
-        if self.latents.len() == self.dataset.items().len() {
-            self.base.drop_vae();
-        }
-        if !self.config.trains_text_encoder() && self.captions.encoded() == self.captions.captions() {
-            self.base.drop_text_encoders();
-        }
     }
 }

@@ -3,12 +3,15 @@
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
 use lora_core::adapter::AdapterSet;
-use lora_core::diffusion::{Objective, random_timesteps};
+use lora_core::diffusion::{LossWeights, Objective, random_timesteps};
 use lora_core::ops::GradientSink;
 use lora_core::optim::{AdamW, LrSchedule, StackGradient, accumulate, global_norm};
 use lora_core::rng::{Purpose, Stream};
-use lora_models::text::{CaptionWindows, Encoded};
-use lora_models::{TextEncoders, UNet2DConditionModel};
+use lora_models::text::Encoded;
+
+use super::base::TrainingNetworks;
+use super::captions;
+use super::host_batch::Tokens;
 
 /// What does not change from update to update.
 #[derive(Debug)]
@@ -25,14 +28,6 @@ pub(super) struct Algorithm {
     pub(super) seed: u64,
 }
 
-/// The frozen networks that take part in an update.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Networks<'a> {
-    pub(super) unet: &'a UNet2DConditionModel,
-    /// Where they are trained.
-    pub(super) text_encoders: Option<&'a TextEncoders>,
-}
-
 /// A batch of samples.
 #[derive(Debug)]
 pub(super) struct MicroBatch {
@@ -41,6 +36,12 @@ pub(super) struct MicroBatch {
     pub(super) text: Text,
     /// Original height and width, top and left of the crop, height and width of each picture, for SDXL.
     pub(super) sizes: Vec<[f32; 6]>,
+    /// What samples and their places count.
+    pub(super) weights: LossWeights,
+    /// What the adapters are multiplied by.
+    pub(super) multiplier: f32,
+    /// 1 for each sample whose target is the base's own prediction, else 0, `[b, 1, 1, 1]`; none where all are 0.
+    pub(super) preserved: Option<Tensor<4>>,
 }
 
 /// The captions of a batch.
@@ -50,7 +51,7 @@ pub(super) enum Text {
     /// Encoded before training.
     Encoded(Encoded),
     /// Encoded in each step, by the text encoders with their adapters.
-    Tokens(Vec<CaptionWindows>),
+    Tokens(Vec<Tokens>),
 }
 
 /// What an update did.
@@ -73,7 +74,7 @@ impl Algorithm {
         &self,
         update: u64,
         batches: Vec<MicroBatch>,
-        networks: Networks<'_>,
+        networks: TrainingNetworks<'_>,
         adapters: &mut AdapterSet,
         optimizer: &mut AdamW,
     ) -> Outcome {
@@ -116,28 +117,33 @@ impl Algorithm {
         update: u64,
         first_sample: usize,
         batch: MicroBatch,
-        networks: Networks<'_>,
+        networks: TrainingNetworks<'_>,
         adapters: &AdapterSet,
     ) -> (f32, Vec<StackGradient>) {
-        let MicroBatch { latents, text, sizes } = batch;
+        let MicroBatch { latents, text, sizes, weights, multiplier, preserved } = batch;
         let count = latents.dims()[0];
         let noise = self.noise(update, first_sample, &latents);
         let timesteps = random_timesteps(self.seed, update, first_sample, count, self.timesteps.clone());
         let noisy = self.objective.schedule.add_noise(&latents, &noise, &timesteps);
-        let target = self.objective.target(&latents, &noise, &timesteps);
+        let mut target = self.objective.target(&latents, &noise, &timesteps);
 
         let sink = GradientSink::default();
-        let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink));
+        let cx = ForwardContext::base().with(adapters.bind_training(multiplier, &sink));
         let cx = cx.recomputing(self.gradient_checkpointing);
         let Encoded { context, pooled } = match (text, networks.text_encoders) {
             (Text::Encoded(encoded), _) => encoded,
-            (Text::Tokens(windows), Some(encoders)) => encoders.encode(&windows, self.clip_skip, &cx),
+            (Text::Tokens(tokens), Some(encoders)) => captions::encode(encoders, tokens, self.clip_skip, &cx),
             (Text::Tokens(_), None) => unreachable!("tokens are there for a text encoder"),
         };
         let vector = networks.unet.vector(pooled, &sizes);
         let at: Vec<f32> = timesteps.iter().map(|timestep| *timestep as f32).collect();
+        if let Some(preserved) = preserved {
+            let (context, vector) = (context.clone().inner(), vector.clone().map(Tensor::inner));
+            let own = networks.unet.forward(noisy.clone(), &at, &context, vector.as_ref(), &ForwardContext::base());
+            target = target.clone() + (own - target) * preserved;
+        }
         let prediction = networks.unet.forward(noisy, &at, &context, vector.as_ref(), &cx);
-        let loss = self.objective.loss(prediction, target, &timesteps).mean;
+        let loss = self.objective.weighted_loss(prediction, target, &timesteps, weights).mean;
         let value = loss.clone().inner().into_scalar();
         let _ = loss.backward();
         (value, adapters.gradients(&sink))

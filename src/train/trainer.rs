@@ -2,16 +2,21 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use image::RgbImage;
 use lora_core::adapter::AdapterSet;
 use lora_core::optim::AdamW;
 use lora_data::{Dataset, DatasetReport, Plan};
-use lora_models::{Layers, Tokenizer};
+use lora_models::Tokenizer;
 
 use super::base::Base;
-use super::cache::{CaptionCache, LatentCache};
+use super::captions::{TextCache, TextWidths};
+use super::data;
 use super::event::Event;
+use super::host_batch::CaptionReader;
+use super::latents::LatentCache;
+use super::loader::Loader;
 use super::outputs::Outputs;
 use super::run::{self, Length};
 use super::save;
@@ -41,7 +46,7 @@ use crate::prompt::Prompt;
 pub struct Trainer {
     pub(super) config: TrainConfig,
     pub(super) base: Base,
-    pub(super) dataset: Dataset,
+    pub(super) dataset: Arc<Dataset>,
     pub(super) report: DatasetReport,
     pub(super) plan: Plan,
     pub(super) length: Length,
@@ -49,7 +54,10 @@ pub struct Trainer {
     pub(super) adapters: AdapterSet,
     pub(super) optimizer: AdamW,
     pub(super) latents: LatentCache,
-    pub(super) captions: CaptionCache,
+    pub(super) texts: TextCache,
+    pub(super) reader: Arc<CaptionReader>,
+    /// From when the caches are filled.
+    pub(super) loader: Option<Loader>,
     pub(super) outputs: Outputs,
     pub(super) events: VecDeque<Event>,
     pub(super) failed: Option<Error>,
@@ -69,17 +77,18 @@ impl Trainer {
         config.check_paths()?;
         let device = crate::device::parse(&config.device)?;
         let mut outputs = Outputs::new(&config)?;
-        let dataset = run::dataset(&config)?;
-        let plan = dataset.plan(config.train_batch_size as usize)?;
+        let (dataset, notices) = data::open(&config)?;
+        let plan = dataset.plan()?;
         let length = Length::new(&config, plan.batches_per_epoch());
 
         let path = config.pretrained_model_name_or_path.clone();
         let mut base = Base::open(&path, &run::checkpoint(&config), config.base_dtype, &device)?;
         run::check_family(&config, base.checkpoint())?;
-        let Layers { text_encoders, text_encoder_depth, unet } = base.checkpoint().layers()?;
-        run::check_clip_skip(&config, text_encoder_depth)?;
+        let networks = base.checkpoint().layers()?;
+        run::check_clip_skip(&config, networks.text_encoder_depth)?;
         base.checkpoint().check_finite()?;
-        let layers = [text_encoders, unet].concat();
+        let widths = TextWidths::of(&networks);
+        let layers = [networks.text_encoders, networks.unet].concat();
         let mut events: VecDeque<Event> = run::doubts(&config, length).into_iter().map(Event::Warning).collect();
         let family = base.checkpoint().family();
         events.extend(outputs.hash_models(family)?.map(Event::Warning));
@@ -90,19 +99,22 @@ impl Trainer {
         }
         let (adapters, warnings) = save::adapters(&mut config, &layers, family, &device)?;
         events.extend(warnings.into_iter().map(Event::Warning));
-        let captions = CaptionCache::new(&dataset, &Tokenizer::new(), run::token_limit(&config), family);
+        let limit = run::token_limit(&config);
+        let reader = CaptionReader { tokenizer: Tokenizer::new(), limit, family, weighted: config.weighted_captions };
         let prediction_type = base.told_prediction_type().unwrap_or(PredictionType::Epsilon);
         Ok(Self {
             algorithm: run::algorithm(&config, prediction_type, length.total_steps),
             optimizer: AdamW::new(run::optimizer(&config)),
             base,
-            report: dataset.report(),
-            dataset,
+            report: run::report(&dataset, &notices),
+            latents: LatentCache::new(&config, &dataset, family),
+            texts: TextCache::new(&config, &dataset, &widths, 75 * limit.windows() + 2),
+            reader: Arc::new(reader),
+            loader: None,
+            dataset: Arc::new(dataset),
             plan,
             length,
             adapters,
-            latents: LatentCache::default(),
-            captions,
             outputs,
             events,
             failed: None,

@@ -4,6 +4,6 @@ mod objective;
 mod sampler;
 mod schedule;
 
-pub use objective::{Loss, Objective, PredictionType};
+pub use objective::{Loss, LossWeights, Objective, PredictionType};
 pub use sampler::{Sampler, SamplerKind, SamplerSettings, SettingsOf, TimestepSpacing, guided};
 pub use schedule::{NoiseSchedule, random_timesteps};

@@ -1,0 +1,84 @@
+//! What the caches of latents and captions on disk have in common.
+
+use std::path::{Path, PathBuf};
+
+use lora_data::cache::{CacheRecords, Kept, Origin};
+
+use crate::atomic::AtomicFile;
+use crate::error::{Error, Result};
+
+/// How many files that are made again are told one by one.
+const TOLD: usize = 5;
+
+/// The cache files beside the pictures.
+#[derive(Debug, Default)]
+pub(super) struct CacheFiles {
+    /// The records of the folder of the last picture: the pictures come folder by folder.
+    records: Option<(PathBuf, CacheRecords)>,
+    /// How many files of another program are used.
+    foreign: usize,
+    made_again: usize,
+}
+
+/// A file that is looked for.
+#[derive(Debug)]
+pub(super) enum Found {
+    Usable(PathBuf),
+    /// What is there cannot be used, for this reason.
+    Outdated(String),
+    Nothing,
+}
+
+impl CacheFiles {
+    /// The records of a picture's folder.
+    pub(super) fn records(&mut self, picture: &Path) -> Result<&CacheRecords> {
+        let dir = picture.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let records = match self.records.take() {
+            Some((opened, records)) if opened == dir => records,
+            _ => CacheRecords::open(dir)?,
+        };
+        Ok(&self.records.insert((dir.into(), records)).1)
+    }
+
+    /// Notes that a file of another program is used.
+    pub(super) fn use_foreign(&mut self) {
+        self.foreign += 1;
+    }
+
+    /// Writes a file and records what it was made from.
+    pub(super) fn write(
+        &mut self,
+        picture: &Path,
+        path: &Path,
+        origin: &Origin<'_>,
+        kept: Kept,
+        write: impl FnOnce(&mut AtomicFile) -> std::io::Result<()>,
+    ) -> Result<()> {
+        let mut file = AtomicFile::create(path)?;
+        write(&mut file).map_err(Error::io(path, "write"))?;
+        file.commit()?;
+        Ok(self.records(picture)?.add(path, origin, kept)?)
+    }
+
+    /// Counts a file that is made again. The first few are told.
+    pub(super) fn make_again(&mut self, why: String) -> Option<String> {
+        self.made_again += 1;
+        (self.made_again <= TOLD).then_some(why)
+    }
+
+    /// What is to be told of `what` when all are done.
+    pub(super) fn summary(&self, what: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.made_again > TOLD {
+            lines.push(format!("{what} of {} further pictures were made again", self.made_again - TOLD));
+        }
+        if self.foreign > 0 {
+            lines.push(format!(
+                "{what} of {} pictures are taken from files of another program, which fit in shape; whether they were made with \
+                 this model cannot be told",
+                self.foreign
+            ));
+        }
+        lines
+    }
+}
