@@ -43,6 +43,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bucket;
+pub mod cache;
 pub mod caption;
 pub mod config;
 mod dataset;
