@@ -219,6 +219,66 @@ pub enum Error {
         /// The values that are possible.
         expected: String,
     },
+    /// Something that is no file has a cache file's name.
+    #[error("`{}` is a folder or a special file; expected a cache file, or nothing", path.display())]
+    CacheNotAFile {
+        /// What was found in its place.
+        path: PathBuf,
+    },
+    /// A cache file that is truncated, damaged, or no npz at all.
+    #[error("`{}`: damaged cache file: {reason}", path.display())]
+    CacheDamaged {
+        /// The cache file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A cache file without one of the arrays that are needed.
+    #[error("`{}`: no array `{key}`; found {}", path.display(), quoted_or(found, "no arrays"))]
+    CacheKeyMissing {
+        /// The cache file.
+        path: PathBuf,
+        /// The array that is needed.
+        key: String,
+        /// The arrays that are there.
+        found: Vec<String>,
+    },
+    /// An array in a cache file that does not belong to the picture's bucket, the caption's length or the model.
+    #[error("`{}`: `{key}` has shape {found:?}; expected {expected:?}", path.display())]
+    CacheShape {
+        /// The cache file.
+        path: PathBuf,
+        /// The array.
+        key: String,
+        /// Its shape.
+        found: Vec<u64>,
+        /// The shape that is needed.
+        expected: Vec<u64>,
+    },
+    /// An array in a cache file whose elements are of a type that it can't have.
+    #[error("`{}`: `{key}` has elements of type `{found}`; expected {expected}", path.display())]
+    CacheDtype {
+        /// The cache file.
+        path: PathBuf,
+        /// The array.
+        key: String,
+        /// Its type as NumPy writes it: `<i8`.
+        found: String,
+        /// The types that are possible.
+        expected: &'static str,
+    },
+    /// An array in a cache file with a number that can't be: latents that are not finite, a picture without width.
+    #[error("`{}`: `{key}` holds {found}; expected {expected}", path.display())]
+    CacheValue {
+        /// The cache file.
+        path: PathBuf,
+        /// The array.
+        key: String,
+        /// The number and where it is: `NaN at [0, 3, 5]`.
+        found: String,
+        /// The numbers that are possible.
+        expected: &'static str,
+    },
 }
 
 impl Error {
@@ -234,6 +294,19 @@ impl Error {
             0 | 1 => problems.pop(),
             _ => Some(Self::Several { problems }),
         }
+    }
+
+    /// Whether this error is about the contents of a cache file, so that the run can go on once the file is made again.
+    #[must_use]
+    pub fn is_bad_cache(&self) -> bool {
+        matches!(
+            self,
+            Self::CacheDamaged { .. }
+                | Self::CacheKeyMissing { .. }
+                | Self::CacheShape { .. }
+                | Self::CacheDtype { .. }
+                | Self::CacheValue { .. }
+        )
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>, error: std::io::Error) -> Self {
@@ -256,6 +329,11 @@ fn listed(problems: &[Error]) -> String {
 
 fn beside(captions: usize) -> String {
     if captions == 0 { String::new() } else { format!(", only {captions} caption files") }
+}
+
+/// The first few names, each in backquotes; `none` where there are none.
+fn quoted_or(names: &[String], none: &str) -> String {
+    if names.is_empty() { none.into() } else { quoted(names) }
 }
 
 /// The first few names, each in backquotes.

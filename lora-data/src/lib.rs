@@ -44,6 +44,7 @@
 
 mod augment;
 pub mod bucket;
+pub mod cache;
 pub mod caption;
 pub mod config;
 mod dataset;

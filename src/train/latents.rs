@@ -161,7 +161,7 @@ impl OnDisk {
     fn new(family: Family, compat: Compat) -> Self {
         Self {
             family: if family == Family::Sdxl { LatentsFamily::Sdxl } else { LatentsFamily::Sd },
-            name: if compat == Compat::SdScripts { LatentsName::Stem } else { LatentsName::StemAndSize },
+            name: if compat == Compat::SdScripts { LatentsName::Stem } else { LatentsName::WithSize },
             vae: String::new(),
             files: CacheFiles::default(),
             done: Vec::new(),

@@ -1,0 +1,97 @@
+//! A text file to which lines are appended.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// No line is longer; what is can't be one of ours, and is not held in memory.
+const MAX_LINE: u64 = 1 << 20;
+
+/// Outdated lines that a file may have however few are in use.
+const SPARE_LINES: usize = 64;
+
+/// Appends lines to a file, which is made with the first one.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    file: Option<File>,
+    /// Whether the file ends within a line: the last write was interrupted.
+    is_torn: bool,
+}
+
+impl Log {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, file: None, is_torn: false }
+    }
+
+    /// Appends a line at once, so that it is there entirely or, if interrupted, spoils no other.
+    pub(super) fn append(&mut self, line: &str) -> Result<()> {
+        let result = self.try_append(line);
+        result.map_err(|error| Error::io(&self.path, error))
+    }
+
+    fn try_append(&mut self, line: &str) -> io::Result<()> {
+        if self.file.is_none() {
+            let mut file = OpenOptions::new().read(true).append(true).create(true).open(&self.path)?;
+            self.is_torn = ends_within_a_line(&mut file)?;
+            self.file = Some(file);
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let start = if self.is_torn { "\n" } else { "" };
+        self.is_torn = true;
+        file.write_all(format!("{start}{line}\n").as_bytes())?;
+        self.is_torn = false;
+        Ok(())
+    }
+}
+
+fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+/// Gives `each` the lines of a file and returns their number; none where the file does not exist.
+pub(super) fn read(path: &Path, mut each: impl FnMut(&[u8])) -> Result<usize> {
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => return Err(Error::CacheNotAFile { path: path.into() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        _ => {}
+    }
+    let mut read = || -> io::Result<usize> {
+        let mut reader = BufReader::new(File::open(path)?);
+        let (mut line, mut lines) = (Vec::new(), 0);
+        while reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? > 0 {
+            each(&line);
+            lines += 1;
+            line.clear();
+        }
+        Ok(lines)
+    };
+    read().map_err(|error| Error::io(path, error))
+}
+
+/// Whether so many lines say the same as a file with as many lines as there are records would.
+pub(super) fn is_mostly_outdated(lines: usize, records: usize) -> bool {
+    lines > 2 * records + SPARE_LINES
+}
+
+/// Replaces a file by these lines; where that fails, the old one stays.
+pub(super) fn rewrite(path: &Path, lines: impl Iterator<Item = String>) -> io::Result<()> {
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    let write = || -> io::Result<()> {
+        let mut file = BufWriter::new(File::create(&temporary)?);
+        for line in lines {
+            writeln!(file, "{line}")?;
+        }
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
