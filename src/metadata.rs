@@ -10,8 +10,10 @@ use lora_data::{BucketInfo, DatasetDir, TagFrequency};
 use crate::config::{Family, OptimizerType, Resolution, TrainConfig, WarmupSteps};
 use crate::hash::AdapterHashes;
 
+mod data;
 mod python;
 
+pub(crate) use data::datasets;
 pub(crate) use python::float as python_float;
 use python::json;
 
@@ -41,6 +43,10 @@ pub struct Facts {
     pub mixed_precision: MixedPrecision,
     /// Pictures of an epoch, repeats counted.
     pub num_train_images: u64,
+    /// Regularisation pictures, repeats counted before they are balanced with the others.
+    pub num_reg_images: u64,
+    /// Whether latents are made once, before training.
+    pub caches_latents: bool,
     /// Batches of an epoch.
     pub num_batches_per_epoch: u64,
     /// Epochs of the whole run.
@@ -53,10 +59,14 @@ pub struct Facts {
     pub epoch: u64,
     /// Folders of pictures by name.
     pub dataset_dirs: BTreeMap<String, DatasetDir>,
+    /// Folders of regularisation pictures by name.
+    pub reg_dataset_dirs: BTreeMap<String, DatasetDir>,
     /// For each of these folders, how many pictures have a tag.
     pub tag_frequency: TagFrequency,
     /// `None` without buckets.
     pub bucket_info: Option<BucketInfo>,
+    /// All data sets, where they come from a `dataset_config`: JSON.
+    pub datasets: Option<serde_json::Value>,
 }
 
 /// The type that the networks compute in.
@@ -76,14 +86,7 @@ const VERSION: &str = concat!("lora-trainer/", env!("CARGO_PKG_VERSION"));
 /// Entries of options of sd-scripts at the values that this program trains with.
 const FIXED: &[(&str, &str)] = &[
     ("ss_adaptive_noise_scale", "None"),
-    ("ss_cache_latents", "True"),
-    ("ss_caption_dropout_every_n_epochs", "0"),
-    ("ss_caption_dropout_rate", "0.0"),
-    ("ss_caption_tag_dropout_rate", "0.0"),
-    ("ss_color_aug", "False"),
     ("ss_debiased_estimation", "False"),
-    ("ss_face_crop_aug_range", "None"),
-    ("ss_flip_aug", "False"),
     ("ss_fp8_base", "False"),
     ("ss_fp8_base_unet", "False"),
     ("ss_full_fp16", "False"),
@@ -92,7 +95,6 @@ const FIXED: &[(&str, &str)] = &[
     ("ss_huber_schedule", "snr"),
     ("ss_ip_noise_gamma", "None"),
     ("ss_ip_noise_gamma_random_strength", "False"),
-    ("ss_keep_tokens", "0"),
     ("ss_loss_type", "l2"),
     ("ss_lowram", "False"),
     ("ss_max_validation_steps", "None"),
@@ -101,14 +103,8 @@ const FIXED: &[(&str, &str)] = &[
     ("ss_network_dropout", "None"),
     ("ss_noise_offset", "None"),
     ("ss_noise_offset_random_strength", "False"),
-    ("ss_num_reg_images", "0"),
     ("ss_num_validation_images", "0"),
-    ("ss_prior_loss_weight", "1.0"),
-    ("ss_random_crop", "False"),
-    ("ss_reg_dataset_dirs", "{}"),
-    ("ss_resize_interpolation", "None"),
     ("ss_scale_weight_norms", "None"),
-    ("ss_shuffle_caption", "False"),
     ("ss_validate_every_n_epochs", "None"),
     ("ss_validate_every_n_steps", "None"),
     ("ss_validation_seed", "None"),
@@ -206,26 +202,6 @@ impl Entries {
         self.option("ss_clip_skip", config.clip_skip);
         // One window is the value of an option that is not given.
         self.option("ss_max_token_length", Some(config.max_token_length).filter(|length| *length != 75));
-    }
-
-    fn data(&mut self, config: &TrainConfig, facts: &Facts) {
-        let batch = config.train_batch_size;
-        self.put("ss_num_train_images", &facts.num_train_images);
-        self.put("ss_num_batches_per_epoch", &facts.num_batches_per_epoch);
-        self.put("ss_batch_size_per_device", &batch);
-        let total_batch = u64::from(batch) * u64::from(config.gradient_accumulation_steps);
-        self.put("ss_total_batch_size", &total_batch);
-        let Resolution { width, height } = config.resolution;
-        self.put("ss_resolution", &format!("({width}, {height})"));
-        self.flag("ss_enable_bucket", config.enable_bucket);
-        self.flag("ss_bucket_no_upscale", config.enable_bucket && config.bucket_no_upscale);
-        let step = config.bucket_reso_steps.max(1);
-        let bucket_side = |side: u32| config.enable_bucket.then_some(side);
-        self.option("ss_min_bucket_reso", bucket_side(config.min_bucket_reso / step * step));
-        self.option("ss_max_bucket_reso", bucket_side(config.max_bucket_reso.div_ceil(step) * step));
-        self.put("ss_dataset_dirs", &json(&facts.dataset_dirs));
-        self.put("ss_tag_frequency", &json(&facts.tag_frequency));
-        self.put("ss_bucket_info", &json(&facts.bucket_info));
     }
 
     fn optimizer(&mut self, config: &TrainConfig) {

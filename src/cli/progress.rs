@@ -58,6 +58,8 @@ impl Progress {
                 self.advance(what, progress.done as u64, progress.total as u64, String::new());
             }
             Event::Step(step) => self.step(step),
+            // A wait on its own is noise; the sum is told at the end.
+            Event::DataWait(_) => {}
             Event::Epoch(end) => {
                 self.print(&format!("epoch {} of {}: average loss {:.4}", end.epoch, end.epochs, end.average_loss));
             }
@@ -137,12 +139,12 @@ fn duration(seconds: f64) -> String {
 fn plan_lines(plan: &RunPlan) -> Vec<String> {
     let data = &plan.dataset;
     let mut lines: Vec<String> = data
-        .folders
-        .iter()
+        .subsets()
         .map(|folder| {
             format!(
-                "{}: {} pictures x {} repeats ({} captions from files, {} from the folder's name, {} without)",
+                "{}{}: {} pictures x {} repeats ({} captions from files, {} from class tokens, {} without)",
                 folder.name,
+                if folder.is_reg { " (regularisation)" } else { "" },
                 folder.pictures,
                 folder.repeats,
                 folder.captions_from_files,
@@ -151,13 +153,16 @@ fn plan_lines(plan: &RunPlan) -> Vec<String> {
             )
         })
         .collect();
-    lines.extend_from_slice(&data.ignored_folders);
-    for bucket in data.bucket_info.iter().flat_map(|info| &info.buckets) {
-        lines.push(format!("bucket {}: {} pictures an epoch", bucket.resolution, bucket.count));
+    lines.extend_from_slice(&data.notices);
+    for part in &data.parts {
+        let of = if data.parts.len() > 1 { format!(" of {}", part.resolution) } else { String::new() };
+        for bucket in part.bucket_info.iter().flat_map(|info| &info.buckets) {
+            lines.push(format!("bucket {}{of}: {} pictures an epoch", bucket.resolution, bucket.count));
+        }
     }
     lines.push(format!(
         "{} pictures an epoch in {} batches, {} steps; {} epochs, {} steps in all",
-        data.num_train_images, plan.batches_per_epoch, plan.steps_per_epoch, plan.epochs, plan.total_steps
+        plan.pictures_per_epoch, plan.batches_per_epoch, plan.steps_per_epoch, plan.epochs, plan.total_steps
     ));
     lines.push(format!(
         "adapters: {} layers of the UNet, {} of the text encoder, {:.2} million parameters; device {}",
@@ -184,6 +189,9 @@ fn summary_lines(summary: &Summary) -> Vec<String> {
         duration(summary.seconds),
         speed(summary.steps_per_second)
     ));
+    if summary.data_wait_seconds >= 0.01 * summary.seconds {
+        lines.push(format!("of that, {} waiting for pictures to be loaded", duration(summary.data_wait_seconds)));
+    }
     lines.push(format!(
         "To use it, copy the file to ComfyUI's models/loras or the WebUI's models/Lora, or load it in diffusers with \
          pipe.load_lora_weights(\"{}\").",

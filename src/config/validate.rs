@@ -38,10 +38,22 @@ impl TrainConfig {
         problems.extend(model("pretrained_model_name_or_path", &self.pretrained_model_name_or_path));
         problems.extend(self.vae.as_deref().and_then(|path| model("vae", path)));
         problems.extend(self.base_weights.iter().filter_map(|path| file("base_weights", path)));
-        if !self.train_data_dir.is_dir() {
-            let found = if self.train_data_dir.exists() { "a file at" } else { "no folder at" };
-            let found = format!("{found} `{}`", self.train_data_dir.display());
-            problems.push(Problem::value("train_data_dir", found, "a folder with pictures"));
+        let folder = |key: &str, path: &Path| {
+            let found = if path.exists() { "a file at" } else { "no folder at" };
+            let found = format!("{found} `{}`", path.display());
+            (!path.is_dir()).then(|| Problem::value(key, found, "a folder with pictures"))
+        };
+        match &self.dataset_config {
+            Some(path) => problems.extend(file("dataset_config", path)),
+            None => {
+                let dirs = [Some(&self.train_data_dir), self.reg_data_dir.as_ref(), self.conditioning_data_dir.as_ref()];
+                let keys = ["train_data_dir", "reg_data_dir", "conditioning_data_dir"];
+                let given = keys.into_iter().zip(dirs).filter_map(|(key, dir)| Some((key, dir?)));
+                problems.extend(
+                    given.filter(|(_, dir)| !dir.as_os_str().is_empty()).filter_map(|(key, dir)| folder(key, dir)),
+                );
+                problems.extend(self.in_json.as_deref().and_then(|path| file("in_json", path)));
+            }
         }
         problems.extend(self.network_weights.as_deref().and_then(|path| file("network_weights", path)));
         problems.extend(unwritable("output_dir", &self.output_dir));
@@ -109,7 +121,8 @@ impl TrainConfig {
                 &self.pretrained_model_name_or_path,
                 "the base checkpoint, a file or a folder",
             ),
-            missing("train_data_dir", &self.train_data_dir, "the folder with the training pictures"),
+            missing("train_data_dir", &self.train_data_dir, "the folder with the training pictures")
+                .filter(|_| self.dataset_config.is_none() && self.in_json.is_none()),
         ]
         .into_iter()
         .flatten()
@@ -122,6 +135,34 @@ impl TrainConfig {
             let found = format!("\"{}\"", self.caption_extension);
             problems.push(Problem::value("caption_extension", found, "an extension with its dot, such as \".txt\""));
         }
+        let mut conflict = |applies: bool, key: &str, reason: &str| {
+            if applies {
+                problems.push(Problem::new(key, ProblemKind::Conflict(reason.into())));
+            }
+        };
+        let trained = self.trains_text_encoder();
+        let to_disk = self.cache_text_encoder_outputs_to_disk;
+        conflict(self.alpha_mask && self.alpha_background.is_some(), "alpha_mask", "excludes `alpha_background`");
+        conflict(self.in_json.is_some() && self.reg_data_dir.is_some(), "in_json", "excludes `reg_data_dir`");
+        conflict(
+            self.cache_latents_to_disk && self.cache_latents == Some(false),
+            "cache_latents_to_disk",
+            "needs `cache_latents`",
+        );
+        conflict(
+            to_disk && self.cache_text_encoder_outputs == Some(false),
+            "cache_text_encoder_outputs_to_disk",
+            "needs `cache_text_encoder_outputs`",
+        );
+        let needs = "needs `network_train_unet_only`: what is trained cannot be computed before";
+        conflict(self.cache_text_encoder_outputs == Some(true) && trained, "cache_text_encoder_outputs", needs);
+        conflict(to_disk && trained, "cache_text_encoder_outputs_to_disk", needs);
+        problems.extend(self.bucket_conflicts());
+        problems
+    }
+
+    fn bucket_conflicts(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
         let (width, height) = (self.resolution.width, self.resolution.height);
         let (short, long) = (width.min(height), width.max(height));
         let found = format!("{width} x {height}");

@@ -13,14 +13,18 @@ fn facts() -> Facts {
         vae_hashes: None,
         mixed_precision: MixedPrecision::No,
         num_train_images: 40,
+        num_reg_images: 0,
+        caches_latents: true,
         num_batches_per_epoch: 20,
         num_epochs: 2,
         max_train_steps: 40,
         steps: 20,
         epoch: 1,
         dataset_dirs: [("5_item".into(), DatasetDir { n_repeats: 5, img_count: 8 })].into(),
+        reg_dataset_dirs: BTreeMap::new(),
         tag_frequency: [("5_item".into(), [("café".into(), 8)].into())].into(),
         bucket_info: None,
+        datasets: None,
     }
 }
 

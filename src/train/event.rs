@@ -36,6 +36,8 @@ pub enum Event {
 pub struct RunPlan {
     /// The data set.
     pub dataset: DatasetReport,
+    /// Pictures of an epoch, with all repeats and regularisation pictures.
+    pub pictures_per_epoch: u64,
     /// Batches of an epoch.
     pub batches_per_epoch: u64,
     /// Updates of an epoch.

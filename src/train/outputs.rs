@@ -23,7 +23,7 @@ use super::step::Algorithm;
 use crate::config::{Compat, Family, PredictionType, SavePrecision, TrainConfig};
 use crate::contact_sheet::{contact_sheet, write_png};
 use crate::error::{Error, Result};
-use crate::metadata::{Facts, MixedPrecision, adapter_metadata};
+use crate::metadata::{self, Facts, MixedPrecision, adapter_metadata};
 use crate::prompt::{self, PreviewTime, Prompt};
 
 /// The files of a run, and what their names and metadata need.
@@ -103,6 +103,7 @@ impl Outputs {
         algorithm: &Algorithm,
         family: Family,
         [steps, epoch]: [u64; 2],
+        [caches_latents, has_dataset_config]: [bool; 2],
     ) -> Facts {
         Facts {
             session_id: self.session_id,
@@ -114,15 +115,19 @@ impl Outputs {
             new_sd_model_hash: self.base.full(),
             vae_hashes: self.vae.as_mut().map(|vae| [vae.short.clone(), vae.full()]),
             mixed_precision: MixedPrecision::No,
-            num_train_images: report.num_train_images as u64,
+            num_train_images: report.num_train_images() as u64,
+            num_reg_images: report.num_reg_images() as u64,
+            caches_latents,
             num_batches_per_epoch: length.batches_per_epoch,
             num_epochs: length.epochs,
             max_train_steps: length.total_steps,
             steps,
             epoch,
-            dataset_dirs: report.dataset_dirs(),
-            tag_frequency: report.tag_frequency.clone(),
-            bucket_info: report.bucket_info.clone(),
+            dataset_dirs: report.dataset_dirs(false),
+            reg_dataset_dirs: report.dataset_dirs(true),
+            tag_frequency: report.tag_frequency(),
+            bucket_info: report.parts.first().and_then(|part| part.bucket_info.clone()),
+            datasets: has_dataset_config.then(|| metadata::datasets(report)),
         }
     }
 

@@ -200,6 +200,10 @@ pub(super) fn check_family(config: &TrainConfig, checkpoint: &Checkpoint) -> Res
         let reason = format!("is {v}, but `{name}` says that it predicts {found}");
         problems.push(Problem::new("v_parameterization", ProblemKind::Conflict(reason)));
     }
+    if config.cache_text_encoder_outputs_to_disk && family != Family::Sdxl {
+        let reason = format!("is for SDXL only: there is no file format for it of {family}, as `{name}` is");
+        problems.push(Problem::new("cache_text_encoder_outputs_to_disk", ProblemKind::Conflict(reason)));
+    }
     if problems.is_empty() { Ok(()) } else { Err(Error::Config { file: None, problems }) }
 }
 

@@ -110,6 +110,7 @@ impl Trainer {
         let unet_adapters = self.adapters.slots().iter().filter(|slot| slot.is_unet()).count();
         RunPlan {
             dataset: self.report.clone(),
+            pictures_per_epoch: self.plan.pictures_per_epoch() as u64,
             batches_per_epoch: self.length.batches_per_epoch,
             steps_per_epoch: self.length.steps_per_epoch,
             epochs: self.length.epochs,

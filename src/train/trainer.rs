@@ -179,6 +179,7 @@ impl Trainer {
             &self.algorithm,
             self.base.checkpoint().family(),
             [self.progress.step, self.progress.completed_epochs],
+            [!self.latents.is_off(), self.config.dataset_config.is_some()],
         );
         let warning = self.outputs.save(path, &self.config, precision, &self.adapters, &facts)?;
         self.events.extend(warning.map(Event::Warning));

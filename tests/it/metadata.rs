@@ -142,14 +142,18 @@ impl Golden {
                 other => panic!("mixed precision `{other}`"),
             },
             num_train_images: self.number("ss_num_train_images"),
+            num_reg_images: self.number("ss_num_reg_images"),
+            caches_latents: self.text("ss_cache_latents") == "True",
             num_batches_per_epoch: self.number("ss_num_batches_per_epoch"),
             num_epochs: self.number("ss_num_epochs"),
             max_train_steps: self.number("ss_max_train_steps"),
             steps: self.number("ss_steps"),
             epoch: self.number("ss_epoch"),
             dataset_dirs: dirs.into_iter().map(|(name, counts)| (name, dir(counts))).collect(),
+            reg_dataset_dirs: BTreeMap::new(),
             tag_frequency: self.json("ss_tag_frequency"),
             bucket_info,
+            datasets: None,
         }
     }
 }

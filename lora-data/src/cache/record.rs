@@ -110,6 +110,14 @@ pub struct Kept {
     entries: Vec<Entry>,
 }
 
+impl Kept {
+    /// Whether there is nothing else in the file that is known to be good.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
 impl CacheRecords {
     /// Reads the records of a folder; there are none where it has no such file. Where most lines are outdated, the file is
     /// written anew.

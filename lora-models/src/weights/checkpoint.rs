@@ -205,6 +205,12 @@ impl Checkpoint {
         self.zero_terminal_snr
     }
 
+    /// What latents are multiplied by before training.
+    #[must_use]
+    pub fn scaling_factor(&self) -> f64 {
+        self.config.vae.scaling_factor.unwrap_or(self.family.scaling_factor())
+    }
+
     /// The scaling factor of an external VAE's own settings where it is not the family's.
     #[must_use]
     pub fn foreign_scaling_factor(&self) -> Option<f64> {
