@@ -54,6 +54,11 @@ impl Interpolation {
         ("area", Self::Area),
     ];
 
+    /// The names in files of options.
+    pub(crate) fn names() -> [&'static str; 7] {
+        Self::NAMES.map(|(name, _)| name)
+    }
+
     /// The one that sd-scripts uses for this change of size where none is chosen; `None` where the size stays.
     #[must_use]
     pub fn between(from: Size, to: Size) -> Option<Self> {
@@ -70,7 +75,7 @@ impl FromStr for Interpolation {
         named.map(|(_, interpolation)| *interpolation).ok_or_else(|| Error::InvalidOption {
             option: "resize_interpolation",
             found: name.into(),
-            expected: format!("one of {}", Self::NAMES.map(|(known, _)| known).join(", ")),
+            expected: format!("one of {}", Self::names().join(", ")),
         })
     }
 }

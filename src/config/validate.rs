@@ -302,11 +302,11 @@ mod tests {
             network_dim: 0,
             unet_lr: Some(f64::NAN),
             max_grad_norm: -1.0,
-            cache_latents: false,
+            caption_dropout_rate: 2.0,
             max_token_length: 77,
             ..base()
         };
-        let expected = ["max_token_length", "cache_latents", "unet_lr", "max_grad_norm", "network_dim"];
+        let expected = ["max_token_length", "caption_dropout_rate", "unet_lr", "max_grad_norm", "network_dim"];
         assert_eq!(keys(&config), expected);
     }
 
@@ -315,6 +315,17 @@ mod tests {
         let small = Resolution::square(128);
         let steps = WarmupSteps::Steps(10);
         for (key, config) in [
+            ("alpha_mask", TrainConfig { alpha_mask: true, alpha_background: Some(Color { rgb: [0; 3] }), ..base() }),
+            ("in_json", TrainConfig { in_json: Some("a.json".into()), reg_data_dir: Some("b".into()), ..base() }),
+            (
+                "cache_latents_to_disk",
+                TrainConfig { cache_latents_to_disk: true, cache_latents: Some(false), ..base() },
+            ),
+            ("cache_text_encoder_outputs", TrainConfig { cache_text_encoder_outputs: Some(true), ..base() }),
+            (
+                "cache_text_encoder_outputs_to_disk",
+                TrainConfig { cache_text_encoder_outputs_to_disk: true, ..base() },
+            ),
             ("lr_warmup_steps", TrainConfig { lr_scheduler: LrScheduler::Constant, lr_warmup_steps: steps, ..base() }),
             ("min_timestep", TrainConfig { min_timestep: 500, max_timestep: 500, ..base() }),
             ("device", TrainConfig { device: "tpu".into(), ..base() }),

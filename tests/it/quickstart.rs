@@ -7,7 +7,7 @@ use image::RgbImage;
 use lora_core::ForwardContext;
 use lora_core::diffusion::NoiseSchedule;
 use lora_core::rng::{Purpose, Stream};
-use lora_data::{BucketConfig, Buckets, Dataset, DatasetOptions, Size, scan_named_folders};
+use lora_data::{BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, Size, Subset, folder_subsets};
 use lora_models::Tokenizer;
 use lora_models::text::TokenLimit;
 use lora_trainer::train::Preview;
@@ -39,15 +39,15 @@ fn mean_distance(previews: &[Preview]) -> f64 {
 /// The loss on pictures that training does not see: eight fixed noises and timesteps for each.
 fn kept_out_loss(base: &Base, cx: &ForwardContext, size: u32) -> f64 {
     let device = golden::device();
-    let options = DatasetOptions::default();
-    let scan = scan_named_folders(&asset("validation"), &options).expect("validation pictures");
-    let config = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(size, size)) };
-    let dataset = Dataset::new(scan, Buckets::new(config).expect("buckets"), options).expect("data set");
+    let found = folder_subsets(&asset("validation"), &Subset::new("")).expect("validation pictures");
+    let buckets = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(size, size)) };
+    let datasets = vec![DatasetConfig { subsets: found.subsets, ..DatasetConfig::new(buckets) }];
+    let dataset = Dataset::open(DataConfig { datasets, options: DatasetOptions::default() }).expect("data set");
     let vae = base.checkpoint.vae(&device, FloatDType::F32).expect("vae");
     let (schedule, tokenizer) = (NoiseSchedule::scaled_linear(), Tokenizer::new());
     let mut losses = Vec::new();
     for (index, item) in dataset.items().iter().enumerate() {
-        let sample = dataset.load(item).expect("a picture");
+        let sample = dataset.load(item, &dataset.centred(item)).expect("a picture");
         let pixels: Vec<f32> = sample.pixels.as_bytes().iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect();
         let Size { width, height } = sample.pixels.size();
         let shape = [1, height as usize, width as usize, 3];
