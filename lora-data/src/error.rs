@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::bucket::Size;
+use crate::dataset_config::{Problem, list};
+use crate::metadata_file::MetadataProblem;
 
 /// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -132,6 +134,25 @@ pub enum Error {
         path: PathBuf,
         /// The number of valid bytes before the first invalid one.
         offset: usize,
+    },
+    /// A file of data sets (`dataset_config`) with keys that are unknown, misplaced, missing, out of range or in conflict;
+    /// all of them at once.
+    #[error("{}", list(file.as_deref(), problems, 0))]
+    DatasetConfig {
+        /// The file; `None` for text that a program gave.
+        file: Option<PathBuf>,
+        /// At least one.
+        problems: Vec<Problem>,
+    },
+    /// A list of pictures (`metadata_file`) with entries that cannot be used.
+    #[error("{}", list(Some(file), problems, *more))]
+    Metadata {
+        /// The file.
+        file: PathBuf,
+        /// The first ones, at least one.
+        problems: Vec<MetadataProblem>,
+        /// How many there are beyond these.
+        more: usize,
     },
     /// An option whose value cannot be used.
     #[error("`{option} = {found}`: expected {expected}")]
