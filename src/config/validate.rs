@@ -279,6 +279,7 @@ fn report(problems: Vec<Problem>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Color;
     use crate::config::Resolution;
 
     fn base() -> TrainConfig {

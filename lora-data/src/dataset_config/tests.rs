@@ -267,8 +267,7 @@ resolution = 5
          the smaller first, such as [2.0, 4.0]",
         "line 15: `datasets[0].subsets[0].custom_attributes`: found a table of `weight`, expected a table of \
          `diff_output_preservation` (true or false) alone: no other attribute has an effect",
-        "line 16: `datasets[0].subsets[0].resize_interpolation`: found the text \"bilinea\", expected one of \"area\", \
-         \"lanczos\"",
+        "line 16: `datasets[0].subsets[0].resize_interpolation`: found the text \"bilinea\", expected one of \"lanczos\", \"nearest\", \"bilinear\", \"linear\", \"bicubic\", \"cubic\", \"area\"",
         "line 20: `datasets[0].subsets[1].alpha_background`: found the text \"#12345\", expected a colour, such as \
          \"#ff8000\" or [255, 128, 0]",
         "line 20: `datasets[0].subsets[1].alpha_background`: excludes `alpha_mask`, which takes transparency as the \
