@@ -142,7 +142,7 @@ mod tests {
         let read = |size| read_mask(&path, Path::new("train/a.jpg"), size, &DecodeOptions::default());
         assert_eq!(read(Size::new(2, 1)).unwrap().as_bytes(), [1, 4]);
         let message = read(Size::new(1, 2)).unwrap_err().to_string();
-        let found = format!("`{}` is 2x1 but the picture it masks, `train/a.jpg`, is 1x2", path.display());
-        assert!(message.starts_with(&found), "{message}");
+        let expected = format!("`{}` is 2x1; expected 1x2, the size of its picture `train/a.jpg`", path.display());
+        assert_eq!(message, expected);
     }
 }
