@@ -309,6 +309,15 @@ impl Error {
         matches!(self, Self::UnreadablePicture { .. } | Self::PictureChanged { .. } | Self::PictureTooSmall { .. })
     }
 
+    /// The errors that this one lists, or itself.
+    #[must_use]
+    pub fn into_parts(self) -> Vec<Self> {
+        match self {
+            Self::Several { problems } => problems,
+            error => vec![error],
+        }
+    }
+
     /// One error for all of these; `None` where there are none.
     pub(crate) fn of_all(mut problems: Vec<Self>) -> Option<Self> {
         match problems.len() {

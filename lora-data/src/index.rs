@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Size;
-use crate::stamp::Stamp;
+use crate::fingerprint::Stamp;
 
 const FILE_NAME: &str = "metadata_cache.json";
 

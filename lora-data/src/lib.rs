@@ -49,7 +49,9 @@ pub mod caption;
 pub mod config;
 mod dataset;
 pub mod dataset_config;
+mod duplicates;
 mod error;
+mod fingerprint;
 mod folder;
 mod image;
 mod index;
@@ -64,7 +66,6 @@ mod random;
 mod report;
 pub mod resize;
 mod scan;
-mod stamp;
 
 pub use self::augment::{ColourShift, Draw, Face};
 pub use self::bucket::{BucketConfig, Buckets, Selection, Size};

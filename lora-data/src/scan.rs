@@ -10,12 +10,12 @@ use crate::bucket::Size;
 use crate::caption::{self, CaptionSource};
 use crate::config::{DatasetOptions, Source, Subset};
 use crate::error::{Error, Result};
+use crate::fingerprint::Stamp;
 use crate::image::{ExifOrientation, header_size};
 use crate::index::{HeaderSize, SizeIndex};
 use crate::listing::Listing;
 use crate::metadata_file;
 use crate::notice::{Notice, Several};
-use crate::stamp::Stamp;
 
 /// A picture file with its caption.
 #[derive(Debug, Clone, PartialEq, Eq)]

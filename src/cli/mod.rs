@@ -1,5 +1,6 @@
 //! The command line: arguments, signals, progress. What it does is the library's.
 
+mod check;
 mod progress;
 mod random_checkpoint;
 mod signals;
@@ -31,6 +32,17 @@ enum Command {
         /// Set an option, over what the file says
         #[arg(long = "set", value_name = "KEY=VALUE")]
         set: Vec<String>,
+    },
+    /// Read everything that a training would read, and say what it would do and what is wrong
+    Check {
+        /// The configuration, with sd-scripts' option names
+        config: PathBuf,
+        /// Set an option, over what the file says
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
+        /// Print JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Write a checkpoint of real size with random weights, to try speed and memory
     RandomCheckpoint {
@@ -65,6 +77,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let result = match arguments.command {
         Command::Train { config, set } => train::run(&config, &set, &signals),
+        Command::Check { config, set, json } => check::run(&config, &set, json),
         Command::RandomCheckpoint { family, seed, out } => random_checkpoint::run(family, seed, &out, &signals),
     };
     match result {

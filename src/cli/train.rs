@@ -36,7 +36,7 @@ fn rescued(trainer: &mut Trainer, progress: &Progress, error: Error) -> Error {
 }
 
 /// The options of `--set`.
-fn assignments(set: &[String]) -> Result<Vec<(String, Value)>> {
+pub(super) fn assignments(set: &[String]) -> Result<Vec<(String, Value)>> {
     let pair = |text: &String| match text.split_once('=') {
         Some((key, value)) => Ok((key.trim().to_owned(), Value::from(value.trim()))),
         None => Err(Problem::value("--set", format!("`{text}`"), "KEY=VALUE")),

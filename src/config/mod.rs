@@ -32,6 +32,6 @@ pub use lora_core::diffusion::PredictionType;
 pub use lora_models::Family;
 pub use lora_models::model_config::{AttentionHeads, HiddenAct, ModelConfig, TextEncoderConfig, UnetConfig, VaeConfig};
 pub use options::{Group, Kind, OptionSpec, option, options};
-pub use train_config::TrainConfig;
 pub use picture_values::{Color, FaceCropRange};
+pub use train_config::TrainConfig;
 pub use value::{Mismatch, OptimizerArgs, Resolution, WarmupSteps};

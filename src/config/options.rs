@@ -4,7 +4,9 @@ use lora_models::Family;
 use serde_json::Value;
 
 use super::value::{self, Mismatch, OptionValue, describe, one_of};
-use super::{BaseDtype, Compat, Interpolation, LrScheduler, NetworkModule, OptimizerType, Sampler, SavePrecision, TrainConfig};
+use super::{
+    BaseDtype, Compat, Interpolation, LrScheduler, NetworkModule, OptimizerType, Sampler, SavePrecision, TrainConfig,
+};
 
 mod table;
 

@@ -58,7 +58,9 @@ impl OptionValue for FaceCropRange {
             _ => None,
         };
         match numbers.as_deref() {
-            Some(&[least, greatest]) if 0.0 < least && least <= greatest && greatest <= 100.0 => Ok(Self { least, greatest }),
+            Some(&[least, greatest]) if 0.0 < least && least <= greatest && greatest <= 100.0 => {
+                Ok(Self { least, greatest })
+            }
             _ => Err(Mismatch::new(value, super::Kind::FaceCrop.to_string())),
         }
     }

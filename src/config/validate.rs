@@ -46,7 +46,8 @@ impl TrainConfig {
         match &self.dataset_config {
             Some(path) => problems.extend(file("dataset_config", path)),
             None => {
-                let dirs = [Some(&self.train_data_dir), self.reg_data_dir.as_ref(), self.conditioning_data_dir.as_ref()];
+                let dirs =
+                    [Some(&self.train_data_dir), self.reg_data_dir.as_ref(), self.conditioning_data_dir.as_ref()];
                 let keys = ["train_data_dir", "reg_data_dir", "conditioning_data_dir"];
                 let given = keys.into_iter().zip(dirs).filter_map(|(key, dir)| Some((key, dir?)));
                 problems.extend(
@@ -323,10 +324,7 @@ mod tests {
                 TrainConfig { cache_latents_to_disk: true, cache_latents: Some(false), ..base() },
             ),
             ("cache_text_encoder_outputs", TrainConfig { cache_text_encoder_outputs: Some(true), ..base() }),
-            (
-                "cache_text_encoder_outputs_to_disk",
-                TrainConfig { cache_text_encoder_outputs_to_disk: true, ..base() },
-            ),
+            ("cache_text_encoder_outputs_to_disk", TrainConfig { cache_text_encoder_outputs_to_disk: true, ..base() }),
             ("lr_warmup_steps", TrainConfig { lr_scheduler: LrScheduler::Constant, lr_warmup_steps: steps, ..base() }),
             ("min_timestep", TrainConfig { min_timestep: 500, max_timestep: 500, ..base() }),
             ("device", TrainConfig { device: "tpu".into(), ..base() }),

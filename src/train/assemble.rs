@@ -49,7 +49,12 @@ impl Assembler<'_> {
         })
     }
 
-    fn latents(&self, batch: &mut HostBatch, update: u64, first_sample: usize) -> Result<(Tensor<4>, Option<Vec<f32>>)> {
+    fn latents(
+        &self,
+        batch: &mut HostBatch,
+        update: u64,
+        first_sample: usize,
+    ) -> Result<(Tensor<4>, Option<Vec<f32>>)> {
         let (width, height) = (batch.size.width as usize, batch.size.height as usize);
         let count = batch.items.len();
         match std::mem::replace(&mut batch.latents, HostLatents::Memory) {
@@ -82,7 +87,8 @@ impl Assembler<'_> {
         });
         let noise = Tensor::cat(noise.collect(), 0);
         let latents = posterior.sample(noise) * self.scaling_factor;
-        let sums: Vec<f32> = latents.clone().reshape([count, c * h * w]).sum_dim(1).into_data().try_to_vec().expect("f32");
+        let sums: Vec<f32> =
+            latents.clone().reshape([count, c * h * w]).sum_dim(1).into_data().try_to_vec().expect("f32");
         match sums.iter().position(|sum| !sum.is_finite()) {
             Some(at) => Err(Error::LatentsNotFinite { path: self.dataset.items()[batch.items[at]].path.clone() }),
             None => Ok(latents),

@@ -114,13 +114,9 @@ impl InMemory {
 }
 
 /// Encodes captions with their weights.
-pub(super) fn encode(
-    encoders: &TextEncoders,
-    captions: Vec<Tokens>,
-    clip_skip: usize,
-    cx: &ForwardContext,
-) -> Encoded {
-    let (windows, weights): (Vec<_>, Vec<_>) = captions.into_iter().map(|tokens| (tokens.windows, tokens.weights)).unzip();
+pub(super) fn encode(encoders: &TextEncoders, captions: Vec<Tokens>, clip_skip: usize, cx: &ForwardContext) -> Encoded {
+    let (windows, weights): (Vec<_>, Vec<_>) =
+        captions.into_iter().map(|tokens| (tokens.windows, tokens.weights)).unzip();
     let Encoded { context, pooled } = encoders.encode(&windows, clip_skip, cx);
     let weights: Option<Vec<&[f32]>> = weights.iter().map(Option::as_deref).collect();
     match weights {
@@ -226,7 +222,8 @@ impl OnDisk {
 
     fn to_file(&self, encoded: Encoded) -> CachedText {
         let TextShape { tokens, width1, width2, .. } = self.shape;
-        let part = |first: usize, width: usize| values(encoded.context.clone().slice([0..1, 0..tokens, first..first + width]));
+        let part =
+            |first: usize, width: usize| values(encoded.context.clone().slice([0..1, 0..tokens, first..first + width]));
         CachedText {
             shape: self.shape,
             hidden_state1: part(0, width1),
@@ -248,7 +245,8 @@ impl OnDisk {
 pub(super) fn from_files(texts: Vec<CachedText>, device: &Device) -> Encoded {
     let encoded = texts.into_iter().map(|text| {
         let TextShape { tokens, width1, width2, projection } = text.shape;
-        let states = |values: Vec<f32>, width| Tensor::<3>::from_data(TensorData::new(values, [1, tokens, width]), device);
+        let states =
+            |values: Vec<f32>, width| Tensor::<3>::from_data(TensorData::new(values, [1, tokens, width]), device);
         Encoded {
             context: Tensor::cat(vec![states(text.hidden_state1, width1), states(text.hidden_state2, width2)], 2),
             pooled: Some(Tensor::from_data(TensorData::new(text.pool2, [1, projection]), device)),

@@ -1,8 +1,9 @@
 //! The data set that a configuration describes.
 
 use lora_data::{
-    Alpha, Augmentation, BucketConfig, CaptionOptions, DataConfig, Dataset, DatasetConfig, DatasetOptions, DecodeOptions,
-    Item, Notice, Size, Source, Subset, bucket::letterbox_crop_ltrb, dataset_config, folder_subsets, resize,
+    Alpha, Augmentation, BucketConfig, CaptionOptions, DataConfig, Dataset, DatasetConfig, DatasetOptions,
+    DecodeOptions, Item, Notice, Size, Source, Subset, bucket::letterbox_crop_ltrb, dataset_config, folder_subsets,
+    resize,
 };
 
 use crate::config::{Compat, Interpolation, TrainConfig};
@@ -147,7 +148,8 @@ pub(crate) fn check_uses(config: &TrainConfig, data: &DataConfig) -> Result<()> 
     let mut problems = Vec::new();
     let mut conflict = |key: &str, reason: &str| problems.push(Problem::new(key, ProblemKind::Conflict(reason.into())));
     let allow_cached_latents = subsets().all(|subset| subset.augmentation.allows_cached_latents());
-    let needs_latents = "excludes `color_aug`, `random_crop` and `face_crop_aug_range`, which change pictures each time";
+    let needs_latents =
+        "excludes `color_aug`, `random_crop` and `face_crop_aug_range`, which change pictures each time";
     if config.cache_latents_to_disk && !allow_cached_latents {
         conflict("cache_latents_to_disk", needs_latents);
     } else if config.cache_latents == Some(true) && !allow_cached_latents {

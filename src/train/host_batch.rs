@@ -117,6 +117,14 @@ pub(super) struct CaptionReader {
 }
 
 impl CaptionReader {
+    /// The tokens of a caption, whatever the limit.
+    pub(super) fn count(&self, caption: &str) -> usize {
+        match self.weighted {
+            true => WeightedTokens::new(caption, &self.tokenizer).len(),
+            false => self.tokenizer.ids(caption).len(),
+        }
+    }
+
     pub(super) fn read(&self, caption: &str) -> Tokens {
         if !self.weighted {
             return Tokens { windows: self.tokenizer.caption(caption, self.limit, self.family), weights: None };
@@ -149,9 +157,10 @@ impl BatchSource {
         let weights = subsets.iter().map(|subset| if subset.config.is_reg { self.prior_loss_weight } else { 1.0 });
         let weights: Vec<f32> = weights.collect();
         let flipped: Vec<bool> = samples.iter().map(|sample| sample.draw.flipped).collect();
-        let sizes = items.iter().zip(&samples).map(|(item, sample)| {
-            data::sizes(item, sample.draw.crop_offsets(), sample.draw.flipped, self.compat)
-        });
+        let sizes = items
+            .iter()
+            .zip(&samples)
+            .map(|(item, sample)| data::sizes(item, sample.draw.crop_offsets(), sample.draw.flipped, self.compat));
         Ok(HostBatch {
             size: items[0].selection.bucket,
             sizes: sizes.collect(),
@@ -196,9 +205,8 @@ impl BatchSource {
         Ok(match &self.texts {
             TextPlace::Memory(caption_of) => HostText::Memory(items.map(|(index, _)| caption_of[index]).collect()),
             TextPlace::Disk(shape) => {
-                let read = |(_, item): (usize, &Item)| {
-                    Ok(CachedText::read(&lora_data::cache::text_path(&item.path), *shape)?)
-                };
+                let read =
+                    |(_, item): (usize, &Item)| Ok(CachedText::read(&lora_data::cache::text_path(&item.path), *shape)?);
                 HostText::Encoded(items.map(read).collect::<Result<_>>()?)
             }
             TextPlace::Tokens => {
@@ -214,7 +222,12 @@ impl BatchSource {
 }
 
 /// The latents of one picture from its cache file, before scaling, and the mask of its loss.
-fn read_latents(dataset: &Dataset, item: &Item, file: &std::path::Path, draw: &Draw) -> Result<(Vec<f32>, Option<Mask>)> {
+fn read_latents(
+    dataset: &Dataset,
+    item: &Item,
+    file: &std::path::Path,
+    draw: &Draw,
+) -> Result<(Vec<f32>, Option<Mask>)> {
     let sample = LatentsSample::read(file, &WantedLatents { flipped: draw.flipped, ..wanted_latents(dataset, item) })?;
     let mask = match sample.alpha_mask {
         Some(weights) => Mask::new(item.selection.bucket, weights),
@@ -236,7 +249,10 @@ pub(super) fn wanted_latents(dataset: &Dataset, item: &Item) -> WantedLatents {
 
 /// Pixels `[h, w, 3]` as the VAE takes them: `[3, h, w]` in -1..1.
 pub(super) fn network_input(pixels: &[u8]) -> Vec<f32> {
-    (0..3).flat_map(|channel| pixels.iter().skip(channel).step_by(3)).map(|byte| f32::from(*byte) / 127.5 - 1.0).collect()
+    (0..3)
+        .flat_map(|channel| pixels.iter().skip(channel).step_by(3))
+        .map(|byte| f32::from(*byte) / 127.5 - 1.0)
+        .collect()
 }
 
 fn joined(samples: Vec<Sample>) -> Vec<f32> {

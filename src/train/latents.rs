@@ -6,8 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::rng::{Purpose, Stream};
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::cache::{
-    CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Validity, is_newer_than,
-    latents_candidates,
+    CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Validity, is_newer_than, latents_candidates,
 };
 use lora_data::{Alpha, Dataset, Item, Size};
 use lora_models::{AutoencoderKl, Family};

@@ -8,6 +8,7 @@ mod base;
 mod cache_files;
 mod caching;
 mod captions;
+mod check;
 pub(crate) mod data;
 mod event;
 mod hashed_model;
@@ -22,5 +23,6 @@ mod stages;
 mod step;
 mod trainer;
 
+pub use check::{CheckReport, LongCaption, RunLength, TinyPicture, check};
 pub use event::{CacheProgress, Cached, DataWait, EpochEnd, Event, Preview, RunPlan, Saved, Step, Summary};
 pub use trainer::Trainer;

@@ -10,11 +10,10 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use self::fingerprint::{Comparison, Fingerprint};
 use self::log::Log;
 use crate::error::{Error, Result};
+use crate::fingerprint::{Comparison, Fingerprint};
 
-mod fingerprint;
 mod log;
 
 /// The name of the file in each folder.

@@ -173,6 +173,18 @@ impl WeightedTokens {
         tokens
     }
 
+    /// How many tokens there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether the prompt is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
     /// The smallest limit that holds them all; three windows where none does.
     #[must_use]
     pub fn limit(&self) -> TokenLimit {

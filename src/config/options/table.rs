@@ -1,8 +1,8 @@
 //! The rows of the option table.
 
 use super::{
-    BaseDtype, Compat, Family, Group, Interpolation, Kind, LrScheduler, Mismatch, NetworkModule, OptimizerType, OptionSpec,
-    OptionValue, Sampler, SavePrecision, TrainConfig, Value, value,
+    BaseDtype, Compat, Family, Group, Interpolation, Kind, LrScheduler, Mismatch, NetworkModule, OptimizerType,
+    OptionSpec, OptionValue, Sampler, SavePrecision, TrainConfig, Value, value,
 };
 use Group::{Data, Model, Network, Output, Previews, Training};
 

@@ -179,7 +179,12 @@ fn wrong_values_say_what_was_expected() {
         ("enable_bucket", json!(1), "1", "true or false"),
         ("caption_dropout_rate", json!(1.5), "1.5", "a number from 0 to 1"),
         ("alpha_background", json!("#fff"), "\"#fff\"", "a colour such as \"#ffffff\""),
-        ("face_crop_aug_range", json!("4,2"), "\"4,2\"", "two factors up to 100, the least and the greatest, such as \"2.0,4.0\""),
+        (
+            "face_crop_aug_range",
+            json!("4,2"),
+            "\"4,2\"",
+            "two factors up to 100, the least and the greatest, such as \"2.0,4.0\"",
+        ),
         ("optimizer_type", json!("Lion"), "\"Lion\"", "AdamW"),
         ("save_precision", json!("fp8"), "\"fp8\"", "float, fp16 or bf16"),
         ("seed", json!(-1), "-1", "an integer of at least 0"),

@@ -1,0 +1,98 @@
+//! Whether a file is still the one that was seen before.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+const BLOCK: usize = 1 << 18;
+
+/// What the file system tells of a file. Two of the same length and time are taken for the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp {
+    /// Bytes.
+    len: u64,
+    /// The last change, in nanoseconds since 1970.
+    mtime: i64,
+}
+
+impl Stamp {
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
+        Self::from_metadata(path, &metadata)
+    }
+
+    fn from_metadata(path: &Path, metadata: &Metadata) -> Result<Self> {
+        let modified = metadata.modified().map_err(|error| Error::io(path, error))?;
+        let nanoseconds = |duration: std::time::Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        let mtime = match modified.duration_since(UNIX_EPOCH) {
+            Ok(after) => nanoseconds(after),
+            Err(before) => -nanoseconds(before.duration()),
+        };
+        Ok(Self { len: metadata.len(), mtime })
+    }
+}
+
+/// Stamp and bytes of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fingerprint {
+    #[serde(flatten)]
+    stamp: Stamp,
+    /// In hex.
+    sha256: String,
+}
+
+/// A file beside what was recorded of it.
+#[derive(Debug)]
+pub(crate) enum Comparison {
+    /// Length and time are the same.
+    Same,
+    /// The bytes are the same, the time is not: the fingerprint to record now.
+    Touched(Fingerprint),
+    /// The bytes are others.
+    Changed,
+}
+
+impl Fingerprint {
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        Self::with_stamp(path, Stamp::of(path)?)
+    }
+
+    /// The stamp was read before the bytes: of a file that is being changed, the time will differ the next time.
+    fn with_stamp(path: &Path, stamp: Stamp) -> Result<Self> {
+        let hash = sha256(path).map_err(|error| Error::io(path, error))?;
+        Ok(Self { stamp, sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect() })
+    }
+
+    pub(crate) fn compare(&self, path: &Path, metadata: &Metadata) -> Result<Comparison> {
+        let stamp = Stamp::from_metadata(path, metadata)?;
+        if stamp.len != self.stamp.len {
+            return Ok(Comparison::Changed);
+        }
+        if stamp == self.stamp {
+            return Ok(Comparison::Same);
+        }
+        let current = Self::with_stamp(path, stamp)?;
+        Ok(if current.sha256 == self.sha256 { Comparison::Touched(current) } else { Comparison::Changed })
+    }
+}
+
+/// The SHA-256 of a file's bytes.
+pub(crate) fn sha256(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; BLOCK];
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => return Ok(hasher.finalize().into()),
+            Ok(read) => hasher.update(&block[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

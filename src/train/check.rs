@@ -1,0 +1,224 @@
+//! Everything that can be said of a run without training: `lora-trainer check`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use lora_data::{Dataset, DatasetReport, Item, Size, Survey};
+use lora_models::{Checkpoint, Tokenizer};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::captions::{TextWidths, fixed_caption};
+use super::data::{self, Described};
+use super::host_batch::CaptionReader;
+use super::run::{self, Length};
+use crate::config::{Family, TrainConfig};
+use crate::error::Result;
+
+/// What a run would be, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// What makes the run impossible.
+    pub problems: Vec<String>,
+    /// What may not be meant.
+    pub warnings: Vec<String>,
+    /// The base's family, where the checkpoint can be read.
+    pub family: Option<String>,
+    /// Folders, buckets and tags; `None` where no folder can be read.
+    pub dataset: Option<DatasetReport>,
+    /// How long the run is; `None` without pictures.
+    pub length: Option<RunLength>,
+    /// How many pictures have a tag, over all folders, the most frequent first.
+    pub tags: Vec<(String, usize)>,
+    /// Captions that are cut because they have more tokens than `max_token_length` allows.
+    pub long_captions: Vec<LongCaption>,
+    /// Files with the same content.
+    pub duplicates: Vec<Vec<PathBuf>>,
+    /// Pictures with less than a quarter of the training resolution's pixels.
+    pub tiny_pictures: Vec<TinyPicture>,
+    /// Bytes of all latents, with mirror images where these are used.
+    pub latent_bytes: u64,
+    /// Bytes of all different encoded captions; `None` without a readable checkpoint.
+    pub text_bytes: Option<u64>,
+}
+
+/// The arithmetic of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RunLength {
+    /// Pictures of an epoch, repeats counted.
+    pub pictures_per_epoch: u64,
+    /// Batches of an epoch: for each bucket, its pictures over the batch size, rounded up.
+    pub batches_per_epoch: u64,
+    /// Batches of an update.
+    pub gradient_accumulation_steps: u64,
+    /// Updates of an epoch: its batches over those of an update, rounded up.
+    pub steps_per_epoch: u64,
+    /// Epochs, the last of which may be cut short.
+    pub epochs: u64,
+    /// Updates.
+    pub total_steps: u64,
+}
+
+/// A caption that is cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LongCaption {
+    /// Its picture.
+    pub path: PathBuf,
+    /// Its tokens.
+    pub tokens: usize,
+    /// Those that are used.
+    pub used: usize,
+}
+
+/// A picture that is small for the training resolution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TinyPicture {
+    /// The picture.
+    pub path: PathBuf,
+    /// Its size.
+    pub size: Size,
+    /// The size that it is trained at.
+    pub bucket: Size,
+}
+
+impl CheckReport {
+    /// Whether the run is possible.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// Reads everything that a run would read, decodes every picture, and trains nothing. What is wrong is collected instead of ending
+/// the check. Nothing is written but, with `cache_info`, the sizes of the pictures.
+#[must_use]
+pub fn check(config: &TrainConfig) -> CheckReport {
+    let mut report = CheckReport {
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        family: None,
+        dataset: None,
+        length: None,
+        tags: Vec::new(),
+        long_captions: Vec::new(),
+        duplicates: Vec::new(),
+        tiny_pictures: Vec::new(),
+        latent_bytes: 0,
+        text_bytes: None,
+    };
+    for checked in [config.validate(), config.check_paths()] {
+        report.problems.extend(checked.err().map(|error| error.to_string()));
+    }
+    let base = base(config, &mut report).map_err(|error| report.problems.push(error.to_string())).ok();
+    match data::describe(config) {
+        Ok(described) => report.look_at(config, described, base.as_ref()),
+        Err(error) => report.problems.push(error.to_string()),
+    }
+    // The same file or option may be at fault in more than one respect.
+    let mut told = BTreeSet::new();
+    report.problems.retain(|problem| told.insert(problem.clone()));
+    report
+}
+
+/// What captions need to know of the base.
+#[derive(Debug)]
+struct Base {
+    family: Family,
+    widths: TextWidths,
+}
+
+fn base(config: &TrainConfig, report: &mut CheckReport) -> Result<Base> {
+    let checkpoint = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(config))?;
+    report.family = Some(checkpoint.family().to_string());
+    run::check_family(config, &checkpoint)?;
+    let layers = checkpoint.layers()?;
+    run::check_clip_skip(config, layers.text_encoder_depth)?;
+    checkpoint.check_finite()?;
+    report.warnings.extend(run::doubts_of_base(config, &checkpoint));
+    Ok(Base { family: checkpoint.family(), widths: TextWidths::of(&layers) })
+}
+
+impl CheckReport {
+    fn look_at(&mut self, config: &TrainConfig, described: Described, base: Option<&Base>) {
+        let Described { config: data, notices } = described;
+        self.problems.extend(data::check_uses(config, &data).err().map(|error| error.to_string()));
+        let Survey { mut dataset, problems } = Dataset::survey(data);
+        self.problems.extend(problems.iter().map(ToString::to_string));
+        // Why nothing is left to look at was told.
+        let is_told = dataset.items().is_empty() && !problems.is_empty();
+        if let Some(error) = dataset.verify(|| ()).err().filter(|_| !is_told) {
+            self.problems.extend(error.into_parts().iter().map(ToString::to_string));
+        }
+        let summary = run::report(&dataset, &notices);
+        self.warnings.extend(summary.notices.iter().cloned());
+        self.warnings.extend(summary.skipped_pictures.iter().map(|message| format!("skipped: {message}")));
+        self.length = self.length_of(config, &dataset);
+        self.tags = tags(&summary);
+        self.dataset = Some(summary);
+        self.duplicates = dataset.duplicates();
+        self.tiny_pictures = dataset.items().iter().filter_map(|item| tiny(&dataset, item)).collect();
+        self.latent_bytes = dataset.items().iter().map(|item| latent_bytes(&dataset, item)).sum();
+        self.captions(config, &dataset, base);
+    }
+
+    fn length_of(&mut self, config: &TrainConfig, dataset: &Dataset) -> Option<RunLength> {
+        let plan = dataset.plan().map_err(|error| self.problems.push(error.to_string())).ok()?;
+        if plan.batches_per_epoch() == 0 {
+            return None;
+        }
+        let length = Length::new(config, plan.batches_per_epoch());
+        self.warnings.extend(run::doubts(config, length));
+        Some(RunLength {
+            pictures_per_epoch: plan.pictures_per_epoch() as u64,
+            batches_per_epoch: length.batches_per_epoch,
+            gradient_accumulation_steps: config.gradient_accumulation_steps.into(),
+            steps_per_epoch: length.steps_per_epoch,
+            epochs: length.epochs,
+            total_steps: length.total_steps,
+        })
+    }
+
+    fn captions(&mut self, config: &TrainConfig, dataset: &Dataset, base: Option<&Base>) {
+        let limit = run::token_limit(config);
+        let reader = CaptionReader {
+            tokenizer: Tokenizer::new(),
+            limit,
+            family: base.map_or(Family::Sd1, |base| base.family),
+            weighted: config.weighted_captions,
+        };
+        let used = 75 * limit.windows();
+        let long = dataset.items().par_iter().filter_map(|item| {
+            let tokens = reader.count(&fixed_caption(dataset, item));
+            (tokens > used).then(|| LongCaption { path: item.path.clone(), tokens, used })
+        });
+        self.long_captions = long.collect();
+        let different: BTreeSet<String> = dataset.items().iter().map(|item| fixed_caption(dataset, item)).collect();
+        self.text_bytes = base.map(|base| (different.len() * base.widths.bytes(used + 2)) as u64);
+    }
+}
+
+fn tags(report: &DatasetReport) -> Vec<(String, usize)> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (tag, count) in report.parts.iter().flat_map(|part| part.tag_frequency.values()).flatten() {
+        *counts.entry(tag.clone()).or_default() += count;
+    }
+    let mut tags: Vec<(String, usize)> = counts.into_iter().collect();
+    tags.sort_by(|(a_tag, a), (b_tag, b)| b.cmp(a).then_with(|| a_tag.cmp(b_tag)));
+    tags
+}
+
+fn tiny(dataset: &Dataset, item: &Item) -> Option<TinyPicture> {
+    let resolution = dataset.configs()[dataset.subset_of(item).dataset].buckets.resolution;
+    (4 * item.size.area() < resolution.area()).then(|| TinyPicture {
+        path: item.path.clone(),
+        size: item.size,
+        bucket: item.selection.bucket,
+    })
+}
+
+fn latent_bytes(dataset: &Dataset, item: &Item) -> u64 {
+    let images = 1 + u64::from(dataset.subset_of(item).config.augmentation.flip_aug);
+    // Four channels of four bytes for each 8x8 pixels.
+    images * item.selection.bucket.area() / 64 * 16
+}
