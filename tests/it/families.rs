@@ -11,7 +11,7 @@ use crate::golden::{self, Arrays};
 use crate::program::Job;
 
 /// A job on the reference data's model of this family.
-fn job(family: &str) -> Job {
+pub(crate) fn job(family: &str) -> Job {
     let mut job = Job::new();
     job.set("pretrained_model_name_or_path", model(family));
     let info = golden::json(&format!("{family}/info.json"));

@@ -4,7 +4,10 @@
 mod bad_input;
 mod bad_weights;
 mod base;
+mod caches;
+mod check;
 mod consumers;
+mod datasets;
 mod documents;
 mod external_crate;
 mod families;

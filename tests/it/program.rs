@@ -93,10 +93,40 @@ impl Job {
         self.command();
         let mut config = lora_trainer::TrainConfig::from_toml_file(self.path("job.toml"))?;
         let paths = [&mut config.train_data_dir, &mut config.output_dir].into_iter();
-        for path in paths.chain(&mut config.network_weights).chain(&mut config.base_weights) {
+        let given = [
+            &mut config.network_weights,
+            &mut config.reg_data_dir,
+            &mut config.in_json,
+            &mut config.dataset_config,
+            &mut config.conditioning_data_dir,
+        ];
+        for path in paths.chain(given.into_iter().flatten()).chain(&mut config.base_weights) {
             *path = self.folder.path().join(&path);
         }
         Ok(config)
+    }
+
+    /// The command `check job.toml` with these further arguments.
+    pub(crate) fn check(&self, arguments: &[&str]) -> Run {
+        self.command();
+        let mut command = Command::new(PROGRAM);
+        command.args(["check", "job.toml"]).args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        Run::of(&mut command)
+    }
+
+    /// The events of the same job, run from Rust.
+    pub(crate) fn events(&self) -> Vec<lora_trainer::Event> {
+        let trainer = lora_trainer::Trainer::new(self.config().expect("a configuration")).expect("a trainer");
+        trainer.map(|event| event.expect("an event")).collect()
+    }
+
+    /// The losses of the same job, run from Rust.
+    pub(crate) fn losses(&self) -> Vec<f32> {
+        let loss = |event: &lora_trainer::Event| match event {
+            lora_trainer::Event::Step(step) => Some(step.loss),
+            _ => None,
+        };
+        self.events().iter().filter_map(loss).collect()
     }
 
     /// The names in the output folder, sorted; none where there is no such folder.

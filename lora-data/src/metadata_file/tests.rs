@@ -120,7 +120,7 @@ fn problems_are_reported_together() {
     let missing = |key: &str, dir: &str| {
         format!(
             "`{key}`: no such picture in `{pictures}{dir}`; expected this name, alone or with .png, .jpg, .jpeg, .webp, \
-             .bmp"
+             .bmp, .gif, .tif, .tiff"
         )
     };
     let expected = [

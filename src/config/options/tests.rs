@@ -76,6 +76,15 @@ fn other_value(name: &str) -> Value {
         "sample_every_n_epochs" => json!(2),
         "sample_every_n_steps" => json!(50),
         "sample_sampler" => json!("ddim"),
+        "reg_data_dir" | "in_json" | "dataset_config" | "conditioning_data_dir" => json!("elsewhere"),
+        "class_tokens" | "caption_prefix" | "caption_suffix" => json!("a cat"),
+        "caption_separator" | "keep_tokens_separator" | "secondary_separator" => json!("|||"),
+        "keep_tokens" | "caption_dropout_every_n_epochs" | "token_warmup_min" => json!(3),
+        "caption_dropout_rate" | "caption_tag_dropout_rate" | "token_warmup_step" | "prior_loss_weight" => json!(0.5),
+        "resize_interpolation" => json!("cubic"),
+        "face_crop_aug_range" => json!("2,4"),
+        "alpha_background" => json!("#0180ff"),
+        "masked_loss" | "cache_latents" | "cache_text_encoder_outputs" | "cache_info" => json!(false),
         "enable_bucket" | "bucket_no_upscale" => json!(false),
         "v2"
         | "v_parameterization"
@@ -84,6 +93,17 @@ fn other_value(name: &str) -> Value {
         | "skip_bad_images"
         | "network_train_unet_only"
         | "network_train_text_encoder_only"
+        | "recursive"
+        | "strict_captions"
+        | "shuffle_caption"
+        | "enable_wildcard"
+        | "weighted_captions"
+        | "flip_aug"
+        | "color_aug"
+        | "random_crop"
+        | "alpha_mask"
+        | "cache_latents_to_disk"
+        | "cache_text_encoder_outputs_to_disk"
         | "no_metadata"
         | "sample_at_first" => json!(true),
         _ => panic!("no value for `{name}`"),
@@ -91,8 +111,7 @@ fn other_value(name: &str) -> Value {
 }
 
 /// Options with a single value so far: any other one is refused.
-const SINGLE: [(&str, &str); 3] =
-    [("cache_latents", "false"), ("optimizer_type", "Lion8bit"), ("network_module", "networks.oft")];
+const SINGLE: [(&str, &str); 2] = [("optimizer_type", "Lion8bit"), ("network_module", "networks.oft")];
 
 #[test]
 fn table_and_struct_agree() {

@@ -1,0 +1,233 @@
+//! Latents and encoded captions on disk: made once, made again when something they depend on has changed.
+
+use std::fs;
+use std::path::PathBuf;
+
+use lora_data::Size;
+use lora_data::cache::CachedLatents;
+use lora_trainer::train::Cached;
+use lora_trainer::{Event, Trainer};
+
+use crate::families;
+use crate::program::{Job, refused};
+
+/// A job that keeps latents on disk.
+fn job() -> Job {
+    let mut job = Job::new();
+    job.toml("cache_latents_to_disk", "true").toml("max_train_steps", "3");
+    job
+}
+
+/// How many latents, or captions, a run makes and finds, and its warnings.
+fn made_and_found(job: &Job, what: Cached) -> (usize, usize, Vec<String>) {
+    let events = job.events();
+    let progress = |reused: bool| {
+        let is = |event: &&Event| matches!(event, Event::Cached(p) if p.what == what && p.reused == reused);
+        events.iter().filter(is).count()
+    };
+    let warning = |event: &Event| if let Event::Warning(text) = event { Some(text.clone()) } else { None };
+    (progress(false), progress(true), events.iter().filter_map(warning).collect())
+}
+
+fn latents(job: &Job) -> (usize, usize, Vec<String>) {
+    made_and_found(job, Cached::Latents)
+}
+
+/// The cache files, sorted.
+fn files(job: &Job) -> Vec<PathBuf> {
+    let entries =
+        fs::read_dir(job.path("pictures/2_emoji")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "npz")).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_second_run_finds_what_the_first_made() {
+    let mut job = job();
+    let expected = job.remove("cache_latents_to_disk").losses();
+    job.toml("cache_latents_to_disk", "true");
+    assert_eq!(job.losses(), expected);
+    let names: Vec<String> =
+        files(&job).iter().map(|path| path.file_name().expect("a name").to_string_lossy().into_owned()).collect();
+    let size = image::image_dimensions(job.picture("airplane.png")).expect("a picture");
+    assert_eq!(names[0], format!("airplane_{:04}x{:04}_sd.npz", size.0, size.1));
+    assert_eq!(names.len(), 3);
+    assert_eq!(latents(&job), (0, 3, vec![]));
+    assert_eq!(job.losses(), expected);
+    // Mirror images are not there yet.
+    let (made, found, warnings) = latents(job.toml("flip_aug", "true"));
+    assert_eq!((made, found, warnings.len()), (3, 0, 3), "{warnings:?}");
+    assert_eq!(latents(&job).1, 3);
+}
+
+#[test]
+fn what_has_changed_is_made_again() {
+    let mut job = job();
+    assert_eq!(latents(&job).0, 3);
+    fs::copy(job.picture("airplane.png"), job.picture("banana.png")).expect("another picture");
+    let (made, found, warnings) = latents(&job);
+    assert_eq!((made, found), (1, 2));
+    assert!(
+        warnings[0].contains("banana_") && warnings[0].contains("is made again: the picture changed"),
+        "{warnings:?}"
+    );
+    // Another bucket.
+    assert_eq!(latents(job.set("resolution", "128,128")).0, 3);
+    // Of the first size, nothing was lost.
+    assert_eq!(latents(job.set("resolution", "64,64")).1, 3);
+
+    // Another VAE.
+    let base = fs::read(crate::program::base()).expect("a file");
+    let mut changed = base.clone();
+    let length = u64::from_le_bytes(base[..8].try_into().expect("eight bytes")) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&base[8..8 + length]).expect("a header");
+    let (_, bias) = header
+        .as_object()
+        .expect("an object")
+        .iter()
+        .find(|(key, _)| key.ends_with("encoder.conv_in.bias"))
+        .expect("a bias");
+    let at = 8 + length + bias["data_offsets"][0].as_u64().expect("an offset") as usize;
+    changed[at] ^= 1;
+    let other = job.write("other.safetensors", changed);
+    job.set("pretrained_model_name_or_path", other.to_str().expect("UTF-8"));
+    let (made, found, warnings) = latents(&job);
+    assert_eq!((made, found), (3, 0));
+    assert!(warnings[0].contains("another model"), "{warnings:?}");
+}
+
+#[test]
+fn interrupted_caching_goes_on() {
+    let job = job();
+    let mut trainer = Trainer::new(job.config().expect("a configuration")).expect("a trainer");
+    let is_first = |event: &lora_trainer::Result<Event>| matches!(event, Ok(Event::Cached(_)));
+    assert!(trainer.by_ref().any(|event| is_first(&event)));
+    drop(trainer);
+    assert_eq!(files(&job).len(), 1);
+    let (made, found, _) = latents(&job);
+    assert_eq!((made, found), (2, 1));
+}
+
+#[test]
+fn files_of_other_programs_are_used_if_they_fit() {
+    let mut job = job();
+    let expected = job.losses();
+    fs::remove_file(job.path("pictures/2_emoji/.lora-trainer-cache.jsonl")).expect("the records");
+    let (made, found, warnings) = latents(&job);
+    assert_eq!((made, found), (0, 3));
+    assert!(
+        warnings.concat().contains("latents of 3 pictures are taken from files of another program"),
+        "{warnings:?}"
+    );
+    // Under the name of an older version, too.
+    for file in files(&job) {
+        let stem = file.file_name().expect("a name").to_string_lossy().split('_').next().expect("a stem").to_owned();
+        fs::rename(&file, file.with_file_name(format!("{stem}.npz"))).expect("renamed");
+    }
+    assert_eq!(job.losses(), expected);
+
+    let airplane = job.path("pictures/2_emoji/airplane.npz");
+    let whole = fs::read(&airplane).expect("a file");
+    let write = |latents: &CachedLatents| latents.write(fs::File::create(&airplane).expect("a file")).expect("written");
+    let size = Size::new(8, 8);
+    let good = CachedLatents {
+        size,
+        latents: vec![0.5; 4 * 64],
+        flipped: None,
+        alpha_mask: None,
+        original_size: Size::new(64, 64),
+        crop_ltrb: [0.0; 4],
+    };
+    let nan = CachedLatents { latents: vec![f32::NAN; 4 * 64], ..good.clone() };
+    let small = CachedLatents { size: Size::new(4, 8), latents: vec![0.5; 4 * 32], ..good.clone() };
+    for (case, message) in [("truncated", "damaged"), ("nan", "NaN"), ("shape", "expected [4, 8, 8]")] {
+        match case {
+            "truncated" => fs::write(&airplane, &whole[..whole.len() / 2]).expect("written"),
+            "nan" => write(&nan),
+            _ => write(&small),
+        }
+        // What was made in its place last time.
+        files(&job)
+            .iter()
+            .filter(|path| path.to_string_lossy().contains("_sd"))
+            .for_each(|path| fs::remove_file(path).expect("removed"));
+        let (made, found, warnings) = latents(&job);
+        assert_eq!((made, found), (1, 2), "{case}");
+        assert!(warnings[0].contains("airplane.npz` is made again") && warnings[0].contains(message), "{warnings:?}");
+    }
+    job.toml("compat", "'sd-scripts'");
+    files(&job).iter().for_each(|path| fs::remove_file(path).expect("removed"));
+    assert_eq!(latents(&job).0, 3);
+    assert!(airplane.is_file());
+}
+
+#[test]
+fn a_file_that_breaks_after_the_check_is_named() {
+    let job = job();
+    let config = job.config().expect("a configuration");
+    let mut trainer = Trainer::new(config).expect("a trainer");
+    let mut cached = 0;
+    for event in trainer.by_ref() {
+        cached += usize::from(matches!(event, Ok(Event::Cached(_))));
+        if cached == 3 {
+            break;
+        }
+    }
+    for file in files(&job) {
+        fs::write(file, "nothing").expect("written");
+    }
+    let error = trainer.find_map(Result::err).expect("an error");
+    assert!(error.to_string().contains("_sd.npz"), "{error}");
+}
+
+#[test]
+fn encoded_captions_of_sdxl() {
+    let mut job = families::job("sdxl");
+    job.toml("max_train_steps", "3");
+    let expected = job.losses();
+    job.toml("cache_text_encoder_outputs_to_disk", "true");
+    let texts = |job: &Job| made_and_found(job, Cached::TextOutputs);
+    assert_eq!(texts(&job).0, 3);
+    assert_eq!(files(&job).iter().filter(|path| path.to_string_lossy().ends_with("_te_outputs.npz")).count(), 3);
+    assert_eq!(texts(&job).1, 3);
+    let from_disk = job.losses();
+    assert!(from_disk.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-6 * b), "{from_disk:?}, {expected:?}");
+    fs::write(job.picture("banana.txt"), "another caption").expect("a caption");
+    let (made, found, warnings) = texts(&job);
+    assert_eq!((made, found), (1, 2), "{warnings:?}");
+    assert!(warnings.concat().contains("banana_te_outputs.npz` is made again"), "{warnings:?}");
+    assert_eq!(texts(job.set("caption_prefix", "photo of")).0, 3);
+
+    job.toml("shuffle_caption", "true");
+    job.is_refused(&["`cache_text_encoder_outputs_to_disk`", "excludes what changes captions"]);
+    job.remove("shuffle_caption").toml("network_train_unet_only", "false");
+    job.is_refused(&["`cache_text_encoder_outputs_to_disk`", "needs `network_train_unet_only`"]);
+    let mut sd1 = Job::new();
+    sd1.toml("cache_text_encoder_outputs_to_disk", "true").is_refused(&["is for SDXL only"]);
+    sd1.remove("cache_text_encoder_outputs_to_disk").toml("cache_latents", "true").toml("color_aug", "true");
+    sd1.is_refused(&["`cache_latents`", "excludes `color_aug`"]);
+}
+
+/// A full disk while caching ends the run with the file's name; what was done is kept.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_while_caching() {
+    let mut job = job();
+    let small = image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 7]));
+    let large = image::RgbImage::from_fn(512, 512, |x, y| image::Rgb([x as u8, y as u8, 7]));
+    small.save(job.picture("airplane.png")).expect("a picture");
+    large.save(job.picture("banana.png")).expect("a picture");
+    job.set("resolution", "512,512");
+    let mut command = std::process::Command::new("sh");
+    // Blocks of 512 bytes: 16 kB, less than the latents of the second picture.
+    let script = format!("ulimit -f 32; exec {} train job.toml", crate::program::PROGRAM);
+    job.config().expect("written");
+    command.args(["-c", &script]).current_dir(job.path(""));
+    let run = crate::program::Run::of(&mut command);
+    refused(&run, &["banana_0512x0512_sd.npz", "cannot write"]);
+    job.has_no_temporary();
+    assert_eq!(files(&job).len(), 1);
+    job.toml("max_train_steps", "1");
+    assert_eq!(latents(&job).1, 1);
+}

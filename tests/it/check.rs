@@ -1,0 +1,78 @@
+//! `lora-trainer check` says what a run would do and what is wrong with it, and does nothing.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::program::{Job, refused};
+
+fn json(job: &Job) -> (Option<i32>, Value) {
+    let run = job.check(&["--json"]);
+    (run.code, serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout)))
+}
+
+#[test]
+fn a_run_that_is_possible() {
+    let mut job = Job::new();
+    job.toml("train_batch_size", "4").toml("max_train_epochs", "3").toml("gradient_accumulation_steps", "2");
+    fs::write(job.picture("banana.txt"), "blueprint, a banana, ".to_owned() + &"very ".repeat(90)).expect("a caption");
+    fs::copy(job.picture("airplane.png"), job.picture("copy.png")).expect("a picture");
+    image::RgbImage::new(20, 20).save(job.picture("small.png")).expect("a picture");
+    job.toml("bucket_no_upscale", "false").toml("min_bucket_reso", "64");
+    let run = job.check(&[]);
+    run.succeeded();
+    for part in [
+        "base: Stable Diffusion 1.x",
+        "2_emoji         5        2           3               2             0",
+        "an epoch: 10 pictures with repeats, in 3 batches",
+        "3 batches / 2 a step, rounded up = 2 steps an epoch",
+        "3 epochs: 6 steps",
+        "blueprint (3)",
+        "captions beyond `max_token_length`: 1",
+        "banana.txt",
+        "pictures with the same content: 1",
+        "airplane.png = pictures/2_emoji/copy.png",
+        "small.png is 20x20, trained at 64x64",
+        "the run is possible",
+    ] {
+        let part = part.replace("banana.txt", "banana.png has ");
+        assert!(run.stdout.contains(&part), "no `{part}` in\n{}", run.stdout);
+    }
+    assert!(!job.path("output").exists());
+
+    let (code, report) = json(&job);
+    assert_eq!(code, Some(0));
+    assert_eq!(report["length"]["total_steps"], 6);
+    assert_eq!(report["dataset"]["parts"][0]["subsets"][0]["pictures"], 5);
+    assert_eq!(report["latent_bytes"].as_u64(), Some(5 * 8 * 8 * 16));
+    assert_eq!(report["long_captions"][0]["used"], 75);
+    assert_eq!(report["problems"], Value::Array(vec![]));
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let job = Job::new();
+    let whole = fs::read(job.picture("airplane.png")).expect("a file");
+    fs::write(job.picture("airplane.png"), &whole[..whole.len() / 2]).expect("written");
+    fs::write(job.picture("banana.txt"), b"caf\xe9").expect("written");
+    fs::create_dir_all(job.path("pictures/old")).expect("a folder");
+    let run = job.check(&["--set", "pretrained_model_name_or_path=none.safetensors"]);
+    assert_eq!(run.code, Some(2));
+    for part in [
+        "none.safetensors",
+        "airplane.png`: unreadable",
+        "banana.txt`: not UTF-8 at byte 3",
+        "old` is not used",
+        "the run is not possible: ",
+    ] {
+        assert!(run.stdout.contains(part), "no `{part}` in\n{}", run.stdout);
+    }
+    let (code, report) = json(&job);
+    assert_eq!(code, Some(2));
+    assert_eq!(report["problems"].as_array().map(Vec::len), Some(2), "{report}");
+    // One picture can still be looked at.
+    assert_eq!(report["length"]["pictures_per_epoch"], 2);
+
+    let run = job.check(&["--set", "netwok_dim=4"]);
+    refused(&run, &["`netwok_dim`: no such option", "did you mean `network_dim`?"]);
+}

@@ -1,0 +1,279 @@
+//! What a user says of pictures and captions reaches the training.
+
+use std::fs;
+
+use image::{GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+use lora_trainer::Event;
+
+use crate::families;
+use crate::program::{Job, refused};
+
+fn plan(job: &Job) -> lora_trainer::train::RunPlan {
+    match &job.events()[0] {
+        Event::Plan(plan) => (**plan).clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_option_of_pictures_changes_what_is_trained() {
+    let mut plain = Job::new();
+    // Larger than the bucket in one direction, so that there is something to crop.
+    let picture = RgbImage::from_fn(150, 64, |x, y| Rgb([(x * 3) as u8, (y * 4) as u8, (x * y) as u8]));
+    for name in ["airplane", "banana", "bicycle"] {
+        picture.save(plain.picture(&format!("{name}.png"))).expect("a picture");
+    }
+    plain.toml("enable_bucket", "false").toml("max_train_steps", "6");
+    let expected = plain.losses();
+    for (key, value) in [
+        ("flip_aug", "true"),
+        ("color_aug", "true"),
+        ("random_crop", "true"),
+        ("resize_interpolation", "'nearest'"),
+        // Each time another draw from the posterior.
+        ("cache_latents", "false"),
+    ] {
+        plain.toml(key, value);
+        // Only a third of the pictures have other colours.
+        assert_ne!(plain.losses(), expected, "{key}");
+        plain.remove(key);
+    }
+    assert_eq!(plain.losses(), expected);
+}
+
+#[test]
+fn each_option_of_captions_changes_what_is_trained() {
+    let mut job = Job::new();
+    for name in ["airplane", "banana", "bicycle"] {
+        fs::write(
+            job.picture(&format!("{name}.txt")),
+            "blueprint, red;;;blue, {sky|sea} ||| white, (bold:1.3), thin\nsecond line",
+        )
+        .expect("a caption");
+    }
+    job.toml("max_train_steps", "6");
+    let expected = job.losses();
+    for (key, value, also) in [
+        ("shuffle_caption", "true", None),
+        ("secondary_separator", "';;;'", None),
+        ("enable_wildcard", "true", None),
+        ("caption_prefix", "'a'", None),
+        ("caption_suffix", "'z'", None),
+        ("caption_dropout_rate", "0.5", None),
+        ("caption_dropout_every_n_epochs", "1", None),
+        ("caption_tag_dropout_rate", "0.5", None),
+        ("token_warmup_step", "5", None),
+        ("weighted_captions", "true", None),
+        ("keep_tokens", "3", Some(("shuffle_caption", "true"))),
+        ("keep_tokens_separator", "'|||'", Some(("shuffle_caption", "true"))),
+        ("caption_separator", "' '", Some(("shuffle_caption", "true"))),
+        ("token_warmup_min", "3", Some(("token_warmup_step", "5"))),
+    ] {
+        let without = match also {
+            Some((key, value)) => job.toml(key, value).losses(),
+            None => expected.clone(),
+        };
+        assert_ne!(job.toml(key, value).losses(), without, "{key}");
+        job.remove(key);
+        also.iter().for_each(|(key, _)| _ = job.remove(key));
+    }
+    assert_eq!(job.losses(), expected);
+}
+
+/// Encoding the captions in each step gives what encoding them before gives.
+#[test]
+fn captions_encoded_before_or_in_each_step() {
+    for family in ["sd1", "sdxl"] {
+        let mut job = families::job(family);
+        job.toml("max_train_steps", "3");
+        let before = job.losses();
+        assert_eq!(job.toml("cache_text_encoder_outputs", "false").losses(), before, "{family}");
+    }
+}
+
+#[test]
+fn regularisation_pictures_are_weighted() {
+    let mut job = Job::new();
+    fs::create_dir_all(job.path("reg/1_thing")).expect("a folder");
+    fs::copy(job.picture("banana.png"), job.path("reg/1_thing/other.png")).expect("a picture");
+    job.set("reg_data_dir", "reg").toml("max_train_epochs", "1").remove("max_train_steps");
+    let plan = plan(&job);
+    // Two repeats of three pictures, and as many of the other.
+    assert_eq!((plan.pictures_per_epoch, plan.total_steps), (12, 12));
+    assert_eq!((plan.dataset.num_train_images(), plan.dataset.num_reg_images()), (6, 1));
+    let whole = job.losses();
+    let none = job.toml("prior_loss_weight", "0").losses();
+    assert_eq!(none.iter().filter(|loss| **loss == 0.0).count(), 6, "{none:?}");
+    let half = job.toml("prior_loss_weight", "0.5").losses();
+    // Before the first update of a regularisation picture all runs are the same.
+    let first = none.iter().position(|loss| *loss == 0.0).expect("a regularisation picture");
+    assert_eq!(whole[..first], none[..first]);
+    assert!((half[first] - whole[first] * 0.5).abs() <= 1e-6 * whole[first]);
+
+    job.run().succeeded();
+    let file = crate::golden::Arrays::open(&job.path("output/emoji.safetensors"));
+    assert_eq!(file.metadata["ss_num_reg_images"], "1");
+    assert_eq!(file.metadata["ss_reg_dataset_dirs"], r#"{"1_thing": {"n_repeats": 1, "img_count": 1}}"#);
+    assert_eq!(file.metadata["ss_prior_loss_weight"], "0.5");
+}
+
+#[test]
+fn masks_weight_places() {
+    let mut job = Job::new();
+    job.toml("max_train_steps", "2");
+    fs::create_dir(job.path("masks")).expect("a folder");
+    let masks = |job: &Job, level: fn(u32) -> u8| {
+        for name in ["airplane", "banana", "bicycle"] {
+            let size = image::image_dimensions(job.picture(&format!("{name}.png"))).expect("a picture");
+            let mask = GrayImage::from_fn(size.0, size.1, |x, _| Luma([level(x)]));
+            mask.save(job.path(&format!("masks/{name}.png"))).expect("a mask");
+        }
+    };
+    let plain = job.losses();
+    job.set("conditioning_data_dir", "masks");
+    masks(&job, |_| 255);
+    assert_eq!(job.losses(), plain);
+    masks(&job, |_| 0);
+    assert_eq!(job.losses(), [0.0, 0.0]);
+    masks(&job, |x| if x < 64 { 255 } else { 0 });
+    let left = job.losses();
+    assert!(left.iter().zip(&plain).all(|(left, plain)| *left > 0.0 && left < plain), "{left:?} of {plain:?}");
+    // The same from files, and with pictures encoded in each step.
+    job.toml("cache_latents_to_disk", "true");
+    assert_eq!(job.losses(), left);
+    assert_eq!(job.losses(), left);
+    job.remove("cache_latents_to_disk").toml("cache_latents", "false");
+    masks(&job, |_| 0);
+    assert_eq!(job.losses(), [0.0, 0.0]);
+    job.toml("masked_loss", "false").is_refused(&["`masked_loss`", "is false, but there is a `conditioning_data_dir`"]);
+    job.remove("masked_loss");
+
+    GrayImage::new(3, 3).save(job.path("masks/banana.png")).expect("a mask");
+    job.is_refused(&["masks/banana.png` is 3x3; expected ", "the size of its picture `pictures/2_emoji/banana.png`"]);
+    fs::remove_file(job.path("masks/banana.png")).expect("removed");
+    job.is_refused(&["2_emoji/banana.png`: no mask; expected a picture of the same name in `masks`"]);
+}
+
+#[test]
+fn transparency() {
+    let mut job = Job::new();
+    job.toml("max_train_steps", "1");
+    let save = |job: &Job, alpha: u8| {
+        for name in ["airplane", "banana", "bicycle"] {
+            let picture = RgbaImage::from_fn(64, 64, |x, y| Rgba([x as u8 * 4, y as u8 * 4, 99, alpha]));
+            picture.save(job.picture(&format!("{name}.png"))).expect("a picture");
+        }
+    };
+    save(&job, 255);
+    let opaque = job.losses();
+    save(&job, 0);
+    // Dropped: what lies under it is trained on.
+    assert_eq!(job.losses(), opaque);
+    assert_eq!(job.toml("alpha_mask", "true").losses(), [0.0]);
+    job.toml("cache_latents_to_disk", "true");
+    assert_eq!(job.losses(), [0.0]);
+    job.remove("alpha_mask").remove("cache_latents_to_disk");
+    assert_ne!(job.toml("alpha_background", "'#ffffff'").losses(), opaque);
+}
+
+#[test]
+fn a_dataset_config_of_two_resolutions() {
+    let mut job = Job::new();
+    job.remove("train_data_dir").toml("max_train_epochs", "1").remove("max_train_steps");
+    let folder = job.path("pictures/2_emoji");
+    let text = format!(
+        "[general]\ncaption_extension = '.txt'\nenable_bucket = true\nbucket_no_upscale = true\n\
+         [[datasets]]\nresolution = 64\nbatch_size = 2\n[[datasets.subsets]]\nimage_dir = '{0}'\nnum_repeats = 3\n\
+         [[datasets]]\nresolution = [128, 128]\n[[datasets.subsets]]\nimage_dir = '{0}'\n",
+        folder.display()
+    );
+    job.write("data.toml", &text);
+    job.set("dataset_config", "data.toml");
+    let plan = plan(&job);
+    assert_eq!(plan.dataset.parts.iter().map(|part| part.resolution.width).collect::<Vec<_>>(), [64, 128]);
+    assert_eq!((plan.pictures_per_epoch, plan.batches_per_epoch), (9 + 3, 5 + 3));
+    job.run().succeeded();
+    let file = crate::golden::Arrays::open(&job.path("output/emoji.safetensors"));
+    let datasets: serde_json::Value = serde_json::from_str(&file.metadata["ss_datasets"]).expect("JSON");
+    assert_eq!(datasets[0]["num_train_images"], 9);
+    assert_eq!(datasets[1]["subsets"][0]["image_dir"], "2_emoji");
+    assert!(!file.metadata.contains_key("ss_bucket_info"));
+
+    // Both sizes in one file for each picture.
+    job.toml("cache_latents_to_disk", "true");
+    let memory = job.remove("cache_latents").losses();
+    assert_eq!(job.losses(), memory);
+    let caches = |job: &Job| {
+        fs::read_dir(job.path("pictures/2_emoji"))
+            .expect("a folder")
+            .filter(|entry| {
+                entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "npz"))
+            })
+            .count()
+    };
+    assert_eq!(caches(&job), 3);
+
+    job.write("data.toml", text.replace("batch_size = 2", "batch_sise = 2"));
+    refused(&job.run(), &["data.toml: line 7: `datasets[0].batch_sise`", "did you mean `batch_size`?"]);
+}
+
+#[test]
+fn the_base_output_can_be_the_target() {
+    let mut job = Job::new();
+    let folder = job.path("pictures/2_emoji");
+    let config = |more: &str| {
+        format!("[[datasets]]\nresolution = 64\n[[datasets.subsets]]\nimage_dir = '{}'\n{more}", folder.display())
+    };
+    job.set("dataset_config", "data.toml")
+        .remove("train_data_dir")
+        .toml("max_train_steps", "3")
+        .toml("unet_lr", "0.01");
+    job.write("data.toml", config(""));
+    let plain = job.losses();
+    job.write("data.toml", config("custom_attributes = { diff_output_preservation = true }\n"));
+    // New adapters change nothing, so the base's own prediction is hit, and nothing is learned.
+    assert_eq!(job.losses(), [0.0, 0.0, 0.0]);
+    // Adapters times 0 learn nothing either.
+    job.write(
+        "data.toml",
+        config("").replace("[[datasets.subsets]]", "network_multiplier = 0.0\n[[datasets.subsets]]"),
+    );
+    let without = job.losses();
+    assert_eq!(without[0], plain[0]);
+    assert_ne!(without[2], plain[2]);
+}
+
+#[test]
+fn lists_of_pictures() {
+    let mut job = Job::new();
+    let expected = job.toml("max_train_steps", "3").toml("dataset_repeats", "2").losses();
+    let list: serde_json::Map<String, serde_json::Value> = ["airplane", "banana", "bicycle"]
+        .into_iter()
+        .map(|name| {
+            let caption = fs::read_to_string(job.picture(&format!("{name}.txt"))).expect("a caption");
+            (name.to_owned(), serde_json::json!({ "caption": caption.trim() }))
+        })
+        .collect();
+    job.write("list.json", serde_json::to_string(&list).expect("JSON"));
+    job.set("train_data_dir", "pictures/2_emoji").set("in_json", "list.json");
+    assert_eq!(job.losses(), expected);
+    job.write("list.json", r#"{"apple": {"caption": "x"}, "banana": {}}"#);
+    job.is_refused(&["list.json", "`apple`: no such picture", "`banana`"]);
+}
+
+#[test]
+fn waits_for_pictures_are_told() {
+    let mut job = Job::new();
+    // Much to decode, little to train.
+    let large = RgbImage::from_fn(3000, 3000, |x, y| Rgb([(x * y % 251) as u8, (x % 253) as u8, (y % 255) as u8]));
+    for name in ["airplane", "banana", "bicycle"] {
+        large.save(job.picture(&format!("{name}.png"))).expect("a picture");
+    }
+    job.toml("cache_latents", "false").toml("max_train_steps", "3");
+    let events = job.events();
+    let waits: Vec<f64> =
+        events.iter().filter_map(|e| if let Event::DataWait(wait) = e { Some(wait.seconds) } else { None }).collect();
+    let Some(Event::End(summary)) = events.last() else { panic!("no end") };
+    assert!(!waits.is_empty() && waits.iter().all(|seconds| *seconds >= 1e-3), "{waits:?}");
+    assert!((summary.data_wait_seconds - waits.iter().sum::<f64>()).abs() < 0.003 * events.len() as f64);
+}
