@@ -114,7 +114,8 @@ impl OptionValue for PathBuf {
     }
 
     fn write(&self) -> Value {
-        self.to_string_lossy().into_owned().into()
+        // An empty path is one that is not given.
+        if self.as_os_str().is_empty() { Value::Null } else { self.to_string_lossy().into_owned().into() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the caches of latents and captions on disk have in common.
 
+use std::io::{self, Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
 use lora_data::cache::{CacheRecords, Kept, Origin};
@@ -52,10 +53,13 @@ impl CacheFiles {
         path: &Path,
         origin: &Origin<'_>,
         kept: Kept,
-        write: impl FnOnce(&mut AtomicFile) -> std::io::Result<()>,
+        write: impl FnOnce(&mut Cursor<Vec<u8>>) -> io::Result<()>,
     ) -> Result<()> {
+        // A file is small; put together in memory, it is written in one piece.
+        let mut bytes = Cursor::new(Vec::new());
+        write(&mut bytes).map_err(Error::io(path, "write"))?;
         let mut file = AtomicFile::create(path)?;
-        write(&mut file).map_err(Error::io(path, "write"))?;
+        file.write_all(bytes.get_ref()).map_err(Error::io(path, "write"))?;
         file.commit()?;
         Ok(self.records(picture)?.add(path, origin, kept)?)
     }

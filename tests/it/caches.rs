@@ -200,9 +200,9 @@ fn encoded_captions_of_sdxl() {
     assert_eq!(texts(job.set("caption_prefix", "photo of")).0, 3);
 
     job.toml("shuffle_caption", "true");
-    job.is_refused(&["`cache_text_encoder_outputs_to_disk`", "excludes what changes captions"]);
+    refused(&job.run(), &["`cache_text_encoder_outputs_to_disk`", "excludes what changes captions"]);
     job.remove("shuffle_caption").toml("network_train_unet_only", "false");
-    job.is_refused(&["`cache_text_encoder_outputs_to_disk`", "needs `network_train_unet_only`"]);
+    refused(&job.run(), &["`cache_text_encoder_outputs_to_disk`", "needs `network_train_unet_only`"]);
     let mut sd1 = Job::new();
     sd1.toml("cache_text_encoder_outputs_to_disk", "true").is_refused(&["is for SDXL only"]);
     sd1.remove("cache_text_encoder_outputs_to_disk").toml("cache_latents", "true").toml("color_aug", "true");

@@ -15,7 +15,8 @@ fn json(job: &Job) -> (Option<i32>, Value) {
 fn a_run_that_is_possible() {
     let mut job = Job::new();
     job.toml("train_batch_size", "4").toml("max_train_epochs", "3").toml("gradient_accumulation_steps", "2");
-    fs::write(job.picture("banana.txt"), "blueprint, a banana, ".to_owned() + &"very ".repeat(90)).expect("a caption");
+    fs::write(job.picture("banana.txt"), "blueprint style, a banana, ".to_owned() + &"very ".repeat(90))
+        .expect("a caption");
     fs::copy(job.picture("airplane.png"), job.picture("copy.png")).expect("a picture");
     image::RgbImage::new(20, 20).save(job.picture("small.png")).expect("a picture");
     job.toml("bucket_no_upscale", "false").toml("min_bucket_reso", "64");
@@ -27,7 +28,7 @@ fn a_run_that_is_possible() {
         "an epoch: 10 pictures with repeats, in 3 batches",
         "3 batches / 2 a step, rounded up = 2 steps an epoch",
         "3 epochs: 6 steps",
-        "blueprint (3)",
+        "blueprint style (3)",
         "captions beyond `max_token_length`: 1",
         "banana.txt",
         "pictures with the same content: 1",

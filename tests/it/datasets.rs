@@ -19,7 +19,7 @@ fn plan(job: &Job) -> lora_trainer::train::RunPlan {
 fn each_option_of_pictures_changes_what_is_trained() {
     let mut plain = Job::new();
     // Larger than the bucket in one direction, so that there is something to crop.
-    let picture = RgbImage::from_fn(150, 64, |x, y| Rgb([(x * 3) as u8, (y * 4) as u8, (x * y) as u8]));
+    let picture = RgbImage::from_fn(150, 100, |x, y| Rgb([(x * 3) as u8, (y * 4) as u8, (x * y) as u8]));
     for name in ["airplane", "banana", "bicycle"] {
         picture.save(plain.picture(&format!("{name}.png"))).expect("a picture");
     }
@@ -145,13 +145,17 @@ fn masks_weight_places() {
     job.remove("cache_latents_to_disk").toml("cache_latents", "false");
     masks(&job, |_| 0);
     assert_eq!(job.losses(), [0.0, 0.0]);
-    job.toml("masked_loss", "false").is_refused(&["`masked_loss`", "is false, but there is a `conditioning_data_dir`"]);
+    job.toml("masked_loss", "false");
+    refused(&job.run(), &["`masked_loss`", "is false, but there is a `conditioning_data_dir`"]);
     job.remove("masked_loss");
 
     GrayImage::new(3, 3).save(job.path("masks/banana.png")).expect("a mask");
-    job.is_refused(&["masks/banana.png` is 3x3; expected ", "the size of its picture `pictures/2_emoji/banana.png`"]);
+    refused(
+        &job.run(),
+        &["masks/banana.png` is 3x3; expected ", "the size of its picture `pictures/2_emoji/banana.png`"],
+    );
     fs::remove_file(job.path("masks/banana.png")).expect("removed");
-    job.is_refused(&["2_emoji/banana.png`: no mask; expected a picture of the same name in `masks`"]);
+    refused(&job.run(), &["2_emoji/banana.png`: no mask; expected a picture of the same name in `masks`"]);
 }
 
 #[test]
@@ -214,7 +218,7 @@ fn a_dataset_config_of_two_resolutions() {
     assert_eq!(caches(&job), 3);
 
     job.write("data.toml", text.replace("batch_size = 2", "batch_sise = 2"));
-    refused(&job.run(), &["data.toml: line 7: `datasets[0].batch_sise`", "did you mean `batch_size`?"]);
+    refused(&job.run(), &["data.toml`: line 7: `datasets[0].batch_sise`", "did you mean `batch_size`?"]);
 }
 
 #[test]
@@ -231,8 +235,9 @@ fn the_base_output_can_be_the_target() {
     job.write("data.toml", config(""));
     let plain = job.losses();
     job.write("data.toml", config("custom_attributes = { diff_output_preservation = true }\n"));
-    // New adapters change nothing, so the base's own prediction is hit, and nothing is learned.
-    assert_eq!(job.losses(), [0.0, 0.0, 0.0]);
+    // New adapters change nothing, so the base's own prediction is hit.
+    let first = job.losses()[0];
+    assert!(first < 1e-12 && plain[0] > 1e-3, "{first}, without {}", plain[0]);
     // Adapters times 0 learn nothing either.
     job.write(
         "data.toml",
@@ -258,7 +263,7 @@ fn lists_of_pictures() {
     job.set("train_data_dir", "pictures/2_emoji").set("in_json", "list.json");
     assert_eq!(job.losses(), expected);
     job.write("list.json", r#"{"apple": {"caption": "x"}, "banana": {}}"#);
-    job.is_refused(&["list.json", "`apple`: no such picture", "`banana`"]);
+    refused(&job.run(), &["list.json", "`apple`: no such picture", "`banana`"]);
 }
 
 #[test]
