@@ -87,6 +87,19 @@ pub enum Error {
         /// The picture.
         path: PathBuf,
     },
+    /// Two pictures whose cache files have the same name.
+    #[error(
+        "`{}` and `{}` would share the cache file `{}`; rename one of them, or keep caches in memory",
+        .first.display(), .second.display(), .cache.display()
+    )]
+    SharedCache {
+        /// One of them.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+        /// The file.
+        cache: PathBuf,
+    },
     /// A loss or gradient that is NaN or infinite. The adapters are those of the last good step.
     #[error(
         "step {step}: loss {loss}, gradient norm {grad_norm}; {}. Likely causes: a learning rate (here {lr:e}) or \

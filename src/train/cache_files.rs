@@ -1,5 +1,6 @@
 //! What the caches of latents and captions on disk have in common.
 
+use std::collections::HashMap;
 use std::io::{self, Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,20 @@ pub(super) struct CacheFiles {
     /// How many files of another program are used.
     foreign: usize,
     made_again: usize,
+}
+
+/// Refuses pictures that would share a cache file, as those do whose names differ in the extension only.
+pub(super) fn refuse_shared<'a>(files: impl Iterator<Item = (PathBuf, &'a Path)>) -> Result<()> {
+    let mut pictures: HashMap<PathBuf, &Path> = HashMap::new();
+    for (cache, picture) in files {
+        match pictures.get(&cache) {
+            Some(other) if *other != picture => {
+                return Err(Error::SharedCache { first: (*other).into(), second: picture.into(), cache });
+            }
+            _ => _ = pictures.insert(cache, picture),
+        }
+    }
+    Ok(())
 }
 
 /// A file that is looked for.

@@ -12,7 +12,7 @@ use lora_data::{CaptionMoment, CaptionSource, Dataset, Item};
 use lora_models::text::{Encoded, multiply_weights};
 use lora_models::{Layers, TextEncoders};
 
-use super::cache_files::{CacheFiles, Found};
+use super::cache_files::{CacheFiles, Found, refuse_shared};
 use super::host_batch::{CaptionReader, TextPlace, Tokens};
 use crate::config::TrainConfig;
 use crate::error::Result;
@@ -40,14 +40,18 @@ pub(super) struct InMemory {
 
 impl TextCache {
     /// Chooses what the configuration asks for, and what is possible where it does not say.
-    pub(super) fn new(config: &TrainConfig, dataset: &Dataset, shape: &TextWidths, tokens: usize) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::SharedCache`](crate::Error::SharedCache).
+    pub(super) fn new(config: &TrainConfig, dataset: &Dataset, shape: &TextWidths, tokens: usize) -> Result<Self> {
         let mut subsets = dataset.subsets().iter();
         let fixed = subsets.all(|subset| subset.config.captions.is_fixed());
         if config.trains_text_encoder() || !fixed || config.cache_text_encoder_outputs == Some(false) {
-            return Self::Off;
+            return Ok(Self::Off);
         }
         if config.cache_text_encoder_outputs_to_disk {
-            return Self::Disk(Box::new(OnDisk::new(shape.on_disk(tokens))));
+            refuse_shared(dataset.items().iter().map(|item| (text_path(&item.path), item.path.as_path())))?;
+            return Ok(Self::Disk(Box::new(OnDisk::new(shape.on_disk(tokens)))));
         }
         let mut index: HashMap<String, usize> = HashMap::new();
         let mut captions = Vec::new();
@@ -61,9 +65,9 @@ impl TextCache {
         let caption_of = caption_of.collect();
         let bytes = captions.len() * shape.bytes(tokens);
         if config.cache_text_encoder_outputs.is_none() && bytes > MAX_BYTES {
-            return Self::Off;
+            return Ok(Self::Off);
         }
-        Self::Memory(InMemory { caption_of, captions, encoded: Vec::new() })
+        Ok(Self::Memory(InMemory { caption_of, captions, encoded: Vec::new() }))
     }
 
     /// How many are to be encoded: different captions in memory, one file a picture on disk.

@@ -7,11 +7,12 @@ use lora_core::rng::{Purpose, Stream};
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::cache::{
     CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Validity, is_newer_than, latents_candidates,
+    latents_path,
 };
 use lora_data::{Alpha, Dataset, Item, Size};
 use lora_models::{AutoencoderKl, Family};
 
-use super::cache_files::{CacheFiles, Found};
+use super::cache_files::{CacheFiles, Found, refuse_shared};
 use super::host_batch::{HostBatch, LatentPlace, network_input, wanted_latents};
 use crate::config::{Compat, TrainConfig};
 use crate::error::{Error, Result};
@@ -38,13 +39,23 @@ pub(super) struct InMemory {
 }
 
 impl LatentCache {
-    pub(super) fn new(config: &TrainConfig, dataset: &Dataset, family: Family) -> Self {
+    /// The place that the configuration asks for.
+    ///
+    /// # Errors
+    /// [`Error::SharedCache`].
+    pub(super) fn new(config: &TrainConfig, dataset: &Dataset, family: Family) -> Result<Self> {
         let allowed = dataset.subsets().iter().all(|subset| subset.config.augmentation.allows_cached_latents());
-        match (config.cache_latents_to_disk, config.cache_latents.unwrap_or(allowed)) {
-            (true, _) => Self::Disk(Box::new(OnDisk::new(family, config.compat))),
+        Ok(match (config.cache_latents_to_disk, config.cache_latents.unwrap_or(allowed)) {
+            (true, _) => {
+                let disk = OnDisk::new(family, config.compat);
+                // The shorter of the two names that are looked for.
+                let name = |item: &Item| latents_path(&item.path, item.size, disk.family, LatentsName::Stem);
+                refuse_shared(dataset.items().iter().map(|item| (name(item), item.path.as_path())))?;
+                Self::Disk(Box::new(disk))
+            }
             (false, true) => Self::Memory(Vec::new()),
             (false, false) => Self::Off,
-        }
+        })
     }
 
     /// Whether the VAE is needed in each step.
@@ -175,6 +186,11 @@ impl OnDisk {
         Ok(())
     }
 
+    /// The file that is written for a picture.
+    fn path(&self, item: &Item) -> PathBuf {
+        latents_path(&item.path, item.size, self.family, self.name)
+    }
+
     /// Looks for the latents of the next picture.
     pub(super) fn find(&mut self, dataset: &Dataset) -> Result<Found> {
         let item = &dataset.items()[self.done.len()];
@@ -211,7 +227,7 @@ impl OnDisk {
     /// Writes the latents of the next picture, beside those of other sizes that its file holds.
     pub(super) fn write(&mut self, dataset: &Dataset, encoded: EncodedPicture) -> Result<()> {
         let item = &dataset.items()[self.done.len()];
-        let [path, _] = latents_candidates(&item.path, item.size, self.family, self.name);
+        let path = self.path(item);
         let (key, slot) = (self.key(dataset, item), slot(item));
         let wanted = wanted_latents(dataset, item);
         let latents = CachedLatents {

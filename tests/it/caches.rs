@@ -209,6 +209,14 @@ fn encoded_captions_of_sdxl() {
     sd1.is_refused(&["`cache_latents`", "excludes `color_aug`"]);
 }
 
+#[test]
+fn pictures_do_not_share_a_file() {
+    let job = job();
+    let picture = image::open(job.picture("banana.png")).expect("a picture").into_rgb8();
+    picture.save(job.picture("banana.bmp")).expect("a picture");
+    refused(&job.run(), &["banana.bmp`", "banana.png`", "would share the cache file", "rename one of them"]);
+}
+
 /// A full disk while caching ends the run with the file's name; what was done is kept.
 #[cfg(unix)]
 #[test]

@@ -1,6 +1,8 @@
 //! Noise schedule and objective compute what sd-scripts computes.
 
-use lora_core::diffusion::{NoiseSchedule, Objective, PredictionType};
+use burn::tensor::{Tensor, TensorData};
+use lora_core::diffusion::{LossWeights, NoiseSchedule, Objective, PredictionType};
+use lora_data::{Mask, Size};
 
 use crate::golden::{Arrays, assert_close, device, values};
 
@@ -75,4 +77,26 @@ fn losses_and_min_snr_weights() {
         compared += 1;
     }
     assert!(compared > 0, "no snr_weight was compared");
+}
+
+#[test]
+fn masked_losses() {
+    let golden = Arrays::read("noise_loss.safetensors");
+    let (device, timesteps) = (device(), timesteps(&golden));
+    let (prediction, target) = (golden.get("pred"), golden.get("target"));
+    let [b, _, h, w] = prediction.shape[..] else { panic!("shape {:?}", prediction.shape) };
+    let mask = golden.get("mask");
+    let size = Size::new(mask.shape[2] as u32, mask.shape[1] as u32);
+    let pixels = mask.f32();
+    let reduced = pixels
+        .chunks(size.area() as usize)
+        .flat_map(|sample| Mask::new(size, sample.to_vec()).expect("a mask").to_latents());
+    let masks = TensorData::new(reduced.collect::<Vec<f32>>(), [b, 1, h, w]);
+    let halves: Vec<f32> = (0..b).map(|sample| if sample % 2 == 0 { 1.0 } else { 0.5 }).collect();
+    let weights = LossWeights { masks: Some(Tensor::from_data(masks, &device)), samples: halves.clone() };
+    let loss =
+        Objective::default().weighted_loss(prediction.tensor(&device), target.tensor(&device), &timesteps, weights);
+    let expected: Vec<f32> =
+        golden.get("masked_loss").f32().iter().zip(halves).map(|(loss, half)| loss * half).collect();
+    assert_relative("masked_loss", &values(loss.per_sample), &expected, 1e-5);
 }
