@@ -47,6 +47,13 @@ struct Found {
     caption: Option<String>,
 }
 
+/// What was not known of a picture before its header was read.
+#[derive(Debug)]
+struct New {
+    stamp: Stamp,
+    size: HeaderSize,
+}
+
 /// Reads a subset. What is wrong with single files is collected; only a folder or list that cannot be read at all is an error.
 pub(crate) fn scan(subset: &Subset, options: &DatasetOptions, index: &mut SizeIndex) -> Result<Scanned> {
     let mut scanned = Scanned::default();
@@ -59,13 +66,12 @@ pub(crate) fn scan(subset: &Subset, options: &DatasetOptions, index: &mut SizeIn
         index.load(found.iter().map(|found| found.path.as_path()));
     }
     let reader = Reader { subset, options, masks, known: index };
-    let read: Vec<Result<(Picture, Option<(Stamp, HeaderSize)>)>> =
-        found.into_par_iter().map(|found| reader.read(found)).collect();
+    let read: Vec<Result<(Picture, Option<New>)>> = found.into_par_iter().map(|found| reader.read(found)).collect();
     let mut without_caption = Vec::new();
     for picture in read {
         match picture {
             Ok((picture, new)) => {
-                if let Some((stamp, size)) = new.filter(|_| options.cache_info) {
+                if let Some(New { stamp, size }) = new.filter(|_| options.cache_info) {
                     index.remember(&picture.path, stamp, size);
                 }
                 if picture.caption_source == CaptionSource::Missing {
@@ -151,7 +157,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads one picture's header and caption. The second part is what was not known of it before.
-    fn read(&self, found: Found) -> Result<(Picture, Option<(Stamp, HeaderSize)>)> {
+    fn read(&self, found: Found) -> Result<(Picture, Option<New>)> {
         let Found { path, caption } = found;
         let stamp = Stamp::of(&path)?;
         let known = self.known.size(&path, stamp);
@@ -171,7 +177,7 @@ impl Reader<'_> {
             Some(caption) => (caption, CaptionSource::Metadata),
             None => self.caption(&path)?,
         };
-        let new = known.is_none().then_some((stamp, header));
+        let new = known.is_none().then_some(New { stamp, size: header });
         Ok((Picture { path, size, caption, caption_source, mask }, new))
     }
 

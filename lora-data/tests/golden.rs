@@ -209,7 +209,7 @@ fn resized_and_cropped_pictures() {
         let buckets = Buckets::unrounded(config(&golden, &row["no_upscale"])).expect("a usable setting");
         let picture = decode(&path, &DecodeOptions::SD_SCRIPTS).expect(name);
         if row.get("error").is_some() {
-            assert_too_small(&path, picture.size(), buckets);
+            assert_too_small(&path, picture.size(), &buckets);
             continue;
         }
         assert_eq!(picture.size(), size(&row["original"]), "{name}");
@@ -265,7 +265,7 @@ fn transparency_as_masks() {
 }
 
 /// Where sd-scripts divides by zero, the picture is named.
-fn assert_too_small(path: &Path, size: Size, buckets: Buckets) {
+fn assert_too_small(path: &Path, size: Size, buckets: &Buckets) {
     let name = path.file_name().expect("a name");
     let dir = tempfile::tempdir().expect("a folder");
     let copy = dir.path().join(name);

@@ -217,14 +217,14 @@ impl OnDisk {
         let encoded = encode(encoders, vec![reader.read(&caption)], clip_skip, &ForwardContext::base());
         let key = self.key(&caption);
         let origin = Origin { slot: "text", source: None, key: &key };
-        let text = self.to_file(encoded);
+        let text = self.to_file(&encoded);
         let path = text_path(&item.path);
         self.files.write(&item.path, &path, &origin, Kept::default(), |file| text.write(file, FloatFormat::F32))?;
         self.done += 1;
         Ok(())
     }
 
-    fn to_file(&self, encoded: Encoded) -> CachedText {
+    fn to_file(&self, encoded: &Encoded) -> CachedText {
         let TextShape { tokens, width1, width2, .. } = self.shape;
         let part =
             |first: usize, width: usize| values(encoded.context.clone().slice([0..1, 0..tokens, first..first + width]));
