@@ -174,7 +174,8 @@ mod tests {
         std::fs::create_dir(&masks).unwrap();
         let open = |masks: Option<&Path>| {
             let buckets = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(128, 128)) };
-            let subset = Subset { alpha: Alpha::Mask, conditioning_data_dir: masks.map(Into::into), ..Subset::new(&folder) };
+            let subset =
+                Subset { alpha: Alpha::Mask, conditioning_data_dir: masks.map(Into::into), ..Subset::new(&folder) };
             let dataset = DatasetConfig { subsets: vec![subset], ..DatasetConfig::new(buckets) };
             Dataset::open(DataConfig { datasets: vec![dataset], options: DatasetOptions::default() }).unwrap()
         };
