@@ -19,7 +19,9 @@ use lora_data::{
 use rayon::prelude::*;
 use support::{Result, Timings, process, report, report_machine, wanted};
 
+/// JPEG files of the usual kind, and of the one that appears in passes.
 const LOAD: &str = "data/load";
+const LOAD_PROGRESSIVE: &str = "data/load_progressive";
 const SCAN: &str = "data/scan";
 
 const PICTURES_TO_LOAD: usize = 1000;
@@ -37,7 +39,7 @@ fn main() -> Result<()> {
     if let Some(at) = arguments.iter().position(|argument| argument == SCAN_ONLY) {
         return scan_only(Path::new(&arguments[at + 1]), arguments.iter().any(|argument| argument == WITH_INDEX));
     }
-    if ![LOAD, SCAN].into_iter().any(wanted) {
+    if ![LOAD, LOAD_PROGRESSIVE, SCAN].into_iter().any(wanted) {
         return Ok(());
     }
     let Some(python) = std::env::var_os("PYTHON") else {
@@ -46,8 +48,10 @@ fn main() -> Result<()> {
     };
     report_machine();
     let folder = make_pictures(&python)?;
-    if wanted(LOAD) {
-        compare_loading(&python, &folder.join("load"))?;
+    for (row, name) in [(LOAD, "load"), (LOAD_PROGRESSIVE, "progressive")] {
+        if wanted(row) {
+            compare_loading(row, &python, &folder.join(name))?;
+        }
     }
     if wanted(SCAN) {
         time_scans(&folder.join("scan"))?;
@@ -62,11 +66,12 @@ fn reference(script: &str) -> PathBuf {
 /// The folder with the pictures. Those that are there are kept.
 fn make_pictures(python: &OsStr) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data");
-    let count = |row, count: usize| if wanted(row) { count.to_string() } else { "0".into() };
+    let count = |wanted: bool, count: usize| if wanted { count.to_string() } else { "0".into() };
+    let (load, scan) = (wanted(LOAD) || wanted(LOAD_PROGRESSIVE), wanted(SCAN));
     let status = Command::new(python)
         .arg(reference("pictures.py"))
         .arg(&folder)
-        .args(["--count", &count(LOAD, PICTURES_TO_LOAD), "--scan", &count(SCAN, PICTURES_TO_SCAN)])
+        .args(["--count", &count(load, PICTURES_TO_LOAD), "--scan", &count(scan, PICTURES_TO_SCAN)])
         .status()?;
     if !status.success() {
         return Err("no pictures could be made".into());
@@ -82,7 +87,7 @@ fn open(folder: &Path, cache_info: bool) -> Result<Dataset> {
     Ok(Dataset::open(DataConfig { datasets: vec![dataset], options })?)
 }
 
-fn compare_loading(python: &OsStr, folder: &Path) -> Result<()> {
+fn compare_loading(row: &str, python: &OsStr, folder: &Path) -> Result<()> {
     let dataset = open(folder, false)?;
     let mut other = Other::start(python, folder)?;
     check(&dataset, &other.ask("check")?)?;
@@ -94,11 +99,12 @@ fn compare_loading(python: &OsStr, folder: &Path) -> Result<()> {
     }
     let peak = process::peak_memory_text();
     let count = dataset.items().len() as f64;
-    let rates = |timings: &Timings| format!("best {:.1}, median {:.1}", count / timings.best(), count / timings.median());
-    report(LOAD, &format!("{} pictures a second, peak memory {peak}", rates(&ours)));
-    report(LOAD, &format!("{} as sd-scripts does with two processes", rates(&theirs)));
+    let rates =
+        |timings: &Timings| format!("best {:.1}, median {:.1}", count / timings.best(), count / timings.median());
+    report(row, &format!("{} pictures a second, peak memory {peak}", rates(&ours)));
+    report(row, &format!("{} as sd-scripts does with two processes", rates(&theirs)));
     let ratios = (theirs.best() / ours.best(), theirs.median() / ours.median());
-    report(LOAD, &format!("ratio: best {:.2}, median {:.2} (aim: at least 1.2)", ratios.0, ratios.1));
+    report(row, &format!("ratio: best {:.2}, median {:.2} (aim: at least 1.2)", ratios.0, ratios.1));
     Ok(())
 }
 
@@ -182,7 +188,10 @@ fn time_scans(folder: &Path) -> Result<()> {
     }
     for (name, (timings, peak), aim) in [("without index", without, 30), ("with index", with, 3)] {
         let (best, median) = (timings.best(), timings.median());
-        report(SCAN, &format!("{name}: best {best:.2} s, median {median:.2} s (aim: under {aim}), {peak} MB (under 200)"));
+        report(
+            SCAN,
+            &format!("{name}: best {best:.2} s, median {median:.2} s (aim: under {aim}), {peak} MB (under 200)"),
+        );
     }
     Ok(())
 }

@@ -3,13 +3,14 @@
 
     benches/reference/pictures.py OUT [--count 1000] [--scan 0]
 
-Makes OUT/load, JPEG files of about two megapixels for loading, and with `--scan N` OUT/scan, N small pictures with captions for
-scanning. They are cut out of the photographs that scikit-image and scikit-learn bring along, and depend on the arguments alone. A
+Makes OUT/load, JPEG files of about two megapixels for loading, OUT/progressive, a fifth as many of the kind that appears in passes, and
+with `--scan N` OUT/scan, N small pictures with captions for scanning. They are cut out of the photographs that scikit-image and scikit-learn bring along, and depend on the arguments alone. A
 folder that is complete is left as it is.
 """
 
 import argparse
 import concurrent.futures
+import functools
 import io
 import os
 import pathlib
@@ -51,13 +52,12 @@ def with_grain(picture, seed):
     return Image.fromarray((pixels + 4 * grain).clip(0, 255).astype(np.uint8))
 
 
-def picture(path, seed):
-    """A JPEG file to load: quality 90 to 95, mostly with halved chroma, one in four progressive."""
+def picture(path, seed, progressive):
+    """A JPEG file to load: quality 90 to 95, mostly with chroma at half the width and height."""
     choice = random.Random(seed)
     area, aspect = PIXELS * choice.uniform(0.8, 1.25), choice.choice(ASPECT_RATIOS)
     made = with_grain(cut(choice.choice(SOURCES), choice, area, aspect), seed)
     subsampling = choice.choices(("4:2:0", "4:4:4", "4:2:2"), (8, 1, 1))[0]
-    progressive = choice.random() < 0.25
     made.save(path, "JPEG", quality=choice.randint(90, 95), subsampling=subsampling, progressive=progressive)
 
 
@@ -82,10 +82,10 @@ def small_pictures(folder, count):
         (folder / f"{index:06}.txt").write_text(caption + "\n")
 
 
-def pictures(folder, count):
+def pictures(folder, count, progressive=False):
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
         paths = [folder / f"{index:05}.jpg" for index in range(count)]
-        list(pool.map(picture, paths, range(count), chunksize=8))
+        list(pool.map(picture, paths, range(count), [progressive] * count, chunksize=8))
 
 
 def fill(folder, extensions, count, make):
@@ -108,6 +108,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.count:
         fill(arguments.out / "load", (".jpg",), arguments.count, pictures)
+        progressive = functools.partial(pictures, progressive=True)
+        fill(arguments.out / "progressive", (".jpg",), max(1, arguments.count // 5), progressive)
     if arguments.scan:
         fill(arguments.out / "scan", (".jpg", ".png"), arguments.scan, small_pictures)
 
