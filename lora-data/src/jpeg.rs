@@ -115,9 +115,9 @@ fn divided_by_255(value: i32) -> i32 {
 fn skip_entropy_coded_data(reader: &mut io::Cursor<&[u8]>) {
     let file = *reader.get_ref();
     let start = usize::try_from(reader.position()).unwrap_or(usize::MAX).min(file.len());
-    let marker =
-        file[start..].windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF | 0xD0..=0xD7));
-    reader.set_position(marker.map_or(file.len(), |offset| start + offset) as u64);
+    let is_marker = |offset: &usize| file.get(offset + 1).is_some_and(|code| !matches!(code, 0 | 0xFF | 0xD0..=0xD7));
+    let marker = memchr::memchr_iter(0xFF, &file[start..]).map(|offset| start + offset).find(is_marker);
+    reader.set_position(marker.unwrap_or(file.len()) as u64);
 }
 
 /// The code of the next marker: 0xFF, fill bytes 0xFF, code.

@@ -1,5 +1,6 @@
 //! The files of a folder that matter, from one pass over its names.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{DirEntry, FileType};
@@ -38,7 +39,8 @@ impl Listing {
         for entry in dir.read_dir().map_err(|error| Error::io(dir, error))? {
             listing.add(&entry.map_err(|error| Error::io(dir, error))?, caption_extension)?;
         }
-        listing.sort();
+        // In one folder, the order of paths is that of their bytes, which are compared far faster.
+        listing.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
         Ok(listing)
     }
 
@@ -67,7 +69,7 @@ impl Listing {
             listing.captions.extend(inner.captions);
             listing.foreign.extend(inner.foreign);
         }
-        listing.sort();
+        listing.sort_by(Ord::cmp);
         Ok(listing)
     }
 
@@ -101,9 +103,10 @@ impl Listing {
         Ok(())
     }
 
-    fn sort(&mut self) {
+    fn sort_by(&mut self, order: fn(&PathBuf, &PathBuf) -> Ordering) {
         for paths in [&mut self.pictures, &mut self.captions, &mut self.folders, &mut self.foreign] {
-            paths.sort_unstable();
+            // Stable sorting is quick where folders follow one another in order.
+            paths.sort_by(order);
         }
     }
 
@@ -111,19 +114,24 @@ impl Listing {
     pub(crate) fn notices(&self) -> Vec<Notice> {
         let mut notices = Vec::new();
         notices.extend(Several::of(self.foreign.iter().cloned()).map(Notice::UnknownFormat));
-        let shared = self.pictures.windows(2).filter(|pair| pair[0].with_extension("") == pair[1].with_extension(""));
+        let shares_stem = |a: &Path, b: &Path| a.file_stem() == b.file_stem() && a.parent() == b.parent();
+        let shared = self.pictures.windows(2).filter(|pair| shares_stem(&pair[0], &pair[1]));
         notices.extend(Several::of(shared.map(|pair| pair[1].clone())).map(Notice::SharedStem));
         notices
     }
 
     /// The captions that no picture has.
     pub(crate) fn orphaned_captions(&self) -> Vec<PathBuf> {
-        let mut wanted: HashSet<(Option<&Path>, &OsStr)> = HashSet::new();
+        // By the bytes of the folder: a path is hashed part by part.
+        fn folder(path: &Path) -> Option<&OsStr> {
+            path.parent().map(Path::as_os_str)
+        }
+        let mut wanted: HashSet<(Option<&OsStr>, &OsStr)> = HashSet::with_capacity(self.pictures.len());
         for picture in &self.pictures {
-            wanted.extend(stems(picture).map(|stem| (picture.parent(), stem)));
+            wanted.extend(stems(picture).map(|stem| (folder(picture), stem)));
         }
         let has_picture =
-            |caption: &&PathBuf| caption.file_stem().is_some_and(|stem| wanted.contains(&(caption.parent(), stem)));
+            |caption: &&PathBuf| caption.file_stem().is_some_and(|stem| wanted.contains(&(folder(caption), stem)));
         self.captions.iter().filter(|caption| !has_picture(caption)).cloned().collect()
     }
 }

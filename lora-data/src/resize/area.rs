@@ -26,28 +26,39 @@ fn whole_scale(from: u32, to: u32) -> Option<usize> {
 
 /// Means of blocks of `x` by `y` pixels.
 fn block_means<const C: usize>(picture: &Raster<C>, x: usize, y: usize, window: Window) -> Vec<u8> {
+    // OpenCV multiplies with the rounded reciprocal, except for blocks of 2 by 2.
+    if (x, y) == (2, 2) {
+        return block_sums(picture, x, y, window, |sum| ((sum + 2) >> 2) as u8);
+    }
+    let scale = 1.0 / (x * y) as f32;
+    block_sums(picture, x, y, window, |sum| saturated(sum as f32 * scale))
+}
+
+/// What `mean` makes of the sums of blocks of `x` by `y` pixels.
+fn block_sums<const C: usize>(
+    picture: &Raster<C>,
+    x: usize,
+    y: usize,
+    window: Window,
+    mean: impl Fn(u32) -> u8,
+) -> Vec<u8> {
     let row_bytes = C * picture.size().width as usize;
     let (columns, rows) = (window.size.width as usize, window.size.height as usize);
-    // OpenCV multiplies with the rounded reciprocal, except for blocks of 2 by 2.
-    let mean: &dyn Fn(u32) -> u8 = if (x, y) == (2, 2) {
-        &|sum| ((sum + 2) >> 2) as u8
-    } else {
-        let scale = 1.0 / (x * y) as f32;
-        &move |sum| saturated(sum as f32 * scale)
-    };
     let mut means = Vec::with_capacity(C * columns * rows);
-    let mut sums = vec![0_u32; C * columns];
+    let mut column_sums = vec![0_u32; C * columns * x];
     for row in 0..rows {
-        sums.fill(0);
+        column_sums.fill(0);
         let first = (window.top as usize + row) * y * row_bytes + C * window.left as usize * x;
         for source in picture.as_bytes()[first..].chunks(row_bytes).take(y) {
-            for (sum, block) in sums.chunks_exact_mut(C).zip(source.chunks_exact(C * x)) {
-                for pixel in block.chunks_exact(C) {
-                    sum.iter_mut().zip(pixel).for_each(|(sum, sample)| *sum += u32::from(*sample));
-                }
-            }
+            column_sums.iter_mut().zip(source).for_each(|(sum, sample)| *sum += u32::from(*sample));
         }
-        means.extend(sums.iter().map(|sum| mean(*sum)));
+        for block in column_sums.chunks_exact(C * x) {
+            let mut sums = [0; C];
+            for pixel in block.as_chunks::<C>().0 {
+                sums.iter_mut().zip(pixel).for_each(|(sum, column)| *sum += column);
+            }
+            means.extend(sums.map(&mean));
+        }
     }
     means
 }

@@ -68,6 +68,7 @@ fn vertical_pass<const C: usize>(rows: &[u8], width: usize, first: usize, y_taps
 /// Makes [`level`] round to the nearest.
 const HALF: i32 = 1 << (PRECISION - 1);
 
+#[inline]
 fn level(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }

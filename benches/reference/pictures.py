@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Folders of pictures for benches/data.rs. pip install pillow numpy scikit-image scikit-learn
+
+    benches/reference/pictures.py OUT [--count 1000] [--scan 0]
+
+Makes OUT/load, JPEG files of about two megapixels for loading, OUT/progressive, a fifth as many of the kind that appears in passes, and
+with `--scan N` OUT/scan, N small pictures with captions for scanning. They are cut out of the photographs that scikit-image and scikit-learn bring along, and depend on the arguments alone. A
+folder that is complete is left as it is.
+"""
+
+import argparse
+import concurrent.futures
+import functools
+import io
+import os
+import pathlib
+import random
+import shutil
+
+import numpy as np
+import skimage.data
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+# Of scikit-image, those in the wheel: the others would be downloaded.
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "hubble_deep_field", "retina", "rocket")
+PIXELS = 2_000_000
+# Width over height, as cameras and painters have them.
+ASPECT_RATIOS = (3 / 2, 4 / 3, 16 / 9, 1, 5 / 4, 2 / 3, 3 / 4, 9 / 16)
+WORDS = "portrait landscape evening window river stone silver quiet garden light detailed soft colours wide close".split()
+
+
+def photographs():
+    own = [getattr(skimage.data, name)() for name in PHOTOGRAPHS]
+    return [Image.fromarray(np.ascontiguousarray(pixels[..., :3])) for pixels in [*own, *load_sample_images().images]]
+
+
+def cut(photograph, choice, area, aspect):
+    """A part of a photograph, enlarged or reduced to about `area` pixels."""
+    width, height = photograph.size
+    across = min(width, height * aspect) * choice.uniform(0.6, 1.0)
+    down = across / aspect
+    left, top = choice.uniform(0, width - across), choice.uniform(0, height - down)
+    size = (round((area * aspect) ** 0.5), round((area / aspect) ** 0.5))
+    return photograph.resize(size, Image.Resampling.BICUBIC, (left, top, left + across, top + down))
+
+
+def with_grain(picture, seed):
+    """Enlarged parts are smoother than a camera's pictures, and so their files smaller."""
+    pixels = np.asarray(picture, np.float32)
+    grain = np.random.default_rng(seed).standard_normal(pixels.shape[:2], np.float32)[..., None]
+    return Image.fromarray((pixels + 4 * grain).clip(0, 255).astype(np.uint8))
+
+
+def picture(path, seed, progressive):
+    """A JPEG file to load: quality 90 to 95, mostly with chroma at half the width and height."""
+    choice = random.Random(seed)
+    area, aspect = PIXELS * choice.uniform(0.8, 1.25), choice.choice(ASPECT_RATIOS)
+    made = with_grain(cut(choice.choice(SOURCES), choice, area, aspect), seed)
+    subsampling = choice.choices(("4:2:0", "4:4:4", "4:2:2"), (8, 1, 1))[0]
+    made.save(path, "JPEG", quality=choice.randint(90, 95), subsampling=subsampling, progressive=progressive)
+
+
+def small_picture(seed):
+    """The bytes of a file of 2 to 20 kB, and its extension."""
+    choice = random.Random(seed)
+    kind, extension, area = choice.choices((("JPEG", "jpg", 40_000), ("PNG", "png", 5_000)), (3, 1))[0]
+    made = cut(choice.choice(SOURCES), choice, area * choice.uniform(0.5, 1.5), choice.choice(ASPECT_RATIOS))
+    file = io.BytesIO()
+    made.save(file, kind)
+    return file.getvalue(), extension
+
+
+def small_pictures(folder, count):
+    """A few hundred pictures again and again, each a file of its own, with captions of 3 to 12 tags."""
+    kinds = [small_picture(seed) for seed in range(min(count, 300))]
+    choice = random.Random(0)
+    for index in range(count):
+        content, extension = kinds[index % len(kinds)]
+        (folder / f"{index:06}.{extension}").write_bytes(content)
+        caption = ", ".join(choice.choice(WORDS) for _ in range(choice.randint(3, 12)))
+        (folder / f"{index:06}.txt").write_text(caption + "\n")
+
+
+def pictures(folder, count, progressive=False):
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
+        paths = [folder / f"{index:05}.jpg" for index in range(count)]
+        list(pool.map(picture, paths, range(count), [progressive] * count, chunksize=8))
+
+
+def fill(folder, extensions, count, make):
+    """Makes a folder under another name first, so that one that is there is complete."""
+    if folder.is_dir() and sum(file.suffix in extensions for file in folder.iterdir()) == count:
+        return
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    for path in (folder, unfinished):
+        shutil.rmtree(path, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    make(unfinished, count)
+    unfinished.rename(folder)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--count", type=int, default=1000, help="pictures to load")
+    parser.add_argument("--scan", type=int, default=0, help="pictures to scan")
+    arguments = parser.parse_args()
+    if arguments.count:
+        fill(arguments.out / "load", (".jpg",), arguments.count, pictures)
+        progressive = functools.partial(pictures, progressive=True)
+        fill(arguments.out / "progressive", (".jpg",), max(1, arguments.count // 5), progressive)
+    if arguments.scan:
+        fill(arguments.out / "scan", (".jpg", ".png"), arguments.scan, small_pictures)
+
+
+SOURCES = photographs()
+
+if __name__ == "__main__":
+    main()
