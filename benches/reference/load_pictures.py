@@ -2,9 +2,9 @@
 
     load_pictures.py FOLDER
 
-Two processes, as with `max_data_loader_n_workers = 2`, each with one thread for OpenCV, since PyTorch limits its workers to one and
-there are no more processors than workers. What comes after the crop, tensors and the way to the main process, is left out. Buckets are
-those of SD 1.5 by default, `bucket_no_upscale` off.
+Two processes, as with `max_data_loader_n_workers = 2`, without the main process, tensors and the way there. OpenCV is told to use one
+thread in each (PyTorch sets only its own to one): more would get in each other's way where there are two processors. Buckets are those
+of SD 1.5 by default, `bucket_no_upscale` off.
 
 Answers a line `check` with size and mean level of each picture, and `run` with the seconds that all pictures took.
 """
