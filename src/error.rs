@@ -25,6 +25,9 @@ pub enum Error {
         /// At least one.
         problems: Vec<Problem>,
     },
+    /// The system refused threads.
+    #[error("cannot start threads that load pictures: {0}")]
+    Threads(String),
     /// A file or folder that can't be read or written.
     #[error("{}: cannot {action}: {source}", .path.display())]
     Io {
@@ -97,6 +100,18 @@ pub enum Error {
         first: PathBuf,
         /// The other.
         second: PathBuf,
+        /// The file.
+        cache: PathBuf,
+    },
+    /// A picture that two subsets want different latents or captions of.
+    #[error(
+        "`{}`: two subsets use it with other captions, transparency, mirroring or filter, but there is one cache file `{}`; \
+         keep caches in memory",
+        .picture.display(), .cache.display()
+    )]
+    CacheUsedTwice {
+        /// The picture.
+        picture: PathBuf,
         /// The file.
         cache: PathBuf,
     },

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{BufReader, Cursor};
 use std::path::Path;
 
+use image::metadata::Orientation;
 use image::{ImageFormat, ImageReader, Limits};
 
 use self::convert::convert;
@@ -78,6 +79,16 @@ pub fn read_size(path: &Path, options: &DecodeOptions) -> Result<Size> {
     let file = File::open(path).map_err(|error| Error::io(path, error))?;
     let header = read_header(BufReader::new(file)).map_err(|reason| unreadable(path, reason))?;
     Ok(header.size(options.exif_orientation))
+}
+
+/// Whether a picture is turned or mirrored when it is decoded with these options, as its Exif data says.
+///
+/// # Errors
+/// As [`read_size`].
+pub fn is_turned(path: &Path, options: &DecodeOptions) -> Result<bool> {
+    let file = File::open(path).map_err(|error| Error::io(path, error))?;
+    let header = read_header(BufReader::new(file)).map_err(|reason| unreadable(path, reason))?;
+    Ok(options.exif_orientation == ExifOrientation::Apply && header.orientation != Orientation::NoTransforms)
 }
 
 /// The size of a picture as stored and upright, from its header only.

@@ -76,7 +76,7 @@ pub use self::error::{Error, Result};
 pub use self::folder::{FolderSubsets, folder_subsets};
 pub use self::image::{
     DecodeOptions, DecodedPicture, ExifOrientation, Pixels, Plane, Raster, SixteenBit, decode, decode_with_alpha,
-    read_size,
+    is_turned, read_size,
 };
 pub use self::listing::PICTURE_EXTENSIONS;
 pub use self::loader::Sample;

@@ -158,7 +158,10 @@ impl TrainConfig {
         let needs = "needs `network_train_unet_only`: what is trained cannot be computed before";
         conflict(self.cache_text_encoder_outputs == Some(true) && trained, "cache_text_encoder_outputs", needs);
         conflict(to_disk && trained, "cache_text_encoder_outputs_to_disk", needs);
-        problems.extend(self.bucket_conflicts());
+        // Each data set of a `dataset_config` has buckets of its own.
+        if self.dataset_config.is_none() {
+            problems.extend(self.bucket_conflicts());
+        }
         problems
     }
 

@@ -9,7 +9,7 @@ use lora_models::AutoencoderKl;
 
 use super::base::TrainingNetworks;
 use super::captions::{self, TextCache};
-use super::host_batch::{HostBatch, HostLatents, HostText};
+use super::host_batch::{HostBatch, HostLatents, HostText, network_input};
 use super::latents::LatentCache;
 use super::step::{MicroBatch, Text};
 use crate::error::{Error, Result};
@@ -65,7 +65,8 @@ impl Assembler<'_> {
             }
             HostLatents::Pixels(pixels) => {
                 let Some(vae) = self.networks.vae else { unreachable!("there is a VAE where there are pixels") };
-                let pixels = Tensor::from_data(TensorData::new(pixels, [count, 3, height, width]), self.device);
+                let input: Vec<f32> = pixels.chunks(3 * width * height).flat_map(network_input).collect();
+                let pixels = Tensor::from_data(TensorData::new(input, [count, 3, height, width]), self.device);
                 Ok((self.encode(vae, pixels, batch, update, first_sample)?, None))
             }
         }

@@ -1,6 +1,6 @@
 //! What the caches of latents and captions on disk have in common.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -22,15 +22,33 @@ pub(super) struct CacheFiles {
     made_again: usize,
 }
 
-/// Refuses pictures that would share a cache file, as those do whose names differ in the extension only.
-pub(super) fn refuse_shared<'a>(files: impl Iterator<Item = (PathBuf, &'a Path)>) -> Result<()> {
-    let mut pictures: HashMap<PathBuf, &Path> = HashMap::new();
-    for (cache, picture) in files {
-        match pictures.get(&cache) {
-            Some(other) if *other != picture => {
-                return Err(Error::SharedCache { first: (*other).into(), second: picture.into(), cache });
+/// What a cache file is to hold.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    /// The file, by the shortest of its names.
+    pub(super) cache: PathBuf,
+    pub(super) picture: &'a Path,
+    /// Which arrays in the file.
+    pub(super) slot: String,
+    /// What they depend on.
+    pub(super) key: String,
+}
+
+/// Refuses pictures that would share a cache file, as those do whose names differ in the extension only, and subsets that want
+/// different things of one picture in the same arrays.
+pub(super) fn refuse_shared<'a>(files: impl Iterator<Item = Wanted<'a>>) -> Result<()> {
+    let mut pictures: HashMap<PathBuf, (&Path, BTreeMap<String, String>)> = HashMap::new();
+    for Wanted { cache, picture, slot, key } in files {
+        match pictures.get_mut(&cache) {
+            None => _ = pictures.insert(cache, (picture, BTreeMap::from([(slot, key)]))),
+            Some((first, _)) if *first != picture => {
+                return Err(Error::SharedCache { first: (*first).into(), second: picture.into(), cache });
             }
-            _ => _ = pictures.insert(cache, picture),
+            Some((_, slots)) => {
+                if slots.insert(slot, key.clone()).is_some_and(|other| other != key) {
+                    return Err(Error::CacheUsedTwice { picture: picture.into(), cache });
+                }
+            }
         }
     }
     Ok(())
@@ -54,6 +72,11 @@ impl CacheFiles {
             _ => CacheRecords::open(dir)?,
         };
         Ok(&self.records.insert((dir.into(), records)).1)
+    }
+
+    /// Closes the records, when nothing is to be looked for any more.
+    pub(super) fn close(&mut self) {
+        self.records = None;
     }
 
     /// Notes that a file of another program is used.

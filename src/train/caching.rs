@@ -27,6 +27,7 @@ impl Trainer {
         if self.latents.done(total) == total {
             if let LatentCache::Disk(disk) = &mut self.latents {
                 self.events.extend(disk.files().summary("latents").into_iter().map(Event::Warning));
+                disk.files().close();
             }
             if !self.needs().vae {
                 self.base.drop_vae();
@@ -54,9 +55,8 @@ impl Trainer {
             }
             LatentCache::Memory(cached) => {
                 let device = self.base.device().clone();
-                let vae = self.base.vae()?;
-                let encoded = latents::encode(&self.dataset, index, vae, self.config.seed, &device)?;
-                cached.push(encoded.into_memory(vae.scaling_factor()));
+                let encoded = latents::encode(&self.dataset, index, self.base.vae()?, self.config.seed, &device)?;
+                cached.push(encoded.into_memory(self.base.checkpoint().scaling_factor()));
                 false
             }
             LatentCache::Off => unreachable!("nothing is left to do"),
@@ -71,6 +71,7 @@ impl Trainer {
         if self.texts.done() == total {
             if let TextCache::Disk(disk) = &mut self.texts {
                 self.events.extend(disk.files().summary("encoded captions").into_iter().map(Event::Warning));
+                disk.files().close();
             }
             if !self.needs().text_encoders {
                 self.base.drop_text_encoders();
@@ -116,16 +117,9 @@ impl Trainer {
             compat: self.config.compat,
             prior_loss_weight: self.config.prior_loss_weight as f32,
         };
-        let order = Order {
-            plan: self.plan.clone(),
-            seed: self.config.seed,
-            gradient_accumulation_steps: self.config.gradient_accumulation_steps as usize,
-            total_steps: self.length.total_steps,
-            epoch: 0,
-            step: 0,
-            batches: VecDeque::new(),
-        };
-        self.loader = Some(Loader::new(Arc::new(source), order));
+        let accumulated = self.config.gradient_accumulation_steps as usize;
+        let order = Order::new(self.plan.clone(), self.config.seed, accumulated, self.length.total_steps);
+        self.loader = Some(Loader::new(source, order)?);
 
         self.base.training_networks(self.needs())?;
         let is_told = self.base.told_prediction_type().is_some();

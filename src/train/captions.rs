@@ -12,13 +12,16 @@ use lora_data::{CaptionMoment, CaptionSource, Dataset, Item};
 use lora_models::text::{Encoded, multiply_weights};
 use lora_models::{Layers, TextEncoders};
 
-use super::cache_files::{CacheFiles, Found, refuse_shared};
+use super::cache_files::{CacheFiles, Found, Wanted, refuse_shared};
 use super::host_batch::{CaptionReader, TextPlace, Tokens};
 use crate::config::TrainConfig;
 use crate::error::Result;
 
 /// Captions are kept in memory, where nobody asks, as long as they take no more than this.
 const MAX_BYTES: usize = 1_000_000_000;
+
+/// What tells encoded captions from what else there could be in their files.
+const SLOT: &str = "text";
 
 /// The encoded captions of the data set.
 #[derive(Debug)]
@@ -50,7 +53,12 @@ impl TextCache {
             return Ok(Self::Off);
         }
         if config.cache_text_encoder_outputs_to_disk {
-            refuse_shared(dataset.items().iter().map(|item| (text_path(&item.path), item.path.as_path())))?;
+            refuse_shared(dataset.items().iter().map(|item| Wanted {
+                cache: text_path(&item.path),
+                picture: &item.path,
+                slot: SLOT.into(),
+                key: fixed_caption(dataset, item),
+            }))?;
             return Ok(Self::Disk(Box::new(OnDisk::new(shape.on_disk(tokens)))));
         }
         let mut index: HashMap<String, usize> = HashMap::new();
@@ -181,7 +189,7 @@ impl OnDisk {
         let path = text_path(&item.path);
         let caption = fixed_caption(dataset, item);
         let key = self.key(&caption);
-        let origin = Origin { slot: "text", source: None, key: &key };
+        let origin = Origin { slot: SLOT, source: None, key: &key };
         let reason = match self.files.records(&item.path)?.check(&path, &origin)? {
             Validity::Valid => return Ok(Found::Usable(path)),
             Validity::Missing => return Ok(Found::Nothing),
@@ -216,7 +224,7 @@ impl OnDisk {
         let caption = fixed_caption(dataset, item);
         let encoded = encode(encoders, vec![reader.read(&caption)], clip_skip, &ForwardContext::base());
         let key = self.key(&caption);
-        let origin = Origin { slot: "text", source: None, key: &key };
+        let origin = Origin { slot: SLOT, source: None, key: &key };
         let text = self.to_file(&encoded);
         let path = text_path(&item.path);
         self.files.write(&item.path, &path, &origin, Kept::default(), |file| text.write(file, FloatFormat::F32))?;

@@ -24,7 +24,7 @@ pub(crate) fn describe(config: &TrainConfig) -> Result<Described> {
     let mut cache_info = config.cache_info;
     let datasets = if let Some(file) = &config.dataset_config {
         let read = dataset_config::read(file, &template)?;
-        cache_info = cache_info.or(read.cache_info);
+        cache_info = read.cache_info.or(cache_info);
         read.datasets
     } else {
         let subsets = subsets(config, &template.subsets[0], &mut notices)?;
@@ -178,11 +178,43 @@ pub(super) fn sizes(item: &Item, crop: [u32; 2], flipped: bool, compat: Compat) 
     let [left, top] = match compat {
         Compat::None => crop.map(|offset| offset as f32),
         Compat::SdScripts => {
-            let [left, top, ..] = letterbox_crop_ltrb(target, original);
-            let left = if flipped { f64::from(target.width) - left } else { left };
+            let [left, top, right, _] = letterbox_crop_ltrb(target, original);
+            let left = if flipped { f64::from(target.width) - right } else { left };
             [left.trunc() as f32, top.trunc() as f32]
         }
     };
     let side = |side: u32| side as f32;
     [side(original.height), side(original.width), top, left, side(target.height), side(target.width)]
+}
+
+#[cfg(test)]
+mod tests {
+    use lora_data::{BucketConfig, Buckets, CaptionSource};
+
+    use super::*;
+
+    #[test]
+    fn sizes_of_sdxl() {
+        let buckets = Buckets::new(BucketConfig { max_bucket_reso: 2048, ..BucketConfig::new(Size::new(1024, 1024)) }).unwrap();
+        let size = Size::new(1200, 1000);
+        let selection = buckets.select(size).unwrap();
+        let item = Item {
+            path: "a.png".into(),
+            caption: String::new(),
+            caption_source: CaptionSource::Missing,
+            subset: 0,
+            repeats: 1,
+            size,
+            selection,
+            mask: None,
+        };
+        assert_eq!((selection.bucket, selection.resized), (Size::new(1152, 896), Size::new(1152, 960)));
+        // What stands over is cut at top and bottom.
+        let told = |crop, flipped, compat| sizes(&item, crop, flipped, compat);
+        assert_eq!(told([0, 32], false, Compat::None), [1000.0, 1200.0, 32.0, 0.0, 896.0, 1152.0]);
+        // The whole picture fitted into the bucket is 1075.2 wide, with bars of 38.4 at left and right.
+        assert_eq!(told([0, 32], false, Compat::SdScripts), [1000.0, 1200.0, 0.0, 38.0, 896.0, 1152.0]);
+        // Right is 38 + 1075.2.
+        assert_eq!(told([0, 32], true, Compat::SdScripts), [1000.0, 1200.0, 0.0, 38.0, 896.0, 1152.0]);
+    }
 }

@@ -108,7 +108,7 @@ pub struct Step {
     pub text_encoder_lr: Option<f64>,
     /// The global norm of the gradients before clipping.
     pub grad_norm: f32,
-    /// Seconds that the update took.
+    /// Seconds that the update took, with what it waited for pictures.
     pub seconds: f64,
 }
 

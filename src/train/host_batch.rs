@@ -86,8 +86,8 @@ pub(super) enum HostLatents {
     Memory,
     /// Before scaling. `[b, 4, h / 8, w / 8]`
     Values(Vec<f32>),
-    /// In -1..1. `[b, 3, h, w]`
-    Pixels(Vec<f32>),
+    /// `[b, h, w, 3]`
+    Pixels(Vec<u8>),
 }
 
 /// The captions of a batch.
@@ -138,8 +138,8 @@ impl CaptionReader {
 #[derive(Debug)]
 struct Sample {
     draw: Draw,
-    /// Latents or pixels.
-    values: Vec<f32>,
+    latents: Vec<f32>,
+    pixels: Vec<u8>,
     mask: Option<Vec<f32>>,
 }
 
@@ -171,8 +171,8 @@ impl BatchSource {
             preserves_base: subsets.iter().map(|subset| subset.config.preserve_base_output).collect(),
             latents: match &self.latents {
                 LatentPlace::Memory => HostLatents::Memory,
-                LatentPlace::Disk(_) => HostLatents::Values(joined(samples)),
-                LatentPlace::Pixels => HostLatents::Pixels(joined(samples)),
+                LatentPlace::Disk(_) => HostLatents::Values(samples.into_iter().flat_map(|s| s.latents).collect()),
+                LatentPlace::Pixels => HostLatents::Pixels(samples.into_iter().flat_map(|s| s.pixels).collect()),
             },
             items: batch.items.clone(),
             flipped,
@@ -186,18 +186,18 @@ impl BatchSource {
     fn sample(&self, index: usize, mut stream: Stream) -> Result<Sample> {
         let item = &self.dataset.items()[index];
         let draw = self.dataset.draw(item, &mut stream);
-        let (values, mask) = match &self.latents {
-            LatentPlace::Memory => (Vec::new(), None),
+        let (latents, pixels, mask) = match &self.latents {
+            LatentPlace::Memory => (Vec::new(), Vec::new(), None),
             LatentPlace::Disk(files) => {
-                let read = read_latents(&self.dataset, item, &files[index], &draw)?;
-                (read.0, read.1.map(|mask| mask.to_latents()))
+                let (latents, mask) = read_latents(&self.dataset, item, &files[index], &draw)?;
+                (latents, Vec::new(), mask)
             }
             LatentPlace::Pixels => {
                 let loaded = self.dataset.load(item, &draw)?;
-                (network_input(loaded.pixels.as_bytes()), loaded.mask.map(|mask| mask.to_latents()))
+                (Vec::new(), loaded.pixels.into_bytes(), loaded.mask)
             }
         };
-        Ok(Sample { draw, values, mask })
+        Ok(Sample { draw, latents, pixels, mask: mask.map(|mask| mask.to_latents()) })
     }
 
     fn text(&self, batch: &Batch, moment: Moment, first_sample: usize) -> Result<HostText> {
@@ -230,7 +230,8 @@ fn read_latents(
 ) -> Result<(Vec<f32>, Option<Mask>)> {
     let sample = LatentsSample::read(file, &WantedLatents { flipped: draw.flipped, ..wanted_latents(dataset, item) })?;
     let mask = match sample.alpha_mask {
-        Some(weights) => Mask::new(item.selection.bucket, weights),
+        // Of files of other programs, this was checked when they were found.
+        Some(weights) => Mask::new(item.selection.bucket, weights.iter().map(|w| w.clamp(0.0, 1.0)).collect()),
         None => dataset.load_mask(item, draw)?,
     };
     Ok((sample.latents, mask))
@@ -253,10 +254,6 @@ pub(super) fn network_input(pixels: &[u8]) -> Vec<f32> {
         .flat_map(|channel| pixels.iter().skip(channel).step_by(3))
         .map(|byte| f32::from(*byte) / 127.5 - 1.0)
         .collect()
-}
-
-fn joined(samples: Vec<Sample>) -> Vec<f32> {
-    samples.into_iter().flat_map(|sample| sample.values).collect()
 }
 
 /// Where one sample has a mask, the others have ones.

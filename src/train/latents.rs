@@ -1,5 +1,6 @@
 //! Latents of pictures, made once for all epochs: in memory or in files beside the pictures.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -9,13 +10,16 @@ use lora_data::cache::{
     CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Validity, is_newer_than, latents_candidates,
     latents_path,
 };
-use lora_data::{Alpha, Dataset, Item, Size};
+use lora_data::{Alpha, Dataset, Item, Mask, Size};
 use lora_models::{AutoencoderKl, Family};
 
-use super::cache_files::{CacheFiles, Found, refuse_shared};
+use super::cache_files::{CacheFiles, Found, Wanted, refuse_shared};
 use super::host_batch::{HostBatch, LatentPlace, network_input, wanted_latents};
 use crate::config::{Compat, TrainConfig};
 use crate::error::{Error, Result};
+
+/// Counted up when the same picture and VAE give other latents than before.
+const VERSION: u32 = 1;
 
 /// The latents of the data set.
 #[derive(Debug)]
@@ -49,8 +53,12 @@ impl LatentCache {
             (true, _) => {
                 let disk = OnDisk::new(family, config.compat);
                 // The shorter of the two names that are looked for.
-                let name = |item: &Item| latents_path(&item.path, item.size, disk.family, LatentsName::Stem);
-                refuse_shared(dataset.items().iter().map(|item| (name(item), item.path.as_path())))?;
+                refuse_shared(dataset.items().iter().map(|item| Wanted {
+                    cache: latents_path(&item.path, item.size, disk.family, LatentsName::Stem),
+                    picture: &item.path,
+                    slot: slot(item),
+                    key: disk.key(dataset, item),
+                }))?;
                 Self::Disk(Box::new(disk))
             }
             (false, true) => Self::Memory(Vec::new()),
@@ -67,16 +75,16 @@ impl LatentCache {
     pub(super) fn done(&self, total: usize) -> usize {
         match self {
             Self::Memory(latents) => latents.len(),
-            Self::Disk(disk) => disk.done.len(),
+            Self::Disk(disk) => disk.count,
             Self::Off => total,
         }
     }
 
     /// Where batches find the latents.
-    pub(super) fn place(&self) -> LatentPlace {
+    pub(super) fn place(&mut self) -> LatentPlace {
         match self {
             Self::Memory(_) => LatentPlace::Memory,
-            Self::Disk(disk) => LatentPlace::Disk(disk.done.clone()),
+            Self::Disk(disk) => LatentPlace::Disk(std::mem::take(&mut disk.done)),
             Self::Off => LatentPlace::Pixels,
         }
     }
@@ -86,8 +94,9 @@ impl LatentCache {
         let Self::Memory(latents) = self else { unreachable!("the batch says where its latents are") };
         let pictures = || batch.items.iter().map(|item| &latents[*item]).zip(&batch.flipped);
         let tensors = pictures().map(|(picture, flipped)| match (&picture.flipped, flipped) {
+            (_, false) => picture.latents.clone(),
             (Some(mirrored), true) => mirrored.clone(),
-            _ => picture.latents.clone(),
+            (None, true) => unreachable!("a picture that is mirrored at times has a mirror image"),
         });
         let tensors: Vec<Tensor<4>> = tensors.collect();
         let width = batch.size.width as usize / 8;
@@ -104,12 +113,12 @@ impl LatentCache {
     }
 }
 
-/// A picture's latents before scaling, as numbers of the host.
+/// A picture's latents before scaling.
 #[derive(Debug)]
 pub(super) struct EncodedPicture {
     latents: Tensor<4>,
     flipped: Option<Tensor<4>>,
-    mask: Option<lora_data::Mask>,
+    mask: Option<Mask>,
 }
 
 /// Encodes a picture and, where it is mirrored at times, its mirror image. One draw from the posterior of each serves all epochs,
@@ -123,7 +132,7 @@ pub(super) fn encode(
 ) -> Result<EncodedPicture> {
     let item = &dataset.items()[index];
     let upright = dataset.centred(item);
-    let latents = |mirrored: bool| -> Result<(Tensor<4>, Option<lora_data::Mask>)> {
+    let latents = |mirrored: bool| -> Result<(Tensor<4>, Option<Mask>)> {
         let mut draw = upright;
         draw.flipped = mirrored;
         let sample = dataset.load(item, &draw)?;
@@ -163,8 +172,12 @@ pub(super) struct OnDisk {
     /// A hash of the VAE.
     vae: String,
     files: CacheFiles,
-    /// The file of each picture that is done.
+    /// Files of another program that are used in this run.
+    foreign: HashSet<PathBuf>,
+    /// The file of each picture that is done, until batches take them.
     done: Vec<PathBuf>,
+    /// How many pictures are done.
+    count: usize,
 }
 
 impl OnDisk {
@@ -174,7 +187,9 @@ impl OnDisk {
             name: if compat == Compat::SdScripts { LatentsName::Stem } else { LatentsName::WithSize },
             vae: String::new(),
             files: CacheFiles::default(),
+            foreign: HashSet::new(),
             done: Vec::new(),
+            count: 0,
         }
     }
 
@@ -193,7 +208,7 @@ impl OnDisk {
 
     /// Looks for the latents of the next picture.
     pub(super) fn find(&mut self, dataset: &Dataset) -> Result<Found> {
-        let item = &dataset.items()[self.done.len()];
+        let item = &dataset.items()[self.count];
         let (key, slot) = (self.key(dataset, item), slot(item));
         let origin = Origin { slot: &slot, source: Some(&item.path), key: &key };
         let mut found = Found::Nothing;
@@ -205,9 +220,10 @@ impl OnDisk {
                 Validity::Unknown => match foreign(dataset, item, &path) {
                     Ok(true) => {
                         self.files.use_foreign();
+                        self.foreign.insert(path.clone());
                         return Ok(Found::Usable(path));
                     }
-                    Ok(false) => "it is older than its picture".into(),
+                    Ok(false) => "it is older than its picture, or made in another way".into(),
                     Err(error) if error.is_bad_cache() => error.to_string(),
                     Err(error) => return Err(error.into()),
                 },
@@ -222,11 +238,12 @@ impl OnDisk {
     /// Takes a usable file for the next picture.
     pub(super) fn take(&mut self, path: PathBuf) {
         self.done.push(path);
+        self.count += 1;
     }
 
     /// Writes the latents of the next picture, beside those of other sizes that its file holds.
     pub(super) fn write(&mut self, dataset: &Dataset, encoded: EncodedPicture) -> Result<()> {
-        let item = &dataset.items()[self.done.len()];
+        let item = &dataset.items()[self.count];
         let path = self.path(item);
         let (key, slot) = (self.key(dataset, item), slot(item));
         let wanted = wanted_latents(dataset, item);
@@ -239,15 +256,16 @@ impl OnDisk {
             crop_ltrb: letterbox_crop_ltrb(item.selection.bucket, item.size),
         };
         let kept = self.files.records(&item.path)?.keep(&path)?;
-        // Only what is known to be good is kept.
-        let others = if kept.is_empty() { None } else { OtherLatents::open(&path).ok() };
+        // What else is in the file stays there, if it is known to be good.
+        let is_kept = !kept.is_empty() || self.foreign.contains(&path);
+        let others = if is_kept { OtherLatents::open(&path).ok() } else { None };
         let kept = if others.is_some() { kept } else { Kept::default() };
         let origin = Origin { slot: &slot, source: Some(&item.path), key: &key };
         self.files.write(&item.path, &path, &origin, kept, |file| match others {
             Some(others) => latents.write_beside(others, file),
             None => latents.write(file),
         })?;
-        self.done.push(path);
+        self.take(path);
         Ok(())
     }
 
@@ -259,8 +277,9 @@ impl OnDisk {
     fn key(&self, dataset: &Dataset, item: &Item) -> String {
         let subset = &dataset.subset_of(item).config;
         let selection = &item.selection;
+        let has_mask = wanted_latents(dataset, item).alpha_mask.is_some();
         format!(
-            "vae {} f32; {} to {} crop {:?}; {:?}; flip {}; alpha {:?}; {:?}",
+            "version {VERSION}; vae {} f32; {} to {} crop {:?}; {:?}; flip {}; alpha {:?}, mask {has_mask}; {:?}",
             self.vae,
             selection.resized,
             selection.bucket,
@@ -278,9 +297,11 @@ fn foreign(dataset: &Dataset, item: &Item, path: &Path) -> lora_data::Result<boo
     // What lies under transparency, or a filter, is nothing that a shape shows.
     let subset = &dataset.subset_of(item).config;
     let is_plain = !matches!(subset.alpha, Alpha::Background(_)) && subset.resize_interpolation.is_none();
-    let wanted = wanted_latents(dataset, item);
-    CachedLatents::read(path, &wanted)?;
-    Ok(is_plain && is_newer_than(path, &item.path)?)
+    let read = CachedLatents::read(path, &wanted_latents(dataset, item))?;
+    let is_mask = |(size, weights)| Mask::new(size, weights).is_some();
+    // Other programs take photographs as they are stored.
+    let is_turned = lora_data::is_turned(&item.path, &dataset.options().decode)?;
+    Ok(is_plain && !is_turned && read.alpha_mask.is_none_or(is_mask) && is_newer_than(path, &item.path)?)
 }
 
 /// The latents' size, which tells them from others in their file.
@@ -289,8 +310,8 @@ fn slot(item: &Item) -> String {
     format!("latents {}x{}", width / 8, height / 8)
 }
 
-fn weights(mask: Option<lora_data::Mask>, size: Size) -> Vec<f32> {
-    mask.map_or_else(|| vec![1.0; size.area() as usize], lora_data::Mask::into_weights)
+fn weights(mask: Option<Mask>, size: Size) -> Vec<f32> {
+    mask.map_or_else(|| vec![1.0; size.area() as usize], Mask::into_weights)
 }
 
 fn values(tensor: Tensor<4>) -> Vec<f32> {

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use lora_core::rng::{Purpose, Stream};
 use lora_data::{Batch, Plan, Share};
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
 use super::host_batch::{BatchSource, HostBatch, Moment};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What an update is computed from.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Update {
 #[derive(Debug)]
 pub(super) struct Loader {
     source: Arc<BatchSource>,
+    /// Threads of its own: a thread that waits for a batch may be one of the global pool's.
+    pool: Arc<ThreadPool>,
     order: Order,
     next: Option<JoinHandle<Result<Update>>>,
 }
@@ -32,21 +36,28 @@ pub(super) struct Loader {
 /// Which batches make which update: a function of seed and epoch.
 #[derive(Debug)]
 pub(super) struct Order {
-    pub(super) plan: Plan,
-    pub(super) seed: u64,
-    pub(super) gradient_accumulation_steps: usize,
-    pub(super) total_steps: u64,
-    pub(super) epoch: u64,
-    pub(super) step: u64,
-    pub(super) batches: VecDeque<Batch>,
+    plan: Plan,
+    seed: u64,
+    gradient_accumulation_steps: usize,
+    total_steps: u64,
+    /// Of the next update, counted from 1; 0 before the first.
+    epoch: u64,
+    /// The next update, counted from 0.
+    step: u64,
+    /// What is left of the epoch.
+    batches: VecDeque<Batch>,
 }
 
 impl Loader {
     /// Begins to load the first update.
-    pub(super) fn new(source: Arc<BatchSource>, order: Order) -> Self {
-        let mut loader = Self { source, order, next: None };
+    ///
+    /// # Errors
+    /// [`Error::Threads`].
+    pub(super) fn new(source: BatchSource, order: Order) -> Result<Self> {
+        let pool = ThreadPoolBuilder::new().build().map_err(|error| Error::Threads(error.to_string()))?;
+        let mut loader = Self { source: Arc::new(source), pool: Arc::new(pool), order, next: None };
         loader.load_next();
-        loader
+        Ok(loader)
     }
 
     /// The next update and how long it was waited for; `None` after the last.
@@ -61,12 +72,12 @@ impl Loader {
     }
 
     fn load_next(&mut self) {
-        let source = Arc::clone(&self.source);
+        let (source, pool) = (Arc::clone(&self.source), Arc::clone(&self.pool));
         self.next = self.order.next().map(|(moment, ends_epoch, batches)| {
             std::thread::spawn(move || {
                 let mut first_sample = 0;
                 let load = |batch: &Batch| {
-                    let loaded = source.load(batch, moment, first_sample);
+                    let loaded = pool.install(|| source.load(batch, moment, first_sample));
                     first_sample += batch.items.len();
                     loaded
                 };
@@ -92,6 +103,11 @@ fn join<T>(thread: JoinHandle<T>) -> T {
 }
 
 impl Order {
+    pub(super) fn new(plan: Plan, seed: u64, gradient_accumulation_steps: usize, total_steps: u64) -> Self {
+        let batches = VecDeque::new();
+        Self { plan, seed, gradient_accumulation_steps, total_steps, epoch: 0, step: 0, batches }
+    }
+
     /// The next update's moment, whether it ends its epoch, and its batches.
     fn next(&mut self) -> Option<(Moment, bool, Vec<Batch>)> {
         if self.step == self.total_steps {
@@ -119,15 +135,7 @@ mod tests {
     #[test]
     fn updates_do_not_reach_over_the_end_of_an_epoch() {
         let plan = Plan::new(vec![Group { items: (0..5).collect(), batch_size: 1 }]).unwrap();
-        let mut order = Order {
-            plan,
-            seed: 1,
-            gradient_accumulation_steps: 2,
-            total_steps: 7,
-            epoch: 0,
-            step: 0,
-            batches: VecDeque::new(),
-        };
+        let mut order = Order::new(plan, 1, 2, 7);
         let updates: Vec<_> = std::iter::from_fn(|| order.next()).collect();
         let shapes: Vec<_> =
             updates.iter().map(|(moment, ends, batches)| (moment.epoch, moment.step, *ends, batches.len())).collect();

@@ -50,7 +50,32 @@ pub(super) fn doubts(config: &TrainConfig, length: Length) -> Vec<String> {
             "`lr_warmup_steps`: the warm-up takes {warmup} steps and the run {total}; the full learning rate is never reached"
         ));
     }
+    doubts.extend(unused(config));
     doubts
+}
+
+/// Options that other ones leave without effect.
+fn unused(config: &TrainConfig) -> Vec<String> {
+    let default = TrainConfig::new("", "");
+    let with_dataset_config = [
+        ("train_data_dir", !config.train_data_dir.as_os_str().is_empty()),
+        ("reg_data_dir", config.reg_data_dir.is_some()),
+        ("in_json", config.in_json.is_some()),
+        ("conditioning_data_dir", config.conditioning_data_dir.is_some()),
+    ];
+    let with_in_json = [
+        ("class_tokens", config.class_tokens.is_some()),
+        ("recursive", config.recursive),
+        ("caption_extension", config.caption_extension != default.caption_extension),
+        ("strict_captions", config.strict_captions),
+    ];
+    let unused: (&[(&str, bool)], &str) = match (&config.dataset_config, &config.in_json) {
+        (Some(_), _) => (&with_dataset_config, "`dataset_config` says which pictures and folders are used"),
+        (None, Some(_)) => (&with_in_json, "the file of `in_json` says what the pictures and captions are"),
+        (None, None) => (&[], ""),
+    };
+    let (options, reason) = unused;
+    options.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| format!("`{name}` is not used: {reason}")).collect()
 }
 
 /// The data set's report, with what was noticed when its folders were found.

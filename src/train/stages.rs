@@ -132,6 +132,7 @@ impl Trainer {
     }
 
     fn train_step(&mut self) -> Result<Stage> {
+        let started = Instant::now();
         let Some(loaded) = self.loader.as_mut().and_then(Loader::next) else { unreachable!("there are steps left") };
         let (loaded, waited) = loaded?;
         let step = self.progress.step + 1;
@@ -139,7 +140,6 @@ impl Trainer {
         if waited >= MIN_WAIT {
             self.events.push_back(Event::DataWait(DataWait { step, seconds: waited.as_secs_f64() }));
         }
-        let started = Instant::now();
         let ends_epoch = loaded.ends_epoch;
         debug_assert_eq!(loaded.epoch, self.progress.epoch);
         let outcome = self.update(loaded)?;
