@@ -155,6 +155,13 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// A picture that is resized until it covers this bucket.
+    #[must_use]
+    pub fn covering(picture: Size, bucket: Size) -> Self {
+        let ar_error = bucket.aspect_ratio() - picture.aspect_ratio();
+        Self { bucket, resized: covering(picture, bucket), ar_error }
+    }
+
     /// Left and top of the centred part of the resized picture that is kept. The smaller half is cut at left and top.
     #[must_use]
     pub const fn centre_crop(&self) -> [u32; 2] {

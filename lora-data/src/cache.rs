@@ -43,5 +43,5 @@ mod text;
 
 pub use self::latents::{CachedLatents, LatentsSample, OtherLatents, WantedLatents};
 pub use self::names::{LatentsFamily, LatentsName, latents_candidates, latents_path, parse_latents_path, text_path};
-pub use self::record::{CacheRecords, Kept, Origin, StaleReason, Validity, is_newer_than};
+pub use self::record::{CacheRecords, Kept, Origin, Seen, StaleReason, Validity, is_newer_than};
 pub use self::text::{CachedText, FloatFormat, TextShape};

@@ -19,7 +19,7 @@
 //! | `caption_dropout_rate = 0.1` | | as it is, or empty once in ten times |
 //! | `caption_dropout_every_n_epochs = 3` | | empty in the epochs 3, 6, 9, …, otherwise as it is |
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -54,17 +54,18 @@ pub enum CaptionSource {
 /// A stem that ends in the four numbers of a face crop (`name_x_y_w_h`) also matches the file without them.
 #[must_use]
 pub fn find_file(picture: &Path, extension: &str) -> Option<PathBuf> {
-    let beside = |stem: &OsStr| {
-        let mut name = stem.to_os_string();
-        if !extension.starts_with('.') {
-            name.push(".");
-        }
-        name.push(extension);
-        let path = picture.with_file_name(name);
-        // A folder of that name is told when it is read.
-        path.exists().then_some(path)
-    };
-    stems(picture).find_map(beside)
+    // A folder of that name is told when it is read.
+    stems(picture).map(|stem| picture.with_file_name(file_name(stem, extension))).find(|path| path.exists())
+}
+
+/// The name of a caption file.
+pub(crate) fn file_name(stem: &OsStr, extension: &str) -> OsString {
+    let mut name = stem.to_os_string();
+    if !extension.starts_with('.') {
+        name.push(".");
+    }
+    name.push(extension);
+    name
 }
 
 /// The names without extension that a picture's caption file may have.

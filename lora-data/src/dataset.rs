@@ -13,7 +13,7 @@ use crate::plan::{Group, Plan};
 use crate::scan::{Picture, scan};
 
 /// An epoch is a list in memory; more are surely a mistake in a folder's name.
-const MAX_PICTURES_PER_EPOCH: usize = 100_000_000;
+const MAX_PICTURES_PER_EPOCH: usize = 10_000_000;
 
 /// A picture of the data set.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,8 @@ pub struct SubsetInfo {
     pub dataset: usize,
     /// How its pictures are used.
     pub config: Subset,
+    /// How many pictures it has, before regularisation pictures are balanced with the others.
+    pub pictures: usize,
 }
 
 impl SubsetInfo {
@@ -69,7 +71,6 @@ impl SubsetInfo {
 pub struct Dataset {
     pub(crate) configs: Vec<DatasetConfig>,
     pub(crate) options: DatasetOptions,
-    pub(crate) buckets: Vec<Buckets>,
     pub(crate) subsets: Vec<SubsetInfo>,
     pub(crate) items: Vec<Item>,
     pub(crate) notices: Vec<Notice>,
@@ -107,7 +108,6 @@ impl Dataset {
             dataset: Self {
                 configs: config.datasets,
                 options: config.options,
-                buckets: Vec::new(),
                 subsets: Vec::new(),
                 items: Vec::new(),
                 notices: Vec::new(),
@@ -115,13 +115,17 @@ impl Dataset {
                 index: SizeIndex::default(),
             },
             problems: Vec::new(),
+            unused_masks: BTreeMap::new(),
         };
         for index in 0..builder.dataset.configs.len() {
             if let Err(error) = builder.add_dataset(index) {
                 builder.problems.push(error);
             }
         }
-        let Builder { mut dataset, mut problems } = builder;
+        let Builder { mut dataset, mut problems, unused_masks } = builder;
+        let unused = unused_masks.into_values().flatten();
+        problems.extend(Several::of(unused).map(|files| Error::MaskWithoutPicture { files }));
+        dataset.balance();
         dataset.save_index();
         if problems.is_empty() {
             problems.extend(dataset.check_not_empty().err());
@@ -146,15 +150,52 @@ impl Dataset {
             return Err(Error::AllPicturesSkipped { skipped: self.skipped.len(), first: first.to_string() });
         }
         let path = self.subsets.first().map(|subset| subset.path().to_path_buf()).unwrap_or_default();
-        Err(Error::NoPictures { path, captions: 0 })
+        Err(Error::NoPictures { path, captions: 0, beside: Vec::new() })
     }
 
     /// Keeps what was learned of the files for the next scan (`cache_info`).
     pub(crate) fn save_index(&mut self) {
         if self.options.cache_info {
-            let captions = self.items.iter().map(|item| (item.path.as_path(), item.caption.as_str()));
-            let refused = self.index.save(captions);
+            let refused = self.index.save();
             self.notices.extend(refused.into_iter().map(|path| Notice::NothingKept { path }));
+        }
+    }
+
+    /// Makes the regularisation pictures of each data set as many as its training pictures:
+    /// each is taken as often as its folder says until there are enough, then once more each until there are enough. Those that are
+    /// not reached are left out.
+    pub(crate) fn balance(&mut self) {
+        for dataset in 0..self.configs.len() {
+            self.balance_one(dataset);
+        }
+        let left_out = self.items.iter().filter(|item| item.repeats == 0).map(|item| item.path.clone());
+        self.notices.extend(Several::of(left_out).map(Notice::RegularisationLeftOut));
+        self.items.retain(|item| item.repeats > 0);
+    }
+
+    fn balance_one(&mut self, dataset: usize) {
+        let Self { items, subsets, .. } = self;
+        let mut wanted = 0_usize;
+        let mut regularisation: Vec<&mut Item> = Vec::new();
+        for item in items.iter_mut().filter(|item| subsets[item.subset].dataset == dataset) {
+            let subset = &subsets[item.subset].config;
+            item.repeats = subset.num_repeats;
+            match subset.is_reg {
+                true => regularisation.push(item),
+                false => wanted = wanted.saturating_add(item.repeats),
+            }
+        }
+        let mut count = 0_usize;
+        for item in &mut regularisation {
+            if count >= wanted {
+                item.repeats = 0;
+            }
+            count = count.saturating_add(item.repeats);
+        }
+        let (missing, pictures) = (wanted.saturating_sub(count), regularisation.len().max(1));
+        // As many whole rounds as fit, then a part of one.
+        for (index, item) in regularisation.into_iter().enumerate() {
+            item.repeats += missing / pictures + usize::from(index < missing % pictures);
         }
     }
 
@@ -239,20 +280,19 @@ impl Dataset {
 struct Builder {
     dataset: Dataset,
     problems: Vec<Error>,
+    /// By their folder, the masks that no subset has a picture for.
+    unused_masks: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
 impl Builder {
     fn add_dataset(&mut self, index: usize) -> Result<()> {
         let config = self.dataset.configs[index].clone();
         let buckets = config.buckets()?;
-        self.dataset.buckets.push(buckets.clone());
-        let first = self.dataset.items.len();
         for subset in &config.subsets {
             if let Err(error) = self.add_subset(index, subset, &buckets) {
                 self.problems.push(error);
             }
         }
-        balance(&mut self.dataset, first);
         Ok(())
     }
 
@@ -268,8 +308,13 @@ impl Builder {
         for error in scanned.problems {
             self.reject(error);
         }
+        if let Some(dir) = &subset.conditioning_data_dir {
+            let unused: BTreeSet<PathBuf> = scanned.unused_masks.into_iter().collect();
+            let known = self.unused_masks.entry(dir.clone()).or_insert_with(|| unused.clone());
+            known.retain(|mask| unused.contains(mask));
+        }
         let index = self.dataset.subsets.len();
-        self.dataset.subsets.push(SubsetInfo { dataset, config: subset.clone() });
+        self.dataset.subsets.push(SubsetInfo { dataset, config: subset.clone(), pictures: 0 });
         for picture in scanned.pictures {
             self.add_picture(picture, index, subset.num_repeats, buckets);
         }
@@ -277,47 +322,23 @@ impl Builder {
     }
 
     fn add_picture(&mut self, picture: Picture, subset: usize, repeats: usize, buckets: &Buckets) {
-        let Picture { path, size, caption, caption_source, mask } = picture;
-        let Some(selection) = buckets.select(size) else {
+        let Picture { path, size, caption, caption_source, mask, train_resolution } = picture;
+        let asked = train_resolution.and_then(|resolution| buckets.select(resolution));
+        let selection = match asked {
+            Some(asked) => Some(Selection::covering(size, asked.bucket)),
+            None => buckets.select(size),
+        };
+        let Some(selection) = selection else {
             let step = buckets.config().bucket_reso_steps;
             return self.reject(Error::PictureTooSmall { path, size, step });
         };
+        self.dataset.subsets[subset].pictures += 1;
         self.dataset.items.push(Item { path, caption, caption_source, subset, repeats, size, selection, mask });
     }
 
     fn reject(&mut self, error: Error) {
         self.problems.extend(self.dataset.reject(error));
     }
-}
-
-/// Makes the regularisation pictures of a data set, whose items begin at `first`, as many as its training pictures: each is taken
-/// as often as its folder says until there are enough, then once more each until there are enough. Those that are not
-/// reached are left out.
-fn balance(dataset: &mut Dataset, first: usize) {
-    let Dataset { items, subsets, .. } = &mut *dataset;
-    let items = &mut items[first..];
-    let is_reg = |item: &Item| subsets[item.subset].config.is_reg;
-    let wanted: usize =
-        items.iter().filter(|item| !is_reg(item)).map(|item| item.repeats).fold(0, usize::saturating_add);
-    let mut regularisation: Vec<&mut Item> = items.iter_mut().filter(|item| is_reg(item)).collect();
-    let mut count = 0_usize;
-    for item in &mut regularisation {
-        if count >= wanted {
-            item.repeats = 0;
-        }
-        count = count.saturating_add(item.repeats);
-    }
-    // As many whole rounds as fit, then a part of one.
-    let (each, rest) = match regularisation.len() {
-        0 => return,
-        pictures => (wanted.saturating_sub(count) / pictures, wanted.saturating_sub(count) % pictures),
-    };
-    for (index, item) in regularisation.into_iter().enumerate() {
-        item.repeats += if count < wanted { each + usize::from(index < rest) } else { 0 };
-    }
-    let left_out: Vec<PathBuf> = items.iter().filter(|item| item.repeats == 0).map(|item| item.path.clone()).collect();
-    dataset.items.retain(|item| item.repeats > 0);
-    dataset.notices.extend(Several::of(left_out).map(Notice::RegularisationLeftOut));
 }
 
 #[cfg(test)]

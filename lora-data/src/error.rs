@@ -26,12 +26,17 @@ pub enum Error {
         path: PathBuf,
     },
     /// A folder in which no file has a picture's extension, or a list without pictures.
-    #[error("`{}`: no pictures found{}; expected files that end in {}", path.display(), beside(*captions), crate::listing::extensions())]
+    #[error(
+        "`{}`: no pictures found{}; expected files that end in {}{}", path.display(), captions_only(*captions),
+        crate::listing::extensions(), lines(beside)
+    )]
     NoPictures {
         /// The folder that was searched, or the list.
         path: PathBuf,
         /// The number of caption files in it.
         captions: usize,
+        /// What is there instead, as notices say it.
+        beside: Vec<String>,
     },
     /// A folder whose name is that of a file.
     #[error("`{}` is a folder; expected a picture, or a name without its extension", path.display())]
@@ -72,6 +77,18 @@ pub enum Error {
     MaskWithoutPicture {
         /// The masks.
         files: crate::notice::Several,
+    },
+    /// Two pictures of one name, for which there is one mask.
+    #[error(
+        "`{}` and `{}` would have the same mask in `{}`; rename one of them", first.display(), second.display(), dir.display()
+    )]
+    SharedMask {
+        /// One of them.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+        /// The folder of masks.
+        dir: PathBuf,
     },
     /// Two masks for one picture.
     #[error("`{}` and `{}` are masks of the same picture; remove one", first.display(), second.display())]
@@ -309,6 +326,14 @@ impl Error {
         matches!(self, Self::UnreadablePicture { .. } | Self::PictureChanged { .. } | Self::PictureTooSmall { .. })
     }
 
+    /// For a picture that the system refuses to read: it is as unusable as a broken one.
+    pub(crate) fn of_picture(self) -> Self {
+        match self {
+            Self::Io { path, error } => Self::UnreadablePicture { path, reason: error.to_string() },
+            other => other,
+        }
+    }
+
     /// The errors that this one lists, or itself.
     #[must_use]
     pub fn into_parts(self) -> Vec<Self> {
@@ -357,7 +382,11 @@ fn listed(problems: &[Error]) -> String {
     text
 }
 
-fn beside(captions: usize) -> String {
+fn lines(notices: &[String]) -> String {
+    notices.iter().map(|notice| format!("\n  {notice}")).collect()
+}
+
+fn captions_only(captions: usize) -> String {
     if captions == 0 { String::new() } else { format!(", only {captions} caption files") }
 }
 

@@ -69,7 +69,8 @@ fn why_nothing_found(dir: &Path, listing: &Listing, notices: &[Notice]) -> Error
     let found: Vec<String> = misnamed.collect();
     let path = dir.to_path_buf();
     if found.is_empty() {
-        return Error::NoPictures { path, captions: listing.captions.len() };
+        let beside = notices.iter().map(ToString::to_string).collect();
+        return Error::NoPictures { path, captions: listing.captions.len(), beside };
     }
     Error::NoNamedFolders { path, found }
 }

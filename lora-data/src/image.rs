@@ -114,6 +114,10 @@ pub fn decode(path: &Path, options: &DecodeOptions) -> Result<Pixels> {
 /// # Errors
 /// Those of [`decode`].
 pub fn decode_with_alpha(path: &Path, options: &DecodeOptions, alpha: Alpha) -> Result<DecodedPicture> {
+    let length = path.metadata().map_err(|error| Error::io(path, error))?.len();
+    if length > MAX_DECODED_BYTES {
+        return Err(unreadable(path, format!("{length} bytes; expected at most {MAX_DECODED_BYTES}")));
+    }
     let file = std::fs::read(path).map_err(|error| Error::io(path, error))?;
     decode_bytes(&file, options, alpha).map_err(|reason| unreadable(path, reason))
 }

@@ -1,10 +1,10 @@
 //! Pictures and captions in folders to batches for training: buckets, resizing, plans.
 //!
 //! ```text
-//! folder/10_cat/a.jpg, a.txt ──▶ Scan ──▶ Dataset ──▶ Plan ──▶ Batch ──▶ LoadedBatch
-//!                                folder   + Buckets   epochs   items     [b, h, w, 3] u8, captions,
-//!                                captions             order    of one    original sizes, crops
-//!                                sizes                         bucket
+//! folders, lists, dataset_config ──▶ Subset ──▶ Dataset ──▶ Plan ──▶ Batch ──▶ Draw, Sample, caption
+//!                                    options    pictures    order    items     crop; pixels [h, w, 3] u8,
+//!                                               captions    of an    of one    mask [h, w]; text
+//!                                               buckets     epoch    bucket
 //! ```
 //!
 //! A scan reads file names, captions and picture headers. The data set gives each picture a bucket: the size at which it

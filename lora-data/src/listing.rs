@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{DirEntry, FileType};
 use std::path::{Path, PathBuf};
 
-use crate::caption::stems;
+use crate::caption::{file_name, stems};
 use crate::error::{Error, Result};
 use crate::notice::{Notice, Several};
 
@@ -58,7 +58,8 @@ impl Listing {
             return Ok(listing);
         }
         let mut seen = HashSet::from([identity(dir)?]);
-        while let Some(path) = waiting.pop() {
+        while let Some(at) = next(&waiting) {
+            let path = waiting.swap_remove(at);
             if !seen.insert(identity(&path)?) {
                 notices.push(Notice::Loop { path });
                 continue;
@@ -97,7 +98,7 @@ impl Listing {
             self.pictures.push(path);
         } else if has_extension(&path, &FOREIGN_EXTENSIONS) {
             self.foreign.push(path);
-        } else if has_extension(&path, &[caption_extension.trim_start_matches('.')]) {
+        } else if is_caption(&entry.file_name(), caption_extension) {
             self.captions.push(path);
         }
         Ok(())
@@ -120,20 +121,26 @@ impl Listing {
         notices
     }
 
-    /// The captions that no picture has.
-    pub(crate) fn orphaned_captions(&self) -> Vec<PathBuf> {
+    /// The captions that no picture has, also for their spelling in capitals.
+    pub(crate) fn orphaned_captions(&self, caption_extension: &str) -> Vec<PathBuf> {
         // By the bytes of the folder: a path is hashed part by part.
         fn folder(path: &Path) -> Option<&OsStr> {
             path.parent().map(Path::as_os_str)
         }
-        let mut wanted: HashSet<(Option<&OsStr>, &OsStr)> = HashSet::with_capacity(self.pictures.len());
+        let mut wanted: HashSet<(Option<&OsStr>, OsString)> = HashSet::with_capacity(self.pictures.len());
         for picture in &self.pictures {
-            wanted.extend(stems(picture).map(|stem| (folder(picture), stem)));
+            wanted.extend(stems(picture).map(|stem| (folder(picture), file_name(stem, caption_extension))));
         }
-        let has_picture =
-            |caption: &&PathBuf| caption.file_stem().is_some_and(|stem| wanted.contains(&(folder(caption), stem)));
+        let has_picture = |caption: &&PathBuf| {
+            caption.file_name().is_some_and(|name| wanted.contains(&(folder(caption), name.to_os_string())))
+        };
         self.captions.iter().filter(|caption| !has_picture(caption)).cloned().collect()
     }
+}
+
+/// Which folder to list next: those that are no links first, so that a folder is known by its own name.
+fn next(waiting: &[PathBuf]) -> Option<usize> {
+    waiting.iter().rposition(|path| !path.is_symlink()).or_else(|| waiting.len().checked_sub(1))
 }
 
 /// Whether a folder holds a picture itself or, where `recursive`, in a folder below.
@@ -141,7 +148,7 @@ pub(crate) fn holds_pictures(dir: &Path, recursive: bool, caption_extension: &st
     Ok(!Listing::read_all(dir, recursive, caption_extension, &mut Vec::new())?.pictures.is_empty())
 }
 
-fn check_folder(dir: &Path) -> Result<()> {
+pub(crate) fn check_folder(dir: &Path) -> Result<()> {
     match dir.metadata() {
         Ok(metadata) if metadata.is_dir() => Ok(()),
         Ok(_) => Err(Error::NotAFolder { path: dir.into() }),
@@ -155,7 +162,14 @@ fn identity(dir: &Path) -> Result<PathBuf> {
     dir.canonicalize().map_err(|error| Error::io(dir, error))
 }
 
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+/// Whether a file's name ends as those of captions do, in any case: `.txt`, or more such as `.wd14.txt`.
+fn is_caption(name: &OsStr, extension: &str) -> bool {
+    let ending = file_name(OsStr::new(""), extension);
+    let (name, ending) = (name.as_encoded_bytes(), ending.as_encoded_bytes());
+    name.len() > ending.len() && name[name.len() - ending.len()..].eq_ignore_ascii_case(ending)
+}
+
+pub(crate) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let extension = path.extension().and_then(OsStr::to_str);
     extension.is_some_and(|extension| extensions.iter().any(|known| known.eq_ignore_ascii_case(extension)))
 }
@@ -192,7 +206,7 @@ mod tests {
         let listing = Listing::read(dir.path(), ".txt").unwrap();
         assert_eq!(names(&listing.pictures), ["a.jpeg", "b.PNG", "face_1_2_3_4.gif"]);
         assert_eq!(names(&listing.folders), ["deep"]);
-        assert_eq!(names(&listing.orphaned_captions()), ["old.TXT"]);
+        assert_eq!(names(&listing.orphaned_captions(".txt")), ["old.TXT"]);
         assert!(matches!(&listing.notices()[..], [Notice::UnknownFormat(files)] if files.first.ends_with("x.avif")));
 
         let mut notices = Vec::new();

@@ -69,7 +69,7 @@ impl Dataset {
         let subset = &self.subset_of(item).config;
         // Where there is a mask, nobody asks for the transparency.
         let alpha = if item.mask.is_some() && subset.alpha == Alpha::Mask { Alpha::Drop } else { subset.alpha };
-        let picture = decode_with_alpha(&item.path, &self.options.decode, alpha)?;
+        let picture = decode_with_alpha(&item.path, &self.options.decode, alpha).map_err(Error::of_picture)?;
         let found: Size = picture.pixels.size();
         if found != item.size {
             return Err(Error::PictureChanged { path: item.path.clone(), expected: item.size, found });
@@ -88,7 +88,8 @@ impl Dataset {
     /// Those of all pictures that cannot be decoded; [`Error::AllPicturesSkipped`] where none is left.
     pub fn verify(&mut self, on_picture: impl Fn() + Sync) -> Result<()> {
         let check = |item: &Item| {
-            let checked = if self.index.is_decoded(&item.path) { Ok(()) } else { self.decode(item).map(drop) };
+            let picture = if self.index.is_decoded(&item.path) { Ok(()) } else { self.decode(item).map(drop) };
+            let checked = picture.and_then(|()| self.load_mask(item, &self.centred(item)).map(drop));
             on_picture();
             checked.err()
         };
@@ -102,8 +103,14 @@ impl Dataset {
                 Some(error) => problems.extend(self.reject(error)),
             }
         }
-        let mut keep = keep.into_iter();
-        self.items.retain(|_| keep.next().unwrap_or(true));
+        for (item, _) in self.items.iter().zip(&keep).filter(|(_, keep)| !**keep) {
+            self.subsets[item.subset].pictures -= 1;
+        }
+        if keep.contains(&false) {
+            let mut keep = keep.into_iter();
+            self.items.retain(|_| keep.next().unwrap_or(true));
+            self.balance();
+        }
         self.save_index();
         match Error::of_all(problems) {
             Some(error) => Err(error),

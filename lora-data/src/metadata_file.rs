@@ -11,8 +11,7 @@
 //! has no such picture there is tried relative to the working directory, as sd-scripts does. The caption is `caption`,
 //! else `tags`; where both are given, the tags follow each line of the caption, so that none of several lines lacks them.
 //!
-//! `train_resolution` is the bucket that the tool chose which wrote the file. The buckets of the run do not follow from it:
-//! it is kept for reports. Other fields are left to the tools that share the file.
+//! `train_resolution` is the size that the tool chose which wrote the file: the picture's bucket is that of this size. Other fields are left to the tools that share the file.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,6 +24,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use crate::bucket::Size;
 use crate::dataset_config::tree::{self, SyntaxError, Table, Value, shortened};
 use crate::error::{Error, Result};
+use crate::listing::{check_folder, extensions};
 
 mod listing;
 
@@ -114,14 +114,7 @@ pub fn read(file: impl AsRef<Path>, image_dir: Option<&Path>, separator: &str) -
     let file = file.as_ref();
     let io = |error| Error::io(file, error);
     if let Some(dir) = image_dir {
-        match dir.metadata() {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => return Err(Error::NotAFolder { path: dir.into() }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::FolderNotFound { path: dir.into() });
-            }
-            Err(error) => return Err(Error::io(dir, error)),
-        }
+        check_folder(dir)?;
     }
     let mut text = BufReader::with_capacity(1 << 16, File::open(file).map_err(io)?);
     const MARK: &[u8] = "\u{feff}".as_bytes();
@@ -322,7 +315,7 @@ impl fmt::Display for MetadataProblemKind {
             }
             Self::NoEntries => f.write_str("holds no entries; expected at least one picture"),
             Self::NoPicture { dir } => {
-                let extensions = crate::listing::extensions();
+                let extensions = extensions();
                 write!(f, "no such picture in `{}`; expected this name, alone or with {extensions}", dir.display())
             }
             Self::UnreadableFolder { dir, reason } => write!(f, "cannot list `{}`: {reason}", dir.display()),

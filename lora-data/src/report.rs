@@ -22,7 +22,7 @@ pub struct SubsetReport {
     pub is_reg: bool,
     /// How often each picture appears in an epoch, before regularisation pictures are balanced.
     pub repeats: usize,
-    /// The number of pictures, without repeats.
+    /// The number of pictures, without repeats, before regularisation pictures are balanced.
     pub pictures: usize,
     /// Pictures with a caption of their own, from a caption file or the file that lists them.
     pub captions_from_files: usize,
@@ -114,15 +114,12 @@ impl DatasetReport {
         self.parts.iter().map(|part| part.num_reg_images).sum()
     }
 
-    /// The tags of all parts.
+    /// The tags of all parts; those of a folder in several parts once.
     #[must_use]
     pub fn tag_frequency(&self) -> TagFrequency {
         let mut all = TagFrequency::new();
         for (folder, tags) in self.parts.iter().flat_map(|part| &part.tag_frequency) {
-            let folder = all.entry(folder.clone()).or_default();
-            for (tag, count) in tags {
-                *folder.entry(tag.clone()).or_default() += count;
-            }
+            all.entry(folder.clone()).or_insert_with(|| tags.clone());
         }
         all
     }
@@ -149,17 +146,20 @@ impl Dataset {
     /// Counts everything.
     #[must_use]
     pub fn report(&self) -> DatasetReport {
+        let reports = self.subset_reports();
+        let configs = self.configs.iter().enumerate();
+        let parts = configs.map(|(index, config)| self.part_report(index, config, &reports)).collect();
         DatasetReport {
-            parts: self.configs.iter().enumerate().map(|(index, config)| self.part_report(index, config)).collect(),
+            parts,
             notices: self.notices.iter().map(ToString::to_string).collect(),
             skipped_pictures: self.skipped.iter().map(ToString::to_string).collect(),
         }
     }
 
-    fn part_report(&self, index: usize, config: &DatasetConfig) -> PartReport {
+    fn part_report(&self, index: usize, config: &DatasetConfig, reports: &[SubsetReport]) -> PartReport {
         let indices: Vec<usize> =
             (0..self.subsets.len()).filter(|subset| self.subsets[*subset].dataset == index).collect();
-        let subsets: Vec<SubsetReport> = indices.iter().map(|subset| self.subset_report(*subset)).collect();
+        let subsets: Vec<SubsetReport> = indices.iter().map(|subset| reports[*subset].clone()).collect();
         let items: Vec<&Item> = self.items.iter().filter(|item| self.subset_of(item).dataset == index).collect();
         let images = |is_reg: bool| {
             subsets.iter().filter(|s| s.is_reg == is_reg).map(|s| s.pictures.saturating_mul(s.repeats)).sum()
@@ -176,20 +176,27 @@ impl Dataset {
         }
     }
 
-    fn subset_report(&self, index: usize) -> SubsetReport {
-        let subset = &self.subsets[index];
-        let items = || self.items.iter().filter(|item| item.subset == index);
-        let of = |sources: &[CaptionSource]| items().filter(|item| sources.contains(&item.caption_source)).count();
-        SubsetReport {
+    fn subset_reports(&self) -> Vec<SubsetReport> {
+        let report = |subset: &SubsetInfo| SubsetReport {
             name: subset.name(),
             path: subset.path().into(),
             is_reg: subset.config.is_reg,
             repeats: subset.config.num_repeats,
-            pictures: items().count(),
-            captions_from_files: of(&[CaptionSource::File, CaptionSource::Metadata]),
-            captions_from_class_words: of(&[CaptionSource::ClassWords]),
-            captions_missing: of(&[CaptionSource::Missing]),
+            pictures: subset.pictures,
+            captions_from_files: 0,
+            captions_from_class_words: 0,
+            captions_missing: 0,
+        };
+        let mut reports: Vec<SubsetReport> = self.subsets.iter().map(report).collect();
+        for item in &self.items {
+            let report = &mut reports[item.subset];
+            *match item.caption_source {
+                CaptionSource::File | CaptionSource::Metadata => &mut report.captions_from_files,
+                CaptionSource::ClassWords => &mut report.captions_from_class_words,
+                CaptionSource::Missing => &mut report.captions_missing,
+            } += 1;
         }
+        reports
     }
 
     fn tag_frequency(&self, items: &[&Item]) -> TagFrequency {

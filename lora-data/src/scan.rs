@@ -27,6 +27,8 @@ pub(crate) struct Picture {
     pub(crate) caption_source: CaptionSource,
     /// The picture that weights its loss.
     pub(crate) mask: Option<PathBuf>,
+    /// The resolution that a metadata file asks for.
+    pub(crate) train_resolution: Option<Size>,
 }
 
 /// What a subset holds.
@@ -35,6 +37,8 @@ pub(crate) struct Scanned {
     /// Sorted by path.
     pub(crate) pictures: Vec<Picture>,
     pub(crate) notices: Vec<Notice>,
+    /// Masks in the folder of masks that none of the pictures has.
+    pub(crate) unused_masks: Vec<PathBuf>,
     /// What is wrong, in the order of the paths.
     pub(crate) problems: Vec<Error>,
 }
@@ -45,6 +49,8 @@ struct Found {
     path: PathBuf,
     /// The caption where a metadata file gives it.
     caption: Option<String>,
+    /// The resolution where a metadata file gives it.
+    train_resolution: Option<Size>,
 }
 
 /// What was not known of a picture before its header was read.
@@ -59,7 +65,7 @@ pub(crate) fn scan(subset: &Subset, options: &DatasetOptions, index: &mut SizeIn
     let mut scanned = Scanned::default();
     let found = find(subset, options, &mut scanned)?;
     let masks = match &subset.conditioning_data_dir {
-        Some(dir) => Some(Masks::find(dir, &found, &mut scanned.problems)?),
+        Some(dir) => Some(Masks::find(dir, &found, &mut scanned)?),
         None => None,
     };
     if options.cache_info {
@@ -92,24 +98,29 @@ fn find(subset: &Subset, options: &DatasetOptions, scanned: &mut Scanned) -> Res
             let extension = &subset.caption_extension;
             let listing = Listing::read_all(dir, *recursive, extension, &mut scanned.notices)?;
             scanned.notices.extend(listing.notices());
-            let orphans = listing.orphaned_captions();
+            let orphans = listing.orphaned_captions(extension);
             if options.strict_captions {
                 scanned.problems.extend(orphans.into_iter().map(|path| Error::CaptionWithoutPicture { path }));
             } else {
                 scanned.notices.extend(Several::of(orphans).map(Notice::CaptionWithoutPicture));
             }
             if listing.pictures.is_empty() {
-                return Err(Error::NoPictures { path: dir.clone(), captions: listing.captions.len() });
+                let beside = scanned.notices.iter().map(ToString::to_string).collect();
+                return Err(Error::NoPictures { path: dir.clone(), captions: listing.captions.len(), beside });
             }
-            Ok(listing.pictures.into_iter().map(|path| Found { path, caption: None }).collect())
+            Ok(listing.pictures.into_iter().map(|path| Found { path, caption: None, train_resolution: None }).collect())
         }
         Source::Metadata { file, image_dir } => {
             let entries = metadata_file::read(file, image_dir.as_deref(), &subset.captions.caption_separator)?;
             if entries.is_empty() {
-                return Err(Error::NoPictures { path: file.clone(), captions: 0 });
+                return Err(Error::NoPictures { path: file.clone(), captions: 0, beside: Vec::new() });
             }
-            let mut found: Vec<Found> =
-                entries.into_iter().map(|entry| Found { path: entry.path, caption: Some(entry.caption) }).collect();
+            let found = entries.into_iter().map(|entry| Found {
+                path: entry.path,
+                caption: Some(entry.caption),
+                train_resolution: entry.train_resolution,
+            });
+            let mut found: Vec<Found> = found.collect();
             found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
             Ok(found)
         }
@@ -124,20 +135,24 @@ struct Masks<'a> {
 }
 
 impl<'a> Masks<'a> {
-    fn find(dir: &'a Path, pictures: &[Found], problems: &mut Vec<Error>) -> Result<Self> {
+    fn find(dir: &'a Path, pictures: &[Found], scanned: &mut Scanned) -> Result<Self> {
         let listing = Listing::read(dir, "")?;
         let stem = |path: &Path| path.file_stem().unwrap_or_default().to_os_string();
         let mut by_stem: HashMap<OsString, PathBuf> = HashMap::new();
         for path in listing.pictures {
             if let Some(other) = by_stem.insert(stem(&path), path.clone()) {
-                problems.push(Error::AmbiguousMask { first: other, second: path });
+                scanned.problems.push(Error::AmbiguousMask { first: other, second: path });
             }
         }
-        let used: std::collections::HashSet<OsString> = pictures.iter().map(|found| stem(&found.path)).collect();
-        let mut surplus: Vec<PathBuf> =
-            by_stem.iter().filter(|(stem, _)| !used.contains(*stem)).map(|(_, path)| path.clone()).collect();
-        surplus.sort_unstable();
-        problems.extend(Several::of(surplus).map(|files| Error::MaskWithoutPicture { files }));
+        // Folders below may hold pictures of one name, for which there is one mask only.
+        let mut masked: HashMap<OsString, &Path> = HashMap::new();
+        for Found { path, .. } in pictures {
+            if let Some(other) = masked.insert(stem(path), path) {
+                scanned.problems.push(Error::SharedMask { first: other.into(), second: path.clone(), dir: dir.into() });
+            }
+        }
+        let unused = by_stem.iter().filter(|(stem, _)| !masked.contains_key(*stem)).map(|(_, path)| path.clone());
+        scanned.unused_masks.extend(unused);
         Ok(Self { dir, by_stem })
     }
 
@@ -158,12 +173,12 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads one picture's header and caption. The second part is what was not known of it before.
     fn read(&self, found: Found) -> Result<(Picture, Option<New>)> {
-        let Found { path, caption } = found;
-        let stamp = Stamp::of(&path)?;
+        let Found { path, caption, train_resolution } = found;
+        let stamp = Stamp::of(&path).map_err(Error::of_picture)?;
         let known = self.known.size(&path, stamp);
         let header = match known {
             Some(header) => header,
-            None => header_size(&path)?,
+            None => header_size(&path).map_err(Error::of_picture)?,
         };
         let size = self.effective(header);
         let mask = self.masks.as_ref().map(|masks| masks.of(&path)).transpose()?;
@@ -178,7 +193,7 @@ impl Reader<'_> {
             None => self.caption(&path)?,
         };
         let new = known.is_none().then_some(New { stamp, size: header });
-        Ok((Picture { path, size, caption, caption_source, mask }, new))
+        Ok((Picture { path, size, caption, caption_source, mask, train_resolution }, new))
     }
 
     fn effective(&self, header: HeaderSize) -> Size {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
-use lora_data::cache::{CacheRecords, Kept, Origin};
+use lora_data::cache::{CacheRecords, Kept, Origin, Seen};
 
 use crate::atomic::AtomicFile;
 use crate::error::{Error, Result};
@@ -90,6 +90,7 @@ impl CacheFiles {
         picture: &Path,
         path: &Path,
         origin: &Origin<'_>,
+        seen: Option<Seen>,
         kept: Kept,
         write: impl FnOnce(&mut Cursor<Vec<u8>>) -> io::Result<()>,
     ) -> Result<()> {
@@ -99,7 +100,7 @@ impl CacheFiles {
         let mut file = AtomicFile::create(path)?;
         file.write_all(bytes.get_ref()).map_err(Error::io(path, "write"))?;
         file.commit()?;
-        Ok(self.records(picture)?.add(path, origin, kept)?)
+        Ok(self.records(picture)?.add(path, origin, seen, kept)?)
     }
 
     /// Counts a file that is made again. The first few are told.

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use lora_data::cache::Seen;
+
 use super::base::Needs;
 use super::cache_files::Found;
 use super::captions::TextCache;
@@ -46,9 +48,10 @@ impl Trainer {
                     found => {
                         warn(&mut self.events, found, |why| disk.files().make_again(why));
                         let device = self.base.device().clone();
+                        let seen = Seen::of(&self.dataset.items()[index].path)?;
                         let encoded =
                             latents::encode(&self.dataset, index, self.base.vae()?, self.config.seed, &device)?;
-                        disk.write(&self.dataset, encoded)?;
+                        disk.write(&self.dataset, encoded, seen)?;
                         false
                     }
                 }

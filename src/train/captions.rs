@@ -227,7 +227,8 @@ impl OnDisk {
         let origin = Origin { slot: SLOT, source: None, key: &key };
         let text = self.to_file(&encoded);
         let path = text_path(&item.path);
-        self.files.write(&item.path, &path, &origin, Kept::default(), |file| text.write(file, FloatFormat::F32))?;
+        self.files
+            .write(&item.path, &path, &origin, None, Kept::default(), |file| text.write(file, FloatFormat::F32))?;
         self.done += 1;
         Ok(())
     }

@@ -195,7 +195,8 @@ mod tests {
 
     #[test]
     fn sizes_of_sdxl() {
-        let buckets = Buckets::new(BucketConfig { max_bucket_reso: 2048, ..BucketConfig::new(Size::new(1024, 1024)) }).unwrap();
+        let buckets =
+            Buckets::new(BucketConfig { max_bucket_reso: 2048, ..BucketConfig::new(Size::new(1024, 1024)) }).unwrap();
         let size = Size::new(1200, 1000);
         let selection = buckets.select(size).unwrap();
         let item = Item {

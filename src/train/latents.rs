@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::rng::{Purpose, Stream};
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::cache::{
-    CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Validity, is_newer_than, latents_candidates,
-    latents_path,
+    CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Seen, Validity, is_newer_than,
+    latents_candidates, latents_path,
 };
 use lora_data::{Alpha, Dataset, Item, Mask, Size};
 use lora_models::{AutoencoderKl, Family};
@@ -242,7 +242,8 @@ impl OnDisk {
     }
 
     /// Writes the latents of the next picture, beside those of other sizes that its file holds.
-    pub(super) fn write(&mut self, dataset: &Dataset, encoded: EncodedPicture) -> Result<()> {
+    /// `seen` is what the picture was before it was read.
+    pub(super) fn write(&mut self, dataset: &Dataset, encoded: EncodedPicture, seen: Seen) -> Result<()> {
         let item = &dataset.items()[self.count];
         let path = self.path(item);
         let (key, slot) = (self.key(dataset, item), slot(item));
@@ -261,7 +262,7 @@ impl OnDisk {
         let others = if is_kept { OtherLatents::open(&path).ok() } else { None };
         let kept = if others.is_some() { kept } else { Kept::default() };
         let origin = Origin { slot: &slot, source: Some(&item.path), key: &key };
-        self.files.write(&item.path, &path, &origin, kept, |file| match others {
+        self.files.write(&item.path, &path, &origin, Some(seen), kept, |file| match others {
             Some(others) => latents.write_beside(others, file),
             None => latents.write(file),
         })?;
@@ -301,7 +302,8 @@ fn foreign(dataset: &Dataset, item: &Item, path: &Path) -> lora_data::Result<boo
     let is_mask = |(size, weights)| Mask::new(size, weights).is_some();
     // Other programs take photographs as they are stored.
     let is_turned = lora_data::is_turned(&item.path, &dataset.options().decode)?;
-    Ok(is_plain && !is_turned && read.alpha_mask.is_none_or(is_mask) && is_newer_than(path, &item.path)?)
+    let is_same = read.original_size == item.size;
+    Ok(is_plain && is_same && !is_turned && read.alpha_mask.is_none_or(is_mask) && is_newer_than(path, &item.path)?)
 }
 
 /// The latents' size, which tells them from others in their file.

@@ -75,7 +75,11 @@ fn unused(config: &TrainConfig) -> Vec<String> {
         (None, None) => (&[], ""),
     };
     let (options, reason) = unused;
-    options.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| format!("`{name}` is not used: {reason}")).collect()
+    options
+        .iter()
+        .filter(|(_, is_given)| *is_given)
+        .map(|(name, _)| format!("`{name}` is not used: {reason}"))
+        .collect()
 }
 
 /// The data set's report, with what was noticed when its folders were found.

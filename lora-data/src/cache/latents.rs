@@ -53,10 +53,6 @@ pub struct LatentsSample {
     pub latents: Vec<f32>,
     /// The mask, mirrored where the latents are. `[height, width]`
     pub alpha_mask: Option<Vec<f32>>,
-    /// The picture's size before it was resized.
-    pub original_size: Size,
-    /// As it is stored: that of the picture which is not mirrored.
-    pub crop_ltrb: [f64; 4],
 }
 
 impl CachedLatents {
@@ -138,7 +134,7 @@ impl LatentsSample {
         if let (true, Some(size), Some(mask)) = (wanted.flipped, wanted.alpha_mask, &mut alpha_mask) {
             mask.chunks_exact_mut(size.width.max(1) as usize).for_each(<[f32]>::reverse);
         }
-        Ok(Self { latents, alpha_mask, original_size: arrays.original_size()?, crop_ltrb: arrays.crop_ltrb()? })
+        Ok(Self { latents, alpha_mask })
     }
 }
 

@@ -103,6 +103,20 @@ struct Line<F, R> {
     record: R,
 }
 
+/// A source as it was before it was read: what is made of one that changes meanwhile is then known to be outdated.
+#[derive(Debug, Clone)]
+pub struct Seen(Fingerprint);
+
+impl Seen {
+    /// Reads the source.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn of(source: &Path) -> Result<Self> {
+        Fingerprint::of(source).map(Self)
+    }
+}
+
 /// What a cache file keeps when arrays are added to it; nothing for one that is written anew.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
@@ -199,20 +213,17 @@ impl CacheRecords {
         })
     }
 
-    /// Records that the cache file `npz` of this folder, which is complete, was made from `origin`; with what it kept where it
+    /// Records that the cache file `npz` of this folder, which is complete, was made from `origin`, whose source was `seen` before it was
+    /// read; with what it kept where it
     /// was added to, and [`Kept::default`] where it was written anew. One line is appended, so that an interruption loses
     /// nothing.
     ///
     /// # Errors
     /// [`Error::Io`] where a file can't be read or the line can't be written.
-    pub fn add(&self, npz: &Path, origin: &Origin<'_>, kept: Kept) -> Result<()> {
+    pub fn add(&self, npz: &Path, origin: &Origin<'_>, seen: Option<Seen>, kept: Kept) -> Result<()> {
         let mut entries = kept.entries;
         entries.retain(|entry| entry.slot != origin.slot);
-        entries.push(Entry {
-            slot: origin.slot.into(),
-            source: origin.source.map(Fingerprint::of).transpose()?,
-            key: origin.key.into(),
-        });
+        entries.push(Entry { slot: origin.slot.into(), source: seen.map(|seen| seen.0), key: origin.key.into() });
         let record = Record { npz: Fingerprint::of(npz)?, entries };
         let name = file_name(npz);
         let mut state = self.state();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::listing::PICTURE_EXTENSIONS;
+use crate::listing::{PICTURE_EXTENSIONS, has_extension};
 
 /// What is found for a path that may lack its extension.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,16 +65,11 @@ fn list(dir: &Path) -> std::io::Result<Listing> {
     for entry in dir.read_dir()? {
         let entry = entry?;
         let path = PathBuf::from(entry.file_name());
-        let Some(stem) = path.file_stem().filter(|_| is_picture(&path)) else { continue };
+        let Some(stem) = path.file_stem().filter(|_| has_extension(&path, &PICTURE_EXTENSIONS)) else { continue };
         let kind = entry.file_type()?;
         if kind.is_file() || kind.is_symlink() && entry.path().is_file() {
             listing.entry(stem.into()).or_default().push(entry.file_name());
         }
     }
     Ok(listing)
-}
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| PICTURE_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)))
 }

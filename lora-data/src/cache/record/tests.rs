@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use super::*;
 
+/// The source as it is now.
+fn seen(origin: &Origin<'_>) -> Option<Seen> {
+    origin.source.map(|source| Seen::of(source).unwrap())
+}
+
 struct Folder {
     dir: tempfile::TempDir,
 }
@@ -44,7 +49,7 @@ impl Folder {
     fn add(&self, slot: &str, key: &str) {
         let picture = self.path("a.png");
         let origin = Origin { slot, source: Some(&picture), key };
-        self.records().add(&self.path("a.npz"), &origin, Kept::default()).unwrap();
+        self.records().add(&self.path("a.npz"), &origin, seen(&origin), Kept::default()).unwrap();
     }
 
     /// Asks newly opened records.
@@ -88,7 +93,7 @@ fn a_caption_is_part_of_the_key() {
     let records = folder.records();
     let npz = folder.path("a.npz");
     let origin = |key| Origin { slot: "text", source: None, key };
-    records.add(&npz, &origin("a cat"), Kept::default()).unwrap();
+    records.add(&npz, &origin("a cat"), seen(&origin("a cat")), Kept::default()).unwrap();
     assert_eq!(records.check(&npz, &origin("a cat")).unwrap(), Validity::Valid);
     assert_eq!(records.check(&npz, &origin("a dog")).unwrap(), Validity::Stale(StaleReason::KeyChanged));
 }
@@ -140,13 +145,13 @@ fn two_sizes_in_one_file_have_records_of_their_own() {
     let kept = records.keep(&npz).unwrap();
     folder.write("a.npz", "latents, latents_32x32");
     let second = Origin { slot: "32x32", source: Some(&picture), key: "second" };
-    records.add(&npz, &second, kept).unwrap();
+    records.add(&npz, &second, seen(&second), kept).unwrap();
     assert_eq!(folder.check("64x64", "first"), Validity::Valid);
     assert_eq!(folder.check("32x32", "second"), Validity::Valid);
     assert_eq!(folder.check("32x32", "first"), Validity::Stale(StaleReason::KeyChanged));
     // Written anew, the file holds nothing of before.
     folder.write("a.npz", "others");
-    records.add(&npz, &second, Kept::default()).unwrap();
+    records.add(&npz, &second, seen(&second), Kept::default()).unwrap();
     assert_eq!(folder.check("64x64", "first"), Validity::Unknown);
 }
 
@@ -158,7 +163,14 @@ fn nothing_is_kept_of_a_file_that_another_program_changed() {
     folder.write("a.npz", "by another program");
     let records = folder.records();
     let kept = records.keep(&npz).unwrap();
-    records.add(&npz, &Origin { slot: "32x32", source: Some(&picture), key: "second" }, kept).unwrap();
+    records
+        .add(
+            &npz,
+            &Origin { slot: "32x32", source: Some(&picture), key: "second" },
+            seen(&Origin { slot: "32x32", source: Some(&picture), key: "second" }),
+            kept,
+        )
+        .unwrap();
     assert_eq!(folder.check("64x64", "first"), Validity::Unknown);
     assert_eq!(folder.check("32x32", "second"), Validity::Valid);
 }
@@ -170,9 +182,9 @@ fn outdated_lines_are_dropped_once_there_are_many() {
     let picture = folder.path("a.png");
     let records = folder.records();
     let origin = Origin { slot: "64x64", source: Some(&picture), key: "vae" };
-    records.add(&folder.path("b.npz"), &origin, Kept::default()).unwrap();
+    records.add(&folder.path("b.npz"), &origin, seen(&origin), Kept::default()).unwrap();
     for _ in 0..100 {
-        records.add(&folder.path("a.npz"), &origin, Kept::default()).unwrap();
+        records.add(&folder.path("a.npz"), &origin, seen(&origin), Kept::default()).unwrap();
     }
     assert_eq!(folder.lines(), 101);
     let records = folder.records();
@@ -195,7 +207,7 @@ fn records_are_shared_by_threads() {
         for names in names.chunks(10) {
             scope.spawn(move || {
                 for name in names {
-                    records.add(&dir.join(name), origin, Kept::default()).unwrap();
+                    records.add(&dir.join(name), origin, seen(origin), Kept::default()).unwrap();
                 }
             });
         }
