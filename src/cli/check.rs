@@ -13,7 +13,11 @@ use crate::train::{CheckReport, RunLength, check};
 const SHOWN: usize = 20;
 
 pub(super) fn run(path: &Path, set: &[String], json: bool) -> Result<ExitCode> {
-    let report = check(&TrainConfig::from_toml_file_with(path, &assignments(set)?)?);
+    let report = match TrainConfig::from_toml_file_with(path, &assignments(set)?) {
+        Ok(config) => check(&config),
+        Err(error) if json => CheckReport::refused(&error),
+        Err(error) => return Err(error),
+    };
     if json {
         // Serializing to text fails for no report: its keys are texts and its numbers finite.
         print_line(&serde_json::to_string_pretty(&report).unwrap_or_default());
@@ -35,8 +39,7 @@ fn lines(report: &CheckReport) -> Vec<String> {
         lines.push(format!("{} different tags: {}{}", report.tags.len(), most.join(", "), more(report.tags.len())));
     }
     lines.push(String::new());
-    let text = report.text_bytes.map_or_else(String::new, |bytes| format!(", {} of encoded captions", size(bytes)));
-    lines.push(format!("caches: {} of latents{text}", size(report.latent_bytes)));
+    lines.push(format!("caches: {} of latents, {} of captions", size(report.latent_bytes), size(report.text_bytes)));
     let long = report
         .long_captions
         .iter()

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::signals::Signals;
+use crate::error::Result;
 
 /// Train LoRA adapters for Stable Diffusion.
 #[derive(Debug, Parser)]
@@ -68,17 +69,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let signals = match Signals::install() {
-        Ok(signals) => signals,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: cannot watch for signals: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
     let result = match arguments.command {
-        Command::Train { config, set } => train::run(&config, &set, &signals),
+        Command::Train { config, set } => watched(|signals| train::run(&config, &set, signals)),
+        // Leaves nothing behind: signals end it as they end any program.
         Command::Check { config, set, json } => check::run(&config, &set, json),
-        Command::RandomCheckpoint { family, seed, out } => random_checkpoint::run(family, seed, &out, &signals),
+        Command::RandomCheckpoint { family, seed, out } => {
+            watched(|signals| random_checkpoint::run(family, seed, &out, signals))
+        }
     };
     match result {
         Ok(code) => code,
@@ -86,6 +83,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             // Nothing is to be done where not even this can be printed.
             let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Runs a command that ends in good order at SIGINT and SIGTERM.
+fn watched(command: impl FnOnce(&Signals) -> Result<ExitCode>) -> Result<ExitCode> {
+    match Signals::install() {
+        Ok(signals) => command(&signals),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: cannot watch for signals: {error}");
+            Ok(ExitCode::FAILURE)
         }
     }
 }

@@ -57,11 +57,13 @@ pub(crate) fn datasets(report: &DatasetReport) -> Value {
 }
 
 fn dataset(part: &PartReport) -> Value {
-    let DatasetConfig { buckets, enable_bucket, batch_size, .. } = &part.config;
+    let DatasetConfig { enable_bucket, batch_size, .. } = &part.config;
+    // With its limits rounded to steps.
+    let buckets = part.config.buckets().map_or(part.config.buckets, |buckets| *buckets.config());
     let bucket_side = |side: u32| enable_bucket.then_some(side);
     let subsets = part.config.subsets.iter().zip(&part.subsets);
     json!({
-        "is_dreambooth": part.config.subsets.iter().all(|subset| matches!(subset.source, Source::Folder { .. })),
+        "is_dreambooth": part.config.subsets.iter().all(is_dreambooth),
         "batch_size_per_device": batch_size,
         "num_train_images": part.num_train_images,
         "num_reg_images": part.num_reg_images,
@@ -73,6 +75,11 @@ fn dataset(part: &PartReport) -> Value {
         "bucket_info": part.bucket_info,
         "subsets": subsets.map(|(config, report)| subset(config, report)).collect::<Vec<_>>(),
     })
+}
+
+/// In sd-scripts' words: a folder without masks.
+fn is_dreambooth(subset: &Subset) -> bool {
+    matches!(subset.source, Source::Folder { .. }) && subset.conditioning_data_dir.is_none()
 }
 
 fn subset(config: &Subset, report: &SubsetReport) -> Value {

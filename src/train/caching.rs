@@ -101,7 +101,7 @@ impl Trainer {
                 texts.encode_next(&self.reader, self.base.text_encoders()?, clip_skip);
                 false
             }
-            TextCache::Off => unreachable!("nothing is left to do"),
+            TextCache::Off { .. } => unreachable!("nothing is left to do"),
         };
         let done = self.texts.done();
         self.events.push_back(Event::Cached(CacheProgress { what: Cached::TextOutputs, done, total, reused }));

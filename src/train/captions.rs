@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::ForwardContext;
 use lora_core::rng::{Purpose, Stream};
 use lora_data::cache::{CachedText, FloatFormat, Kept, Origin, TextShape, Validity, is_newer_than, text_path};
-use lora_data::{CaptionMoment, CaptionSource, Dataset, Item};
+use lora_data::{CaptionMoment, CaptionOptions, CaptionSource, Dataset, Item};
 use lora_models::text::{Encoded, multiply_weights};
 use lora_models::{Layers, TextEncoders};
 
@@ -29,7 +29,10 @@ pub(super) enum TextCache {
     Memory(InMemory),
     Disk(Box<OnDisk>),
     /// None: captions are encoded in each step.
-    Off,
+    Off {
+        /// Whether they could be encoded once, but would take too much memory.
+        is_too_large: bool,
+    },
 }
 
 /// Each different caption, encoded, on the device.
@@ -50,7 +53,7 @@ impl TextCache {
         let mut subsets = dataset.subsets().iter();
         let fixed = subsets.all(|subset| subset.config.captions.is_fixed());
         if config.trains_text_encoder() || !fixed || config.cache_text_encoder_outputs == Some(false) {
-            return Ok(Self::Off);
+            return Ok(Self::Off { is_too_large: false });
         }
         if config.cache_text_encoder_outputs_to_disk {
             refuse_shared(dataset.items().iter().map(|item| Wanted {
@@ -73,7 +76,7 @@ impl TextCache {
         let caption_of = caption_of.collect();
         let bytes = captions.len() * shape.bytes(tokens);
         if config.cache_text_encoder_outputs.is_none() && bytes > MAX_BYTES {
-            return Ok(Self::Off);
+            return Ok(Self::Off { is_too_large: true });
         }
         Ok(Self::Memory(InMemory { caption_of, captions, encoded: Vec::new() }))
     }
@@ -83,7 +86,7 @@ impl TextCache {
         match self {
             Self::Memory(texts) => texts.captions.len(),
             Self::Disk(_) => dataset.items().len(),
-            Self::Off => 0,
+            Self::Off { .. } => 0,
         }
     }
 
@@ -92,13 +95,22 @@ impl TextCache {
         match self {
             Self::Memory(texts) => texts.encoded.len(),
             Self::Disk(texts) => texts.done,
-            Self::Off => 0,
+            Self::Off { .. } => 0,
         }
+    }
+
+    /// What is to be told of the choice.
+    pub(super) fn warning(&self) -> Option<String> {
+        matches!(self, Self::Off { is_too_large: true }).then(|| {
+            "the encoded captions would take more than 1 GB, so they are encoded in each step; \
+             `cache_text_encoder_outputs_to_disk` (SDXL) or `cache_text_encoder_outputs` makes them once"
+                .into()
+        })
     }
 
     /// Whether the text encoders are needed in each step.
     pub(super) fn is_off(&self) -> bool {
-        matches!(self, Self::Off)
+        matches!(self, Self::Off { .. })
     }
 
     /// Where batches find the captions.
@@ -106,7 +118,7 @@ impl TextCache {
         match self {
             Self::Memory(texts) => TextPlace::Memory(texts.caption_of.clone()),
             Self::Disk(texts) => TextPlace::Disk(texts.shape),
-            Self::Off => TextPlace::Tokens,
+            Self::Off { .. } => TextPlace::Tokens,
         }
     }
 
@@ -266,6 +278,21 @@ pub(super) fn from_files(texts: Vec<CachedText>, device: &Device) -> Encoded {
         }
     });
     Encoded::cat(encoded.collect())
+}
+
+/// The caption of a picture with all its tags, whatever is left out at times.
+pub(super) fn whole_caption(dataset: &Dataset, item: &Item) -> String {
+    let options = CaptionOptions {
+        shuffle_caption: false,
+        caption_dropout_rate: 0.0,
+        caption_dropout_every_n_epochs: 0,
+        caption_tag_dropout_rate: 0.0,
+        token_warmup_step: 0.0,
+        ..dataset.subset_of(item).config.captions.clone()
+    };
+    let at = CaptionMoment { epoch: 1, step: 0, total_steps: 1 };
+    // Only wildcards are drawn: one choice is as good as another.
+    options.process(&item.caption, &at, &mut Stream::new(0, Purpose::Caption, 0, 0))
 }
 
 /// The caption of a picture where captions stay the same.

@@ -8,15 +8,18 @@ use lora_models::{Checkpoint, Tokenizer};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::captions::{TextWidths, fixed_caption};
+use super::captions::{TextCache, TextWidths, whole_caption};
 use super::data::{self, Described};
 use super::host_batch::CaptionReader;
+use super::latents::LatentCache;
 use super::run::{self, Length};
+use super::save;
 use crate::config::{Family, TrainConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::prompt;
 
 /// What a run would be, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CheckReport {
     /// What makes the run impossible.
@@ -37,10 +40,10 @@ pub struct CheckReport {
     pub duplicates: Vec<Vec<PathBuf>>,
     /// Pictures with less than a quarter of the training resolution's pixels.
     pub tiny_pictures: Vec<TinyPicture>,
-    /// Bytes of all latents, with mirror images where these are used.
+    /// Bytes of cached latents, in memory or on disk; 0 where none are cached or the checkpoint can't be read.
     pub latent_bytes: u64,
-    /// Bytes of all different encoded captions; `None` without a readable checkpoint.
-    pub text_bytes: Option<u64>,
+    /// Bytes of cached captions, in memory or on disk; 0 where none are cached or the checkpoint can't be read.
+    pub text_bytes: u64,
 }
 
 /// The arithmetic of a run.
@@ -94,26 +97,14 @@ impl CheckReport {
 /// the check. Nothing is written but, with `cache_info`, the sizes of the pictures.
 #[must_use]
 pub fn check(config: &TrainConfig) -> CheckReport {
-    let mut report = CheckReport {
-        problems: Vec::new(),
-        warnings: Vec::new(),
-        family: None,
-        dataset: None,
-        length: None,
-        tags: Vec::new(),
-        long_captions: Vec::new(),
-        duplicates: Vec::new(),
-        tiny_pictures: Vec::new(),
-        latent_bytes: 0,
-        text_bytes: None,
-    };
-    for checked in [config.validate(), config.check_paths()] {
+    let mut report = CheckReport::default();
+    for checked in [config.validate(), config.check_paths(), prompts(config)] {
         report.problems.extend(checked.err().map(|error| error.to_string()));
     }
-    let base = base(config, &mut report).map_err(|error| report.problems.push(error.to_string())).ok();
+    let base = report.look_at_base(config).map_err(|error| report.tell(error)).ok();
     match data::describe(config) {
         Ok(described) => report.look_at(config, described, base.as_ref()),
-        Err(error) => report.problems.push(error.to_string()),
+        Err(error) => report.tell(error),
     }
     // The same file or option may be at fault in more than one respect.
     let mut told = BTreeSet::new();
@@ -121,25 +112,46 @@ pub fn check(config: &TrainConfig) -> CheckReport {
     report
 }
 
-/// What captions need to know of the base.
+fn prompts(config: &TrainConfig) -> Result<()> {
+    config.sample_prompts.as_deref().map(prompt::load).transpose().map(drop)
+}
+
+/// What the checkpoint says that captions and caches need.
 #[derive(Debug)]
 struct Base {
     family: Family,
     widths: TextWidths,
 }
 
-fn base(config: &TrainConfig, report: &mut CheckReport) -> Result<Base> {
-    let checkpoint = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(config))?;
-    report.family = Some(checkpoint.family().to_string());
-    run::check_family(config, &checkpoint)?;
-    let layers = checkpoint.layers()?;
-    run::check_clip_skip(config, layers.text_encoder_depth)?;
-    checkpoint.check_finite()?;
-    report.warnings.extend(run::doubts_of_base(config, &checkpoint));
-    Ok(Base { family: checkpoint.family(), widths: TextWidths::of(&layers) })
-}
-
 impl CheckReport {
+    /// The report of a configuration that can't even be read.
+    pub(crate) fn refused(error: &Error) -> Self {
+        Self { problems: vec![error.to_string()], ..Self::default() }
+    }
+
+    fn tell(&mut self, problem: impl std::fmt::Display) {
+        self.problems.push(problem.to_string());
+    }
+
+    fn look_at_base(&mut self, config: &TrainConfig) -> Result<Base> {
+        let mut checkpoint = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(config))?;
+        let family = checkpoint.family();
+        self.family = Some(family.to_string());
+        run::check_family(config, &checkpoint)?;
+        let networks = checkpoint.layers()?;
+        run::check_clip_skip(config, networks.text_encoder_depth)?;
+        checkpoint.check_finite()?;
+        self.warnings.extend(run::doubts_of_base(config, &checkpoint));
+        let widths = TextWidths::of(&networks);
+        let layers = [networks.text_encoders, networks.unet].concat();
+        let device = crate::device::parse("cpu")?;
+        for (file, strength) in config.merged_files() {
+            checkpoint.merge(save::open_lora(file, &layers, family, &device)?, strength as f32);
+        }
+        self.warnings.extend(save::adapters(&mut config.clone(), &layers, family, &device)?.1);
+        Ok(Base { family, widths })
+    }
+
     fn look_at(&mut self, config: &TrainConfig, described: Described, base: Option<&Base>) {
         let Described { config: data, notices } = described;
         self.problems.extend(data::check_uses(config, &data).err().map(|error| error.to_string()));
@@ -157,13 +169,17 @@ impl CheckReport {
         self.tags = tags(&summary);
         self.dataset = Some(summary);
         self.duplicates = dataset.duplicates();
-        self.tiny_pictures = dataset.items().iter().filter_map(|item| tiny(&dataset, item)).collect();
-        self.latent_bytes = dataset.items().iter().map(|item| latent_bytes(&dataset, item)).sum();
-        self.captions(config, &dataset, base);
+        let mut seen = BTreeSet::new();
+        let different: Vec<&Item> = dataset.items().iter().filter(|item| seen.insert(&item.path)).collect();
+        self.tiny_pictures = different.iter().filter_map(|item| tiny(&dataset, item)).collect();
+        self.long_captions = long_captions(config, &dataset, &different);
+        if let Some(base) = base {
+            self.caches(config, &dataset, base);
+        }
     }
 
     fn length_of(&mut self, config: &TrainConfig, dataset: &Dataset) -> Option<RunLength> {
-        let plan = dataset.plan().map_err(|error| self.problems.push(error.to_string())).ok()?;
+        let plan = dataset.plan().map_err(|error| self.tell(error)).ok()?;
         if plan.batches_per_epoch() == 0 {
             return None;
         }
@@ -179,28 +195,43 @@ impl CheckReport {
         })
     }
 
-    fn captions(&mut self, config: &TrainConfig, dataset: &Dataset, base: Option<&Base>) {
-        let limit = run::token_limit(config);
-        let reader = CaptionReader {
-            tokenizer: Tokenizer::new(),
-            limit,
-            family: base.map_or(Family::Sd1, |base| base.family),
-            weighted: config.weighted_captions,
-        };
-        let used = 75 * limit.windows();
-        let long = dataset.items().par_iter().filter_map(|item| {
-            let tokens = reader.count(&fixed_caption(dataset, item));
-            (tokens > used).then(|| LongCaption { path: item.path.clone(), tokens, used })
-        });
-        self.long_captions = long.collect();
-        let different: BTreeSet<String> = dataset.items().iter().map(|item| fixed_caption(dataset, item)).collect();
-        self.text_bytes = base.map(|base| (different.len() * base.widths.bytes(used + 2)) as u64);
+    fn caches(&mut self, config: &TrainConfig, dataset: &Dataset, base: &Base) {
+        let tokens = 75 * run::token_limit(config).windows() + 2;
+        match LatentCache::new(config, dataset, base.family) {
+            Ok(cache) => self.latent_bytes = cache.bytes(dataset),
+            Err(error) => self.tell(error),
+        }
+        match TextCache::new(config, dataset, &base.widths, tokens) {
+            Ok(cache) => {
+                self.text_bytes = (cache.total(dataset) * base.widths.bytes(tokens)) as u64;
+                self.warnings.extend(cache.warning());
+            }
+            Err(error) => self.tell(error),
+        }
     }
+}
+
+/// Captions with all their tags, counted in tokens.
+fn long_captions(config: &TrainConfig, dataset: &Dataset, items: &[&Item]) -> Vec<LongCaption> {
+    let limit = run::token_limit(config);
+    let reader = CaptionReader {
+        tokenizer: Tokenizer::new(),
+        limit,
+        // Whatever the family, the tokens are the same.
+        family: Family::Sd1,
+        weighted: config.weighted_captions,
+    };
+    let used = 75 * limit.windows();
+    let long = items.par_iter().filter_map(|item| {
+        let tokens = reader.count(&whole_caption(dataset, item));
+        (tokens > used).then(|| LongCaption { path: item.path.clone(), tokens, used })
+    });
+    long.collect()
 }
 
 fn tags(report: &DatasetReport) -> Vec<(String, usize)> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for (tag, count) in report.parts.iter().flat_map(|part| part.tag_frequency.values()).flatten() {
+    for (tag, count) in &report.tag_frequency().into_values().flatten().collect::<Vec<_>>() {
         *counts.entry(tag.clone()).or_default() += count;
     }
     let mut tags: Vec<(String, usize)> = counts.into_iter().collect();
@@ -215,10 +246,4 @@ fn tiny(dataset: &Dataset, item: &Item) -> Option<TinyPicture> {
         size: item.size,
         bucket: item.selection.bucket,
     })
-}
-
-fn latent_bytes(dataset: &Dataset, item: &Item) -> u64 {
-    let images = 1 + u64::from(dataset.subset_of(item).config.augmentation.flip_aug);
-    // Four channels of four bytes for each 8x8 pixels.
-    images * item.selection.bucket.area() / 64 * 16
 }

@@ -66,6 +66,22 @@ impl LatentCache {
         })
     }
 
+    /// Bytes of the latents of all pictures and, on disk, of their masks.
+    pub(super) fn bytes(&self, dataset: &Dataset) -> u64 {
+        let bytes = |item: &Item| {
+            let images = 1 + u64::from(dataset.subset_of(item).config.augmentation.flip_aug);
+            // Four channels of four bytes for each 8x8 pixels.
+            let latents = images * item.selection.bucket.area() / 64 * 16;
+            let mask = wanted_latents(dataset, item).alpha_mask.map_or(0, |size| 4 * size.area());
+            match self {
+                Self::Memory(_) => latents,
+                Self::Disk(_) => latents + mask,
+                Self::Off => 0,
+            }
+        };
+        dataset.items().iter().map(bytes).sum()
+    }
+
     /// Whether the VAE is needed in each step.
     pub(super) fn is_off(&self) -> bool {
         matches!(self, Self::Off)

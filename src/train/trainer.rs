@@ -101,6 +101,8 @@ impl Trainer {
         events.extend(warnings.into_iter().map(Event::Warning));
         let limit = run::token_limit(&config);
         let reader = CaptionReader { tokenizer: Tokenizer::new(), limit, family, weighted: config.weighted_captions };
+        let texts = TextCache::new(&config, &dataset, &widths, 75 * limit.windows() + 2)?;
+        events.extend(texts.warning().map(Event::Warning));
         let prediction_type = base.told_prediction_type().unwrap_or(PredictionType::Epsilon);
         Ok(Self {
             algorithm: run::algorithm(&config, prediction_type, length.total_steps),
@@ -108,7 +110,7 @@ impl Trainer {
             base,
             report: run::report(&dataset, &notices),
             latents: LatentCache::new(&config, &dataset, family)?,
-            texts: TextCache::new(&config, &dataset, &widths, 75 * limit.windows() + 2)?,
+            texts,
             reader: Arc::new(reader),
             loader: None,
             dataset: Arc::new(dataset),

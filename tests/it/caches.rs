@@ -217,6 +217,34 @@ fn pictures_do_not_share_a_file() {
     refused(&job.run(), &["banana.bmp`", "banana.png`", "would share the cache file", "rename one of them"]);
 }
 
+#[test]
+fn subsets_do_not_share_a_file_for_different_things() {
+    let mut job = job();
+    let folder = job.path("pictures/2_emoji");
+    let subset = |more: &str| format!("[[datasets.subsets]]\nimage_dir = '{}'\n{more}\n", folder.display());
+    let write = |job: &Job, more: &str| {
+        job.write("data.toml", format!("[[datasets]]\nresolution = 64\n{}{}", subset(""), subset(more)));
+    };
+    job.remove("train_data_dir").set("dataset_config", "data.toml");
+    write(&job, "num_repeats = 2");
+    job.run().succeeded();
+    write(&job, "flip_aug = true");
+    refused(&job.run(), &["airplane.png`: two subsets use it", "keep caches in memory"]);
+}
+
+#[test]
+fn sizes_are_kept_with_the_latents() {
+    let mut job = job();
+    job.losses();
+    let sizes = job.path("pictures/2_emoji/.lora-trainer-sizes.json");
+    assert!(sizes.is_file());
+    fs::remove_file(&sizes).expect("removed");
+    job.toml("cache_info", "false").losses();
+    assert!(!sizes.exists());
+    job.remove("cache_latents_to_disk").toml("cache_info", "true").losses();
+    assert!(sizes.is_file());
+}
+
 /// A full disk while caching ends the run with the file's name; what was done is kept.
 #[cfg(unix)]
 #[test]

@@ -74,6 +74,13 @@ fn everything_that_is_wrong_is_told_at_once() {
     // One picture can still be looked at.
     assert_eq!(report["length"]["pictures_per_epoch"], 2);
 
+    // What only a run reads is read, too.
+    let run = job.check(&["--set", "sample_prompts=none.txt", "--set", "network_weights=none.safetensors"]);
+    assert!(run.stdout.contains("no file at `none.txt`") && run.stdout.contains("`network_weights`"), "{}", run.stdout);
+
+    let run = job.check(&["--json", "--set", "netwok_dim=4"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stdout.contains("`netwok_dim`: no such option") && run.stderr.is_empty(), "{}", run.stdout);
     let run = job.check(&["--set", "netwok_dim=4"]);
     refused(&run, &["`netwok_dim`: no such option", "did you mean `network_dim`?"]);
 }

@@ -282,3 +282,72 @@ fn waits_for_pictures_are_told() {
     assert!(!waits.is_empty() && waits.iter().all(|seconds| *seconds >= 1e-3), "{waits:?}");
     assert!((summary.data_wait_seconds - waits.iter().sum::<f64>()).abs() < 0.003 * events.len() as f64);
 }
+
+#[test]
+fn captions_where_there_is_no_file() {
+    let mut job = Job::new();
+    fs::remove_file(job.picture("banana.txt")).expect("removed");
+    job.set("train_data_dir", "pictures/2_emoji").toml("max_train_steps", "3");
+    let without = job.losses();
+    assert_ne!(job.set("class_tokens", "a yellow fruit").losses(), without);
+    job.toml("strict_captions", "true");
+    refused(&job.run(), &["2_emoji/banana.png`: no caption; expected `pictures/2_emoji/banana.txt`"]);
+}
+
+#[test]
+fn folders_in_folders() {
+    let mut job = Job::new();
+    fs::create_dir(job.path("pictures/2_emoji/more")).expect("a folder");
+    fs::copy(job.picture("banana.png"), job.path("pictures/2_emoji/more/banana.png")).expect("a picture");
+    let plain = plan(&job);
+    assert_eq!(plan(job.toml("recursive", "true")).pictures_per_epoch, plain.pictures_per_epoch + 2);
+    assert!(plain.dataset.notices[0].contains("more` is not used"), "{:?}", plain.dataset.notices);
+}
+
+#[test]
+fn faces_are_cropped() {
+    let mut job = Job::new();
+    for name in ["airplane", "banana", "bicycle"] {
+        fs::remove_file(job.picture(&format!("{name}.png"))).expect("removed");
+        let picture = RgbImage::from_fn(256, 256, |x, y| Rgb([x as u8, y as u8, (x ^ y) as u8]));
+        picture.save(job.picture(&format!("{name}_60_70_50_50.png"))).expect("a picture");
+    }
+    job.toml("enable_bucket", "false").toml("max_train_steps", "2").toml("cache_latents", "false");
+    let whole = job.losses();
+    assert_ne!(job.set("face_crop_aug_range", "1.5,2").losses(), whole);
+}
+
+#[test]
+fn one_folder_of_masks_serves_several_folders() {
+    let mut job = Job::new();
+    fs::create_dir_all(job.path("pictures/3_more")).expect("a folder");
+    fs::rename(job.picture("banana.png"), job.path("pictures/3_more/banana.png")).expect("moved");
+    fs::create_dir(job.path("masks")).expect("a folder");
+    for path in ["2_emoji/airplane.png", "2_emoji/bicycle.png", "3_more/banana.png"] {
+        let picture = job.path("pictures").join(path);
+        let size = image::image_dimensions(&picture).expect("a picture");
+        let mask = GrayImage::from_pixel(size.0, size.1, Luma([128]));
+        mask.save(job.path("masks").join(picture.file_name().expect("a name"))).expect("a mask");
+    }
+    job.set("conditioning_data_dir", "masks").run().succeeded();
+    GrayImage::new(8, 8).save(job.path("masks/cherry.png")).expect("a mask");
+    refused(&job.run(), &["masks without a picture of the same name: `masks/cherry.png`"]);
+    // A mask that breaks off is found before training.
+    fs::remove_file(job.path("masks/cherry.png")).expect("removed");
+    let whole = fs::read(job.path("masks/banana.png")).expect("a mask");
+    fs::write(job.path("masks/banana.png"), &whole[..whole.len() / 2]).expect("written");
+    refused(&job.run(), &["masks/banana.png`: unreadable picture"]);
+}
+
+#[test]
+fn options_that_another_one_leaves_without_effect_are_told() {
+    let mut job = Job::new();
+    let folder = job.path("pictures/2_emoji");
+    job.write(
+        "data.toml",
+        format!("[[datasets]]\nresolution = 64\n[[datasets.subsets]]\nimage_dir = '{}'\n", folder.display()),
+    );
+    let run = job.set("dataset_config", "data.toml").run();
+    run.succeeded();
+    assert!(run.stdout.contains("warning: `train_data_dir` is not used: `dataset_config` says"), "{}", run.stdout);
+}
