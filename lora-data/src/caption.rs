@@ -93,8 +93,8 @@ fn without_face_crop(stem: &str) -> Option<&str> {
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read, [`Error::NotACaptionFile`] for a folder or device,
-/// [`Error::CaptionTooLarge`] above 1 MiB, [`Error::CaptionUtf16`], [`Error::CaptionNotUtf8`], and [`Error::EmptyCaption`] where the first line (with
-/// `multi_line`, every line) has no text.
+/// [`Error::CaptionTooLarge`] above 1 MiB, [`Error::CaptionUtf16`], [`Error::CaptionNotUtf8`], and [`Error::EmptyCaption`]
+/// where the first line (with `multi_line`, every line) has no text.
 pub fn read_file(path: &Path, multi_line: bool) -> Result<String> {
     let bytes = read_bytes(path)?;
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {

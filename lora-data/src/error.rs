@@ -1,7 +1,10 @@
 //! What can go wrong between a folder and a batch.
 
+mod text;
+
 use std::path::PathBuf;
 
+use self::text::{captions_only, lines, listed, quoted, quoted_or};
 use crate::bucket::Size;
 use crate::dataset_config::{Problem, list};
 use crate::metadata_file::MetadataProblem;
@@ -367,40 +370,4 @@ impl Error {
     pub(crate) fn io(path: impl Into<PathBuf>, error: std::io::Error) -> Self {
         Self::Io { path: path.into(), error }
     }
-}
-
-/// The first problems, one a line.
-fn listed(problems: &[Error]) -> String {
-    const SHOWN: usize = 20;
-    let mut text = format!("{} problems", problems.len());
-    for problem in problems.iter().take(SHOWN) {
-        text += &format!("\n  {problem}");
-    }
-    if problems.len() > SHOWN {
-        text += &format!("\n  and {} more", problems.len() - SHOWN);
-    }
-    text
-}
-
-fn lines(notices: &[String]) -> String {
-    notices.iter().map(|notice| format!("\n  {notice}")).collect()
-}
-
-fn captions_only(captions: usize) -> String {
-    if captions == 0 { String::new() } else { format!(", only {captions} caption files") }
-}
-
-/// The first few names, each in backquotes; `none` where there are none.
-fn quoted_or(names: &[String], none: &str) -> String {
-    if names.is_empty() { none.into() } else { quoted(names) }
-}
-
-/// The first few names, each in backquotes.
-fn quoted(names: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text += &format!(" and {} more", names.len() - SHOWN);
-    }
-    text
 }

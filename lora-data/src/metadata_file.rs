@@ -11,7 +11,8 @@
 //! has no such picture there is tried relative to the working directory, as sd-scripts does. The caption is `caption`,
 //! else `tags`; where both are given, the tags follow each line of the caption, so that none of several lines lacks them.
 //!
-//! `train_resolution` is the size that the tool chose which wrote the file: the picture's bucket is that of this size. Other fields are left to the tools that share the file.
+//! `train_resolution` is the size that the tool chose which wrote the file: the picture's bucket is that of this size. Other
+//! fields are left to the tools that share the file.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -213,8 +213,8 @@ impl CacheRecords {
         })
     }
 
-    /// Records that the cache file `npz` of this folder, which is complete, was made from `origin`, whose source was `seen` before it was
-    /// read; with what it kept where it
+    /// Records that the cache file `npz` of this folder, which is complete, was made from `origin`, whose source was `seen`
+    /// before it was read; with what it kept where it
     /// was added to, and [`Kept::default`] where it was written anew. One line is appended, so that an interruption loses
     /// nothing.
     ///

@@ -7,8 +7,6 @@ use burn::tensor::{Device, FloatDType};
 use lora_core::adapter::AdapterSet;
 use lora_core::diffusion::PredictionType;
 use lora_core::layers::LayerSpec;
-use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use super::detect;
 use super::dialect::{Dialect, Network, Spelling};
@@ -22,6 +20,8 @@ use crate::model_config::{HiddenAct, ModelConfig, TextEncoderConfig};
 use crate::text::{TextEncoder, TextEncoders, Tokenizer};
 use crate::unet::UNet2DConditionModel;
 use crate::vae::AutoencoderKl;
+
+mod digest;
 
 /// How a checkpoint is read.
 #[derive(Debug, Clone, Default)]
@@ -275,28 +275,6 @@ impl Checkpoint {
         components.try_for_each(|component| Weights::new(component, None).check_finite())
     }
 
-    /// A hash of the VAE's weights and scaling: what the latents of a picture depend on.
-    ///
-    /// # Errors
-    /// [`Error::NotFinite`], [`Error::Io`].
-    pub fn vae_digest(&self) -> Result<String> {
-        let mut digest = Sha256::new();
-        Weights::new(&self.vae, None).digest(&mut digest)?;
-        Ok(hex(digest, &self.config.vae))
-    }
-
-    /// A hash of the text encoders' weights, without what is merged into them: what their outputs for a text depend on.
-    ///
-    /// # Errors
-    /// [`Error::NotFinite`], [`Error::Io`].
-    pub fn text_encoders_digest(&self) -> Result<String> {
-        let mut digest = Sha256::new();
-        for (component, ..) in self.text_components() {
-            Weights::new(component, None).digest(&mut digest)?;
-        }
-        Ok(hex(digest, &(&self.config.text_encoder, &self.config.text_encoder_2)))
-    }
-
     /// The first text encoder and its layers.
     ///
     /// # Errors
@@ -408,12 +386,6 @@ fn misfits(unet: &UNet2DConditionModel, vae: &AutoencoderKl, encoders: &[TextEnc
         _ => {}
     }
     problems
-}
-
-/// The digits of a hash, of which `settings` become a part.
-fn hex(mut digest: Sha256, settings: &impl Serialize) -> String {
-    digest.update(serde_json::to_string(settings).unwrap_or_default());
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a configuration says that cannot be.
