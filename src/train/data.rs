@@ -197,8 +197,9 @@ mod tests {
     fn sizes_of_sdxl() {
         let buckets =
             Buckets::new(BucketConfig { max_bucket_reso: 2048, ..BucketConfig::new(Size::new(1024, 1024)) }).unwrap();
-        let size = Size::new(1200, 1000);
+        let size = Size::new(1000, 1200);
         let selection = buckets.select(size).unwrap();
+        assert_eq!((selection.bucket, selection.resized), (Size::new(960, 1088), Size::new(960, 1152)));
         let item = Item {
             path: "a.png".into(),
             caption: String::new(),
@@ -209,13 +210,11 @@ mod tests {
             selection,
             mask: None,
         };
-        assert_eq!((selection.bucket, selection.resized), (Size::new(1152, 896), Size::new(1152, 960)));
-        // What stands over is cut at top and bottom.
         let told = |crop, flipped, compat| sizes(&item, crop, flipped, compat);
-        assert_eq!(told([0, 32], false, Compat::None), [1000.0, 1200.0, 32.0, 0.0, 896.0, 1152.0]);
-        // The whole picture fitted into the bucket is 1075.2 wide, with bars of 38.4 at left and right.
-        assert_eq!(told([0, 32], false, Compat::SdScripts), [1000.0, 1200.0, 0.0, 38.0, 896.0, 1152.0]);
-        // Right is 38 + 1075.2.
-        assert_eq!(told([0, 32], true, Compat::SdScripts), [1000.0, 1200.0, 0.0, 38.0, 896.0, 1152.0]);
+        // What stands over is cut at top and bottom.
+        assert_eq!(told([0, 32], false, Compat::None), [1200.0, 1000.0, 32.0, 0.0, 1088.0, 960.0]);
+        // The whole picture fitted into the bucket is 906.7 wide and begins at 26.
+        assert_eq!(told([0, 32], false, Compat::SdScripts), [1200.0, 1000.0, 0.0, 26.0, 1088.0, 960.0]);
+        assert_eq!(told([0, 32], true, Compat::SdScripts), [1200.0, 1000.0, 0.0, 27.0, 1088.0, 960.0]);
     }
 }

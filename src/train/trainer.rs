@@ -205,7 +205,9 @@ impl Iterator for Trainer {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(event) = self.events.pop_front() {
+            // Warnings of the preparation wait for the plan, which comes first.
+            let is_prepared = !matches!(self.stage, Stage::Plan);
+            if is_prepared && let Some(event) = self.events.pop_front() {
                 let logged = self.outputs.log(&event);
                 if logged.is_err() {
                     self.stage = Stage::Done;

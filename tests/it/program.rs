@@ -101,7 +101,9 @@ impl Job {
             &mut config.conditioning_data_dir,
         ];
         for path in paths.chain(given.into_iter().flatten()).chain(&mut config.base_weights) {
-            *path = self.folder.path().join(&path);
+            if !path.as_os_str().is_empty() {
+                *path = self.folder.path().join(&path);
+            }
         }
         Ok(config)
     }
