@@ -59,12 +59,11 @@ use crate::error::{Error, Result};
 mod keys;
 mod problem;
 mod reader;
-pub(crate) mod tree;
 
 pub(crate) use self::problem::list;
 pub use self::problem::{Problem, ProblemKind};
 use self::reader::Reader;
-use self::tree::{Node, SyntaxError};
+use crate::tree::{self, Node, SyntaxError};
 
 /// What a file of data sets says.
 #[derive(Debug, Clone, PartialEq)]

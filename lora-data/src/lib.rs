@@ -66,6 +66,7 @@ mod random;
 mod report;
 pub mod resize;
 mod scan;
+mod tree;
 
 pub use self::augment::{ColourShift, Draw, Face};
 pub use self::bucket::{BucketConfig, Buckets, Selection, Size};

@@ -23,9 +23,9 @@ use std::path::{Path, PathBuf};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::bucket::Size;
-use crate::dataset_config::tree::{self, SyntaxError, Table, Value, shortened};
 use crate::error::{Error, Result};
 use crate::listing::{check_folder, extensions};
+use crate::tree::{self, SyntaxError, Table, Value, shortened};
 
 mod listing;
 

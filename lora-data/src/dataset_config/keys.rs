@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::tree::{Node, Value};
 use crate::bucket::Size;
 use crate::config::{Alpha, DatasetConfig, Source, Subset};
 use crate::resize::Interpolation;
+use crate::tree::{Node, Value};
 
 use Style::{Conditioning, Folder, Metadata};
 

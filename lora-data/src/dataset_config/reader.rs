@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use super::DatasetConfigFile;
 use super::keys::{Draft, Key, Level, Style, key, nearest};
 use super::problem::{Problem, ProblemKind};
-use super::tree::{Node, Table, Value, shortened};
 use crate::config::{DatasetConfig, Subset};
 use crate::error::Error;
+use crate::tree::{Node, Table, Value, shortened};
 
 /// The problems found so far. Each table starts as a copy of the one above it, so that it is read, and reported on, once.
 #[derive(Default)]
