@@ -45,6 +45,8 @@ pub struct Facts {
     pub num_train_images: u64,
     /// Regularisation pictures, repeats counted before they are balanced with the others.
     pub num_reg_images: u64,
+    /// Pictures that are kept out of training.
+    pub num_validation_images: u64,
     /// Whether latents are made once, before training.
     pub caches_latents: bool,
     /// Batches of an epoch.
@@ -103,12 +105,9 @@ const FIXED: &[(&str, &str)] = &[
     ("ss_network_dropout", "None"),
     ("ss_noise_offset", "None"),
     ("ss_noise_offset_random_strength", "False"),
-    ("ss_num_validation_images", "0"),
     ("ss_scale_weight_norms", "None"),
     ("ss_validate_every_n_epochs", "None"),
     ("ss_validate_every_n_steps", "None"),
-    ("ss_validation_seed", "None"),
-    ("ss_validation_split", "0.0"),
     ("ss_zero_terminal_snr", "False"),
 ];
 

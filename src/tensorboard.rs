@@ -83,7 +83,13 @@ impl EventWriter {
                 let rates = [("lr/textencoder", step.text_encoder_lr), ("lr/unet", step.unet_lr)];
                 rates.iter().try_for_each(|(tag, lr)| lr.map_or(Ok(()), |lr| self.scalar(tag, lr as f32, step.step)))
             }
-            Event::Epoch(end) => self.scalar("loss/epoch_average", end.average_loss, end.epoch),
+            Event::Epoch(end) => {
+                self.scalar("loss/epoch_average", end.average_loss, end.epoch)?;
+                match end.validation_loss {
+                    Some(loss) => self.scalar("loss/validation/epoch_average", loss, end.epoch),
+                    None => Ok(()),
+                }
+            }
             Event::Preview(preview) => {
                 let png = std::fs::read(&preview.path).map_err(Error::io(&preview.path, "read"))?;
                 self.image(&format!("sample_{}", preview.index), &png, preview.picture.dimensions(), preview.step)

@@ -40,6 +40,8 @@ pub enum Purpose {
     Caption = 12,
     /// The draw from the VAE's posterior where pictures are encoded in each step.
     FreshPosterior = 13,
+    /// The noise of validation pictures.
+    Validation = 14,
 }
 
 /// One stream of random numbers.

@@ -44,6 +44,10 @@ pub struct DatasetConfig {
     pub batch_size: usize,
     /// What the adapters of these pictures' batches are multiplied by.
     pub network_multiplier: f64,
+    /// Which share of the training pictures is kept out of training, to measure the loss on. From 0 to below 1.
+    pub validation_split: f64,
+    /// Says which pictures these are.
+    pub validation_seed: u64,
     /// The folders.
     pub subsets: Vec<Subset>,
 }
@@ -52,7 +56,15 @@ impl DatasetConfig {
     /// One picture a batch, with buckets and without folders yet.
     #[must_use]
     pub fn new(buckets: BucketConfig) -> Self {
-        Self { buckets, enable_bucket: true, batch_size: 1, network_multiplier: 1.0, subsets: Vec::new() }
+        Self {
+            buckets,
+            enable_bucket: true,
+            batch_size: 1,
+            network_multiplier: 1.0,
+            validation_split: 0.0,
+            validation_seed: 0,
+            subsets: Vec::new(),
+        }
     }
 
     /// The rule that gives every picture a bucket.

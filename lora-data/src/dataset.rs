@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::bucket::{Buckets, Selection, Size};
 use crate::caption::CaptionSource;
 use crate::config::{DataConfig, DatasetConfig, DatasetOptions, Source, Subset};
 use crate::error::{Error, Result};
 use crate::index::SizeIndex;
 use crate::notice::{Notice, Several};
-use crate::plan::{Group, Plan};
+use crate::plan::{Batch, Group, Plan};
 use crate::scan::{Picture, scan};
 
 /// An epoch is a list in memory; more are surely a mistake in a folder's name.
@@ -28,6 +30,8 @@ pub struct Item {
     pub subset: usize,
     /// How often it appears in an epoch.
     pub repeats: usize,
+    /// Whether it is kept out of training, to measure the loss on (`validation_split`).
+    pub is_validation: bool,
     /// Size of the picture as stored (upright if orientation is applied).
     pub size: Size,
     /// Its bucket and the size it is resized to.
@@ -43,7 +47,7 @@ pub struct SubsetInfo {
     pub dataset: usize,
     /// How its pictures are used.
     pub config: Subset,
-    /// How many pictures it has, before regularisation pictures are balanced with the others.
+    /// How many pictures it has in training, before regularisation pictures are balanced with the others.
     pub pictures: usize,
 }
 
@@ -125,6 +129,7 @@ impl Dataset {
         let Builder { mut dataset, mut problems, unused_masks } = builder;
         let unused = unused_masks.into_values().flatten();
         problems.extend(Several::of(unused).map(|files| Error::MaskWithoutPicture { files }));
+        dataset.split();
         dataset.balance();
         dataset.save_index();
         if problems.is_empty() {
@@ -161,6 +166,30 @@ impl Dataset {
         }
     }
 
+    /// Keeps a share of each data set's training pictures out of training: a function of seed and order of the pictures.
+    fn split(&mut self) {
+        for (dataset, config) in self.configs.iter().enumerate() {
+            let subsets = &mut self.subsets;
+            let is_ours = |item: &Item| {
+                let subset = &subsets[item.subset];
+                subset.dataset == dataset && !subset.config.is_reg
+            };
+            let mut items: Vec<&mut Item> = self.items.iter_mut().filter(|item| is_ours(item)).collect();
+            let order = |place: usize| {
+                let words = [config.validation_seed.to_le_bytes(), (place as u64).to_le_bytes()];
+                <[u8; 32]>::from(Sha256::digest(words.concat()))
+            };
+            let mut places: Vec<usize> = (0..items.len()).collect();
+            places.sort_by_cached_key(|place| order(*place));
+            let kept_out = (items.len() as f64 * config.validation_split).round() as usize;
+            for place in &places[..kept_out] {
+                items[*place].is_validation = true;
+                items[*place].repeats = 0;
+                subsets[items[*place].subset].pictures -= 1;
+            }
+        }
+    }
+
     /// Makes the regularisation pictures of each data set as many as its training pictures:
     /// each is taken as often as its folder says until there are enough, then once more each until there are enough. Those that are
     /// not reached are left out.
@@ -168,16 +197,18 @@ impl Dataset {
         for dataset in 0..self.configs.len() {
             self.balance_one(dataset);
         }
-        let left_out = self.items.iter().filter(|item| item.repeats == 0).map(|item| item.path.clone());
+        let is_left_out = |item: &Item| item.repeats == 0 && !item.is_validation;
+        let left_out = self.items.iter().filter(|item| is_left_out(item)).map(|item| item.path.clone());
         self.notices.extend(Several::of(left_out).map(Notice::RegularisationLeftOut));
-        self.items.retain(|item| item.repeats > 0);
+        self.items.retain(|item| !is_left_out(item));
     }
 
     fn balance_one(&mut self, dataset: usize) {
         let Self { items, subsets, .. } = self;
         let mut wanted = 0_usize;
         let mut regularisation: Vec<&mut Item> = Vec::new();
-        for item in items.iter_mut().filter(|item| subsets[item.subset].dataset == dataset) {
+        let is_trained = |item: &&mut Item| subsets[item.subset].dataset == dataset && !item.is_validation;
+        for item in items.iter_mut().filter(is_trained) {
             let subset = &subsets[item.subset].config;
             item.repeats = subset.num_repeats;
             match subset.is_reg {
@@ -263,9 +294,21 @@ impl Dataset {
             let (path, repeats) = (self.subset_of(item).path().into(), item.repeats);
             return Err(Error::TooManyRepeats { path, repeats, pictures, most: MAX_PICTURES_PER_EPOCH });
         }
+        self.grouped(|item| item.repeats)
+    }
+
+    /// The batches of pictures that are kept out of training.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] where a batch size is 0.
+    pub fn validation_batches(&self) -> Result<Vec<Batch>> {
+        Ok(self.grouped(|item| item.is_validation.into())?.batches())
+    }
+
+    fn grouped(&self, repeats: impl Fn(&Item) -> usize) -> Result<Plan> {
         let mut members: BTreeMap<(usize, Size), Vec<usize>> = BTreeMap::new();
         for (index, item) in self.items.iter().enumerate() {
-            members.entry(self.bucket_of(item)).or_default().extend(std::iter::repeat_n(index, item.repeats));
+            members.entry(self.bucket_of(item)).or_default().extend(std::iter::repeat_n(index, repeats(item)));
         }
         let group = |((dataset, _), items): ((usize, Size), Vec<usize>)| Group {
             items,
@@ -333,7 +376,18 @@ impl Builder {
             return self.reject(Error::PictureTooSmall { path, size, step });
         };
         self.dataset.subsets[subset].pictures += 1;
-        self.dataset.items.push(Item { path, caption, caption_source, subset, repeats, size, selection, mask });
+        let is_validation = false;
+        self.dataset.items.push(Item {
+            path,
+            caption,
+            caption_source,
+            subset,
+            repeats,
+            is_validation,
+            size,
+            selection,
+            mask,
+        });
     }
 
     fn reject(&mut self, error: Error) {

@@ -104,7 +104,7 @@ impl Dataset {
             }
         }
         for (item, _) in self.items.iter().zip(&keep).filter(|(_, keep)| !**keep) {
-            self.subsets[item.subset].pictures -= 1;
+            self.subsets[item.subset].pictures -= usize::from(!item.is_validation);
         }
         if keep.contains(&false) {
             let mut keep = keep.into_iter();

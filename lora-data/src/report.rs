@@ -24,6 +24,8 @@ pub struct SubsetReport {
     pub repeats: usize,
     /// The number of pictures, without repeats, before regularisation pictures are balanced.
     pub pictures: usize,
+    /// Pictures that are kept out of training (`validation_split`), beside these.
+    pub validation: usize,
     /// Pictures with a caption of their own, from a caption file or the file that lists them.
     pub captions_from_files: usize,
     /// Pictures captioned by class tokens.
@@ -108,6 +110,12 @@ impl DatasetReport {
         self.parts.iter().map(|part| part.num_train_images).sum()
     }
 
+    /// Pictures that are kept out of training.
+    #[must_use]
+    pub fn num_validation_images(&self) -> usize {
+        self.subsets().map(|subset| subset.validation).sum()
+    }
+
     /// Regularisation pictures in an epoch, counting their repeats before they are balanced.
     #[must_use]
     pub fn num_reg_images(&self) -> usize {
@@ -160,7 +168,8 @@ impl Dataset {
         let indices: Vec<usize> =
             (0..self.subsets.len()).filter(|subset| self.subsets[*subset].dataset == index).collect();
         let subsets: Vec<SubsetReport> = indices.iter().map(|subset| reports[*subset].clone()).collect();
-        let items: Vec<&Item> = self.items.iter().filter(|item| self.subset_of(item).dataset == index).collect();
+        let is_ours = |item: &&Item| self.subset_of(item).dataset == index && !item.is_validation;
+        let items: Vec<&Item> = self.items.iter().filter(is_ours).collect();
         let images = |is_reg: bool| {
             subsets.iter().filter(|s| s.is_reg == is_reg).map(|s| s.pictures.saturating_mul(s.repeats)).sum()
         };
@@ -183,6 +192,7 @@ impl Dataset {
             is_reg: subset.config.is_reg,
             repeats: subset.config.num_repeats,
             pictures: subset.pictures,
+            validation: 0,
             captions_from_files: 0,
             captions_from_class_words: 0,
             captions_missing: 0,
@@ -190,6 +200,10 @@ impl Dataset {
         let mut reports: Vec<SubsetReport> = self.subsets.iter().map(report).collect();
         for item in &self.items {
             let report = &mut reports[item.subset];
+            if item.is_validation {
+                report.validation += 1;
+                continue;
+            }
             *match item.caption_source {
                 CaptionSource::File | CaptionSource::Metadata => &mut report.captions_from_files,
                 CaptionSource::ClassWords => &mut report.captions_from_class_words,

@@ -61,7 +61,10 @@ impl Progress {
             // A wait on its own is noise; the sum is told at the end.
             Event::DataWait(_) => {}
             Event::Epoch(end) => {
-                self.print(&format!("epoch {} of {}: average loss {:.4}", end.epoch, end.epochs, end.average_loss));
+                let validation =
+                    end.validation_loss.map_or_else(String::new, |loss| format!(", validation loss {loss:.4}"));
+                let (epoch, epochs, average) = (end.epoch, end.epochs, end.average_loss);
+                self.print(&format!("epoch {epoch} of {epochs}: average loss {average:.4}{validation}"));
             }
             Event::Preview(preview) => self.print(&format!("preview: {}", preview.path.display())),
             Event::Saved(saved) => self.print(&format!("saved {}", saved.path.display())),

@@ -126,6 +126,10 @@ pub struct TrainConfig {
     pub cache_info: Option<bool>,
     /// Whether unreadable pictures are skipped and listed instead of refused.
     pub skip_bad_images: bool,
+    /// Which share of the pictures is kept out of training, to measure the loss on after each epoch.
+    pub validation_split: f64,
+    /// Says which pictures these are.
+    pub validation_seed: u64,
 
     // Training
     /// Pictures of a batch.
@@ -290,6 +294,8 @@ impl TrainConfig {
             cache_text_encoder_outputs_to_disk: false,
             cache_info: None,
             skip_bad_images: false,
+            validation_split: 0.0,
+            validation_seed: 0,
             train_batch_size: 1,
             gradient_accumulation_steps: 1,
             max_train_epochs: None,

@@ -10,6 +10,10 @@ impl Entries {
     pub(super) fn data(&mut self, config: &TrainConfig, facts: &Facts) {
         self.put("ss_num_train_images", &facts.num_train_images);
         self.put("ss_num_reg_images", &facts.num_reg_images);
+        self.put("ss_num_validation_images", &facts.num_validation_images);
+        self.float("ss_validation_split", config.validation_split);
+        let seed = (config.validation_split > 0.0).then_some(config.validation_seed);
+        self.option("ss_validation_seed", seed);
         self.put("ss_num_batches_per_epoch", &facts.num_batches_per_epoch);
         self.put("ss_dataset_dirs", &super::json(&facts.dataset_dirs));
         self.put("ss_tag_frequency", &super::json(&facts.tag_frequency));

@@ -14,6 +14,7 @@ fn facts() -> Facts {
         mixed_precision: MixedPrecision::No,
         num_train_images: 40,
         num_reg_images: 0,
+        num_validation_images: 0,
         caches_latents: true,
         num_batches_per_epoch: 20,
         num_epochs: 2,

@@ -90,6 +90,8 @@ fn template(config: &TrainConfig) -> DatasetConfig {
     DatasetConfig {
         enable_bucket: config.enable_bucket,
         batch_size: config.train_batch_size as usize,
+        validation_split: config.validation_split,
+        validation_seed: config.validation_seed,
         subsets: vec![subset],
         ..DatasetConfig::new(buckets)
     }
@@ -206,6 +208,7 @@ mod tests {
             caption_source: CaptionSource::Missing,
             subset: 0,
             repeats: 1,
+            is_validation: false,
             size,
             selection,
             mask: None,

@@ -131,6 +131,8 @@ pub struct EpochEnd {
     pub step: u64,
     /// The loss averaged over the epoch's steps.
     pub average_loss: f32,
+    /// The loss on the pictures that are kept out of training, at noise and timesteps that stay the same; none where there are none.
+    pub validation_loss: Option<f32>,
 }
 
 /// A preview picture.

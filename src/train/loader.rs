@@ -60,6 +60,11 @@ impl Loader {
         Ok(loader)
     }
 
+    /// What batches are made from.
+    pub(super) fn source(&self) -> &Arc<BatchSource> {
+        &self.source
+    }
+
     /// The next update and how long it was waited for; `None` after the last.
     pub(super) fn next(&mut self) -> Option<Result<(Update, Duration)>> {
         let started = Instant::now();

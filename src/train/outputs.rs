@@ -117,6 +117,7 @@ impl Outputs {
             mixed_precision: MixedPrecision::No,
             num_train_images: report.num_train_images() as u64,
             num_reg_images: report.num_reg_images() as u64,
+            num_validation_images: report.num_validation_images() as u64,
             caches_latents,
             num_batches_per_epoch: length.batches_per_epoch,
             num_epochs: length.epochs,

@@ -1,9 +1,11 @@
 //! The order of things in a run: each stage does a piece of work and names the next.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::assemble::Assembler;
+use super::assemble::{Assembler, Setting};
 use super::event::{DataWait, EpochEnd, Event, RunPlan, Saved, Step, Summary};
+use super::host_batch::Moment;
 use super::loader::{Loader, Update};
 use super::step::Outcome;
 use super::trainer::Trainer;
@@ -154,20 +156,14 @@ impl Trainer {
     }
 
     fn update(&mut self, loaded: Update) -> Result<Outcome> {
-        let needs = self.needs();
-        let device = self.base.device().clone();
-        let scaling_factor = self.base.checkpoint().scaling_factor();
-        let networks = self.base.training_networks(needs)?;
+        let setting = self.setting();
+        let networks = self.base.training_networks(self.needs())?;
         let assembler = Assembler {
             dataset: &self.dataset,
             latents: &self.latents,
             texts: &self.texts,
             networks,
-            trains_text_encoder: self.config.trains_text_encoder(),
-            clip_skip: self.algorithm.clip_skip,
-            scaling_factor,
-            seed: self.config.seed,
-            device: &device,
+            setting: &setting,
         };
         let update = self.progress.step;
         let mut first_sample = 0;
@@ -178,6 +174,45 @@ impl Trainer {
             first_sample += samples;
         }
         Ok(self.algorithm.update(update, batches, networks, &mut self.adapters, &mut self.optimizer))
+    }
+
+    fn setting(&self) -> Setting {
+        Setting {
+            trains_text_encoder: self.config.trains_text_encoder(),
+            clip_skip: self.algorithm.clip_skip,
+            scaling_factor: self.base.checkpoint().scaling_factor(),
+            seed: self.config.seed,
+            device: self.base.device().clone(),
+        }
+    }
+
+    /// The loss on the pictures that are kept out of training, if there are any.
+    fn validate(&mut self) -> Result<Option<f32>> {
+        let batches = self.dataset.validation_batches()?;
+        let Some(source) = self.loader.as_ref().map(Loader::source).filter(|_| !batches.is_empty()) else {
+            return Ok(None);
+        };
+        let source = Arc::clone(source);
+        let setting = self.setting();
+        let networks = self.base.training_networks(self.needs())?;
+        let assembler = Assembler {
+            dataset: &self.dataset,
+            latents: &self.latents,
+            texts: &self.texts,
+            networks,
+            setting: &setting,
+        };
+        // Always the same, so that losses can be compared: what is drawn for pictures and captions, too.
+        let moment = Moment { epoch: 1, step: 0 };
+        let (mut first_sample, mut sum) = (0, 0.0);
+        for batch in batches {
+            let samples = batch.items.len();
+            let batch = assembler.batch(source.load(&batch, moment, first_sample)?, 0, first_sample)?;
+            let loss = self.algorithm.validation_loss(first_sample, &batch, networks, &self.adapters);
+            sum += f64::from(loss) * samples as f64;
+            first_sample += samples;
+        }
+        Ok(Some((sum / first_sample as f64) as f32))
     }
 
     fn count_step(&mut self, outcome: Outcome, seconds: f64) -> Step {
@@ -218,7 +253,9 @@ impl Trainer {
         let (epoch, epochs) = (self.progress.epoch, self.length.epochs);
         self.progress.completed_epochs = epoch;
         let average_loss = self.progress.average_loss();
-        self.events.push_back(Event::Epoch(EpochEnd { epoch, epochs, step: self.progress.step, average_loss }));
+        let validation_loss = self.validate()?;
+        let step = self.progress.step;
+        self.events.push_back(Event::Epoch(EpochEnd { epoch, epochs, step, average_loss, validation_loss }));
         if self.config.saves_after_epoch(epoch as u32, epochs as u32) {
             let path = self.outputs.lora_path(&format!("{}-{epoch:06}", self.config.output_name));
             self.save_to(&path)?;

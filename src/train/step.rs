@@ -29,7 +29,7 @@ pub(super) struct Algorithm {
 }
 
 /// A batch of samples.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct MicroBatch {
     /// `[b, 4, h, w]`
     pub(super) latents: Tensor<4>,
@@ -45,7 +45,7 @@ pub(super) struct MicroBatch {
 }
 
 /// The captions of a batch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "there is one a batch")]
 pub(super) enum Text {
     /// Encoded before training.
@@ -120,19 +120,53 @@ impl Algorithm {
         networks: TrainingNetworks<'_>,
         adapters: &AdapterSet,
     ) -> (f32, Vec<StackGradient>) {
-        let MicroBatch { latents, text, sizes, weights, multiplier, preserved } = batch;
-        let count = latents.dims()[0];
-        let noise = self.noise(update, first_sample, &latents);
+        let count = batch.latents.dims()[0];
+        let noise = self.noise(Purpose::Noise, update, first_sample, &batch.latents);
         let timesteps = random_timesteps(self.seed, update, first_sample, count, self.timesteps.clone());
-        let noisy = self.objective.schedule.add_noise(&latents, &noise, &timesteps);
-        let mut target = self.objective.target(&latents, &noise, &timesteps);
-
         let sink = GradientSink::default();
-        let cx = ForwardContext::base().with(adapters.bind_training(multiplier, &sink));
+        let cx = ForwardContext::base().with(adapters.bind_training(batch.multiplier, &sink));
         let cx = cx.recomputing(self.gradient_checkpointing);
+        let loss = self.loss(batch, &noise, &timesteps, networks, &cx);
+        let value = loss.clone().inner().into_scalar();
+        let _ = loss.backward();
+        (value, adapters.gradients(&sink))
+    }
+
+    /// Loss of a batch of validation pictures, at four timesteps that are the same each time, as is the noise. `first_sample` is the
+    /// number of its first picture among all of them.
+    pub(super) fn validation_loss(
+        &self,
+        first_sample: usize,
+        batch: &MicroBatch,
+        networks: TrainingNetworks<'_>,
+        adapters: &AdapterSet,
+    ) -> f32 {
+        const TIMESTEPS: usize = 4;
+        let count = batch.latents.dims()[0];
+        let cx = ForwardContext::base().with(adapters.bind(batch.multiplier));
+        let loss = |draw: usize| -> f32 {
+            // In the middle of each quarter.
+            let timestep = self.timesteps.start + self.timesteps.len() * (2 * draw + 1) / (2 * TIMESTEPS);
+            let noise = self.noise(Purpose::Validation, draw as u64, first_sample, &batch.latents);
+            self.loss(batch.clone(), &noise, &vec![timestep; count], networks, &cx).into_scalar()
+        };
+        (0..TIMESTEPS).map(loss).sum::<f32>() / TIMESTEPS as f32
+    }
+
+    fn loss(
+        &self,
+        batch: MicroBatch,
+        noise: &Tensor<4>,
+        timesteps: &[usize],
+        networks: TrainingNetworks<'_>,
+        cx: &ForwardContext,
+    ) -> Tensor<1> {
+        let MicroBatch { latents, text, sizes, weights, preserved, .. } = batch;
+        let noisy = self.objective.schedule.add_noise(&latents, noise, timesteps);
+        let mut target = self.objective.target(&latents, noise, timesteps);
         let Encoded { context, pooled } = match (text, networks.text_encoders) {
             (Text::Encoded(encoded), _) => encoded,
-            (Text::Tokens(tokens), Some(encoders)) => captions::encode(encoders, tokens, self.clip_skip, &cx),
+            (Text::Tokens(tokens), Some(encoders)) => captions::encode(encoders, tokens, self.clip_skip, cx),
             (Text::Tokens(_), None) => unreachable!("tokens are there for a text encoder"),
         };
         let vector = networks.unet.vector(pooled, &sizes);
@@ -142,20 +176,16 @@ impl Algorithm {
             let own = networks.unet.forward(noisy.clone(), &at, &context, vector.as_ref(), &ForwardContext::base());
             target = target.clone() + (own - target) * preserved;
         }
-        let prediction = networks.unet.forward(noisy, &at, &context, vector.as_ref(), &cx);
-        let loss = self.objective.weighted_loss(prediction, target, &timesteps, weights).mean;
-        let value = loss.clone().inner().into_scalar();
-        let _ = loss.backward();
-        (value, adapters.gradients(&sink))
+        let prediction = networks.unet.forward(noisy, &at, &context, vector.as_ref(), cx);
+        self.objective.weighted_loss(prediction, target, timesteps, weights).mean
     }
 
     /// Each sample's noise depends on its number in the update alone, however the update is split.
-    fn noise(&self, update: u64, first_sample: usize, like: &Tensor<4>) -> Tensor<4> {
+    fn noise(&self, purpose: Purpose, update: u64, first_sample: usize, like: &Tensor<4>) -> Tensor<4> {
         let [count, c, h, w] = like.dims();
         let device = like.device();
-        let of = |sample: usize| {
-            Stream::new(self.seed, Purpose::Noise, update, sample as u64).normal_tensor([1, c, h, w], &device)
-        };
+        let of =
+            |sample: usize| Stream::new(self.seed, purpose, update, sample as u64).normal_tensor([1, c, h, w], &device);
         Tensor::cat((first_sample..first_sample + count).map(of).collect(), 0)
     }
 }

@@ -351,3 +351,30 @@ fn options_that_another_one_leaves_without_effect_are_told() {
     run.succeeded();
     assert!(run.stdout.contains("warning: `train_data_dir` is not used: `dataset_config` says"), "{}", run.stdout);
 }
+
+#[test]
+fn pictures_kept_out_of_training() {
+    let mut job = Job::new();
+    job.toml("max_train_epochs", "3").remove("max_train_steps").toml("unet_lr", "0.02");
+    assert_eq!(plan(&job).pictures_per_epoch, 6);
+    job.toml("validation_split", "0.34");
+    let losses = |job: &Job| -> Vec<f32> {
+        let loss = |event: &Event| if let Event::Epoch(end) = event { end.validation_loss } else { None };
+        job.events().iter().filter_map(loss).collect()
+    };
+    let plan = plan(&job);
+    assert_eq!((plan.pictures_per_epoch, plan.dataset.num_validation_images()), (4, 1));
+    let first = losses(&job);
+    assert_eq!((first.len(), losses(&job)), (3, first.clone()));
+    assert!(first[0] != first[1], "the adapters change the loss: {first:?}");
+    // Without learning, it stays: noise and timesteps are the same.
+    let still = losses(job.toml("unet_lr", "0"));
+    assert!(still[0] == still[1] && still[1] == still[2], "{still:?}");
+    // Another seed keeps another picture out, of three.
+    let others: Vec<f32> = (1..6).map(|seed| losses(job.toml("validation_seed", &seed.to_string()))[0]).collect();
+    assert!(others.iter().any(|loss| *loss != still[0]), "{others:?}");
+    job.run().succeeded();
+    let file = crate::golden::Arrays::open(&job.path("output/emoji.safetensors"));
+    let entry = |key: &str| file.metadata[key].as_str();
+    assert_eq!((entry("ss_num_validation_images"), entry("ss_validation_split")), ("1", "0.34"));
+}

@@ -143,6 +143,7 @@ impl Golden {
             },
             num_train_images: self.number("ss_num_train_images"),
             num_reg_images: self.number("ss_num_reg_images"),
+            num_validation_images: 0,
             caches_latents: self.text("ss_cache_latents") == "True",
             num_batches_per_epoch: self.number("ss_num_batches_per_epoch"),
             num_epochs: self.number("ss_num_epochs"),

@@ -166,3 +166,31 @@ fn sizes_are_remembered() {
     second.verify(|| {}).unwrap();
     assert!(Dataset::open(config(dir.path(), DatasetOptions::default())).is_err());
 }
+
+#[test]
+fn a_share_of_the_pictures_is_kept_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..20).map(|number| format!("3_a/{number:02}.png")).collect();
+    write(dir.path(), &names.iter().map(|name| (name.as_str(), 64, 64)).collect::<Vec<_>>());
+    let open = |split: f64, seed: u64| {
+        let mut config = config(dir.path(), DatasetOptions::default());
+        config.datasets[0].validation_split = split;
+        config.datasets[0].validation_seed = seed;
+        Dataset::open(config).unwrap()
+    };
+    let kept_out = |dataset: &Dataset| -> Vec<PathBuf> {
+        let items = dataset.items().iter().filter(|item| item.is_validation);
+        items.map(|item| item.path.clone()).collect()
+    };
+    let dataset = open(0.25, 1);
+    assert_eq!((dataset.items().len(), kept_out(&dataset).len()), (20, 5));
+    assert_eq!(dataset.plan().unwrap().pictures_per_epoch(), 15 * 3);
+    let validated: Vec<usize> =
+        dataset.validation_batches().unwrap().into_iter().flat_map(|batch| batch.items).collect();
+    assert!(validated.len() == 5 && validated.iter().all(|index| dataset.items()[*index].is_validation));
+    let report = dataset.report();
+    assert_eq!((report.num_train_images(), report.num_validation_images()), (45, 5));
+    assert_eq!(kept_out(&open(0.25, 1)), kept_out(&dataset));
+    assert_ne!(kept_out(&open(0.25, 2)), kept_out(&dataset));
+    assert!(kept_out(&open(0.0, 1)).is_empty());
+}

@@ -168,8 +168,8 @@ pub(super) const KEYS: &[Key] = &[
     dataset("bucket_reso_steps", |d, v| put(&mut d.dataset.buckets.bucket_reso_steps, integer(v, 1))),
     dataset("bucket_no_upscale", |d, v| put(&mut d.dataset.buckets.bucket_no_upscale, flag(v))),
     dataset("network_multiplier", |d, v| put(&mut d.dataset.network_multiplier, number(v))),
-    dataset("validation_split", |_, v| no_validation(v)),
-    dataset("validation_seed", |_, v| no_validation(v)),
+    dataset("validation_split", |d, v| put(&mut d.dataset.validation_split, share(v))),
+    dataset("validation_seed", |d, v| put(&mut d.dataset.validation_seed, integer(v, 0).map(u64::from))),
     subset_only("image_dir", ALL, |d, v| put(&mut d.image_dir, path(v).map(given))),
     subset_only("metadata_file", &[Metadata], |d, v| put(&mut d.metadata_file, path(v).map(given))),
     subset_only("conditioning_data_dir", &[Conditioning], |d, v| {
@@ -317,8 +317,8 @@ fn face_crop_range(value: &Value) -> Result<[f64; 2], String> {
     }
 }
 
-fn no_validation(value: &Value) -> Result<(), String> {
-    if finite(value) == Some(0.0) { Ok(()) } else { Err("0: validation is not supported yet".into()) }
+fn share(value: &Value) -> Result<f64, String> {
+    rate(value).ok().filter(|share| *share < 1.0).ok_or_else(|| "a number from 0 to below 1".into())
 }
 
 fn interpolation(value: &Value) -> Result<Option<Interpolation>, String> {

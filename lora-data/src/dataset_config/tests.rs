@@ -14,6 +14,8 @@ fn defaults() -> DatasetConfig {
         enable_bucket: false,
         batch_size: 1,
         network_multiplier: 1.0,
+        validation_split: 0.0,
+        validation_seed: 0,
         subsets: vec![Subset::new("unused")],
     }
 }
@@ -69,6 +71,8 @@ fn samples() -> Vec<(&'static str, Json, Json)> {
         ("flip_aug", json!(true), json!(false)),
         ("random_crop", json!(true), json!(false)),
         ("face_crop_aug_range", json!([2, 4.0]), json!(null)),
+        ("validation_split", json!(0.25), json!(0)),
+        ("validation_seed", json!(7), json!(0)),
         ("resize_interpolation", json!("lanczos"), json!("")),
         ("custom_attributes", json!({"diff_output_preservation": true}), json!({})),
         ("recursive", json!(true), json!(false)),
@@ -100,7 +104,7 @@ const LEVELS: [(Level, &str); 4] = [
 #[test]
 fn every_key_acts_at_every_level_that_it_belongs_to() {
     let samples = samples();
-    for key in KEYS.iter().filter(|key| !key.name.starts_with("validation_")) {
+    for key in KEYS {
         let sample = samples.iter().find(|(name, ..)| *name == key.name);
         let (name, on, off) = sample.unwrap_or_else(|| panic!("no sample of {}", key.name));
         let without = json(&file_with(Level::General, "num_repeats", &json!(1))).unwrap();
@@ -465,18 +469,6 @@ fn a_resolution_is_required_where_the_defaults_have_none() {
     );
     let text = format!("[general]\nresolution = 256\n{text}");
     assert_eq!(parse(&text, Format::Toml, &given).unwrap().datasets[0].buckets.resolution, Size::new(256, 256));
-}
-
-#[test]
-fn validation_is_refused() {
-    let file = |name: &str, value| json(&file_with(Level::Dataset, name, &value));
-    for name in ["validation_split", "validation_seed"] {
-        assert_eq!(file(name, json!(0)).unwrap(), file("batch_size", json!(1)).unwrap());
-        assert_eq!(
-            problems(file(name, json!(1))),
-            [format!("`datasets[0].{name}`: found 1, expected 0: validation is not supported yet")]
-        );
-    }
 }
 
 #[test]

@@ -213,6 +213,18 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Kind::Flag,
         "Keep the sizes of pictures in their folders, for further runs. Not given: with cache_latents_to_disk.",
     ),
+    option!(
+        Data,
+        validation_split,
+        Kind::Number { min: 0.0, max: 0.95 },
+        "Which share of the pictures is kept out of training, to measure the loss on after each epoch.",
+    ),
+    option!(
+        Data,
+        validation_seed,
+        Kind::Integer { min: 0, max: i64::MAX },
+        "Says which pictures are kept out of training.",
+    ),
     option!(Data, skip_bad_images, Kind::Flag, "Skip and list unreadable pictures instead of refusing them."),
     option!(Training, train_batch_size, Kind::POSITIVE, "Pictures of a batch."),
     option!(Training, gradient_accumulation_steps, Kind::POSITIVE, "Batches whose gradients make one update."),

@@ -79,8 +79,12 @@ fn other_value(name: &str) -> Value {
         "reg_data_dir" | "in_json" | "dataset_config" | "conditioning_data_dir" => json!("elsewhere"),
         "class_tokens" | "caption_prefix" | "caption_suffix" => json!("a cat"),
         "caption_separator" | "keep_tokens_separator" | "secondary_separator" => json!("|||"),
-        "keep_tokens" | "caption_dropout_every_n_epochs" | "token_warmup_min" => json!(3),
-        "caption_dropout_rate" | "caption_tag_dropout_rate" | "token_warmup_step" | "prior_loss_weight" => json!(0.5),
+        "keep_tokens" | "validation_seed" | "caption_dropout_every_n_epochs" | "token_warmup_min" => json!(3),
+        "caption_dropout_rate"
+        | "validation_split"
+        | "caption_tag_dropout_rate"
+        | "token_warmup_step"
+        | "prior_loss_weight" => json!(0.5),
         "resize_interpolation" => json!("cubic"),
         "face_crop_aug_range" => json!("2,4"),
         "alpha_background" => json!("#0180ff"),
