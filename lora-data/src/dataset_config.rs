@@ -24,7 +24,7 @@
 //! | `batch_size`, `min_bucket_reso`, `max_bucket_reso`, `bucket_reso_steps` | data set | integer from 1 |
 //! | `enable_bucket`, `bucket_no_upscale` | data set | true or false |
 //! | `network_multiplier` | data set | number |
-//! | `validation_split`, `validation_seed` | data set | 0: validation is not supported yet |
+//! | `validation_split`, `validation_seed` | data set | a number from 0 to below 1, an integer of at least 0 |
 //! | `image_dir` ᵃ, `metadata_file` ᵐ, `conditioning_data_dir` ᶜ | subset alone | path |
 //! | `is_reg` ᶠ, `alpha_mask` ᶠᵐ | subset alone | true or false |
 //! | `class_tokens` ᶠ | subset | text |
