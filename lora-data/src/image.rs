@@ -14,7 +14,7 @@ use image::metadata::Orientation;
 use image::{ImageFormat, ImageReader, Limits};
 
 use self::convert::convert;
-use self::header::read_header;
+use self::header::{Header, read_header};
 pub use self::raster::{Pixels, Plane, Raster};
 use crate::bucket::Size;
 use crate::config::Alpha;
@@ -76,9 +76,7 @@ impl DecodeOptions {
 /// [`Error::Io`] where the file cannot be opened, [`Error::UnreadablePicture`] where its header is damaged or of another
 /// format.
 pub fn read_size(path: &Path, options: &DecodeOptions) -> Result<Size> {
-    let file = File::open(path).map_err(|error| Error::io(path, error))?;
-    let header = read_header(BufReader::new(file)).map_err(|reason| unreadable(path, reason))?;
-    Ok(header.size(options.exif_orientation))
+    Ok(open_header(path)?.size(options.exif_orientation))
 }
 
 /// Whether a picture is turned or mirrored when it is decoded with these options, as its Exif data says.
@@ -86,16 +84,19 @@ pub fn read_size(path: &Path, options: &DecodeOptions) -> Result<Size> {
 /// # Errors
 /// As [`read_size`].
 pub fn is_turned(path: &Path, options: &DecodeOptions) -> Result<bool> {
-    let file = File::open(path).map_err(|error| Error::io(path, error))?;
-    let header = read_header(BufReader::new(file)).map_err(|reason| unreadable(path, reason))?;
+    let header = open_header(path)?;
     Ok(options.exif_orientation == ExifOrientation::Apply && header.orientation != Orientation::NoTransforms)
 }
 
 /// The size of a picture as stored and upright, from its header only.
 pub(crate) fn header_size(path: &Path) -> Result<HeaderSize> {
-    let file = File::open(path).map_err(|error| Error::io(path, error))?;
-    let header = read_header(BufReader::new(file)).map_err(|reason| unreadable(path, reason))?;
+    let header = open_header(path)?;
     Ok(HeaderSize { stored: header.size(ExifOrientation::Ignore), upright: header.size(ExifOrientation::Apply) })
+}
+
+fn open_header(path: &Path) -> Result<Header> {
+    let file = File::open(path).map_err(|error| Error::io(path, error))?;
+    read_header(BufReader::new(file)).map_err(|reason| unreadable(path, reason))
 }
 
 /// Decodes a picture, of an animation the first frame. Transparency is dropped: transparent pixels show the colour that lies

@@ -81,7 +81,7 @@ pub use self::image::{
 };
 pub use self::listing::PICTURE_EXTENSIONS;
 pub use self::loader::Sample;
-pub use self::mask::{Mask, read_mask};
+pub use self::mask::{Mask, mirror_rows, read_mask};
 pub use self::notice::{Notice, Several};
 pub use self::plan::{Batch, Group, Plan, Share, StepCount};
 pub use self::report::{BucketCount, BucketInfo, DatasetDir, DatasetReport, PartReport, SubsetReport, TagFrequency};

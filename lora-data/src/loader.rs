@@ -9,7 +9,7 @@ use crate::caption::CaptionMoment;
 use crate::config::Alpha;
 use crate::dataset::{Dataset, Item};
 use crate::error::{Error, Result};
-use crate::image::{DecodedPicture, Pixels, decode_with_alpha};
+use crate::image::{DecodedPicture, Pixels, Plane, decode_with_alpha};
 use crate::mask::{Mask, read_mask};
 
 /// One picture at its bucket's size.
@@ -59,10 +59,14 @@ impl Dataset {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_mask(&self, item: &Item, draw: &Draw) -> Result<Option<Mask>> {
-        let Some(path) = &item.mask else { return Ok(None) };
-        let plane = read_mask(path, &item.path, item.size, &self.options.decode)?;
         let interpolation = self.subset_of(item).config.resize_interpolation;
-        Ok(Some(Mask::from_plane(&draw.place(&plane, interpolation))))
+        let plane = self.decode_mask(item)?;
+        Ok(plane.map(|plane| Mask::from_plane(&draw.place(&plane, interpolation))))
+    }
+
+    fn decode_mask(&self, item: &Item) -> Result<Option<Plane>> {
+        let read = |path| read_mask(path, &item.path, item.size, &self.options.decode);
+        item.mask.as_deref().map(read).transpose()
     }
 
     fn decode(&self, item: &Item) -> Result<DecodedPicture> {
@@ -89,7 +93,7 @@ impl Dataset {
     pub fn verify(&mut self, on_picture: impl Fn() + Sync) -> Result<()> {
         let check = |item: &Item| {
             let picture = if self.index.is_decoded(&item.path) { Ok(()) } else { self.decode(item).map(drop) };
-            let checked = picture.and_then(|()| self.load_mask(item, &self.centred(item)).map(drop));
+            let checked = picture.and_then(|()| self.decode_mask(item).map(drop));
             on_picture();
             checked.err()
         };

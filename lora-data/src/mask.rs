@@ -58,10 +58,7 @@ impl Mask {
 
     /// Swaps left and right.
     pub fn flip(&mut self) {
-        let width = self.size.width as usize;
-        if width > 0 {
-            self.weights.chunks_exact_mut(width).for_each(<[f32]>::reverse);
-        }
+        mirror_rows(&mut self.weights, self.size.width as usize);
     }
 
     /// The weights of the latents: means of 8 by 8 pixels, `[h / 8, w / 8]`. Where a side is not a multiple of 8, the parts are
@@ -100,6 +97,13 @@ pub fn read_mask(path: &Path, picture: &Path, size: Size, options: &DecodeOption
         });
     }
     Ok(pixels.red())
+}
+
+/// Swaps left and right of weights in rows of `width`.
+pub fn mirror_rows(weights: &mut [f32], width: usize) {
+    if width > 0 {
+        weights.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+    }
 }
 
 #[cfg(test)]

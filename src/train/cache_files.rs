@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Tensor;
 use lora_data::cache::{CacheRecords, Kept, Origin, Seen};
 
 use crate::atomic::AtomicFile;
@@ -124,4 +125,9 @@ impl CacheFiles {
         }
         lines
     }
+}
+
+/// The numbers of a tensor of f32, as files take them.
+pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().expect("of f32")
 }

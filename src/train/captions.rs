@@ -12,7 +12,7 @@ use lora_data::{CaptionMoment, CaptionOptions, CaptionSource, Dataset, Item};
 use lora_models::text::{Encoded, multiply_weights};
 use lora_models::{Layers, TextEncoders};
 
-use super::cache_files::{CacheFiles, Found, Wanted, refuse_shared};
+use super::cache_files::{CacheFiles, Found, Wanted, refuse_shared, values};
 use super::host_batch::{CaptionReader, TextPlace, Tokens};
 use crate::config::TrainConfig;
 use crate::error::Result;
@@ -313,8 +313,4 @@ fn foreign(dataset: &Dataset, item: &Item, path: &Path, shape: TextShape) -> lor
         Some(caption) if item.caption_source == CaptionSource::File => is_newer_than(path, &caption),
         _ => is_newer_than(path, &item.path),
     }
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_to_vec().expect("of f32")
 }

@@ -231,8 +231,8 @@ fn long_captions(config: &TrainConfig, dataset: &Dataset, items: &[&Item]) -> Ve
 
 fn tags(report: &DatasetReport) -> Vec<(String, usize)> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for (tag, count) in &report.tag_frequency().into_values().flatten().collect::<Vec<_>>() {
-        *counts.entry(tag.clone()).or_default() += count;
+    for (tag, count) in report.tag_frequency().into_values().flatten() {
+        *counts.entry(tag).or_default() += count;
     }
     let mut tags: Vec<(String, usize)> = counts.into_iter().collect();
     tags.sort_by(|(a_tag, a), (b_tag, b)| b.cmp(a).then_with(|| a_tag.cmp(b_tag)));

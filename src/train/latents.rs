@@ -10,10 +10,10 @@ use lora_data::cache::{
     CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Seen, Validity, is_newer_than,
     latents_candidates, latents_path,
 };
-use lora_data::{Alpha, Dataset, Item, Mask, Size};
+use lora_data::{Alpha, Dataset, Item, Mask, Pixels, Sample, Size, mirror_rows};
 use lora_models::{AutoencoderKl, Family};
 
-use super::cache_files::{CacheFiles, Found, Wanted, refuse_shared};
+use super::cache_files::{CacheFiles, Found, Wanted, refuse_shared, values};
 use super::host_batch::{HostBatch, LatentPlace, network_input, wanted_latents};
 use crate::config::{Compat, TrainConfig};
 use crate::error::{Error, Result};
@@ -120,7 +120,7 @@ impl LatentCache {
         let mask = |(picture, flipped): (&InMemory, &bool)| {
             let mut mask = picture.mask.clone().unwrap_or_else(|| vec![1.0; places]);
             if *flipped {
-                mask.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+                mirror_rows(&mut mask, width);
             }
             mask
         };
@@ -147,14 +147,11 @@ pub(super) fn encode(
     device: &Device,
 ) -> Result<EncodedPicture> {
     let item = &dataset.items()[index];
-    let upright = dataset.centred(item);
-    let latents = |mirrored: bool| -> Result<(Tensor<4>, Option<Mask>)> {
-        let mut draw = upright;
-        draw.flipped = mirrored;
-        let sample = dataset.load(item, &draw)?;
-        let Size { width, height } = sample.pixels.size();
+    let Sample { mut pixels, mask } = dataset.load(item, &dataset.centred(item))?;
+    let latents = |pixels: &Pixels, mirrored: bool| -> Result<Tensor<4>> {
+        let Size { width, height } = pixels.size();
         let shape = [1, 3, height as usize, width as usize];
-        let input = TensorData::new(network_input(sample.pixels.as_bytes()), shape);
+        let input = TensorData::new(network_input(pixels.as_bytes()), shape);
         let posterior = vae.encode(Tensor::from_data(input, device));
         let mut stream = Stream::new(seed, Purpose::Posterior, mirrored.into(), index as u64);
         let noise = stream.normal_tensor(posterior.mean.dims(), device);
@@ -162,11 +159,16 @@ pub(super) fn encode(
         if !latents.clone().sum().into_scalar::<f32>().is_finite() {
             return Err(Error::LatentsNotFinite { path: item.path.clone() });
         }
-        Ok((latents, sample.mask))
+        Ok(latents)
     };
-    let (upright, mask) = latents(false)?;
-    let flip_aug = dataset.subset_of(item).config.augmentation.flip_aug;
-    let flipped = if flip_aug { Some(latents(true)?.0) } else { None };
+    let upright = latents(&pixels, false)?;
+    let flipped = match dataset.subset_of(item).config.augmentation.flip_aug {
+        true => {
+            pixels.flip();
+            Some(latents(&pixels, true)?)
+        }
+        false => None,
+    };
     Ok(EncodedPicture { latents: upright, flipped, mask })
 }
 
@@ -330,8 +332,4 @@ fn slot(item: &Item) -> String {
 
 fn weights(mask: Option<Mask>, size: Size) -> Vec<f32> {
     mask.map_or_else(|| vec![1.0; size.area() as usize], Mask::into_weights)
-}
-
-fn values(tensor: Tensor<4>) -> Vec<f32> {
-    tensor.into_data().try_to_vec().expect("of f32")
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::npz::{Npz, NpzWriter};
 use crate::bucket::Size;
 use crate::error::{Error, Result};
+use crate::mask::mirror_rows;
 
 /// Channels of the latents of every Stable Diffusion VAE.
 const CHANNELS: usize = 4;
@@ -132,7 +133,7 @@ impl LatentsSample {
         let latents = arrays.latents(if wanted.flipped { FLIPPED } else { LATENTS })?;
         let mut alpha_mask = wanted.alpha_mask.map(|size| arrays.alpha_mask(size)).transpose()?;
         if let (true, Some(size), Some(mask)) = (wanted.flipped, wanted.alpha_mask, &mut alpha_mask) {
-            mask.chunks_exact_mut(size.width.max(1) as usize).for_each(<[f32]>::reverse);
+            mirror_rows(mask, size.width as usize);
         }
         Ok(Self { latents, alpha_mask })
     }
