@@ -42,6 +42,16 @@ pub enum Purpose {
     FreshPosterior = 13,
     /// The noise of validation pictures.
     Validation = 14,
+    /// The constants that noise offset adds.
+    NoiseOffset = 15,
+    /// The strength of noise offset.
+    NoiseOffsetStrength = 16,
+    /// Ratios and noise of the levels of pyramid noise.
+    MultiresNoise = 17,
+    /// The noise that the network's input is perturbed by.
+    InputPerturbation = 18,
+    /// The strength of this perturbation.
+    InputPerturbationStrength = 19,
 }
 
 /// One stream of random numbers.

@@ -4,6 +4,7 @@ use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 
 use serde::{Deserialize, Serialize};
 
+use super::loss::LossType;
 use super::schedule::NoiseSchedule;
 
 /// What the UNet predicts.
@@ -17,15 +18,23 @@ pub enum PredictionType {
     VPrediction,
 }
 
-/// Mean squared error between prediction and target, weighted by timestep.
+/// The error between prediction and target, weighted by timestep.
 #[derive(Debug, Clone, Default)]
 pub struct Objective {
     /// The noise schedule.
     pub schedule: NoiseSchedule,
     /// What the UNet predicts.
     pub prediction_type: PredictionType,
-    /// γ of min-SNR weighting (Hang et al. 2023).
+    /// The error of one value.
+    pub loss_type: LossType,
+    /// γ of min-SNR weighting (Hang et al. 2023, <https://arxiv.org/abs/2303.09556>).
     pub min_snr_gamma: Option<f32>,
+    /// Whether the loss of a velocity is scaled to what that of the noise would be.
+    pub scale_v_pred_loss_like_noise_pred: bool,
+    /// How much of what the loss of a velocity would be is added to that of the noise.
+    pub v_pred_like_loss: Option<f32>,
+    /// Whether weights take away the bias of the early timesteps (Yu et al. 2023, <https://arxiv.org/abs/2310.08442>).
+    pub debiased_estimation_loss: bool,
 }
 
 /// What the errors of a batch count besides their timestep.
@@ -57,15 +66,39 @@ impl Objective {
         }
     }
 
-    /// The weight of a sample's loss.
+    /// The weight of a sample's loss: the product of those that are switched on, in sd-scripts' order.
     #[must_use]
     pub fn weight(&self, timestep: usize) -> f32 {
-        let Some(gamma) = self.min_snr_gamma else { return 1.0 };
+        // Scales that are limited where there is hardly any noise.
+        const GREATEST_SNR: f32 = 1000.0;
         let snr = self.schedule.snr(timestep);
-        match self.prediction_type {
-            PredictionType::Epsilon => snr.min(gamma) / snr,
-            PredictionType::VPrediction => snr.min(gamma) / (snr + 1.0),
+        let is_v = self.prediction_type == PredictionType::VPrediction;
+        // Of a velocity every weight is finite at 0, too.
+        let divisor = if is_v { snr } else { snr.max(self.schedule.least_snr()) };
+        let limited = divisor.min(GREATEST_SNR);
+        let v_share = limited / (limited + 1.0);
+        let mut weight = match self.min_snr_gamma {
+            None => 1.0,
+            Some(gamma) if is_v => snr.min(gamma) / (snr + 1.0),
+            Some(gamma) => divisor.min(gamma) / divisor,
+        };
+        if self.scale_v_pred_loss_like_noise_pred {
+            weight *= v_share;
         }
+        if let Some(share) = self.v_pred_like_loss {
+            weight += weight / v_share * share;
+        }
+        if self.debiased_estimation_loss {
+            weight *= if is_v { 1.0 / (limited + 1.0) } else { 1.0 / limited.sqrt() };
+        }
+        weight
+    }
+
+    fn weighs_timesteps(&self) -> bool {
+        self.min_snr_gamma.is_some()
+            || self.scale_v_pred_loss_like_noise_pred
+            || self.v_pred_like_loss.is_some()
+            || self.debiased_estimation_loss
     }
 
     /// The loss of a prediction, in f32.
@@ -92,14 +125,14 @@ impl Objective {
     ) -> Loss {
         let [b, c, h, w] = prediction.dims();
         let difference = widen(prediction) - widen(target);
-        let squares = difference.clone() * difference;
-        let squares = match weights.masks {
-            Some(masks) => squares * masks,
-            None => squares,
+        let errors = self.loss_type.errors(difference, timesteps, &self.schedule);
+        let errors = match weights.masks {
+            Some(masks) => errors * masks,
+            None => errors,
         };
-        let errors = squares.reshape([b, c * h * w]).mean_dim(1).reshape([b]);
+        let errors = errors.reshape([b, c * h * w]).mean_dim(1).reshape([b]);
         let mut factors = weights.samples;
-        if self.min_snr_gamma.is_some() {
+        if self.weighs_timesteps() {
             factors.resize(b, 1.0);
             factors.iter_mut().zip(timesteps).for_each(|(factor, t)| *factor *= self.weight(*t));
         }

@@ -16,6 +16,8 @@ const BETA_END: f64 = 0.012;
 pub struct NoiseSchedule {
     betas: Vec<f32>,
     alphas_cumprod: Vec<f32>,
+    /// Those that losses are weighted by.
+    snrs: Vec<f32>,
 }
 
 impl Default for NoiseSchedule {
@@ -40,8 +42,36 @@ impl NoiseSchedule {
             *product *= f64::from(1.0 - beta);
             Some(*product as f32)
         };
-        let alphas_cumprod = betas.iter().scan(1.0, product).collect();
-        Self { betas, alphas_cumprod }
+        let alphas_cumprod: Vec<f32> = betas.iter().scan(1.0, product).collect();
+        let snrs = snrs(&alphas_cumprod);
+        Self { betas, alphas_cumprod, snrs }
+    }
+
+    /// This schedule, stretched so that nothing of the picture is left at the last timestep (Lin et al. 2023,
+    /// <https://arxiv.org/abs/2305.08891>, algorithm 1).
+    #[must_use]
+    pub fn with_zero_terminal_snr(&self) -> Self {
+        let roots: Vec<f32> = self.alphas_cumprod.iter().map(|alpha| alpha.sqrt()).collect();
+        let (first, last) = (roots[0], roots[roots.len() - 1]);
+        let stretch = first / (first - last);
+        let alphas_cumprod: Vec<f32> = roots.iter().map(|root| ((root - last) * stretch).powi(2)).collect();
+        let mut before = 1.0;
+        let beta = |alpha: &f32| 1.0 - alpha / std::mem::replace(&mut before, *alpha);
+        let betas = alphas_cumprod.iter().map(beta).collect();
+        let snrs = snrs(&alphas_cumprod);
+        Self { betas, alphas_cumprod, snrs }
+    }
+
+    /// This schedule, with losses weighted by the signal-to-noise ratios of `other`.
+    #[must_use]
+    pub fn weighted_as(self, other: &Self) -> Self {
+        Self { snrs: other.snrs.clone(), ..self }
+    }
+
+    /// This schedule with ᾱ rounded to a 16-bit type, as diffusers does where latents have that type.
+    #[must_use]
+    pub fn rounded(self, round: impl Fn(f32) -> f32) -> Self {
+        Self { alphas_cumprod: self.alphas_cumprod.iter().map(|alpha| round(*alpha)).collect(), ..self }
     }
 
     /// Number of timesteps.
@@ -68,11 +98,23 @@ impl NoiseSchedule {
         &self.alphas_cumprod
     }
 
-    /// Signal-to-noise ratio ᾱ / (1 − ᾱ), as sd-scripts computes it: the square of the quotient of the roots.
+    /// Signal-to-noise ratio ᾱ / (1 − ᾱ) that losses are weighted by.
     #[must_use]
     pub fn snr(&self, timestep: usize) -> f32 {
+        self.snrs[timestep]
+    }
+
+    /// The least ratio that is not 0. With zero terminal SNR, the last timestep takes it where a weight divides by the ratio.
+    #[must_use]
+    pub(super) fn least_snr(&self) -> f32 {
+        self.snrs.iter().copied().filter(|snr| *snr > 0.0).fold(f32::INFINITY, f32::min)
+    }
+
+    /// Spread of the noise over that of the picture, √((1 − ᾱ) / ᾱ).
+    #[must_use]
+    pub fn sigma(&self, timestep: usize) -> f32 {
         let alpha = self.alphas_cumprod[timestep];
-        (alpha.sqrt() / (1.0 - alpha).sqrt()).powi(2)
+        ((1.0 - alpha) / alpha).sqrt()
     }
 
     /// √ᾱ · latents + √(1−ᾱ) · noise.
@@ -105,6 +147,11 @@ impl NoiseSchedule {
         };
         (column(|alpha| alpha), column(|alpha| 1.0 - alpha))
     }
+}
+
+/// The ratios as sd-scripts computes them: the squares of the quotients of the roots.
+fn snrs(alphas_cumprod: &[f32]) -> Vec<f32> {
+    alphas_cumprod.iter().map(|alpha| (alpha.sqrt() / (1.0 - alpha).sqrt()).powi(2)).collect()
 }
 
 /// The timesteps of `count` samples of an update, uniform in `range`. Sample i of the update is number `first` + i.
