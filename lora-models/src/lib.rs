@@ -52,4 +52,4 @@ pub use model_config::ModelConfig;
 pub use text::{TextEncoder, TextEncoders, Tokenizer};
 pub use unet::UNet2DConditionModel;
 pub use vae::AutoencoderKl;
-pub use weights::{Checkpoint, CheckpointOptions, Layers};
+pub use weights::{Checkpoint, CheckpointOptions, Layers, ParameterCounts};

@@ -15,6 +15,7 @@ mod hashed_model;
 mod host_batch;
 mod latents;
 mod loader;
+mod memory;
 mod outputs;
 mod preview;
 mod run;
@@ -25,4 +26,5 @@ mod trainer;
 
 pub use check::{CheckReport, LongCaption, RunLength, TinyPicture, check};
 pub use event::{CacheProgress, Cached, DataWait, EpochEnd, Event, Preview, RunPlan, Saved, Step, Summary};
+pub use memory::MemoryEstimate;
 pub use trainer::Trainer;

@@ -1,7 +1,7 @@
 //! What follows from configuration and data before anything is trained.
 
 use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
-use lora_core::diffusion::Objective;
+use lora_core::diffusion::{NoiseConfig, Objective};
 use lora_core::layers::LayerSpec;
 use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule};
 use lora_data::{Dataset, DatasetReport, Notice, StepCount};
@@ -184,6 +184,8 @@ pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, t
             min_snr_gamma: config.min_snr().map(|gamma| gamma as f32),
             ..Objective::default()
         },
+        noise: NoiseConfig::default(),
+        noise_dtype: None,
         timesteps: config.min_timestep as usize..config.max_timestep as usize,
         clip_skip: clip_skip(config),
         gradient_accumulation_steps: config.gradient_accumulation_steps as usize,

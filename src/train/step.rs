@@ -1,12 +1,12 @@
 //! One update of the adapters: the whole algorithm.
 
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 use lora_core::ForwardContext;
 use lora_core::adapter::AdapterSet;
-use lora_core::diffusion::{LossWeights, Objective, random_timesteps};
+use lora_core::diffusion::{Draw, LossWeights, Noise, NoiseConfig, Objective, random_timesteps};
 use lora_core::ops::GradientSink;
 use lora_core::optim::{AdamW, LrSchedule, StackGradient, accumulate, global_norm};
-use lora_core::rng::{Purpose, Stream};
+use lora_core::rng::Purpose;
 use lora_models::text::Encoded;
 
 use super::base::TrainingNetworks;
@@ -17,6 +17,9 @@ use super::host_batch::Tokens;
 #[derive(Debug)]
 pub(super) struct Algorithm {
     pub(super) objective: Objective,
+    pub(super) noise: NoiseConfig,
+    /// The type that noise is added in; none for that of the latents.
+    pub(super) noise_dtype: Option<FloatDType>,
     pub(super) timesteps: std::ops::Range<usize>,
     pub(super) clip_skip: usize,
     pub(super) gradient_accumulation_steps: usize,
@@ -121,12 +124,12 @@ impl Algorithm {
         adapters: &AdapterSet,
     ) -> (f32, Vec<StackGradient>) {
         let count = batch.latents.dims()[0];
-        let noise = self.noise(Purpose::Noise, update, first_sample, &batch.latents);
+        let noise = self.noise.noise(&batch.latents, self.draw(Purpose::Noise, update, first_sample));
         let timesteps = random_timesteps(self.seed, update, first_sample, count, self.timesteps.clone());
         let sink = GradientSink::default();
         let cx = ForwardContext::base().with(adapters.bind_training(batch.multiplier, &sink));
         let cx = cx.recomputing(self.gradient_checkpointing);
-        let loss = self.loss(batch, &noise, &timesteps, networks, &cx);
+        let loss = self.loss(batch, noise, &timesteps, networks, &cx);
         let value = loss.clone().inner().into_scalar();
         let _ = loss.backward();
         (value, adapters.gradients(&sink))
@@ -147,8 +150,8 @@ impl Algorithm {
         let loss = |draw: usize| -> f32 {
             // In the middle of each quarter.
             let timestep = self.timesteps.start + self.timesteps.len() * (2 * draw + 1) / (2 * TIMESTEPS);
-            let noise = self.noise(Purpose::Validation, draw as u64, first_sample, &batch.latents);
-            self.loss(batch.clone(), &noise, &vec![timestep; count], networks, &cx).into_scalar()
+            let noise = self.noise.noise(&batch.latents, self.draw(Purpose::Validation, draw as u64, first_sample));
+            self.loss(batch.clone(), noise, &vec![timestep; count], networks, &cx).into_scalar()
         };
         (0..TIMESTEPS).map(loss).sum::<f32>() / TIMESTEPS as f32
     }
@@ -156,14 +159,13 @@ impl Algorithm {
     fn loss(
         &self,
         batch: MicroBatch,
-        noise: &Tensor<4>,
+        noise: Noise,
         timesteps: &[usize],
         networks: TrainingNetworks<'_>,
         cx: &ForwardContext,
     ) -> Tensor<1> {
         let MicroBatch { latents, text, sizes, weights, preserved, .. } = batch;
-        let noisy = self.objective.schedule.add_noise(&latents, noise, timesteps);
-        let mut target = self.objective.target(&latents, noise, timesteps);
+        let (noisy, mut target) = self.noisy_and_target(latents, noise, timesteps);
         let Encoded { context, pooled } = match (text, networks.text_encoders) {
             (Text::Encoded(encoded), _) => encoded,
             (Text::Tokens(tokens), Some(encoders)) => captions::encode(encoders, tokens, self.clip_skip, cx),
@@ -180,12 +182,16 @@ impl Algorithm {
         self.objective.weighted_loss(prediction, target, timesteps, weights).mean
     }
 
-    /// Each sample's noise depends on its number in the update alone, however the update is split.
-    fn noise(&self, purpose: Purpose, update: u64, first_sample: usize, like: &Tensor<4>) -> Tensor<4> {
-        let [count, c, h, w] = like.dims();
-        let device = like.device();
-        let of =
-            |sample: usize| Stream::new(self.seed, purpose, update, sample as u64).normal_tensor([1, c, h, w], &device);
-        Tensor::cat((first_sample..first_sample + count).map(of).collect(), 0)
+    /// What the UNet sees and what it should predict.
+    fn noisy_and_target(&self, latents: Tensor<4>, noise: Noise, timesteps: &[usize]) -> (Tensor<4>, Tensor<4>) {
+        let narrow = |x: Tensor<4>| self.noise_dtype.map_or_else(|| x.clone(), |dtype| x.clone().cast(dtype));
+        let wide = |x: Tensor<4>| if self.noise_dtype.is_some() { x.cast(FloatDType::F32) } else { x };
+        let (latents, input, target) = (narrow(latents), narrow(noise.input), narrow(noise.target));
+        let noisy = self.objective.schedule.add_noise(&latents, &input, timesteps);
+        (wide(noisy), wide(self.objective.target(&latents, &target, timesteps)))
+    }
+
+    fn draw(&self, purpose: Purpose, update: u64, first_sample: usize) -> Draw {
+        Draw { seed: self.seed, update, first_sample, purpose }
     }
 }

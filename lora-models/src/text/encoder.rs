@@ -144,13 +144,14 @@ impl TextEncoder {
         (states, pooled)
     }
 
-    /// The last state but `clip_skip` - 1, through the final norm; `clip_skip` 1 is the network's output.
+    /// The last state but `clip_skip` - 1, through the final norm; `clip_skip` 1 is the network's output, the number of layers + 1 gives the
+    /// embeddings.
     ///
     /// # Shapes
     /// - result: `[windows, 77, d]`
     ///
     /// # Panics
-    /// If `clip_skip` is 0 or larger than the number of layers.
+    /// If `clip_skip` is 0 or larger than the number of layers + 1.
     #[must_use]
     pub fn forward(&self, windows: &[Window], clip_skip: usize, cx: &ForwardContext) -> Tensor<3> {
         let layers = self.layers.len() + 1 - clip_skip;

@@ -98,7 +98,7 @@ impl TextEncoders {
     /// - pooled: `[captions, d']`
     ///
     /// # Panics
-    /// If `clip_skip` is 0 or larger than the number of layers; if there are no captions or their numbers of windows differ.
+    /// If `clip_skip` is 0 or larger than the number of layers + 1; if there are no captions or their numbers of windows differ.
     #[must_use]
     pub fn encode(&self, captions: &[CaptionWindows], clip_skip: usize, cx: &ForwardContext) -> Encoded {
         let first: Vec<Vec<Window>> = captions.iter().map(|caption| caption.first.clone()).collect();

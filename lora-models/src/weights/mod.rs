@@ -12,6 +12,6 @@ mod pickle;
 mod reader;
 mod store;
 
-pub use checkpoint::{Checkpoint, CheckpointOptions, Layers};
+pub use checkpoint::{Checkpoint, CheckpointOptions, Layers, ParameterCounts};
 pub use file::{SafetensorsFile, TensorInfo};
 pub use reader::Weights;

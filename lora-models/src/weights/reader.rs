@@ -165,6 +165,12 @@ impl Weights {
         keys.into_iter().try_for_each(|key| self.account.store.check_finite(key))
     }
 
+    /// How many numbers all tensors hold.
+    pub(super) fn parameter_count(&self) -> usize {
+        let keys: BTreeSet<&str> = self.account.keys.values().map(|stored| stored.key.as_str()).collect();
+        keys.into_iter().map(|key| self.account.store.shape(key).unwrap_or_default().iter().product::<usize>()).sum()
+    }
+
     /// Takes in names, shapes and values of all tensors. A tensor gives the same in every number type that holds it exactly.
     pub(super) fn digest(&self, digest: &mut Sha256) -> Result<()> {
         const PART: usize = 1 << 24;
