@@ -20,6 +20,7 @@ mod metadata;
 mod networks;
 mod noise_loss;
 mod optimizers;
+mod options;
 mod program;
 mod prompt_weighting;
 mod quickstart;

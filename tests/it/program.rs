@@ -92,13 +92,16 @@ impl Job {
     pub(crate) fn config(&self) -> lora_trainer::Result<lora_trainer::TrainConfig> {
         self.command();
         let mut config = lora_trainer::TrainConfig::from_toml_file(self.path("job.toml"))?;
-        let paths = [&mut config.train_data_dir, &mut config.output_dir].into_iter();
+        let paths =
+            [&mut config.pretrained_model_name_or_path, &mut config.train_data_dir, &mut config.output_dir].into_iter();
         let given = [
+            &mut config.vae,
             &mut config.network_weights,
             &mut config.reg_data_dir,
             &mut config.in_json,
             &mut config.dataset_config,
             &mut config.conditioning_data_dir,
+            &mut config.logging_dir,
         ];
         for path in paths.chain(given.into_iter().flatten()).chain(&mut config.base_weights) {
             if !path.as_os_str().is_empty() {
@@ -219,7 +222,7 @@ impl Stored {
 #[derive(Debug, Clone)]
 pub(crate) struct WeightFile {
     pub(crate) tensors: BTreeMap<String, Stored>,
-    metadata: Option<std::collections::HashMap<String, String>>,
+    pub(crate) metadata: Option<std::collections::HashMap<String, String>>,
 }
 
 impl WeightFile {

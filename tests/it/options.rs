@@ -1,0 +1,130 @@
+//! Each option of the table changes what it names, and nothing else.
+
+mod data;
+mod model;
+mod network;
+mod output;
+mod seen;
+mod training;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lora_trainer::config::options;
+
+use crate::program::Job;
+use seen::{Observed, Seen};
+
+/// One option at another value than its default.
+#[derive(Clone, Copy)]
+struct Row {
+    option: &'static str,
+    /// In TOML.
+    value: &'static str,
+    /// Other options, in TOML, of both runs.
+    with: &'static [(&'static str, &'static str)],
+    /// Makes what both runs need.
+    prepare: fn(&mut Job),
+    expected: Expected,
+}
+
+#[derive(Clone, Copy)]
+enum Expected {
+    /// The sides of the run and the entries of the metadata that change.
+    Changes(&'static [Seen], &'static [&'static str]),
+    /// A part of the message with which the run is refused.
+    Refusal(&'static str),
+    /// A part of the message with which the run is refused without the option.
+    Permission(&'static str),
+}
+
+/// A row whose run changes in these sides and entries of the metadata.
+const fn row(
+    option: &'static str,
+    value: &'static str,
+    changes: &'static [Seen],
+    metadata: &'static [&'static str],
+) -> Row {
+    Row { option, value, with: &[], prepare: |_| (), expected: Expected::Changes(changes, metadata) }
+}
+
+/// A row whose run is refused.
+const fn refusal(option: &'static str, value: &'static str, message: &'static str) -> Row {
+    Row { option, value, with: &[], prepare: |_| (), expected: Expected::Refusal(message) }
+}
+
+/// A row whose run is refused without the option.
+const fn permission(option: &'static str, value: &'static str, message: &'static str) -> Row {
+    Row { option, value, with: &[], prepare: |_| (), expected: Expected::Permission(message) }
+}
+
+impl Row {
+    const fn with(self, with: &'static [(&'static str, &'static str)]) -> Self {
+        Self { with, ..self }
+    }
+
+    const fn prepared(self, prepare: fn(&mut Job)) -> Self {
+        Self { prepare, ..self }
+    }
+
+    /// The run without the option.
+    fn job(&self) -> Job {
+        let mut job = Job::new();
+        job.toml("max_train_steps", "3").toml("save_precision", "'float'");
+        for (key, value) in self.with {
+            job.toml(key, value);
+        }
+        (self.prepare)(&mut job);
+        job
+    }
+
+    /// What is wrong.
+    fn check(&self, base: &lora_trainer::Result<Observed>) -> Option<String> {
+        let mut job = self.job();
+        job.toml(self.option, self.value);
+        let (option, value) = (self.option, self.value);
+        let base = match (base, self.expected) {
+            (Ok(base), _) => base,
+            (Err(error), Expected::Permission(message)) if error.to_string().contains(message) => {
+                return Observed::of(&job).err().map(|error| format!("{option} = {value}: {error}"));
+            }
+            (Err(error), _) => return Some(format!("without {option} = {value}: {error}")),
+        };
+        match (Observed::of(&job), self.expected) {
+            (_, Expected::Permission(_)) => Some(format!("not refused without {option} = {value}")),
+            (Ok(observed), Expected::Changes(sides, metadata)) => {
+                let (different, entries) = observed.differences(base);
+                let sides: BTreeSet<Seen> = sides.iter().copied().collect();
+                let metadata: BTreeSet<String> = metadata.iter().map(|key| (*key).to_owned()).collect();
+                let right = different == sides && entries == metadata;
+                (!right).then(|| {
+                    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+                    format!("{option} = {value} changes {different:?}, {entries:?}")
+                })
+            }
+            (Err(error), Expected::Refusal(message)) if error.to_string().contains(message) => None,
+            (Ok(_), Expected::Refusal(_)) => Some(format!("{option} = {value} is not refused")),
+            (Err(error), _) => Some(format!("{option} = {value}: {error}")),
+        }
+    }
+}
+
+/// Checks rows, running each base once.
+fn check(rows: &[Row]) {
+    let mut bases = BTreeMap::new();
+    let mut problems = Vec::new();
+    for row in rows {
+        let key = format!("{:?} {:?}", row.with, row.prepare as usize);
+        let base = bases.entry(key).or_insert_with(|| Observed::of(&row.job()));
+        problems.extend(row.check(base));
+    }
+    assert!(problems.is_empty(), "{} of {}:\n{}", problems.len(), rows.len(), problems.join("\n"));
+}
+
+#[test]
+fn every_option_has_a_row() {
+    let rows = [model::ROWS, data::PICTURES, data::CAPTIONS, data::CACHES, training::ROWS, network::ROWS, output::ROWS];
+    let tested: BTreeSet<&str> = rows.concat().iter().map(|row| row.option).collect();
+    let known: BTreeSet<&str> = options().iter().map(|spec| spec.name).collect();
+    let missing: Vec<&&str> = known.difference(&tested).collect();
+    assert!(missing.is_empty(), "without a row: {missing:?}");
+}

@@ -1,0 +1,69 @@
+//! Options of the adapters.
+
+use std::sync::OnceLock;
+
+use crate::options::{Row, check, row};
+use crate::program::Job;
+
+/// A LoRA whose factors are not 0, of rank 4, over the UNet, with some alphas of 2.
+pub(super) fn lora() -> &'static [u8] {
+    static LORA: OnceLock<Vec<u8>> = OnceLock::new();
+    LORA.get_or_init(|| {
+        let mut job = Job::new();
+        job.toml("max_train_steps", "3").toml("unet_lr", "1e-2").toml("save_precision", "'float'");
+        job.toml("network_alpha", "2");
+        job.events();
+        std::fs::read(job.path("output/emoji.safetensors")).expect("a LoRA")
+    })
+}
+
+fn continued(job: &mut Job) {
+    job.write("lora.safetensors", lora());
+    job.toml("network_weights", "'lora.safetensors'");
+}
+
+fn with_lora(job: &mut Job) {
+    job.write("lora.safetensors", lora());
+}
+
+const BOTH: &[(&str, &str)] = &[("network_train_unet_only", "false")];
+const CONV: &[(&str, &str)] = &[("conv_dim", "2")];
+
+pub(super) const ROWS: &[Row] = &[
+    row("network_module", "'networks.lora'", &[], &[]),
+    row("network_dim", "8", &[], &[]),
+    row("network_alpha", "2", &[], &[]),
+    row("conv_dim", "2", &[], &[]),
+    row("conv_alpha", "2", &[], &[]).with(CONV),
+    row("network_args", "['conv_dim=2', 'conv_alpha=2']", &[], &[]),
+    row("network_weights", "'lora.safetensors'", &[], &[]).prepared(with_lora),
+    row("dim_from_weights", "true", &[], &[]).prepared(continued),
+    row("network_train_unet_only", "true", &[], &[]).with(BOTH),
+    row("network_train_text_encoder_only", "true", &[], &[]).with(BOTH),
+    row("network_dropout", "0.5", &[], &[]).prepared(continued),
+    row("rank_dropout", "0.5", &[], &[]).prepared(continued),
+    row("module_dropout", "0.5", &[], &[]).prepared(continued),
+    row("block_dims", "[0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]", &[], &[]),
+    row("block_alphas", "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]", &[], &[])
+        .with(&[("block_dims", "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]")]),
+    row("conv_block_dims", "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0]", &[], &[])
+        .with(&[("block_dims", "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]")]),
+    row("conv_block_alphas", "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]", &[], &[])
+        .with(&[
+            ("block_dims", "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]"),
+            ("conv_block_dims", "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]"),
+        ]),
+    row("down_lr_weight", "'sine'", &[], &[]),
+    row("mid_lr_weight", "'0.5'", &[], &[]),
+    row("up_lr_weight", "'cosine+0.5'", &[], &[]),
+    row("block_lr_zero_threshold", "0.3", &[], &[]).with(&[("down_lr_weight", "'linear'")]),
+    row("scale_weight_norms", "0.01", &[], &[]).prepared(continued),
+    row("include_patterns", "['*attn1*']", &[], &[]),
+    row("exclude_patterns", "['*attn1*']", &[], &[]),
+    row("ema_decay", "0.9", &[], &[]),
+];
+
+#[test]
+fn options_of_the_adapters() {
+    check(ROWS);
+}

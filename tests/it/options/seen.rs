@@ -1,0 +1,151 @@
+//! What can be seen of a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::Path;
+
+use lora_trainer::{Event, Trainer};
+
+use crate::program::{Job, WeightFile};
+
+/// A side of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Seen {
+    /// Pictures, buckets, captions, counts.
+    Plan,
+    /// What the user is warned of.
+    Warnings,
+    /// What is encoded before training, and what is found encoded.
+    Cached,
+    /// The learning rates of all steps.
+    LearningRates,
+    /// The loss of the first step, where the adapters are those of the start.
+    FirstLoss,
+    /// The losses of the other steps.
+    Losses,
+    /// The loss on the pictures that are kept out.
+    Validation,
+    /// Names, shapes and types of the tensors of the LoRA file.
+    Layout,
+    /// Their values.
+    Weights,
+    /// The files that are there after the run.
+    Files,
+    /// The pictures of the previews.
+    Previews,
+}
+
+/// All that is seen of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    sides: BTreeMap<Seen, String>,
+    metadata: BTreeMap<String, String>,
+}
+
+/// Entries that differ from run to run.
+const TIMES: [&str; 6] = [
+    "ss_session_id",
+    "ss_training_started_at",
+    "ss_training_finished_at",
+    "sshs_model_hash",
+    "sshs_legacy_hash",
+    "modelspec.date",
+];
+
+impl Observed {
+    pub(crate) fn of(job: &Job) -> lora_trainer::Result<Self> {
+        let mut observed = Self::default();
+        let mut lora = None;
+        let mut losses = Vec::new();
+        for event in Trainer::new(job.config()?)? {
+            observed.take(event?, &mut losses, &mut lora);
+        }
+        let later = losses.split_off(1.min(losses.len()));
+        observed.add(Seen::FirstLoss, &format!("{losses:?}"));
+        observed.add(Seen::Losses, &format!("{later:?}"));
+        let file = WeightFile::read(&lora.expect("a LoRA"));
+        for (key, tensor) in &file.tensors {
+            observed.add(Seen::Layout, &format!("{key} {:?} {:?}", tensor.dtype, tensor.shape));
+            observed.add(Seen::Weights, &format!("{key} {}", hash(&tensor.bytes)));
+        }
+        observed.metadata = file.metadata.unwrap_or_default().into_iter().collect();
+        observed.metadata.retain(|key, _| !TIMES.contains(&key.as_str()));
+        let mut names = Vec::new();
+        list(&job.path(""), "", &mut names);
+        names.sort();
+        observed.add(Seen::Files, &names.join("\n"));
+        let folder = job.path("").display().to_string();
+        for text in observed.sides.values_mut().chain(observed.metadata.values_mut()) {
+            *text = text.replace(&folder, "");
+        }
+        Ok(observed)
+    }
+
+    fn take(&mut self, event: Event, losses: &mut Vec<u32>, lora: &mut Option<std::path::PathBuf>) {
+        match event {
+            Event::Plan(mut plan) => {
+                // The LoRA file shows them.
+                (plan.unet_adapters, plan.text_encoder_adapters, plan.parameters) = (0, 0, 0);
+                self.add(Seen::Plan, &format!("{plan:?}"));
+            }
+            Event::Warning(warning) => self.add(Seen::Warnings, &warning),
+            Event::Cached(progress) => self.add(Seen::Cached, &format!("{progress:?}")),
+            Event::Step(step) => {
+                losses.push(step.loss.to_bits());
+                self.add(Seen::LearningRates, &format!("{:?} {:?}", step.unet_lr, step.text_encoder_lr));
+            }
+            Event::Epoch(end) => self.add(Seen::Validation, &format!("{:?}", end.validation_loss)),
+            Event::Preview(preview) => {
+                self.add(Seen::Previews, &format!("{:?} {}", preview.at, hash(preview.picture.as_raw())));
+            }
+            Event::End(summary) => *lora = Some(summary.lora),
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, seen: Seen, text: &str) {
+        let all = self.sides.entry(seen).or_default();
+        all.push_str(text);
+        all.push('\n');
+    }
+
+    /// The sides that differ, and the entries of the metadata.
+    pub(crate) fn differences(&self, other: &Self) -> (BTreeSet<Seen>, BTreeSet<String>) {
+        (different(&self.sides, &other.sides), different(&self.metadata, &other.metadata))
+    }
+
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
+    pub(crate) fn side(&self, seen: Seen) -> &str {
+        self.sides.get(&seen).map_or("", String::as_str)
+    }
+}
+
+fn different<K: Ord + Clone>(a: &BTreeMap<K, String>, b: &BTreeMap<K, String>) -> BTreeSet<K> {
+    a.keys().chain(b.keys()).filter(|key| a.get(key) != b.get(key)).cloned().collect()
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Files below a folder, with `#` for digits that are a time.
+fn list(folder: &Path, name: &str, names: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry")) {
+        let name = format!("{name}/{}", entry.file_name().to_str().expect("UTF-8"));
+        if entry.path().is_dir() {
+            list(&entry.path(), &name, names);
+        } else {
+            let parts = name
+                .split(['.', '_', '/'])
+                .map(|part| if part.len() > 8 && part.bytes().all(|byte| byte.is_ascii_digit()) { "#" } else { part });
+            let name = parts.collect::<Vec<_>>().join("_");
+            names.push(if name.contains("tfevents") { "tfevents".into() } else { name });
+        }
+    }
+}
