@@ -56,12 +56,12 @@ fn main() -> Result<()> {
         let checkpoint = support::checkpoint::of_family(row.family)?;
         let pictures = random_pictures(&folder, row.side)?;
         let config = TrainConfig {
-            resolution: Resolution::square(row.side),
+            resolution: Some(Resolution::square(row.side)),
             enable_bucket: false,
             network_dim: if row.family == Family::Sdxl { 16 } else { 32 },
             network_train_unet_only: true,
             gradient_checkpointing: row.recomputing,
-            base_dtype: row.base_dtype,
+            base_dtype: Some(row.base_dtype),
             max_token_length: 75,
             max_train_steps: Some(row.steps as u64 + 1),
             device: "cpu".into(),

@@ -9,7 +9,7 @@ use lora_trainer::{Event, TrainConfig, Trainer};
 
 fn main() -> Result<(), lora_trainer::Error> {
     let config = TrainConfig {
-        resolution: Resolution::square(128),
+        resolution: Some(Resolution::square(128)),
         train_batch_size: 4,
         max_train_steps: Some(50),
         unet_lr: Some(1e-3),

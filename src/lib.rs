@@ -32,7 +32,7 @@
 //! # image::RgbImage::from_pixel(64, 64, image::Rgb([24, 78, 165])).save(pictures.join("paper.png"))?;
 //! # std::fs::write(pictures.join("paper.txt"), "blue background")?;
 //! let config = TrainConfig {
-//!     resolution: Resolution::square(64),
+//!     resolution: Some(Resolution::square(64)),
 //!     max_train_steps: Some(2),
 //!     network_dim: 4,
 //!     network_train_unet_only: true,

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lora_data::{BucketInfo, DatasetDir, TagFrequency};
 
-use crate::config::{Family, OptimizerType, Resolution, TrainConfig, WarmupSteps};
+use crate::config::{AdamWArgs, Family, OptimizerType, Resolution, TrainConfig, WarmupSteps};
 use crate::hash::AdapterHashes;
 
 mod data;
 mod python;
 
+pub use crate::config::MixedPrecision;
 pub(crate) use data::datasets;
 pub(crate) use python::float as python_float;
 use python::json;
@@ -69,17 +70,6 @@ pub struct Facts {
     pub bucket_info: Option<BucketInfo>,
     /// All data sets, where they come from a `dataset_config`: JSON.
     pub datasets: Option<serde_json::Value>,
-}
-
-/// The type that the networks compute in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MixedPrecision {
-    /// 32-bit floats.
-    No,
-    /// 16-bit floats with 5 exponent bits.
-    Fp16,
-    /// 16-bit floats with 8 exponent bits.
-    Bf16,
 }
 
 /// This program, where sd-scripts names its own version.
@@ -171,12 +161,7 @@ impl Entries {
         self.put("ss_epoch", &facts.epoch);
         self.put("ss_seed", &config.seed);
         self.put("ss_gradient_accumulation_steps", &config.gradient_accumulation_steps);
-        let mixed_precision = match facts.mixed_precision {
-            MixedPrecision::No => "no",
-            MixedPrecision::Fp16 => "fp16",
-            MixedPrecision::Bf16 => "bf16",
-        };
-        self.put("ss_mixed_precision", mixed_precision);
+        self.put("ss_mixed_precision", &facts.mixed_precision);
     }
 
     fn model(&mut self, config: &TrainConfig, facts: &Facts) {
@@ -209,18 +194,25 @@ impl Entries {
         let (unet, text_encoder) = (config.unet_learning_rate(), config.text_encoder_learning_rate());
         self.float("ss_learning_rate", config.learning_rate.unwrap_or(unet));
         self.option("ss_unet_lr", rate(config.unet_lr, unet).map(python_float));
-        self.option("ss_text_encoder_lr", rate(config.text_encoder_lr, text_encoder).map(python_float));
+        let given = config.text_encoder_lr.first().copied();
+        self.option("ss_text_encoder_lr", rate(given, text_encoder).map(python_float));
         self.put("ss_lr_scheduler", &config.lr_scheduler);
         let warmup = match config.lr_warmup_steps {
             WarmupSteps::Steps(steps) => steps.to_string(),
             WarmupSteps::Ratio(ratio) => python_float(ratio),
         };
         self.put("ss_lr_warmup_steps", &warmup);
-        let optimizer = match config.optimizer_type {
+        let (optimizer, args) = match config.optimizer_type {
             // The name by which metadata viewers know the algorithm.
-            OptimizerType::AdamW => "torch.optim.adamw.AdamW",
+            OptimizerType::AdamW => {
+                let args = AdamWArgs::read(&config.optimizer_args).unwrap_or_default();
+                ("torch.optim.adamw.AdamW", args.to_list())
+            }
+            other => {
+                let pairs = config.optimizer_args.0.iter();
+                (other.name(), pairs.map(|(key, text)| format!("{key}={text}")).collect())
+            }
         };
-        let args = config.optimizer_args.to_list();
         let args = if args.is_empty() { String::new() } else { format!("({})", args.join(",")) };
         self.put("ss_optimizer", &format!("{optimizer}{args}"));
         self.flag("ss_gradient_checkpointing", config.gradient_checkpointing);
@@ -246,7 +238,7 @@ impl Entries {
             Family::Sd2 => ("stable-diffusion-v2-512/lora", "diffusers"),
             Family::Sdxl => ("stable-diffusion-xl-v1-base/lora", "https://github.com/Stability-AI/generative-models"),
         };
-        let Resolution { width, height } = config.resolution;
+        let Resolution { width, height } = config.resolution_for(facts.family);
         self.put("modelspec.sai_model_spec", "1.0.1");
         self.put("modelspec.architecture", architecture);
         self.put("modelspec.implementation", implementation);

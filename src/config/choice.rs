@@ -56,13 +56,7 @@ macro_rules! choice {
     };
 }
 
-choice! {
-    /// The optimizer.
-    OptimizerType {
-        /// Adam with decoupled weight decay, <https://arxiv.org/abs/1711.05101>.
-        AdamW = "AdamW",
-    }
-}
+pub(super) use choice;
 
 choice! {
     /// The kind of adapter, by the name of sd-scripts' module.
@@ -85,6 +79,72 @@ choice! {
         Cosine = "cosine",
         /// It falls to zero along half a cosine, `lr_scheduler_num_cycles` times.
         CosineWithRestarts = "cosine_with_restarts",
+        /// It falls to nearly zero along (1 - x) to the power of `lr_scheduler_power`.
+        Polynomial = "polynomial",
+        /// It falls with the root of the steps, `lr_scheduler_timescale` of them being the unit.
+        InverseSqrt = "inverse_sqrt",
+        /// It falls to `lr_scheduler_min_lr_ratio` of itself along half a cosine.
+        CosineWithMinLr = "cosine_with_min_lr",
+        /// It stays, and falls in the last `lr_decay_steps`.
+        WarmupStableDecay = "warmup_stable_decay",
+        /// It has a value for each part of the run, by `step_rules` in `lr_scheduler_args`.
+        PiecewiseConstant = "piecewise_constant",
+    }
+}
+
+choice! {
+    /// The error of a predicted value.
+    LossType {
+        /// The square of the difference.
+        L2 = "l2",
+        /// Its absolute value.
+        L1 = "l1",
+        /// Pseudo-Huber loss, <https://arxiv.org/abs/2403.16728>: a square for small differences, straight for large ones.
+        Huber = "huber",
+        /// The same, scaled so that the straight part is as steep at every threshold.
+        SmoothL1 = "smooth_l1",
+    }
+}
+
+choice! {
+    /// How the threshold of huber and smooth_l1 depends on the timestep.
+    HuberSchedule {
+        /// By the signal-to-noise ratio.
+        Snr = "snr",
+        /// It falls exponentially.
+        Exponential = "exponential",
+        /// It does not.
+        Constant = "constant",
+    }
+}
+
+choice! {
+    /// The number type that layers may compute in.
+    MixedPrecision {
+        /// 32-bit floats.
+        No = "no",
+        /// 16-bit floats with 5 exponent bits.
+        Fp16 = "fp16",
+        /// 16-bit floats with 8 exponent bits.
+        Bf16 = "bf16",
+    }
+}
+
+choice! {
+    /// What SD-Trainer's form says of the base.
+    ModelTrainType {
+        /// SD 1.x or 2.x.
+        SdLora = "sd-lora",
+        /// SDXL.
+        SdxlLora = "sdxl-lora",
+    }
+}
+
+choice! {
+    /// A set of values for options that are not given.
+    Preset {
+        /// What SD-Trainer's novice form does not show, as far as it makes sense here.
+        Novice = "novice",
     }
 }
 
@@ -152,11 +212,11 @@ mod tests {
 
     #[test]
     fn names_and_aliases_are_read_in_any_case() {
-        assert_eq!(OptimizerType::from_name("adamw"), Some(OptimizerType::AdamW));
+        assert_eq!(LossType::from_name("Smooth_L1"), Some(LossType::SmoothL1));
         assert_eq!(Sampler::from_name("K_Euler_A"), Some(Sampler::EulerA));
         assert_eq!(Compat::from_name("SD-scripts"), Some(Compat::SdScripts));
         assert_eq!(SavePrecision::from_name("float16"), None);
         assert_eq!(LrScheduler::CosineWithRestarts.to_string(), "cosine_with_restarts");
-        assert_eq!(LrScheduler::NAMES.len(), 5);
+        assert_eq!(LrScheduler::NAMES.len(), 10);
     }
 }

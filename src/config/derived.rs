@@ -1,8 +1,8 @@
 //! What follows from the options.
 
-use super::TrainConfig;
 use super::options;
 use super::value::Mismatch;
+use super::{Compat, TrainConfig};
 use crate::config::Value;
 use crate::error::{Error, Problem, ProblemKind, Result};
 
@@ -26,7 +26,7 @@ impl TrainConfig {
 
     pub(super) fn assign(&mut self, name: &str, value: &Value) -> Result<(), Problem> {
         let Some(spec) = options::option(name) else {
-            let nearest = options::nearest(name).map(Into::into);
+            let nearest = options::nearest(name, options::names()).map(Into::into);
             return Err(Problem::new(name, ProblemKind::Unknown { nearest }));
         };
         spec.set(self, value).map_err(|Mismatch { found, expected }| Problem::value(name, found, expected))
@@ -43,12 +43,36 @@ impl TrainConfig {
 
     /// The base learning rate of the UNet's adapters.
     pub fn unet_learning_rate(&self) -> f64 {
-        self.unet_lr.or(self.learning_rate).unwrap_or(1e-4)
+        self.unet_lr.or(self.learning_rate).unwrap_or_else(|| self.default_rate(1e-4))
     }
 
-    /// The base learning rate of the text encoder's adapters.
+    /// The base learning rate of the first text encoder's adapters.
     pub fn text_encoder_learning_rate(&self) -> f64 {
-        self.text_encoder_lr.or(self.learning_rate).unwrap_or(1e-5)
+        self.text_encoder_learning_rates()[0]
+    }
+
+    /// The base learning rates of the adapters of both text encoders of SDXL; other bases have the first alone.
+    pub fn text_encoder_learning_rates(&self) -> [f64; 2] {
+        match self.text_encoder_lr.as_slice() {
+            [] => [self.learning_rate.unwrap_or_else(|| self.default_rate(1e-5)); 2],
+            [both] => [*both; 2],
+            [first, second, ..] => [*first, *second],
+        }
+    }
+
+    /// Where the optimizer finds the rate, the one that is given is a factor of it.
+    fn default_rate(&self, usual: f64) -> f64 {
+        if self.optimizer_type.adapts_learning_rate() { 1.0 } else { usual }
+    }
+
+    /// Which layer's output of the text encoder is used, counted from the last, 1. 0, the embeddings, only as sd-scripts has it:
+    /// else it is the same as not given.
+    pub fn clip_layer(&self) -> u32 {
+        match self.clip_skip {
+            Some(0) if self.compat == Compat::SdScripts => 0,
+            None | Some(0) => 1,
+            Some(skip) => skip,
+        }
     }
 
     /// Gamma of min-SNR weighting, where it is wanted; sd-scripts, too, takes 0 as off.
@@ -124,8 +148,10 @@ mod tests {
         assert_eq!((config.unet_learning_rate(), config.text_encoder_learning_rate()), (1e-4, 1e-5));
         config.learning_rate = Some(3e-4);
         assert_eq!((config.unet_learning_rate(), config.text_encoder_learning_rate()), (3e-4, 3e-4));
-        config.text_encoder_lr = Some(0.0);
+        config.text_encoder_lr = vec![0.0];
         assert_eq!((config.unet_learning_rate(), config.text_encoder_learning_rate()), (3e-4, 0.0));
+        config.text_encoder_lr = vec![1e-5, 2e-5];
+        assert_eq!(config.text_encoder_learning_rates(), [1e-5, 2e-5]);
     }
 
     #[test]
@@ -148,6 +174,13 @@ mod tests {
         config.network_alpha = Some(2.0);
         config.conv_alpha = Some(0.0);
         assert_eq!((config.linear_alpha(), config.conv_rank_and_alpha()), (2.0, Some((4, 4.0))));
+    }
+
+    #[test]
+    fn a_clip_skip_of_zero() {
+        let layer = |clip_skip, compat| TrainConfig { clip_skip, compat, ..TrainConfig::new("", "") }.clip_layer();
+        assert_eq!([None, Some(0), Some(2)].map(|skip| layer(skip, Compat::None)), [1, 1, 2]);
+        assert_eq!([None, Some(0), Some(2)].map(|skip| layer(skip, Compat::SdScripts)), [1, 0, 2]);
     }
 
     #[test]

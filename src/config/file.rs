@@ -7,7 +7,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::options::{self, options};
+use super::options::{self, network_arg, options};
 use super::value::arguments;
 use super::{TrainConfig, Value};
 use crate::error::{Error, Problem, ProblemKind, Result};
@@ -160,7 +160,7 @@ fn destinations(entry: &Entry) -> Vec<(&'static str, String)> {
     let mut names = vec![(spec.name, entry.key.clone())];
     if spec.name == "network_args" {
         for (key, _) in arguments(&entry.value).unwrap_or_default() {
-            names.extend(options::option(&key).map(|spec| (spec.name, format!("{}: {key}", entry.key))));
+            names.extend(network_arg(&key).map(|name| (name, format!("{}: {key}", entry.key))));
         }
     }
     names
@@ -191,8 +191,8 @@ mod tests {
             unet_lr: Some(2e-4),
             lr_scheduler: LrScheduler::Linear,
             lr_warmup_steps: WarmupSteps::Ratio(0.1),
-            resolution: Resolution { width: 512, height: 768 },
-            optimizer_args: OptimizerArgs { betas: (0.9, 0.99), ..OptimizerArgs::default() },
+            resolution: Some(Resolution { width: 512, height: 768 }),
+            optimizer_args: OptimizerArgs::from([("betas", "0.9,0.99")]),
             ..TrainConfig::new("base.safetensors", "pictures")
         };
         assert_eq!(flat, expected);
@@ -292,7 +292,7 @@ mod tests {
             conv_dim: Some(4),
             lr_warmup_steps: WarmupSteps::Ratio(0.05),
             sample_prompts: Some("a \"cat\"\n# not 'this'\na dog --n bad".into()),
-            optimizer_args: OptimizerArgs { eps: 1e-6, ..OptimizerArgs::default() },
+            optimizer_args: OptimizerArgs::from([("eps", "1e-6")]),
             ..TrainConfig::new("C:\\models\\base.safetensors", "pictures")
         };
         config.model_config.unet.norm_num_groups = Some(8);

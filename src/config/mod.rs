@@ -13,25 +13,36 @@
 //! # Ok::<(), lora_trainer::Error>(())
 //! ```
 
+mod block_weights;
 mod choice;
+mod conflicts;
+mod defaults;
 mod derived;
 mod file;
 mod model_config;
+mod optimizer;
 mod options;
 mod picture_values;
+mod preset;
 mod train_config;
 mod validate;
 pub(crate) mod value;
+mod warnings;
 
 /// A value of an option before it is checked. JSON's types, so that programs and other languages have them at hand.
 pub use serde_json::Value;
 
-pub use choice::{BaseDtype, Compat, Interpolation, LrScheduler, NetworkModule, OptimizerType, Sampler, SavePrecision};
+pub use block_weights::{BlockCurve, BlockWeights};
+pub use choice::{
+    BaseDtype, Compat, HuberSchedule, Interpolation, LossType, LrScheduler, MixedPrecision, ModelTrainType,
+    NetworkModule, Preset, Sampler, SavePrecision,
+};
 pub use derived::TrainLength;
 pub use lora_core::diffusion::PredictionType;
 pub use lora_models::Family;
 pub use lora_models::model_config::{AttentionHeads, HiddenAct, ModelConfig, TextEncoderConfig, UnetConfig, VaeConfig};
+pub use optimizer::{AdamWArgs, OptimizerType};
 pub use options::{Group, Kind, OptionSpec, option, options};
 pub use picture_values::{Color, FaceCropRange};
 pub use train_config::TrainConfig;
-pub use value::{Mismatch, OptimizerArgs, Resolution, WarmupSteps};
+pub use value::{Arguments, Mismatch, OptimizerArgs, Resolution, WarmupSteps};

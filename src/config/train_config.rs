@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    BaseDtype, Color, Compat, FaceCropRange, Interpolation, LrScheduler, ModelConfig, NetworkModule, OptimizerArgs,
-    OptimizerType, Resolution, Sampler, SavePrecision, WarmupSteps,
+    Arguments, BaseDtype, BlockWeights, Color, Compat, FaceCropRange, HuberSchedule, Interpolation, LossType,
+    LrScheduler, MixedPrecision, ModelConfig, ModelTrainType, NetworkModule, OptimizerArgs, OptimizerType, Preset,
+    Resolution, Sampler, SavePrecision, WarmupSteps,
 };
 
 /// All settings of a training run. Fields have sd-scripts' names; relative paths start at the working directory.
@@ -16,21 +17,25 @@ pub struct TrainConfig {
     // Model
     /// The base checkpoint: a `.safetensors`, `.ckpt` or `.pt` file, or a folder in diffusers' layout. The family follows from it.
     pub pretrained_model_name_or_path: PathBuf,
+    /// What SD-Trainer's form says of the base. `None`: the checkpoint tells. A contradiction is an error.
+    pub model_train_type: Option<ModelTrainType>,
     /// Whether the base is SD 2.x. `None`: the checkpoint tells. A contradiction is an error.
     pub v2: Option<bool>,
     /// Whether the base predicts velocities. `None`: the checkpoint tells; for SD 2.x, where it may not, a trial does.
     pub v_parameterization: Option<bool>,
     /// A file or folder whose VAE is used in place of the checkpoint's.
     pub vae: Option<PathBuf>,
-    /// The number type that the UNet's weights have in memory.
-    pub base_dtype: BaseDtype,
+    /// The number type that the UNet's weights have in memory. `None`: float, bf16 for SDXL.
+    pub base_dtype: Option<BaseDtype>,
+    /// The number type that layers may compute in; the CPU always computes in f32.
+    pub mixed_precision: MixedPrecision,
     /// LoRA files that become a part of the base before training.
     pub base_weights: Vec<PathBuf>,
     /// The strength of each of `base_weights`; 1 where not given.
     pub base_weights_multiplier: Vec<f64>,
     /// What the shapes of the checkpoint's tensors cannot tell; overrides the checkpoint's own entry.
     pub model_config: ModelConfig,
-    /// Which layer's output of the text encoder is used, counted from the last, 1. `None`: 1.
+    /// Which layer's output of the text encoder is used, counted from the last, 1. `None` or 0: 1; with `compat` 0 are the embeddings.
     pub clip_skip: Option<u32>,
     /// Tokens of a caption that are used: 75, 150 or 225. 255 acts as 225.
     pub max_token_length: u32,
@@ -83,14 +88,16 @@ pub struct TrainConfig {
     pub token_warmup_step: f64,
     /// Whether weights such as `(cat:1.2)` in captions are read, instead of being text.
     pub weighted_captions: bool,
-    /// The training resolution: with buckets the area, else the exact size. Pixels.
-    pub resolution: Resolution,
+    /// The training resolution: with buckets the area, else the exact size. Pixels. `None`: 512 x 512, 768 x 768
+    /// for SD 2.x, 1024 x 1024 for SDXL.
+    pub resolution: Option<Resolution>,
     /// Whether pictures keep their aspect ratio, in batches of equal size.
     pub enable_bucket: bool,
     /// The shortest side of a bucket in pixels, rounded down to steps. Not used with `bucket_no_upscale`.
     pub min_bucket_reso: u32,
-    /// The longest side of a bucket in pixels, rounded up to steps. Not used with `bucket_no_upscale`.
-    pub max_bucket_reso: u32,
+    /// The longest side of a bucket in pixels, rounded up to steps. Not used with `bucket_no_upscale`. `None`: 1024,
+    /// 1536 for SD 2.x, 2048 for SDXL.
+    pub max_bucket_reso: Option<u32>,
     /// Sides of buckets are multiples of this. Pixels.
     pub bucket_reso_steps: u32,
     /// Whether small pictures keep their size instead of being enlarged.
@@ -132,6 +139,8 @@ pub struct TrainConfig {
     pub validation_seed: u64,
 
     // Training
+    /// Whose defaults hold for options that are not given: see [`apply_preset`](Self::apply_preset).
+    pub preset: Option<Preset>,
     /// Pictures of a batch.
     pub train_batch_size: u32,
     /// Batches whose gradients make one update.
@@ -142,39 +151,90 @@ pub struct TrainConfig {
     pub max_train_steps: Option<u64>,
     /// The seed of every random draw.
     pub seed: u64,
-    /// The learning rate of the parts that have none of their own.
-    pub learning_rate: Option<f64>,
-    /// The learning rate of the UNet's adapters. `None`: `learning_rate`, else 1e-4.
-    pub unet_lr: Option<f64>,
-    /// The learning rate of the text encoder's adapters. `None`: `learning_rate`, else 1e-5.
-    pub text_encoder_lr: Option<f64>,
-    /// The optimizer.
-    pub optimizer_type: OptimizerType,
-    /// The optimizer's settings.
-    pub optimizer_args: OptimizerArgs,
-    /// How the learning rate changes over the run.
-    pub lr_scheduler: LrScheduler,
-    /// How long the learning rate rises at the start.
-    pub lr_warmup_steps: WarmupSteps,
-    /// Cosines of `cosine_with_restarts`.
-    pub lr_scheduler_num_cycles: u32,
     /// Whether the networks' blocks are computed again in the backward pass instead of being kept: less memory, a third more
     /// time, the same result.
     pub gradient_checkpointing: bool,
-    /// The global norm that gradients are clipped to; 0: not clipped.
-    pub max_grad_norm: f64,
     /// What the loss of regularisation pictures is multiplied by.
     pub prior_loss_weight: f64,
+    /// The share that each update keeps of a running mean of the adapters, which is saved and drawn. `None`: no mean.
+    pub ema_decay: Option<f64>,
+    /// The error of a predicted value.
+    pub loss_type: LossType,
+    /// How the threshold of huber and smooth_l1 depends on the timestep.
+    pub huber_schedule: HuberSchedule,
+    /// The least threshold.
+    pub huber_c: f64,
+    /// A factor of constant and exponential thresholds.
+    pub huber_scale: f64,
     /// Gamma of min-SNR weighting, <https://arxiv.org/abs/2303.09556>. `None`: no weighting.
     pub min_snr_gamma: Option<f64>,
+    /// Whether weights take away the bias of the early timesteps, <https://arxiv.org/abs/2310.08442>.
+    pub debiased_estimation_loss: bool,
+    /// Whether the loss of a velocity is scaled to what that of the noise would be.
+    pub scale_v_pred_loss_like_noise_pred: bool,
+    /// How much of what the loss of a velocity would be is added to that of the noise. `None`: none.
+    pub v_pred_like_loss: Option<f64>,
     /// The first timestep that noise is drawn for.
     pub min_timestep: u32,
     /// The timestep that draws stay below.
     pub max_timestep: u32,
+    /// Whether the noise schedule ends in pure noise, <https://arxiv.org/abs/2305.08891>. `None`: the checkpoint tells.
+    pub zero_terminal_snr: Option<bool>,
+    /// Strength of a constant that is added to each channel's noise. `None`: none.
+    pub noise_offset: Option<f64>,
+    /// Whether the strength is drawn from 0 to `noise_offset`.
+    pub noise_offset_random_strength: bool,
+    /// How much the latents' absolute mean adds to `noise_offset`.
+    pub adaptive_noise_scale: Option<f64>,
+    /// Levels of coarser noise that are added. `None`: none.
+    pub multires_noise_iterations: Option<u32>,
+    /// What each level counts of the one before.
+    pub multires_noise_discount: f64,
+    /// Strength of further noise that the UNet sees but is not asked to predict, <https://arxiv.org/abs/2301.11706>.
+    pub ip_noise_gamma: Option<f64>,
+    /// Whether the strength is drawn from 0 to `ip_noise_gamma`.
+    pub ip_noise_gamma_random_strength: bool,
     /// The device: `auto`, `cpu`, `cuda`, `cuda:N`, `vulkan`, `metal` or `rocm`.
     pub device: String,
     /// Whose numbers to reproduce where programs differ.
     pub compat: Compat,
+
+    // Optimizer
+    /// The learning rate of the parts that have none of their own.
+    pub learning_rate: Option<f64>,
+    /// The learning rate of the UNet's adapters. `None`: `learning_rate`, else 1e-4, or 1 where the optimizer finds the rate.
+    pub unet_lr: Option<f64>,
+    /// The learning rate of the text encoder's adapters, or of each of SDXL's two. None: `learning_rate`, else 1e-5, or 1
+    /// where the optimizer finds the rate.
+    pub text_encoder_lr: Vec<f64>,
+    /// How many times as high the learning rate of `lora_up` is, <https://arxiv.org/abs/2402.12354>. `None`: once.
+    pub loraplus_lr_ratio: Option<f64>,
+    /// The same for the UNet alone.
+    pub loraplus_unet_lr_ratio: Option<f64>,
+    /// The same for the text encoders alone.
+    pub loraplus_text_encoder_lr_ratio: Option<f64>,
+    /// The optimizer.
+    pub optimizer_type: OptimizerType,
+    /// The optimizer's own settings, as its package names them.
+    pub optimizer_args: OptimizerArgs,
+    /// The global norm that gradients are clipped to; 0: not clipped.
+    pub max_grad_norm: f64,
+    /// How the learning rate changes over the run.
+    pub lr_scheduler: LrScheduler,
+    /// How long the learning rate rises at the start.
+    pub lr_warmup_steps: WarmupSteps,
+    /// How long the learning rate falls at the end of `warmup_stable_decay`.
+    pub lr_decay_steps: WarmupSteps,
+    /// Cosines of `cosine_with_restarts`, `cosine_with_min_lr` and `warmup_stable_decay`.
+    pub lr_scheduler_num_cycles: u32,
+    /// The exponent of `polynomial`.
+    pub lr_scheduler_power: f64,
+    /// The unit of steps of `inverse_sqrt`. `None`: the warm-up's, else 10000.
+    pub lr_scheduler_timescale: Option<u32>,
+    /// The share of the learning rate that `cosine_with_min_lr` and `warmup_stable_decay` end at.
+    pub lr_scheduler_min_lr_ratio: Option<f64>,
+    /// `step_rules` of `piecewise_constant`.
+    pub lr_scheduler_args: Arguments,
 
     // Network
     /// The kind of adapter.
@@ -187,6 +247,34 @@ pub struct TrainConfig {
     pub conv_dim: Option<u32>,
     /// Alpha of 3x3 convolutions. `None`: 1; 0: the rank.
     pub conv_alpha: Option<f64>,
+    /// How often, 0 to below 1, a value between the two factors of an adapter is left out.
+    pub network_dropout: Option<f64>,
+    /// How often, 0 to below 1, one of an adapter's ranks is left out of a sample.
+    pub rank_dropout: Option<f64>,
+    /// How often, 0 to below 1, an adapter is left out of a batch.
+    pub module_dropout: Option<f64>,
+    /// The norm that an adapter's product is scaled down to after each update. `None`: none.
+    pub scale_weight_norms: Option<f64>,
+    /// The rank of each block of the UNet, 25 of SD 1.x and 2.x or 23 of SDXL; 0: no adapters.
+    pub block_dims: Vec<u32>,
+    /// Alpha of each block. None: `network_alpha`.
+    pub block_alphas: Vec<f64>,
+    /// The rank of the 3x3 convolutions of each block; 0: no adapters.
+    pub conv_block_dims: Vec<u32>,
+    /// Alpha of the 3x3 convolutions of each block. None: `conv_alpha`.
+    pub conv_block_alphas: Vec<f64>,
+    /// What the learning rates of blocks on the way down are multiplied by: see [`block_lr_weights`](Self::block_lr_weights).
+    pub down_lr_weight: Option<BlockWeights>,
+    /// The same of the block in the middle: numbers.
+    pub mid_lr_weight: Option<BlockWeights>,
+    /// The same of blocks on the way up.
+    pub up_lr_weight: Option<BlockWeights>,
+    /// Weights of blocks up to this count as 0.
+    pub block_lr_zero_threshold: f64,
+    /// Layers that get adapters: patterns of their names, with * and ?. None: all.
+    pub include_patterns: Vec<String>,
+    /// Layers that get none, of those that `include_patterns` leaves.
+    pub exclude_patterns: Vec<String>,
     /// A LoRA file to continue from.
     pub network_weights: Option<PathBuf>,
     /// Whether targets, ranks and alphas are those of the file of `network_weights`.
@@ -203,10 +291,20 @@ pub struct TrainConfig {
     pub output_name: String,
     /// Saves a LoRA after each N epochs; one is always saved at the end.
     pub save_every_n_epochs: Option<u32>,
+    /// Saves a LoRA this many times over the run; goes before `save_every_n_epochs`.
+    pub save_n_epoch_ratio: Option<u32>,
+    /// Saves a LoRA after each N updates.
+    pub save_every_n_steps: Option<u32>,
+    /// Keeps the files of the last N epochs. `None`: all.
+    pub save_last_n_epochs: Option<u32>,
+    /// Keeps the files of the last N updates. `None`: all.
+    pub save_last_n_steps: Option<u32>,
     /// The number type of saved LoRA files.
     pub save_precision: SavePrecision,
     /// The folder for TensorBoard's event files. `None`: none are written.
     pub logging_dir: Option<PathBuf>,
+    /// What the names of folders in `logging_dir` start with.
+    pub log_prefix: Option<String>,
     /// Whether the file's metadata is cut down to what is needed to load it.
     pub no_metadata: bool,
     /// The title in the metadata. `None`: `output_name`.
@@ -233,116 +331,4 @@ pub struct TrainConfig {
     pub sample_at_first: bool,
     /// The sampler of prompts that name none.
     pub sample_sampler: Sampler,
-}
-
-impl TrainConfig {
-    /// The default settings for this base checkpoint and folder of pictures.
-    #[expect(clippy::too_many_lines, reason = "one line a field")]
-    pub fn new(pretrained_model_name_or_path: impl Into<PathBuf>, train_data_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            pretrained_model_name_or_path: pretrained_model_name_or_path.into(),
-            v2: None,
-            v_parameterization: None,
-            vae: None,
-            base_dtype: BaseDtype::Float,
-            base_weights: Vec::new(),
-            base_weights_multiplier: Vec::new(),
-            model_config: ModelConfig::default(),
-            clip_skip: None,
-            max_token_length: 225,
-            train_data_dir: train_data_dir.into(),
-            reg_data_dir: None,
-            in_json: None,
-            dataset_config: None,
-            dataset_repeats: 1,
-            recursive: false,
-            caption_extension: ".txt".into(),
-            class_tokens: None,
-            strict_captions: false,
-            caption_separator: ",".into(),
-            shuffle_caption: false,
-            keep_tokens: 0,
-            keep_tokens_separator: None,
-            secondary_separator: None,
-            enable_wildcard: false,
-            caption_prefix: None,
-            caption_suffix: None,
-            caption_dropout_rate: 0.0,
-            caption_dropout_every_n_epochs: 0,
-            caption_tag_dropout_rate: 0.0,
-            token_warmup_min: 1,
-            token_warmup_step: 0.0,
-            weighted_captions: false,
-            resolution: Resolution::square(512),
-            enable_bucket: true,
-            min_bucket_reso: 256,
-            max_bucket_reso: 1024,
-            bucket_reso_steps: 64,
-            bucket_no_upscale: true,
-            resize_interpolation: None,
-            flip_aug: false,
-            color_aug: false,
-            random_crop: false,
-            face_crop_aug_range: None,
-            alpha_mask: false,
-            alpha_background: None,
-            conditioning_data_dir: None,
-            masked_loss: None,
-            cache_latents: None,
-            cache_latents_to_disk: false,
-            cache_text_encoder_outputs: None,
-            cache_text_encoder_outputs_to_disk: false,
-            cache_info: None,
-            skip_bad_images: false,
-            validation_split: 0.0,
-            validation_seed: 0,
-            train_batch_size: 1,
-            gradient_accumulation_steps: 1,
-            max_train_epochs: None,
-            max_train_steps: None,
-            seed: 1337,
-            learning_rate: None,
-            unet_lr: None,
-            text_encoder_lr: None,
-            optimizer_type: OptimizerType::AdamW,
-            optimizer_args: OptimizerArgs::default(),
-            lr_scheduler: LrScheduler::CosineWithRestarts,
-            lr_warmup_steps: WarmupSteps::Steps(0),
-            lr_scheduler_num_cycles: 1,
-            gradient_checkpointing: false,
-            max_grad_norm: 1.0,
-            prior_loss_weight: 1.0,
-            min_snr_gamma: None,
-            min_timestep: 0,
-            max_timestep: 1000,
-            device: "auto".into(),
-            compat: Compat::None,
-            network_module: NetworkModule::Lora,
-            network_dim: 32,
-            network_alpha: None,
-            conv_dim: None,
-            conv_alpha: None,
-            network_weights: None,
-            dim_from_weights: false,
-            network_train_unet_only: false,
-            network_train_text_encoder_only: false,
-            output_dir: "output".into(),
-            output_name: "last".into(),
-            save_every_n_epochs: None,
-            save_precision: SavePrecision::Fp16,
-            logging_dir: None,
-            no_metadata: false,
-            metadata_title: None,
-            metadata_author: None,
-            metadata_description: None,
-            metadata_license: None,
-            metadata_tags: None,
-            training_comment: None,
-            sample_prompts: None,
-            sample_every_n_epochs: None,
-            sample_every_n_steps: None,
-            sample_at_first: false,
-            sample_sampler: Sampler::EulerA,
-        }
-    }
 }

@@ -240,78 +240,40 @@ impl OptionValue for WarmupSteps {
     }
 }
 
-/// Settings of AdamW, sd-scripts' `optimizer_args`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct OptimizerArgs {
-    /// Decay rates of the first and second moment.
-    pub betas: (f64, f64),
-    /// Added to the root of the second moment.
-    pub eps: f64,
-    /// Decoupled weight decay, as a part of the learning rate.
-    pub weight_decay: f64,
-}
+/// The pairs of an option of `key=value` texts, in their order and as they were given.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Arguments(pub Vec<(String, String)>);
 
-/// Less of it would vanish in f32.
-const MIN_EPS: f64 = 1e-30;
-const MAX_WEIGHT_DECAY: f64 = 1000.0;
+/// The optimizer's own settings, sd-scripts' `optimizer_args`.
+pub type OptimizerArgs = Arguments;
 
-impl Default for OptimizerArgs {
-    fn default() -> Self {
-        Self { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.01 }
+impl Arguments {
+    /// The text of a key, the last one where there are more.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(known, _)| known == key).map(|(_, text)| text.as_str())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-impl OptimizerArgs {
-    /// The settings that differ from the defaults, as `key=value` in Python's spelling.
-    pub fn to_list(self) -> Vec<String> {
-        let default = Self::default();
-        let repr = crate::metadata::python_float;
-        let mut list = Vec::new();
-        if self.betas != default.betas {
-            list.push(format!("betas=({}, {})", repr(self.betas.0), repr(self.betas.1)));
-        }
-        if self.eps.to_bits() != default.eps.to_bits() {
-            list.push(format!("eps={}", repr(self.eps)));
-        }
-        if self.weight_decay.to_bits() != default.weight_decay.to_bits() {
-            list.push(format!("weight_decay={}", repr(self.weight_decay)));
-        }
-        list
+impl<K: Into<String>, V: Into<String>, const N: usize> From<[(K, V); N]> for Arguments {
+    fn from(pairs: [(K, V); N]) -> Self {
+        Self(pairs.into_iter().map(|(key, text)| (key.into(), text.into())).collect())
     }
 }
 
-impl OptionValue for OptimizerArgs {
+impl OptionValue for Arguments {
     fn read(value: &Value) -> Result<Self, Mismatch> {
-        let mut args = Self::default();
-        for (key, text) in arguments(value)? {
-            let wrong = |expected: &str| Mismatch { found: format!("`{key}={text}`"), expected: expected.into() };
-            let number = |text: &str| text.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-            match key.as_str() {
-                "betas" => {
-                    let decay = |text: &str| number(text).filter(|beta| *beta < 1.0);
-                    let pair = text.trim_matches(['(', ')', '[', ']']).split_once(',');
-                    let betas = pair.and_then(|(a, b)| Some((decay(a)?, decay(b)?)));
-                    args.betas = betas.ok_or_else(|| wrong("two numbers from 0 to below 1, as in `betas=0.9,0.99`"))?;
-                }
-                "eps" => {
-                    // Without it, parameters without gradient would be 0 / 0.
-                    let eps = number(&text).filter(|eps| (MIN_EPS..=1.0).contains(eps));
-                    args.eps = eps.ok_or_else(|| wrong("a number from 1e-30 to 1, as in `eps=1e-8`"))?;
-                }
-                "weight_decay" => {
-                    let decay = number(&text).filter(|decay| *decay <= MAX_WEIGHT_DECAY);
-                    args.weight_decay = decay.ok_or_else(|| wrong("a number from 0 to 1000"))?;
-                }
-                _ => return Err(wrong("betas, eps or weight_decay")),
-            }
-        }
-        Ok(args)
+        arguments(value).map(Self)
     }
 
     fn write(&self) -> Value {
-        match self.to_list() {
-            list if list.is_empty() => Value::Null,
-            list => list.into(),
+        match self.0.as_slice() {
+            [] => Value::Null,
+            pairs => pairs.iter().map(|(key, text)| format!("{key}={text}")).collect::<Vec<_>>().into(),
         }
     }
 }

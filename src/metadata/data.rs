@@ -37,14 +37,14 @@ impl Entries {
         self.put("ss_batch_size_per_device", &batch);
         let total_batch = u64::from(batch) * u64::from(config.gradient_accumulation_steps);
         self.put("ss_total_batch_size", &total_batch);
-        let Resolution { width, height } = config.resolution;
+        let Resolution { width, height } = config.resolution_for(facts.family);
         self.put("ss_resolution", &format!("({width}, {height})"));
         self.flag("ss_enable_bucket", config.enable_bucket);
         self.flag("ss_bucket_no_upscale", config.enable_bucket && config.bucket_no_upscale);
         let step = config.bucket_reso_steps.max(1);
         let bucket_side = |side: u32| config.enable_bucket.then_some(side);
         self.option("ss_min_bucket_reso", bucket_side(config.min_bucket_reso / step * step));
-        self.option("ss_max_bucket_reso", bucket_side(config.max_bucket_reso.div_ceil(step) * step));
+        self.option("ss_max_bucket_reso", bucket_side(config.max_bucket_reso_for(facts.family).div_ceil(step) * step));
         self.put("ss_bucket_info", &super::json(&facts.bucket_info));
         self.put("ss_reg_dataset_dirs", &super::json(&facts.reg_dataset_dirs));
         self.flag("ss_color_aug", config.color_aug);

@@ -36,13 +36,13 @@ fn config() -> TrainConfig {
 #[test]
 fn values_have_python_s_spelling() {
     let config = TrainConfig {
-        text_encoder_lr: Some(5e-6),
+        text_encoder_lr: vec![5e-6],
         conv_dim: Some(8),
         conv_alpha: Some(4.0),
         clip_skip: Some(2),
         min_timestep: 100,
         enable_bucket: false,
-        optimizer_args: OptimizerArgs { betas: (0.9, 0.99), eps: 1e-8, weight_decay: 0.1 },
+        optimizer_args: OptimizerArgs::from([("betas", "0.9,0.99"), ("weight_decay", "0.1")]),
         metadata_author: Some("me".into()),
         train_batch_size: 2,
         gradient_accumulation_steps: 3,

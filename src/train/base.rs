@@ -1,10 +1,8 @@
 //! The frozen networks of a run, each in memory only while it is needed.
 
-use std::path::Path;
-
 use burn::tensor::{Device, FloatDType};
 use lora_core::memory::return_freed_memory;
-use lora_models::{AutoencoderKl, Checkpoint, CheckpointOptions, TextEncoders, UNet2DConditionModel};
+use lora_models::{AutoencoderKl, Checkpoint, TextEncoders, UNet2DConditionModel};
 
 use crate::config::{BaseDtype, PredictionType};
 use crate::error::Result;
@@ -40,14 +38,13 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// Reads the header.
-    pub(super) fn open(path: &Path, options: &CheckpointOptions, dtype: BaseDtype, device: &Device) -> Result<Self> {
-        let checkpoint = Checkpoint::open_with(path, options)?;
+    /// The networks of a checkpoint whose header has been read.
+    pub(super) fn new(checkpoint: Checkpoint, dtype: BaseDtype, device: &Device) -> Self {
         let unet_dtype = match dtype {
             BaseDtype::Float => DTYPE,
             BaseDtype::Bf16 => FloatDType::BF16,
         };
-        Ok(Self {
+        Self {
             checkpoint,
             device: device.clone(),
             unet_dtype,
@@ -55,7 +52,7 @@ impl Base {
             unet: None,
             text_encoders: None,
             vae: None,
-        })
+        }
     }
 
     pub(super) fn checkpoint(&self) -> &Checkpoint {

@@ -101,8 +101,12 @@ pub fn check(config: &TrainConfig) -> CheckReport {
     for checked in [config.validate(), config.check_paths(), prompts(config)] {
         report.problems.extend(checked.err().map(|error| error.to_string()));
     }
-    let base = report.look_at_base(config).map_err(|error| report.tell(error)).ok();
-    match data::describe(config) {
+    let opened = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(config));
+    let checkpoint = opened.map_err(|error| report.tell(Error::from(error))).ok();
+    let family = checkpoint.as_ref().map_or_else(|| config.likely_family(), Checkpoint::family);
+    let config = &config.resolved(family);
+    let base = checkpoint.and_then(|base| report.look_at_base(config, base).map_err(|error| report.tell(error)).ok());
+    match data::describe(config, family) {
         Ok(described) => report.look_at(config, described, base.as_ref()),
         Err(error) => report.tell(error),
     }
@@ -133,8 +137,7 @@ impl CheckReport {
         self.problems.push(problem.to_string());
     }
 
-    fn look_at_base(&mut self, config: &TrainConfig) -> Result<Base> {
-        let mut checkpoint = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(config))?;
+    fn look_at_base(&mut self, config: &TrainConfig, mut checkpoint: Checkpoint) -> Result<Base> {
         let family = checkpoint.family();
         self.family = Some(family.to_string());
         run::check_family(config, &checkpoint)?;

@@ -6,7 +6,7 @@ use lora_data::{
     resize,
 };
 
-use crate::config::{Compat, Interpolation, TrainConfig};
+use crate::config::{Compat, Family, Interpolation, TrainConfig};
 use crate::error::{Error, Problem, ProblemKind, Result};
 
 /// A data set before its pictures are looked at.
@@ -17,10 +17,10 @@ pub(crate) struct Described {
     pub(crate) notices: Vec<Notice>,
 }
 
-/// Finds the folders and reads the lists of a configuration.
-pub(crate) fn describe(config: &TrainConfig) -> Result<Described> {
+/// Finds the folders and reads the lists of a configuration, for a base of this family.
+pub(crate) fn describe(config: &TrainConfig, family: Family) -> Result<Described> {
     let mut notices = Vec::new();
-    let template = template(config);
+    let template = template(config, family);
     let mut cache_info = config.cache_info;
     let datasets = if let Some(file) = &config.dataset_config {
         let read = dataset_config::read(file, &template)?;
@@ -57,7 +57,8 @@ fn subsets(config: &TrainConfig, template: &Subset, notices: &mut Vec<Notice>) -
 }
 
 /// What holds where a `dataset_config` says nothing, with one subset.
-fn template(config: &TrainConfig) -> DatasetConfig {
+fn template(config: &TrainConfig, family: Family) -> DatasetConfig {
+    let resolution = config.resolution_for(family);
     let subset = Subset {
         source: Source::Folder { dir: config.train_data_dir.clone(), recursive: config.recursive },
         num_repeats: config.dataset_repeats as usize,
@@ -81,9 +82,9 @@ fn template(config: &TrainConfig) -> DatasetConfig {
         preserve_base_output: false,
     };
     let buckets = BucketConfig {
-        resolution: Size::new(config.resolution.width, config.resolution.height),
+        resolution: Size::new(resolution.width, resolution.height),
         min_bucket_reso: config.min_bucket_reso,
-        max_bucket_reso: config.max_bucket_reso,
+        max_bucket_reso: config.max_bucket_reso_for(family),
         bucket_reso_steps: config.bucket_reso_steps,
         bucket_no_upscale: config.bucket_no_upscale,
     };
@@ -136,8 +137,8 @@ impl From<Interpolation> for resize::Interpolation {
 }
 
 /// Scans the folders, gives every picture its bucket and decodes each once.
-pub(crate) fn open(config: &TrainConfig) -> Result<(Dataset, Vec<Notice>)> {
-    let Described { config: data, notices } = describe(config)?;
+pub(crate) fn open(config: &TrainConfig, family: Family) -> Result<(Dataset, Vec<Notice>)> {
+    let Described { config: data, notices } = describe(config, family)?;
     check_uses(config, &data)?;
     let mut dataset = Dataset::open(data)?;
     dataset.verify(|| ())?;

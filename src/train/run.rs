@@ -9,7 +9,7 @@ use lora_models::text::TokenLimit;
 use lora_models::{Checkpoint, CheckpointOptions, Family};
 
 use super::step::Algorithm;
-use crate::config::{Compat, LrScheduler, PredictionType, TrainConfig, TrainLength};
+use crate::config::{AdamWArgs, Compat, LrScheduler, OptimizerType, PredictionType, TrainConfig, TrainLength};
 use crate::error::{Error, Problem, ProblemKind, Result};
 
 /// The counts of a run.
@@ -50,6 +50,7 @@ pub(super) fn doubts(config: &TrainConfig, length: Length) -> Vec<String> {
             "`lr_warmup_steps`: the warm-up takes {warmup} steps and the run {total}; the full learning rate is never reached"
         ));
     }
+    doubts.extend(config.warnings());
     doubts.extend(unused(config));
     doubts
 }
@@ -163,13 +164,26 @@ pub(super) fn token_limit(config: &TrainConfig) -> TokenLimit {
     }
 }
 
-pub(super) fn optimizer(config: &TrainConfig) -> AdamWConfig {
-    let args = &config.optimizer_args;
+pub(super) fn optimizer(config: &TrainConfig) -> Result<AdamWConfig> {
+    let OptimizerType::AdamW = config.optimizer_type else {
+        return Err(untrained("optimizer_type", config.optimizer_type.name(), OptimizerType::AdamW.name()));
+    };
+    let args = AdamWArgs::read(&config.optimizer_args)
+        .map_err(|wrong| refuse(Problem::value("optimizer_args", wrong.found, wrong.expected)))?;
     let (beta1, beta2) = args.betas;
-    AdamWConfig { beta1, beta2, eps: args.eps, weight_decay: args.weight_decay }
+    Ok(AdamWConfig { beta1, beta2, eps: args.eps, weight_decay: args.weight_decay })
 }
 
-pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, total_steps: u64) -> Algorithm {
+/// A value that no training takes yet.
+fn untrained(key: &str, found: &str, expected: &str) -> Error {
+    refuse(Problem::value(key, format!("{found}, which is not there yet"), expected))
+}
+
+fn refuse(problem: Problem) -> Error {
+    Error::Config { file: None, problems: vec![problem] }
+}
+
+pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, total_steps: u64) -> Result<Algorithm> {
     let curve = match config.lr_scheduler {
         LrScheduler::Constant | LrScheduler::ConstantWithWarmup => LrCurve::Constant,
         LrScheduler::Linear => LrCurve::Linear,
@@ -177,8 +191,9 @@ pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, t
         LrScheduler::CosineWithRestarts => {
             LrCurve::CosineWithRestarts { cycles: config.lr_scheduler_num_cycles as usize }
         }
+        other => return Err(untrained("lr_scheduler", other.name(), "another schedule")),
     };
-    Algorithm {
+    Ok(Algorithm {
         objective: Objective {
             prediction_type,
             min_snr_gamma: config.min_snr().map(|gamma| gamma as f32),
@@ -199,7 +214,7 @@ pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, t
             total_steps: total_steps as usize,
         },
         seed: config.seed,
-    }
+    })
 }
 
 pub(super) fn checkpoint(config: &TrainConfig) -> CheckpointOptions {
@@ -217,12 +232,8 @@ pub(super) fn checkpoint(config: &TrainConfig) -> CheckpointOptions {
 
 /// Refuses what the configuration says of the base where the checkpoint says otherwise.
 pub(super) fn check_family(config: &TrainConfig, checkpoint: &Checkpoint) -> Result<()> {
-    let family = checkpoint.family();
     let name = config.pretrained_model_name_or_path.display();
-    let mut problems = Vec::new();
-    if let Some(v2) = config.v2.filter(|v2| *v2 != (family == Family::Sd2)) {
-        problems.push(Problem::new("v2", ProblemKind::Conflict(format!("is {v2}, but `{name}` is {family}"))));
-    }
+    let mut problems = config.check_family(checkpoint.family());
     let told = checkpoint.told_prediction_type();
     if let (Some(v), Some(told)) = (config.v_parameterization, told)
         && v != (told == PredictionType::VPrediction)
@@ -231,10 +242,7 @@ pub(super) fn check_family(config: &TrainConfig, checkpoint: &Checkpoint) -> Res
         let reason = format!("is {v}, but `{name}` says that it predicts {found}");
         problems.push(Problem::new("v_parameterization", ProblemKind::Conflict(reason)));
     }
-    if config.cache_text_encoder_outputs_to_disk && family != Family::Sdxl {
-        let reason = format!("is for SDXL only: there is no file format for it of {family}, as `{name}` is");
-        problems.push(Problem::new("cache_text_encoder_outputs_to_disk", ProblemKind::Conflict(reason)));
-    }
+    problems.extend(told.iter().flat_map(|told| config.check_prediction_type(*told)));
     if problems.is_empty() { Ok(()) } else { Err(Error::Config { file: None, problems }) }
 }
 
@@ -242,6 +250,7 @@ pub(super) fn check_family(config: &TrainConfig, checkpoint: &Checkpoint) -> Res
 pub(super) fn doubts_of_base(config: &TrainConfig, checkpoint: &Checkpoint) -> Vec<String> {
     let mut doubts = Vec::new();
     let family = checkpoint.family();
+    doubts.extend(config.family_warnings(family));
     if family == Family::Sdxl && config.clip_skip.is_some_and(|skip| skip != 2) {
         doubts.push("`clip_skip` is not used: SDXL always takes the states before the last layers".into());
     }
@@ -261,7 +270,7 @@ pub(super) fn doubts_of_base(config: &TrainConfig, checkpoint: &Checkpoint) -> V
 }
 
 pub(super) fn clip_skip(config: &TrainConfig) -> usize {
-    config.clip_skip.unwrap_or(1) as usize
+    config.clip_layer() as usize
 }
 
 /// Refuses a `clip_skip` that the text encoder has no layer for.

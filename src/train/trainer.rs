@@ -8,7 +8,7 @@ use image::RgbImage;
 use lora_core::adapter::AdapterSet;
 use lora_core::optim::AdamW;
 use lora_data::{Dataset, DatasetReport, Plan};
-use lora_models::Tokenizer;
+use lora_models::{Checkpoint, Tokenizer};
 
 use super::base::Base;
 use super::captions::{TextCache, TextWidths};
@@ -77,20 +77,22 @@ impl Trainer {
         config.check_paths()?;
         let device = crate::device::parse(&config.device)?;
         let mut outputs = Outputs::new(&config)?;
-        let (dataset, notices) = data::open(&config)?;
+        // What is not given may follow from the family.
+        let checkpoint = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(&config))?;
+        let family = checkpoint.family();
+        config = config.resolved(family);
+        run::check_family(&config, &checkpoint)?;
+        let (dataset, notices) = data::open(&config, family)?;
         let plan = dataset.plan()?;
         let length = Length::new(&config, plan.batches_per_epoch());
 
-        let path = config.pretrained_model_name_or_path.clone();
-        let mut base = Base::open(&path, &run::checkpoint(&config), config.base_dtype, &device)?;
-        run::check_family(&config, base.checkpoint())?;
+        let mut base = Base::new(checkpoint, config.base_dtype_for(family), &device);
         let networks = base.checkpoint().layers()?;
         run::check_clip_skip(&config, networks.text_encoder_depth)?;
         base.checkpoint().check_finite()?;
         let widths = TextWidths::of(&networks);
         let layers = [networks.text_encoders, networks.unet].concat();
         let mut events: VecDeque<Event> = run::doubts(&config, length).into_iter().map(Event::Warning).collect();
-        let family = base.checkpoint().family();
         events.extend(outputs.hash_models(family)?.map(Event::Warning));
         events.extend(run::doubts_of_base(&config, base.checkpoint()).into_iter().map(Event::Warning));
         for (file, strength) in config.merged_files() {
@@ -105,8 +107,8 @@ impl Trainer {
         events.extend(texts.warning().map(Event::Warning));
         let prediction_type = base.told_prediction_type().unwrap_or(PredictionType::Epsilon);
         Ok(Self {
-            algorithm: run::algorithm(&config, prediction_type, length.total_steps),
-            optimizer: AdamW::new(run::optimizer(&config)),
+            algorithm: run::algorithm(&config, prediction_type, length.total_steps)?,
+            optimizer: AdamW::new(run::optimizer(&config)?),
             base,
             report: run::report(&dataset, &notices),
             latents: LatentCache::new(&config, &dataset, family)?,

@@ -15,7 +15,7 @@ fn main() -> Result<(), lora_trainer::Error> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, base, pictures, output] = &arguments[..] else { panic!("base, pictures, output") };
     let config = TrainConfig {
-        resolution: Resolution::square(64),
+        resolution: Some(Resolution::square(64)),
         max_train_steps: Some(2),
         network_dim: 2,
         output_dir: output.into(),

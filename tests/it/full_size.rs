@@ -54,7 +54,7 @@ fn config(checkpoint: &Path, folder: &Path, golden: &Value) -> TrainConfig {
         max_train_steps: Some(1),
         max_token_length: 75,
         unet_lr: Some(1e-3),
-        text_encoder_lr: Some(1e-3),
+        text_encoder_lr: vec![1e-3],
         output_dir: folder.join("output"),
         output_name: "lora".into(),
         device: std::env::var("LORA_TRAINER_DEVICE").unwrap_or_else(|_| "cpu".into()),

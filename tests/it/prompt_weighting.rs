@@ -61,7 +61,7 @@ fn previews(prompts: &[&str]) -> Vec<Vec<u8>> {
     let config = TrainConfig {
         output_dir: folder.path().into(),
         device: std::env::var("LORA_TRAINER_DEVICE").unwrap_or_else(|_| "cpu".into()),
-        resolution: Resolution::square(64),
+        resolution: Some(Resolution::square(64)),
         min_bucket_reso: 64,
         sample_prompts: Some(lines.join("\n")),
         sample_at_first: true,

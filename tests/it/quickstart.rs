@@ -111,7 +111,7 @@ fn trains_a_style() {
     let lora = config.output_dir.join(format!("{}.safetensors", config.output_name));
     let base = Base::open(&asset("tiny-base.safetensors"));
     let adapters = base.adapters(&lora, config.network_dim as usize, false);
-    let size = config.resolution.width;
+    let size = config.resolution.expect("a size").width;
     let before = kept_out_loss(&base, &ForwardContext::base(), size);
     let after = kept_out_loss(&base, &ForwardContext::base().with(adapters.bind(1.0)), size);
     println!(

@@ -32,7 +32,7 @@ impl Job {
             network_dim: 4,
             max_train_steps: Some(2),
             unet_lr: Some(1e-2),
-            text_encoder_lr: Some(1e-2),
+            text_encoder_lr: vec![1e-2],
             output_dir: folder.path().join("output"),
             output_name: "lora".into(),
             device: std::env::var("LORA_TRAINER_DEVICE").unwrap_or_else(|_| "cpu".into()),

@@ -21,7 +21,7 @@ fn fields(config: &TrainConfig) -> BTreeMap<String, String> {
 
 /// A value that differs from the default, for each option that can be changed.
 #[expect(clippy::too_many_lines, reason = "one line an option")]
-fn other_value(name: &str) -> Value {
+pub(in crate::config) fn other_value(name: &str) -> Value {
     match name {
         "pretrained_model_name_or_path" => json!("base.safetensors"),
         "model_config" => json!({"unet": {"norm_num_groups": 8}}),
@@ -42,7 +42,43 @@ fn other_value(name: &str) -> Value {
         "learning_rate" => json!(3e-4),
         "unet_lr" => json!(2e-4),
         "text_encoder_lr" => json!(5e-5),
+        "optimizer_type" => json!("Prodigy"),
         "optimizer_args" => json!(["weight_decay=0.1"]),
+        "lr_decay_steps" => json!("20%"),
+        "lr_scheduler_power" => json!(2),
+        "lr_scheduler_timescale"
+        | "save_n_epoch_ratio"
+        | "save_every_n_steps"
+        | "save_last_n_epochs"
+        | "save_last_n_steps" => json!(100),
+        "lr_scheduler_min_lr_ratio"
+        | "ema_decay"
+        | "huber_c"
+        | "huber_scale"
+        | "v_pred_like_loss"
+        | "noise_offset"
+        | "adaptive_noise_scale"
+        | "multires_noise_discount"
+        | "ip_noise_gamma"
+        | "network_dropout"
+        | "rank_dropout"
+        | "module_dropout"
+        | "scale_weight_norms"
+        | "block_lr_zero_threshold" => json!(0.5),
+        "multires_noise_iterations" => json!(6),
+        "lr_scheduler_args" => json!(["step_rules=1:100,0.1"]),
+        "loraplus_lr_ratio" | "loraplus_unet_lr_ratio" | "loraplus_text_encoder_lr_ratio" => json!(16),
+        "loss_type" => json!("huber"),
+        "huber_schedule" => json!("constant"),
+        "model_train_type" => json!("sdxl-lora"),
+        "mixed_precision" => json!("bf16"),
+        "block_dims" | "conv_block_dims" => json!([4, 0, 8]),
+        "block_alphas" | "conv_block_alphas" => json!([4.0, 1.5]),
+        "down_lr_weight" => json!("sine+0.5"),
+        "mid_lr_weight" => json!("0.5"),
+        "up_lr_weight" => json!("1,0.5,0"),
+        "include_patterns" | "exclude_patterns" => json!(["*attn1*"]),
+        "log_prefix" => json!("style"),
         "lr_scheduler" => json!("linear"),
         "lr_warmup_steps" => json!(0.1),
         "lr_scheduler_num_cycles" => json!(3),
@@ -92,6 +128,11 @@ fn other_value(name: &str) -> Value {
         "enable_bucket" | "bucket_no_upscale" => json!(false),
         "v2"
         | "v_parameterization"
+        | "zero_terminal_snr"
+        | "debiased_estimation_loss"
+        | "scale_v_pred_loss_like_noise_pred"
+        | "noise_offset_random_strength"
+        | "ip_noise_gamma_random_strength"
         | "dim_from_weights"
         | "gradient_checkpointing"
         | "skip_bad_images"
@@ -115,19 +156,20 @@ fn other_value(name: &str) -> Value {
 }
 
 /// Options with a single value so far: any other one is refused.
-const SINGLE: [(&str, &str); 2] = [("optimizer_type", "Lion8bit"), ("network_module", "networks.oft")];
+const SINGLE: [(&str, &str); 1] = [("network_module", "networks.oft")];
 
 #[test]
 fn table_and_struct_agree() {
     let default = TrainConfig::new("", "");
     let names: BTreeSet<String> =
-        options().iter().map(|spec| spec.name.to_owned()).filter(|name| name != "network_args").collect();
+        options().map(|spec| spec.name.to_owned()).filter(|name| name != "network_args").collect();
     let fields_of_struct: BTreeSet<String> = fields(&default).into_keys().collect();
     assert_eq!(names, fields_of_struct);
 
     for spec in options() {
         assert!(!spec.help.is_empty() && !spec.families.is_empty());
-        if spec.name == "network_args" {
+        // They set other ones.
+        if ["network_args", "preset"].contains(&spec.name) {
             continue;
         }
         let mut config = default.clone();
@@ -152,22 +194,62 @@ fn table_and_struct_agree() {
 
 #[test]
 fn every_name_is_used_once() {
-    let names: Vec<&str> = options().iter().flat_map(OptionSpec::names).collect();
+    let names: Vec<&str> = options().flat_map(OptionSpec::names).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
     assert_eq!(option("caption_extention").unwrap().name, "caption_extension");
     assert!(option("captions").is_none());
 }
 
 #[test]
-fn network_args_are_conv_dim_and_conv_alpha() {
+fn network_args_set_options_by_their_names() {
     let mut config = TrainConfig::new("", "");
     let args = option("network_args").unwrap();
-    args.set(&mut config, &json!(["conv_dim=8", "conv_alpha=4.0"])).unwrap();
-    assert_eq!((config.conv_dim, config.conv_alpha), (Some(8), Some(4.0)));
-    let error = args.set(&mut config, &json!(["block_dims=1,2"])).unwrap_err();
-    assert_eq!((error.found.as_str(), error.expected.as_str()), ("`block_dims=1,2`", "conv_dim or conv_alpha"));
+    let pairs = ["conv_dim=8", "conv_alpha=4.0", "block_dims=1,2", "down_lr_weight=sine+.5", "dropout=0.1"];
+    args.set(&mut config, &json!(pairs)).unwrap();
+    assert_eq!((config.conv_dim, config.conv_alpha, config.network_dropout), (Some(8), Some(4.0), Some(0.1)));
+    assert_eq!((config.block_dims.clone(), config.down_lr_weight.is_some()), (vec![1, 2], true));
+    // What is given by the option's own name goes before.
+    args.set(&mut config, &json!("dropout=0.5")).unwrap();
+    assert_eq!(config.network_dropout, Some(0.1));
+    let error = args.set(&mut config, &json!(["unit=4"])).unwrap_err();
+    assert!(error.found == "`unit=4`" && error.expected.starts_with("conv_dim, conv_alpha, dropout"), "{error:?}");
     let error = args.set(&mut config, &json!("conv_dim=0")).unwrap_err();
     assert_eq!((error.found.as_str(), error.expected.as_str()), ("`conv_dim=0`", "an integer from 1 to 4096"));
+    for key in network_args::KEYS {
+        assert!(network_arg(key).and_then(option).is_some(), "{key}");
+    }
+}
+
+#[test]
+fn lists_are_read_from_text_too() {
+    let mut config = TrainConfig::new("", "");
+    let mut set = |name: &str, value: Value| option(name).unwrap().set(&mut config, &value);
+    set("block_dims", json!("4, 0,8")).unwrap();
+    set("text_encoder_lr", json!("1e-5")).unwrap();
+    set("base_weights", json!("a,b.safetensors")).unwrap();
+    for (name, value) in [
+        ("block_dims", json!("4,x")),
+        ("block_dims", json!([4, -1])),
+        ("text_encoder_lr", json!([1, 2, 3])),
+        ("text_encoder_lr", json!("1e-5;2e-5")),
+        ("mid_lr_weight", json!("sine")),
+        ("rank_dropout", json!(1)),
+        ("base_weights", json!([1])),
+    ] {
+        assert!(set(name, value.clone()).is_err(), "{name} = {value}");
+    }
+    assert_eq!(config.block_dims, [4, 0, 8]);
+    assert_eq!(config.text_encoder_lr, [1e-5]);
+    assert_eq!(option("text_encoder_lr").unwrap().get(&config), json!(1e-5));
+    assert_eq!(config.base_weights.len(), 1);
+}
+
+#[test]
+fn defaults_of_families() {
+    let of = |name: &str| Family::ALL.map(|family| option(name).unwrap().default_for(family));
+    assert_eq!(of("resolution"), ["512,512", "768,768", "1024,1024"].map(Value::from));
+    assert_eq!(of("seed"), [1337; 3].map(Value::from));
+    assert_eq!(of("noise_offset"), [Value::Null, Value::Null, Value::Null]);
 }
 
 #[test]
@@ -208,7 +290,8 @@ fn wrong_values_say_what_was_expected() {
             "\"4,2\"",
             "two factors up to 100, the least and the greatest, such as \"2.0,4.0\"",
         ),
-        ("optimizer_type", json!("Lion"), "\"Lion\"", "AdamW"),
+        ("loss_type", json!("l3"), "\"l3\"", "l2, l1, huber or smooth_l1"),
+        ("rank_dropout", json!(1), "1", "a number from 0 to below 1"),
         ("save_precision", json!("fp8"), "\"fp8\"", "float, fp16 or bf16"),
         ("seed", json!(-1), "-1", "an integer of at least 0"),
         ("max_timestep", json!(1001), "1001", "an integer from 1 to 1000"),
@@ -225,8 +308,9 @@ fn wrong_values_say_what_was_expected() {
 
 #[test]
 fn the_nearest_name_is_suggested() {
-    assert_eq!(nearest("network_dimm"), Some("network_dim"));
-    assert_eq!(nearest("learning_rat"), Some("learning_rate"));
-    assert_eq!(nearest("traindatadir"), Some("train_data_dir"));
-    assert_eq!(nearest("xyzzy"), None);
+    let nearest_name = |name| nearest(name, names());
+    assert_eq!(nearest_name("network_dimm"), Some("network_dim"));
+    assert_eq!(nearest_name("learning_rat"), Some("learning_rate"));
+    assert_eq!(nearest_name("traindatadir"), Some("train_data_dir"));
+    assert_eq!(nearest_name("xyzzy"), None);
 }

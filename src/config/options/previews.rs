@@ -1,0 +1,26 @@
+//! Preview pictures.
+
+use super::{Group, Kind, OptionSpec, OptionValue};
+use crate::config::Sampler;
+
+pub(super) static OPTIONS: &[OptionSpec] = &[
+    option!(
+        Previews,
+        sample_prompts,
+        Kind::Text,
+        "Prompts of preview pictures: a file with one a line, or the text itself. Drawn at the end of the run, too, \
+         where no interval is given.",
+    ),
+    option!(
+        Previews,
+        sample_every_n_epochs,
+        Kind::POSITIVE,
+        "Draw previews after each N epochs; goes before sample_every_n_steps.",
+    )
+    .needs(&["sample_prompts"]),
+    option!(Previews, sample_every_n_steps, Kind::POSITIVE, "Draw previews after each N updates.")
+        .needs(&["sample_prompts"]),
+    option!(Previews, sample_at_first, Kind::Flag, "Draw previews before the first update, too.")
+        .needs(&["sample_prompts"]),
+    option!(Previews, sample_sampler, Kind::Choice(Sampler::NAMES), "The sampler of prompts that name none."),
+];
