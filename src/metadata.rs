@@ -12,6 +12,7 @@ use crate::hash::AdapterHashes;
 
 mod data;
 mod python;
+mod training;
 
 pub use crate::config::MixedPrecision;
 pub(crate) use data::datasets;
@@ -77,28 +78,13 @@ const VERSION: &str = concat!("lora-trainer/", env!("CARGO_PKG_VERSION"));
 
 /// Entries of options of sd-scripts at the values that this program trains with.
 const FIXED: &[(&str, &str)] = &[
-    ("ss_adaptive_noise_scale", "None"),
-    ("ss_debiased_estimation", "False"),
     ("ss_fp8_base", "False"),
     ("ss_fp8_base_unet", "False"),
     ("ss_full_fp16", "False"),
-    ("ss_huber_c", "0.1"),
-    ("ss_huber_scale", "1.0"),
-    ("ss_huber_schedule", "snr"),
-    ("ss_ip_noise_gamma", "None"),
-    ("ss_ip_noise_gamma_random_strength", "False"),
-    ("ss_loss_type", "l2"),
     ("ss_lowram", "False"),
     ("ss_max_validation_steps", "None"),
-    ("ss_multires_noise_discount", "0.3"),
-    ("ss_multires_noise_iterations", "None"),
-    ("ss_network_dropout", "None"),
-    ("ss_noise_offset", "None"),
-    ("ss_noise_offset_random_strength", "False"),
-    ("ss_scale_weight_norms", "None"),
     ("ss_validate_every_n_epochs", "None"),
     ("ss_validate_every_n_steps", "None"),
-    ("ss_zero_terminal_snr", "False"),
 ];
 
 /// The `ss_` entries that `no_metadata` keeps, because programs need them to load the file.
@@ -113,6 +99,7 @@ pub fn adapter_metadata(config: &TrainConfig, facts: &Facts) -> Metadata {
     entries.model(config, facts);
     entries.data(config, facts);
     entries.optimizer(config);
+    entries.objective(config);
     entries.network(config);
     if config.no_metadata {
         entries.0.retain(|key, _| MINIMUM.contains(&key.as_str()));
@@ -186,49 +173,6 @@ impl Entries {
         self.option("ss_clip_skip", config.clip_skip);
         // One window is the value of an option that is not given.
         self.option("ss_max_token_length", Some(config.max_token_length).filter(|length| *length != 75));
-    }
-
-    fn optimizer(&mut self, config: &TrainConfig) {
-        // Without `learning_rate` the parts do not fall back to it, so their own rates are written out.
-        let rate = |given: Option<f64>, used: f64| given.or(config.learning_rate.is_none().then_some(used));
-        let (unet, text_encoder) = (config.unet_learning_rate(), config.text_encoder_learning_rate());
-        self.float("ss_learning_rate", config.learning_rate.unwrap_or(unet));
-        self.option("ss_unet_lr", rate(config.unet_lr, unet).map(python_float));
-        let given = config.text_encoder_lr.first().copied();
-        self.option("ss_text_encoder_lr", rate(given, text_encoder).map(python_float));
-        self.put("ss_lr_scheduler", &config.lr_scheduler);
-        let warmup = match config.lr_warmup_steps {
-            WarmupSteps::Steps(steps) => steps.to_string(),
-            WarmupSteps::Ratio(ratio) => python_float(ratio),
-        };
-        self.put("ss_lr_warmup_steps", &warmup);
-        let (optimizer, args) = match config.optimizer_type {
-            // The name by which metadata viewers know the algorithm.
-            OptimizerType::AdamW => {
-                let args = AdamWArgs::read(&config.optimizer_args).unwrap_or_default();
-                ("torch.optim.adamw.AdamW", args.to_list())
-            }
-            other => {
-                let pairs = config.optimizer_args.0.iter();
-                (other.name(), pairs.map(|(key, text)| format!("{key}={text}")).collect())
-            }
-        };
-        let args = if args.is_empty() { String::new() } else { format!("({})", args.join(",")) };
-        self.put("ss_optimizer", &format!("{optimizer}{args}"));
-        self.flag("ss_gradient_checkpointing", config.gradient_checkpointing);
-        self.float("ss_max_grad_norm", config.max_grad_norm);
-        self.option("ss_min_snr_gamma", config.min_snr().map(python_float));
-    }
-
-    fn network(&mut self, config: &TrainConfig) {
-        self.put("ss_network_module", &config.network_module);
-        self.put("ss_network_dim", &config.network_dim);
-        self.float("ss_network_alpha", config.linear_alpha());
-        if let Some((dim, alpha)) = config.conv_rank_and_alpha() {
-            let text = |number: &dyn ToString| Some(number.to_string());
-            let args = [("conv_dim", text(&dim)), ("conv_alpha", text(&alpha)), ("dropout", None)];
-            self.put("ss_network_args", &json(&BTreeMap::from(args)));
-        }
     }
 
     fn model_spec(&mut self, config: &TrainConfig, facts: &Facts) {

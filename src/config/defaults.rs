@@ -199,6 +199,7 @@ impl TrainConfig {
     /// The number type of the UNet's weights in memory with a base of this family.
     pub fn base_dtype_for(&self, family: Family) -> BaseDtype {
         self.base_dtype.unwrap_or(match self.family_of_defaults(family) {
+            _ if self.mixed_precision == MixedPrecision::Bf16 => BaseDtype::Bf16,
             Family::Sd1 | Family::Sd2 => BaseDtype::Float,
             Family::Sdxl => BaseDtype::Bf16,
         })

@@ -16,6 +16,7 @@ mod host_batch;
 mod latents;
 mod loader;
 mod memory;
+mod objective;
 mod outputs;
 mod preview;
 mod run;

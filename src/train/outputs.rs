@@ -114,7 +114,6 @@ impl Outputs {
             sd_model_hash: self.base.short.clone(),
             new_sd_model_hash: self.base.full(),
             vae_hashes: self.vae.as_mut().map(|vae| [vae.short.clone(), vae.full()]),
-            mixed_precision: MixedPrecision::No,
             num_train_images: report.num_train_images() as u64,
             num_reg_images: report.num_reg_images() as u64,
             num_validation_images: report.num_validation_images() as u64,

@@ -1,13 +1,13 @@
 //! What follows from configuration and data before anything is trained.
 
 use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
-use lora_core::diffusion::{NoiseConfig, Objective};
 use lora_core::layers::LayerSpec;
 use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule};
 use lora_data::{Dataset, DatasetReport, Notice, StepCount};
 use lora_models::text::TokenLimit;
 use lora_models::{Checkpoint, CheckpointOptions, Family};
 
+use super::objective;
 use super::step::Algorithm;
 use crate::config::{AdamWArgs, Compat, LrScheduler, OptimizerType, PredictionType, TrainConfig, TrainLength};
 use crate::error::{Error, Problem, ProblemKind, Result};
@@ -183,7 +183,13 @@ fn refuse(problem: Problem) -> Error {
     Error::Config { file: None, problems: vec![problem] }
 }
 
-pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, total_steps: u64) -> Result<Algorithm> {
+/// How the run trains. `is_zero_terminal` tells whether the base was trained with zero terminal SNR.
+pub(super) fn algorithm(
+    config: &TrainConfig,
+    prediction_type: PredictionType,
+    is_zero_terminal: bool,
+    total_steps: u64,
+) -> Result<Algorithm> {
     let curve = match config.lr_scheduler {
         LrScheduler::Constant | LrScheduler::ConstantWithWarmup => LrCurve::Constant,
         LrScheduler::Linear => LrCurve::Linear,
@@ -194,13 +200,9 @@ pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, t
         other => return Err(untrained("lr_scheduler", other.name(), "another schedule")),
     };
     Ok(Algorithm {
-        objective: Objective {
-            prediction_type,
-            min_snr_gamma: config.min_snr().map(|gamma| gamma as f32),
-            ..Objective::default()
-        },
-        noise: NoiseConfig::default(),
-        noise_dtype: None,
+        objective: objective::objective(config, prediction_type, is_zero_terminal),
+        noise: objective::noise(config),
+        noise_dtype: objective::noise_dtype(config),
         timesteps: config.min_timestep as usize..config.max_timestep as usize,
         clip_skip: clip_skip(config),
         gradient_accumulation_steps: config.gradient_accumulation_steps as usize,
@@ -254,9 +256,14 @@ pub(super) fn doubts_of_base(config: &TrainConfig, checkpoint: &Checkpoint) -> V
     if family == Family::Sdxl && config.clip_skip.is_some_and(|skip| skip != 2) {
         doubts.push("`clip_skip` is not used: SDXL always takes the states before the last layers".into());
     }
-    if checkpoint.zero_terminal_snr() {
+    if config.zero_terminal_snr == Some(false) && checkpoint.zero_terminal_snr() {
+        doubts.push("`zero_terminal_snr` is false, but the base was trained with zero terminal SNR".into());
+    }
+    let predicts_noise = checkpoint.prediction_type().is_none_or(|kind| kind == PredictionType::Epsilon);
+    if config.zero_terminal_snr == Some(true) && family != Family::Sd2 && predicts_noise {
         doubts.push(
-            "the base was trained with zero terminal SNR, which is not supported yet: it is trained on with the usual noise".into(),
+            "`zero_terminal_snr`: the base predicts noise, of which it can learn nothing where there is nothing else"
+                .into(),
         );
     }
     if let (Some(factor), Some(vae)) = (checkpoint.foreign_scaling_factor(), &config.vae) {

@@ -107,7 +107,12 @@ impl Trainer {
         events.extend(texts.warning().map(Event::Warning));
         let prediction_type = base.told_prediction_type().unwrap_or(PredictionType::Epsilon);
         Ok(Self {
-            algorithm: run::algorithm(&config, prediction_type, length.total_steps)?,
+            algorithm: run::algorithm(
+                &config,
+                prediction_type,
+                base.checkpoint().zero_terminal_snr(),
+                length.total_steps,
+            )?,
             optimizer: AdamW::new(run::optimizer(&config)?),
             base,
             report: run::report(&dataset, &notices),

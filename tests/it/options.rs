@@ -124,7 +124,7 @@ fn check(rows: &[Row]) {
 fn every_option_has_a_row() {
     let rows = [model::ROWS, data::PICTURES, data::CAPTIONS, data::CACHES, training::ROWS, network::ROWS, output::ROWS];
     let tested: BTreeSet<&str> = rows.concat().iter().map(|row| row.option).collect();
-    let known: BTreeSet<&str> = options().iter().map(|spec| spec.name).collect();
+    let known: BTreeSet<&str> = options().map(|spec| spec.name).collect();
     let missing: Vec<&&str> = known.difference(&tested).collect();
     assert!(missing.is_empty(), "without a row: {missing:?}");
 }
