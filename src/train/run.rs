@@ -3,7 +3,7 @@
 use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
 use lora_core::diffusion::Objective;
 use lora_core::layers::LayerSpec;
-use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule};
+use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule, OptimizerConfig};
 use lora_data::{Dataset, DatasetReport, Notice, StepCount};
 use lora_models::text::TokenLimit;
 use lora_models::{Checkpoint, CheckpointOptions, Family};
@@ -163,10 +163,10 @@ pub(super) fn token_limit(config: &TrainConfig) -> TokenLimit {
     }
 }
 
-pub(super) fn optimizer(config: &TrainConfig) -> AdamWConfig {
+pub(super) fn optimizer(config: &TrainConfig) -> OptimizerConfig {
     let args = &config.optimizer_args;
     let (beta1, beta2) = args.betas;
-    AdamWConfig { beta1, beta2, eps: args.eps, weight_decay: args.weight_decay }
+    OptimizerConfig::AdamW(AdamWConfig { beta1, beta2, eps: args.eps, weight_decay: args.weight_decay })
 }
 
 pub(super) fn algorithm(config: &TrainConfig, prediction_type: PredictionType, total_steps: u64) -> Algorithm {
