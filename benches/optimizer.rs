@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor};
 use lora_core::adapter::{AdapterSet, Factor, RankAlpha, Targets};
 use lora_core::layers::{LayerKind, LayerSpec};
 use lora_core::ops::{ConvShape, GradientSink, Place};
-use lora_core::optim::{AdamW, AdamWConfig, StackGradient, global_norm};
+use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, StackGradient, global_norm};
 use lora_core::rng::{Purpose, Stream};
 use rayon::prelude::*;
 use support::{Timings, report, report_machine, wanted};
@@ -37,7 +37,7 @@ fn main() {
     let parameters = adapters.parameter_count();
     report("optimizer", &format!("{parameters} parameters in {} stacks", adapters.stacks().len()));
     let rows = random_gradients(&adapters);
-    let mut optimizer = AdamW::new(AdamWConfig::default());
+    let mut optimizer = Optimizer::new(OptimizerConfig::AdamW(AdamWConfig::default()));
     check(&mut adapters, &mut optimizer, &rows);
 
     let source = vec![1_u8; 28 * parameters];
@@ -131,11 +131,10 @@ fn sink(rows: &[(Place, Tensor<2>)]) -> GradientSink {
 }
 
 /// What a training step does with the gradients.
-fn update(adapters: &mut AdapterSet, optimizer: &mut AdamW, gradients: Vec<StackGradient>) {
+fn update(adapters: &mut AdapterSet, optimizer: &mut Optimizer, gradients: Vec<StackGradient>) {
     let norm = global_norm(&gradients, MAX_NORM);
-    for (index, (stack, gradient)) in adapters.stacks_mut().iter_mut().zip(gradients).enumerate() {
-        stack.update(|values| optimizer.step(index, values, gradient, &norm.factor, LR));
-    }
+    let rates: Vec<_> = adapters.stacks().iter().map(|stack| vec![LR; stack.count()]).collect();
+    optimizer.step(adapters.stacks_mut(), gradients, &norm.factor, &rates);
 }
 
 /// Copies with one piece for each thread.
@@ -148,7 +147,7 @@ fn copy(source: &[u8], target: &mut [u8]) {
 }
 
 /// Compares two updates with AdamW in double precision.
-fn check(adapters: &mut AdapterSet, optimizer: &mut AdamW, rows: &[(Place, Tensor<2>)]) {
+fn check(adapters: &mut AdapterSet, optimizer: &mut Optimizer, rows: &[(Place, Tensor<2>)]) {
     let gradients = adapters.gradients(&sink(rows));
     let stacks: Vec<Vec<f32>> = gradients.iter().map(|gradient| host(&gradient.values)).collect();
     let start: Vec<Vec<f32>> = adapters.stacks().iter().map(|stack| host(&stack.values)).collect();

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use lora_models::Family;
 
+use crate::config::Mismatch;
+
 /// What can go wrong, with the culprit's name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -165,6 +167,11 @@ impl Error {
             Self::Picture { .. } | Self::Tensors(_) => 1,
             _ => 2,
         }
+    }
+
+    /// A value that does not fit its option.
+    pub(crate) fn option(key: &str, Mismatch { found, expected }: Mismatch) -> Self {
+        Self::Config { file: None, problems: vec![Problem::value(key, found, expected)] }
     }
 
     /// A failed read or write of `path`, for `map_err`.

@@ -7,17 +7,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lora_data::{BucketInfo, DatasetDir, TagFrequency};
 
-use crate::config::{AdamWArgs, Family, OptimizerType, Resolution, TrainConfig, WarmupSteps};
+use crate::config::{Family, Resolution, TrainConfig};
 use crate::hash::AdapterHashes;
 
 mod data;
 mod python;
 mod training;
 
-pub use crate::config::MixedPrecision;
 pub(crate) use data::datasets;
 pub(crate) use python::float as python_float;
-use python::json;
 
 /// Entries of an adapter file. All values are texts; nested ones are JSON.
 pub type Metadata = BTreeMap<String, String>;
@@ -35,14 +33,14 @@ pub struct Facts {
     pub family: Family,
     /// Whether the base predicts velocities.
     pub v_prediction: bool,
+    /// Whether the noise schedule ends in nothing but noise.
+    pub zero_terminal_snr: bool,
     /// [`hash::short_hash`](crate::hash::short_hash) of the base.
     pub sd_model_hash: String,
     /// [`hash::sha256`](crate::hash::sha256) of the base.
     pub new_sd_model_hash: String,
     /// Both hashes of an external VAE.
     pub vae_hashes: Option<[String; 2]>,
-    /// The type that the networks compute in.
-    pub mixed_precision: MixedPrecision,
     /// Pictures of an epoch, repeats counted.
     pub num_train_images: u64,
     /// Regularisation pictures, repeats counted before they are balanced with the others.
@@ -99,7 +97,7 @@ pub fn adapter_metadata(config: &TrainConfig, facts: &Facts) -> Metadata {
     entries.model(config, facts);
     entries.data(config, facts);
     entries.optimizer(config);
-    entries.objective(config);
+    entries.objective(config, facts.zero_terminal_snr);
     entries.network(config);
     if config.no_metadata {
         entries.0.retain(|key, _| MINIMUM.contains(&key.as_str()));
@@ -148,7 +146,7 @@ impl Entries {
         self.put("ss_epoch", &facts.epoch);
         self.put("ss_seed", &config.seed);
         self.put("ss_gradient_accumulation_steps", &config.gradient_accumulation_steps);
-        self.put("ss_mixed_precision", &facts.mixed_precision);
+        self.put("ss_mixed_precision", &config.mixed_precision);
     }
 
     fn model(&mut self, config: &TrainConfig, facts: &Facts) {

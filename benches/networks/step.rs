@@ -7,7 +7,7 @@ use lora_core::ForwardContext;
 use lora_core::adapter::{AdapterSet, Factor, RankAlpha, Targets};
 use lora_core::diffusion::Objective;
 use lora_core::ops::GradientSink;
-use lora_core::optim::{AdamW, AdamWConfig, StackGradient, global_norm};
+use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, StackGradient, global_norm};
 use lora_models::Family;
 use lora_models::UNet2DConditionModel;
 use lora_models::random::UnetShape;
@@ -46,7 +46,7 @@ pub(super) struct Step {
 struct State {
     unet: UNet2DConditionModel,
     adapters: AdapterSet,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     inputs: Vec<Array>,
 }
 
@@ -95,7 +95,8 @@ impl Step {
             inputs.push(Array::of("pooled", random([1, POOLED], 4)));
             inputs.push(Array::of("sizes", Tensor::<2>::from_floats([SIZES], &device)));
         }
-        Ok(self.state.insert(State { unet, adapters, optimizer: AdamW::new(AdamWConfig::default()), inputs }))
+        let optimizer = Optimizer::new(OptimizerConfig::AdamW(AdamWConfig::default()));
+        Ok(self.state.insert(State { unet, adapters, optimizer, inputs }))
     }
 
     /// How far the slope of the loss along its gradient, by differences, is from the gradient's norm.
@@ -165,9 +166,8 @@ impl State {
         let (_, loss, gradients) = self.forward_and_backward(recomputes);
         assert!(loss.is_finite());
         let norm = global_norm(&gradients, 1.0);
-        for (index, (stack, gradient)) in self.adapters.stacks_mut().iter_mut().zip(gradients).enumerate() {
-            stack.update(|values| self.optimizer.step(index, values, gradient, &norm.factor, LR));
-        }
+        let rates: Vec<_> = self.adapters.stacks().iter().map(|stack| vec![LR; stack.count()]).collect();
+        self.optimizer.step(self.adapters.stacks_mut(), gradients, &norm.factor, &rates);
     }
 }
 

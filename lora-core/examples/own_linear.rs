@@ -12,7 +12,7 @@ use lora_core::ForwardContext;
 use lora_core::adapter::{AdapterSet, RankAlpha, SavePrecision, Targets};
 use lora_core::layers::Linear;
 use lora_core::ops::GradientSink;
-use lora_core::optim::{AdamW, AdamWConfig, global_norm};
+use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, global_norm};
 use lora_core::rng::{Purpose, Stream};
 
 const SEED: u64 = 7;
@@ -35,7 +35,9 @@ fn main() -> Result<(), lora_core::adapter::Error> {
     let rank = RankAlpha { rank: RANK, alpha: RANK as f32 };
     let targets = Targets { linear: rank, conv: None, unet: true, text_encoder: false };
     let mut adapters = AdapterSet::new(&[layer.spec()], &targets, SEED, &device)?;
-    let mut optimizer = AdamW::new(AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() });
+    let config = AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() };
+    let mut optimizer = Optimizer::new(OptimizerConfig::AdamW(config));
+    let rates: Vec<_> = adapters.stacks().iter().map(|stack| vec![LR; stack.count()]).collect();
 
     for step in 0..STEPS {
         let x = Stream::new(SEED, Purpose::Noise, step, 0).normal_tensor([SAMPLES, WIDTH], &device);
@@ -54,9 +56,7 @@ fn main() -> Result<(), lora_core::adapter::Error> {
 
         let gradients = adapters.gradients(&sink);
         let factor = global_norm(&gradients, 1.0).factor;
-        for (index, (stack, gradient)) in adapters.stacks_mut().iter_mut().zip(gradients).enumerate() {
-            stack.update(|values| optimizer.step(index, values, gradient, &factor, LR));
-        }
+        optimizer.step(adapters.stacks_mut(), gradients, &factor, &rates);
     }
 
     println!("a LoRA file of it holds:");

@@ -26,14 +26,14 @@
 //! use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
 //! use lora_core::layers::Linear;
 //! use lora_core::ops::GradientSink;
-//! use lora_core::optim::{AdamW, AdamWConfig, global_norm};
+//! use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, global_norm};
 //!
 //! let device = Device::flex();
 //! let layer = Linear::new("unet.mid_block.attentions.0.proj_in".into(), Tensor::ones([3, 2], &device), None);
 //! let linear = RankAlpha { rank: 1, alpha: 1.0 };
 //! let targets = Targets { linear, conv: None, unet: true, text_encoder: true };
 //! let mut adapters = AdapterSet::new(&[layer.spec()], &targets, 0, &device)?;
-//! let mut optimizer = AdamW::new(AdamWConfig::default());
+//! let mut optimizer = Optimizer::new(OptimizerConfig::AdamW(AdamWConfig::default()));
 //!
 //! let x = Tensor::<2>::ones([4, 2], &device);
 //! let before = layer.forward(x.clone(), &ForwardContext::base());
@@ -44,9 +44,8 @@
 //! drop(cx);
 //! let gradients = adapters.gradients(&sink);
 //! let factor = global_norm(&gradients, 1.0).factor;
-//! for (index, (stack, gradient)) in adapters.stacks_mut().iter_mut().zip(gradients).enumerate() {
-//!     stack.update(|values| optimizer.step(index, values, gradient, &factor, 1e-2));
-//! }
+//! let rates: Vec<_> = adapters.stacks().iter().map(|stack| vec![1e-2; stack.count()]).collect();
+//! optimizer.step(adapters.stacks_mut(), gradients, &factor, &rates);
 //!
 //! let cx = ForwardContext::base().with(adapters.bind(1.0));
 //! let after = layer.forward(x, &cx);

@@ -254,6 +254,8 @@ impl TrainConfig {
         .collect();
         if let Some((key, text)) = self.lr_scheduler_args.0.iter().find(|(key, _)| key != "step_rules") {
             problems.push(Problem::value("lr_scheduler_args", format!("`{key}={text}`"), "step_rules"));
+        } else if let (true, Some(_), Err(wrong)) = (is(LrScheduler::PiecewiseConstant), rules, self.step_rules()) {
+            problems.push(Problem::value("lr_scheduler_args", wrong.found, wrong.expected));
         }
         problems
     }
@@ -261,7 +263,7 @@ impl TrainConfig {
     /// Rules of learning rates and of the optimizer.
     fn rate_conflicts(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Err(mismatch) = optimizer::check_arguments(self.optimizer_type, &self.optimizer_args) {
+        if let Err(mismatch) = optimizer::optimizer_config(self.optimizer_type, &self.optimizer_args) {
             problems.push(Problem::value("optimizer_args", mismatch.found, mismatch.expected));
         }
         if !self.optimizer_type.needs_one_learning_rate() {

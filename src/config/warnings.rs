@@ -2,6 +2,7 @@
 
 use lora_models::Family;
 
+use super::optimizer::usual_learning_rates;
 use super::{OptimizerType, TrainConfig};
 
 impl TrainConfig {
@@ -34,7 +35,7 @@ impl TrainConfig {
 
     fn rate_warnings(&self) -> Vec<String> {
         let optimizer = self.optimizer_type;
-        let usual = optimizer.usual_learning_rates();
+        let usual = usual_learning_rates(optimizer);
         let text_encoder = self.text_encoder_learning_rates();
         let rates = [
             ("unet_lr", self.trains_unet(), self.unet_learning_rate()),
@@ -46,7 +47,7 @@ impl TrainConfig {
             _ if optimizer.adapts_learning_rate() => format!(
                 "`{key}` is {rate:e}: {optimizer} finds the learning rate by itself and multiplies it by this; 1 is usual"
             ),
-            OptimizerType::AdaFactor => format!("`{key}` is {rate:e}, far from the learning rates of {optimizer}"),
+            OptimizerType::Adafactor => format!("`{key}` is {rate:e}, far from the learning rates of {optimizer}"),
             _ => format!(
                 "`{key}` is {rate:e}; learning rates of {optimizer} are from {:e} to {:e}",
                 usual.start(),
@@ -64,7 +65,7 @@ mod tests {
     #[test]
     fn learning_rates_far_from_the_usual() {
         let base = || TrainConfig::new("base.safetensors", "pictures");
-        for optimizer_type in OptimizerType::NAMES.iter().filter_map(|name| OptimizerType::from_name(name)) {
+        for optimizer_type in OptimizerType::ALL {
             assert!(TrainConfig { optimizer_type, ..base() }.warnings().is_empty(), "{optimizer_type}");
         }
         let high = TrainConfig { unet_lr: Some(0.5), ..base() }.warnings();

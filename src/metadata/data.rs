@@ -3,6 +3,7 @@
 use lora_data::{DatasetConfig, DatasetReport, PartReport, Source, Subset, SubsetReport};
 use serde_json::{Value, json};
 
+use super::python::json;
 use super::{Entries, Facts};
 use crate::config::{Resolution, TrainConfig};
 
@@ -15,8 +16,8 @@ impl Entries {
         let seed = (config.validation_split > 0.0).then_some(config.validation_seed);
         self.option("ss_validation_seed", seed);
         self.put("ss_num_batches_per_epoch", &facts.num_batches_per_epoch);
-        self.put("ss_dataset_dirs", &super::json(&facts.dataset_dirs));
-        self.put("ss_tag_frequency", &super::json(&facts.tag_frequency));
+        self.put("ss_dataset_dirs", &json(&facts.dataset_dirs));
+        self.put("ss_tag_frequency", &json(&facts.tag_frequency));
         self.flag("ss_cache_latents", facts.caches_latents);
         self.float("ss_prior_loss_weight", config.prior_loss_weight);
         self.float("ss_caption_dropout_rate", config.caption_dropout_rate);
@@ -26,7 +27,7 @@ impl Entries {
         self.option("ss_face_crop_aug_range", range);
         self.option("ss_resize_interpolation", config.resize_interpolation);
         match &facts.datasets {
-            Some(datasets) => self.put("ss_datasets", &super::json(datasets)),
+            Some(datasets) => self.put("ss_datasets", &json(datasets)),
             None => self.folders(config, facts),
         }
     }
@@ -45,8 +46,8 @@ impl Entries {
         let bucket_side = |side: u32| config.enable_bucket.then_some(side);
         self.option("ss_min_bucket_reso", bucket_side(config.min_bucket_reso / step * step));
         self.option("ss_max_bucket_reso", bucket_side(config.max_bucket_reso_for(facts.family).div_ceil(step) * step));
-        self.put("ss_bucket_info", &super::json(&facts.bucket_info));
-        self.put("ss_reg_dataset_dirs", &super::json(&facts.reg_dataset_dirs));
+        self.put("ss_bucket_info", &json(&facts.bucket_info));
+        self.put("ss_reg_dataset_dirs", &json(&facts.reg_dataset_dirs));
         self.flag("ss_color_aug", config.color_aug);
         self.flag("ss_flip_aug", config.flip_aug);
         self.flag("ss_random_crop", config.random_crop);

@@ -2,12 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entries, python_float};
 use super::python::json;
-use crate::config::{LossType, OptimizerType, TrainConfig, WarmupSteps};
+use super::{Entries, python_float};
+use crate::config::{TrainConfig, Value, WarmupSteps, option};
+
+/// Arguments of `networks.lora` that are options of their own here.
+const NETWORK_ARGS: [&str; 15] = [
+    "conv_dim",
+    "conv_alpha",
+    "block_dims",
+    "block_alphas",
+    "conv_block_dims",
+    "conv_block_alphas",
+    "down_lr_weight",
+    "mid_lr_weight",
+    "up_lr_weight",
+    "block_lr_zero_threshold",
+    "rank_dropout",
+    "module_dropout",
+    "loraplus_lr_ratio",
+    "loraplus_unet_lr_ratio",
+    "loraplus_text_encoder_lr_ratio",
+];
 
 impl Entries {
-    fn optimizer(&mut self, config: &TrainConfig) {
+    pub(super) fn optimizer(&mut self, config: &TrainConfig) {
         // Without `learning_rate` the parts do not fall back to it, so their own rates are written out.
         let rate = |given: Option<f64>, used: f64| given.or(config.learning_rate.is_none().then_some(used));
         let (unet, text_encoder) = (config.unet_learning_rate(), config.text_encoder_learning_rate());
@@ -21,32 +40,65 @@ impl Entries {
             WarmupSteps::Ratio(ratio) => python_float(ratio),
         };
         self.put("ss_lr_warmup_steps", &warmup);
-        let (optimizer, args) = match config.optimizer_type {
-            // The name by which metadata viewers know the algorithm.
-            OptimizerType::AdamW => {
-                let args = AdamWArgs::read(&config.optimizer_args).unwrap_or_default();
-                ("torch.optim.adamw.AdamW", args.to_list())
-            }
-            other => {
-                let pairs = config.optimizer_args.0.iter();
-                (other.name(), pairs.map(|(key, text)| format!("{key}={text}")).collect())
-            }
-        };
+        let given = &config.optimizer_args.0;
+        let added = config.optimizer_type.default_arguments().iter();
+        let added = added.filter(|(key, _)| !given.iter().any(|(name, _)| name == key));
+        let args = given.iter().map(|(key, text)| format!("{key}={text}"));
+        let args: Vec<String> = args.chain(added.map(|(key, text)| format!("{key}={text}"))).collect();
         let args = if args.is_empty() { String::new() } else { format!("({})", args.join(",")) };
-        self.put("ss_optimizer", &format!("{optimizer}{args}"));
+        // The name by which metadata viewers know the algorithm.
+        self.put("ss_optimizer", &format!("{}{args}", config.optimizer_type.class()));
         self.flag("ss_gradient_checkpointing", config.gradient_checkpointing);
         self.float("ss_max_grad_norm", config.max_grad_norm);
-        self.option("ss_min_snr_gamma", config.min_snr().map(python_float));
     }
 
-    fn network(&mut self, config: &TrainConfig) {
+    pub(super) fn objective(&mut self, config: &TrainConfig, zero_terminal_snr: bool) {
+        self.option("ss_min_snr_gamma", config.min_snr().map(python_float));
+        self.flag("ss_debiased_estimation", config.debiased_estimation_loss);
+        self.put("ss_loss_type", &config.loss_type);
+        self.put("ss_huber_schedule", &config.huber_schedule);
+        self.float("ss_huber_c", config.huber_c);
+        self.float("ss_huber_scale", config.huber_scale);
+        self.flag("ss_zero_terminal_snr", zero_terminal_snr);
+        self.option("ss_noise_offset", config.noise_offset.map(python_float));
+        self.flag("ss_noise_offset_random_strength", config.noise_offset_random_strength);
+        self.option("ss_adaptive_noise_scale", config.adaptive_noise_scale.map(python_float));
+        self.option("ss_multires_noise_iterations", config.multires_noise_iterations);
+        self.float("ss_multires_noise_discount", config.multires_noise_discount);
+        self.option("ss_ip_noise_gamma", config.ip_noise_gamma.map(python_float));
+        self.flag("ss_ip_noise_gamma_random_strength", config.ip_noise_gamma_random_strength);
+    }
+
+    pub(super) fn network(&mut self, config: &TrainConfig) {
         self.put("ss_network_module", &config.network_module);
         self.put("ss_network_dim", &config.network_dim);
         self.float("ss_network_alpha", config.linear_alpha());
-        if let Some((dim, alpha)) = config.conv_rank_and_alpha() {
-            let text = |number: &dyn ToString| Some(number.to_string());
-            let args = [("conv_dim", text(&dim)), ("conv_alpha", text(&alpha)), ("dropout", None)];
-            self.put("ss_network_args", &json(&BTreeMap::from(args)));
+        self.option("ss_network_dropout", config.network_dropout.map(python_float));
+        self.option("ss_scale_weight_norms", config.scale_weight_norms.map(python_float));
+        let default = TrainConfig::new("", "");
+        let mut args: BTreeMap<&str, Option<String>> = BTreeMap::new();
+        for spec in NETWORK_ARGS.into_iter().filter_map(option) {
+            let value = spec.get(config);
+            if value != spec.get(&default) {
+                args.insert(spec.name, Some(python_text(&value)));
+            }
         }
+        if let Some((dim, alpha)) = config.conv_rank_and_alpha() {
+            args.extend([("conv_dim", Some(dim.to_string())), ("conv_alpha", Some(alpha.to_string()))]);
+        }
+        if !args.is_empty() {
+            // sd-scripts adds it to the arguments that it is given.
+            args.insert("dropout", config.network_dropout.map(python_float));
+            self.put("ss_network_args", &json(&args));
+        }
+    }
+}
+
+/// A value as it stands behind the `=` of an argument.
+fn python_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(python_text).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
     }
 }

@@ -23,7 +23,7 @@ use super::step::Algorithm;
 use crate::config::{Compat, Family, PredictionType, SavePrecision, TrainConfig};
 use crate::contact_sheet::{contact_sheet, write_png};
 use crate::error::{Error, Result};
-use crate::metadata::{self, Facts, MixedPrecision, adapter_metadata};
+use crate::metadata::{self, Facts, adapter_metadata};
 use crate::prompt::{self, PreviewTime, Prompt};
 
 /// The files of a run, and what their names and metadata need.
@@ -111,6 +111,7 @@ impl Outputs {
             training_finished_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             family,
             v_prediction: algorithm.objective.prediction_type == PredictionType::VPrediction,
+            zero_terminal_snr: algorithm.objective.schedule.has_zero_terminal_snr(),
             sd_model_hash: self.base.short.clone(),
             new_sd_model_hash: self.base.full(),
             vae_hashes: self.vae.as_mut().map(|vae| [vae.short.clone(), vae.full()]),

@@ -2,14 +2,13 @@
 
 use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
 use lora_core::layers::LayerSpec;
-use lora_core::optim::{AdamWConfig, LrCurve, LrSchedule};
 use lora_data::{Dataset, DatasetReport, Notice, StepCount};
 use lora_models::text::TokenLimit;
 use lora_models::{Checkpoint, CheckpointOptions, Family};
 
 use super::objective;
 use super::step::Algorithm;
-use crate::config::{AdamWArgs, Compat, LrScheduler, OptimizerType, PredictionType, TrainConfig, TrainLength};
+use crate::config::{Compat, PredictionType, TrainConfig, TrainLength};
 use crate::error::{Error, Problem, ProblemKind, Result};
 
 /// The counts of a run.
@@ -164,25 +163,6 @@ pub(super) fn token_limit(config: &TrainConfig) -> TokenLimit {
     }
 }
 
-pub(super) fn optimizer(config: &TrainConfig) -> Result<AdamWConfig> {
-    let OptimizerType::AdamW = config.optimizer_type else {
-        return Err(untrained("optimizer_type", config.optimizer_type.name(), OptimizerType::AdamW.name()));
-    };
-    let args = AdamWArgs::read(&config.optimizer_args)
-        .map_err(|wrong| refuse(Problem::value("optimizer_args", wrong.found, wrong.expected)))?;
-    let (beta1, beta2) = args.betas;
-    Ok(AdamWConfig { beta1, beta2, eps: args.eps, weight_decay: args.weight_decay })
-}
-
-/// A value that no training takes yet.
-fn untrained(key: &str, found: &str, expected: &str) -> Error {
-    refuse(Problem::value(key, format!("{found}, which is not there yet"), expected))
-}
-
-fn refuse(problem: Problem) -> Error {
-    Error::Config { file: None, problems: vec![problem] }
-}
-
 /// How the run trains. `is_zero_terminal` tells whether the base was trained with zero terminal SNR.
 pub(super) fn algorithm(
     config: &TrainConfig,
@@ -190,15 +170,6 @@ pub(super) fn algorithm(
     is_zero_terminal: bool,
     total_steps: u64,
 ) -> Result<Algorithm> {
-    let curve = match config.lr_scheduler {
-        LrScheduler::Constant | LrScheduler::ConstantWithWarmup => LrCurve::Constant,
-        LrScheduler::Linear => LrCurve::Linear,
-        LrScheduler::Cosine => LrCurve::Cosine,
-        LrScheduler::CosineWithRestarts => {
-            LrCurve::CosineWithRestarts { cycles: config.lr_scheduler_num_cycles as usize }
-        }
-        other => return Err(untrained("lr_scheduler", other.name(), "another schedule")),
-    };
     Ok(Algorithm {
         objective: objective::objective(config, prediction_type, is_zero_terminal),
         noise: objective::noise(config),
@@ -210,11 +181,7 @@ pub(super) fn algorithm(
         max_grad_norm: config.max_grad_norm,
         unet_lr: config.unet_learning_rate(),
         text_encoder_lr: config.text_encoder_learning_rate(),
-        lr_schedule: LrSchedule {
-            curve,
-            warmup_steps: config.lr_warmup_steps.resolve(total_steps) as usize,
-            total_steps: total_steps as usize,
-        },
+        lr_schedule: config.lr_schedule(total_steps)?,
         seed: config.seed,
     })
 }

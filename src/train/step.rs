@@ -5,7 +5,7 @@ use lora_core::ForwardContext;
 use lora_core::adapter::AdapterSet;
 use lora_core::diffusion::{Draw, LossWeights, Noise, NoiseConfig, Objective, random_timesteps};
 use lora_core::ops::GradientSink;
-use lora_core::optim::{AdamW, LrSchedule, StackGradient, accumulate, global_norm};
+use lora_core::optim::{LrSchedule, Optimizer, StackGradient, accumulate, global_norm};
 use lora_core::rng::Purpose;
 use lora_models::text::Encoded;
 
@@ -79,7 +79,7 @@ impl Algorithm {
         batches: Vec<MicroBatch>,
         networks: TrainingNetworks<'_>,
         adapters: &mut AdapterSet,
-        optimizer: &mut AdamW,
+        optimizer: &mut Optimizer,
     ) -> Outcome {
         let share = 1.0 / batches.len() as f32;
         // A group cut short by the end of the epoch is divided by the full number, too, as in sd-scripts.
@@ -107,10 +107,9 @@ impl Algorithm {
         // A loss that is not finite makes the factor NaN, with which the optimizer changes nothing.
         let factor = norm.factor.clone() + if loss.is_finite() { 0.0 } else { f32::NAN };
         let multiplier = self.lr_schedule.multiplier(update as usize);
-        for (index, (stack, gradient)) in adapters.stacks_mut().iter_mut().zip(gradients).enumerate() {
-            let lr = multiplier * if stack.is_unet { self.unet_lr } else { self.text_encoder_lr };
-            stack.update(|values| optimizer.step(index, values, gradient, &factor, lr));
-        }
+        let rate = |is_unet: bool| multiplier * if is_unet { self.unet_lr } else { self.text_encoder_lr };
+        let rates: Vec<_> = adapters.stacks().iter().map(|stack| vec![rate(stack.is_unet); stack.count()]).collect();
+        optimizer.step(adapters.stacks_mut(), gradients, &factor, &rates);
         Outcome { loss, grad_norm: norm.norm.into_scalar() }
     }
 

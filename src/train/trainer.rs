@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use lora_core::adapter::AdapterSet;
-use lora_core::optim::AdamW;
+use lora_core::optim::Optimizer;
 use lora_data::{Dataset, DatasetReport, Plan};
 use lora_models::{Checkpoint, Tokenizer};
 
@@ -52,7 +52,7 @@ pub struct Trainer {
     pub(super) length: Length,
     pub(super) algorithm: Algorithm,
     pub(super) adapters: AdapterSet,
-    pub(super) optimizer: AdamW,
+    pub(super) optimizer: Optimizer,
     pub(super) latents: LatentCache,
     pub(super) texts: TextCache,
     pub(super) reader: Arc<CaptionReader>,
@@ -113,7 +113,7 @@ impl Trainer {
                 base.checkpoint().zero_terminal_snr(),
                 length.total_steps,
             )?,
-            optimizer: AdamW::new(run::optimizer(&config)?),
+            optimizer: Optimizer::new(config.optimizer()?),
             base,
             report: run::report(&dataset, &notices),
             latents: LatentCache::new(&config, &dataset, family)?,

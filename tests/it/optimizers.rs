@@ -1,69 +1,122 @@
-//! Optimizers follow torch's trajectories.
+//! Optimizers follow the trajectories of the Python packages.
 
 use burn::tensor::Tensor;
-use lora_core::optim::{AdamW, AdamWConfig, StackGradient, global_norm};
+use lora_core::adapter::{Factor, ParameterAxes, Stack};
+use lora_core::optim::{Optimizer, OptimizerConfig, OptimizerKind, StackGradient, global_norm};
+use serde_json::Value;
 
 use crate::golden::{self, Array, Arrays, assert_close, values};
 
-fn config(args: &serde_json::Value) -> AdamWConfig {
-    let get = |value: &serde_json::Value| value.as_f64().expect("a number");
-    AdamWConfig {
-        beta1: get(&args["betas"][0]),
-        beta2: get(&args["betas"][1]),
-        eps: get(&args["eps"]),
-        weight_decay: get(&args["weight_decay"]),
+/// Of the tensor's maximum.
+const TOLERANCE: f64 = 2e-5;
+/// Of the estimate d, relative.
+const D_TOLERANCE: f64 = 1e-3;
+/// Steps after which Prodigy's small differences have grown.
+const PRODIGY_STEPS: usize = 20;
+
+/// A JSON value as a Python literal.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "None".into(),
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        Value::String(text) => format!("'{text}'"),
+        Value::Array(items) => format!("({})", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
     }
 }
 
+/// The settings of a row, and its rate.
+fn config(name: &str, row: &Value) -> (OptimizerConfig, f64) {
+    let class = row["class"].as_str().unwrap_or_else(|| panic!("{name}: {row}"));
+    let kind = OptimizerKind::ALL.into_iter().find(|kind| kind.class() == class);
+    let kind = kind.unwrap_or_else(|| panic!("{name}: no optimizer for {class}"));
+    let arguments = |of: &Value, all: bool| -> Vec<(String, String)> {
+        let names = OptimizerConfig::argument_names(kind);
+        let own = |key: &str| key != "lr" && (all || names.contains(&key));
+        let of = of.as_object().expect("an object").iter();
+        of.filter(|(key, _)| own(key)).map(|(key, value)| (key.clone(), literal(value))).collect()
+    };
+    let given = arguments(&row["args"], true);
+    let config = OptimizerConfig::from_arguments(kind, &given).unwrap_or_else(|error| panic!("{name}: {error}"));
+    // The package's defaults are ours. JSON lacks infinity, the default of growth_rate.
+    let defaults = arguments(&row["defaults"], false).into_iter().filter(|(key, _)| key != "growth_rate");
+    let all: Vec<_> = defaults.chain(given).collect();
+    assert_eq!(OptimizerConfig::from_arguments(kind, &all).as_ref(), Ok(&config), "{name}: defaults");
+    (config, row["args"]["lr"].as_f64().unwrap_or(0.0))
+}
+
 /// A parameter as a stack of one.
-fn stack(array: &Array) -> Tensor<3> {
-    let (rows, columns) = match array.shape.as_slice() {
-        [rows, columns] => (*rows, *columns),
-        [columns] => (1, *columns),
+fn stack(array: &Array) -> Stack {
+    let (rows, columns, axes) = match array.shape.as_slice() {
+        [columns] => (1, *columns, ParameterAxes::Vector),
+        [rows, columns] => (*rows, *columns, ParameterAxes::Matrix),
+        [rows, channels, kernel, _] => (*rows, channels * kernel * kernel, ParameterAxes::Kernel(*kernel)),
         other => panic!("shape {other:?}"),
     };
-    Tensor::<1>::from_floats(array.f32().as_slice(), &golden::device()).reshape([1, rows, columns])
+    let values = Tensor::<1>::from_floats(array.f32().as_slice(), &golden::device()).reshape([1, rows, columns]);
+    Stack { values, is_unet: true, factor: Factor::Down, axes }
+}
+
+fn update(optimizer: &mut Optimizer, stacks: &mut [Stack], gradients: Vec<Tensor<3>>, lr: f64) {
+    let gradients: Vec<StackGradient> =
+        gradients.into_iter().map(|values| StackGradient { values, present: vec![true] }).collect();
+    let rates = vec![vec![lr]; stacks.len()];
+    let norm = global_norm(&gradients, 0.0);
+    optimizer.step(stacks, gradients, &norm.factor, &rates);
+}
+
+fn compare_d(name: &str, optimizer: &Optimizer, golden: &Arrays, step: usize) {
+    let key = format!("{name}.d");
+    if !golden.has(&key) {
+        return;
+    }
+    let (actual, expected) = (optimizer.d().expect("a rule that adapts its rate"), golden.get(&key).values[step]);
+    let difference = (actual / expected - 1.0).abs();
+    assert!(difference <= D_TOLERANCE, "{name}, d after step {step}: {actual:e}, expected {expected:e}");
 }
 
 /// The regression of the reference data: loss = mean((x W + b − y)²), a new batch in each step.
-fn follow(name: &str, golden: &Arrays, settings: &serde_json::Value) {
+fn follow(name: &str, golden: &Arrays, row: &Value) {
     let device = golden::device();
-    let (lr, config) = (settings["lr"].as_f64().expect("lr"), config(settings));
-    let (mut w, mut b) = (stack(golden.get("W0")), stack(golden.get("b0")));
-    let mut optimizer = AdamW::new(config);
+    let (config, lr) = config(name, row);
+    let mut stacks = [stack(golden.get("W0")), stack(golden.get("b0"))];
+    let mut optimizer = Optimizer::new(config.clone());
     let (ws, bs, losses) =
         (golden.get(&format!("{name}.W")), golden.get(&format!("{name}.b")), golden.get(&format!("{name}.loss")));
-    for step in 0..ws.shape[0] {
+    let steps = if matches!(config, OptimizerConfig::Prodigy(_)) { PRODIGY_STEPS } else { usize::MAX };
+    for step in 0..ws.shape[0].min(steps) {
         let x = golden.get("X").at(step).tensor::<2>(&device);
         let y = golden.get("Y").at(step).tensor::<2>(&device);
+        let [w, b] = [0, 1].map(|index: usize| stacks[index].values.clone());
         let [_, rows, columns] = w.dims();
-        let error = x.clone().matmul(w.clone().reshape([rows, columns])) + b.clone().reshape([1, columns]) - y;
+        let error = x.clone().matmul(w.reshape([rows, columns])) + b.reshape([1, columns]) - y;
         let count = error.shape().num_elements() as f32;
         let loss = values((error.clone() * error.clone()).mean());
         assert_close(&format!("{name}, loss {step}"), &loss, &losses.at(step).f32(), 1e-4);
         let output = error * (2.0 / count);
-        let gradients = [
-            StackGradient { values: x.transpose().matmul(output.clone()).unsqueeze(), present: vec![true] },
-            StackGradient { values: output.sum_dim(0).unsqueeze(), present: vec![true] },
-        ];
-        let norm = global_norm(&gradients, 0.0);
-        let [of_w, of_b] = gradients;
-        w = optimizer.step(0, w, of_w, &norm.factor, lr);
-        b = optimizer.step(1, b, of_b, &norm.factor, lr);
-        assert_close(&format!("{name}, W after step {step}"), &values(w.clone()), &ws.at(step).f32(), 2e-5);
-        assert_close(&format!("{name}, b after step {step}"), &values(b.clone()), &bs.at(step).f32(), 2e-5);
+        let gradients = vec![x.transpose().matmul(output.clone()).unsqueeze(), output.sum_dim(0).unsqueeze()];
+        update(&mut optimizer, &mut stacks, gradients, lr);
+        for (stack, (key, expected)) in stacks.iter().zip([("W", ws), ("b", bs)]) {
+            let what = format!("{name}, {key} after step {step}");
+            assert_close(&what, &values(stack.values.clone()), &expected.at(step).f32(), TOLERANCE);
+        }
+        compare_d(name, &optimizer, golden, step);
+    }
+    let averages = optimizer.evaluation_values(&stacks);
+    assert_eq!(averages.is_some(), golden.has(&format!("{name}.W_eval")), "{name}: whether there are averages");
+    for (key, average) in ["W", "b"].into_iter().zip(averages.into_iter().flatten()) {
+        let expected = golden.get(&format!("{name}.{key}_eval")).f32();
+        assert_close(&format!("{name}, average of {key}"), &values(average), &expected, TOLERANCE);
     }
 }
 
 #[test]
-fn adamw() {
+fn every_optimizer_of_the_reference_data() {
     let (info, golden) = (golden::json("optimizers.json"), Arrays::read("optimizers.safetensors"));
-    let mut followed = 0;
-    for (name, optimizer) in info["optimizers"].as_object().expect("optimizers") {
-        if optimizer["class"].as_str().is_some_and(|class| class.ends_with(".AdamW")) {
-            follow(name, &golden, &optimizer["defaults"]);
-            followed += 1;
-        }
+    let optimizers = info["optimizers"].as_object().expect("optimizers");
+    assert!(!optimizers.is_empty());
+    for (name, row) in optimizers {
+        follow(name, &golden, row);
     }
-    assert!(followed > 0, "no AdamW was followed");
 }

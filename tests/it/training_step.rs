@@ -7,7 +7,7 @@ use lora_core::ForwardContext;
 use lora_core::adapter::{AdapterSet, Factor, SavePrecision};
 use lora_core::diffusion::{Loss, Objective, PredictionType};
 use lora_core::ops::GradientSink;
-use lora_core::optim::{AdamW, AdamWConfig, StackGradient, global_norm};
+use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, StackGradient, global_norm};
 use lora_models::text::Encoded;
 
 use crate::golden::{Array, Arrays, assert_close, assert_close_floor, max_abs, values};
@@ -165,12 +165,13 @@ fn ten_steps_of_adamw(family: &str) {
     let settings = golden.metadata_json("optimizer");
     let number = |value: &serde_json::Value| value.as_f64().expect("a number");
     let objective = objective(settings["variant"].as_str().expect("a variant"));
-    let mut optimizer = AdamW::new(AdamWConfig {
+    let config = AdamWConfig {
         beta1: number(&settings["betas"][0]),
         beta2: number(&settings["betas"][1]),
         eps: number(&settings["eps"]),
         weight_decay: number(&settings["weight_decay"]),
-    });
+    };
+    let mut optimizer = Optimizer::new(OptimizerConfig::AdamW(config));
     let (unet_lr, te_lr, max_norm) =
         (number(&settings["unet_lr"]), number(&settings["te_lr"]), number(&settings["max_grad_norm"]));
     let steps = golden.get("losses").values.len();
@@ -187,10 +188,9 @@ fn ten_steps_of_adamw(family: &str) {
         close("losses", outcome.loss.mean, 1e-5);
         let norm = global_norm(&outcome.gradients, max_norm);
         close("grad_norms_before_clip", norm.norm, 1e-4);
-        for (index, (stack, gradient)) in adapters.stacks_mut().iter_mut().zip(outcome.gradients).enumerate() {
-            let lr = if stack.is_unet { unet_lr } else { te_lr };
-            stack.values = optimizer.step(index, stack.values.clone(), gradient, &norm.factor, lr);
-        }
+        let lr = |is_unet: bool| if is_unet { unet_lr } else { te_lr };
+        let rates: Vec<_> = adapters.stacks().iter().map(|stack| vec![lr(stack.is_unet); stack.count()]).collect();
+        optimizer.step(adapters.stacks_mut(), outcome.gradients, &norm.factor, &rates);
     }
     let expected = Arrays::read(&format!("{family}/adamw10_lora_final.safetensors"));
     let stacks: Vec<_> = adapters.stacks().iter().map(|stack| stack.values.clone()).collect();

@@ -13,5 +13,5 @@ pub use error::Error;
 pub use file::{AdapterTensor, SavePrecision, StoredTensor};
 pub use found::{FoundAdapter, adapters_in, add_peft_alphas, is_lora_key};
 pub use names::{Naming, ldm_unet_path};
-pub use set::{AdapterSet, Factor, Slot, Stack};
+pub use set::{AdapterSet, Factor, ParameterAxes, Slot, Stack};
 pub use target::{RankAlpha, Targets};

@@ -9,7 +9,7 @@ use super::error::Error;
 use super::found::FoundAdapter;
 use super::names::Naming;
 use super::target::{RankAlpha, Targets};
-use crate::layers::{LayerPath, LayerSpec};
+use crate::layers::{LayerKind, LayerPath, LayerSpec};
 use crate::ops::{GradientSink, Place};
 use crate::optim::StackGradient;
 use crate::rng::{Purpose, Stream};
@@ -21,6 +21,18 @@ pub enum Factor {
     Down,
     /// `[d_out, r]`.
     Up,
+}
+
+/// The axes that a parameter has in a file, which are more than a stack's rows and columns for a convolution's factor. Rules that
+/// keep their moments factored sum over the last two of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ParameterAxes {
+    /// `[columns]`; the stack has one row.
+    Vector,
+    /// `[rows, columns]`
+    Matrix,
+    /// `[rows, columns / k², k, k]` with this k.
+    Kernel(usize),
 }
 
 /// One layer's adapter.
@@ -62,6 +74,14 @@ fn is_unet(layer: &LayerSpec) -> bool {
     layer.path.as_str().starts_with("unet.")
 }
 
+fn axes(layer: &LayerSpec, factor: Factor) -> ParameterAxes {
+    match (layer.kind, factor) {
+        (LayerKind::Linear, _) => ParameterAxes::Matrix,
+        (LayerKind::Conv2d(_), Factor::Down) => ParameterAxes::Kernel(layer.kind.kernel()),
+        (LayerKind::Conv2d(_), Factor::Up) => ParameterAxes::Kernel(1),
+    }
+}
+
 /// All parameters of one shape, network and factor.
 #[derive(Debug, Clone)]
 pub struct Stack {
@@ -71,9 +91,17 @@ pub struct Stack {
     pub is_unet: bool,
     /// Which factor they are.
     pub factor: Factor,
+    /// The axes of each in a file.
+    pub axes: ParameterAxes,
 }
 
 impl Stack {
+    /// Number of parameters.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.values.dims()[0]
+    }
+
     /// Replaces the values by what `update` makes of them. It gets the only handle, so that it can work in place.
     pub fn update(&mut self, update: impl FnOnce(Tensor<3>) -> Tensor<3>) {
         let device = self.values.device();
@@ -241,6 +269,7 @@ impl AdapterSet {
 struct StackKey {
     is_unet: bool,
     factor: Factor,
+    axes: ParameterAxes,
     shape: [usize; 2],
 }
 
@@ -257,7 +286,8 @@ impl Layout {
         let nowhere = Place { stack: 0, row: 0 };
         let mut slot = Slot { layer: layer.clone(), rank, alpha, places: [nowhere; 2] };
         for factor in [Factor::Down, Factor::Up] {
-            let key = StackKey { is_unet: is_unet(layer), factor, shape: slot.shape(factor) };
+            let axes = axes(layer, factor);
+            let key = StackKey { is_unet: is_unet(layer), factor, axes, shape: slot.shape(factor) };
             slot.places[factor as usize] = self.place(key);
         }
         slot
@@ -284,6 +314,7 @@ impl Layout {
             values: Tensor::from_data(TensorData::new(values, [*count, key.shape[0], key.shape[1]]), device),
             is_unet: key.is_unet,
             factor: key.factor,
+            axes: key.axes,
         };
         self.keys.iter().zip(&self.counts).zip(values).map(stack).collect()
     }

@@ -98,6 +98,12 @@ impl NoiseSchedule {
         &self.alphas_cumprod
     }
 
+    /// Whether nothing of the picture is left at the last timestep.
+    #[must_use]
+    pub fn has_zero_terminal_snr(&self) -> bool {
+        self.alphas_cumprod.last() == Some(&0.0)
+    }
+
     /// Signal-to-noise ratio ᾱ / (1 − ᾱ) that losses are weighted by.
     #[must_use]
     pub fn snr(&self, timestep: usize) -> f32 {

@@ -1,10 +1,9 @@
 //! Norm, clipping and accumulation of gradients.
 
 use burn::tensor::Tensor;
-use rayon::prelude::*;
 
 use super::StackGradient;
-use crate::ops::cpu::HostTensor;
+use super::sums::sum_of_squares;
 
 /// The global norm of a step's gradients, and the factor that an optimizer multiplies them with. Both stay on the device.
 #[derive(Debug, Clone)]
@@ -48,33 +47,6 @@ pub fn accumulate(sum: &mut [StackGradient], further: Vec<StackGradient>) {
             *present |= further;
         }
     }
-}
-
-fn sum_of_squares(values: &Tensor<3>) -> Tensor<1> {
-    match HostTensor::of(values) {
-        Some(host) => Tensor::from_floats([fixed_order_sum_of_squares(host.values())], &values.device()),
-        None => (values.clone() * values.clone()).sum(),
-    }
-}
-
-/// Chunks in parallel, their sums in order: the split depends on nothing but the length.
-fn fixed_order_sum_of_squares(values: &[f32]) -> f32 {
-    const CHUNK: usize = 1 << 14;
-    const LANES: usize = 16;
-    let chunk_sum = |chunk: &[f32]| {
-        let mut lanes = [0.0_f32; LANES];
-        let whole = chunk.chunks_exact(LANES);
-        let rest = whole.remainder();
-        for group in whole {
-            for (lane, value) in lanes.iter_mut().zip(group) {
-                *lane += value * value;
-            }
-        }
-        let rest: f64 = rest.iter().map(|v| f64::from(v * v)).sum();
-        lanes.iter().map(|v| f64::from(*v)).sum::<f64>() + rest
-    };
-    let sums: Vec<f64> = values.par_chunks(CHUNK).map(chunk_sum).collect();
-    sums.iter().sum::<f64>() as f32
 }
 
 #[cfg(test)]

@@ -2,25 +2,57 @@
 
 use std::f64::consts::PI;
 
+use super::StepRules;
+
 /// The curve of a schedule behind its warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum LrCurve {
     /// 1.
     Constant,
     /// Down to 0 in a straight line.
     Linear,
-    /// Down to 0 along half a cosine.
+    /// Down to 0 along half a cosine, and up again behind the end.
     Cosine,
     /// That many half cosines, each from 1 down to 0.
     CosineWithRestarts {
         /// Their number.
         cycles: usize,
     },
+    /// Down to a rate of 1e-7 along a power.
+    Polynomial {
+        /// The power; 1 is a straight line.
+        power: f64,
+        /// The rate that the end is to be 1e-7 of: sd-scripts' `learning_rate`.
+        learning_rate: f64,
+    },
+    /// Falls with one over the root of the step.
+    InverseSqrt {
+        /// Updates of the course, shifted so that the multiplier is 1 at the end of the warm-up.
+        timescale: usize,
+    },
+    /// Half cosines between 1 and a least multiplier.
+    CosineWithMinLr {
+        /// Number of half cosines.
+        cycles: usize,
+        /// The least multiplier.
+        min_ratio: f64,
+    },
+    /// 1 up to the last updates, in which it falls along half cosines. The warm-up begins at the least multiplier.
+    WarmupStableDecay {
+        /// Updates of the fall.
+        decay_steps: usize,
+        /// Number of half cosines.
+        cycles: usize,
+        /// The least multiplier.
+        min_ratio: f64,
+    },
+    /// Given factors. There is no warm-up.
+    PiecewiseConstant(StepRules),
 }
 
-/// A learning-rate schedule, as diffusers' and sd-scripts' schedulers of these names compute it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A learning-rate schedule, as the schedulers of these names in diffusers, transformers and sd-scripts compute it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct LrSchedule {
     /// The curve.
     pub curve: LrCurve,
@@ -30,22 +62,64 @@ pub struct LrSchedule {
     pub total_steps: usize,
 }
 
+/// The absolute rate that polynomials end with.
+const POLYNOMIAL_END: f64 = 1e-7;
+
 impl LrSchedule {
     /// What the base rate is multiplied with in update number `step`, counted from 0.
     #[must_use]
     pub fn multiplier(&self, step: usize) -> f64 {
         let (warmup, total) = (self.warmup_steps as f64, self.total_steps as f64);
+        if let LrCurve::PiecewiseConstant(rules) = &self.curve {
+            return rules.factor(step);
+        }
         if step < self.warmup_steps {
-            return step as f64 / warmup.max(1.0);
+            let risen = step as f64 / warmup.max(1.0);
+            return match self.curve {
+                LrCurve::WarmupStableDecay { min_ratio, .. } => between(risen, min_ratio),
+                _ => risen,
+            };
         }
         let left = (total - warmup).max(1.0);
         let progress = (step as f64 - warmup) / left;
-        match self.curve {
-            LrCurve::Constant => 1.0,
+        match &self.curve {
+            LrCurve::Constant | LrCurve::PiecewiseConstant(_) => 1.0,
             LrCurve::Linear => ((total - step as f64) / left).max(0.0),
-            LrCurve::Cosine => (0.5 * (1.0 + (PI * progress).cos())).max(0.0),
+            LrCurve::Cosine => half_cosines(progress, 1).max(0.0),
             LrCurve::CosineWithRestarts { .. } if progress >= 1.0 => 0.0,
-            LrCurve::CosineWithRestarts { cycles } => 0.5 * (1.0 + (PI * (progress * cycles as f64).fract()).cos()),
+            LrCurve::CosineWithRestarts { cycles } => half_cosines((progress * *cycles as f64).fract(), 1),
+            LrCurve::Polynomial { power, learning_rate } => {
+                let end = POLYNOMIAL_END / learning_rate;
+                if progress >= 1.0 { end } else { between((1.0 - progress).powf(*power), end) }
+            }
+            LrCurve::InverseSqrt { timescale } => {
+                let timescale = (*timescale).max(1) as f64;
+                ((step as f64 + timescale - warmup) / timescale).sqrt().recip()
+            }
+            LrCurve::CosineWithMinLr { cycles, min_ratio } => {
+                between(half_cosines(progress, *cycles), *min_ratio).max(0.0)
+            }
+            LrCurve::WarmupStableDecay { decay_steps, cycles, min_ratio } => {
+                let begin = self.total_steps.saturating_sub(*decay_steps).max(self.warmup_steps);
+                match step.checked_sub(begin) {
+                    None => 1.0,
+                    Some(fallen) if fallen < *decay_steps => {
+                        let progress = fallen as f64 / *decay_steps as f64;
+                        between(half_cosines(progress, *cycles), *min_ratio).max(0.0)
+                    }
+                    Some(_) => *min_ratio,
+                }
+            }
         }
     }
+}
+
+/// From 1 to 0 and back, as often as there are half cosines, while `progress` goes to 1.
+fn half_cosines(progress: f64, count: usize) -> f64 {
+    0.5 * (1.0 + (PI * count as f64 * progress).cos())
+}
+
+/// `factor` of the way from `least` to 1.
+fn between(factor: f64, least: f64) -> f64 {
+    factor * (1.0 - least) + least
 }

@@ -52,7 +52,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         "The same for the text encoders alone; goes before loraplus_lr_ratio.",
         off_at_zero
     ),
-    option!(Optimizer, optimizer_type, Kind::Choice(OptimizerType::NAMES), "The optimizer."),
+    option!(Optimizer, optimizer_type, Kind::Choice(&OptimizerType::NAMES), "The optimizer."),
     option!(
         Optimizer,
         optimizer_args,

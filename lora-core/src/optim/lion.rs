@@ -1,0 +1,61 @@
+//! Lion (Chen et al. 2023).
+
+use super::moment::{Moment, Storage};
+use super::optimizer::Rule;
+use super::quantized::Map;
+use super::update::{Gradient, StackUpdate, made_once, moved};
+
+/// Settings of Lion, with lion-pytorch's defaults.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LionConfig {
+    /// Share of the running mean in the direction of a step.
+    pub beta1: f64,
+    /// Decay of the running mean of gradients.
+    pub beta2: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+}
+
+impl Default for LionConfig {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.99, weight_decay: 0.0 }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Lion {
+    config: LionConfig,
+    storage: Storage,
+    means: Vec<Moment>,
+}
+
+impl Lion {
+    pub(super) fn new(config: LionConfig, storage: Storage) -> Self {
+        Self { config, storage, means: Vec::new() }
+    }
+}
+
+impl Rule for Lion {
+    fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
+        let LionConfig { beta1, beta2, weight_decay } = self.config;
+        let storage = self.storage;
+        made_once(&mut self.means, updates, |update| Moment::zeros(update, storage, Map::Signed));
+        for ((update, gradient), mean) in updates.iter_mut().zip(gradients).zip(&mut self.means) {
+            let g = gradient.scaled();
+            let unusable = storage.unusable(&g);
+            let mut direction = None;
+            mean.advance(update, |mean| {
+                direction = Some(moved(mean.clone(), g.clone(), beta1).sign());
+                unusable.cleared(moved(mean, g, beta2))
+            });
+            let (decay, lr) = (update.from_rates(|lr| 1.0 - lr * weight_decay), update.from_rates(|lr| lr));
+            let Some(direction) = direction else { unreachable!("the mean was advanced") };
+            let step = lr.times(direction);
+            update.replace_values(|values| unusable.spared(values, |values| decay.times(values) - step));
+        }
+    }
+
+    fn codes(&self, stack: usize) -> Vec<Vec<u8>> {
+        self.means.get(stack).and_then(Moment::codes).into_iter().collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! Moments: state tensors as large as the parameters, in f32 or in 8 bits.
+
+use burn::tensor::{Bool, Tensor};
+
+use super::quantized::{Map, Quantized};
+use super::update::StackUpdate;
+
+/// Below this number of values a parameter's moments stay f32.
+const SMALLEST_QUANTIZED: usize = 4096;
+
+/// How moments are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Storage {
+    /// f32.
+    Float,
+    /// 8 bits in blocks, as bitsandbytes keeps them.
+    EightBit,
+}
+
+/// A moment of one stack.
+#[derive(Debug)]
+pub(super) enum Moment {
+    Float(Tensor<3>),
+    EightBit(Quantized),
+}
+
+impl Moment {
+    /// All zero.
+    pub(super) fn zeros(update: &StackUpdate<'_>, storage: Storage, map: Map) -> Self {
+        match storage {
+            Storage::EightBit if update.size() >= SMALLEST_QUANTIZED => {
+                Self::EightBit(Quantized::zeros(update.values(), map))
+            }
+            _ => Self::Float(update.values().zeros_like()),
+        }
+    }
+
+    /// Replaces it for the parameters that take part, and returns the new values before they are rounded to 8 bits. Those of other
+    /// parameters are of no use.
+    pub(super) fn advance(&mut self, update: &StackUpdate<'_>, by: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Float(values) => {
+                update.replace(values, by);
+                values.clone()
+            }
+            Self::EightBit(quantized) => {
+                let values = by(quantized.load());
+                quantized.store(values.clone(), update);
+                values
+            }
+        }
+    }
+
+    /// The codes, where it is kept in 8 bits.
+    pub(super) fn codes(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Float(_) => None,
+            Self::EightBit(quantized) => Some(quantized.codes()),
+        }
+    }
+
+    pub(super) fn is_float(&self) -> bool {
+        matches!(self, Self::Float(_))
+    }
+}
+
+impl Storage {
+    /// Where a gradient is not finite. bitsandbytes' kernels set the moments there to 0 and leave the parameter as it is; the rules
+    /// with f32 moments have no such exception.
+    pub(super) fn unusable(self, gradient: &Tensor<3>) -> Unusable {
+        match self {
+            Self::Float => Unusable(None),
+            Self::EightBit => Unusable(Some(gradient.clone().is_finite().bool_not())),
+        }
+    }
+}
+
+/// Where a gradient is of no use.
+#[derive(Debug)]
+pub(super) struct Unusable(Option<Tensor<3, Bool>>);
+
+impl Unusable {
+    /// The moment with 0 there.
+    pub(super) fn cleared(&self, moment: Tensor<3>) -> Tensor<3> {
+        match &self.0 {
+            Some(unusable) => moment.mask_fill(unusable.clone(), 0.0),
+            None => moment,
+        }
+    }
+
+    /// The parameters after a step, but as they were there.
+    pub(super) fn spared(self, values: Tensor<3>, step: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
+        match self.0 {
+            Some(unusable) => step(values.clone()).mask_where(unusable, values),
+            None => step(values),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Gradient descent with momentum.
+
+use super::moment::{Moment, Storage};
+use super::optimizer::Rule;
+use super::quantized::Map;
+use super::update::{Gradient, StackUpdate, made_once, with_decay};
+
+/// Settings of gradient descent with momentum, with the defaults that sd-scripts gives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SgdConfig {
+    /// Decay of the running sum of gradients.
+    pub momentum: f64,
+    /// Weight decay, added to the gradient.
+    pub weight_decay: f64,
+}
+
+impl Default for SgdConfig {
+    fn default() -> Self {
+        Self { momentum: 0.9, weight_decay: 0.0 }
+    }
+}
+
+/// How the running sum becomes a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Momentum {
+    /// The sum itself. bitsandbytes' kernel does this whatever its `nesterov` says.
+    Plain,
+    /// The gradient and the sum to come.
+    Nesterov,
+}
+
+#[derive(Debug)]
+pub(super) struct Sgd {
+    config: SgdConfig,
+    momentum: Momentum,
+    storage: Storage,
+    sums: Vec<Moment>,
+}
+
+impl Sgd {
+    pub(super) fn new(config: SgdConfig, momentum: Momentum, storage: Storage) -> Self {
+        Self { config, momentum, storage, sums: Vec::new() }
+    }
+}
+
+impl Rule for Sgd {
+    fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
+        let SgdConfig { momentum, weight_decay } = self.config;
+        let storage = self.storage;
+        made_once(&mut self.sums, updates, |update| Moment::zeros(update, storage, Map::Signed));
+        for ((update, gradient), sum) in updates.iter_mut().zip(gradients).zip(&mut self.sums) {
+            let g = with_decay(gradient.scaled(), update, weight_decay);
+            let unusable = storage.unusable(&g);
+            let sum = sum.advance(update, |sum| unusable.cleared(sum * momentum + g.clone()));
+            let step = match self.momentum {
+                Momentum::Plain => sum,
+                Momentum::Nesterov => sum * momentum + g,
+            };
+            let step = update.from_rates(|lr| lr).times(step);
+            update.replace_values(|values| unusable.spared(values, |values| values - step));
+        }
+    }
+
+    fn codes(&self, stack: usize) -> Vec<Vec<u8>> {
+        self.sums.get(stack).and_then(Moment::codes).into_iter().collect()
+    }
+}
