@@ -34,7 +34,7 @@ fn step(tiny: &Tiny, adapters: &AdapterSet, golden: &Arrays, recomputing: bool) 
 
 fn adapters(tiny: &Tiny, unet: bool, text_encoder: bool, with_convolutions: bool) -> AdapterSet {
     let rank = RankAlpha { rank: 2, alpha: 1.0 };
-    let targets = Targets { linear: rank, conv: with_convolutions.then_some(rank), unet, text_encoder };
+    let targets = Targets { linear: rank, conv: with_convolutions.then_some(rank), unet, text_encoder, ..Targets::default() };
     let mut adapters = AdapterSet::new(&tiny.layers, &targets, 3, &tiny.device).expect("targets");
     // Fresh factors give no gradient to their partners.
     for stack in adapters.stacks_mut() {

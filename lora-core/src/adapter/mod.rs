@@ -1,13 +1,16 @@
 //! LoRA adapters (Hu et al. 2021): which layers get one, their parameters, and their file format.
 
+mod block;
 mod bound;
 mod error;
 mod file;
 mod found;
 mod names;
+mod pattern;
 mod set;
 mod target;
 
+pub use block::{BlockTargets, block_count, block_index};
 pub use bound::BoundAdapters;
 pub use error::Error;
 pub use file::{AdapterTensor, SavePrecision, StoredTensor};

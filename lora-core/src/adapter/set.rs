@@ -95,10 +95,12 @@ impl AdapterSet {
     /// the model starts as the base. Their naming in files follows from `layers`.
     ///
     /// # Errors
-    /// [`Error::NoTargets`] if no layer is a target.
+    /// [`Error::NoTargets`] if no layer is a target; those of [`Targets::resolve`].
     pub fn new(layers: &[LayerSpec], targets: &Targets, seed: u64, device: &Device) -> Result<Self, Error> {
-        let targets = layers.iter().filter_map(|layer| targets.of(layer).map(|rank| (layer, rank)));
-        Ok(Self::over(targets, seed, device)?.named(Naming::of_layers(layers)))
+        let naming = Naming::of_layers(layers);
+        let ranks = targets.resolve(layers, naming)?;
+        let targets = layers.iter().zip(ranks).filter_map(|(layer, rank)| rank.map(|rank| (layer, rank)));
+        Ok(Self::over(targets, seed, device)?.named(naming))
     }
 
     /// Fresh adapters for just the layers, ranks and alphas of a LoRA file.
