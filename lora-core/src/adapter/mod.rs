@@ -2,6 +2,7 @@
 
 mod block;
 mod bound;
+mod dropout;
 mod error;
 mod file;
 mod found;
@@ -12,6 +13,8 @@ mod target;
 
 pub use block::{BlockTargets, block_count, block_index};
 pub use bound::BoundAdapters;
+pub(crate) use dropout::BottleneckLayout;
+pub use dropout::{Dropout, TrainingPass};
 pub use error::Error;
 pub use file::{AdapterTensor, SavePrecision, StoredTensor};
 pub use found::{FoundAdapter, adapters_in, add_peft_alphas, is_lora_key};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::bound::BoundAdapters;
+use super::dropout::TrainingPass;
 use super::error::Error;
 use super::found::FoundAdapter;
 use super::names::Naming;
@@ -183,13 +184,20 @@ impl AdapterSet {
     /// all, so that the result is the base's to the last bit.
     #[must_use]
     pub fn bind(&self, multiplier: f32) -> BoundAdapters {
-        BoundAdapters::new(self, multiplier, None)
+        BoundAdapters::new(self, multiplier, None, None)
     }
 
-    /// The adapters for a training pass, which leaves the gradients in `sink`.
+    /// The adapters for a training pass without dropout, which leaves the gradients in `sink`.
     #[must_use]
     pub fn bind_training(&self, multiplier: f32, sink: &GradientSink) -> BoundAdapters {
-        BoundAdapters::new(self, multiplier, Some(sink.clone()))
+        BoundAdapters::new(self, multiplier, Some(sink.clone()), None)
+    }
+
+    /// The adapters for a training pass with dropout, which leaves the gradients in `sink`. An adapter that is left out as a whole
+    /// leaves none.
+    #[must_use]
+    pub fn bind_training_pass(&self, multiplier: f32, sink: &GradientSink, pass: &TrainingPass) -> BoundAdapters {
+        BoundAdapters::new(self, multiplier, Some(sink.clone()), Some(*pass))
     }
 
     /// The gradients of all stacks. A parameter that got none has zeros and is marked as absent.
