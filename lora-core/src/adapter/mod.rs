@@ -11,6 +11,7 @@ mod names;
 mod pattern;
 mod set;
 mod target;
+mod weight_norm;
 
 pub use block::{BlockTargets, block_count, block_index};
 pub use bound::BoundAdapters;
@@ -23,3 +24,4 @@ pub use learning_rate::{LearningRateGroup, LearningRates};
 pub use names::{Naming, ldm_unet_path};
 pub use set::{AdapterSet, Factor, Slot, Stack};
 pub use target::{RankAlpha, Targets};
+pub use weight_norm::WeightNorms;
