@@ -3,6 +3,7 @@
 mod block;
 mod bound;
 mod dropout;
+mod ema;
 mod error;
 mod file;
 mod found;
@@ -17,6 +18,7 @@ pub use block::{BlockTargets, block_count, block_index};
 pub use bound::BoundAdapters;
 pub(crate) use dropout::BottleneckLayout;
 pub use dropout::{Dropout, TrainingPass};
+pub use ema::Ema;
 pub use error::Error;
 pub use file::{AdapterTensor, SavePrecision, StoredTensor};
 pub use found::{FoundAdapter, adapters_in, add_peft_alphas, is_lora_key};

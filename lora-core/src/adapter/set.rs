@@ -174,6 +174,21 @@ impl AdapterSet {
         &mut self.stacks
     }
 
+    /// The same adapters with other values, one tensor for each stack, such as averages.
+    ///
+    /// # Panics
+    /// If there are not as many, or their shapes differ.
+    #[must_use]
+    pub fn with_values(&self, values: Vec<Tensor<3>>) -> Self {
+        assert_eq!(values.len(), self.stacks.len(), "one tensor for each stack");
+        let stack = |(stack, values): (&Stack, Tensor<3>)| {
+            assert_eq!(values.dims(), stack.values.dims(), "shape of a stack");
+            Stack { values, ..*stack }
+        };
+        let stacks = self.stacks.iter().zip(values).map(stack).collect();
+        Self { slots: self.slots.clone(), stacks, naming: self.naming }
+    }
+
     /// Number of trained parameters.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
