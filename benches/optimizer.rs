@@ -32,7 +32,7 @@ fn main() {
     }
     report_machine();
     let linear = RankAlpha { rank: 32, alpha: 32.0 };
-    let targets = Targets { linear, conv: None, unet: true, text_encoder: true };
+    let targets = Targets { linear, ..Targets::default() };
     let mut adapters = AdapterSet::new(&sd15_layers(), &targets, 0, &Device::flex()).expect("targets");
     let parameters = adapters.parameter_count();
     report("optimizer", &format!("{parameters} parameters in {} stacks", adapters.stacks().len()));

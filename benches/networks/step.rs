@@ -76,7 +76,7 @@ impl Step {
         let device = Device::flex();
         let (unet, layers) = super::open(&self.path()?, &self.size.heads)?.unet(&device, FloatDType::F32)?;
         let linear = RankAlpha { rank: self.rank(), alpha: self.rank() as f32 };
-        let targets = Targets { linear, conv: None, unet: true, text_encoder: false };
+        let targets = Targets { linear, text_encoder: false, ..Targets::default() };
         let mut adapters = AdapterSet::new(&layers, &targets, 0, &device)?;
         // Fresh adapters have factors of zero, which hide the gradients of the others.
         for (index, stack) in adapters.stacks_mut().iter_mut().enumerate() {

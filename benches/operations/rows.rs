@@ -294,7 +294,7 @@ fn lora_linear(tokens: usize, d_in: usize, d_out: usize) -> [Row; 2] {
     operation.rows(
         |all| {
             let weight = all[3].get::<2>();
-            let lora = |x: &[Tensor<2>]| Lora { down: x[1].clone(), up: x[2].clone(), scale: 0.5 };
+            let lora = |x: &[Tensor<2>]| Lora { down: x[1].clone(), up: x[2].clone(), scale: 0.5, mask: None };
             step::<2, 2>(all, 3, |x| ops::lora_linear(x[0].clone(), &weight, None, lora(x)))
         },
         |all| {

@@ -33,7 +33,7 @@ fn main() -> Result<(), lora_core::adapter::Error> {
     // Which layers get an adapter follows from their paths, as in sd-scripts: here, those in a UNet's attention blocks.
     let layer = Linear::new("unet.mid_block.attentions.0.proj_in".into(), weight.clone(), None);
     let rank = RankAlpha { rank: RANK, alpha: RANK as f32 };
-    let targets = Targets { linear: rank, conv: None, unet: true, text_encoder: false };
+    let targets = Targets { linear: rank, ..Targets::default() };
     let mut adapters = AdapterSet::new(&[layer.spec()], &targets, SEED, &device)?;
     let config = AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() };
     let mut optimizer = Optimizer::new(OptimizerConfig::AdamW(config));

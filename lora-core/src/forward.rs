@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, FloatDType, Tensor};
 
-use crate::adapter::BoundAdapters;
+use crate::adapter::{BottleneckLayout, BoundAdapters};
 use crate::layers::LayerPath;
 use crate::ops::Lora;
 
@@ -59,13 +59,10 @@ impl ForwardContext {
         Self { untracked: true, ..self.clone() }
     }
 
-    /// The factors of the adapters of the layer at `path`, in the type of its input.
-    pub(crate) fn loras(&self, path: &LayerPath, dtype: DType) -> impl Iterator<Item = Lora> {
-        self.adapters.iter().filter_map(|adapters| adapters.lora(path, !self.untracked)).map(move |lora| Lora {
-            down: as_dtype(lora.down, dtype),
-            up: as_dtype(lora.up, dtype),
-            scale: lora.scale,
-        })
+    /// The adapters of the layer at `path`, their factors in the type of its input.
+    pub(crate) fn loras(&self, path: &LayerPath, dtype: DType, layout: BottleneckLayout) -> impl Iterator<Item = Lora> {
+        let loras = self.adapters.iter().filter_map(move |adapters| adapters.lora(path, !self.untracked, layout));
+        loras.map(move |lora| Lora { down: as_dtype(lora.down, dtype), up: as_dtype(lora.up, dtype), ..lora })
     }
 }
 

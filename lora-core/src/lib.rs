@@ -31,7 +31,7 @@
 //! let device = Device::flex();
 //! let layer = Linear::new("unet.mid_block.attentions.0.proj_in".into(), Tensor::ones([3, 2], &device), None);
 //! let linear = RankAlpha { rank: 1, alpha: 1.0 };
-//! let targets = Targets { linear, conv: None, unet: true, text_encoder: true };
+//! let targets = Targets { linear, ..Targets::default() };
 //! let mut adapters = AdapterSet::new(&[layer.spec()], &targets, 0, &device)?;
 //! let mut optimizer = Optimizer::new(OptimizerConfig::AdamW(AdamWConfig::default()));
 //!

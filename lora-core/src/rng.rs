@@ -52,6 +52,12 @@ pub enum Purpose {
     InputPerturbation = 18,
     /// The strength of this perturbation.
     InputPerturbationStrength = 19,
+    /// Which values of an adapter's bottleneck are dropped.
+    NetworkDropout = 20,
+    /// Which ranks of an adapter's bottleneck are dropped.
+    RankDropout = 21,
+    /// Which adapters take no part in a pass.
+    ModuleDropout = 22,
 }
 
 /// One stream of random numbers.
@@ -78,6 +84,13 @@ impl Stream {
             used: 4,
             spare_normal: None,
         }
+    }
+
+    /// The same stream, going on with the 32-bit number `4 · block`, so that parts of a stream can be drawn side by side.
+    #[must_use]
+    pub fn at_block(self, block: u32) -> Self {
+        let [_, index, low, high] = self.counter;
+        Self { counter: [block, index, low, high], used: 4, spare_normal: None, ..self }
     }
 
     /// A number in [0, 1) with 24 random bits.
@@ -189,6 +202,14 @@ mod tests {
         assert_ne!(first, draw(Purpose::Noise, 3, 1));
         assert_ne!(first, draw(Purpose::Noise, 4, 0));
         assert_ne!(first, draw(Purpose::Timestep, 3, 0));
+    }
+
+    #[test]
+    fn a_stream_can_be_entered_anywhere() {
+        let mut whole = Stream::new(7, Purpose::Noise, 3, 2);
+        let numbers: Vec<u32> = (0..12).map(|_| whole.next_u32()).collect();
+        let mut part = whole.clone().at_block(2);
+        assert_eq!((0..4).map(|_| part.next_u32()).collect::<Vec<_>>(), numbers[8..]);
     }
 
     #[test]

@@ -95,6 +95,7 @@ pub(super) fn targets(config: &TrainConfig) -> Targets {
         conv: config.conv_rank_and_alpha().map(|(rank, alpha)| RankAlpha { rank: rank as usize, alpha: alpha as f32 }),
         unet: config.trains_unet(),
         text_encoder: config.trains_text_encoder(),
+        ..Targets::default()
     }
 }
 

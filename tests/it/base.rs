@@ -37,7 +37,7 @@ impl Base {
     /// The adapters of a LoRA file for linear layers and 1x1 convolutions.
     pub(crate) fn adapters(&self, lora: &Path, rank: usize, text_encoder: bool) -> AdapterSet {
         let linear = RankAlpha { rank, alpha: 1.0 };
-        let targets = Targets { linear, conv: None, unet: true, text_encoder };
+        let targets = Targets { linear, text_encoder, ..Targets::default() };
         let mut set = AdapterSet::new(&self.layers, &targets, 0, &golden::device()).expect("targets");
         set.load(stored(&Arrays::open(lora))).expect("the LoRA fits");
         set

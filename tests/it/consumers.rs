@@ -74,7 +74,7 @@ fn all_layers() -> Vec<LayerSpec> {
 
 fn adapters(layers: &[LayerSpec], conv: bool) -> AdapterSet {
     let linear = RankAlpha { rank: 4, alpha: 2.0 };
-    let targets = Targets { linear, conv: conv.then_some(linear), unet: true, text_encoder: true };
+    let targets = Targets { linear, conv: conv.then_some(linear), ..Targets::default() };
     AdapterSet::new(layers, &targets, 0, &Device::flex()).expect("targets")
 }
 

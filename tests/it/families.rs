@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use lora_core::adapter::{AdapterSet, RankAlpha, SavePrecision, Targets};
+use lora_core::adapter::{
+    AdapterSet, BlockTargets, Naming, RankAlpha, SavePrecision, StoredTensor, Targets, block_count, block_index,
+};
 use lora_models::{Checkpoint, Family, ModelConfig, random};
 use lora_trainer::{Event, Trainer};
 
@@ -203,7 +205,7 @@ fn adapters_of_a_full_size_sdxl() {
     let linear = RankAlpha { rank: 16, alpha: 8.0 };
     let device = burn::tensor::Device::flex();
     let set = |layers: &[_], conv, unet, text_encoder| {
-        let targets = Targets { linear, conv, unet, text_encoder };
+        let targets = Targets { linear, conv, unet, text_encoder, ..Targets::default() };
         AdapterSet::new(layers, &targets, 0, &device).expect("targets")
     };
     let unet = set(&layers.unet, None, true, false);
@@ -221,6 +223,55 @@ fn adapters_of_a_full_size_sdxl() {
     assert_eq!(set(&layers.text_encoders, None, false, true).slots().len(), 138);
     assert_eq!(set(&layers.unet, None, true, false).slots().len(), 192);
     assert_eq!(set(&layers.unet, Some(linear), true, false).slots().len(), 278);
+}
+
+/// Every layer that can get an adapter lies in one of the blocks that sd-scripts numbers, and their entries choose it.
+#[test]
+fn blocks_of_full_size_models() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let device = burn::tensor::Device::flex();
+    let linear = RankAlpha { rank: 2, alpha: 1.0 };
+    for (family, naming, blocks_with_attention, all, others) in [
+        (Family::Sd1, Naming::Sd, vec![1, 2, 4, 5, 7, 8, 12, 16, 17, 18, 19, 20, 21, 22, 23, 24], 278, 86),
+        (Family::Sdxl, Naming::Sdxl, vec![5, 6, 8, 9, 11, 13, 14, 15, 16, 17, 18], 788, 66),
+    ] {
+        let path = folder.path().join(format!("{}.safetensors", family.name()));
+        write_header_of(family, &path, |_| true);
+        let layers = Checkpoint::open(&path, &ModelConfig::default()).expect("a header").layers().expect("layers").unet;
+        let set = |targets: Targets| AdapterSet::new(&layers, &targets, 0, &device).expect("targets");
+        let blocks_of = |set: &AdapterSet| {
+            let slots = set.slots().iter();
+            slots.map(|slot| block_index(slot.layer.path.as_str(), naming).expect("a block")).collect::<BTreeSet<_>>()
+        };
+        let plain = set(Targets { linear, ..Targets::default() });
+        assert_eq!(blocks_of(&plain), blocks_with_attention.iter().copied().collect());
+        let conv = Targets { linear, conv: Some(linear), ..Targets::default() };
+        assert_eq!(set(conv.clone()).slots().len(), all);
+        let wide = set(Targets { linear, widened: true, ..Targets::default() });
+        let kernels = set(conv).slots().iter().filter(|slot| slot.layer.kind.kernel() > 1).count();
+        assert_eq!((wide.slots().len(), plain.slots().len()), (all - kernels, all - others));
+
+        // A rank for each block, and one block without adapters.
+        let dims: Vec<usize> =
+            (0..block_count(naming)).map(|block| if block == 5 { 0 } else { 1 + block % 3 }).collect();
+        let blocks = BlockTargets { dims: Some(dims.clone()), ..BlockTargets::default() };
+        let mut of_blocks = set(Targets { linear, blocks, ..Targets::default() });
+        for slot in of_blocks.slots() {
+            assert_eq!(slot.rank, dims[block_index(slot.layer.path.as_str(), naming).expect("a block")]);
+        }
+        let left = plain.slots().iter().filter(|slot| block_index(slot.layer.path.as_str(), naming) != Some(5)).count();
+        assert_eq!(of_blocks.slots().len(), left);
+        // Their file is read back.
+        let tensors = of_blocks.to_tensors(SavePrecision::Float);
+        assert_eq!(tensors.len(), 3 * left);
+        let read = tensors.iter().map(|tensor| {
+            let values =
+                tensor.bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect();
+            (tensor.key.clone(), StoredTensor { shape: tensor.shape.clone(), values })
+        });
+        of_blocks.load(read.collect()).expect("the file fits");
+        assert_eq!(of_blocks.to_tensors(SavePrecision::Float), tensors);
+    }
 }
 
 /// Writes a file with the header of a full-size checkpoint, but for some of its keys, and holes for values.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
-use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
+use lora_core::adapter::{AdapterSet, Dropout, RankAlpha, Targets, TrainingPass};
 use lora_core::diffusion::Objective;
 use lora_core::ops::GradientSink;
 
@@ -16,9 +16,17 @@ use crate::tiny::{Tiny, windows};
 type OfStack = (Vec<bool>, Vec<f32>);
 
 /// The loss and all gradients of a step.
-fn step(tiny: &Tiny, adapters: &AdapterSet, golden: &Arrays, recomputing: bool) -> (f32, Vec<OfStack>) {
+fn step(
+    tiny: &Tiny,
+    adapters: &AdapterSet,
+    golden: &Arrays,
+    dropout: Dropout,
+    recomputing: bool,
+) -> (f32, Vec<OfStack>) {
     let sink = GradientSink::default();
-    let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink)).recomputing(recomputing);
+    let samples = golden.get("timesteps").values.len();
+    let pass = TrainingPass { dropout, seed: 5, update: 2, first_sample: 1, samples };
+    let cx = ForwardContext::base().with(adapters.bind_training_pass(1.0, &sink, &pass)).recomputing(recomputing);
     let tensor = |key: &str| -> Tensor<4> { golden.get(key).tensor(&tiny.device) };
     let timesteps: Vec<usize> = golden.get("timesteps").values.iter().map(|t| *t as usize).collect();
     let objective = Objective::default();
@@ -34,7 +42,8 @@ fn step(tiny: &Tiny, adapters: &AdapterSet, golden: &Arrays, recomputing: bool) 
 
 fn adapters(tiny: &Tiny, unet: bool, text_encoder: bool, with_convolutions: bool) -> AdapterSet {
     let rank = RankAlpha { rank: 2, alpha: 1.0 };
-    let targets = Targets { linear: rank, conv: with_convolutions.then_some(rank), unet, text_encoder };
+    let targets =
+        Targets { linear: rank, conv: with_convolutions.then_some(rank), unet, text_encoder, ..Targets::default() };
     let mut adapters = AdapterSet::new(&tiny.layers, &targets, 3, &tiny.device).expect("targets");
     // Fresh factors give no gradient to their partners.
     for stack in adapters.stacks_mut() {
@@ -50,19 +59,25 @@ fn within_two_minutes<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     receiver.recv_timeout(Duration::from_secs(120)).expect("a result in time")
 }
 
-fn check(unet: bool, text_encoder: bool, with_convolutions: bool) {
+/// Loss and gradients with and without recomputation, which are equal to the bit.
+fn equal(unet: bool, text_encoder: bool, with_convolutions: bool, dropout: Dropout) -> (f32, Vec<OfStack>) {
     let ((kept_loss, kept), (loss, recomputed)) = within_two_minutes(move || {
         let (tiny, golden) = (Tiny::load("sd1"), Arrays::read("sd1/train_step.safetensors"));
         let adapters = adapters(&tiny, unet, text_encoder, with_convolutions);
-        (step(&tiny, &adapters, &golden, false), step(&tiny, &adapters, &golden, true))
+        (step(&tiny, &adapters, &golden, dropout, false), step(&tiny, &adapters, &golden, dropout, true))
     });
     assert_eq!(kept_loss.to_bits(), loss.to_bits());
-    assert!(kept.iter().all(|(present, values)| present.iter().all(|p| *p) && values.iter().any(|v| *v != 0.0)));
     for (index, ((_, kept), (_, again))) in kept.iter().zip(&recomputed).enumerate() {
         let differing = kept.iter().zip(again).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
         println!("stack {index}: {differing} of {} gradients differ", kept.len());
     }
     assert!(kept == recomputed, "gradients differ");
+    (kept_loss, kept)
+}
+
+fn check(unet: bool, text_encoder: bool, with_convolutions: bool) {
+    let (_, gradients) = equal(unet, text_encoder, with_convolutions, Dropout::default());
+    assert!(gradients.iter().all(|(present, values)| present.iter().all(|p| *p) && values.iter().any(|v| *v != 0.0)));
 }
 
 #[test]
@@ -78,4 +93,19 @@ fn of_the_text_encoder() {
 #[test]
 fn of_both() {
     check(true, true, true);
+}
+
+/// A segment that is computed again drops what it dropped at first.
+#[test]
+fn with_dropout() {
+    let losses = [Dropout::default(), Dropout { network: 0.2, rank: 0.3, module: 0.0 }].map(|dropout| {
+        let (loss, gradients) = equal(true, true, true, dropout);
+        assert!(gradients.iter().all(|(present, _)| present.iter().all(|present| *present)));
+        loss
+    });
+    assert_ne!(losses[0], losses[1]);
+    let (_, gradients) = equal(true, true, true, Dropout { network: 0.2, rank: 0.3, module: 0.4 });
+    let present: Vec<bool> = gradients.iter().flat_map(|(present, _)| present.clone()).collect();
+    let share = present.iter().filter(|present| **present).count() as f64 / present.len() as f64;
+    assert!((0.45..0.75).contains(&share), "{share}");
 }

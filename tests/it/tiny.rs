@@ -67,8 +67,7 @@ impl Tiny {
         let targets = Targets {
             linear: rank_alpha("rank", "alpha").expect("a rank"),
             conv: rank_alpha("conv_rank", "conv_alpha"),
-            unet: true,
-            text_encoder: true,
+            ..Targets::default()
         };
         let mut set = AdapterSet::new(&self.layers, &targets, 0, &self.device).expect("targets");
         set = set.named(self.checkpoint.family().lora_naming());

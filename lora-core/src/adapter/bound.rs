@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use burn::tensor::Tensor;
 
+use super::dropout::{BottleneckLayout, TrainingPass};
 use super::set::{AdapterSet, Factor};
 use crate::layers::LayerPath;
 use crate::ops::{GradientSink, Lora, Place, tap};
@@ -16,24 +17,37 @@ use crate::ops::{GradientSink, Lora, Place, tap};
 pub struct BoundAdapters {
     slots: HashMap<LayerPath, BoundSlot>,
     sink: Option<GradientSink>,
+    pass: Option<TrainingPass>,
 }
 
 #[derive(Debug)]
 struct BoundSlot {
+    /// Its number in the set.
+    index: usize,
+    rank: usize,
     down: (Place, Tensor<2>),
     up: (Place, Tensor<2>),
     scale: f32,
 }
 
 impl BoundAdapters {
-    pub(super) fn new(set: &AdapterSet, multiplier: f32, sink: Option<GradientSink>) -> Self {
+    pub(super) fn new(
+        set: &AdapterSet,
+        multiplier: f32,
+        sink: Option<GradientSink>,
+        pass: Option<TrainingPass>,
+    ) -> Self {
         let inert = multiplier == 0.0 && sink.is_none();
+        let takes_part = |index: usize| !inert && !pass.is_some_and(|pass| pass.drops(index));
         let slots = set
             .slots()
             .iter()
-            .filter(|_| !inert)
-            .map(|slot| {
+            .enumerate()
+            .filter(|(index, _)| takes_part(*index))
+            .map(|(index, slot)| {
                 let bound = BoundSlot {
+                    index,
+                    rank: slot.rank,
                     down: (slot.place(Factor::Down), set.view(slot.place(Factor::Down))),
                     up: (slot.place(Factor::Up), set.view(slot.place(Factor::Up))),
                     scale: multiplier * slot.alpha / slot.rank as f32,
@@ -41,7 +55,7 @@ impl BoundAdapters {
                 (slot.layer.path.clone(), bound)
             })
             .collect();
-        Self { slots, sink }
+        Self { slots, sink, pass }
     }
 
     /// Whether gradients are wanted.
@@ -49,14 +63,15 @@ impl BoundAdapters {
         self.sink.is_some()
     }
 
-    /// The factors for the layer at this path, on the tape where gradients are wanted and `tracked` is true.
-    pub(crate) fn lora(&self, path: &LayerPath, tracked: bool) -> Option<Lora> {
+    /// The adapter of the layer at this path, its factors on the tape where gradients are wanted and `tracked` is true.
+    pub(crate) fn lora(&self, path: &LayerPath, tracked: bool, layout: BottleneckLayout) -> Option<Lora> {
         let slot = self.slots.get(path)?;
         let sink = self.sink.as_ref().filter(|_| tracked);
         let tracked = |(place, view): &(Place, Tensor<2>)| match sink {
             Some(sink) => tap(view.clone(), *place, sink),
             None => view.clone(),
         };
-        Some(Lora { down: tracked(&slot.down), up: tracked(&slot.up), scale: slot.scale })
+        let mask = self.pass.and_then(|pass| pass.mask(slot.index, slot.rank, layout));
+        Some(Lora { down: tracked(&slot.down), up: tracked(&slot.up), scale: slot.scale, mask })
     }
 }

@@ -184,7 +184,7 @@ mod tests {
             layer("unet.mid_block.resnets.0.conv1", LayerKind::Conv2d(ConvShape::SAME3)),
         ];
         let linear = RankAlpha { rank, alpha: 1.5 };
-        let targets = Targets { linear, conv: Some(linear), unet: true, text_encoder: true };
+        let targets = Targets { linear, conv: Some(linear), ..Targets::default() };
         AdapterSet::new(&layers, &targets, seed, &Device::flex()).expect("targets")
     }
 

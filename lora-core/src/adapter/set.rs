@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::bound::BoundAdapters;
+use super::dropout::TrainingPass;
 use super::error::Error;
 use super::found::FoundAdapter;
 use super::names::Naming;
@@ -123,10 +124,12 @@ impl AdapterSet {
     /// the model starts as the base. Their naming in files follows from `layers`.
     ///
     /// # Errors
-    /// [`Error::NoTargets`] if no layer is a target.
+    /// [`Error::NoTargets`] if no layer is a target; those of [`Targets::resolve`].
     pub fn new(layers: &[LayerSpec], targets: &Targets, seed: u64, device: &Device) -> Result<Self, Error> {
-        let targets = layers.iter().filter_map(|layer| targets.of(layer).map(|rank| (layer, rank)));
-        Ok(Self::over(targets, seed, device)?.named(Naming::of_layers(layers)))
+        let naming = Naming::of_layers(layers);
+        let ranks = targets.resolve(layers, naming)?;
+        let targets = layers.iter().zip(ranks).filter_map(|(layer, rank)| rank.map(|rank| (layer, rank)));
+        Ok(Self::over(targets, seed, device)?.named(naming))
     }
 
     /// Fresh adapters for just the layers, ranks and alphas of a LoRA file.
@@ -199,6 +202,21 @@ impl AdapterSet {
         &mut self.stacks
     }
 
+    /// The same adapters with other values, one tensor for each stack, such as averages.
+    ///
+    /// # Panics
+    /// If there are not as many, or their shapes differ.
+    #[must_use]
+    pub fn with_values(&self, values: Vec<Tensor<3>>) -> Self {
+        assert_eq!(values.len(), self.stacks.len(), "one tensor for each stack");
+        let stack = |(stack, values): (&Stack, Tensor<3>)| {
+            assert_eq!(values.dims(), stack.values.dims(), "shape of a stack");
+            Stack { values, ..*stack }
+        };
+        let stacks = self.stacks.iter().zip(values).map(stack).collect();
+        Self { slots: self.slots.clone(), stacks, naming: self.naming }
+    }
+
     /// Number of trained parameters.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
@@ -209,13 +227,20 @@ impl AdapterSet {
     /// all, so that the result is the base's to the last bit.
     #[must_use]
     pub fn bind(&self, multiplier: f32) -> BoundAdapters {
-        BoundAdapters::new(self, multiplier, None)
+        BoundAdapters::new(self, multiplier, None, None)
     }
 
-    /// The adapters for a training pass, which leaves the gradients in `sink`.
+    /// The adapters for a training pass without dropout, which leaves the gradients in `sink`.
     #[must_use]
     pub fn bind_training(&self, multiplier: f32, sink: &GradientSink) -> BoundAdapters {
-        BoundAdapters::new(self, multiplier, Some(sink.clone()))
+        BoundAdapters::new(self, multiplier, Some(sink.clone()), None)
+    }
+
+    /// The adapters for a training pass with dropout, which leaves the gradients in `sink`. An adapter that is left out as a whole
+    /// leaves none.
+    #[must_use]
+    pub fn bind_training_pass(&self, multiplier: f32, sink: &GradientSink, pass: &TrainingPass) -> BoundAdapters {
+        BoundAdapters::new(self, multiplier, Some(sink.clone()), Some(*pass))
     }
 
     /// The gradients of all stacks. A parameter that got none has zeros and is marked as absent.

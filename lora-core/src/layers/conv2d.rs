@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::{LayerKind, LayerPath, LayerSpec};
 use crate::ForwardContext;
+use crate::adapter::BottleneckLayout;
 use crate::ops::{ConvShape, conv2d, lora_conv2d, low_rank_conv2d};
 
 /// A convolution with frozen weight and bias, plus the adapters of the forward pass.
@@ -41,7 +42,8 @@ impl Conv2d {
     #[must_use]
     pub fn forward(&self, x: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
         let bias = self.bias.as_ref();
-        let mut loras: Vec<_> = cx.loras(&self.path, x.dtype()).collect();
+        let layout = BottleneckLayout::of_planes(x.dims()[0], self.shape.output_size([x.dims()[2], x.dims()[3]]));
+        let mut loras: Vec<_> = cx.loras(&self.path, x.dtype(), layout).collect();
         match loras.pop() {
             None => conv2d(x, &self.weight, bias, self.shape),
             Some(lora) => {

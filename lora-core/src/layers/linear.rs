@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{LayerKind, LayerPath, LayerSpec};
 use crate::ForwardContext;
+use crate::adapter::BottleneckLayout;
 use crate::ops::{linear, lora_linear, low_rank};
 
 /// y = x Wᵀ + b with frozen W and b, plus the adapters of the forward pass.
@@ -35,7 +36,7 @@ impl Linear {
     #[must_use]
     pub fn forward<const D: usize>(&self, x: Tensor<D>, cx: &ForwardContext) -> Tensor<D> {
         let bias = self.bias.as_ref();
-        let mut loras: Vec<_> = cx.loras(&self.path, x.dtype()).collect();
+        let mut loras: Vec<_> = cx.loras(&self.path, x.dtype(), BottleneckLayout::of_rows(x.dims())).collect();
         match loras.pop() {
             None => linear(x, &self.weight, bias),
             Some(lora) => {

@@ -7,6 +7,7 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use super::cpu::conv::{self as kernel, Geometry};
 use super::cpu::{HostTensor, HostWeight, applies, tensor};
 use super::linear::{Lora, widened};
+use super::mask::Mask;
 use super::record::record;
 
 /// Kernel size, stride and zero padding of a square convolution.
@@ -32,12 +33,18 @@ impl ConvShape {
 
     /// Sizes for an input `[b, c_in, h, w]`.
     fn geometry(self, [batch, c_in, h, w]: [usize; 4], c_out: usize) -> Geometry {
+        let [out_h, out_w] = self.output_size([h, w]);
+        let near = self.padding.0;
+        Geometry { batch, c_in, c_out, h, w, out_h, out_w, kernel: self.kernel, stride: self.stride, near }
+    }
+
+    /// Height and width of the result, from those of the input.
+    pub(crate) fn output_size(self, size: [usize; 2]) -> [usize; 2] {
         let (near, far) = self.padding;
-        let [out_h, out_w] = [h, w].map(|size| {
+        size.map(|size| {
             assert!(size + near + far >= self.kernel, "a kernel of {} over {size} pixels", self.kernel);
             (size + near + far - self.kernel) / self.stride + 1
-        });
-        Geometry { batch, c_in, c_out, h, w, out_h, out_w, kernel: self.kernel, stride: self.stride, near }
+        })
     }
 
     pub(crate) fn options(self) -> ConvOptions<2> {
@@ -108,7 +115,7 @@ pub fn lora_conv2d(
 /// - x: `[b, c_in, h, w]`, result: `[b, c_out, h', w']`
 #[must_use]
 pub fn low_rank_conv2d(x: Tensor<4>, shape: ConvShape, lora: Lora) -> Tensor<4> {
-    let Lora { down, up, scale } = lora;
+    let Lora { down, up, scale, mask } = lora;
     let low = match shape {
         ConvShape::POINTWISE => pointwise(x, down),
         _ => {
@@ -117,7 +124,12 @@ pub fn low_rank_conv2d(x: Tensor<4>, shape: ConvShape, lora: Lora) -> Tensor<4> 
             burn_conv2d(x, down, None, shape.options())
         }
     };
-    pointwise(low * scale, up)
+    let low = low * scale;
+    let low = match &mask {
+        Some(mask) => mask.on_planes(low),
+        None => low,
+    };
+    pointwise(low, up)
 }
 
 fn lora_conv2d_cpu(
@@ -127,7 +139,7 @@ fn lora_conv2d_cpu(
     shape: ConvShape,
     lora: Lora,
 ) -> Tensor<4> {
-    let Lora { down, up, scale } = lora;
+    let Lora { down, up, scale, mask } = lora;
     let geometry = checked_geometry(x.dims(), weight, bias, shape);
     let (rank, c_in, c_out) = (down.dims()[0], geometry.c_in, geometry.c_out);
     let down_shape = [rank, c_in, shape.kernel, shape.kernel];
@@ -136,13 +148,16 @@ fn lora_conv2d_cpu(
     record([x, down.reshape(down_shape), up.reshape([c_out, rank, 1, 1])], |all| {
         let [x, down, up] = all.each_ref().map(HostTensor::checked);
         let mut y = base(&x, &weight.values(), bias, geometry);
-        let low = kernel::forward(x.values(), down.values(), None, to_low);
+        let low = bottleneck(&x, &down, mask.as_ref(), to_low);
         kernel::add_pointwise(&low, up.values(), scale, from_low, &mut y);
         let backward = move |gradient: Tensor<4>, [needs_x, needs_down, needs_up]: [bool; 3]| {
             let gradient = HostTensor::checked(&gradient);
             let dy = gradient.values();
             let mut of_low = vec![0.0; from_low.inputs()];
             kernel::add_input_gradient(dy, up.values(), scale, from_low, &mut of_low);
+            if let Some(mask) = &mask {
+                mask.apply_to_planes(&mut of_low, rank);
+            }
             let dx = needs_x.then(|| {
                 let mut dx = vec![0.0; geometry.inputs()];
                 kernel::add_input_gradient(dy, &weight.values(), 1.0, geometry, &mut dx);
@@ -152,13 +167,22 @@ fn lora_conv2d_cpu(
             let d_down =
                 needs_down.then(|| tensor(kernel::weight_gradient(x.values(), &of_low, 1.0, to_low), down_shape));
             let d_up = needs_up.then(|| {
-                let low = kernel::forward(x.values(), down.values(), None, to_low);
+                let low = bottleneck(&x, &down, mask.as_ref(), to_low);
                 tensor(kernel::weight_gradient(&low, dy, scale, from_low), [c_out, rank, 1, 1])
             });
             [dx, d_down, d_up]
         };
         (tensor(y, geometry.output_shape()), Box::new(backward))
     })
+}
+
+/// The channels between an adapter's factors.
+fn bottleneck(x: &HostTensor, down: &HostTensor, mask: Option<&Mask>, to_low: Geometry) -> Vec<f32> {
+    let mut low = kernel::forward(x.values(), down.values(), None, to_low);
+    if let Some(mask) = mask {
+        mask.apply_to_planes(&mut low, to_low.c_out);
+    }
+    low
 }
 
 /// The sizes of a convolution, of which every tensor must have its part.
@@ -278,12 +302,12 @@ mod tests {
                 let [down, up] = [&inputs.1, &inputs.2].map(|factor| factor.clone().autodiff().require_grad());
                 let y = match ours {
                     true => {
-                        let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7 };
+                        let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7, mask: None };
                         lora_conv2d(x.clone(), &weight, Some(&bias), shape, lora)
                     }
                     false => {
                         let base = burn_conv2d(x.clone(), weight.clone(), Some(bias.clone()), shape.options());
-                        let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7 };
+                        let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7, mask: None };
                         base + low_rank_conv2d(x.clone(), shape, lora)
                     }
                 };
@@ -300,11 +324,54 @@ mod tests {
         }
     }
 
+    /// Result and all gradients, of the CPU's form and of the composed one, against tracked operations of the framework.
+    #[test]
+    fn a_mask_is_part_of_both_passes() {
+        for shape in SHAPES {
+            let k = shape.kernel;
+            let [h, w] = shape.output_size([8, 5]);
+            let weight = random([4, 3, k, k], 1);
+            let inputs = (random([2, 3, 8, 5], 3), random([2, 3 * k * k], 4), random([4, 2], 5));
+            for factors in [random([2, 2, 1, 1], 7), random([2, 2, h, w], 8)] {
+                let values = std::sync::Arc::new(factors.clone().into_data().try_to_vec::<f32>().expect("f32"));
+                let mask = if values.len() == 4 { Mask::Ranks(values) } else { Mask::Values(values) };
+                let run = |form: usize| {
+                    let x = inputs.0.clone().autodiff().require_grad();
+                    let [down, up] = [&inputs.1, &inputs.2].map(|factor| factor.clone().autodiff().require_grad());
+                    let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7, mask: Some(mask.clone()) };
+                    let y = match form {
+                        0 => lora_conv2d(x.clone(), &weight, None, shape, lora),
+                        1 => conv2d(x.clone(), &weight, None, shape) + low_rank_conv2d(x.clone(), shape, lora),
+                        _ => {
+                            let base = burn_conv2d(x.clone(), weight.clone(), None, shape.options());
+                            let down = down.clone().reshape([2, 3, k, k]);
+                            let low = burn_conv2d(x.clone(), down, None, shape.options()) * factors.clone();
+                            let up = up.clone().reshape([4, 2, 1, 1]);
+                            base + burn_conv2d(low, up, None, ConvShape::POINTWISE.options()) * 0.7
+                        }
+                    };
+                    let gradients = (y.clone() * random(y.dims(), 6)).sum().backward();
+                    let factors = [down, up].map(|factor| factor.grad(&gradients).expect("gradient"));
+                    (y.inner(), x.grad(&gradients).expect("gradient"), factors)
+                };
+                let (expected, expected_dx, expected_factors) = run(2);
+                for form in [0, 1] {
+                    let (y, dx, factors) = run(form);
+                    assert_near(y, expected.clone(), 1e-5);
+                    assert_near(dx, expected_dx.clone(), 1e-5);
+                    for (factor, expected) in factors.into_iter().zip(expected_factors.clone()) {
+                        assert_near(factor, expected, 1e-5);
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn finite_differences_agree() {
         let (weight, x) = (random([4, 3, 3, 3], 1), random([1, 3, 6, 5], 2));
         let (down, up) = (random([2, 27], 3), random([4, 2], 4));
-        let lora = || Lora { down: down.clone(), up: up.clone(), scale: 0.5 };
+        let lora = || Lora { down: down.clone(), up: up.clone(), scale: 0.5, mask: None };
         for shape in [ConvShape::SAME3, ConvShape::DOWN3] {
             assert_gradient(&x, |x| conv2d(x, &weight, None, shape));
             assert_gradient(&x, |x| lora_conv2d(x, &weight, None, shape, lora()));

@@ -3,9 +3,10 @@
 use burn::tensor::{FloatDType, Tensor};
 
 use super::cpu::{HostTensor, HostWeight, Matrix, MatrixMut, Threads, applies, gemm, product, repeated, tensor};
+use super::mask::Mask;
 use super::record::record;
 
-/// A low-rank adapter: scale · up (down x).
+/// A low-rank adapter: scale · up (mask · (down x)).
 #[derive(Debug, Clone)]
 pub struct Lora {
     /// `[r, d_in]`, of a convolution `[r, c_in · kernel²]`.
@@ -14,6 +15,8 @@ pub struct Lora {
     pub up: Tensor<2>,
     /// Multiplier · alpha / rank.
     pub scale: f32,
+    /// What dropout leaves of the values between the factors; none where it takes no part.
+    pub mask: Option<Mask>,
 }
 
 /// x Wᵀ + b for every row of `x`. Keeps nothing for the backward pass.
@@ -31,7 +34,7 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: &Tensor<2>, bias: Option<&Te
     })
 }
 
-/// [`linear`] plus a low-rank adapter (Hu et al. 2021), x Wᵀ + b + scale · (x downᵀ) upᵀ, as one operation.
+/// [`linear`] plus a low-rank adapter (Hu et al. 2021), x Wᵀ + b + scale · (mask · x downᵀ) upᵀ, as one operation.
 ///
 /// For the backward pass it keeps `x`, and computes x downᵀ again, which is cheaper than keeping it.
 ///
@@ -61,7 +64,12 @@ pub fn low_rank<const D: usize>(x: Tensor<D>, lora: Lora) -> Tensor<D> {
 }
 
 fn low_rank_composed(x: Tensor<2>, lora: Lora) -> Tensor<2> {
-    (x.matmul(lora.down.transpose()) * lora.scale).matmul(lora.up.transpose())
+    let low = x.matmul(lora.down.transpose()) * lora.scale;
+    let low = match &lora.mask {
+        Some(mask) => mask.on_rows(low),
+        None => low,
+    };
+    low.matmul(lora.up.transpose())
 }
 
 /// Folds all axes but the last into one: the framework gives a weight the rank of `x` first where the batch is 1, which
@@ -112,7 +120,7 @@ fn linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Ten
 }
 
 fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, lora: Lora) -> Tensor<2> {
-    let Lora { down, up, scale } = lora;
+    let Lora { down, up, scale, mask } = lora;
     let ([rows, d_in], d_out, rank) = (x.dims(), weight.dims()[0], down.dims()[0]);
     check_shapes(d_in, weight, bias);
     assert_eq!((down.dims(), up.dims()), ([rank, d_in], [d_out, rank]), "shapes of an adapter's factors");
@@ -120,13 +128,16 @@ fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, l
     record([x, down, up], |all| {
         let [x, down, up] = all.each_ref().map(HostTensor::checked);
         let mut y = base(&x, &weight.values(), bias, [rows, d_in, d_out]);
-        let low = bottleneck(&x, &down, [rows, d_in, rank]);
+        let low = bottleneck(&x, &down, mask.as_ref(), [rows, d_in, rank]);
         let (low, up_t) = (Matrix::new(&low, rows, rank), Matrix::new(up.values(), d_out, rank).t());
         gemm(MatrixMut::new(&mut y, rows, d_out), 1.0, scale, low, up_t, Threads::All);
         let backward = move |gradient: Tensor<2>, [needs_x, needs_down, needs_up]: [bool; 3]| {
             let gradient = HostTensor::checked(&gradient);
             let dy = Matrix::new(gradient.values(), rows, d_out);
-            let of_low = product(scale, dy, Matrix::new(up.values(), d_out, rank), Threads::All);
+            let mut of_low = product(scale, dy, Matrix::new(up.values(), d_out, rank), Threads::All);
+            if let Some(mask) = &mask {
+                mask.apply_to_rows(&mut of_low, rank);
+            }
             let of_low = Matrix::new(&of_low, rows, rank);
             let dx = needs_x.then(|| {
                 let mut dx = base_gradient(&gradient, &weight.values(), [rows, d_in, d_out]);
@@ -139,7 +150,7 @@ fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, l
                 tensor(product(1.0, of_low.t(), x, Threads::All), [rank, d_in])
             });
             let d_up = needs_up.then(|| {
-                let low = bottleneck(&x, &down, [rows, d_in, rank]);
+                let low = bottleneck(&x, &down, mask.as_ref(), [rows, d_in, rank]);
                 tensor(product(scale, dy.t(), Matrix::new(&low, rows, rank), Threads::All), [d_out, rank])
             });
             [dx, d_down, d_up]
@@ -169,10 +180,14 @@ fn base_gradient(gradient: &HostTensor, weight: &[f32], [rows, d_in, d_out]: [us
     product(1.0, Matrix::new(gradient.values(), rows, d_out), weight, Threads::All)
 }
 
-/// x downᵀ.
-fn bottleneck(x: &HostTensor, down: &HostTensor, [rows, d_in, rank]: [usize; 3]) -> Vec<f32> {
+/// mask · x downᵀ.
+fn bottleneck(x: &HostTensor, down: &HostTensor, mask: Option<&Mask>, [rows, d_in, rank]: [usize; 3]) -> Vec<f32> {
     let down = Matrix::new(down.values(), rank, d_in);
-    product(1.0, Matrix::new(x.values(), rows, d_in), down.t(), Threads::All)
+    let mut low = product(1.0, Matrix::new(x.values(), rows, d_in), down.t(), Threads::All);
+    if let Some(mask) = mask {
+        mask.apply_to_rows(&mut low, rank);
+    }
+    low
 }
 
 #[cfg(test)]
@@ -183,7 +198,7 @@ mod tests {
     #[test]
     fn a_weight_in_bf16_is_widened_in_both_passes() {
         let (x, weight) = (random([5, 6], 1), random([4, 6], 2).cast(FloatDType::BF16));
-        let lora = || Lora { down: random([2, 6], 3), up: random([4, 2], 4), scale: 0.5 };
+        let lora = || Lora { down: random([2, 6], 3), up: random([4, 2], 4), scale: 0.5, mask: None };
         let wide = weight.clone().cast(FloatDType::F32);
         let run = |weight: &Tensor<2>| {
             let x = x.clone().autodiff().require_grad();
@@ -218,7 +233,7 @@ mod tests {
     fn an_adapter_agrees_with_its_parts() {
         let (weight, bias) = (random([4, 5], 1), random([4], 2));
         let inputs = (random([2, 7, 5], 3), random([3, 5], 4), random([4, 3], 5));
-        let lora = Lora { down: inputs.1.clone(), up: inputs.2.clone(), scale: 0.7 };
+        let lora = Lora { down: inputs.1.clone(), up: inputs.2.clone(), scale: 0.7, mask: None };
         let base = linear(inputs.0.clone(), &weight, Some(&bias));
         let both = lora_linear(inputs.0.clone(), &weight, Some(&bias), lora.clone());
         assert_near(base + low_rank(inputs.0.clone(), lora), both, 1e-6);
@@ -226,7 +241,7 @@ mod tests {
         let run = |ours: bool| {
             let x = inputs.0.clone().autodiff().require_grad();
             let [down, up] = [&inputs.1, &inputs.2].map(|factor| factor.clone().autodiff().require_grad());
-            let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7 };
+            let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7, mask: None };
             let y = match ours {
                 true => lora_linear(x.clone(), &weight, Some(&bias), lora),
                 false => {
@@ -247,12 +262,54 @@ mod tests {
         }
     }
 
+    /// Result and all gradients, of the CPU's form and of the composed one, against tracked operations of the framework.
+    #[test]
+    fn a_mask_is_part_of_both_passes() {
+        let weight = random([4, 5], 1);
+        let inputs = (random([2, 7, 5], 3), random([3, 5], 4), random([4, 3], 5));
+        let by_rank: Tensor<3> = random([2, 1, 3], 7);
+        let masks = [(by_rank.clone(), by_rank.expand([2, 7, 3])), (random([2, 7, 3], 8), random([2, 7, 3], 8))];
+        let probe = random([2, 7, 4], 6);
+        for (mask, factors) in masks {
+            let values = std::sync::Arc::new(mask.clone().into_data().try_to_vec::<f32>().expect("f32"));
+            let mask = if values.len() == 6 { Mask::Ranks(values) } else { Mask::Values(values) };
+            let run = |form: usize| {
+                let x = inputs.0.clone().autodiff().require_grad();
+                let [down, up] = [&inputs.1, &inputs.2].map(|factor| factor.clone().autodiff().require_grad());
+                let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7, mask: Some(mask.clone()) };
+                let y = match form {
+                    0 => lora_linear(x.clone(), &weight, None, lora),
+                    1 => linear(x.clone(), &weight, None) + low_rank(x.clone(), lora),
+                    _ => {
+                        let low = burn::tensor::module::linear(x.clone(), down.clone().transpose(), None);
+                        let base = burn::tensor::module::linear(x.clone(), weight.clone().transpose(), None);
+                        base + burn::tensor::module::linear(low * factors.clone(), up.clone().transpose(), None) * 0.7
+                    }
+                };
+                let gradients = (y.clone() * probe.clone()).sum().backward();
+                let factors = [down, up].map(|factor| factor.grad(&gradients).expect("gradient"));
+                (y.inner(), x.grad(&gradients).expect("gradient"), factors)
+            };
+            let (expected, expected_dx, expected_factors) = run(2);
+            for form in [0, 1] {
+                let (y, dx, factors) = run(form);
+                assert_near(y, expected.clone(), 1e-6);
+                assert_near(dx, expected_dx.clone(), 1e-6);
+                for (factor, expected) in factors.into_iter().zip(expected_factors.clone()) {
+                    assert_near(factor, expected, 1e-6);
+                }
+            }
+        }
+    }
+
     /// The first layers of a network see an input that is not tracked.
     #[test]
     fn the_input_of_an_adapter_need_not_be_tracked() {
         let x = random([7, 5], 3);
         let (weight, down) = (random([4, 5], 1), random([3, 5], 4));
         let up = random([4, 3], 5);
-        assert_gradient(&up, |up| lora_linear(x.clone(), &weight, None, Lora { down: down.clone(), up, scale: 2.0 }));
+        assert_gradient(&up, |up| {
+            lora_linear(x.clone(), &weight, None, Lora { down: down.clone(), up, scale: 2.0, mask: None })
+        });
     }
 }
