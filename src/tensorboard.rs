@@ -12,11 +12,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jiff::civil::DateTime;
 
 use crate::error::{Error, Result};
-use crate::train::Event;
+use crate::train::{Event, GroupRate};
 
-/// The folder of one run's events: `<logging_dir>/<start>/network_train`, as sd-scripts names it.
-pub fn run_folder(logging_dir: &Path, started_at: DateTime) -> PathBuf {
-    logging_dir.join(started_at.strftime("%Y%m%d%H%M%S").to_string()).join("network_train")
+/// The folder of one run's events: `<logging_dir>/<prefix><start>/network_train`, as sd-scripts names it.
+pub fn run_folder(logging_dir: &Path, prefix: &str, started_at: DateTime) -> PathBuf {
+    logging_dir.join(format!("{prefix}{}", started_at.strftime("%Y%m%d%H%M%S"))).join("network_train")
 }
 
 /// Writes an event file. Each event is on its way to the disk when its method returns.
@@ -80,8 +80,18 @@ impl EventWriter {
                 self.scalar("loss/current", step.loss, step.step)?;
                 self.scalar("loss/average", step.average_loss, step.step)?;
                 self.scalar("norm/grad_norm", step.grad_norm, step.step)?;
-                let rates = [("lr/textencoder", step.text_encoder_lr), ("lr/unet", step.unet_lr)];
-                rates.iter().try_for_each(|(tag, lr)| lr.map_or(Ok(()), |lr| self.scalar(tag, lr as f32, step.step)))
+                for GroupRate { group, lr } in &step.learning_rates {
+                    self.scalar(&format!("lr/{group}"), *lr as f32, step.step)?;
+                    if let Some(d) = step.d {
+                        self.scalar(&format!("lr/d*lr/{group}"), (d * lr) as f32, step.step)?;
+                    }
+                }
+                if let Some(norms) = step.weight_norms {
+                    self.scalar("max_norm/keys_scaled", norms.keys_scaled as f32, step.step)?;
+                    self.scalar("max_norm/average_key_norm", norms.mean as f32, step.step)?;
+                    self.scalar("max_norm/max_key_norm", norms.max as f32, step.step)?;
+                }
+                Ok(())
             }
             Event::Epoch(end) => {
                 self.scalar("loss/epoch_average", end.average_loss, end.epoch)?;
@@ -271,8 +281,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
-        let folder = run_folder(folder.path(), jiff::civil::date(2026, 3, 9).at(8, 7, 6, 0));
-        assert!(folder.ends_with("20260309080706/network_train"));
+        let folder = run_folder(folder.path(), "a", jiff::civil::date(2026, 3, 9).at(8, 7, 6, 0));
+        assert!(folder.ends_with("a20260309080706/network_train"));
         let mut writer = EventWriter::create(&folder).unwrap();
         writer.scalar("loss/current", 0.125, 300).unwrap();
         writer.image("sample_0", b"png bytes", (512, 768), 7).unwrap();

@@ -68,6 +68,7 @@ impl Progress {
             }
             Event::Preview(preview) => self.print(&format!("preview: {}", preview.path.display())),
             Event::Saved(saved) => self.print(&format!("saved {}", saved.path.display())),
+            Event::Deleted(path) => self.print(&format!("deleted {}", path.display())),
             Event::Warning(warning) => self.print(&format!("warning: {warning}")),
             Event::End(summary) => {
                 self.bar.finish_and_clear();

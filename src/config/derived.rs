@@ -104,37 +104,25 @@ impl TrainConfig {
         self.base_weights.iter().map(std::path::PathBuf::as_path).zip(strengths)
     }
 
-    /// Whether the UNet gets adapters.
+    /// Whether the UNet gets adapters: not where only the text encoder is trained, or where `unet_lr` is 0 and it is not the only rate.
     pub fn trains_unet(&self) -> bool {
+        let is_frozen = self.unet_lr == Some(0.0) && self.text_encoder_learning_rates() != [0.0; 2];
         !self.network_train_text_encoder_only
+            && !(is_frozen && self.leaves_out_frozen() && !self.network_train_unet_only)
     }
 
-    /// Whether the text encoder gets adapters.
+    /// Whether the text encoder gets adapters: not where only the UNet is trained, or where `text_encoder_lr` is 0 and it is not the
+    /// only rate.
     pub fn trains_text_encoder(&self) -> bool {
+        let is_zero = !self.text_encoder_lr.is_empty() && self.text_encoder_lr.iter().all(|rate| *rate == 0.0);
+        let is_frozen = is_zero && self.unet_learning_rate() != 0.0;
         !self.network_train_unet_only
+            && !(is_frozen && self.leaves_out_frozen() && !self.network_train_text_encoder_only)
     }
 
-    /// Whether a LoRA is saved after `epoch`, counted from 1, of `epochs`. The last one is saved anyhow, as the result.
-    pub fn saves_after_epoch(&self, epoch: u32, epochs: u32) -> bool {
-        epoch < epochs && self.save_every_n_epochs.is_some_and(|n| epoch.is_multiple_of(n))
-    }
-
-    /// Whether previews are drawn after `epoch`, counted from 1, of `epochs`. Without any interval they are drawn once,
-    /// after the last.
-    pub fn previews_after_epoch(&self, epoch: u32, epochs: u32) -> bool {
-        self.sample_prompts.is_some()
-            && match (self.sample_every_n_epochs, self.sample_every_n_steps) {
-                (Some(n), _) => epoch.is_multiple_of(n),
-                (None, Some(_)) => false,
-                (None, None) => epoch == epochs,
-            }
-    }
-
-    /// Whether previews are drawn after the update `step`, counted from 1.
-    pub fn previews_after_step(&self, step: u64) -> bool {
-        self.sample_prompts.is_some()
-            && self.sample_every_n_epochs.is_none()
-            && self.sample_every_n_steps.is_some_and(|n| step.is_multiple_of(n.into()))
+    /// Whether a network without learning rate gets no adapters; in sd-scripts it gets some that stay as they are.
+    fn leaves_out_frozen(&self) -> bool {
+        self.compat == Compat::None
     }
 }
 
@@ -152,6 +140,22 @@ mod tests {
         assert_eq!((config.unet_learning_rate(), config.text_encoder_learning_rate()), (3e-4, 0.0));
         config.text_encoder_lr = vec![1e-5, 2e-5];
         assert_eq!(config.text_encoder_learning_rates(), [1e-5, 2e-5]);
+    }
+
+    #[test]
+    fn a_network_without_learning_rate_is_left_out() {
+        let trained = |config: TrainConfig| (config.trains_unet(), config.trains_text_encoder());
+        let base = || TrainConfig::new("", "");
+        let (frozen_text, frozen_unet) = (vec![0.0], Some(0.0));
+        assert_eq!(trained(base()), (true, true));
+        assert_eq!(trained(TrainConfig { text_encoder_lr: frozen_text.clone(), ..base() }), (true, false));
+        assert_eq!(trained(TrainConfig { unet_lr: frozen_unet, ..base() }), (false, true));
+        // Then nothing would be left to be trained.
+        assert_eq!(trained(TrainConfig { learning_rate: Some(0.0), ..base() }), (true, true));
+        let both = TrainConfig { unet_lr: frozen_unet, text_encoder_lr: frozen_text.clone(), ..base() };
+        assert_eq!(trained(both), (true, true));
+        let as_sd_scripts = TrainConfig { text_encoder_lr: frozen_text, compat: Compat::SdScripts, ..base() };
+        assert_eq!(trained(as_sd_scripts), (true, true));
     }
 
     #[test]
@@ -187,28 +191,5 @@ mod tests {
     fn token_windows() {
         let windows = |length| TrainConfig { max_token_length: length, ..TrainConfig::new("", "") }.token_windows();
         assert_eq!([75, 150, 225, 255].map(windows), [1, 2, 3, 3]);
-    }
-
-    #[test]
-    fn saves_and_previews() {
-        let epochs = |config: &TrainConfig, due: fn(&TrainConfig, u32, u32) -> bool| -> Vec<u32> {
-            (1..=6).filter(|epoch| due(config, *epoch, 6)).collect()
-        };
-        let mut config = TrainConfig::new("", "");
-        assert!(epochs(&config, TrainConfig::saves_after_epoch).is_empty());
-        config.save_every_n_epochs = Some(2);
-        assert_eq!(epochs(&config, TrainConfig::saves_after_epoch), [2, 4]);
-
-        config.sample_every_n_epochs = Some(3);
-        assert!(epochs(&config, TrainConfig::previews_after_epoch).is_empty());
-        config.sample_prompts = Some("a cat".into());
-        assert_eq!(epochs(&config, TrainConfig::previews_after_epoch), [3, 6]);
-        config.sample_every_n_steps = Some(10);
-        assert!(!config.previews_after_step(10));
-        config.sample_every_n_epochs = None;
-        assert!(config.previews_after_step(20) && !config.previews_after_step(25));
-        assert!(epochs(&config, TrainConfig::previews_after_epoch).is_empty());
-        config.sample_every_n_steps = None;
-        assert_eq!(epochs(&config, TrainConfig::previews_after_epoch), [6]);
     }
 }

@@ -25,6 +25,7 @@ mod options;
 mod picture_values;
 mod preset;
 mod schedule;
+mod timing;
 mod train_config;
 mod validate;
 pub(crate) mod value;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use image::RgbImage;
+use lora_core::adapter::WeightNorms;
 use lora_data::DatasetReport;
 
 use crate::prompt::{PreviewTime, Prompt};
@@ -25,6 +26,8 @@ pub enum Event {
     Preview(Box<Preview>),
     /// A LoRA file was written, read back and found to be right.
     Saved(Saved),
+    /// An older LoRA file of the run was deleted, as `save_last_n_epochs` or `save_last_n_steps` asks for.
+    Deleted(PathBuf),
     /// Something that a user should know.
     Warning(String),
     /// The run is complete. The last event.
@@ -87,8 +90,17 @@ pub struct DataWait {
     pub seconds: f64,
 }
 
+/// The learning rate of a group of parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupRate {
+    /// The group, by sd-scripts' name: `unet`, `textencoder`, `unet_block7`; with ` plus` for the up matrices of LoRA+.
+    pub group: String,
+    /// Its rate.
+    pub lr: f64,
+}
+
 /// An update.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// Its number, counted from 1.
     pub step: u64,
@@ -106,6 +118,12 @@ pub struct Step {
     pub unet_lr: Option<f64>,
     /// The text encoder's learning rate; none where it is not trained.
     pub text_encoder_lr: Option<f64>,
+    /// The learning rates of all groups of parameters.
+    pub learning_rates: Vec<GroupRate>,
+    /// What D-Adaptation or Prodigy multiplies the learning rates by.
+    pub d: Option<f64>,
+    /// With `scale_weight_norms`, the norms of what the adapters add to their layers.
+    pub weight_norms: Option<WeightNorms>,
     /// The global norm of the gradients before clipping.
     pub grad_norm: f32,
     /// Seconds that the update took, with what it waited for pictures.

@@ -14,6 +14,7 @@ mod event;
 mod hashed_model;
 mod host_batch;
 mod latents;
+mod learned;
 mod loader;
 mod memory;
 mod objective;
@@ -26,6 +27,7 @@ mod step;
 mod trainer;
 
 pub use check::{CheckReport, LongCaption, RunLength, TinyPicture, check};
-pub use event::{CacheProgress, Cached, DataWait, EpochEnd, Event, Preview, RunPlan, Saved, Step, Summary};
+pub use event::{CacheProgress, Cached, DataWait, EpochEnd, Event, GroupRate, Preview, RunPlan, Saved, Step, Summary};
+pub use lora_core::adapter::WeightNorms;
 pub use memory::MemoryEstimate;
 pub use trainer::Trainer;

@@ -30,6 +30,7 @@ use crate::prompt::{self, PreviewTime, Prompt};
 #[derive(Debug)]
 pub(super) struct Outputs {
     output_dir: PathBuf,
+    output_name: String,
     base: HashedModel,
     vae: Option<HashedModel>,
     session_id: u32,
@@ -58,6 +59,7 @@ impl Outputs {
         let seed = since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()) << 32;
         Ok(Self {
             output_dir: config.output_dir.clone(),
+            output_name: config.output_name.clone(),
             base: HashedModel::new(&config.pretrained_model_name_or_path),
             vae: config.vae.as_deref().map(HashedModel::new),
             session_id: Stream::new(seed, Purpose::Session, 0, 0).next_u32(),
@@ -69,10 +71,10 @@ impl Outputs {
             #[cfg(feature = "tensorboard")]
             tensorboard: None,
             #[cfg(feature = "tensorboard")]
-            tensorboard_folder: config
-                .logging_dir
-                .as_deref()
-                .map(|dir| crate::tensorboard::run_folder(dir, ZonedDateTime::now().datetime())),
+            tensorboard_folder: config.logging_dir.as_deref().map(|dir| {
+                let prefix = config.log_prefix.as_deref().unwrap_or_default();
+                crate::tensorboard::run_folder(dir, prefix, ZonedDateTime::now().datetime())
+            }),
         })
     }
 
@@ -93,6 +95,16 @@ impl Outputs {
     /// The path of a LoRA file of this name.
     pub(super) fn lora_path(&self, name: &str) -> PathBuf {
         self.output_dir.join(format!("{name}.safetensors"))
+    }
+
+    /// The path of the LoRA file of an epoch, counted from 1.
+    pub(super) fn epoch_path(&self, epoch: u64) -> PathBuf {
+        self.lora_path(&format!("{}-{epoch:06}", self.output_name))
+    }
+
+    /// The path of the LoRA file of an update, counted from 1.
+    pub(super) fn step_path(&self, step: u64) -> PathBuf {
+        self.lora_path(&format!("{}-step{step:08}", self.output_name))
     }
 
     /// What the metadata tells beside the configuration.

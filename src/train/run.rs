@@ -1,6 +1,6 @@
 //! What follows from configuration and data before anything is trained.
 
-use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
+use lora_core::adapter::{AdapterSet, BlockTargets, Dropout, LearningRates, RankAlpha, Targets};
 use lora_core::layers::LayerSpec;
 use lora_data::{Dataset, DatasetReport, Notice, StepCount};
 use lora_models::text::TokenLimit;
@@ -89,13 +89,25 @@ pub(super) fn report(dataset: &Dataset, notices: &[Notice]) -> DatasetReport {
     report
 }
 
-pub(super) fn targets(config: &TrainConfig) -> Targets {
+pub(super) fn targets(config: &TrainConfig, family: Family) -> Targets {
+    let sizes = |dims: &[u32]| (!dims.is_empty()).then(|| dims.iter().map(|dim| *dim as usize).collect());
+    let alphas = |alphas: &[f64]| (!alphas.is_empty()).then(|| alphas.iter().map(|alpha| *alpha as f32).collect());
     Targets {
         linear: RankAlpha { rank: config.network_dim as usize, alpha: config.linear_alpha() as f32 },
         conv: config.conv_rank_and_alpha().map(|(rank, alpha)| RankAlpha { rank: rank as usize, alpha: alpha as f32 }),
         unet: config.trains_unet(),
         text_encoder: config.trains_text_encoder(),
-        ..Targets::default()
+        blocks: BlockTargets {
+            dims: sizes(&config.block_dims),
+            alphas: alphas(&config.block_alphas),
+            conv_dims: sizes(&config.conv_block_dims),
+            conv_alphas: alphas(&config.conv_block_alphas),
+            lr_weights: config.block_lr_weights(family),
+        },
+        include: config.include_patterns.clone(),
+        exclude: config.exclude_patterns.clone(),
+        // There, a network that was made from a file widens the choice of those made later.
+        widened: config.compat == Compat::SdScripts && !config.base_weights.is_empty(),
     }
 }
 
@@ -164,12 +176,25 @@ pub(super) fn token_limit(config: &TrainConfig) -> TokenLimit {
     }
 }
 
-/// How the run trains. `is_zero_terminal` tells whether the base was trained with zero terminal SNR.
+/// The learning rates before the schedule.
+pub(super) fn learning_rates(config: &TrainConfig, family: Family) -> LearningRates {
+    LearningRates {
+        unet: config.unet_learning_rate(),
+        text_encoder: config.text_encoder_learning_rates(),
+        loraplus_lr_ratio: config.loraplus_lr_ratio,
+        loraplus_unet_lr_ratio: config.loraplus_unet_lr_ratio,
+        loraplus_text_encoder_lr_ratio: config.loraplus_text_encoder_lr_ratio,
+        block_lr_weights: config.block_lr_weights(family),
+    }
+}
+
+/// How the run trains, with these learning rates by stack and row. `is_zero_terminal` tells whether the base was trained with zero terminal SNR.
 pub(super) fn algorithm(
     config: &TrainConfig,
     prediction_type: PredictionType,
     is_zero_terminal: bool,
     total_steps: u64,
+    rates: &[Vec<f64>],
 ) -> Result<Algorithm> {
     Ok(Algorithm {
         objective: objective::objective(config, prediction_type, is_zero_terminal),
@@ -180,9 +205,15 @@ pub(super) fn algorithm(
         gradient_accumulation_steps: config.gradient_accumulation_steps as usize,
         gradient_checkpointing: config.gradient_checkpointing,
         max_grad_norm: config.max_grad_norm,
-        unet_lr: config.unet_learning_rate(),
-        text_encoder_lr: config.text_encoder_learning_rate(),
+        learning_rates: rates.to_vec(),
         lr_schedule: config.lr_schedule(total_steps)?,
+        dropout: Dropout {
+            network: config.network_dropout.unwrap_or(0.0) as f32,
+            rank: config.rank_dropout.unwrap_or(0.0) as f32,
+            module: config.module_dropout.unwrap_or(0.0) as f32,
+        },
+        scale_weight_norms: config.scale_weight_norms.filter(|limit| *limit > 0.0),
+        keeps_idle_gradients: config.compat == Compat::SdScripts,
         seed: config.seed,
     })
 }

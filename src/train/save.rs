@@ -6,7 +6,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use lora_core::adapter::{
-    AdapterSet, AdapterTensor, SavePrecision, StoredTensor, adapters_in, add_peft_alphas, is_lora_key,
+    AdapterSet, AdapterTensor, Error as AdapterError, SavePrecision, StoredTensor, adapters_in, add_peft_alphas,
+    is_lora_key,
 };
 use lora_core::layers::LayerSpec;
 use lora_models::Family;
@@ -15,7 +16,7 @@ use safetensors::tensor::TensorView;
 
 use super::run;
 use crate::atomic::AtomicFile;
-use crate::config::{self, TrainConfig};
+use crate::config::{self, Mismatch, TrainConfig};
 use crate::error::{Error, Result};
 use crate::hash::adapter_hashes;
 use crate::metadata::{Metadata, insert_hashes};
@@ -80,10 +81,8 @@ pub(super) fn adapters(
     family: Family,
     device: &Device,
 ) -> Result<(AdapterSet, Vec<String>)> {
-    let fresh = |error| Error::Adapter { file: None, source: error };
     let Some(path) = config.network_weights.clone() else {
-        let adapters = AdapterSet::new(layers, &run::targets(config), config.seed, device).map_err(fresh)?;
-        return Ok((adapters, Vec::new()));
+        return Ok((fresh(config, layers, family, device)?, Vec::new()));
     };
     if config.dim_from_weights {
         let wanted: Vec<LayerSpec> = layers.iter().filter(|layer| run::trains(config, layer)).cloned().collect();
@@ -91,11 +90,24 @@ pub(super) fn adapters(
         let warnings = run::adopt_shape(config, &adapters);
         return Ok((adapters, warnings));
     }
-    let mut adapters = AdapterSet::new(layers, &run::targets(config), config.seed, device).map_err(fresh)?;
+    let mut adapters = fresh(config, layers, family, device)?;
     let tensors = read_lora(&path, family)?;
     adapters.load(tensors).map_err(|source| Error::Adapter { file: Some(path), source })?;
     let warnings = run::adopt_alphas(config, &adapters);
     Ok((adapters, warnings))
+}
+
+fn fresh(config: &TrainConfig, layers: &[LayerSpec], family: Family, device: &Device) -> Result<AdapterSet> {
+    AdapterSet::new(layers, &run::targets(config, family), config.seed, device).map_err(|source| match source {
+        AdapterError::Pattern { option, pattern } => {
+            let expected = "a pattern of the path or name of a layer that gets an adapter, such as *attn1*".into();
+            Error::option(
+                &format!("{option}_patterns"),
+                Mismatch { found: format!("\"{pattern}\", which matches none"), expected },
+            )
+        }
+        source => Error::Adapter { file: None, source },
+    })
 }
 
 /// The adapters of a LoRA file, with its targets, ranks and alphas.

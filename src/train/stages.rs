@@ -1,10 +1,13 @@
 //! The order of things in a run: each stage does a piece of work and names the next.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lora_core::adapter::LearningRateGroup;
+
 use super::assemble::{Assembler, Setting};
-use super::event::{DataWait, EpochEnd, Event, RunPlan, Saved, Step, Summary};
+use super::event::{DataWait, EpochEnd, Event, GroupRate, RunPlan, Saved, Step, Summary};
 use super::host_batch::Moment;
 use super::loader::{Loader, Update};
 use super::step::Outcome;
@@ -53,6 +56,8 @@ pub(super) struct Progress {
     pub(super) step_seconds: f64,
     /// How long steps waited for pictures.
     pub(super) data_wait_seconds: f64,
+    /// LoRA files that were written on the way.
+    pub(super) saved: Vec<PathBuf>,
 }
 
 impl Progress {
@@ -66,6 +71,7 @@ impl Progress {
             step_in_epoch: 0,
             step_seconds: 0.0,
             data_wait_seconds: 0.0,
+            saved: Vec::new(),
         }
     }
 
@@ -109,7 +115,7 @@ impl Trainer {
     }
 
     fn run_plan(&self) -> RunPlan {
-        let unet_adapters = self.adapters.slots().iter().filter(|slot| slot.is_unet()).count();
+        let unet_adapters = self.learned.adapters.slots().iter().filter(|slot| slot.is_unet()).count();
         RunPlan {
             dataset: self.report.clone(),
             pictures_per_epoch: self.plan.pictures_per_epoch() as u64,
@@ -118,8 +124,8 @@ impl Trainer {
             epochs: self.length.epochs,
             total_steps: self.length.total_steps,
             unet_adapters,
-            text_encoder_adapters: self.adapters.slots().len() - unet_adapters,
-            parameters: self.adapters.parameter_count(),
+            text_encoder_adapters: self.learned.adapters.slots().len() - unet_adapters,
+            parameters: self.learned.adapters.parameter_count(),
             device: crate::device::describe(self.base.device()),
         }
     }
@@ -149,10 +155,14 @@ impl Trainer {
             return Err(self.not_finite(outcome));
         }
         let seconds = started.elapsed().as_secs_f64();
-        let step = self.count_step(outcome, seconds);
-        self.events.push_back(Event::Step(step));
+        let done = self.count_step(outcome, seconds);
+        self.events.push_back(Event::Step(done));
+        if self.config.saves_after_step(step) {
+            let old = self.config.step_to_delete(step).map(|step| self.outputs.step_path(step));
+            self.save_in_between(self.outputs.step_path(step), old)?;
+        }
         let next = if ends_epoch { Stage::EndEpoch } else { Stage::Epoch };
-        Ok(previews(self.config.previews_after_step(step.step), PreviewTime::Step(step.step), next))
+        Ok(previews(self.config.previews_after_step(step), PreviewTime::Step(step), next))
     }
 
     fn update(&mut self, loaded: Update) -> Result<Outcome> {
@@ -173,7 +183,7 @@ impl Trainer {
             batches.push(assembler.batch(batch, update, first_sample)?);
             first_sample += samples;
         }
-        Ok(self.algorithm.update(update, batches, networks, &mut self.adapters, &mut self.optimizer))
+        Ok(self.algorithm.update(update, batches, networks, &mut self.learned))
     }
 
     fn setting(&self) -> Setting {
@@ -194,6 +204,7 @@ impl Trainer {
         };
         let source = Arc::clone(source);
         let setting = self.setting();
+        let adapters = self.learned.shown();
         let networks = self.base.training_networks(self.needs())?;
         let assembler = Assembler {
             dataset: &self.dataset,
@@ -208,7 +219,7 @@ impl Trainer {
         for batch in batches {
             let samples = batch.items.len();
             let batch = assembler.batch(source.load(&batch, moment, first_sample)?, 0, first_sample)?;
-            let loss = self.algorithm.validation_loss(first_sample, &batch, networks, &self.adapters);
+            let loss = self.algorithm.validation_loss(first_sample, &batch, networks, &adapters);
             sum += f64::from(loss) * samples as f64;
             first_sample += samples;
         }
@@ -216,7 +227,8 @@ impl Trainer {
     }
 
     fn count_step(&mut self, outcome: Outcome, seconds: f64) -> Step {
-        let multiplier = self.algorithm.lr_schedule.multiplier(self.progress.step as usize);
+        let (unet_lr, text_encoder_lr) = (self.lr_of(true), self.lr_of(false));
+        let learning_rates = self.learning_rates();
         let progress = &mut self.progress;
         match progress.losses.get_mut(progress.step_in_epoch) {
             Some(loss) => *loss = outcome.loss,
@@ -232,18 +244,42 @@ impl Trainer {
             epochs: self.length.epochs,
             loss: outcome.loss,
             average_loss: progress.average_loss(),
-            unet_lr: self.config.trains_unet().then_some(multiplier * self.algorithm.unet_lr),
-            text_encoder_lr: self.config.trains_text_encoder().then_some(multiplier * self.algorithm.text_encoder_lr),
+            unet_lr,
+            text_encoder_lr,
+            learning_rates,
+            d: self.learned.optimizer.d(),
+            weight_norms: outcome.weight_norms,
             grad_norm: outcome.grad_norm,
             seconds,
         }
     }
 
-    fn not_finite(&mut self, outcome: Outcome) -> Error {
+    /// The learning rate of the current step of UNet or text encoder; none where it is not trained.
+    fn lr_of(&self, is_unet: bool) -> Option<f64> {
+        let stack = self.learned.adapters.stacks().iter().position(|stack| stack.is_unet == is_unet)?;
+        let base = match is_unet {
+            true => self.config.unet_learning_rate(),
+            false => self.config.text_encoder_learning_rate(),
+        };
         let multiplier = self.algorithm.lr_schedule.multiplier(self.progress.step as usize);
-        let base = if self.config.trains_unet() { self.algorithm.unet_lr } else { self.algorithm.text_encoder_lr };
-        let lr = multiplier * base;
-        let Outcome { loss, grad_norm } = outcome;
+        Some(self.learned.optimizer.effective_lr(stack).unwrap_or(multiplier * base))
+    }
+
+    /// The learning rates of the current step of all groups.
+    fn learning_rates(&self) -> Vec<GroupRate> {
+        let multiplier = self.algorithm.lr_schedule.multiplier(self.progress.step as usize);
+        let rate = |group: &LearningRateGroup| {
+            let is_unet = group.description.starts_with("unet");
+            let stack = self.learned.adapters.stacks().iter().position(|stack| stack.is_unet == is_unet);
+            let own = stack.and_then(|stack| self.learned.optimizer.effective_lr(stack));
+            GroupRate { group: group.description.clone(), lr: own.unwrap_or(multiplier * group.lr) }
+        };
+        self.groups.iter().map(rate).collect()
+    }
+
+    fn not_finite(&mut self, outcome: Outcome) -> Error {
+        let lr = self.lr_of(true).or(self.lr_of(false)).unwrap_or(0.0);
+        let Outcome { loss, grad_norm, .. } = outcome;
         let step = self.progress.step + 1;
         let saved = self.save_now().map_err(Box::new);
         Error::LossNotFinite { step, loss, grad_norm, lr, saved }
@@ -257,12 +293,29 @@ impl Trainer {
         let step = self.progress.step;
         self.events.push_back(Event::Epoch(EpochEnd { epoch, epochs, step, average_loss, validation_loss }));
         if self.config.saves_after_epoch(epoch as u32, epochs as u32) {
-            let path = self.outputs.lora_path(&format!("{}-{epoch:06}", self.config.output_name));
-            self.save_to(&path)?;
-            self.events.push_back(Event::Saved(Saved { path, step: self.progress.step }));
+            let old = self.config.epoch_to_delete(epoch as u32, epochs as u32);
+            let old = old.map(|epoch| self.outputs.epoch_path(epoch.into()));
+            self.save_in_between(self.outputs.epoch_path(epoch), old)?;
         }
         let wanted = self.config.previews_after_epoch(epoch as u32, epochs as u32);
         Ok(previews(wanted, PreviewTime::Epoch(epoch as u32), Stage::BeginEpoch))
+    }
+
+    /// Saves the LoRA while the run goes on, then deletes `old`, if this run wrote it.
+    fn save_in_between(&mut self, path: PathBuf, old: Option<PathBuf>) -> Result<()> {
+        self.save_to(&path)?;
+        self.progress.saved.push(path.clone());
+        self.events.push_back(Event::Saved(Saved { path, step: self.progress.step }));
+        let Some(old) = old else { return Ok(()) };
+        let Some(at) = self.progress.saved.iter().position(|saved| *saved == old) else { return Ok(()) };
+        self.progress.saved.swap_remove(at);
+        match std::fs::remove_file(&old) {
+            Ok(()) => self.events.push_back(Event::Deleted(old)),
+            // It was moved away.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => self.events.push_back(Event::Warning(format!("{}: cannot delete: {error}", old.display()))),
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<Stage> {
@@ -291,7 +344,7 @@ impl Trainer {
             return Ok(*then);
         }
         let (step, config) = (self.progress.step, &self.config);
-        let preview = self.outputs.draw_preview(index, at, step, config, &mut self.base, &self.adapters)?;
+        let preview = self.outputs.draw_preview(index, at, step, config, &mut self.base, &self.learned.shown())?;
         self.events.push_back(Event::Preview(Box::new(preview)));
         Ok(Stage::Previews { at, index: index + 1, then })
     }

@@ -2,16 +2,17 @@
 
 use burn::tensor::{FloatDType, Tensor};
 use lora_core::ForwardContext;
-use lora_core::adapter::AdapterSet;
+use lora_core::adapter::{AdapterSet, Dropout, TrainingPass, WeightNorms};
 use lora_core::diffusion::{Draw, LossWeights, Noise, NoiseConfig, Objective, random_timesteps};
 use lora_core::ops::GradientSink;
-use lora_core::optim::{LrSchedule, Optimizer, StackGradient, accumulate, global_norm};
+use lora_core::optim::{LrSchedule, StackGradient, accumulate, global_norm};
 use lora_core::rng::Purpose;
 use lora_models::text::Encoded;
 
 use super::base::TrainingNetworks;
 use super::captions;
 use super::host_batch::Tokens;
+use super::learned::Learned;
 
 /// What does not change from update to update.
 #[derive(Debug)]
@@ -25,9 +26,14 @@ pub(super) struct Algorithm {
     pub(super) gradient_accumulation_steps: usize,
     pub(super) gradient_checkpointing: bool,
     pub(super) max_grad_norm: f64,
-    pub(super) unet_lr: f64,
-    pub(super) text_encoder_lr: f64,
+    /// Of each parameter, by stack and row, before the schedule.
+    pub(super) learning_rates: Vec<Vec<f64>>,
     pub(super) lr_schedule: LrSchedule,
+    pub(super) dropout: Dropout,
+    /// The greatest norm of what an adapter adds to its layer.
+    pub(super) scale_weight_norms: Option<f64>,
+    /// Whether gradients that no update uses stay and count in the norm, as in sd-scripts.
+    pub(super) keeps_idle_gradients: bool,
     pub(super) seed: u64,
 }
 
@@ -62,6 +68,8 @@ pub(super) enum Text {
 pub(super) struct Outcome {
     pub(super) loss: f32,
     pub(super) grad_norm: f32,
+    /// Norms of what the adapters add, where they are limited.
+    pub(super) weight_norms: Option<WeightNorms>,
 }
 
 impl Outcome {
@@ -78,8 +86,7 @@ impl Algorithm {
         update: u64,
         batches: Vec<MicroBatch>,
         networks: TrainingNetworks<'_>,
-        adapters: &mut AdapterSet,
-        optimizer: &mut Optimizer,
+        learned: &mut Learned,
     ) -> Outcome {
         let share = 1.0 / batches.len() as f32;
         // A group cut short by the end of the epoch is divided by the full number, too, as in sd-scripts.
@@ -89,7 +96,7 @@ impl Algorithm {
         let mut first_sample = 0;
         for batch in batches {
             let samples = batch.latents.dims()[0];
-            let (batch_loss, further) = self.gradients(update, first_sample, batch, networks, adapters);
+            let (batch_loss, further) = self.gradients(update, first_sample, batch, networks, &learned.adapters);
             first_sample += samples;
             loss += batch_loss * share;
             match &mut gradients {
@@ -103,14 +110,27 @@ impl Algorithm {
                 gradient.values = gradient.values.clone() / divisor;
             }
         }
+        if self.keeps_idle_gradients {
+            learned.add_idle(&mut gradients, &self.learning_rates);
+        }
         let norm = global_norm(&gradients, self.max_grad_norm);
         // A loss that is not finite makes the factor NaN, with which the optimizer changes nothing.
         let factor = norm.factor.clone() + if loss.is_finite() { 0.0 } else { f32::NAN };
+        let grad_norm: f32 = norm.norm.into_scalar();
+        let is_finite = loss.is_finite() && grad_norm.is_finite();
+        if self.keeps_idle_gradients && is_finite {
+            learned.keep_idle(&gradients, &factor, &self.learning_rates);
+        }
         let multiplier = self.lr_schedule.multiplier(update as usize);
-        let rate = |is_unet: bool| multiplier * if is_unet { self.unet_lr } else { self.text_encoder_lr };
-        let rates: Vec<_> = adapters.stacks().iter().map(|stack| vec![rate(stack.is_unet); stack.count()]).collect();
-        optimizer.step(adapters.stacks_mut(), gradients, &factor, &rates);
-        Outcome { loss, grad_norm: norm.norm.into_scalar() }
+        let rates: Vec<Vec<f64>> =
+            self.learning_rates.iter().map(|rates| rates.iter().map(|rate| rate * multiplier).collect()).collect();
+        learned.optimizer.step(learned.adapters.stacks_mut(), gradients, &factor, &rates);
+        let limit = self.scale_weight_norms.filter(|_| is_finite);
+        let weight_norms = limit.map(|limit| learned.adapters.scale_weight_norms(limit));
+        if let Some(ema) = learned.ema.as_mut().filter(|_| is_finite) {
+            ema.update(&learned.adapters);
+        }
+        Outcome { loss, grad_norm, weight_norms }
     }
 
     /// Loss of a batch and the gradients of all adapters.
@@ -126,7 +146,8 @@ impl Algorithm {
         let noise = self.noise.noise(&batch.latents, self.draw(Purpose::Noise, update, first_sample));
         let timesteps = random_timesteps(self.seed, update, first_sample, count, self.timesteps.clone());
         let sink = GradientSink::default();
-        let cx = ForwardContext::base().with(adapters.bind_training(batch.multiplier, &sink));
+        let pass = TrainingPass { dropout: self.dropout, seed: self.seed, update, first_sample, samples: count };
+        let cx = ForwardContext::base().with(adapters.bind_training_pass(batch.multiplier, &sink, &pass));
         let cx = cx.recomputing(self.gradient_checkpointing);
         let loss = self.loss(batch, noise, &timesteps, networks, &cx);
         let value = loss.clone().inner().into_scalar();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::RgbImage;
-use lora_core::adapter::AdapterSet;
+use lora_core::adapter::{AdapterSet, LearningRateGroup};
 use lora_core::optim::Optimizer;
 use lora_data::{Dataset, DatasetReport, Plan};
 use lora_models::{Checkpoint, Tokenizer};
@@ -16,6 +16,7 @@ use super::data;
 use super::event::Event;
 use super::host_batch::CaptionReader;
 use super::latents::LatentCache;
+use super::learned::Learned;
 use super::loader::Loader;
 use super::outputs::Outputs;
 use super::run::{self, Length};
@@ -51,8 +52,8 @@ pub struct Trainer {
     pub(super) plan: Plan,
     pub(super) length: Length,
     pub(super) algorithm: Algorithm,
-    pub(super) adapters: AdapterSet,
-    pub(super) optimizer: Optimizer,
+    pub(super) learned: Learned,
+    pub(super) groups: Vec<LearningRateGroup>,
     pub(super) latents: LatentCache,
     pub(super) texts: TextCache,
     pub(super) reader: Arc<CaptionReader>,
@@ -106,14 +107,19 @@ impl Trainer {
         let texts = TextCache::new(&config, &dataset, &widths, 75 * limit.windows() + 2)?;
         events.extend(texts.warning().map(Event::Warning));
         let prediction_type = base.told_prediction_type().unwrap_or(PredictionType::Epsilon);
+        let learning_rates = run::learning_rates(&config, family);
+        let misfit = |source| Error::Adapter { file: None, source };
+        let rates = learning_rates.of(&adapters).map_err(misfit)?;
         Ok(Self {
+            groups: learning_rates.groups(&adapters).map_err(misfit)?,
             algorithm: run::algorithm(
                 &config,
                 prediction_type,
                 base.checkpoint().zero_terminal_snr(),
                 length.total_steps,
+                &rates,
             )?,
-            optimizer: Optimizer::new(config.optimizer()?),
+            learned: Learned::new(adapters, Optimizer::new(config.optimizer()?), config.ema_decay),
             base,
             report: run::report(&dataset, &notices),
             latents: LatentCache::new(&config, &dataset, family)?,
@@ -123,7 +129,6 @@ impl Trainer {
             dataset: Arc::new(dataset),
             plan,
             length,
-            adapters,
             outputs,
             events,
             failed: None,
@@ -140,10 +145,10 @@ impl Trainer {
         &self.config
     }
 
-    /// The adapters as they are now.
+    /// The adapters as they are trained now. Files and previews have their averages, where the run makes averages.
     #[must_use]
     pub fn adapters(&self) -> &AdapterSet {
-        &self.adapters
+        &self.learned.adapters
     }
 
     /// Whether all updates are made and the LoRA is saved.
@@ -163,8 +168,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Io`] where the file can't be written; an earlier file of that name is then intact.
     pub fn save_now(&mut self) -> Result<PathBuf> {
-        let name = format!("{}-step{:08}", self.config.output_name, self.progress.step);
-        let path = self.outputs.lora_path(&name);
+        let path = self.outputs.step_path(self.progress.step);
         self.save_to(&path)?;
         Ok(path)
     }
@@ -190,7 +194,7 @@ impl Trainer {
             [self.progress.step, self.progress.completed_epochs],
             [!self.latents.is_off(), self.config.dataset_config.is_some()],
         );
-        let warning = self.outputs.save(path, &self.config, precision, &self.adapters, &facts)?;
+        let warning = self.outputs.save(path, &self.config, precision, &self.learned.shown(), &facts)?;
         self.events.extend(warning.map(Event::Warning));
         Ok(())
     }
@@ -201,7 +205,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Config`] for a prompt with impossible settings; where text encoder or VAE can't be read again.
     pub fn sample(&mut self, prompt: &Prompt, multiplier: f32) -> Result<RgbImage> {
-        let picture = self.outputs.sample(prompt, multiplier, &self.config, &mut self.base, &self.adapters);
+        let picture = self.outputs.sample(prompt, multiplier, &self.config, &mut self.base, &self.learned.shown());
         self.drop_preview_networks();
         picture
     }
