@@ -217,6 +217,13 @@ pub enum ProblemKind {
         /// The first spelling.
         first: String,
     },
+    /// What sd-scripts or SD-Trainer does at this value and this program does not.
+    Unsupported {
+        /// The value that was found.
+        found: String,
+        /// What is nearest to it.
+        instead: String,
+    },
     /// An option at odds with another one.
     Conflict(String),
 }
@@ -251,6 +258,9 @@ impl fmt::Display for Problem {
             ProblemKind::Missing { expected } => write!(f, "`{key}`: not given, expected {expected}"),
             ProblemKind::GivenTwice { first } if first == key => write!(f, "`{key}`: given twice"),
             ProblemKind::GivenTwice { first } => write!(f, "`{key}`: already given as `{first}`"),
+            ProblemKind::Unsupported { found, instead } => {
+                write!(f, "`{key}`: {found} is not supported; instead: {instead}")
+            }
             ProblemKind::Conflict(reason) => write!(f, "`{key}`: {reason}"),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::keys;
 use super::progress::print_line;
 use super::train::assignments;
 use crate::TrainConfig;
@@ -13,16 +14,21 @@ use crate::train::{CheckReport, RunLength, check};
 const SHOWN: usize = 20;
 
 pub(super) fn run(path: &Path, set: &[String], json: bool) -> Result<ExitCode> {
-    let report = match TrainConfig::from_toml_file_with(path, &assignments(set)?) {
-        Ok(config) => check(&config),
-        Err(error) if json => CheckReport::refused(&error),
+    let (report, keys) = match TrainConfig::read(path, &assignments(set)?) {
+        Ok(file) => {
+            let keys = keys::summary(&file);
+            let mut report = check(&file.config);
+            report.keys = file.keys;
+            (report, keys)
+        }
+        Err(error) if json => (CheckReport::refused(&error), Vec::new()),
         Err(error) => return Err(error),
     };
     if json {
         // Serializing to text fails for no report: its keys are texts and its numbers finite.
         print_line(&serde_json::to_string_pretty(&report).unwrap_or_default());
     } else {
-        lines(&report).iter().for_each(|line| print_line(line));
+        keys.iter().chain(&lines(&report)).for_each(|line| print_line(line));
     }
     Ok(if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }

@@ -1,6 +1,10 @@
 //! The command line: arguments, signals, progress. What it does is the library's.
 
 mod check;
+mod convert_config;
+mod init;
+mod keys;
+mod options;
 mod progress;
 mod random_checkpoint;
 mod signals;
@@ -45,6 +49,41 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a configuration file of sd-scripts or SD-Trainer anew, and say what became of each of its keys
+    ConvertConfig {
+        /// The file to read
+        input: PathBuf,
+        /// The file to write
+        out: PathBuf,
+        /// Write over a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Write a configuration file to start from
+    Init {
+        /// The model family
+        #[arg(long, value_parser = random_checkpoint::parse_family, default_value = "sd15")]
+        family: lora_models::Family,
+        /// Every option, out of effect at its default
+        #[arg(long)]
+        expert: bool,
+        /// Write over a file that is there
+        #[arg(long)]
+        force: bool,
+        /// The file to write; without it, the text is printed
+        out: Option<PathBuf>,
+    },
+    /// Explain the options of configuration files
+    Options {
+        /// Those that have an effect for this model family, with its defaults
+        #[arg(long, value_parser = random_checkpoint::parse_family)]
+        family: Option<lora_models::Family>,
+        /// As tables in Markdown
+        #[arg(long)]
+        markdown: bool,
+        /// These options alone
+        names: Vec<String>,
+    },
     /// Write a checkpoint of real size with random weights, to try speed and memory
     RandomCheckpoint {
         /// The model family
@@ -73,6 +112,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Train { config, set } => watched(|signals| train::run(&config, &set, signals)),
         // Leaves nothing behind: signals end it as they end any program.
         Command::Check { config, set, json } => check::run(&config, &set, json),
+        Command::ConvertConfig { input, out, force } => convert_config::run(&input, &out, force),
+        Command::Init { family, expert, force, out } => init::run(family, expert, out.as_deref(), force),
+        Command::Options { family, markdown, names } => options::run(family, markdown, &names),
         Command::RandomCheckpoint { family, seed, out } => {
             watched(|signals| random_checkpoint::run(family, seed, &out, signals))
         }

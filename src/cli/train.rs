@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::keys;
 use super::progress::Progress;
 use super::signals::Signals;
 use crate::config::Value;
@@ -10,10 +11,11 @@ use crate::error::{Error, Problem, Result};
 use crate::{TrainConfig, Trainer};
 
 pub(super) fn run(path: &Path, set: &[String], signals: &Signals) -> Result<ExitCode> {
-    let config = TrainConfig::from_toml_file_with(path, &assignments(set)?)?;
+    let file = TrainConfig::read(path, &assignments(set)?)?;
     let mut progress = Progress::new();
+    keys::summary(&file).iter().for_each(|line| progress.print(line));
     progress.status("reading pictures and model");
-    let mut trainer = Trainer::new(config)?;
+    let mut trainer = Trainer::new(file.config)?;
     while let Some(event) = trainer.next() {
         match event {
             Ok(event) => progress.show(&event),

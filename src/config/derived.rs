@@ -26,7 +26,7 @@ impl TrainConfig {
 
     pub(super) fn assign(&mut self, name: &str, value: &Value) -> Result<(), Problem> {
         let Some(spec) = options::option(name) else {
-            let nearest = options::nearest(name, options::names()).map(Into::into);
+            let nearest = options::nearest_option(name).map(Into::into);
             return Err(Problem::new(name, ProblemKind::Unknown { nearest }));
         };
         spec.set(self, value).map_err(|Mismatch { found, expected }| Problem::value(name, found, expected))

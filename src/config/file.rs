@@ -1,27 +1,17 @@
-//! Configuration files in TOML.
+//! Configuration files in TOML: reading and writing of a whole configuration.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-use super::options::{self, network_arg, options};
-use super::value::arguments;
-use super::{TrainConfig, Value};
-use crate::error::{Error, Problem, ProblemKind, Result};
-
-/// The option that is a table itself; the names of other tables mean nothing.
-const TABLE: &str = "model_config";
+use super::options::{OptionSpec, options};
+use super::{ConfigFile, TrainConfig, Value};
+use crate::error::{Error, Result};
 
 impl TrainConfig {
-    /// Reads a configuration file: one key an option, or sections of such keys, whose names mean nothing. Options that
-    /// are not given have the values of [`TrainConfig::new`].
+    /// Reads a configuration file; see [`read`](Self::read), which also tells what became of each key.
     ///
     /// # Errors
-    /// [`Error::Io`] for an unreadable file. [`Error::Config`] with all of the file's problems: unknown options, values
-    /// of the wrong type or out of range, options given twice, and what [`validate`](Self::validate) finds.
+    /// As [`read`](Self::read).
     pub fn from_toml_file(path: impl AsRef<Path>) -> Result<Self> {
         Self::from_toml_file_with(path, &[])
     }
@@ -30,140 +20,55 @@ impl TrainConfig {
     /// what they give, and what it says about them is not read.
     ///
     /// # Errors
-    /// As [`from_toml_file`](Self::from_toml_file).
+    /// As [`read`](Self::read).
     pub fn from_toml_file_with(path: impl AsRef<Path>, options: &[(String, Value)]) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "expected text in UTF-8");
-            Error::Io { path: path.into(), action: "read", source }
-        })?;
-        parse(&text, options).map_err(|problems| Error::Config { file: Some(path.into()), problems })
+        Ok(Self::read(path, options)?.config)
     }
 
-    /// Reads the text of a configuration file; see [`from_toml_file`](Self::from_toml_file).
+    /// Reads the text of a configuration file; see [`read`](Self::read).
     ///
     /// # Errors
     /// [`Error::Config`] with all of the text's problems.
     pub fn from_toml_str(text: &str) -> Result<Self> {
-        parse(text, &[]).map_err(|problems| Error::Config { file: None, problems })
+        let refuse = |problems| Error::Config { file: None, problems };
+        let (file, problems) = ConfigFile::parse(text, &[]).map_err(refuse)?;
+        if problems.is_empty() { Ok(file.config) } else { Err(refuse(problems)) }
     }
 
     /// The text of a configuration file with all options that have a value.
     pub fn to_toml(&self) -> String {
+        let base = self.under_preset();
         let mut text = String::new();
         let mut tables = String::new();
         for spec in options() {
-            match spec.get(self) {
-                Value::Null => {}
-                Value::Object(table) => {
-                    let table = toml::to_string(&BTreeMap::from([(spec.name, table)])).unwrap_or_default();
-                    tables = format!("{tables}\n{table}");
-                }
-                value => {
-                    if let Ok(value) = toml::Value::try_from(value) {
-                        text = format!("{text}{} = {value}\n", spec.name);
-                    }
-                }
-            }
+            let value = spec.get(self);
+            let line = match value.is_null() && spec.get(&base).is_null() {
+                true => String::new(),
+                false => line(spec, &value),
+            };
+            if value.is_object() { tables = format!("{tables}\n{line}") } else { text += &line }
         }
         text + &tables
     }
-}
 
-/// A key with its value and place.
-struct Entry {
-    key: String,
-    value: Value,
-    line: usize,
-}
-
-fn parse(text: &str, overrides: &[(String, Value)]) -> Result<TrainConfig, Vec<Problem>> {
-    let line =
-        |span: Range<usize>| 1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|b| **b == b'\n').count();
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        let problem = |error: &toml::de::Error| {
-            let problem = Problem::new("TOML", ProblemKind::Conflict(error.message().into()));
-            error.span().map_or_else(|| problem.clone(), |span| problem.clone().at(line(span)))
-        };
-        return Err(errors.iter().map(problem).collect());
+    /// What a file without any option but the preset comes to.
+    pub(super) fn under_preset(&self) -> Self {
+        let mut base = Self::new("", "");
+        base.apply_preset(self.preset);
+        base
     }
-
-    let mut config = TrainConfig::new("", "");
-    let mut problems = Vec::new();
-    let mut given = BTreeMap::new();
-    let overridden = |key: &str| {
-        let spec = options::option(key);
-        spec.is_some_and(|spec| overrides.iter().any(|(key, _)| spec.names().any(|name| name == key)))
-    };
-    for entry in flatten(table.get_ref(), line).into_iter().filter(|entry| !overridden(&entry.key)) {
-        for (option, spelling) in destinations(&entry) {
-            if let Some(first) = given.insert(option, spelling.clone()) {
-                problems.push(Problem::new(spelling, ProblemKind::GivenTwice { first }).at(entry.line));
-            }
-        }
-        if let Err(problem) = config.assign(&entry.key, &entry.value) {
-            problems.push(problem.at(entry.line));
-        }
-    }
-    problems.extend(overrides.iter().filter_map(|(key, value)| config.assign(key, value).err()));
-    // An option whose own value was refused is not to be reported as missing or in conflict as well.
-    let refused: Vec<&str> = problems.iter().filter_map(|p| options::option(&p.key)).map(|spec| spec.name).collect();
-    let further: Vec<Problem> = config.problems().into_iter().filter(|p| !refused.contains(&p.key.as_str())).collect();
-    problems.extend(further);
-    if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
-/// The keys of the file, those of sections included, in the order of the text.
-fn flatten(table: &DeTable<'_>, line: impl Fn(Range<usize>) -> usize) -> Vec<Entry> {
-    let entry = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
-        let key: &Spanned<std::borrow::Cow<'_, str>> = key;
-        Entry { key: key.get_ref().to_string(), value: to_value(value.get_ref()), line: line(key.span()) }
-    };
-    let mut entries: Vec<Entry> = table
-        .iter()
-        .flat_map(|(key, value)| match value.get_ref() {
-            DeValue::Table(section) if key.get_ref() != TABLE => section.iter().map(entry).collect(),
-            _ => vec![entry((key, value))],
-        })
-        .collect();
-    entries.sort_by_key(|entry| entry.line);
-    entries
-}
-
-fn to_value(value: &DeValue<'_>) -> Value {
+/// An option in TOML. Nothing, where it takes back what a preset sets, is an empty text.
+pub(super) fn line(spec: &OptionSpec, value: &Value) -> String {
     match value {
-        DeValue::String(text) => text.as_ref().into(),
-        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => number.into(),
-            // Too large for any option: as text it is refused with what was expected.
-            Err(_) => number.as_str().into(),
+        Value::Null => format!("{} = \"\"\n", spec.name),
+        Value::Object(table) => toml::to_string(&BTreeMap::from([(spec.name, table)])).unwrap_or_default(),
+        value => match toml::Value::try_from(value) {
+            Ok(value) => format!("{} = {value}\n", spec.name),
+            Err(_) => String::new(),
         },
-        // Not a number and the infinities stay text and are refused as such.
-        DeValue::Float(number) => match number.as_str().parse::<f64>() {
-            Ok(float) if float.is_finite() => float.into(),
-            _ => number.as_str().into(),
-        },
-        DeValue::Boolean(flag) => (*flag).into(),
-        DeValue::Datetime(time) => time.to_string().into(),
-        DeValue::Array(items) => items.iter().map(|item| to_value(item.get_ref())).collect(),
-        DeValue::Table(table) => {
-            table.iter().map(|(key, value)| (key.get_ref().to_string(), to_value(value.get_ref()))).collect()
-        }
     }
-}
-
-/// The options that an entry sets, with the spellings it uses: more than one for `network_args`.
-fn destinations(entry: &Entry) -> Vec<(&'static str, String)> {
-    let Some(spec) = options::option(&entry.key) else { return Vec::new() };
-    let mut names = vec![(spec.name, entry.key.clone())];
-    if spec.name == "network_args" {
-        for (key, _) in arguments(&entry.value).unwrap_or_default() {
-            names.extend(network_arg(&key).map(|name| (name, format!("{}: {key}", entry.key))));
-        }
-    }
-    names
 }
 
 #[cfg(test)]
@@ -237,7 +142,7 @@ mod tests {
                 "line 11: `network_args: conv_dim`: already given as `conv_dim`",
                 "line 14: `max_train_steps`: found \"99999999999999999999\", expected an integer of at least 1",
                 "`pretrained_model_name_or_path`: not given, expected the base checkpoint, a file or a folder",
-                "`network_train_unet_only`: excludes `network_train_text_encoder_only`",
+                "line 12: `network_train_unet_only`: excludes `network_train_text_encoder_only`",
             ]
         );
     }

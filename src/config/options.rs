@@ -61,6 +61,11 @@ pub fn option(name: &str) -> Option<&'static OptionSpec> {
     options().find(|spec| spec.names().any(|known| known == name))
 }
 
+/// The option name or alias that is nearest to `name`, if any is near.
+pub fn nearest_option(name: &str) -> Option<&'static str> {
+    nearest(name, names())
+}
+
 /// The one of these names that is nearest to `name`, if any is near.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let similarity = |known: &str| strsim::normalized_damerau_levenshtein(known, name);

@@ -14,7 +14,7 @@ use super::host_batch::CaptionReader;
 use super::latents::LatentCache;
 use super::run::{self, Length};
 use super::save;
-use crate::config::{Family, TrainConfig};
+use crate::config::{Family, KeyUse, TrainConfig};
 use crate::error::{Error, Result};
 use crate::prompt;
 
@@ -26,6 +26,8 @@ pub struct CheckReport {
     pub problems: Vec<String>,
     /// What may not be meant.
     pub warnings: Vec<String>,
+    /// What became of each key of the configuration file; empty for a configuration without one.
+    pub keys: Vec<KeyUse>,
     /// The base's family, where the checkpoint can be read.
     pub family: Option<String>,
     /// Folders, buckets and tags; `None` where no folder can be read.

@@ -6,6 +6,7 @@ mod bad_weights;
 mod base;
 mod caches;
 mod check;
+mod config;
 mod consumers;
 mod datasets;
 mod documents;

@@ -308,9 +308,8 @@ fn wrong_values_say_what_was_expected() {
 
 #[test]
 fn the_nearest_name_is_suggested() {
-    let nearest_name = |name| nearest(name, names());
-    assert_eq!(nearest_name("network_dimm"), Some("network_dim"));
-    assert_eq!(nearest_name("learning_rat"), Some("learning_rate"));
-    assert_eq!(nearest_name("traindatadir"), Some("train_data_dir"));
-    assert_eq!(nearest_name("xyzzy"), None);
+    assert_eq!(nearest_option("network_dimm"), Some("network_dim"));
+    assert_eq!(nearest_option("learning_rat"), Some("learning_rate"));
+    assert_eq!(nearest_option("traindatadir"), Some("train_data_dir"));
+    assert_eq!(nearest_option("xyzzy"), None);
 }

@@ -1,0 +1,271 @@
+//! Reading configuration files, and what becomes of each of their keys.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::entries::{self, Entry};
+use super::foreign::{self, Verdict};
+use super::form::{self, Form};
+use super::options::{self, network_arg};
+use super::value::{arguments, describe};
+use super::{MixedPrecision, TrainConfig, Value};
+use crate::error::{Error, Problem, ProblemKind, Result};
+
+/// A configuration file that has been read.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ConfigFile {
+    /// What it comes to.
+    pub config: TrainConfig,
+    /// What became of each key, in the file's order; those that were given beside it come last.
+    pub keys: Vec<KeyUse>,
+    /// The options that the preset set and the file did not, with their values.
+    pub preset_set: Vec<(String, Value)>,
+}
+
+/// What became of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyUse {
+    /// The key, as it was spelled.
+    pub key: String,
+    /// Its line in the file, counted from 1; `None` for one that was given beside the file.
+    pub line: Option<usize>,
+    /// What became of it.
+    pub class: KeyClass,
+    /// Why, or as what; may be empty.
+    pub note: String,
+}
+
+/// What becomes of a key at its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyClass {
+    /// It sets an option.
+    Used,
+    /// What it asks for is always so.
+    Implied,
+    /// It changes nothing, for the reason in the note.
+    Ignored,
+    /// What it asks for is not there, which is an error.
+    Unsupported,
+}
+
+impl fmt::Display for KeyClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Used => "used",
+            Self::Implied => "implied",
+            Self::Ignored => "ignored",
+            Self::Unsupported => "unsupported",
+        })
+    }
+}
+
+impl TrainConfig {
+    /// Reads a configuration file of this program, sd-scripts or SD-Trainer: one key an option, or sections of such keys,
+    /// whose names mean nothing. Options that are given beside the file go before those of the file, which need not give what they
+    /// give, and is not read for it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for an unreadable file. [`Error::Config`] with all of the file's problems: unknown options, values of the wrong
+    /// type or out of range, options given twice, what is not supported, and what [`validate`](Self::validate) finds.
+    pub fn read(path: impl AsRef<Path>, overrides: &[(String, Value)]) -> Result<ConfigFile> {
+        let (file, problems) = ConfigFile::read_all(path.as_ref(), overrides)?;
+        if problems.is_empty() { Ok(file) } else { Err(Error::Config { file: Some(path.as_ref().into()), problems }) }
+    }
+}
+
+impl ConfigFile {
+    /// The keys of a class.
+    pub fn keys_of(&self, class: KeyClass) -> impl Iterator<Item = &KeyUse> {
+        self.keys.iter().filter(move |key| key.class == class)
+    }
+
+    /// Reads as far as possible, with the problems beside.
+    pub(crate) fn read_all(path: &Path, overrides: &[(String, Value)]) -> Result<(Self, Vec<Problem>)> {
+        let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
+        // Editors of Windows put a mark before UTF-8.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let text = std::str::from_utf8(bytes).map_err(|_| {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "expected text in UTF-8");
+            Error::Io { path: path.into(), action: "read", source }
+        })?;
+        Self::parse(text, overrides).map_err(|problems| Error::Config { file: Some(path.into()), problems })
+    }
+
+    /// As [`read_all`](Self::read_all), from text.
+    pub(super) fn parse(text: &str, overrides: &[(String, Value)]) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let parsed = entries::parse(text)?;
+        let overridden = |entry: &Entry| {
+            let names = options::option(&entry.key).map(|spec| spec.names().collect::<Vec<_>>()).unwrap_or_default();
+            overrides.iter().any(|(key, _)| *key == entry.key || names.contains(&key.as_str()))
+        };
+        let mut entries: Vec<Entry> = parsed.entries.into_iter().filter(|entry| !overridden(entry)).collect();
+        entries.extend(overrides.iter().map(|(key, value)| Entry::new(key, value.clone(), None)));
+        let mut reading = Reading::new(form::rewrite(entries));
+        for entry in &parsed.about_preset {
+            reading.tell(entry, KeyClass::Ignored, "describes the preset");
+        }
+        reading.read();
+        Ok(reading.finish())
+    }
+}
+
+/// A file while it is read.
+struct Reading {
+    config: TrainConfig,
+    entries: Vec<Entry>,
+    keys: Vec<KeyUse>,
+    problems: Vec<Problem>,
+    /// The spelling and line of each option that was given.
+    given: BTreeMap<&'static str, (String, Option<usize>)>,
+    preset_set: Vec<(String, Value)>,
+}
+
+impl Reading {
+    fn new(form: Form) -> Self {
+        Self {
+            config: TrainConfig::new("", ""),
+            entries: form.entries,
+            keys: form.uses,
+            problems: form.problems,
+            given: BTreeMap::new(),
+            preset_set: Vec::new(),
+        }
+    }
+
+    fn tell(&mut self, entry: &Entry, class: KeyClass, note: impl Into<String>) {
+        self.keys.push(KeyUse { key: entry.spelled.clone(), line: entry.line, class, note: note.into() });
+    }
+
+    fn refuse(&mut self, entry: &Entry, kind: ProblemKind) {
+        self.problems.push(Problem { key: entry.spelled.clone(), line: entry.line, kind });
+    }
+
+    fn read(&mut self) {
+        let mut entries = std::mem::take(&mut self.entries);
+        // What a preset sets lies under everything else.
+        entries.sort_by_key(|entry| entry.key != "preset");
+        for entry in &entries {
+            match (options::option(&entry.key), foreign::key(&entry.key)) {
+                _ if form::is_unmade_choice(entry) => self.tell(entry, KeyClass::Ignored, "empty"),
+                (Some(spec), _) => self.option(spec.name, entry, &entries),
+                (None, Some(key)) => {
+                    let Verdict { class, note } = key.verdict(&entry.value);
+                    self.tell(entry, class, note);
+                    if class == KeyClass::Unsupported {
+                        let found = describe(&entry.value);
+                        self.refuse(entry, ProblemKind::Unsupported { found, instead: note.into() });
+                    }
+                }
+                (None, None) => {
+                    let known = options::names().chain(foreign::keys().map(|key| key.name));
+                    let nearest = options::nearest(&entry.key, known).map(Into::into);
+                    self.refuse(entry, ProblemKind::Unknown { nearest });
+                }
+            }
+        }
+        for (name, value) in self.config.preset.map(super::Preset::values).unwrap_or_default() {
+            if !self.given.contains_key(name) {
+                self.preset_set.push((name.into(), value));
+            }
+        }
+    }
+
+    fn option(&mut self, name: &'static str, entry: &Entry, entries: &[Entry]) {
+        let refused_module = || {
+            let module = entries.iter().find(|entry| entry.key == "network_module")?;
+            foreign::instead_of("network_module", module, entries)
+        };
+        // Its settings are none of the adapters that there are.
+        if name == "network_args" && refused_module().is_some() {
+            return self.tell(entry, KeyClass::Unsupported, "of `network_module`");
+        }
+        for (option, spelling) in destinations(name, entry) {
+            // Of options beside the file the last one holds.
+            if let Some((first, Some(_))) = self.given.insert(option, (spelling.clone(), entry.line))
+                && entry.line.is_some()
+            {
+                self.problems.push(Problem {
+                    key: spelling,
+                    line: entry.line,
+                    kind: ProblemKind::GivenTwice { first },
+                });
+            }
+        }
+        match self.config.assign(name, &entry.value) {
+            Ok(()) if entry.spelled == entry.key || entry.spelled.starts_with("ui_custom_params") => {
+                let (class, note) = self.note(name, entry);
+                self.tell(entry, class, note);
+            }
+            // What it was made from was told.
+            Ok(()) => {}
+            Err(problem) => {
+                let found = describe(&entry.value);
+                let kind = match foreign::instead_of(name, entry, entries) {
+                    Some(instead) => {
+                        self.tell(entry, KeyClass::Unsupported, instead.clone());
+                        ProblemKind::Unsupported { found, instead }
+                    }
+                    None => problem.kind,
+                };
+                self.refuse(entry, kind);
+            }
+        }
+    }
+
+    /// What to tell of an option that was set.
+    fn note(&self, name: &str, entry: &Entry) -> (KeyClass, String) {
+        let config = &self.config;
+        match name {
+            "mixed_precision" if config.mixed_precision != MixedPrecision::No => {
+                (KeyClass::Implied, "the CPU computes in 32 bits, which is as exact or more".into())
+            }
+            "max_token_length" if config.max_token_length == 255 => (KeyClass::Used, "acts as 225".into()),
+            "clip_skip" if config.clip_skip == Some(0) => (KeyClass::Used, "without `compat`, as if not given".into()),
+            _ if name != entry.key => (KeyClass::Used, format!("as `{name}`")),
+            _ => (KeyClass::Used, String::new()),
+        }
+    }
+
+    fn finish(mut self) -> (ConfigFile, Vec<Problem>) {
+        // An option whose own value was refused is not to be reported as missing or in conflict as well.
+        let is_refused = |spelling: &str, line: Option<usize>| {
+            self.problems.iter().any(|problem| problem.key == spelling && problem.line == line)
+        };
+        let refused: Vec<&str> = self
+            .given
+            .iter()
+            .filter(|(_, (spelling, line))| is_refused(spelling, *line))
+            .map(|(name, _)| *name)
+            .collect();
+        for mut problem in self.config.problems() {
+            if refused.contains(&problem.key.as_str()) {
+                continue;
+            }
+            problem.line = self.given.get(problem.key.as_str()).and_then(|(_, line)| *line);
+            self.problems.push(problem);
+        }
+        self.keys.sort_by_key(|key| (key.line.is_none(), key.line));
+        let Self { config, keys, problems, preset_set, .. } = self;
+        (ConfigFile { config, keys, preset_set }, problems)
+    }
+}
+
+/// The options that an entry sets, with the spellings it uses: more than one for `network_args`.
+fn destinations(name: &'static str, entry: &Entry) -> Vec<(&'static str, String)> {
+    let mut names = vec![(name, entry.spelled.clone())];
+    if name == "network_args" {
+        for (key, _) in arguments(&entry.value).unwrap_or_default() {
+            // Where both are given, the option itself is used.
+            let option = network_arg(&key).filter(|_| key != "dropout");
+            names.extend(option.map(|option| (option, format!("{}: {key}", entry.spelled))));
+        }
+    }
+    names
+}
+#[cfg(test)]
+mod tests;
