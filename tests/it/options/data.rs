@@ -71,20 +71,22 @@ pub(super) const PICTURES: &[Row] = &[
     row("dataset_config", "'data.toml'", &[], &[]).prepared(folders),
     row("dataset_repeats", "3", &[], &[]).prepared(flat),
     row("recursive", "true", &[], &[]).prepared(folders),
-    row("resolution", "'128,64'", &[], &[]),
+    row("resolution", "'96,96'", &[], &[]).prepared(rich),
     row("enable_bucket", "false", &[], &[]).prepared(rich),
     row("min_bucket_reso", "64", &[], &[])
         .prepared(rich)
         .with(&[("bucket_no_upscale", "false"), ("resolution", "'256,256'")]),
-    row("max_bucket_reso", "256", &[], &[])
-        .prepared(rich)
-        .with(&[("bucket_no_upscale", "false"), ("resolution", "'256,256'")]),
+    row("max_bucket_reso", "256", &[], &[]).prepared(rich).with(&[
+        ("bucket_no_upscale", "false"),
+        ("resolution", "'256,256'"),
+        ("min_bucket_reso", "64"),
+    ]),
     row("bucket_reso_steps", "16", &[], &[]).prepared(rich),
-    row("bucket_no_upscale", "false", &[], &[]).with(&[("resolution", "'256,256'")]),
+    row("bucket_no_upscale", "false", &[], &[]).prepared(rich).with(&[("resolution", "'256,256'")]),
     row("resize_interpolation", "'nearest'", &[], &[]).prepared(rich),
     row("flip_aug", "true", &[], &[]).prepared(rich),
     row("color_aug", "true", &[], &[]).prepared(rich).with(&[("cache_latents", "false")]),
-    row("random_crop", "true", &[], &[]).prepared(rich).with(&[("cache_latents", "false")]),
+    row("random_crop", "true", &[], &[]).prepared(rich).with(&[("cache_latents", "false"), ("enable_bucket", "false")]),
     row("face_crop_aug_range", "'1.5,3'", &[], &[]).prepared(faces).with(&[("cache_latents", "false")]),
     row("alpha_mask", "true", &[], &[]).prepared(transparent),
     row("alpha_background", "'#ff0000'", &[], &[]).prepared(transparent),

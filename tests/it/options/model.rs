@@ -21,6 +21,7 @@ pub(super) fn files(job: &mut Job) {
 
 pub(super) const ROWS: &[Row] = &[
     row("pretrained_model_name_or_path", "'other.safetensors'", &[], &[]).prepared(files),
+    refusal("model_train_type", "'sdxl-lora'", "`model_train_type`: is sdxl-lora, but the base is"),
     refusal("v2", "true", "`v2`: is true, but"),
     row("v_parameterization", "true", &[], &[]),
     row("vae", "'other.safetensors'", &[], &[]).prepared(files),

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::options::{Row, check, row};
+use crate::options::{Row, check, refusal, row};
 use crate::program::Job;
 
 /// A LoRA whose factors are not 0, of rank 4, over the UNet, with some alphas of 2.
@@ -30,7 +30,7 @@ const BOTH: &[(&str, &str)] = &[("network_train_unet_only", "false")];
 const CONV: &[(&str, &str)] = &[("conv_dim", "2")];
 
 pub(super) const ROWS: &[Row] = &[
-    row("network_module", "'networks.lora'", &[], &[]),
+    refusal("network_module", "'networks.oft'", "networks.lora"),
     row("network_dim", "8", &[], &[]),
     row("network_alpha", "2", &[], &[]),
     row("conv_dim", "2", &[], &[]),
@@ -48,7 +48,7 @@ pub(super) const ROWS: &[Row] = &[
         .with(&[("block_dims", "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]")]),
     row("conv_block_dims", "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0]", &[], &[])
         .with(&[("block_dims", "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]")]),
-    row("conv_block_alphas", "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]", &[], &[])
+    row("conv_block_alphas", "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]", &[], &[])
         .with(&[
             ("block_dims", "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]"),
             ("conv_block_dims", "[2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]"),

@@ -25,7 +25,8 @@ pub(super) const ROWS: &[Row] = &[
     row("metadata_tags", "'text'", &[], &["modelspec.tags"]),
     row("training_comment", "'text'", &[], &["ss_training_comment"]),
     row("sample_prompts", "'a cat --w 64 --h 64 --s 2'", &[], &[]),
-    row("sample_every_n_epochs", "1", &[], &[]).with(DRAWN),
+    row("sample_every_n_epochs", "1", &[], &[])
+        .with(&[("sample_prompts", "'a cat --w 64 --h 64 --s 2 --d 1'"), ("max_train_epochs", "2")]),
     row("sample_every_n_steps", "1", &[], &[]).with(DRAWN),
     row("sample_at_first", "true", &[], &[]).with(DRAWN),
     row("sample_sampler", "'ddim'", &[], &[]).with(DRAWN),

@@ -93,7 +93,7 @@ impl Observed {
             Event::Cached(progress) => self.add(Seen::Cached, &format!("{progress:?}")),
             Event::Step(step) => {
                 losses.push(step.loss.to_bits());
-                self.add(Seen::LearningRates, &format!("{:?} {:?}", step.unet_lr, step.text_encoder_lr));
+                self.add(Seen::LearningRates, &format!("{:?} {:?}", step.learning_rates, step.d.is_some()));
             }
             Event::Epoch(end) => self.add(Seen::Validation, &format!("{:?}", end.validation_loss)),
             Event::Preview(preview) => {
@@ -134,18 +134,29 @@ fn hash(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Files below a folder, with `#` for digits that are a time.
+/// Files below a folder, with `#` for numbers that are a time.
 fn list(folder: &Path, name: &str, names: &mut Vec<String>) {
     for entry in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry")) {
         let name = format!("{name}/{}", entry.file_name().to_str().expect("UTF-8"));
         if entry.path().is_dir() {
             list(&entry.path(), &name, names);
         } else {
-            let parts = name
-                .split(['.', '_', '/'])
-                .map(|part| if part.len() > 8 && part.bytes().all(|byte| byte.is_ascii_digit()) { "#" } else { part });
-            let name = parts.collect::<Vec<_>>().join("_");
-            names.push(if name.contains("tfevents") { "tfevents".into() } else { name });
+            names.push(without_times(name.split(".tfevents").next().unwrap_or(&name)));
         }
     }
+}
+
+fn without_times(name: &str) -> String {
+    let mut text = String::new();
+    let mut digits = String::new();
+    for character in name.chars().chain(['\0']) {
+        if character.is_ascii_digit() {
+            digits.push(character);
+            continue;
+        }
+        text.push_str(if digits.len() > 8 { "#" } else { &digits });
+        digits.clear();
+        text.push(character);
+    }
+    text
 }

@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
     row("lr_scheduler_args", "[\"step_rules='0.5:1,0.25'\"]", &[], &[])
         .with(&[("lr_scheduler", "'piecewise_constant'"), ("lr_scheduler_args", "[\"step_rules='1'\"]")]),
     row("lr_warmup_steps", "2", &[], &[]),
-    row("lr_decay_steps", "2", &[], &[]).with(&[("lr_scheduler", "'warmup_stable_decay'")]),
+    row("lr_decay_steps", "2", &[], &[]).with(&[("lr_scheduler", "'warmup_stable_decay'"), ("lr_decay_steps", "1")]),
     row("lr_scheduler_num_cycles", "2", &[], &[]),
     row("lr_scheduler_power", "2", &[], &[]).with(&[("lr_scheduler", "'polynomial'")]),
     row("lr_scheduler_timescale", "2", &[], &[]).with(&[("lr_scheduler", "'inverse_sqrt'")]),
@@ -52,7 +52,7 @@ pub(super) const ROWS: &[Row] = &[
     row("v_pred_like_loss", "0.5", &[], &[]),
     row("debiased_estimation_loss", "true", &[], &[]),
     refusal("device", "'cuda'", "device"),
-    row("compat", "'sd-scripts'", &[], &[]),
+    row("compat", "'sd-scripts'", &[], &[]).with(&[("network_train_unet_only", "false"), ("text_encoder_lr", "0")]),
     row("preset", "'novice'", &[], &[]),
 ];
 
