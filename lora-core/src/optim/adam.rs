@@ -142,7 +142,7 @@ impl Adam {
         let (step_size, inverse_root) = (each(&|rates| rates.step_size), each(&|rates| rates.inverse_root));
 
         let g = with_decay(gradient.scaled(), update, self.gradient_decay());
-        let unusable = self.storage.unusable(&g);
+        let unusable = state.mean.unusable(&g);
         let mean = state.mean.advance(update, |mean| unusable.cleared(moved(mean, g.clone(), beta1)));
         let square =
             state.square.advance(update, |square| unusable.cleared(square * beta2 + g.clone() * g * (1.0 - beta2)));
@@ -161,7 +161,8 @@ impl Rule for Adam {
         });
         for ((update, gradient), state) in updates.iter_mut().zip(gradients).zip(&mut states) {
             count(&mut state.steps, &update.present);
-            match applies(update.values()) && state.mean.is_float() {
+            let in_place = applies(update.values()) && matches!(gradient.scale, Scale::Host(_));
+            match in_place && state.mean.is_float() {
                 true => self.step_flex(update, gradient, state),
                 false => self.step_tensors(update, gradient, state),
             }

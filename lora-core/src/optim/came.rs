@@ -80,15 +80,19 @@ impl Rule for Came {
             let step = step * size.clamp_min(1.0).recip();
             update.replace(&mut state.mean, |mean| moved(mean, step.clone(), beta1));
             let mean = state.mean.clone();
+            let lr = update.from_rates(|lr| lr);
             let step = match &mut state.instability {
                 Some(instability) => {
                     let residual = step - mean.clone();
                     let squares = residual.clone() * residual + eps2;
-                    instability.advance(update, squares, &Beta::All(beta3)) * mean
+                    lr.times(instability.advance(update, squares, &Beta::All(beta3)) * mean)
                 }
-                None => mean,
+                None => {
+                    // The package's step is the running mean itself here, so that it keeps the product with the rate.
+                    update.replace(&mut state.mean, |mean| lr.times(mean));
+                    state.mean.clone()
+                }
             };
-            let step = update.from_rates(|lr| lr).times(step);
             let decay = update.from_rates(|lr| 1.0 - weight_decay * if fixed_decay { 1.0 } else { lr });
             update.replace_values(|values| decay.times(values) - step);
         }

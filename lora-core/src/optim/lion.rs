@@ -42,7 +42,7 @@ impl Rule for Lion {
         made_once(&mut self.means, updates, |update| Moment::zeros(update, storage, Map::Signed));
         for ((update, gradient), mean) in updates.iter_mut().zip(gradients).zip(&mut self.means) {
             let g = gradient.scaled();
-            let unusable = storage.unusable(&g);
+            let unusable = mean.unusable(&g);
             let mut direction = None;
             mean.advance(update, |mean| {
                 direction = Some(moved(mean.clone(), g.clone(), beta1).sign());

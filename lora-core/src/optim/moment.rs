@@ -59,19 +59,17 @@ impl Moment {
         }
     }
 
+    /// Where a gradient is not finite. bitsandbytes' kernels for 8 bits set the moments there to 0 and leave the parameter as it is; for
+    /// moments in f32 there is no such exception.
+    pub(super) fn unusable(&self, gradient: &Tensor<3>) -> Unusable {
+        match self {
+            Self::Float(_) => Unusable(None),
+            Self::EightBit(_) => Unusable(Some(gradient.clone().is_finite().bool_not())),
+        }
+    }
+
     pub(super) fn is_float(&self) -> bool {
         matches!(self, Self::Float(_))
-    }
-}
-
-impl Storage {
-    /// Where a gradient is not finite. bitsandbytes' kernels set the moments there to 0 and leave the parameter as it is; the rules
-    /// with f32 moments have no such exception.
-    pub(super) fn unusable(self, gradient: &Tensor<3>) -> Unusable {
-        match self {
-            Self::Float => Unusable(None),
-            Self::EightBit => Unusable(Some(gradient.clone().is_finite().bool_not())),
-        }
     }
 }
 

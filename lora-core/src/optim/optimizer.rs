@@ -91,15 +91,23 @@ impl Optimizer {
         assert_eq!(stacks.len(), gradients.len(), "gradients of other stacks");
         assert_eq!(stacks.len(), learning_rates.len(), "learning rates of other stacks");
         let on_host = stacks.first().is_some_and(|stack| applies(&stack.values));
-        let scale = if on_host || self.rule.reads_back() {
+        if on_host || self.rule.reads_back() {
             let factor: f32 = factor.clone().into_scalar();
-            if !factor.is_finite() {
-                return;
+            if factor.is_finite() {
+                self.step_scaled(stacks, gradients, &Scale::Host(factor), learning_rates);
             }
-            Scale::Host(factor)
         } else {
-            Scale::Device(factor.clone())
-        };
+            self.step_scaled(stacks, gradients, &Scale::Device(factor.clone()), learning_rates);
+        }
+    }
+
+    fn step_scaled(
+        &mut self,
+        stacks: &mut [Stack],
+        gradients: Vec<StackGradient>,
+        scale: &Scale,
+        learning_rates: &[Vec<f64>],
+    ) {
         let parts = stacks.iter_mut().zip(gradients).zip(learning_rates);
         let (mut updates, gradients): (Vec<_>, Vec<_>) = parts
             .map(|((stack, gradient), rates)| {
@@ -167,3 +175,6 @@ fn rule(config: &OptimizerConfig) -> Box<dyn Rule> {
         Config::ProdigyPlusScheduleFree(config) => Box::new(ProdigyPlus::new(config)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, s};
 
 use super::optimizer::Rule;
 use super::sums::{dot, magnitude, read};
-use super::update::{Gradient, StackUpdate, made_once, with_decay};
+use super::update::{Gradient, StackUpdate, common_rate, decayed, made_once, with_decay};
 
 /// Settings of Prodigy, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,11 +128,6 @@ impl Prodigy {
     }
 }
 
-/// The rate that all parameters have which take part.
-pub(super) fn common_rate(updates: &[StackUpdate<'_>]) -> f64 {
-    updates.iter().flat_map(|update| update.learning_rates).fold(0.0, |most, lr| most.max(*lr))
-}
-
 impl Rule for Prodigy {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
         let ProdigyConfig { beta1, beta2, beta3, eps, weight_decay, decouple, slice_p, .. } = self.config;
@@ -156,17 +151,17 @@ impl Rule for Prodigy {
         let delta: f64 = numerators.iter().sum::<f64>() * (old_d / self.config.d0) * rate;
         let denominator: f64 = denominators.iter().sum();
         if denominator > 0.0 {
-            let decayed = self.numerator * beta3.unwrap_or_else(|| beta2.sqrt());
-            self.estimate(decayed + delta, denominator);
-            let decay = if decouple { 1.0 - weight_decay * rate } else { 1.0 };
+            let before = self.numerator * beta3.unwrap_or_else(|| beta2.sqrt());
+            self.estimate(before + delta, denominator);
+            let decay = if decouple { weight_decay * rate } else { 0.0 };
             for ((update, state), g) in updates.iter_mut().zip(&states).zip(scaled) {
                 let divisor = state.square.clone().sqrt() + self.d * eps;
                 let step = match (&state.mean, g) {
-                    (Some(mean), _) => mean.clone() / divisor * rate,
-                    (None, Some(g)) => g / divisor * (rate * self.d),
+                    (Some(mean), _) => mean.clone() * rate / divisor,
+                    (None, Some(g)) => g * (rate * self.d) / divisor,
                     (None, None) => unreachable!("without a mean the gradient is kept"),
                 };
-                update.replace_values(|values| values * decay - step);
+                update.replace_values(|values| decayed(values, decay) - step);
             }
             self.steps += 1;
         }

@@ -245,7 +245,7 @@ fn cautious(step: Tensor<3>, direction: Tensor<3>) -> Tensor<3> {
 
 impl Rule for ProdigyPlus {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let ProdigyPlusConfig { factored, prodigy_steps, .. } = self.config;
+        let ProdigyPlusConfig { factored, prodigy_steps, use_adopt, .. } = self.config;
         self.step += 1;
         made_once(&mut self.states, updates, |update| {
             let start = every(update.values().clone(), EVERY).cast(FloatDType::BF16);
@@ -254,7 +254,10 @@ impl Rule for ProdigyPlus {
         });
         let mut groups = self.groups.take().unwrap_or_else(|| Groups::new(&self.config, updates));
         let estimates = prodigy_steps == 0 || (self.step as usize) < prodigy_steps;
-        groups.advance(updates, self.rectification().unwrap_or(0.0));
+        // ADOPT's first update moves nothing.
+        if !(use_adopt && self.step == 1) {
+            groups.advance(updates, self.rectification().unwrap_or(0.0));
+        }
         let mut states = std::mem::take(&mut self.states);
         let mut sums = Vec::new();
         for (index, ((update, gradient), state)) in updates.iter_mut().zip(gradients).zip(&mut states).enumerate() {

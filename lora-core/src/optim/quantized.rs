@@ -240,3 +240,6 @@ impl Quantized {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

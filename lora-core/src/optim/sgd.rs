@@ -50,7 +50,7 @@ impl Rule for Sgd {
         made_once(&mut self.sums, updates, |update| Moment::zeros(update, storage, Map::Signed));
         for ((update, gradient), sum) in updates.iter_mut().zip(gradients).zip(&mut self.sums) {
             let g = with_decay(gradient.scaled(), update, weight_decay);
-            let unusable = storage.unusable(&g);
+            let unusable = sum.unusable(&g);
             let sum = sum.advance(update, |sum| unusable.cleared(sum * momentum + g.clone()));
             let step = match self.momentum {
                 Momentum::Plain => sum,

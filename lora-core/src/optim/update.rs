@@ -198,6 +198,11 @@ pub(super) fn made_once<S>(states: &mut Vec<S>, updates: &[StackUpdate<'_>], mak
     }
 }
 
+/// The rate that all parameters have which take part.
+pub(super) fn common_rate(updates: &[StackUpdate<'_>]) -> f64 {
+    updates.iter().flat_map(|update| update.learning_rates).fold(0.0, |most, lr| most.max(*lr))
+}
+
 /// Counts an update of the parameters that take part.
 pub(super) fn count(steps: &mut [i32], present: &[bool]) {
     for (steps, present) in steps.iter_mut().zip(present) {
@@ -208,6 +213,14 @@ pub(super) fn count(steps: &mut [i32], present: &[bool]) {
 /// `mean` moved towards `value` by 1 - `beta`.
 pub(super) fn moved<const D: usize>(mean: Tensor<D>, value: Tensor<D>, beta: f64) -> Tensor<D> {
     mean * beta + value * (1.0 - beta)
+}
+
+/// `values` less the share `decay` of them. 1 - `decay` in f32 would lose the small shares that early estimates of d make.
+pub(super) fn decayed(values: Tensor<3>, decay: f64) -> Tensor<3> {
+    match decay == 0.0 {
+        true => values,
+        false => values.clone() - values * decay,
+    }
 }
 
 /// `values` plus `decay` times the parameters: weight decay as a part of the gradient.

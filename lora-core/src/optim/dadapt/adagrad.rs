@@ -4,9 +4,8 @@ use burn::tensor::Tensor;
 
 use super::{Distance, totals};
 use crate::optim::optimizer::Rule;
-use crate::optim::prodigy::common_rate;
 use crate::optim::sums::{dot, magnitude};
-use crate::optim::update::{Gradient, StackUpdate, made_once, with_decay};
+use crate::optim::update::{Gradient, StackUpdate, common_rate, made_once, with_decay};
 
 /// Settings of `DAdaptAdaGrad`, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,9 +4,8 @@ use burn::tensor::Tensor;
 
 use super::{Distance, totals};
 use crate::optim::optimizer::Rule;
-use crate::optim::prodigy::common_rate;
 use crate::optim::sums::{dot, magnitude};
-use crate::optim::update::{Gradient, StackUpdate, made_once, moved, with_decay};
+use crate::optim::update::{Gradient, StackUpdate, common_rate, decayed, made_once, moved, with_decay};
 
 /// Settings of `DAdaptAdam`, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,10 +107,10 @@ impl Rule for DAdaptAdam {
             let root = beta2.sqrt();
             self.numerator = root * self.numerator + (1.0 - root) * rate * numerator;
             self.distance.raise(self.numerator / ((1.0 - root) * magnitude));
-            let decay = if decouple { 1.0 - weight_decay * rate } else { 1.0 };
+            let decay = if decouple { weight_decay * rate } else { 0.0 };
             for (update, state) in updates.iter_mut().zip(&states) {
                 let step = state.mean.clone() / (state.square.clone().sqrt() + eps);
-                update.replace_values(|values| values * decay - step);
+                update.replace_values(|values| decayed(values, decay) - step);
             }
             self.steps += 1;
         }
