@@ -38,15 +38,16 @@ impl TrainConfig {
     /// on it.
     pub fn check_family(&self, family: Family) -> Vec<Problem> {
         let mut problems = Vec::new();
+        let name = self.pretrained_model_name_or_path.display();
         if let Some(v2) = self.v2.filter(|v2| *v2 != (family == Family::Sd2)) {
-            problems.push(conflict("v2", format!("is {v2}, but the base is {family}")));
+            problems.push(conflict("v2", format!("is {v2}, but `{name}` is {family}")));
         }
         let is_sdxl = family == Family::Sdxl;
         if let Some(told) = self.model_train_type.filter(|told| (*told == ModelTrainType::SdxlLora) != is_sdxl) {
-            problems.push(conflict("model_train_type", format!("is {told}, but the base is {family}")));
+            problems.push(conflict("model_train_type", format!("is {told}, but `{name}` is {family}")));
         }
         if self.cache_text_encoder_outputs_to_disk && !is_sdxl {
-            let reason = format!("is for SDXL only: there is no file format for it of {family}, which the base is");
+            let reason = format!("is for SDXL only: there is no file format for it of {family}, as `{name}` is");
             problems.push(conflict("cache_text_encoder_outputs_to_disk", reason));
         }
         if self.text_encoder_lr.len() > 1 && !is_sdxl {

@@ -140,9 +140,9 @@ mod tests {
                 "line 6: `seed`: found \"nan\", expected an integer of at least 0",
                 "line 9: `caption_extention`: already given as `caption_extension`",
                 "line 11: `network_args: conv_dim`: already given as `conv_dim`",
+                "line 12: `network_train_unet_only`: excludes `network_train_text_encoder_only`",
                 "line 14: `max_train_steps`: found \"99999999999999999999\", expected an integer of at least 1",
                 "`pretrained_model_name_or_path`: not given, expected the base checkpoint, a file or a folder",
-                "line 12: `network_train_unet_only`: excludes `network_train_text_encoder_only`",
             ]
         );
     }

@@ -249,6 +249,7 @@ impl Reading {
             problem.line = self.given.get(problem.key.as_str()).and_then(|(_, line)| *line);
             self.problems.push(problem);
         }
+        self.problems.sort_by_key(|problem| (problem.line.is_none(), problem.line));
         self.keys.sort_by_key(|key| (key.line.is_none(), key.line));
         let Self { config, keys, problems, preset_set, .. } = self;
         (ConfigFile { config, keys, preset_set }, problems)

@@ -87,7 +87,10 @@ fn novice_options(config: &TrainConfig, family: Family) -> String {
             ""
         };
         let value = match spec.name {
-            "sample_prompts" => "a cat --n lowres --w 512 --h 512 --s 24 --l 7 --d 1".into(),
+            "sample_prompts" => {
+                let size = config.resolution_for(family);
+                format!("a cat --n lowres --w {} --h {} --s 24 --l 7 --d 1", size.width, size.height).into()
+            }
             _ => spec.get(&config),
         };
         text += &format!("\n{}{off}{}", comment(spec.help), line(spec, &value));

@@ -146,8 +146,9 @@ fn keys_that_change_nothing_are_told() {
         "{keys:?}"
     );
 
+    let mut job = Job::new();
     job.set("model_train_type", "sdxl-lora");
-    job.is_refused(&["`model_train_type`: is sdxl-lora, but the base is Stable Diffusion 1.x"]);
+    job.is_refused(&["`model_train_type`: is sdxl-lora, but `", "tiny-base.safetensors` is Stable Diffusion 1.x"]);
 }
 
 #[test]

@@ -58,9 +58,9 @@ fn all_problems_come_with_their_lines() {
         "line 5: `network_dim`: found \"big\", expected an integer from 1 to 4096",
         "line 6: `unet_lr`: found -1, expected a number from 0 to 1e30",
         "line 7: `sample_sampler`: \"heun\" is not supported; instead: `sample_sampler = \"ddim\"` is nearest",
+        "line 8: `conv_alpha`: needs `conv_dim` or `conv_block_dims`",
         "line 9: `network_module`: \"lycoris.kohya\" is not supported; instead: `network_module = \"networks.lora\"` is the kind \
          of adapter that there is in place of loha",
-        "line 8: `conv_alpha`: needs `conv_dim` or `conv_block_dims`",
     ];
     assert_eq!(found, expected);
 }
