@@ -36,6 +36,11 @@ pub fn parse(name: &str) -> Result<Device, Error> {
     }
 }
 
+/// Whether a device is the CPU, with the system's memory.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    matches!(device.as_dispatch(), burn::backend::DispatchDevice::Flex(_))
+}
+
 /// What a device is, for people.
 #[must_use]
 pub fn describe(device: &Device) -> String {

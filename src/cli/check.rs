@@ -46,6 +46,8 @@ fn lines(report: &CheckReport) -> Vec<String> {
     }
     lines.push(String::new());
     lines.push(format!("caches: {} of latents, {} of captions", size(report.latent_bytes), size(report.text_bytes)));
+    lines.extend(report.memory.map(|memory| format!("memory: about {}", size(memory.total()))));
+    lines.extend(list("as sd-scripts", report.reproduced.iter().cloned()));
     let long = report
         .long_captions
         .iter()

@@ -175,6 +175,8 @@ fn plan_lines(plan: &RunPlan) -> Vec<String> {
         plan.parameters as f64 / 1e6,
         plan.device
     ));
+    lines.push(format!("memory: about {:.1} GB", plan.memory.total() as f64 / 1e9));
+    lines.extend(plan.reproduced.iter().map(|line| format!("as sd-scripts: {line}")));
     lines
 }
 

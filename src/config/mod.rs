@@ -15,6 +15,7 @@
 
 mod block_weights;
 mod choice;
+mod compat;
 mod conflicts;
 mod defaults;
 mod derived;

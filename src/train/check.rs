@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lora_data::{Dataset, DatasetReport, Item, Size, Survey};
-use lora_models::{Checkpoint, Tokenizer};
+use lora_models::{Checkpoint, ParameterCounts, Tokenizer};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -12,6 +12,7 @@ use super::captions::{TextCache, TextWidths, whole_caption};
 use super::data::{self, Described};
 use super::host_batch::CaptionReader;
 use super::latents::LatentCache;
+use super::memory::{self, MemoryEstimate};
 use super::run::{self, Length};
 use super::save;
 use crate::config::{Family, KeyUse, TrainConfig};
@@ -46,6 +47,10 @@ pub struct CheckReport {
     pub latent_bytes: u64,
     /// Bytes of cached captions, in memory or on disk; 0 where none are cached or the checkpoint can't be read.
     pub text_bytes: u64,
+    /// About how much memory the steps take; `None` where checkpoint or pictures can't be read.
+    pub memory: Option<MemoryEstimate>,
+    /// What is done as in sd-scripts, with `compat = "sd-scripts"`.
+    pub reproduced: Vec<String>,
 }
 
 /// The arithmetic of a run.
@@ -127,6 +132,9 @@ fn prompts(config: &TrainConfig) -> Result<()> {
 struct Base {
     family: Family,
     widths: TextWidths,
+    parameters: ParameterCounts,
+    /// Numbers of the adapters.
+    trained: usize,
 }
 
 impl CheckReport {
@@ -144,17 +152,21 @@ impl CheckReport {
         self.family = Some(family.to_string());
         run::check_family(config, &checkpoint)?;
         let networks = checkpoint.layers()?;
-        run::check_clip_skip(config, networks.text_encoder_depth)?;
+        run::clip_skip(config, networks.text_encoder_depth)?;
         checkpoint.check_finite()?;
         self.warnings.extend(run::doubts_of_base(config, &checkpoint));
         let widths = TextWidths::of(&networks);
+        let parameters = networks.parameters;
         let layers = [networks.text_encoders, networks.unet].concat();
         let device = crate::device::parse("cpu")?;
         for (file, strength) in config.merged_files() {
             checkpoint.merge(save::open_lora(file, &layers, family, &device)?, strength as f32);
         }
-        self.warnings.extend(save::adapters(&mut config.clone(), &layers, family, &device)?.1);
-        Ok(Base { family, widths })
+        let (adapters, warnings) = save::adapters(&mut config.clone(), &layers, family, &device)?;
+        self.warnings.extend(warnings);
+        let is_zero_terminal = config.zero_terminal_snr.unwrap_or_else(|| checkpoint.zero_terminal_snr());
+        self.reproduced = config.reproduced(family, is_zero_terminal);
+        Ok(Base { family, widths, parameters, trained: adapters.parameter_count() })
     }
 
     fn look_at(&mut self, config: &TrainConfig, described: Described, base: Option<&Base>) {
@@ -202,16 +214,21 @@ impl CheckReport {
 
     fn caches(&mut self, config: &TrainConfig, dataset: &Dataset, base: &Base) {
         let tokens = 75 * run::token_limit(config).windows() + 2;
-        match LatentCache::new(config, dataset, base.family) {
-            Ok(cache) => self.latent_bytes = cache.bytes(dataset),
-            Err(error) => self.tell(error),
+        let text_bytes = base.widths.bytes(tokens);
+        let latents = LatentCache::new(config, dataset, base.family).map_err(|error| self.tell(error)).ok();
+        let texts = TextCache::new(config, dataset, &base.widths, tokens).map_err(|error| self.tell(error)).ok();
+        self.latent_bytes = latents.as_ref().map_or(0, |cache| cache.bytes(dataset));
+        if let Some(cache) = &texts {
+            self.text_bytes = (cache.total(dataset) * text_bytes) as u64;
+            self.warnings.extend(cache.warning());
         }
-        match TextCache::new(config, dataset, &base.widths, tokens) {
-            Ok(cache) => {
-                self.text_bytes = (cache.total(dataset) * base.widths.bytes(tokens)) as u64;
-                self.warnings.extend(cache.warning());
-            }
-            Err(error) => self.tell(error),
+        if let (Some(latents), Some(texts)) = (&latents, &texts) {
+            let (caches, Base { family, parameters, trained, .. }) = ((latents, texts), base);
+            let memory = run::memory(config, *family, *parameters, *trained, dataset, caches, text_bytes);
+            self.memory = memory.map_err(|error| self.tell(error)).ok();
+            let is_on_cpu = crate::device::parse(&config.device).is_ok_and(|device| crate::device::is_cpu(&device));
+            let available = if is_on_cpu { memory::available() } else { None };
+            self.warnings.extend(self.memory.and_then(|memory| memory.doubt(available)));
         }
     }
 }

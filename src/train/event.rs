@@ -6,6 +6,7 @@ use image::RgbImage;
 use lora_core::adapter::WeightNorms;
 use lora_data::DatasetReport;
 
+use super::memory::MemoryEstimate;
 use crate::prompt::{PreviewTime, Prompt};
 
 /// One thing that happened. [`Trainer`](super::Trainer) yields them in order.
@@ -57,6 +58,10 @@ pub struct RunPlan {
     pub parameters: usize,
     /// The device that trains.
     pub device: String,
+    /// About how much memory the steps take.
+    pub memory: MemoryEstimate,
+    /// What is done as in sd-scripts, with `compat = "sd-scripts"`.
+    pub reproduced: Vec<String>,
 }
 
 /// Progress of encoding.

@@ -29,6 +29,8 @@ pub(super) struct Load {
     pub(super) trained: u64,
     /// Bytes of the optimizer's state for each of them.
     pub(super) state_bytes: u64,
+    /// Whether there is a moving average of the adapters.
+    pub(super) averages: bool,
     /// Pixels of the largest batch.
     pub(super) pixels: u64,
     pub(super) recomputing: bool,
@@ -42,7 +44,7 @@ impl MemoryEstimate {
         Self {
             weights: load.parameters.unet as u64 * load.unet_bytes + 4 * (text_encoders + vae) as u64,
             // Values and gradients, the latter once more while they are gathered.
-            adapters: load.trained * (12 + load.state_bytes),
+            adapters: load.trained * (12 + load.state_bytes + if load.averages { 4 } else { 0 }),
             activations: (load.pixels as f64 * kept_bytes(load)) as u64,
             caches: load.caches,
         }
@@ -108,6 +110,7 @@ mod tests {
             needs: Needs { text_encoders: false, vae: false },
             trained: 13_565_952,
             state_bytes: 8,
+            averages: false,
             pixels,
             recomputing,
             caches: 0,

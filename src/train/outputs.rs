@@ -17,7 +17,7 @@ use super::base::Base;
 use super::event::{Event, Preview};
 use super::hashed_model::{HashedModel, doubt_of_vae};
 use super::preview::{self, Style};
-use super::run::{self, Length};
+use super::run::Length;
 use super::save;
 use super::step::Algorithm;
 use crate::config::{Compat, Family, PredictionType, SavePrecision, TrainConfig};
@@ -36,6 +36,8 @@ pub(super) struct Outputs {
     session_id: u32,
     started_at: f64,
     prompts: Vec<Prompt>,
+    /// Which of the text encoder's states previews use.
+    pub(super) clip_skip: usize,
     tokenizer: Tokenizer,
     first_previews: DrawnAt,
     last_previews: DrawnAt,
@@ -65,6 +67,7 @@ impl Outputs {
             session_id: Stream::new(seed, Purpose::Session, 0, 0).next_u32(),
             started_at: since_epoch.as_secs_f64(),
             prompts: config.sample_prompts.as_deref().map(prompt::load).transpose()?.unwrap_or_default(),
+            clip_skip: 1,
             tokenizer: Tokenizer::new(),
             first_previews: DrawnAt::default(),
             last_previews: DrawnAt::default(),
@@ -222,7 +225,7 @@ impl Outputs {
                 Compat::SdScripts => SettingsOf::SdScripts,
             },
             prediction_type: base.prediction_type()?,
-            clip_skip: run::clip_skip(config),
+            clip_skip: self.clip_skip,
         };
         let cx = ForwardContext::base().with(adapters);
         let contexts = preview::encode(prompt, &self.tokenizer, base.text_encoders()?, style.clip_skip, &cx);

@@ -2,13 +2,17 @@
 
 use lora_core::adapter::{AdapterSet, BlockTargets, Dropout, LearningRates, RankAlpha, Targets};
 use lora_core::layers::LayerSpec;
-use lora_data::{Dataset, DatasetReport, Notice, StepCount};
+use lora_data::{Dataset, DatasetReport, Item, Notice, StepCount};
 use lora_models::text::TokenLimit;
-use lora_models::{Checkpoint, CheckpointOptions, Family};
+use lora_models::{Checkpoint, CheckpointOptions, Family, ParameterCounts};
 
+use super::base::Needs;
+use super::captions::TextCache;
+use super::latents::LatentCache;
+use super::memory::{Load, MemoryEstimate};
 use super::objective;
 use super::step::Algorithm;
-use crate::config::{Compat, PredictionType, TrainConfig, TrainLength};
+use crate::config::{BaseDtype, Compat, Mismatch, PredictionType, TrainConfig, TrainLength};
 use crate::error::{Error, Problem, ProblemKind, Result};
 
 /// The counts of a run.
@@ -194,6 +198,7 @@ pub(super) fn algorithm(
     prediction_type: PredictionType,
     is_zero_terminal: bool,
     total_steps: u64,
+    clip_skip: usize,
     rates: &[Vec<f64>],
 ) -> Result<Algorithm> {
     Ok(Algorithm {
@@ -201,7 +206,7 @@ pub(super) fn algorithm(
         noise: objective::noise(config),
         noise_dtype: objective::noise_dtype(config),
         timesteps: config.min_timestep as usize..config.max_timestep as usize,
-        clip_skip: clip_skip(config),
+        clip_skip,
         gradient_accumulation_steps: config.gradient_accumulation_steps as usize,
         gradient_checkpointing: config.gradient_checkpointing,
         max_grad_norm: config.max_grad_norm,
@@ -275,19 +280,49 @@ pub(super) fn doubts_of_base(config: &TrainConfig, checkpoint: &Checkpoint) -> V
     doubts
 }
 
-pub(super) fn clip_skip(config: &TrainConfig) -> usize {
-    config.clip_layer() as usize
+/// Which of the text encoder's states is used, counted from the last, 1; the number of `layers` + 1 are the embeddings.
+///
+/// # Errors
+/// [`Error::Config`] for a `clip_skip` that it has no layer for.
+pub(super) fn clip_skip(config: &TrainConfig, layers: usize) -> Result<usize> {
+    match config.clip_layer() as usize {
+        0 => Ok(layers + 1),
+        skip if skip <= layers => Ok(skip),
+        skip => {
+            let expected = format!("1 to {layers}, the text encoder's layers");
+            Err(Error::option("clip_skip", Mismatch { found: skip.to_string(), expected }))
+        }
+    }
 }
 
-/// Refuses a `clip_skip` that the text encoder has no layer for.
-pub(super) fn check_clip_skip(config: &TrainConfig, layers: usize) -> Result<()> {
-    let clip_skip = clip_skip(config);
-    if (1..=layers).contains(&clip_skip) {
-        return Ok(());
-    }
-    let problem =
-        Problem::value("clip_skip", clip_skip.to_string(), format!("1 to {layers}, the text encoder's layers"));
-    Err(Error::Config { file: None, problems: vec![problem] })
+/// What the run needs of memory.
+pub(super) fn memory(
+    config: &TrainConfig,
+    family: Family,
+    parameters: ParameterCounts,
+    trained: usize,
+    dataset: &Dataset,
+    (latents, texts): (&LatentCache, &TextCache),
+    text_bytes: usize,
+) -> Result<MemoryEstimate> {
+    let pixels = |item: &Item| {
+        let dataset_config = &dataset.configs()[dataset.subset_of(item).dataset];
+        item.selection.bucket.area() * dataset_config.batch_size as u64
+    };
+    let latent_bytes = if matches!(latents, LatentCache::Memory(_)) { latents.bytes(dataset) } else { 0 };
+    let captions = if matches!(texts, TextCache::Memory(_)) { texts.total(dataset) } else { 0 };
+    Ok(MemoryEstimate::of(&Load {
+        family,
+        parameters,
+        unet_bytes: if config.base_dtype_for(family) == BaseDtype::Bf16 { 2 } else { 4 },
+        needs: Needs { text_encoders: texts.is_off(), vae: latents.is_off() },
+        trained: trained as u64,
+        state_bytes: config.optimizer()?.state_bytes() as u64,
+        averages: config.ema_decay.is_some(),
+        pixels: dataset.items().iter().map(pixels).max().unwrap_or(0),
+        recomputing: config.gradient_checkpointing,
+        caches: latent_bytes + (captions * text_bytes) as u64,
+    }))
 }
 
 #[cfg(test)]

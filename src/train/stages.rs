@@ -127,6 +127,10 @@ impl Trainer {
             text_encoder_adapters: self.learned.adapters.slots().len() - unet_adapters,
             parameters: self.learned.adapters.parameter_count(),
             device: crate::device::describe(self.base.device()),
+            memory: self.memory,
+            reproduced: self
+                .config
+                .reproduced(self.base.checkpoint().family(), self.algorithm.objective.schedule.has_zero_terminal_snr()),
         }
     }
 

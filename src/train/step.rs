@@ -151,7 +151,10 @@ impl Algorithm {
         let cx = cx.recomputing(self.gradient_checkpointing);
         let loss = self.loss(batch, noise, &timesteps, networks, &cx);
         let value = loss.clone().inner().into_scalar();
-        let _ = loss.backward();
+        // Where all adapters were dropped, nothing is to be learnt.
+        if loss.is_autodiff() {
+            let _ = loss.backward();
+        }
         (value, adapters.gradients(&sink))
     }
 

@@ -18,6 +18,7 @@ use super::host_batch::CaptionReader;
 use super::latents::LatentCache;
 use super::learned::Learned;
 use super::loader::Loader;
+use super::memory::{self, MemoryEstimate};
 use super::outputs::Outputs;
 use super::run::{self, Length};
 use super::save;
@@ -54,6 +55,7 @@ pub struct Trainer {
     pub(super) algorithm: Algorithm,
     pub(super) learned: Learned,
     pub(super) groups: Vec<LearningRateGroup>,
+    pub(super) memory: MemoryEstimate,
     pub(super) latents: LatentCache,
     pub(super) texts: TextCache,
     pub(super) reader: Arc<CaptionReader>,
@@ -89,9 +91,10 @@ impl Trainer {
 
         let mut base = Base::new(checkpoint, config.base_dtype_for(family), &device);
         let networks = base.checkpoint().layers()?;
-        run::check_clip_skip(&config, networks.text_encoder_depth)?;
+        outputs.clip_skip = run::clip_skip(&config, networks.text_encoder_depth)?;
         base.checkpoint().check_finite()?;
         let widths = TextWidths::of(&networks);
+        let parameters = networks.parameters;
         let layers = [networks.text_encoders, networks.unet].concat();
         let mut events: VecDeque<Event> = run::doubts(&config, length).into_iter().map(Event::Warning).collect();
         events.extend(outputs.hash_models(family)?.map(Event::Warning));
@@ -106,6 +109,13 @@ impl Trainer {
         let reader = CaptionReader { tokenizer: Tokenizer::new(), limit, family, weighted: config.weighted_captions };
         let texts = TextCache::new(&config, &dataset, &widths, 75 * limit.windows() + 2)?;
         events.extend(texts.warning().map(Event::Warning));
+        let latents = LatentCache::new(&config, &dataset, family)?;
+        let text_bytes = widths.bytes(75 * limit.windows() + 2);
+        let trained = adapters.parameter_count();
+        let caches = (&latents, &texts);
+        let memory = run::memory(&config, family, parameters, trained, &dataset, caches, text_bytes)?;
+        let available = if crate::device::is_cpu(&device) { memory::available() } else { None };
+        events.extend(memory.doubt(available).map(Event::Warning));
         let prediction_type = base.told_prediction_type().unwrap_or(PredictionType::Epsilon);
         let learning_rates = run::learning_rates(&config, family);
         let misfit = |source| Error::Adapter { file: None, source };
@@ -117,12 +127,14 @@ impl Trainer {
                 prediction_type,
                 base.checkpoint().zero_terminal_snr(),
                 length.total_steps,
+                outputs.clip_skip,
                 &rates,
             )?,
             learned: Learned::new(adapters, Optimizer::new(config.optimizer()?), config.ema_decay),
             base,
             report: run::report(&dataset, &notices),
-            latents: LatentCache::new(&config, &dataset, family)?,
+            latents,
+            memory,
             texts,
             reader: Arc::new(reader),
             loader: None,

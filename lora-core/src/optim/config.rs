@@ -92,6 +92,30 @@ impl OptimizerConfig {
         }
     }
 
+    /// About how many bytes the rule remembers of each number that is trained.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        match self {
+            Self::Adafactor(_) => 0,
+            Self::Lion8bit(_) | Self::Sgd8bit(_) => 1,
+            Self::AdamW8bit(_) => 2,
+            Self::RmsProp(_) | Self::Lion(_) | Self::SgdNesterov(_) | Self::Came(_) | Self::SgdScheduleFree(_) => 4,
+            Self::AdamW(_)
+            | Self::PagedAdamW(_)
+            | Self::Adam(_)
+            | Self::AdamWScheduleFree(_)
+            | Self::RAdamScheduleFree(_)
+            | Self::DAdaptLion(_) => 8,
+            Self::DAdaptAdamPreprint(_)
+            | Self::DAdaptAdam(_)
+            | Self::DAdaptAdaGrad(_)
+            | Self::DAdaptSgd(_)
+            | Self::ProdigyPlusScheduleFree(_) => 12,
+            Self::Prodigy(_) => 16,
+            Self::DAdaptAdan(_) | Self::DAdaptAdanIp(_) => 20,
+        }
+    }
+
     /// Whether the rule is schedule-free: it averages parameters instead of letting the rate fall.
     #[must_use]
     pub fn is_schedule_free(&self) -> bool {

@@ -114,14 +114,6 @@ impl Observed {
     pub(crate) fn differences(&self, other: &Self) -> (BTreeSet<Seen>, BTreeSet<String>) {
         (different(&self.sides, &other.sides), different(&self.metadata, &other.metadata))
     }
-
-    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
-        self.metadata.get(key).map(String::as_str)
-    }
-
-    pub(crate) fn side(&self, seen: Seen) -> &str {
-        self.sides.get(&seen).map_or("", String::as_str)
-    }
 }
 
 fn different<K: Ord + Clone>(a: &BTreeMap<K, String>, b: &BTreeMap<K, String>) -> BTreeSet<K> {
