@@ -105,8 +105,7 @@ impl Algorithm {
         let factor = norm.factor.clone() + if loss.is_finite() { 0.0 } else { f32::NAN };
         let multiplier = self.lr_schedule.multiplier(update as usize);
         let rate = |is_unet: bool| multiplier * if is_unet { self.unet_lr } else { self.text_encoder_lr };
-        let rates: Vec<_> =
-            adapters.stacks().iter().map(|stack| vec![rate(stack.is_unet); stack.count()]).collect();
+        let rates: Vec<_> = adapters.stacks().iter().map(|stack| vec![rate(stack.is_unet); stack.count()]).collect();
         optimizer.step(adapters.stacks_mut(), gradients, &factor, &rates);
         Outcome { loss, grad_norm: norm.norm.into_scalar() }
     }

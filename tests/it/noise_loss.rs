@@ -91,7 +91,12 @@ fn losses() {
         let loss_type = loss_type(kind, schedule);
         // The difference √(d² + c²) − c is small where c is large, so that little of f32's precision is left.
         let tolerance = if schedule.is_empty() { 1e-5 } else { 1e-4 };
-        assert_relative(key, &loss(key, &Objective { loss_type, ..Objective::default() }), &golden.get(key).f32(), tolerance);
+        assert_relative(
+            key,
+            &loss(key, &Objective { loss_type, ..Objective::default() }),
+            &golden.get(key).f32(),
+            tolerance,
+        );
         compared += 1;
     }
     assert!(compared >= 8, "{compared} losses were compared");
@@ -156,11 +161,9 @@ fn weights_of_timesteps() {
             min_snr_gamma: Some(gamma.parse().expect("a number")),
             ..plain.clone()
         }),
-        ["debiased", kind] => Some(Objective {
-            prediction_type: prediction_type(kind),
-            debiased_estimation_loss: true,
-            ..plain.clone()
-        }),
+        ["debiased", kind] => {
+            Some(Objective { prediction_type: prediction_type(kind), debiased_estimation_loss: true, ..plain.clone() })
+        }
         ["scale_v_pred_loss_like_noise_pred"] => Some(Objective {
             prediction_type: PredictionType::VPrediction,
             scale_v_pred_loss_like_noise_pred: true,

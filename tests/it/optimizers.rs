@@ -151,14 +151,16 @@ fn compare_codes(name: &str, optimizer: &Optimizer, golden: &Arrays, key: &str) 
     let pairs: Vec<_> = codes.concat().into_iter().zip(expected.i64()).collect();
     let off = pairs.iter().filter(|(actual, expected)| i64::from(*actual) != *expected).count();
     let far = pairs.iter().filter(|(actual, expected)| (i64::from(*actual) - *expected).abs() > 1).count();
-    assert!(far == 0 && off * 1000 <= pairs.len(), "{name}: {off} of {} codes differ, {far} by more than 1", pairs.len());
+    assert!(
+        far == 0 && off * 1000 <= pairs.len(),
+        "{name}: {off} of {} codes differ, {far} by more than 1",
+        pairs.len()
+    );
 }
 
 /// Follows all rows, also behind one that fails.
 fn each(rows: &serde_json::Map<String, Value>, follow: impl Fn(&str, &Value)) {
-    let fails = |(name, row): &(&String, &Value)| {
-        catch_unwind(AssertUnwindSafe(|| follow(name, row))).is_err()
-    };
+    let fails = |(name, row): &(&String, &Value)| catch_unwind(AssertUnwindSafe(|| follow(name, row))).is_err();
     let failed: Vec<&String> = rows.iter().filter(fails).map(|(name, _)| name).collect();
     assert!(failed.is_empty(), "{failed:?}");
 }

@@ -84,12 +84,7 @@ fn beyond(difference: Tensor<4>, c: &Tensor<4>) -> Tensor<4> {
 }
 
 /// The threshold of each sample. `[b, 1, 1, 1]`
-fn column(
-    threshold: &HuberThreshold,
-    timesteps: &[usize],
-    schedule: &NoiseSchedule,
-    like: &Tensor<4>,
-) -> Tensor<4> {
+fn column(threshold: &HuberThreshold, timesteps: &[usize], schedule: &NoiseSchedule, like: &Tensor<4>) -> Tensor<4> {
     let values: Vec<f32> = timesteps.iter().map(|timestep| threshold.at(*timestep, schedule)).collect();
     Tensor::from_data(TensorData::new(values, [timesteps.len(), 1, 1, 1]), &like.device().inner())
 }

@@ -144,7 +144,8 @@ impl Adam {
         let g = with_decay(gradient.scaled(), update, self.gradient_decay());
         let unusable = state.mean.unusable(&g);
         let mean = state.mean.advance(update, |mean| unusable.cleared(moved(mean, g.clone(), beta1)));
-        let square = state.square.advance(update, |square| unusable.cleared(square * beta2 + g.clone() * g * (1.0 - beta2)));
+        let square =
+            state.square.advance(update, |square| unusable.cleared(square * beta2 + g.clone() * g * (1.0 - beta2)));
         let step = step_size.times(mean / (inverse_root.times(square.sqrt()) + eps));
         update.replace_values(|values| unusable.spared(values, |values| after.times(before.times(values) - step)));
     }

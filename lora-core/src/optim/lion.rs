@@ -1,6 +1,5 @@
 //! Lion (Chen et al. 2023).
 
-
 use super::moment::{Moment, Storage};
 use super::optimizer::Rule;
 use super::quantized::Map;

@@ -35,7 +35,8 @@ pub use came::CameConfig;
 pub use clip::{GradientNorm, accumulate, global_norm};
 pub use config::OptimizerConfig;
 pub use dadapt::{
-    DAdaptAdaGradConfig, DAdaptAdamConfig, DAdaptAdamPreprintConfig, DAdaptAdanConfig, DAdaptLionConfig, DAdaptSgdConfig,
+    DAdaptAdaGradConfig, DAdaptAdamConfig, DAdaptAdamPreprintConfig, DAdaptAdanConfig, DAdaptLionConfig,
+    DAdaptSgdConfig,
 };
 pub use kind::OptimizerKind;
 pub use lion::LionConfig;

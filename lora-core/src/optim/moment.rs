@@ -37,11 +37,7 @@ impl Moment {
 
     /// Replaces it for the parameters that take part, and returns the new values before they are rounded to 8 bits. Those of other
     /// parameters are of no use.
-    pub(super) fn advance(
-        &mut self,
-        update: &StackUpdate<'_>,
-        by: impl FnOnce(Tensor<3>) -> Tensor<3>,
-    ) -> Tensor<3> {
+    pub(super) fn advance(&mut self, update: &StackUpdate<'_>, by: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
         match self {
             Self::Float(values) => {
                 update.replace(values, by);

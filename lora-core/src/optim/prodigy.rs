@@ -100,13 +100,7 @@ impl Prodigy {
     }
 
     /// Moments and sums of one stack, and the two sums of the estimate.
-    fn accumulate(
-        &self,
-        update: &StackUpdate<'_>,
-        g: &Tensor<3>,
-        rate: f64,
-        state: &mut State,
-    ) -> [Tensor<1>; 2] {
+    fn accumulate(&self, update: &StackUpdate<'_>, g: &Tensor<3>, rate: f64, state: &mut State) -> [Tensor<1>; 2] {
         let ProdigyConfig { beta1, beta2, beta3, safeguard_warmup, d0, slice_p, .. } = self.config;
         let (d, beta3) = (self.d, beta3.unwrap_or_else(|| beta2.sqrt()));
         let sliced = every(g.clone(), slice_p);
@@ -157,8 +151,8 @@ impl Rule for Prodigy {
         let delta: f64 = numerators.iter().sum::<f64>() * (old_d / self.config.d0) * rate;
         let denominator: f64 = denominators.iter().sum();
         if denominator > 0.0 {
-            let decayed = self.numerator * beta3.unwrap_or_else(|| beta2.sqrt());
-            self.estimate(decayed + delta, denominator);
+            let before = self.numerator * beta3.unwrap_or_else(|| beta2.sqrt());
+            self.estimate(before + delta, denominator);
             let decay = if decouple { weight_decay * rate } else { 0.0 };
             for ((update, state), g) in updates.iter_mut().zip(&states).zip(scaled) {
                 let divisor = state.square.clone().sqrt() + self.d * eps;

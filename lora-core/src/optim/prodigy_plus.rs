@@ -205,8 +205,7 @@ impl ProdigyPlus {
         let of = |of: &dyn Fn(&f64, &f64) -> f64| {
             update.each(pace.rates.iter().zip(&pace.shares).map(|(rate, share)| of(rate, share)).collect())
         };
-        let (rates, shares, ways) =
-            (of(&|rate, _| *rate), of(&|_, share| *share), of(&|rate, share| rate * xy(share)));
+        let (rates, shares, ways) = (of(&|rate, _| *rate), of(&|_, share| *share), of(&|rate, share| rate * xy(share)));
         if weight_decay != 0.0 {
             let decay = |rate: &f64| weight_decay * if weight_decay_by_lr { *rate } else { 1.0 };
             let (of_z, of_y) = (of(&|rate, _| decay(rate)), of(&|rate, share| 1.0 - decay(rate) * xy(share)));

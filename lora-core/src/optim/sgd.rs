@@ -1,6 +1,5 @@
 //! Gradient descent with momentum.
 
-
 use super::moment::{Moment, Storage};
 use super::optimizer::Rule;
 use super::quantized::Map;

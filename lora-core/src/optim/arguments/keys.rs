@@ -12,7 +12,9 @@ use crate::optim::{
 pub(super) fn keys(config: &mut OptimizerConfig) -> Vec<Slot<'_>> {
     use OptimizerConfig as Config;
     match config {
-        Config::AdamW(config) | Config::Adam(config) => [adam(config), torch(&["amsgrad"]), vec![any_flag("fused")]].concat_all(),
+        Config::AdamW(config) | Config::Adam(config) => {
+            [adam(config), torch(&["amsgrad"]), vec![any_flag("fused")]].concat_all()
+        }
         Config::PagedAdamW(config) | Config::AdamW8bit(config) => {
             [adam(config), fixed(&["amsgrad"], false), bitsandbytes()].concat_all()
         }

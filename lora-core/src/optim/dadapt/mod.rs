@@ -16,8 +16,8 @@ pub(super) use adan::DAdaptAdan;
 pub use adan::DAdaptAdanConfig;
 pub(super) use lion::DAdaptLion;
 pub use lion::DAdaptLionConfig;
-pub(super) use preprint::DAdaptPreprint;
 pub use preprint::DAdaptAdamPreprintConfig;
+pub(super) use preprint::DAdaptPreprint;
 pub(super) use sgd::DAdaptSgd;
 pub use sgd::DAdaptSgdConfig;
 

@@ -51,7 +51,8 @@ impl DAdaptSgd {
     /// The norm of the first gradient, without weight decay. None while there is none.
     fn first_norm(&mut self, updates: &[StackUpdate<'_>], gradients: &[Tensor<3>]) -> Option<f64> {
         if self.first_norm.is_none() {
-            let squares = updates.iter().zip(gradients).map(|(update, g)| [sum_of_squares(&update.only_present(g.clone()))]);
+            let squares =
+                updates.iter().zip(gradients).map(|(update, g)| [sum_of_squares(&update.only_present(g.clone()))]);
             let [squares] = totals(squares.collect());
             self.first_norm = (squares > 0.0).then(|| squares.sqrt());
         }
@@ -63,8 +64,9 @@ impl Rule for DAdaptSgd {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
         let DAdaptSgdConfig { momentum, weight_decay, .. } = self.config;
         updates.iter_mut().for_each(StackUpdate::without_idle);
-        made_once(&mut self.states, updates, |update| {
-            State { sum: update.values().zeros_like(), start: update.values().clone() }
+        made_once(&mut self.states, updates, |update| State {
+            sum: update.values().zeros_like(),
+            start: update.values().clone(),
         });
         let gradients: Vec<Tensor<3>> = gradients.into_iter().map(Gradient::scaled).collect();
         let Some(first_norm) = self.first_norm(updates, &gradients) else { return };
