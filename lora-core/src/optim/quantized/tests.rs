@@ -50,7 +50,7 @@ fn both_forms_agree() {
             let values = random(shape, 2 + step as u64).powi_scalar(9);
             let values = if map == Map::Signed { values } else { values.abs() };
             let gradient = StackGradient { values: stack.values.clone(), present: present.into() };
-            let (update, _) = super::super::update::StackUpdate::new(&mut stack, gradient, Scale::Host(1.0), &[0.0; 2]);
+            let (update, _) = StackUpdate::new(&mut stack, gradient, Scale::Host(1.0), &[0.0; 2]);
             let before = forms[0].codes();
             forms.iter_mut().for_each(|form| form.store(values.clone(), &update));
             let [host, device] = [forms[0].codes(), forms[1].codes()];
