@@ -9,6 +9,7 @@ bitsandbytes, which has no CPU kernels for them, are written out in numpy.
 import json
 import sys
 from importlib.metadata import version
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def trajectory(name, problem_name, data, kind, arguments, groups=False):
         "class": f"{kind.__module__}.{kind.__name__}",
         "problem": problem_name,
         "args": arguments,
-        "defaults": {key: value for key, value in optimizer.defaults.items() if isinstance(value, plain)},
+        "defaults": {key: of.default for key, of in signature(kind).parameters.items() if isinstance(of.default, plain)},
         # W and b in groups of their own.
         "groups": groups,
     }

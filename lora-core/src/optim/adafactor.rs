@@ -76,7 +76,7 @@ impl Adafactor {
         };
         let rates = match config.relative_step {
             true => update.each(steps.iter().map(relative).collect()),
-            false => update.from_rates(|lr| lr),
+            false => update.by_rate(|lr| lr),
         };
         match config.scale_parameter {
             true => {

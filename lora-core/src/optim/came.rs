@@ -80,7 +80,7 @@ impl Rule for Came {
             let step = step * size.clamp_min(1.0).recip();
             update.replace(&mut state.mean, |mean| moved(mean, step.clone(), beta1));
             let mean = state.mean.clone();
-            let lr = update.from_rates(|lr| lr);
+            let lr = update.by_rate(|lr| lr);
             let step = match &mut state.instability {
                 Some(instability) => {
                     let residual = step - mean.clone();
@@ -93,7 +93,7 @@ impl Rule for Came {
                     state.mean.clone()
                 }
             };
-            let decay = update.from_rates(|lr| 1.0 - weight_decay * if fixed_decay { 1.0 } else { lr });
+            let decay = update.by_rate(|lr| 1.0 - weight_decay * if fixed_decay { 1.0 } else { lr });
             update.replace_values(|values| decay.times(values) - step);
         }
     }

@@ -7,6 +7,7 @@ use crate::adapter::ParameterAxes;
 
 /// The running mean of squares of one stack, factored over the last two axes that a parameter has in a file.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a stack")]
 pub(super) enum MeanSquare {
     /// Of parameters with one axis, in full: `[n, rows, columns]`.
     Full(Tensor<3>),
@@ -57,6 +58,7 @@ impl MeanSquare {
 
 /// Decay of a running mean, which may differ from parameter to parameter.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a stack")]
 pub(super) enum Beta {
     /// The same for all.
     All(f64),

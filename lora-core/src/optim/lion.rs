@@ -48,7 +48,7 @@ impl Rule for Lion {
                 direction = Some(moved(mean.clone(), g.clone(), beta1).sign());
                 unusable.cleared(moved(mean, g, beta2))
             });
-            let (decay, lr) = (update.from_rates(|lr| 1.0 - lr * weight_decay), update.from_rates(|lr| lr));
+            let (decay, lr) = (update.by_rate(|lr| 1.0 - lr * weight_decay), update.by_rate(|lr| lr));
             let Some(direction) = direction else { unreachable!("the mean was advanced") };
             let step = lr.times(direction);
             update.replace_values(|values| unusable.spared(values, |values| decay.times(values) - step));

@@ -19,6 +19,7 @@ pub(super) enum Storage {
 
 /// A moment of one stack.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a stack")]
 pub(super) enum Moment {
     Float(Tensor<3>),
     EightBit(Quantized),

@@ -149,7 +149,7 @@ impl ProdigyPlus {
     /// The step of one stack before it is multiplied with the rate. None in the first update of ADOPT.
     fn direction(&self, update: &StackUpdate<'_>, g: Tensor<3>, pace: &Pace, state: &mut State) -> Option<Tensor<3>> {
         let ProdigyPlusConfig { eps, use_adopt, use_orthograd, use_stableadamw, .. } = self.config;
-        let g = if use_orthograd { orthogonal(g, &state.z) } else { g };
+        let g = if use_orthograd { orthogonal(&g, &state.z) } else { g };
         let scales = pace.d.iter().zip(&pace.previous).map(|(d, previous)| (previous / d).powi(2));
         let scale = update.each(scales.collect());
         if use_adopt && self.step == 1 {
@@ -227,11 +227,11 @@ impl ProdigyPlus {
 }
 
 /// Without the part along the parameter, at the same norm.
-fn orthogonal(g: Tensor<3>, z: &Tensor<3>) -> Tensor<3> {
+fn orthogonal(g: &Tensor<3>, z: &Tensor<3>) -> Tensor<3> {
     let norm = |values: &Tensor<3>| of_each(values.clone() * values.clone()).sqrt();
     let share = of_each(z.clone() * g.clone()) / (of_each(z.clone() * z.clone()) + 1e-30);
     let rest = g.clone() - z.clone() * share;
-    let scale = norm(&g) / (norm(&rest) + 1e-30);
+    let scale = norm(g) / (norm(&rest) + 1e-30);
     rest * scale
 }
 

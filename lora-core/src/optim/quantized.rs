@@ -96,6 +96,7 @@ pub(super) struct Quantized {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a stack")]
 enum Blocks {
     /// Codes of all values, and the scale of each block.
     Host { codes: Vec<u8>, scales: Vec<f32> },

@@ -65,7 +65,7 @@ impl Rule for RmsProp {
                 update.replace(sum, |sum| sum * momentum + step);
                 step = sum.clone();
             }
-            let step = update.from_rates(|lr| lr).times(step);
+            let step = update.by_rate(|lr| lr).times(step);
             update.replace_values(|values| values - step);
         }
     }

@@ -122,7 +122,7 @@ impl ScheduleFree {
         let shares: Vec<f64> = shares.collect();
         let way = |(lr, share): (&f64, &f64)| lr * pace * (1.0 - beta1 * (1.0 - share));
         let ways = update.each(update.learning_rates.iter().zip(&shares).map(way).collect());
-        let (rates, shares) = (update.from_rates(|lr| lr * pace), update.each(shares));
+        let (rates, shares) = (update.by_rate(|lr| lr * pace), update.each(shares));
         let direction = self.direction(update, gradient.scaled(), divided, state);
         let z = state.z.clone();
         update.replace_values(|y| y.clone() + shares.times(z - y) - ways.times(direction.clone()));

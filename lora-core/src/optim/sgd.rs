@@ -56,7 +56,7 @@ impl Rule for Sgd {
                 Momentum::Plain => sum,
                 Momentum::Nesterov => sum * momentum + g,
             };
-            let step = update.from_rates(|lr| lr).times(step);
+            let step = update.by_rate(|lr| lr).times(step);
             update.replace_values(|values| unusable.spared(values, |values| values - step));
         }
     }

@@ -7,6 +7,7 @@ use crate::adapter::Stack;
 
 /// What gradients are multiplied with.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one a stack")]
 pub(super) enum Scale {
     /// Known and finite.
     Host(f32),
@@ -84,7 +85,7 @@ impl<'a> StackUpdate<'a> {
     }
 
     /// A number for each parameter, made from its rate.
-    pub(super) fn from_rates(&self, of: impl Fn(f64) -> f64) -> PerParameter {
+    pub(super) fn by_rate(&self, of: impl Fn(f64) -> f64) -> PerParameter {
         PerParameter::new(self.learning_rates.iter().map(|lr| of(*lr)).collect(), &self.stack.values.device())
     }
 
@@ -162,6 +163,7 @@ fn along<const D: usize>(keep: Tensor<3, Bool>, dims: [usize; D]) -> Tensor<D, B
 
 /// A number for each parameter of a stack.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one a stack")]
 pub(super) enum PerParameter {
     /// The same for all.
     All(f64),

@@ -4,8 +4,9 @@ use super::{Range, Slot, Target};
 use crate::optim::OptimizerConfig;
 use crate::optim::literal::Literal;
 use crate::optim::{
-    AdafactorConfig, AdamWConfig, CameConfig, DAdaptAdanConfig, LionConfig, ProdigyConfig, ProdigyPlusConfig,
-    RmsPropConfig, ScheduleFreeConfig, SgdConfig,
+    AdafactorConfig, AdamWConfig, CameConfig, DAdaptAdaGradConfig, DAdaptAdamConfig, DAdaptAdamPreprintConfig,
+    DAdaptAdanConfig, DAdaptLionConfig, DAdaptSgdConfig, LionConfig, ProdigyConfig, ProdigyPlusConfig, RmsPropConfig,
+    ScheduleFreeConfig, SgdConfig,
 };
 
 /// The arguments of a configuration's optimizer.
@@ -35,48 +36,12 @@ pub(super) fn keys(config: &mut OptimizerConfig) -> Vec<Slot<'_>> {
         Config::Adafactor(config) => adafactor(config),
         Config::Came(config) => came(config),
         Config::Prodigy(config) => prodigy(config),
-        Config::DAdaptAdamPreprint(config) => {
-            let own = vec![
-                pair("betas", &mut config.beta1, &mut config.beta2),
-                number("eps", &mut config.eps, Range::Positive),
-                number("weight_decay", &mut config.weight_decay, Range::NotNegative),
-                flag("decouple", &mut config.decouple),
-            ];
-            [own, dadapt(&mut config.d0, Some(&mut config.growth_rate), true)].concat_all()
-        }
-        Config::DAdaptAdam(config) => {
-            let own = vec![
-                pair("betas", &mut config.beta1, &mut config.beta2),
-                number("eps", &mut config.eps, Range::Positive),
-                number("weight_decay", &mut config.weight_decay, Range::NotNegative),
-                flag("decouple", &mut config.decouple),
-                flag("use_bias_correction", &mut config.use_bias_correction),
-            ];
-            [own, dadapt(&mut config.d0, Some(&mut config.growth_rate), true)].concat_all()
-        }
-        Config::DAdaptAdaGrad(config) => {
-            let own = vec![
-                number("momentum", &mut config.momentum, Range::BelowOne),
-                number("eps", &mut config.eps, Range::Positive),
-                number("weight_decay", &mut config.weight_decay, Range::NotNegative),
-            ];
-            [own, dadapt(&mut config.d0, Some(&mut config.growth_rate), false)].concat_all()
-        }
-        Config::DAdaptAdan(config) | Config::DAdaptAdanIp(config) => adan(config),
-        Config::DAdaptLion(config) => {
-            let own = vec![
-                pair("betas", &mut config.beta1, &mut config.beta2),
-                number("weight_decay", &mut config.weight_decay, Range::NotNegative),
-            ];
-            [own, dadapt(&mut config.d0, None, true)].concat_all()
-        }
-        Config::DAdaptSgd(config) => {
-            let own = vec![
-                number("momentum", &mut config.momentum, Range::BelowOne),
-                number("weight_decay", &mut config.weight_decay, Range::NotNegative),
-            ];
-            [own, dadapt(&mut config.d0, Some(&mut config.growth_rate), true)].concat_all()
-        }
+        Config::DAdaptAdamPreprint(config) => dadapt_preprint(config),
+        Config::DAdaptAdam(config) => dadapt_adam(config),
+        Config::DAdaptAdaGrad(config) => dadapt_adagrad(config),
+        Config::DAdaptAdan(config) | Config::DAdaptAdanIp(config) => dadapt_adan(config),
+        Config::DAdaptLion(config) => dadapt_lion(config),
+        Config::DAdaptSgd(config) => dadapt_sgd(config),
         Config::AdamWScheduleFree(config) => schedule_free(config, &["warmup_steps"]),
         Config::RAdamScheduleFree(config) => schedule_free(config, &["silent_sgd_phase"]),
         Config::SgdScheduleFree(config) => schedule_free(config, &["momentum", "warmup_steps"]),
@@ -219,7 +184,7 @@ fn dadapt<'a>(d0: &'a mut f64, growth_rate: Option<&'a mut f64>, fsdp: bool) -> 
     slots
 }
 
-fn adan(config: &mut DAdaptAdanConfig) -> Vec<Slot<'_>> {
+fn dadapt_adan(config: &mut DAdaptAdanConfig) -> Vec<Slot<'_>> {
     let betas = vec![&mut config.beta1, &mut config.beta2, &mut config.beta3];
     let own = vec![
         Slot { name: "betas", target: Target::Numbers(betas, Range::BelowOne) },
@@ -228,6 +193,52 @@ fn adan(config: &mut DAdaptAdanConfig) -> Vec<Slot<'_>> {
         flag("no_prox", &mut config.no_prox),
     ];
     [own, dadapt(&mut config.d0, Some(&mut config.growth_rate), false)].concat_all()
+}
+
+fn dadapt_preprint(config: &mut DAdaptAdamPreprintConfig) -> Vec<Slot<'_>> {
+    let own = vec![
+        pair("betas", &mut config.beta1, &mut config.beta2),
+        number("eps", &mut config.eps, Range::Positive),
+        number("weight_decay", &mut config.weight_decay, Range::NotNegative),
+        flag("decouple", &mut config.decouple),
+    ];
+    [own, dadapt(&mut config.d0, Some(&mut config.growth_rate), true)].concat_all()
+}
+
+fn dadapt_adam(config: &mut DAdaptAdamConfig) -> Vec<Slot<'_>> {
+    let own = vec![
+        pair("betas", &mut config.beta1, &mut config.beta2),
+        number("eps", &mut config.eps, Range::Positive),
+        number("weight_decay", &mut config.weight_decay, Range::NotNegative),
+        flag("decouple", &mut config.decouple),
+        flag("use_bias_correction", &mut config.use_bias_correction),
+    ];
+    [own, dadapt(&mut config.d0, Some(&mut config.growth_rate), true)].concat_all()
+}
+
+fn dadapt_adagrad(config: &mut DAdaptAdaGradConfig) -> Vec<Slot<'_>> {
+    let own = vec![
+        number("momentum", &mut config.momentum, Range::BelowOne),
+        number("eps", &mut config.eps, Range::Positive),
+        number("weight_decay", &mut config.weight_decay, Range::NotNegative),
+    ];
+    [own, dadapt(&mut config.d0, Some(&mut config.growth_rate), false)].concat_all()
+}
+
+fn dadapt_lion(config: &mut DAdaptLionConfig) -> Vec<Slot<'_>> {
+    let own = vec![
+        pair("betas", &mut config.beta1, &mut config.beta2),
+        number("weight_decay", &mut config.weight_decay, Range::NotNegative),
+    ];
+    [own, dadapt(&mut config.d0, None, true)].concat_all()
+}
+
+fn dadapt_sgd(config: &mut DAdaptSgdConfig) -> Vec<Slot<'_>> {
+    let own = vec![
+        number("momentum", &mut config.momentum, Range::BelowOne),
+        number("weight_decay", &mut config.weight_decay, Range::NotNegative),
+    ];
+    [own, dadapt(&mut config.d0, Some(&mut config.growth_rate), true)].concat_all()
 }
 
 /// Of the names, `momentum` takes the place of `betas` and `eps`.

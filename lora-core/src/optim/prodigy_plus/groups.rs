@@ -100,8 +100,9 @@ impl Groups {
             group.raise(config, beta3, numerator, denominator);
         }
         if !self.split {
-            let Group { d, previous, .. } = self.groups[0];
-            self.groups.iter_mut().for_each(|group| (group.d, group.previous) = (d, previous));
+            // The package leaves the d before it to the first group alone, which shrinks the others' means of squares.
+            let d = self.groups[0].d;
+            self.groups.iter_mut().for_each(|group| group.d = d);
         }
         if self.split && config.split_groups_mean && self.groups.len() > 1 {
             let inverse: f64 = self.groups.iter().map(|group| 1.0 / group.d).sum();

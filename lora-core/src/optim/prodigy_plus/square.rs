@@ -9,6 +9,7 @@ use crate::optim::update::{PerParameter, StackUpdate};
 const SHORTEST: usize = 32;
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a stack")]
 pub(super) enum Square {
     /// `[n, rows, columns]`
     Full(Tensor<3>),
