@@ -107,8 +107,8 @@ impl TrainConfig {
     /// Whether the UNet gets adapters: not where only the text encoder is trained, or where `unet_lr` is 0 and it is not the only rate.
     pub fn trains_unet(&self) -> bool {
         let is_frozen = self.unet_lr == Some(0.0) && self.text_encoder_learning_rates() != [0.0; 2];
-        !self.network_train_text_encoder_only
-            && !(is_frozen && self.leaves_out_frozen() && !self.network_train_unet_only)
+        let is_left_out = is_frozen && self.leaves_out_frozen() && !self.network_train_unet_only;
+        !self.network_train_text_encoder_only && !is_left_out
     }
 
     /// Whether the text encoder gets adapters: not where only the UNet is trained, or where `text_encoder_lr` is 0 and it is not the
@@ -116,8 +116,8 @@ impl TrainConfig {
     pub fn trains_text_encoder(&self) -> bool {
         let is_zero = !self.text_encoder_lr.is_empty() && self.text_encoder_lr.iter().all(|rate| *rate == 0.0);
         let is_frozen = is_zero && self.unet_learning_rate() != 0.0;
-        !self.network_train_unet_only
-            && !(is_frozen && self.leaves_out_frozen() && !self.network_train_text_encoder_only)
+        let is_left_out = is_frozen && self.leaves_out_frozen() && !self.network_train_text_encoder_only;
+        !self.network_train_unet_only && !is_left_out
     }
 
     /// Whether a network without learning rate gets no adapters; in sd-scripts it gets some that stay as they are.

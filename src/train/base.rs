@@ -74,11 +74,6 @@ impl Base {
         Ok(found)
     }
 
-    /// For what changes the networks that are not read yet.
-    pub(super) fn checkpoint_mut(&mut self) -> &mut Checkpoint {
-        &mut self.checkpoint
-    }
-
     pub(super) fn device(&self) -> &Device {
         &self.device
     }

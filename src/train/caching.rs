@@ -127,6 +127,10 @@ impl Trainer {
         self.base.training_networks(self.needs())?;
         let is_told = self.base.told_prediction_type().is_some();
         let prediction_type = self.base.prediction_type()?;
+        let problems = self.config.check_prediction_type(prediction_type);
+        if !problems.is_empty() {
+            return Err(crate::Error::Config { file: None, problems });
+        }
         self.algorithm.objective.prediction_type = prediction_type;
         if !is_told {
             let (found, flag) = match prediction_type {

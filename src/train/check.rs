@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lora_data::{Dataset, DatasetReport, Item, Size, Survey};
-use lora_models::{Checkpoint, ParameterCounts, Tokenizer};
+use lora_models::{Checkpoint, Tokenizer};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::captions::{TextCache, TextWidths, whole_caption};
+use super::captions::{TextCache, whole_caption};
 use super::data::{self, Described};
 use super::host_batch::CaptionReader;
 use super::latents::LatentCache;
-use super::memory::{self, MemoryEstimate};
+use super::memory::{Load, MemoryEstimate};
+use super::prepared::Prepared;
 use super::run::{self, Length};
-use super::save;
 use crate::config::{Family, KeyUse, TrainConfig};
 use crate::error::{Error, Result};
 use crate::prompt;
@@ -127,16 +127,6 @@ fn prompts(config: &TrainConfig) -> Result<()> {
     config.sample_prompts.as_deref().map(prompt::load).transpose().map(drop)
 }
 
-/// What the checkpoint says that captions and caches need.
-#[derive(Debug)]
-struct Base {
-    family: Family,
-    widths: TextWidths,
-    parameters: ParameterCounts,
-    /// Numbers of the adapters.
-    trained: usize,
-}
-
 impl CheckReport {
     /// The report of a configuration that can't even be read.
     pub(crate) fn refused(error: &Error) -> Self {
@@ -147,29 +137,19 @@ impl CheckReport {
         self.problems.push(problem.to_string());
     }
 
-    fn look_at_base(&mut self, config: &TrainConfig, mut checkpoint: Checkpoint) -> Result<Base> {
+    fn look_at_base(&mut self, config: &TrainConfig, checkpoint: Checkpoint) -> Result<Prepared> {
         let family = checkpoint.family();
         self.family = Some(family.to_string());
         run::check_family(config, &checkpoint)?;
-        let networks = checkpoint.layers()?;
-        run::clip_skip(config, networks.text_encoder_depth)?;
-        checkpoint.check_finite()?;
-        self.warnings.extend(run::doubts_of_base(config, &checkpoint));
-        let widths = TextWidths::of(&networks);
-        let parameters = networks.parameters;
-        let layers = [networks.text_encoders, networks.unet].concat();
-        let device = crate::device::parse("cpu")?;
-        for (file, strength) in config.merged_files() {
-            checkpoint.merge(save::open_lora(file, &layers, family, &device)?, strength as f32);
-        }
-        let (adapters, warnings) = save::adapters(&mut config.clone(), &layers, family, &device)?;
-        self.warnings.extend(warnings);
         let is_zero_terminal = config.zero_terminal_snr.unwrap_or_else(|| checkpoint.zero_terminal_snr());
         self.reproduced = config.reproduced(family, is_zero_terminal);
-        Ok(Base { family, widths, parameters, trained: adapters.parameter_count() })
+        let prepared = Prepared::new(&mut config.clone(), checkpoint, &crate::device::parse("cpu")?)?;
+        self.warnings.extend(prepared.warnings.iter().cloned());
+        run::learning_rates(config, family, &prepared.adapters)?;
+        Ok(prepared)
     }
 
-    fn look_at(&mut self, config: &TrainConfig, described: Described, base: Option<&Base>) {
+    fn look_at(&mut self, config: &TrainConfig, described: Described, base: Option<&Prepared>) {
         let Described { config: data, notices } = described;
         self.problems.extend(data::check_uses(config, &data).err().map(|error| error.to_string()));
         let Survey { mut dataset, problems } = Dataset::survey(data);
@@ -212,23 +192,22 @@ impl CheckReport {
         })
     }
 
-    fn caches(&mut self, config: &TrainConfig, dataset: &Dataset, base: &Base) {
+    fn caches(&mut self, config: &TrainConfig, dataset: &Dataset, base: &Prepared) {
         let tokens = 75 * run::token_limit(config).windows() + 2;
-        let text_bytes = base.widths.bytes(tokens);
-        let latents = LatentCache::new(config, dataset, base.family).map_err(|error| self.tell(error)).ok();
+        let (family, text_bytes) = (base.checkpoint.family(), base.widths.bytes(tokens));
+        let latents = LatentCache::new(config, dataset, family).map_err(|error| self.tell(error)).ok();
         let texts = TextCache::new(config, dataset, &base.widths, tokens).map_err(|error| self.tell(error)).ok();
         self.latent_bytes = latents.as_ref().map_or(0, |cache| cache.bytes(dataset));
         if let Some(cache) = &texts {
             self.text_bytes = (cache.total(dataset) * text_bytes) as u64;
             self.warnings.extend(cache.warning());
         }
-        if let (Some(latents), Some(texts)) = (&latents, &texts) {
-            let (caches, Base { family, parameters, trained, .. }) = ((latents, texts), base);
-            let memory = run::memory(config, *family, *parameters, *trained, dataset, caches, text_bytes);
-            self.memory = memory.map_err(|error| self.tell(error)).ok();
-            let is_on_cpu = crate::device::parse(&config.device).is_ok_and(|device| crate::device::is_cpu(&device));
-            let available = if is_on_cpu { memory::available() } else { None };
-            self.warnings.extend(self.memory.and_then(|memory| memory.doubt(available)));
+        let load = Load::new(config, family, base.parameters, base.adapters.parameter_count());
+        if let (Ok(load), Some(latents), Some(texts)) = (load, &latents, &texts) {
+            let memory = load.estimate(dataset, latents, texts, text_bytes);
+            let device = crate::device::parse(&config.device).ok();
+            self.warnings.extend(device.and_then(|device| memory.doubt(&device)));
+            self.memory = Some(memory);
         }
     }
 }

@@ -1,7 +1,15 @@
 //! What a run needs of memory, and what there is.
 
+use burn::tensor::Device;
+use lora_data::{Dataset, Item};
 use lora_models::{Family, ParameterCounts};
 use serde::Serialize;
+
+use super::base::Needs;
+use super::captions::TextCache;
+use super::latents::LatentCache;
+use crate::config::{BaseDtype, TrainConfig};
+use crate::error::Result;
 
 /// About how much memory the steps of a run take. Bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -16,48 +24,88 @@ pub struct MemoryEstimate {
     pub caches: u64,
 }
 
-/// What an estimate is made from.
+/// What an estimate is made from besides pictures and captions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
-    pub(super) family: Family,
-    pub(super) parameters: ParameterCounts,
+    family: Family,
+    parameters: ParameterCounts,
     /// Bytes of a number of the UNet's weights.
-    pub(super) unet_bytes: u64,
-    /// Whether steps need the text encoders, and the VAE.
-    pub(super) needs: super::base::Needs,
+    unet_bytes: u64,
     /// Numbers of the adapters.
-    pub(super) trained: u64,
-    /// Bytes of the optimizer's state for each of them.
-    pub(super) state_bytes: u64,
-    /// Whether there is a moving average of the adapters.
-    pub(super) averages: bool,
-    /// Pixels of the largest batch.
-    pub(super) pixels: u64,
-    pub(super) recomputing: bool,
-    pub(super) caches: u64,
+    trained: u64,
+    /// Bytes of what is remembered of each of them.
+    state_bytes: u64,
+    recomputing: bool,
+}
+
+impl Load {
+    /// What a run with `trained` numbers in its adapters needs.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) for an optimizer with settings that it does not have.
+    pub(super) fn new(
+        config: &TrainConfig,
+        family: Family,
+        parameters: ParameterCounts,
+        trained: usize,
+    ) -> Result<Self> {
+        let average = if config.ema_decay.is_some() { 4 } else { 0 };
+        Ok(Self {
+            family,
+            parameters,
+            unet_bytes: if config.base_dtype_for(family) == BaseDtype::Bf16 { 2 } else { 4 },
+            trained: trained as u64,
+            state_bytes: config.optimizer()?.state_bytes() as u64 + average,
+            recomputing: config.gradient_checkpointing,
+        })
+    }
+
+    /// About how much memory the steps take, with encoded captions of `text_bytes`.
+    pub(super) fn estimate(
+        &self,
+        dataset: &Dataset,
+        latents: &LatentCache,
+        texts: &TextCache,
+        text_bytes: usize,
+    ) -> MemoryEstimate {
+        let pixels = |item: &Item| {
+            let batch_size = dataset.configs()[dataset.subset_of(item).dataset].batch_size;
+            item.selection.bucket.area() * batch_size as u64
+        };
+        let latent_bytes = if matches!(latents, LatentCache::Memory(_)) { latents.bytes(dataset) } else { 0 };
+        let captions = if matches!(texts, TextCache::Memory(_)) { texts.total(dataset) } else { 0 };
+        let needs = Needs { text_encoders: texts.is_off(), vae: latents.is_off() };
+        let pixels = dataset.items().iter().map(pixels).max().unwrap_or(0);
+        MemoryEstimate { caches: latent_bytes + (captions * text_bytes) as u64, ..self.of_steps(needs, pixels) }
+    }
+
+    /// Without caches; `pixels` are those of the largest batch.
+    fn of_steps(&self, needs: Needs, pixels: u64) -> MemoryEstimate {
+        let text_encoders = if needs.text_encoders { self.parameters.text_encoders } else { 0 };
+        let vae = if needs.vae { self.parameters.vae } else { 0 };
+        MemoryEstimate {
+            weights: self.parameters.unet as u64 * self.unet_bytes + 4 * (text_encoders + vae) as u64,
+            // Values and gradients, the latter once more while they are gathered.
+            adapters: self.trained * (12 + self.state_bytes),
+            activations: (pixels as f64 * kept_bytes(self)) as u64,
+            caches: 0,
+        }
+    }
 }
 
 impl MemoryEstimate {
-    pub(super) fn of(load: &Load) -> Self {
-        let text_encoders = if load.needs.text_encoders { load.parameters.text_encoders } else { 0 };
-        let vae = if load.needs.vae { load.parameters.vae } else { 0 };
-        Self {
-            weights: load.parameters.unet as u64 * load.unet_bytes + 4 * (text_encoders + vae) as u64,
-            // Values and gradients, the latter once more while they are gathered.
-            adapters: load.trained * (12 + load.state_bytes + if load.averages { 4 } else { 0 }),
-            activations: (load.pixels as f64 * kept_bytes(load)) as u64,
-            caches: load.caches,
-        }
-    }
-
     /// All of it.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.weights + self.adapters + self.activations + self.caches
     }
 
-    /// A warning where that is more than there is.
-    pub(super) fn doubt(&self, available: Option<u64>) -> Option<String> {
+    /// A warning where that is more than `device` has, as far as the system tells.
+    pub(super) fn doubt(&self, device: &Device) -> Option<String> {
+        self.doubt_with(if crate::device::is_cpu(device) { available() } else { None })
+    }
+
+    fn doubt_with(&self, available: Option<u64>) -> Option<String> {
         let available = available.filter(|available| *available < self.total())?;
         let gigabytes = |bytes: u64| bytes as f64 / 1e9;
         Some(format!(
@@ -85,7 +133,7 @@ fn kept_bytes(load: &Load) -> f64 {
 }
 
 /// Bytes of memory that programs can still take on this machine; none where the system does not tell.
-pub(super) fn available() -> Option<u64> {
+fn available() -> Option<u64> {
     if !sysinfo::IS_SUPPORTED_SYSTEM {
         return None;
     }
@@ -99,57 +147,53 @@ pub(super) fn available() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::base::Needs;
     use super::*;
 
-    fn sd15(pixels: u64, recomputing: bool) -> Load {
+    const NONE: Needs = Needs { text_encoders: false, vae: false };
+
+    fn sd15(recomputing: bool) -> Load {
         Load {
             family: Family::Sd1,
             parameters: ParameterCounts { unet: 859_520_964, vae: 83_653_863, text_encoders: 123_060_480 },
             unet_bytes: 4,
-            needs: Needs { text_encoders: false, vae: false },
             trained: 13_565_952,
             state_bytes: 8,
-            averages: false,
-            pixels,
             recomputing,
-            caches: 0,
         }
     }
 
     /// Peaks of the steps of SD 1.5 and SDXL, in GB, as benches/README.md has them.
     #[test]
     fn estimates_are_near_what_was_measured() {
-        let sdxl = |side: u64, unet_bytes| Load {
+        let sdxl = |unet_bytes| Load {
             family: Family::Sdxl,
             parameters: ParameterCounts { unet: 2_567_463_684, vae: 83_653_863, text_encoders: 817_000_000 },
             unet_bytes,
             trained: 42_557_440,
-            ..sd15(side * side, false)
+            ..sd15(false)
         };
-        for (load, measured) in [
-            (sd15(256 * 256, false), 4.06),
-            (sd15(512 * 512, false), 5.19),
-            (sd15(256 * 256, true), 3.81),
-            (sd15(512 * 512, true), 4.04),
-            (sdxl(256, 4), 11.60),
-            (sdxl(256, 2), 6.62),
-            (sdxl(512, 2), 8.82),
+        for (load, side, measured) in [
+            (sd15(false), 256, 4.06),
+            (sd15(false), 512, 5.19),
+            (sd15(true), 256, 3.81),
+            (sd15(true), 512, 4.04),
+            (sdxl(4), 256, 11.60),
+            (sdxl(2), 256, 6.62),
+            (sdxl(2), 512, 8.82),
         ] {
-            let estimate = MemoryEstimate::of(&load).total() as f64 / 1e9;
+            let estimate = load.of_steps(NONE, side * side).total() as f64 / 1e9;
             assert!((0.9..1.15).contains(&(estimate / measured)), "{estimate:.2} GB, measured {measured} GB: {load:?}");
         }
     }
 
     #[test]
     fn what_does_not_fit_is_told() {
-        let estimate = MemoryEstimate::of(&sd15(512 * 512, false));
-        assert_eq!(estimate.doubt(Some(estimate.total())), None);
-        assert_eq!(estimate.doubt(None), None);
-        let doubt = estimate.doubt(Some(1_000_000_000)).expect("a doubt");
+        let estimate = sd15(false).of_steps(NONE, 512 * 512);
+        assert_eq!(estimate.doubt_with(Some(estimate.total())), None);
+        assert_eq!(estimate.doubt_with(None), None);
+        let doubt = estimate.doubt_with(Some(1_000_000_000)).expect("a doubt");
         assert!(doubt.contains("needs about 5.2 GB") && doubt.contains("1.0 GB are free"), "{doubt}");
-        let whole = Needs { text_encoders: true, vae: true };
-        let more = MemoryEstimate::of(&Load { needs: whole, ..sd15(512 * 512, false) });
+        let more = sd15(false).of_steps(Needs { text_encoders: true, vae: true }, 512 * 512);
         assert!(more.weights > estimate.weights + 800_000_000);
     }
 

@@ -19,6 +19,7 @@ mod loader;
 mod memory;
 mod objective;
 mod outputs;
+mod prepared;
 mod preview;
 mod run;
 mod save;

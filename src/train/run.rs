@@ -1,18 +1,14 @@
 //! What follows from configuration and data before anything is trained.
 
-use lora_core::adapter::{AdapterSet, BlockTargets, Dropout, LearningRates, RankAlpha, Targets};
+use lora_core::adapter::{AdapterSet, BlockTargets, Dropout, LearningRateGroup, LearningRates, RankAlpha, Targets};
 use lora_core::layers::LayerSpec;
-use lora_data::{Dataset, DatasetReport, Item, Notice, StepCount};
+use lora_data::{Dataset, DatasetReport, Notice, StepCount};
 use lora_models::text::TokenLimit;
-use lora_models::{Checkpoint, CheckpointOptions, Family, ParameterCounts};
+use lora_models::{Checkpoint, CheckpointOptions, Family};
 
-use super::base::Needs;
-use super::captions::TextCache;
-use super::latents::LatentCache;
-use super::memory::{Load, MemoryEstimate};
 use super::objective;
 use super::step::Algorithm;
-use crate::config::{BaseDtype, Compat, Mismatch, PredictionType, TrainConfig, TrainLength};
+use crate::config::{Compat, Mismatch, PredictionType, TrainConfig, TrainLength};
 use crate::error::{Error, Problem, ProblemKind, Result};
 
 /// The counts of a run.
@@ -181,28 +177,39 @@ pub(super) fn token_limit(config: &TrainConfig) -> TokenLimit {
 }
 
 /// The learning rates before the schedule.
-pub(super) fn learning_rates(config: &TrainConfig, family: Family) -> LearningRates {
-    LearningRates {
+#[derive(Debug)]
+pub(super) struct Rates {
+    /// Of each parameter, by stack and row.
+    pub(super) of_parameters: Vec<Vec<f64>>,
+    /// Of each group, for logs.
+    pub(super) groups: Vec<LearningRateGroup>,
+}
+
+pub(super) fn learning_rates(config: &TrainConfig, family: Family, adapters: &AdapterSet) -> Result<Rates> {
+    let rates = LearningRates {
         unet: config.unet_learning_rate(),
         text_encoder: config.text_encoder_learning_rates(),
         loraplus_lr_ratio: config.loraplus_lr_ratio,
         loraplus_unet_lr_ratio: config.loraplus_unet_lr_ratio,
         loraplus_text_encoder_lr_ratio: config.loraplus_text_encoder_lr_ratio,
         block_lr_weights: config.block_lr_weights(family),
-    }
+    };
+    let misfit = |source| Error::Adapter { file: None, source };
+    let of_parameters = rates.of(adapters).map_err(misfit)?;
+    Ok(Rates { of_parameters, groups: rates.groups(adapters).map_err(misfit)? })
 }
 
-/// How the run trains, with these learning rates by stack and row. `is_zero_terminal` tells whether the base was trained with zero terminal SNR.
+/// How the run trains.
 pub(super) fn algorithm(
     config: &TrainConfig,
-    prediction_type: PredictionType,
-    is_zero_terminal: bool,
+    checkpoint: &Checkpoint,
     total_steps: u64,
     clip_skip: usize,
-    rates: &[Vec<f64>],
+    rates: &Rates,
 ) -> Result<Algorithm> {
+    let prediction_type = checkpoint.prediction_type().unwrap_or(PredictionType::Epsilon);
     Ok(Algorithm {
-        objective: objective::objective(config, prediction_type, is_zero_terminal),
+        objective: objective::objective(config, prediction_type, checkpoint.zero_terminal_snr()),
         noise: objective::noise(config),
         noise_dtype: objective::noise_dtype(config),
         timesteps: config.min_timestep as usize..config.max_timestep as usize,
@@ -210,7 +217,7 @@ pub(super) fn algorithm(
         gradient_accumulation_steps: config.gradient_accumulation_steps as usize,
         gradient_checkpointing: config.gradient_checkpointing,
         max_grad_norm: config.max_grad_norm,
-        learning_rates: rates.to_vec(),
+        learning_rates: rates.of_parameters.clone(),
         lr_schedule: config.lr_schedule(total_steps)?,
         dropout: Dropout {
             network: config.network_dropout.unwrap_or(0.0) as f32,
@@ -293,36 +300,6 @@ pub(super) fn clip_skip(config: &TrainConfig, layers: usize) -> Result<usize> {
             Err(Error::option("clip_skip", Mismatch { found: skip.to_string(), expected }))
         }
     }
-}
-
-/// What the run needs of memory.
-pub(super) fn memory(
-    config: &TrainConfig,
-    family: Family,
-    parameters: ParameterCounts,
-    trained: usize,
-    dataset: &Dataset,
-    (latents, texts): (&LatentCache, &TextCache),
-    text_bytes: usize,
-) -> Result<MemoryEstimate> {
-    let pixels = |item: &Item| {
-        let dataset_config = &dataset.configs()[dataset.subset_of(item).dataset];
-        item.selection.bucket.area() * dataset_config.batch_size as u64
-    };
-    let latent_bytes = if matches!(latents, LatentCache::Memory(_)) { latents.bytes(dataset) } else { 0 };
-    let captions = if matches!(texts, TextCache::Memory(_)) { texts.total(dataset) } else { 0 };
-    Ok(MemoryEstimate::of(&Load {
-        family,
-        parameters,
-        unet_bytes: if config.base_dtype_for(family) == BaseDtype::Bf16 { 2 } else { 4 },
-        needs: Needs { text_encoders: texts.is_off(), vae: latents.is_off() },
-        trained: trained as u64,
-        state_bytes: config.optimizer()?.state_bytes() as u64,
-        averages: config.ema_decay.is_some(),
-        pixels: dataset.items().iter().map(pixels).max().unwrap_or(0),
-        recomputing: config.gradient_checkpointing,
-        caches: latent_bytes + (captions * text_bytes) as u64,
-    }))
 }
 
 #[cfg(test)]

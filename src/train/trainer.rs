@@ -11,20 +11,20 @@ use lora_data::{Dataset, DatasetReport, Plan};
 use lora_models::{Checkpoint, Tokenizer};
 
 use super::base::Base;
-use super::captions::{TextCache, TextWidths};
+use super::captions::TextCache;
 use super::data;
 use super::event::Event;
 use super::host_batch::CaptionReader;
 use super::latents::LatentCache;
 use super::learned::Learned;
 use super::loader::Loader;
-use super::memory::{self, MemoryEstimate};
+use super::memory::{Load, MemoryEstimate};
 use super::outputs::Outputs;
+use super::prepared::Prepared;
 use super::run::{self, Length};
-use super::save;
 use super::stages::{Progress, Stage};
 use super::step::Algorithm;
-use crate::config::{PredictionType, SavePrecision, TrainConfig};
+use crate::config::{SavePrecision, TrainConfig};
 use crate::error::{Error, Result};
 use crate::prompt::Prompt;
 
@@ -89,49 +89,26 @@ impl Trainer {
         let plan = dataset.plan()?;
         let length = Length::new(&config, plan.batches_per_epoch());
 
-        let mut base = Base::new(checkpoint, config.base_dtype_for(family), &device);
-        let networks = base.checkpoint().layers()?;
-        outputs.clip_skip = run::clip_skip(&config, networks.text_encoder_depth)?;
-        base.checkpoint().check_finite()?;
-        let widths = TextWidths::of(&networks);
-        let parameters = networks.parameters;
-        let layers = [networks.text_encoders, networks.unet].concat();
+        let Prepared { checkpoint, adapters, widths, parameters, clip_skip, warnings } =
+            Prepared::new(&mut config, checkpoint, &device)?;
         let mut events: VecDeque<Event> = run::doubts(&config, length).into_iter().map(Event::Warning).collect();
         events.extend(outputs.hash_models(family)?.map(Event::Warning));
-        events.extend(run::doubts_of_base(&config, base.checkpoint()).into_iter().map(Event::Warning));
-        for (file, strength) in config.merged_files() {
-            let adapters = save::open_lora(file, &layers, family, &device)?;
-            base.checkpoint_mut().merge(adapters, strength as f32);
-        }
-        let (adapters, warnings) = save::adapters(&mut config, &layers, family, &device)?;
         events.extend(warnings.into_iter().map(Event::Warning));
+        outputs.clip_skip = clip_skip;
         let limit = run::token_limit(&config);
         let reader = CaptionReader { tokenizer: Tokenizer::new(), limit, family, weighted: config.weighted_captions };
         let texts = TextCache::new(&config, &dataset, &widths, 75 * limit.windows() + 2)?;
         events.extend(texts.warning().map(Event::Warning));
         let latents = LatentCache::new(&config, &dataset, family)?;
-        let text_bytes = widths.bytes(75 * limit.windows() + 2);
-        let trained = adapters.parameter_count();
-        let caches = (&latents, &texts);
-        let memory = run::memory(&config, family, parameters, trained, &dataset, caches, text_bytes)?;
-        let available = if crate::device::is_cpu(&device) { memory::available() } else { None };
-        events.extend(memory.doubt(available).map(Event::Warning));
-        let prediction_type = base.told_prediction_type().unwrap_or(PredictionType::Epsilon);
-        let learning_rates = run::learning_rates(&config, family);
-        let misfit = |source| Error::Adapter { file: None, source };
-        let rates = learning_rates.of(&adapters).map_err(misfit)?;
+        let load = Load::new(&config, family, parameters, adapters.parameter_count())?;
+        let memory = load.estimate(&dataset, &latents, &texts, widths.bytes(75 * limit.windows() + 2));
+        events.extend(memory.doubt(&device).map(Event::Warning));
+        let rates = run::learning_rates(&config, family, &adapters)?;
         Ok(Self {
-            groups: learning_rates.groups(&adapters).map_err(misfit)?,
-            algorithm: run::algorithm(
-                &config,
-                prediction_type,
-                base.checkpoint().zero_terminal_snr(),
-                length.total_steps,
-                outputs.clip_skip,
-                &rates,
-            )?,
+            algorithm: run::algorithm(&config, &checkpoint, length.total_steps, clip_skip, &rates)?,
+            groups: rates.groups,
             learned: Learned::new(adapters, Optimizer::new(config.optimizer()?), config.ema_decay),
-            base,
+            base: Base::new(checkpoint, config.base_dtype_for(family), &device),
             report: run::report(&dataset, &notices),
             latents,
             memory,

@@ -14,6 +14,11 @@ use lora_trainer::config::options;
 use crate::program::Job;
 use seen::{Observed, Seen};
 
+/// What changes where each step is trained in another way.
+const TRAINED: [Seen; 3] = [Seen::FirstLoss, Seen::Losses, Seen::Weights];
+/// What changes where each step begins alike and learns otherwise.
+const LATER: [Seen; 2] = [Seen::Losses, Seen::Weights];
+
 /// One option at another value than its default.
 #[derive(Clone, Copy)]
 struct Row {

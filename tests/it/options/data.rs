@@ -4,7 +4,8 @@ use std::fs;
 
 use image::{GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 
-use crate::options::{Row, check, permission, refusal, row};
+use crate::options::seen::Seen::{Cached, Files, FirstLoss, Losses, Plan, Validation, Weights};
+use crate::options::{Row, TRAINED, check, permission, refusal, row};
 use crate::program::Job;
 
 /// Pictures that are larger than their bucket, with captions that have something for each option.
@@ -65,65 +66,176 @@ fn faces(job: &mut Job) {
 }
 
 pub(super) const PICTURES: &[Row] = &[
-    row("train_data_dir", "'others'", &[], &[]).prepared(folders),
-    row("reg_data_dir", "'others'", &[], &[]).prepared(folders),
-    row("in_json", "'list.json'", &[], &[]).prepared(folders),
-    row("dataset_config", "'data.toml'", &[], &[]).prepared(folders),
-    row("dataset_repeats", "3", &[], &[]).prepared(flat),
-    row("recursive", "true", &[], &[]).prepared(folders),
-    row("resolution", "'96,96'", &[], &[]).prepared(rich),
-    row("enable_bucket", "false", &[], &[]).prepared(rich),
-    row("min_bucket_reso", "64", &[], &[])
+    row(
+        "train_data_dir",
+        "'others'",
+        &[Plan, Cached, FirstLoss, Losses, Validation, Weights],
+        &[
+            "ss_bucket_info",
+            "ss_dataset_dirs",
+            "ss_epoch",
+            "ss_num_batches_per_epoch",
+            "ss_num_epochs",
+            "ss_num_train_images",
+            "ss_tag_frequency",
+        ],
+    )
+    .prepared(folders),
+    row(
+        "reg_data_dir",
+        "'others'",
+        &[Plan, Cached, FirstLoss, Losses, Weights],
+        &["ss_bucket_info", "ss_num_batches_per_epoch", "ss_num_reg_images", "ss_reg_dataset_dirs", "ss_tag_frequency"],
+    )
+    .prepared(folders),
+    row(
+        "in_json",
+        "'list.json'",
+        &[Plan, Cached, FirstLoss, Losses, Validation, Weights],
+        &[
+            "ss_bucket_info",
+            "ss_dataset_dirs",
+            "ss_epoch",
+            "ss_num_batches_per_epoch",
+            "ss_num_epochs",
+            "ss_num_train_images",
+            "ss_tag_frequency",
+        ],
+    )
+    .prepared(folders),
+    row("dataset_config", "'data.toml'", &[Plan, Warnings, Cached, FirstLoss, Losses, Validation, Weights], &["ss_*"])
+        .prepared(folders),
+    row(
+        "dataset_repeats",
+        "3",
+        &[Plan, Validation],
+        &[
+            "ss_bucket_info",
+            "ss_dataset_dirs",
+            "ss_epoch",
+            "ss_num_batches_per_epoch",
+            "ss_num_epochs",
+            "ss_num_train_images",
+        ],
+    )
+    .prepared(flat),
+    row(
+        "recursive",
+        "true",
+        &[Plan, Cached, FirstLoss, Losses, Weights],
+        &["ss_bucket_info", "ss_dataset_dirs", "ss_num_batches_per_epoch", "ss_num_train_images", "ss_tag_frequency"],
+    )
+    .prepared(folders),
+    row(
+        "resolution",
+        "'96,96'",
+        &[Plan, FirstLoss, Losses, Weights],
+        &["modelspec.resolution", "ss_bucket_info", "ss_resolution"],
+    )
+    .prepared(rich),
+    row(
+        "enable_bucket",
+        "false",
+        &[Plan, FirstLoss, Losses, Weights],
+        &["ss_bucket_info", "ss_bucket_no_upscale", "ss_enable_bucket", "ss_max_bucket_reso", "ss_min_bucket_reso"],
+    )
+    .prepared(rich),
+    row("min_bucket_reso", "64", &[Plan, FirstLoss, Losses, Weights], &["ss_bucket_info", "ss_min_bucket_reso"])
         .prepared(rich)
         .with(&[("bucket_no_upscale", "false"), ("resolution", "'256,256'")]),
-    row("max_bucket_reso", "256", &[], &[]).prepared(rich).with(&[
-        ("bucket_no_upscale", "false"),
-        ("resolution", "'256,256'"),
-        ("min_bucket_reso", "64"),
-    ]),
-    row("bucket_reso_steps", "16", &[], &[]).prepared(rich),
-    row("bucket_no_upscale", "false", &[], &[]).prepared(rich).with(&[("resolution", "'256,256'")]),
-    row("resize_interpolation", "'nearest'", &[], &[]).prepared(rich),
-    row("flip_aug", "true", &[], &[]).prepared(rich),
-    row("color_aug", "true", &[], &[]).prepared(rich).with(&[("cache_latents", "false")]),
-    row("random_crop", "true", &[], &[]).prepared(rich).with(&[("cache_latents", "false"), ("enable_bucket", "false")]),
-    row("face_crop_aug_range", "'1.5,3'", &[], &[]).prepared(faces).with(&[("cache_latents", "false")]),
-    row("alpha_mask", "true", &[], &[]).prepared(transparent),
-    row("alpha_background", "'#ff0000'", &[], &[]).prepared(transparent),
-    row("conditioning_data_dir", "'masks'", &[], &[]).prepared(transparent),
+    row("max_bucket_reso", "256", &[Plan, FirstLoss, Losses, Weights], &["ss_bucket_info", "ss_max_bucket_reso"])
+        .prepared(rich)
+        .with(&[("bucket_no_upscale", "false"), ("resolution", "'256,256'"), ("min_bucket_reso", "64")]),
+    row("bucket_reso_steps", "16", &[Plan, FirstLoss, Losses, Weights], &["ss_bucket_info"]).prepared(rich),
+    row("bucket_no_upscale", "false", &[Plan, FirstLoss, Losses, Weights], &["ss_bucket_info", "ss_bucket_no_upscale"])
+        .prepared(rich)
+        .with(&[("resolution", "'256,256'")]),
+    row("resize_interpolation", "'nearest'", &[Plan, FirstLoss, Losses, Weights], &["ss_resize_interpolation"])
+        .prepared(rich),
+    row("flip_aug", "true", &[Plan, Losses, Weights], &["ss_flip_aug"]).prepared(rich),
+    row("color_aug", "true", &[Plan, Losses, Weights], &["ss_color_aug"])
+        .prepared(rich)
+        .with(&[("cache_latents", "false")]),
+    row("random_crop", "true", &[Plan, FirstLoss, Losses, Weights], &["ss_random_crop"])
+        .prepared(rich)
+        .with(&[("cache_latents", "false"), ("enable_bucket", "false")]),
+    row("face_crop_aug_range", "'1.5,3'", &[Plan, FirstLoss, Losses, Weights], &["ss_face_crop_aug_range"])
+        .prepared(faces)
+        .with(&[("cache_latents", "false")]),
+    row("alpha_mask", "true", &[Plan, FirstLoss, Losses, Weights], &[]).prepared(transparent),
+    row("alpha_background", "'#ff0000'", &[Plan, FirstLoss, Losses, Weights], &[]).prepared(transparent),
+    row("conditioning_data_dir", "'masks'", &[Plan, FirstLoss, Losses, Weights], &[]).prepared(transparent),
     refusal("masked_loss", "true", "needs `conditioning_data_dir` or `alpha_mask`"),
-    row("prior_loss_weight", "0.5", &[], &[]).prepared(folders).with(&[("reg_data_dir", "'others'")]),
+    row("prior_loss_weight", "0.5", &TRAINED, &["ss_prior_loss_weight"])
+        .prepared(folders)
+        .with(&[("reg_data_dir", "'others'")]),
     permission("skip_bad_images", "true", "broken.png").prepared(broken),
-    row("validation_split", "0.5", &[], &[]),
-    row("validation_seed", "5", &[], &[]).with(&[("validation_split", "0.5")]),
+    row(
+        "validation_split",
+        "0.5",
+        &[Plan, FirstLoss, Losses, Validation, Weights],
+        &[
+            "ss_bucket_info",
+            "ss_dataset_dirs",
+            "ss_epoch",
+            "ss_num_batches_per_epoch",
+            "ss_num_epochs",
+            "ss_num_train_images",
+            "ss_num_validation_images",
+            "ss_tag_frequency",
+            "ss_validation_seed",
+            "ss_validation_split",
+        ],
+    ),
+    row(
+        "validation_seed",
+        "5",
+        &[Plan, FirstLoss, Losses, Validation, Weights],
+        &["ss_tag_frequency", "ss_validation_seed"],
+    )
+    .with(&[("validation_split", "0.5")]),
 ];
 
 pub(super) const CAPTIONS: &[Row] = &[
-    row("caption_extension", "'.caption'", &[], &[]),
-    row("class_tokens", "'a yellow fruit'", &[], &[]).prepared(flat),
+    row("caption_extension", "'.caption'", &[Plan, Cached, FirstLoss, Losses, Weights], &["ss_tag_frequency"]),
+    row("class_tokens", "'a yellow fruit'", &[Plan, FirstLoss, Losses, Weights], &["ss_tag_frequency"]).prepared(flat),
     refusal("strict_captions", "true", "no caption").prepared(flat),
-    row("caption_separator", "';;;'", &[], &[]).prepared(rich).with(&[("shuffle_caption", "true")]),
-    row("shuffle_caption", "true", &[], &[]).prepared(rich),
-    row("keep_tokens", "2", &[], &[]).prepared(rich).with(&[("shuffle_caption", "true")]),
-    row("keep_tokens_separator", "'|||'", &[], &[]).prepared(rich).with(&[("shuffle_caption", "true")]),
-    row("secondary_separator", "';;;'", &[], &[]).prepared(rich),
-    row("enable_wildcard", "true", &[], &[]).prepared(rich),
-    row("caption_prefix", "'a'", &[], &[]),
-    row("caption_suffix", "'a'", &[], &[]),
-    row("caption_dropout_rate", "1", &[], &[]),
-    row("caption_dropout_every_n_epochs", "1", &[], &[]),
-    row("caption_tag_dropout_rate", "1", &[], &[]).prepared(rich),
-    row("token_warmup_min", "3", &[], &[]).prepared(rich).with(&[("token_warmup_step", "100")]),
-    row("token_warmup_step", "100", &[], &[]).prepared(rich),
-    row("weighted_captions", "true", &[], &[]).prepared(rich),
+    row("caption_separator", "';;;'", &[Plan, FirstLoss, Losses, Weights], &[])
+        .prepared(rich)
+        .with(&[("shuffle_caption", "true")]),
+    row("shuffle_caption", "true", &[Plan, Cached, FirstLoss, Losses, Weights], &["ss_shuffle_caption"]).prepared(rich),
+    row("keep_tokens", "2", &[Plan, FirstLoss, Losses, Weights], &["ss_keep_tokens"])
+        .prepared(rich)
+        .with(&[("shuffle_caption", "true")]),
+    row("keep_tokens_separator", "'|||'", &[Plan, FirstLoss, Losses, Weights], &[])
+        .prepared(rich)
+        .with(&[("shuffle_caption", "true")]),
+    row("secondary_separator", "';;;'", &[Plan, FirstLoss, Losses, Weights], &[]).prepared(rich),
+    row("enable_wildcard", "true", &[Plan, Cached, FirstLoss, Losses, Weights], &["ss_tag_frequency"]).prepared(rich),
+    row("caption_prefix", "'a'", &[Plan, FirstLoss, Losses, Weights], &[]),
+    row("caption_suffix", "'a'", &[Plan, FirstLoss, Losses, Weights], &[]),
+    row("caption_dropout_rate", "1", &[Plan, Cached, FirstLoss, Losses, Weights], &["ss_caption_dropout_rate"]),
+    row(
+        "caption_dropout_every_n_epochs",
+        "1",
+        &[Plan, Cached, FirstLoss, Losses, Weights],
+        &["ss_caption_dropout_every_n_epochs"],
+    ),
+    row("caption_tag_dropout_rate", "1", &[Plan, Cached, FirstLoss, Losses, Weights], &["ss_caption_tag_dropout_rate"])
+        .prepared(rich),
+    row("token_warmup_min", "3", &[Plan, FirstLoss, Losses, Weights], &[])
+        .prepared(rich)
+        .with(&[("token_warmup_step", "100")]),
+    row("token_warmup_step", "100", &[Plan, Cached, FirstLoss, Losses, Weights], &[]).prepared(rich),
+    row("weighted_captions", "true", &TRAINED, &[]).prepared(rich),
 ];
 
 pub(super) const CACHES: &[Row] = &[
-    row("cache_latents", "false", &[], &[]),
-    row("cache_latents_to_disk", "true", &[], &[]),
-    row("cache_text_encoder_outputs", "false", &[], &[]),
+    row("cache_latents", "false", &[Cached, FirstLoss, Losses, Weights], &["ss_cache_latents"]),
+    row("cache_latents_to_disk", "true", &[Files], &[]),
+    row("cache_text_encoder_outputs", "false", &[Cached], &[]),
     refusal("cache_text_encoder_outputs_to_disk", "true", "is for SDXL only"),
-    row("cache_info", "true", &[], &[]),
+    row("cache_info", "true", &[Files], &[]),
 ];
 
 #[test]

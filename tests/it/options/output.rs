@@ -1,5 +1,6 @@
 //! Options of what is written, and of previews.
 
+use crate::options::seen::Seen::{Files, Layout, Previews, Weights};
 use crate::options::{Row, check, row};
 
 const DRAWN: &[(&str, &str)] = &[("sample_prompts", "'a cat --w 64 --h 64 --s 2 --d 1'")];
@@ -7,29 +8,29 @@ const EPOCHS: &[(&str, &str)] = &[("max_train_epochs", "3"), ("save_every_n_epoc
 const STEPS: &[(&str, &str)] = &[("save_every_n_steps", "1")];
 
 pub(super) const ROWS: &[Row] = &[
-    row("output_dir", "'elsewhere'", &[], &[]),
-    row("output_name", "'style'", &[], &[]),
-    row("save_every_n_epochs", "1", &[], &[]).with(&[("max_train_epochs", "2")]),
-    row("save_every_n_steps", "2", &[], &[]),
-    row("save_n_epoch_ratio", "2", &[], &[]).with(&[("max_train_epochs", "4")]),
-    row("save_last_n_epochs", "1", &[], &[]).with(EPOCHS),
-    row("save_last_n_steps", "1", &[], &[]).with(STEPS),
-    row("save_precision", "'bf16'", &[], &[]),
-    row("logging_dir", "'logs'", &[], &[]),
-    row("log_prefix", "'a'", &[], &[]).with(&[("logging_dir", "'logs'")]),
-    row("no_metadata", "true", &[], &[]),
+    row("output_dir", "'elsewhere'", &[Files], &[]),
+    row("output_name", "'style'", &[Files], &["modelspec.title", "ss_output_name"]),
+    row("save_every_n_epochs", "1", &[Files], &[]).with(&[("max_train_epochs", "2")]),
+    row("save_every_n_steps", "2", &[Files], &[]),
+    row("save_n_epoch_ratio", "2", &[Files], &[]).with(&[("max_train_epochs", "4")]),
+    row("save_last_n_epochs", "1", &[Files], &[]).with(EPOCHS),
+    row("save_last_n_steps", "1", &[Files], &[]).with(STEPS),
+    row("save_precision", "'bf16'", &[Layout, Weights], &[]),
+    row("logging_dir", "'logs'", &[Files], &[]),
+    row("log_prefix", "'a'", &[Files], &[]).with(&[("logging_dir", "'logs'")]),
+    row("no_metadata", "true", &[], &["ss_*"]),
     row("metadata_title", "'text'", &[], &["modelspec.title"]),
     row("metadata_author", "'text'", &[], &["modelspec.author"]),
     row("metadata_description", "'text'", &[], &["modelspec.description"]),
     row("metadata_license", "'text'", &[], &["modelspec.license"]),
     row("metadata_tags", "'text'", &[], &["modelspec.tags"]),
     row("training_comment", "'text'", &[], &["ss_training_comment"]),
-    row("sample_prompts", "'a cat --w 64 --h 64 --s 2'", &[], &[]),
-    row("sample_every_n_epochs", "1", &[], &[])
+    row("sample_prompts", "'a cat --w 64 --h 64 --s 2'", &[Files, Previews], &[]),
+    row("sample_every_n_epochs", "1", &[Files, Previews], &[])
         .with(&[("sample_prompts", "'a cat --w 64 --h 64 --s 2 --d 1'"), ("max_train_epochs", "2")]),
-    row("sample_every_n_steps", "1", &[], &[]).with(DRAWN),
-    row("sample_at_first", "true", &[], &[]).with(DRAWN),
-    row("sample_sampler", "'ddim'", &[], &[]).with(DRAWN),
+    row("sample_every_n_steps", "1", &[Files, Previews], &[]).with(DRAWN),
+    row("sample_at_first", "true", &[Files, Previews], &[]).with(DRAWN),
+    row("sample_sampler", "'ddim'", &[Previews], &[]).with(DRAWN),
 ];
 
 #[test]
