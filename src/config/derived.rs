@@ -116,7 +116,11 @@ impl TrainConfig {
 
     /// Whether a LoRA is saved after `epoch`, counted from 1, of `epochs`. The last one is saved anyhow, as the result.
     pub fn saves_after_epoch(&self, epoch: u32, epochs: u32) -> bool {
-        epoch < epochs && self.save_every_n_epochs.is_some_and(|n| epoch.is_multiple_of(n))
+        let interval = match self.save_n_epoch_ratio {
+            Some(ratio) => Some((epochs / ratio.max(1)).max(1)),
+            None => self.save_every_n_epochs,
+        };
+        epoch < epochs && interval.is_some_and(|n| epoch.is_multiple_of(n))
     }
 
     /// Whether previews are drawn after `epoch`, counted from 1, of `epochs`. Without any interval they are drawn once,
@@ -198,6 +202,11 @@ mod tests {
         assert!(epochs(&config, TrainConfig::saves_after_epoch).is_empty());
         config.save_every_n_epochs = Some(2);
         assert_eq!(epochs(&config, TrainConfig::saves_after_epoch), [2, 4]);
+
+        config.save_n_epoch_ratio = Some(2);
+        assert_eq!(epochs(&config, TrainConfig::saves_after_epoch), [3]);
+        config.save_n_epoch_ratio = Some(9);
+        assert_eq!(epochs(&config, TrainConfig::saves_after_epoch), [1, 2, 3, 4, 5]);
 
         config.sample_every_n_epochs = Some(3);
         assert!(epochs(&config, TrainConfig::previews_after_epoch).is_empty());
