@@ -22,16 +22,18 @@ pub(super) struct Entry {
     pub(super) value: Value,
     /// `None` for options that do not come from the file.
     pub(super) line: Option<usize>,
+    /// Whether what becomes of it was told already.
+    pub(super) is_told: bool,
 }
 
 impl Entry {
     pub(super) fn new(key: &str, value: Value, line: Option<usize>) -> Self {
-        Self { key: key.into(), spelled: key.into(), value, line }
+        Self { key: key.into(), spelled: key.into(), value, line, is_told: false }
     }
 
-    /// What this entry says of another key.
+    /// What this entry, of which was told what becomes of it, says of another key.
     pub(super) fn made_into(&self, key: &str, value: Value) -> Self {
-        Self { key: key.into(), spelled: self.spelled.clone(), value, line: self.line }
+        Self { key: key.into(), spelled: self.spelled.clone(), value, line: self.line, is_told: true }
     }
 
     /// The value as text, without spaces around.

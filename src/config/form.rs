@@ -136,8 +136,9 @@ impl Form {
                 self.prepend("optimizer_args", decoupled.into(), &optimizer);
             }
             for key in ["learning_rate", "unet_lr", "text_encoder_lr"] {
-                if let Some(entry) = self.entries.iter_mut().find(|entry| entry.key == key) {
-                    entry.value = 1.into();
+                if let Some(entry) = self.take(key) {
+                    self.tell(&entry, KeyClass::Used, "1, which SD-Trainer's form takes for all DAdapt optimizers");
+                    self.entries.push(entry.made_into(key, 1.into()));
                 }
             }
         } else if name == "prodigy" {
@@ -273,7 +274,9 @@ impl Form {
         for entry in entries {
             let spec = option(&entry.key);
             let is_same = |other: &Entry| {
-                other.key == entry.key || spec.is_some_and(|spec| spec.names().any(|name| name == other.key))
+                let is_under = other.line.is_some() || custom.line.is_none();
+                let is_name = |name: &str| spec.is_some_and(|spec| spec.names().any(|known| known == name));
+                is_under && (other.key == entry.key || is_name(&other.key))
             };
             let (replaced, kept): (Vec<Entry>, Vec<Entry>) =
                 std::mem::take(&mut self.entries).into_iter().partition(is_same);

@@ -147,8 +147,8 @@ impl Reading {
 
     fn read(&mut self) {
         let mut entries = std::mem::take(&mut self.entries);
-        // What a preset sets lies under everything else.
-        entries.sort_by_key(|entry| entry.key != "preset");
+        // What a preset sets lies under everything else, and what is given beside the file over it.
+        entries.sort_by_key(|entry| (entry.key != "preset", entry.line.is_none()));
         for entry in &entries {
             match (options::option(&entry.key), foreign::key(&entry.key)) {
                 _ if form::is_unmade_choice(entry) => self.tell(entry, KeyClass::Ignored, "empty"),
@@ -197,12 +197,11 @@ impl Reading {
             }
         }
         match self.config.assign(name, &entry.value) {
-            Ok(()) if entry.spelled == entry.key || entry.spelled.starts_with("ui_custom_params") => {
+            Ok(()) if entry.is_told => {}
+            Ok(()) => {
                 let (class, note) = self.note(name, entry);
                 self.tell(entry, class, note);
             }
-            // What it was made from was told.
-            Ok(()) => {}
             Err(problem) => {
                 let found = describe(&entry.value);
                 let kind = match foreign::instead_of(name, entry, entries) {

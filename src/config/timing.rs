@@ -10,7 +10,7 @@ impl TrainConfig {
 
     /// `save_n_epoch_ratio` goes before `save_every_n_epochs`, as in sd-scripts.
     fn epochs_between_saves(&self, epochs: u32) -> Option<u32> {
-        self.save_n_epoch_ratio.map(|ratio| (epochs / ratio).max(1)).or(self.save_every_n_epochs)
+        self.save_n_epoch_ratio.map(|ratio| (epochs / ratio.max(1)).max(1)).or(self.save_every_n_epochs)
     }
 
     /// The epoch whose LoRA is deleted once that of `epoch` is saved.

@@ -61,6 +61,7 @@ impl TrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Compat;
 
     #[test]
     fn learning_rates_far_from_the_usual() {
@@ -78,7 +79,9 @@ mod tests {
         );
         let unet_only = TrainConfig { network_train_unet_only: true, ..prodigy };
         assert_eq!(unet_only.warnings().len(), 1);
-        let frozen = TrainConfig { text_encoder_lr: vec![0.0], ..base() }.warnings();
+        let frozen = TrainConfig { text_encoder_lr: vec![0.0], ..base() };
+        assert!(frozen.warnings().is_empty());
+        let frozen = TrainConfig { compat: Compat::SdScripts, ..frozen }.warnings();
         assert!(frozen.len() == 1 && frozen[0].contains("network_train_unet_only"), "{frozen:?}");
     }
 

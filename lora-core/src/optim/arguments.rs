@@ -111,6 +111,8 @@ enum Range {
     BelowOne,
     /// Between 0 and 1, without them.
     BetweenZeroAndOne,
+    /// Of what keeps denominators off 0. Less would vanish in f32.
+    Epsilon,
 }
 
 impl Range {
@@ -122,6 +124,7 @@ impl Range {
             Self::Positive => number > 0.0,
             Self::BelowOne => (0.0..1.0).contains(&number),
             Self::BetweenZeroAndOne => number > 0.0 && number < 1.0,
+            Self::Epsilon => (1e-30..=1.0).contains(&number),
         }
     }
 
@@ -132,6 +135,7 @@ impl Range {
             Self::Positive => " above 0",
             Self::BelowOne => " from 0 to below 1",
             Self::BetweenZeroAndOne => " between 0 and 1",
+            Self::Epsilon => " from 1e-30 to 1",
         }
     }
 }

@@ -75,6 +75,9 @@ fn old_flags_choose_the_optimizer() {
     let file = read("use_8bit_adam = true\nuse_lion_optimizer = false\n");
     assert_eq!(file.config.optimizer_type, OptimizerType::AdamW8bit);
     assert_eq!(class(&file, "use_8bit_adam").1, "as `optimizer_type = \"AdamW8bit\"`");
+    let overrides = [("optimizer_type".into(), json!("Prodigy"))];
+    let (file, problems_beside) = ConfigFile::parse(&format!("{START}use_8bit_adam = true\n"), &overrides).unwrap();
+    assert_eq!((file.config.optimizer_type, problems_beside.len()), (OptimizerType::Prodigy, 0));
     let twice = problems("optimizer_type = 'Lion'\nuse_8bit_adam = true\n");
     assert_eq!(twice, ["line 4: `use_8bit_adam`: already given as `optimizer_type`"]);
 }
@@ -145,6 +148,7 @@ fn the_form_s_optimizers() {
     assert_eq!(prodigy.config.optimizer_args, Arguments::read(&json!(args)).unwrap());
     let adapt =
         read("optimizer_type = 'DAdaptAdam'\nunet_lr = '1e-4'\ntext_encoder_lr = '1e-5'\nenable_preview = false\n");
+    assert!(class(&adapt, "unet_lr").1.starts_with("1, which"));
     assert_eq!((adapt.config.unet_lr, adapt.config.text_encoder_lr.clone()), (Some(1.0), vec![1.0]));
     assert_eq!(adapt.config.optimizer_args.get("decouple"), Some("True"));
     let adam = read("optimizer_type = 'AdamW8bit'\nprodigy_d_coef = '2.0'\nunet_lr = '1e-4'\n");
@@ -172,6 +176,9 @@ fn custom_params_go_over_everything() {
     assert_eq!((file.config.network_dim, file.config.unet_lr), (8, Some(1e-4)));
     assert_eq!(class(&file, "network_dim"), (KeyClass::Ignored, "`ui_custom_params` goes before".into()));
     assert_eq!(class(&file, "ui_custom_params: xformers").0, KeyClass::Implied);
+    let overrides = [("network_dim".into(), json!(4))];
+    let text = format!("{START}ui_custom_params = 'network_dim = 8'\n");
+    assert_eq!(ConfigFile::parse(&text, &overrides).unwrap().0.config.network_dim, 4);
     let found = problems("ui_custom_params = 'network_dim = '\n");
     assert!(found.len() == 1 && found[0].starts_with("line 3: `ui_custom_params`: found"), "{found:?}");
     let found = problems("ui_custom_params = 'network_dimm = 4'\n");

@@ -4,7 +4,7 @@ use std::fs;
 
 use image::{GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 
-use crate::options::seen::Seen::{Cached, Files, FirstLoss, Losses, Plan, Validation, Weights};
+use crate::options::seen::Seen::*;
 use crate::options::{Row, TRAINED, check, permission, refusal, row};
 use crate::program::Job;
 
@@ -231,9 +231,9 @@ pub(super) const CAPTIONS: &[Row] = &[
 ];
 
 pub(super) const CACHES: &[Row] = &[
-    row("cache_latents", "false", &[Cached, FirstLoss, Losses, Weights], &["ss_cache_latents"]),
-    row("cache_latents_to_disk", "true", &[Files], &[]),
-    row("cache_text_encoder_outputs", "false", &[Cached], &[]),
+    row("cache_latents", "false", &[Memory, Cached, FirstLoss, Losses, Weights], &["ss_cache_latents"]),
+    row("cache_latents_to_disk", "true", &[Memory, Files], &[]),
+    row("cache_text_encoder_outputs", "false", &[Memory, Cached], &[]),
     refusal("cache_text_encoder_outputs_to_disk", "true", "is for SDXL only"),
     row("cache_info", "true", &[Files], &[]),
 ];

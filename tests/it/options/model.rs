@@ -1,5 +1,6 @@
 //! Options of the base.
 
+use crate::options::seen::Seen::*;
 use crate::options::{Row, TRAINED, check, refusal, row};
 use crate::program::{Job, WeightFile, base};
 
@@ -27,18 +28,18 @@ pub(super) const ROWS: &[Row] = &[
         &["ss_new_sd_model_hash", "ss_sd_model_name"],
     )
     .prepared(files),
-    refusal("model_train_type", "'sdxl-lora'", "`model_train_type`: is sdxl-lora, but the base is"),
+    refusal("model_train_type", "'sdxl-lora'", "`model_train_type`: is sdxl-lora, but"),
     refusal("v2", "true", "`v2`: is true, but"),
     row("v_parameterization", "true", &TRAINED, &["modelspec.prediction_type", "ss_base_model_version"]),
     row("vae", "'other.safetensors'", &TRAINED, &["ss_new_vae_hash", "ss_vae_hash", "ss_vae_name"]).prepared(files),
-    row("base_dtype", "'bf16'", &TRAINED, &[]),
+    row("base_dtype", "'bf16'", &[Memory, FirstLoss, Losses, Weights], &[]),
     row("base_weights", "['lora.safetensors']", &TRAINED, &[]).prepared(files),
     row("base_weights_multiplier", "[0.5]", &TRAINED, &[])
         .with(&[("base_weights", "['lora.safetensors']")])
         .prepared(files),
     row("model_config", "{unet = {num_attention_heads = 4}}", &TRAINED, &[]),
     row("clip_skip", "2", &TRAINED, &["modelspec.encoder_layer", "ss_clip_skip"]),
-    row("max_token_length", "150", &TRAINED, &["ss_max_token_length"]),
+    row("max_token_length", "150", &[Memory, FirstLoss, Losses, Weights], &["ss_max_token_length"]),
 ];
 
 #[test]

@@ -1,6 +1,6 @@
 //! Options of what is written, and of previews.
 
-use crate::options::seen::Seen::{Files, Layout, Previews, Weights};
+use crate::options::seen::Seen::*;
 use crate::options::{Row, check, row};
 
 const DRAWN: &[(&str, &str)] = &[("sample_prompts", "'a cat --w 64 --h 64 --s 2 --d 1'")];

@@ -14,6 +14,8 @@ use crate::program::{Job, WeightFile};
 pub(crate) enum Seen {
     /// Pictures, buckets, captions, counts.
     Plan,
+    /// How much memory is expected to be needed.
+    Memory,
     /// What the user is warned of.
     Warnings,
     /// What is encoded before training, and what is found encoded.
@@ -87,6 +89,8 @@ impl Observed {
             Event::Plan(mut plan) => {
                 // The LoRA file shows them.
                 (plan.unet_adapters, plan.text_encoder_adapters, plan.parameters) = (0, 0, 0);
+                self.add(Seen::Memory, &format!("{:?}", plan.memory));
+                plan.memory = lora_trainer::train::MemoryEstimate::default();
                 self.add(Seen::Plan, &format!("{plan:?}"));
             }
             Event::Warning(warning) => self.add(Seen::Warnings, &warning),

@@ -1,6 +1,6 @@
 //! Options of the training loop: length, learning rates, optimizer, noise and loss.
 
-use crate::options::seen::Seen::{Cached, FirstLoss, Layout, LearningRates, Losses, Plan, Weights};
+use crate::options::seen::Seen::*;
 use crate::options::{LATER, Row, TRAINED, check, refusal, row};
 
 const TEXT: &[(&str, &str)] = &[("network_train_unet_only", "false")];
@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
     row("max_train_epochs", "1", &[Plan, LearningRates, Losses, Weights], &["ss_max_train_steps", "ss_steps"]),
     row("max_train_steps", "4", &[Plan, LearningRates, Losses, Weights], &["ss_max_train_steps", "ss_steps"]),
     row("seed", "1", &TRAINED, &["ss_seed"]),
-    row("mixed_precision", "'bf16'", &TRAINED, &["ss_mixed_precision"]),
+    row("mixed_precision", "'bf16'", &[Memory, FirstLoss, Losses, Weights], &["ss_mixed_precision"]),
     row(
         "learning_rate",
         "2e-4",
@@ -32,13 +32,13 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row("unet_lr", "2e-4", &[LearningRates, Losses, Weights], &["ss_learning_rate", "ss_unet_lr"]),
     row("text_encoder_lr", "2e-4", &[LearningRates, Losses, Weights], &["ss_text_encoder_lr"]).with(TEXT),
-    row("optimizer_type", "'Lion'", &LATER, &["ss_optimizer"]),
+    row("optimizer_type", "'Lion'", &[Memory, Losses, Weights], &["ss_optimizer"]),
     row("optimizer_args", "['weight_decay=10']", &LATER, &["ss_optimizer"]),
     row("lr_scheduler", "'linear'", &[LearningRates, Losses, Weights], &["ss_lr_scheduler"]),
     row("lr_scheduler_args", "[\"step_rules='0.5:1,0.25'\"]", &[LearningRates, Losses, Weights], &[])
         .with(&[("lr_scheduler", "'piecewise_constant'"), ("lr_scheduler_args", "[\"step_rules='1'\"]")]),
     row("lr_warmup_steps", "2", &[LearningRates, Losses, Weights], &["ss_lr_warmup_steps"]),
-    row("lr_decay_steps", "2", &[LearningRates, Losses, Weights], &[])
+    row("lr_decay_steps", "2", &[LearningRates, Weights], &[])
         .with(&[("lr_scheduler", "'warmup_stable_decay'"), ("lr_decay_steps", "1")]),
     row("lr_scheduler_num_cycles", "2", &[LearningRates, Losses, Weights], &[]),
     row("lr_scheduler_power", "2", &[LearningRates, Losses, Weights], &[]).with(&[("lr_scheduler", "'polynomial'")]),
@@ -49,7 +49,7 @@ pub(super) const ROWS: &[Row] = &[
     row("loraplus_lr_ratio", "4", &[LearningRates, Losses, Weights], &["ss_network_args"]),
     row("loraplus_unet_lr_ratio", "4", &[LearningRates, Losses, Weights], &["ss_network_args"]),
     row("loraplus_text_encoder_lr_ratio", "4", &[LearningRates, Losses, Weights], &["ss_network_args"]).with(TEXT),
-    row("gradient_checkpointing", "true", &[], &["ss_gradient_checkpointing"]),
+    row("gradient_checkpointing", "true", &[Memory], &["ss_gradient_checkpointing"]),
     row("max_grad_norm", "1e-6", &LATER, &["ss_max_grad_norm"]),
     row("noise_offset", "0.5", &TRAINED, &["ss_noise_offset"]),
     row("noise_offset_random_strength", "true", &TRAINED, &["ss_noise_offset_random_strength"])
@@ -74,7 +74,7 @@ pub(super) const ROWS: &[Row] = &[
     row("v_pred_like_loss", "0.5", &TRAINED, &[]),
     row("debiased_estimation_loss", "true", &TRAINED, &["ss_debiased_estimation"]),
     refusal("device", "'cuda'", "device"),
-    row("compat", "'sd-scripts'", &[Plan, Cached, LearningRates, Losses, Layout, Weights], &[])
+    row("compat", "'sd-scripts'", &[Plan, Memory, Warnings, Cached, Losses, Layout, Weights], &[])
         .with(&[("network_train_unet_only", "false"), ("text_encoder_lr", "0")]),
     row(
         "preset",

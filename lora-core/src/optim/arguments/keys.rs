@@ -101,7 +101,7 @@ fn bitsandbytes<'a>() -> Vec<Slot<'a>> {
 fn adam(config: &mut AdamWConfig) -> Vec<Slot<'_>> {
     vec![
         pair("betas", &mut config.beta1, &mut config.beta2),
-        number("eps", &mut config.eps, Range::NotNegative),
+        number("eps", &mut config.eps, Range::Epsilon),
         number("weight_decay", &mut config.weight_decay, Range::NotNegative),
     ]
 }
@@ -109,7 +109,7 @@ fn adam(config: &mut AdamWConfig) -> Vec<Slot<'_>> {
 fn rmsprop(config: &mut RmsPropConfig) -> Vec<Slot<'_>> {
     vec![
         number("alpha", &mut config.alpha, Range::BelowOne),
-        number("eps", &mut config.eps, Range::NotNegative),
+        number("eps", &mut config.eps, Range::Epsilon),
         number("weight_decay", &mut config.weight_decay, Range::NotNegative),
         number("momentum", &mut config.momentum, Range::NotNegative),
         flag("centered", &mut config.centered),
@@ -133,7 +133,7 @@ fn sgd(config: &mut SgdConfig, momentum: Range) -> Vec<Slot<'_>> {
 fn adafactor(config: &mut AdafactorConfig) -> Vec<Slot<'_>> {
     let eps = vec![&mut config.eps_square, &mut config.eps_scale];
     vec![
-        Slot { name: "eps", target: Target::Numbers(eps, Range::NotNegative) },
+        Slot { name: "eps", target: Target::Numbers(eps, Range::Epsilon) },
         number("clip_threshold", &mut config.clip_threshold, Range::Positive),
         number("decay_rate", &mut config.decay_rate, Range::Any),
         Slot { name: "beta1", target: Target::Optional(&mut config.beta1, Range::BelowOne) },
@@ -151,8 +151,8 @@ fn came(config: &mut CameConfig) -> Vec<Slot<'_>> {
         number("weight_decay", &mut config.weight_decay, Range::NotNegative),
         flag("fixed_decay", &mut config.fixed_decay),
         number("clip_threshold", &mut config.clip_threshold, Range::Positive),
-        number("eps1", &mut config.eps1, Range::NotNegative),
-        number("eps2", &mut config.eps2, Range::NotNegative),
+        number("eps1", &mut config.eps1, Range::Epsilon),
+        number("eps2", &mut config.eps2, Range::Epsilon),
     ];
     [own, fixed(&["weight_decouple"], true), fixed(&["ams_bound", "maximize"], false)].concat_all()
 }
@@ -161,7 +161,7 @@ fn prodigy(config: &mut ProdigyConfig) -> Vec<Slot<'_>> {
     let mut slots = vec![
         pair("betas", &mut config.beta1, &mut config.beta2),
         Slot { name: "beta3", target: Target::Optional(&mut config.beta3, Range::BelowOne) },
-        number("eps", &mut config.eps, Range::Positive),
+        number("eps", &mut config.eps, Range::Epsilon),
         number("weight_decay", &mut config.weight_decay, Range::NotNegative),
         flag("decouple", &mut config.decouple),
         flag("use_bias_correction", &mut config.use_bias_correction),
@@ -188,7 +188,7 @@ fn dadapt_adan(config: &mut DAdaptAdanConfig) -> Vec<Slot<'_>> {
     let betas = vec![&mut config.beta1, &mut config.beta2, &mut config.beta3];
     let own = vec![
         Slot { name: "betas", target: Target::Numbers(betas, Range::BelowOne) },
-        number("eps", &mut config.eps, Range::Positive),
+        number("eps", &mut config.eps, Range::Epsilon),
         number("weight_decay", &mut config.weight_decay, Range::NotNegative),
         flag("no_prox", &mut config.no_prox),
     ];
@@ -198,7 +198,7 @@ fn dadapt_adan(config: &mut DAdaptAdanConfig) -> Vec<Slot<'_>> {
 fn dadapt_preprint(config: &mut DAdaptAdamPreprintConfig) -> Vec<Slot<'_>> {
     let own = vec![
         pair("betas", &mut config.beta1, &mut config.beta2),
-        number("eps", &mut config.eps, Range::Positive),
+        number("eps", &mut config.eps, Range::Epsilon),
         number("weight_decay", &mut config.weight_decay, Range::NotNegative),
         flag("decouple", &mut config.decouple),
     ];
@@ -208,7 +208,7 @@ fn dadapt_preprint(config: &mut DAdaptAdamPreprintConfig) -> Vec<Slot<'_>> {
 fn dadapt_adam(config: &mut DAdaptAdamConfig) -> Vec<Slot<'_>> {
     let own = vec![
         pair("betas", &mut config.beta1, &mut config.beta2),
-        number("eps", &mut config.eps, Range::Positive),
+        number("eps", &mut config.eps, Range::Epsilon),
         number("weight_decay", &mut config.weight_decay, Range::NotNegative),
         flag("decouple", &mut config.decouple),
         flag("use_bias_correction", &mut config.use_bias_correction),
@@ -219,7 +219,7 @@ fn dadapt_adam(config: &mut DAdaptAdamConfig) -> Vec<Slot<'_>> {
 fn dadapt_adagrad(config: &mut DAdaptAdaGradConfig) -> Vec<Slot<'_>> {
     let own = vec![
         number("momentum", &mut config.momentum, Range::BelowOne),
-        number("eps", &mut config.eps, Range::Positive),
+        number("eps", &mut config.eps, Range::Epsilon),
         number("weight_decay", &mut config.weight_decay, Range::NotNegative),
     ];
     [own, dadapt(&mut config.d0, Some(&mut config.growth_rate), false)].concat_all()
@@ -249,7 +249,7 @@ fn schedule_free<'a>(config: &'a mut ScheduleFreeConfig, own: &[&'static str]) -
     } else {
         let betas = vec![&mut config.beta1, &mut config.beta2];
         slots.push(Slot { name: "betas", target: Target::Numbers(betas, Range::BetweenZeroAndOne) });
-        slots.push(number("eps", &mut config.eps, Range::NotNegative));
+        slots.push(number("eps", &mut config.eps, Range::Epsilon));
     }
     slots.push(number("weight_decay", &mut config.weight_decay, Range::NotNegative));
     if own.contains(&"warmup_steps") {
@@ -269,7 +269,7 @@ fn prodigy_plus(config: &mut ProdigyPlusConfig) -> Vec<Slot<'_>> {
     let mut slots = vec![
         Slot { name: "betas", target: Target::Numbers(betas, Range::BetweenZeroAndOne) },
         Slot { name: "beta3", target: Target::Optional(&mut config.beta3, Range::BelowOne) },
-        Slot { name: "eps", target: Target::Optional(&mut config.eps, Range::Positive) },
+        Slot { name: "eps", target: Target::Optional(&mut config.eps, Range::Epsilon) },
         number("weight_decay", &mut config.weight_decay, Range::NotNegative),
         flag("weight_decay_by_lr", &mut config.weight_decay_by_lr),
         flag("use_bias_correction", &mut config.use_bias_correction),
