@@ -21,6 +21,23 @@ pub(crate) fn float(value: f64) -> String {
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
+/// Python's `str` of the value of an argument such as `0.9,0.99`, which is a tuple.
+pub(super) fn argument(text: &str) -> String {
+    let text = text.trim();
+    if !text.contains(',') {
+        return scalar(text);
+    }
+    let items = text.trim_matches(['(', ')', '[', ']']).split(',').map(str::trim).filter(|item| !item.is_empty());
+    format!("({})", items.map(scalar).collect::<Vec<_>>().join(", "))
+}
+
+fn scalar(text: &str) -> String {
+    match (text.parse::<i64>(), text.parse::<f64>()) {
+        (Err(_), Ok(number)) => float(number),
+        _ => text.to_owned(),
+    }
+}
+
 /// Python's `json.dumps` with its default settings.
 pub(super) fn json(value: &impl Serialize) -> String {
     let mut text = Vec::new();

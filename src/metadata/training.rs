@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::python::json;
+use super::python::{argument, json};
 use super::{Entries, python_float};
 use crate::config::{TrainConfig, Value, WarmupSteps, option};
 
@@ -43,7 +43,7 @@ impl Entries {
         let given = &config.optimizer_args.0;
         let added = config.optimizer_type.default_arguments().iter();
         let added = added.filter(|(key, _)| !given.iter().any(|(name, _)| name == key));
-        let args = given.iter().map(|(key, text)| format!("{key}={text}"));
+        let args = given.iter().map(|(key, text)| format!("{key}={}", argument(text)));
         let args: Vec<String> = args.chain(added.map(|(key, text)| format!("{key}={text}"))).collect();
         let args = if args.is_empty() { String::new() } else { format!("({})", args.join(",")) };
         // The name by which metadata viewers know the algorithm.

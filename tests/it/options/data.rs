@@ -69,7 +69,7 @@ pub(super) const PICTURES: &[Row] = &[
     row(
         "train_data_dir",
         "'others'",
-        &[Plan, Cached, FirstLoss, Losses, Validation, Weights],
+        &[Plan, Memory, Cached, FirstLoss, Losses, Validation, Weights],
         &[
             "ss_bucket_info",
             "ss_dataset_dirs",
@@ -84,14 +84,14 @@ pub(super) const PICTURES: &[Row] = &[
     row(
         "reg_data_dir",
         "'others'",
-        &[Plan, Cached, FirstLoss, Losses, Weights],
+        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
         &["ss_bucket_info", "ss_num_batches_per_epoch", "ss_num_reg_images", "ss_reg_dataset_dirs", "ss_tag_frequency"],
     )
     .prepared(folders),
     row(
         "in_json",
         "'list.json'",
-        &[Plan, Cached, FirstLoss, Losses, Validation, Weights],
+        &[Plan, Memory, Cached, FirstLoss, Losses, Validation, Weights],
         &[
             "ss_bucket_info",
             "ss_dataset_dirs",
@@ -103,8 +103,13 @@ pub(super) const PICTURES: &[Row] = &[
         ],
     )
     .prepared(folders),
-    row("dataset_config", "'data.toml'", &[Plan, Warnings, Cached, FirstLoss, Losses, Validation, Weights], &["ss_*"])
-        .prepared(folders),
+    row(
+        "dataset_config",
+        "'data.toml'",
+        &[Plan, Memory, Warnings, Cached, FirstLoss, Losses, Validation, Weights],
+        &["ss_*"],
+    )
+    .prepared(folders),
     row(
         "dataset_repeats",
         "3",
@@ -122,37 +127,52 @@ pub(super) const PICTURES: &[Row] = &[
     row(
         "recursive",
         "true",
-        &[Plan, Cached, FirstLoss, Losses, Weights],
+        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
         &["ss_bucket_info", "ss_dataset_dirs", "ss_num_batches_per_epoch", "ss_num_train_images", "ss_tag_frequency"],
     )
     .prepared(folders),
     row(
         "resolution",
         "'96,96'",
-        &[Plan, FirstLoss, Losses, Weights],
+        &[Plan, Memory, FirstLoss, Losses, Weights],
         &["modelspec.resolution", "ss_bucket_info", "ss_resolution"],
     )
     .prepared(rich),
     row(
         "enable_bucket",
         "false",
-        &[Plan, FirstLoss, Losses, Weights],
+        &[Plan, Memory, FirstLoss, Losses, Weights],
         &["ss_bucket_info", "ss_bucket_no_upscale", "ss_enable_bucket", "ss_max_bucket_reso", "ss_min_bucket_reso"],
     )
     .prepared(rich),
-    row("min_bucket_reso", "64", &[Plan, FirstLoss, Losses, Weights], &["ss_bucket_info", "ss_min_bucket_reso"])
-        .prepared(rich)
-        .with(&[("bucket_no_upscale", "false"), ("resolution", "'256,256'")]),
-    row("max_bucket_reso", "256", &[Plan, FirstLoss, Losses, Weights], &["ss_bucket_info", "ss_max_bucket_reso"])
-        .prepared(rich)
-        .with(&[("bucket_no_upscale", "false"), ("resolution", "'256,256'"), ("min_bucket_reso", "64")]),
-    row("bucket_reso_steps", "16", &[Plan, FirstLoss, Losses, Weights], &["ss_bucket_info"]).prepared(rich),
-    row("bucket_no_upscale", "false", &[Plan, FirstLoss, Losses, Weights], &["ss_bucket_info", "ss_bucket_no_upscale"])
-        .prepared(rich)
-        .with(&[("resolution", "'256,256'")]),
+    row(
+        "min_bucket_reso",
+        "64",
+        &[Plan, Memory, FirstLoss, Losses, Weights],
+        &["ss_bucket_info", "ss_min_bucket_reso"],
+    )
+    .prepared(rich)
+    .with(&[("bucket_no_upscale", "false"), ("resolution", "'256,256'")]),
+    row(
+        "max_bucket_reso",
+        "256",
+        &[Plan, Memory, FirstLoss, Losses, Weights],
+        &["ss_bucket_info", "ss_max_bucket_reso"],
+    )
+    .prepared(rich)
+    .with(&[("bucket_no_upscale", "false"), ("resolution", "'256,256'"), ("min_bucket_reso", "64")]),
+    row("bucket_reso_steps", "16", &[Plan, Memory, FirstLoss, Losses, Weights], &["ss_bucket_info"]).prepared(rich),
+    row(
+        "bucket_no_upscale",
+        "false",
+        &[Plan, Memory, FirstLoss, Losses, Weights],
+        &["ss_bucket_info", "ss_bucket_no_upscale"],
+    )
+    .prepared(rich)
+    .with(&[("resolution", "'256,256'")]),
     row("resize_interpolation", "'nearest'", &[Plan, FirstLoss, Losses, Weights], &["ss_resize_interpolation"])
         .prepared(rich),
-    row("flip_aug", "true", &[Plan, Losses, Weights], &["ss_flip_aug"]).prepared(rich),
+    row("flip_aug", "true", &[Plan, Memory, Losses, Weights], &["ss_flip_aug"]).prepared(rich),
     row("color_aug", "true", &[Plan, Losses, Weights], &["ss_color_aug"])
         .prepared(rich)
         .with(&[("cache_latents", "false")]),
@@ -197,13 +217,14 @@ pub(super) const PICTURES: &[Row] = &[
 ];
 
 pub(super) const CAPTIONS: &[Row] = &[
-    row("caption_extension", "'.caption'", &[Plan, Cached, FirstLoss, Losses, Weights], &["ss_tag_frequency"]),
+    row("caption_extension", "'.caption'", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &["ss_tag_frequency"]),
     row("class_tokens", "'a yellow fruit'", &[Plan, FirstLoss, Losses, Weights], &["ss_tag_frequency"]).prepared(flat),
     refusal("strict_captions", "true", "no caption").prepared(flat),
     row("caption_separator", "';;;'", &[Plan, FirstLoss, Losses, Weights], &[])
         .prepared(rich)
         .with(&[("shuffle_caption", "true")]),
-    row("shuffle_caption", "true", &[Plan, Cached, FirstLoss, Losses, Weights], &["ss_shuffle_caption"]).prepared(rich),
+    row("shuffle_caption", "true", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &["ss_shuffle_caption"])
+        .prepared(rich),
     row("keep_tokens", "2", &[Plan, FirstLoss, Losses, Weights], &["ss_keep_tokens"])
         .prepared(rich)
         .with(&[("shuffle_caption", "true")]),
@@ -211,22 +232,28 @@ pub(super) const CAPTIONS: &[Row] = &[
         .prepared(rich)
         .with(&[("shuffle_caption", "true")]),
     row("secondary_separator", "';;;'", &[Plan, FirstLoss, Losses, Weights], &[]).prepared(rich),
-    row("enable_wildcard", "true", &[Plan, Cached, FirstLoss, Losses, Weights], &["ss_tag_frequency"]).prepared(rich),
+    row("enable_wildcard", "true", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &["ss_tag_frequency"])
+        .prepared(rich),
     row("caption_prefix", "'a'", &[Plan, FirstLoss, Losses, Weights], &[]),
     row("caption_suffix", "'a'", &[Plan, FirstLoss, Losses, Weights], &[]),
-    row("caption_dropout_rate", "1", &[Plan, Cached, FirstLoss, Losses, Weights], &["ss_caption_dropout_rate"]),
+    row("caption_dropout_rate", "1", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &["ss_caption_dropout_rate"]),
     row(
         "caption_dropout_every_n_epochs",
         "1",
-        &[Plan, Cached, FirstLoss, Losses, Weights],
+        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
         &["ss_caption_dropout_every_n_epochs"],
     ),
-    row("caption_tag_dropout_rate", "1", &[Plan, Cached, FirstLoss, Losses, Weights], &["ss_caption_tag_dropout_rate"])
-        .prepared(rich),
+    row(
+        "caption_tag_dropout_rate",
+        "1",
+        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
+        &["ss_caption_tag_dropout_rate"],
+    )
+    .prepared(rich),
     row("token_warmup_min", "3", &[Plan, FirstLoss, Losses, Weights], &[])
         .prepared(rich)
         .with(&[("token_warmup_step", "100")]),
-    row("token_warmup_step", "100", &[Plan, Cached, FirstLoss, Losses, Weights], &[]).prepared(rich),
+    row("token_warmup_step", "100", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &[]).prepared(rich),
     row("weighted_captions", "true", &TRAINED, &[]).prepared(rich),
 ];
 

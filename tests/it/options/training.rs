@@ -11,7 +11,7 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "train_batch_size",
         "2",
-        &[Plan, FirstLoss, Losses, Weights],
+        &[Plan, Memory, FirstLoss, Losses, Weights],
         &["ss_batch_size_per_device", "ss_num_batches_per_epoch", "ss_total_batch_size"],
     ),
     row(
@@ -79,7 +79,7 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "preset",
         "'novice'",
-        &[Plan, Cached, FirstLoss, Losses, Weights],
+        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
         &["modelspec.encoder_layer", "ss_clip_skip", "ss_optimizer", "ss_shuffle_caption"],
     ),
 ];
