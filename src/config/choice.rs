@@ -119,7 +119,7 @@ choice! {
 }
 
 choice! {
-    /// The number type that layers may compute in.
+    /// The number type of the base.
     MixedPrecision {
         /// 32-bit floats.
         No = "no",

@@ -220,8 +220,11 @@ impl Reading {
     fn note(&self, name: &str, entry: &Entry) -> (KeyClass, String) {
         let config = &self.config;
         match name {
-            "mixed_precision" if config.mixed_precision != MixedPrecision::No => {
-                (KeyClass::Implied, "the CPU computes in 32 bits, which is as exact or more".into())
+            "mixed_precision" if config.mixed_precision == MixedPrecision::Bf16 => {
+                (KeyClass::Used, "the base's weights are kept in bf16; layers compute in f32".into())
+            }
+            "mixed_precision" if config.mixed_precision == MixedPrecision::Fp16 => {
+                (KeyClass::Implied, "layers compute in f32, which holds all that fp16 does".into())
             }
             "max_token_length" if config.max_token_length == 255 => (KeyClass::Used, "acts as 225".into()),
             "clip_skip" if config.clip_skip == Some(0) => (KeyClass::Used, "without `compat`, as if not given".into()),

@@ -25,9 +25,10 @@ pub struct TrainConfig {
     pub v_parameterization: Option<bool>,
     /// A file or folder whose VAE is used in place of the checkpoint's.
     pub vae: Option<PathBuf>,
-    /// The number type that the UNet's weights have in memory. `None`: float, bf16 for SDXL.
+    /// The number type that the UNet's weights have in memory. `None`: float; bf16 for SDXL and with `mixed_precision` bf16.
     pub base_dtype: Option<BaseDtype>,
-    /// The number type that layers may compute in; the CPU always computes in f32.
+    /// The number type of the base: with bf16 its weights are kept in bf16, where `base_dtype` is not given. Layers compute in f32 in any
+    /// case.
     pub mixed_precision: MixedPrecision,
     /// LoRA files that become a part of the base before training.
     pub base_weights: Vec<PathBuf>,

@@ -8,8 +8,8 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Previews,
         sample_prompts,
         Kind::Text,
-        "Prompts of preview pictures: a file with one a line, or the text itself. Drawn at the end of the run, too, \
-         where no interval is given.",
+        "Prompts of preview pictures: a file with one a line, or the text itself. Drawn at the end of the \
+         run, too, where no interval is given.",
     ),
     option!(
         Previews,
@@ -18,9 +18,9 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         "Draw previews after each N epochs; goes before sample_every_n_steps.",
     )
     .needs(&["sample_prompts"]),
-    option!(Previews, sample_every_n_steps, Kind::POSITIVE, "Draw previews after each N updates.")
+    option!(Previews, sample_every_n_steps, Kind::POSITIVE, "Draw previews after each N updates.",)
         .needs(&["sample_prompts"]),
-    option!(Previews, sample_at_first, Kind::Flag, "Draw previews before the first update, too.")
+    option!(Previews, sample_at_first, Kind::Flag, "Draw previews before the first update, too.",)
         .needs(&["sample_prompts"]),
-    option!(Previews, sample_sampler, Kind::Choice(Sampler::NAMES), "The sampler of prompts that name none."),
+    option!(Previews, sample_sampler, Kind::Choice(Sampler::NAMES), "The sampler of prompts that name none.",),
 ];

@@ -26,7 +26,7 @@ fn class(file: &ConfigFile, key: &str) -> (KeyClass, String) {
 #[test]
 fn every_key_has_a_class_and_a_line() {
     let file =
-        read("xformers = true\nseed = 3\nddp_timeout = 30\ncaption_extention = '.cap'\nmixed_precision = 'bf16'\n");
+        read("xformers = true\nseed = 3\nddp_timeout = 30\ncaption_extention = '.cap'\nmixed_precision = 'fp16'\n");
     let classes: Vec<(&str, Option<usize>, KeyClass)> =
         file.keys.iter().map(|key| (key.key.as_str(), key.line, key.class)).collect();
     assert_eq!(
