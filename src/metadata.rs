@@ -168,7 +168,7 @@ impl Entries {
             (Family::Sdxl, _) => "sdxl_base_v1-0",
         };
         self.put("ss_base_model_version", version);
-        self.option("ss_clip_skip", config.clip_skip);
+        self.option("ss_clip_skip", clip_skip(config));
         // One window is the value of an option that is not given.
         self.option("ss_max_token_length", Some(config.max_token_length).filter(|length| *length != 75));
     }
@@ -196,7 +196,7 @@ impl Entries {
             ("modelspec.description", config.metadata_description.clone()),
             ("modelspec.license", config.metadata_license.clone()),
             ("modelspec.tags", config.metadata_tags.clone()),
-            ("modelspec.encoder_layer", config.clip_skip.map(|layer| layer.to_string())),
+            ("modelspec.encoder_layer", clip_skip(config).map(|layer| layer.to_string())),
             ("modelspec.timestep_range", range),
         ];
         for (key, value) in optional {
@@ -205,6 +205,11 @@ impl Entries {
             }
         }
     }
+}
+
+/// 0 is the same as not given, where it does not mean the embeddings.
+fn clip_skip(config: &TrainConfig) -> Option<u32> {
+    config.clip_skip.filter(|_| config.clip_layer() == 0 || config.clip_skip != Some(0))
 }
 
 /// The local time without a fraction, as `2026-11-22T13:55:21`.

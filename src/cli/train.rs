@@ -15,7 +15,7 @@ pub(super) fn run(path: &Path, set: &[String], signals: &Signals) -> Result<Exit
     let mut progress = Progress::new();
     keys::summary(&file).iter().for_each(|line| progress.print(line));
     progress.status("reading pictures and model");
-    let mut trainer = Trainer::new(file.config)?;
+    let mut trainer = Trainer::new(file.config).map_err(|error| keys::located(error, path, &file.keys))?;
     while let Some(event) = trainer.next() {
         match event {
             Ok(event) => progress.show(&event),
@@ -40,7 +40,7 @@ fn rescued(trainer: &mut Trainer, progress: &Progress, error: Error) -> Error {
 /// The options of `--set`.
 pub(super) fn assignments(set: &[String]) -> Result<Vec<(String, Value)>> {
     let pair = |text: &String| match text.split_once('=') {
-        Some((key, value)) => Ok((key.trim().to_owned(), Value::from(value.trim()))),
+        Some((key, value)) => Ok((key.trim().to_owned(), typed(value.trim()))),
         None => Err(Problem::value("--set", format!("`{text}`"), "KEY=VALUE")),
     };
     let (pairs, problems): (Vec<_>, Vec<_>) = set.iter().map(pair).partition(Result::is_ok);
@@ -50,6 +50,13 @@ pub(super) fn assignments(set: &[String]) -> Result<Vec<(String, Value)>> {
     } else {
         Err(Error::Config { file: None, problems })
     }
+}
+
+/// Lists and tables are written as in the file; everything else is text, which options read as what they need.
+fn typed(text: &str) -> Value {
+    let in_toml = || toml::from_str::<std::collections::BTreeMap<String, Value>>(&format!("value = {text}")).ok();
+    let table = if text.starts_with(['[', '{']) { in_toml() } else { None };
+    table.and_then(|mut table| table.remove("value")).unwrap_or_else(|| text.into())
 }
 
 /// Keeps what was learned so far, if anything was.

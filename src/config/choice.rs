@@ -46,6 +46,7 @@ macro_rules! choice {
             fn read(value: &$crate::config::Value) -> Result<Self, $crate::config::value::Mismatch> {
                 let expected = || $crate::config::value::one_of(Self::NAMES);
                 let name = value.as_str().ok_or_else(|| $crate::config::value::Mismatch::new(value, expected()))?;
+                let expected = || $crate::config::value::or_nearest(expected(), name, Self::NAMES);
                 Self::from_name(name).ok_or_else(|| $crate::config::value::Mismatch::new(value, expected()))
             }
 

@@ -12,20 +12,30 @@ impl TrainConfig {
             return Vec::new();
         }
         let is_sdxl = family == Family::Sdxl;
+        let captions =
+            self.caption_prefix.is_some() || self.caption_suffix.is_some() || self.keep_tokens_separator.is_some();
         let defaults = self.resolution.is_none() || self.max_bucket_reso.is_none() || self.base_dtype.is_none();
         let is_frozen = !self.text_encoder_lr.is_empty() && self.text_encoder_learning_rates() == [0.0; 2];
         let latents = format!("latents and noise are rounded to {} before they are mixed", self.mixed_precision);
         let all = [
             (true, "Exif rotation of pictures is ignored, 16-bit grey is clipped"),
             (
-                true,
+                captions,
                 "prefix and suffix stand around captions as a whole, keep_tokens_separator stays in unshuffled ones",
             ),
             (is_sdxl && defaults, "SDXL's defaults are those of SD 1.5 (resolution, max_bucket_reso, base_dtype)"),
             (is_sdxl, "crop positions are those of the picture fitted into its bucket"),
             (is_sdxl, "the projection of the pooled caption of a single file is transposed"),
             (self.mixed_precision != MixedPrecision::No, latents.as_str()),
-            (is_zero_terminal, "losses are weighted by the SNR before the schedule ends in noise"),
+            (
+                is_zero_terminal && self.weighs_by_snr(),
+                "losses are weighted by the SNR before the schedule ends in noise",
+            ),
+            (self.cache_latents_to_disk, "latents are kept in files without the picture's size in their name"),
+            (
+                self.unet_lr == Some(0.0) && self.trains_unet() && self.text_encoder_learning_rates() != [0.0; 2],
+                "the UNet gets adapters without learning rate, whose gradients add up in the norm",
+            ),
             (
                 is_frozen && self.trains_text_encoder(),
                 "the text encoder gets adapters without learning rate, whose gradients add up in the norm",
@@ -41,6 +51,15 @@ impl TrainConfig {
     }
 }
 
+impl TrainConfig {
+    fn weighs_by_snr(&self) -> bool {
+        self.min_snr().is_some()
+            || self.scale_v_pred_loss_like_noise_pred
+            || self.v_pred_like_loss.is_some()
+            || self.debiased_estimation_loss
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,8 +69,8 @@ mod tests {
         let base = TrainConfig::new("", "");
         assert!(base.reproduced(Family::Sdxl, true).is_empty());
         let as_sd_scripts = TrainConfig { compat: Compat::SdScripts, ..base };
-        assert_eq!(as_sd_scripts.reproduced(Family::Sd1, false).len(), 2);
-        assert_eq!(as_sd_scripts.reproduced(Family::Sdxl, true).len(), 6);
+        assert_eq!(as_sd_scripts.reproduced(Family::Sd1, false).len(), 1);
+        assert_eq!(as_sd_scripts.reproduced(Family::Sdxl, true).len(), 4);
         let further = TrainConfig {
             mixed_precision: MixedPrecision::Fp16,
             text_encoder_lr: vec![0.0],
@@ -61,7 +80,7 @@ mod tests {
             ..as_sd_scripts
         };
         let told = further.reproduced(Family::Sd1, false);
-        assert_eq!(told.len(), 7, "{told:?}");
+        assert_eq!(told.len(), 6, "{told:?}");
         assert!(told.iter().any(|line| line.contains("rounded to fp16")), "{told:?}");
     }
 }

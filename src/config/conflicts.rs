@@ -129,11 +129,6 @@ impl TrainConfig {
         let needs = "needs `network_train_unet_only`: what is trained cannot be computed before";
         let broken = [
             broken(
-                self.cache_latents_to_disk && self.cache_latents == Some(false),
-                "cache_latents_to_disk",
-                "needs `cache_latents`",
-            ),
-            broken(
                 to_disk && self.cache_text_encoder_outputs == Some(false),
                 "cache_text_encoder_outputs_to_disk",
                 "needs `cache_text_encoder_outputs`",
@@ -267,6 +262,12 @@ impl TrainConfig {
         if let Err(mismatch) = optimizer::optimizer_config(self.optimizer_type, &self.optimizer_args) {
             problems.push(Problem::value("optimizer_args", mismatch.found, mismatch.expected));
         }
+        let averages = self.optimizer().is_ok_and(|optimizer| optimizer.is_schedule_free());
+        problems.extend(broken(
+            averages && self.ema_decay.is_some(),
+            "ema_decay",
+            &format!("excludes {}, which averages the adapters itself", self.optimizer_type),
+        ));
         if !self.optimizer_type.needs_one_learning_rate() {
             return problems;
         }

@@ -56,6 +56,8 @@ impl TrainConfig {
         match self.text_encoder_lr.as_slice() {
             [] => [self.learning_rate.unwrap_or_else(|| self.default_rate(1e-5)); 2],
             [both] => [*both; 2],
+            // sd-scripts takes a list and uses its first number.
+            [first, ..] if self.compat == Compat::SdScripts => [*first; 2],
             [first, second, ..] => [*first, *second],
         }
     }

@@ -80,7 +80,16 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Vec<Problem>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let problem = |error: &toml::de::Error| {
-            let problem = Problem::new("TOML", ProblemKind::Conflict(error.message().into()));
+            let message = match error.message() {
+                // As in paths of Windows.
+                message if message.contains("escape") => {
+                    format!(
+                        "{message}; between double quotes a backslash begins an escape: write `/`, `\\\\` or single quotes"
+                    )
+                }
+                message => message.into(),
+            };
+            let problem = Problem::new("TOML", ProblemKind::Conflict(message));
             error.span().map_or_else(|| problem.clone(), |span| problem.clone().at(line(span)))
         };
         return Err(errors.iter().map(problem).collect());

@@ -28,6 +28,7 @@ pub(super) fn rewrite(entries: Vec<Entry>) -> Form {
     let mut form = Form { entries, ..Form::default() };
     form.old_flags();
     if form.entries.iter().any(|entry| UI_ONLY.contains(&entry.key.as_str())) {
+        form.without_zeros();
         form.slashes();
         form.without_sdxl_keys();
         form.without_lycoris();
@@ -42,6 +43,17 @@ pub(super) fn rewrite(entries: Vec<Entry>) -> Form {
 }
 
 impl Form {
+    /// The form leaves out numbers of 0 for which 0 is no value here.
+    fn without_zeros(&mut self) {
+        for entry in ["multires_noise_discount"].into_iter().filter_map(|key| self.take_off(key)).collect::<Vec<_>>() {
+            self.tell(&entry, KeyClass::Ignored, "off");
+        }
+    }
+
+    fn take_off(&mut self, key: &str) -> Option<Entry> {
+        if self.find(key)?.is_off() { self.take(key) } else { None }
+    }
+
     fn find(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.key == key)
     }

@@ -3,14 +3,15 @@
 pub use lora_core::optim::OptimizerKind as OptimizerType;
 use lora_core::optim::{ArgumentError, OptimizerConfig};
 
-use super::value::{Arguments, Mismatch, OptionValue, one_of};
+use super::value::{Arguments, Mismatch, OptionValue, one_of, or_nearest};
 use super::{TrainConfig, Value};
 use crate::error::{Error, Result};
 
 impl OptionValue for OptimizerType {
     fn read(value: &Value) -> Result<Self, Mismatch> {
-        let kind = value.as_str().and_then(Self::from_name);
-        kind.ok_or_else(|| Mismatch::new(value, one_of(&Self::NAMES)))
+        let name = value.as_str().unwrap_or_default();
+        let expected = || or_nearest(one_of(&Self::NAMES), name, &Self::NAMES);
+        Self::from_name(name).ok_or_else(|| Mismatch::new(value, expected()))
     }
 
     fn write(&self) -> Value {
@@ -39,15 +40,22 @@ pub(super) fn optimizer_config(
     optimizer: OptimizerType,
     Arguments(arguments): &Arguments,
 ) -> Result<OptimizerConfig, Mismatch> {
-    OptimizerConfig::from_arguments(optimizer, arguments).map_err(|error| match error {
+    // One at a time first, so that all that are wrong are told.
+    let alone = |pair: &(String, String)| OptimizerConfig::from_arguments(optimizer, std::slice::from_ref(pair)).err();
+    let wrong = arguments.iter().filter_map(|pair| alone(pair).map(|error| mismatch(error, &pair.1)));
+    Mismatch::joined(wrong.collect())?;
+    OptimizerConfig::from_arguments(optimizer, arguments).map_err(|error| mismatch(error, ""))
+}
+
+fn mismatch(error: ArgumentError, text: &str) -> Mismatch {
+    match error {
         ArgumentError::Unknown { optimizer, key, known } => {
-            let text = arguments.iter().find(|(name, _)| *name == key).map_or("", |(_, text)| text);
             let expected = format!("{}, which {optimizer} has", one_of(&known));
-            Mismatch { found: format!("`{key}={text}`"), expected }
+            Mismatch { found: format!("`{key}={text}`"), expected: or_nearest(expected, &key, &known) }
         }
         ArgumentError::Value { key, found, expected, .. } => Mismatch { found: format!("`{key}={found}`"), expected },
-        other => Mismatch { found: other.to_string(), expected: format!("settings of {optimizer}") },
-    })
+        other => Mismatch { found: other.to_string(), expected: "settings that the optimizer has".into() },
+    }
 }
 
 impl TrainConfig {
@@ -84,7 +92,10 @@ mod tests {
         let wrong = |optimizer, pair: (&str, &str)| optimizer_config(optimizer, &[pair].into()).unwrap_err();
         let error = wrong(OptimizerType::AdamW, ("beta", "0.9"));
         assert_eq!(error.found, "`beta=0.9`");
-        assert!(error.expected.contains("weight_decay") && error.expected.ends_with("which AdamW has"), "{error:?}");
+        assert!(error.expected.contains("weight_decay") && error.expected.contains("which AdamW has"), "{error:?}");
+        assert!(error.expected.ends_with("did you mean `betas`?"), "{error:?}");
+        let both = optimizer_config(OptimizerType::AdamW, &[("foo", "1"), ("eps", "0")].into()).unwrap_err();
+        assert_eq!(both.found, "`foo=1`; `eps=0`");
         let error = wrong(OptimizerType::Prodigy, ("d_coef", "many"));
         assert_eq!(error.found, "`d_coef=many`");
         let config = optimizer_config(OptimizerType::AdamW, &[("betas", "0.8,0.99"), ("eps", "1e-6")].into()).unwrap();

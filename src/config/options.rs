@@ -10,6 +10,7 @@ mod kind;
 mod network_args;
 
 pub use kind::Kind;
+pub(crate) use network_args::NETWORK_ARGS;
 pub(super) use network_args::option_name as network_arg;
 
 /// The row of the field of this name. With `off_at_zero`, 0 is the same as not given.

@@ -13,7 +13,6 @@ impl Preset {
                 ("optimizer_type", json!("AdamW8bit")),
                 ("shuffle_caption", json!(true)),
                 ("save_every_n_epochs", json!(2)),
-                ("max_token_length", json!(225)),
             ],
         }
     }

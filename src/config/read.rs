@@ -24,6 +24,9 @@ pub struct ConfigFile {
     pub keys: Vec<KeyUse>,
     /// The options that the preset set and the file did not, with their values.
     pub preset_set: Vec<(String, Value)>,
+    /// Where the file is another program's: options that it does not give and that have another default in sd-scripts, with both
+    /// values, this program's first.
+    pub other_defaults: Vec<(String, [String; 2])>,
 }
 
 /// What became of a key.
@@ -103,9 +106,11 @@ impl ConfigFile {
             let names = options::option(&entry.key).map(|spec| spec.names().collect::<Vec<_>>()).unwrap_or_default();
             overrides.iter().any(|(key, _)| *key == entry.key || names.contains(&key.as_str()))
         };
-        let mut entries: Vec<Entry> = parsed.entries.into_iter().filter(|entry| !overridden(entry)).collect();
-        entries.extend(overrides.iter().map(|(key, value)| Entry::new(key, value.clone(), None)));
-        let mut reading = Reading::new(form::rewrite(entries));
+        // Before the form's rules, which depend on what there is, and of what they have made of it.
+        let mut form = form::rewrite(parsed.entries.into_iter().filter(|entry| !overridden(entry)).collect());
+        form.entries.retain(|entry| !overridden(entry));
+        form.entries.extend(overrides.iter().map(|(key, value)| Entry::new(key, value.clone(), None)));
+        let mut reading = Reading::new(form);
         for entry in &parsed.about_preset {
             reading.tell(entry, KeyClass::Ignored, "describes the preset");
         }
@@ -233,6 +238,22 @@ impl Reading {
         }
     }
 
+    fn other_defaults(&self) -> Vec<(String, [String; 2])> {
+        let is_others = self.keys.iter().any(|key| matches!(key.class, KeyClass::Implied | KeyClass::Ignored));
+        let missing = foreign::DEFAULTS.iter().filter(|(name, _)| is_others && !self.given.contains_key(name));
+        let values = missing.filter_map(|(name, there)| {
+            let here = match *name {
+                "network_alpha" => self.config.linear_alpha().to_string(),
+                name => match options::option(name)?.get(&self.config) {
+                    Value::String(text) => text,
+                    other => other.to_string(),
+                },
+            };
+            (here != **there).then(|| ((*name).to_owned(), [here, (*there).to_owned()]))
+        });
+        values.collect()
+    }
+
     fn finish(mut self) -> (ConfigFile, Vec<Problem>) {
         // An option whose own value was refused is not to be reported as missing or in conflict as well.
         let is_refused = |spelling: &str, line: Option<usize>| {
@@ -253,8 +274,9 @@ impl Reading {
         }
         self.problems.sort_by_key(|problem| (problem.line.is_none(), problem.line));
         self.keys.sort_by_key(|key| (key.line.is_none(), key.line));
+        let other_defaults = self.other_defaults();
         let Self { config, keys, problems, preset_set, .. } = self;
-        (ConfigFile { config, keys, preset_set }, problems)
+        (ConfigFile { config, keys, preset_set, other_defaults }, problems)
     }
 }
 

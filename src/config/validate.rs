@@ -16,6 +16,17 @@ impl TrainConfig {
         report(self.problems())
     }
 
+    /// [`validate`](Self::validate) and [`check_paths`](Self::check_paths) in one error.
+    pub(crate) fn check_all(&self) -> Result<()> {
+        let mut problems = self.problems();
+        if let Err(Error::Config { problems: further, .. }) = self.check_paths() {
+            let is_new = |problem: &Problem| !problems.iter().any(|known| known.key == problem.key);
+            let further: Vec<Problem> = further.into_iter().filter(is_new).collect();
+            problems.extend(further);
+        }
+        report(problems)
+    }
+
     /// Checks that what is to be read exists and that the output folder can be one, by a file that is removed at once.
     ///
     /// # Errors

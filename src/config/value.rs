@@ -17,6 +17,15 @@ impl Mismatch {
     pub(crate) fn new(found: &Value, expected: impl Into<String>) -> Self {
         Self { found: describe(found), expected: expected.into() }
     }
+
+    /// All of them in one, if there are any.
+    pub(crate) fn joined(all: Vec<Self>) -> Result<(), Self> {
+        if all.is_empty() {
+            return Ok(());
+        }
+        let (found, expected): (Vec<_>, Vec<_>) = all.into_iter().map(|wrong| (wrong.found, wrong.expected)).unzip();
+        Err(Self { found: found.join("; "), expected: expected.join("; ") })
+    }
 }
 
 /// A value as an error message shows it.
@@ -36,6 +45,17 @@ pub(crate) fn one_of<T: ToString>(names: &[T]) -> String {
         [] => "nothing".into(),
         [name] => name.clone(),
         [names @ .., last] => format!("{} or {last}", names.join(", ")),
+    }
+}
+
+/// What was expected, with the one of these names that is nearest to what was found, if any is near.
+pub(crate) fn or_nearest(expected: String, found: &str, names: &[&str]) -> String {
+    let found = found.to_ascii_lowercase();
+    let similarity = |name: &str| strsim::normalized_damerau_levenshtein(&name.to_ascii_lowercase(), &found);
+    let nearest = names.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    match nearest.filter(|name| similarity(name) >= 0.6) {
+        Some(name) => format!("{expected}; did you mean `{name}`?"),
+        None => expected,
     }
 }
 

@@ -9,6 +9,10 @@ impl TrainConfig {
     /// What can hardly be meant, whatever the base is.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.rate_warnings();
+        warnings.extend(self.unused());
+        if self.unet_learning_rate() == 0.0 && self.text_encoder_learning_rates() == [0.0; 2] {
+            warnings.push("all learning rates are 0: nothing is learnt".into());
+        }
         let frozen = self.text_encoder_lr.iter().all(|rate| *rate == 0.0) && !self.text_encoder_lr.is_empty();
         if frozen && self.trains_text_encoder() {
             warnings.push(
@@ -35,6 +39,9 @@ impl TrainConfig {
 
     fn rate_warnings(&self) -> Vec<String> {
         let optimizer = self.optimizer_type;
+        if optimizer == OptimizerType::Adafactor && self.optimizer().is_ok_and(|config| !config.takes_schedule()) {
+            return Vec::new();
+        }
         let usual = usual_learning_rates(optimizer);
         let text_encoder = self.text_encoder_learning_rates();
         let rates = [

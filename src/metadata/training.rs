@@ -4,26 +4,7 @@ use std::collections::BTreeMap;
 
 use super::python::{argument, json};
 use super::{Entries, python_float};
-use crate::config::{TrainConfig, Value, WarmupSteps, option};
-
-/// Arguments of `networks.lora` that are options of their own here.
-const NETWORK_ARGS: [&str; 15] = [
-    "conv_dim",
-    "conv_alpha",
-    "block_dims",
-    "block_alphas",
-    "conv_block_dims",
-    "conv_block_alphas",
-    "down_lr_weight",
-    "mid_lr_weight",
-    "up_lr_weight",
-    "block_lr_zero_threshold",
-    "rank_dropout",
-    "module_dropout",
-    "loraplus_lr_ratio",
-    "loraplus_unet_lr_ratio",
-    "loraplus_text_encoder_lr_ratio",
-];
+use crate::config::{NETWORK_ARGS, OptimizerType, TrainConfig, Value, WarmupSteps, option};
 
 impl Entries {
     pub(super) fn optimizer(&mut self, config: &TrainConfig) {
@@ -32,9 +13,23 @@ impl Entries {
         let (unet, text_encoder) = (config.unet_learning_rate(), config.text_encoder_learning_rate());
         self.float("ss_learning_rate", config.learning_rate.unwrap_or(unet));
         self.option("ss_unet_lr", rate(config.unet_lr, unet).map(python_float));
-        let given = config.text_encoder_lr.first().copied();
-        self.option("ss_text_encoder_lr", rate(given, text_encoder).map(python_float));
+        let text_encoder = match config.text_encoder_lr.as_slice() {
+            several @ [_, _, ..] => {
+                Some(format!("[{}]", several.iter().map(|rate| python_float(*rate)).collect::<Vec<_>>().join(", ")))
+            }
+            given => rate(given.first().copied(), text_encoder).map(python_float),
+        };
+        self.option("ss_text_encoder_lr", text_encoder);
         self.put("ss_lr_scheduler", &config.lr_scheduler);
+        // Adafactor makes its own rates: sd-scripts takes away those that are given, and names its schedule after the first.
+        if config.optimizer_type == OptimizerType::Adafactor
+            && config.optimizer().is_ok_and(|own| !own.takes_schedule())
+        {
+            for key in ["ss_learning_rate", "ss_unet_lr", "ss_text_encoder_lr"] {
+                self.put(key, "None");
+            }
+            self.put("ss_lr_scheduler", &format!("adafactor:{}", python_float(config.learning_rate.unwrap_or(unet))));
+        }
         let warmup = match config.lr_warmup_steps {
             WarmupSteps::Steps(steps) => steps.to_string(),
             WarmupSteps::Ratio(ratio) => python_float(ratio),
@@ -76,19 +71,19 @@ impl Entries {
         self.option("ss_network_dropout", config.network_dropout.map(python_float));
         self.option("ss_scale_weight_norms", config.scale_weight_norms.map(python_float));
         let default = TrainConfig::new("", "");
-        let mut args: BTreeMap<&str, Option<String>> = BTreeMap::new();
-        for spec in NETWORK_ARGS.into_iter().filter_map(option) {
+        let mut args: BTreeMap<&str, Value> = BTreeMap::new();
+        for spec in NETWORK_ARGS.iter().filter_map(|name| option(name)) {
             let value = spec.get(config);
             if value != spec.get(&default) {
-                args.insert(spec.name, Some(python_text(&value)));
+                args.insert(spec.name, python_text(&value).into());
             }
         }
         if let Some((dim, alpha)) = config.conv_rank_and_alpha() {
-            args.extend([("conv_dim", Some(dim.to_string())), ("conv_alpha", Some(alpha.to_string()))]);
+            args.extend([("conv_dim", dim.to_string().into()), ("conv_alpha", alpha.to_string().into())]);
         }
         if !args.is_empty() {
-            // sd-scripts adds it to the arguments that it is given.
-            args.insert("dropout", config.network_dropout.map(python_float));
+            // sd-scripts adds it to the arguments that it is given, as a number.
+            args.insert("dropout", config.network_dropout.map_or(Value::Null, Value::from));
             self.put("ss_network_args", &json(&args));
         }
     }

@@ -105,14 +105,24 @@ impl CheckReport {
 #[must_use]
 pub fn check(config: &TrainConfig) -> CheckReport {
     let mut report = CheckReport::default();
-    for checked in [config.validate(), config.check_paths(), prompts(config)] {
-        report.problems.extend(checked.err().map(|error| error.to_string()));
+    for checked in [config.check_all(), prompts(config)] {
+        report.problems.extend(checked.err().iter().flat_map(each));
     }
     let opened = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(config));
     let checkpoint = opened.map_err(|error| report.tell(Error::from(error))).ok();
     let family = checkpoint.as_ref().map_or_else(|| config.likely_family(), Checkpoint::family);
+    if let Some(checkpoint) = &checkpoint {
+        let is_zero_terminal = config.zero_terminal_snr.unwrap_or_else(|| checkpoint.zero_terminal_snr());
+        report.reproduced = config.reproduced(family, is_zero_terminal);
+    }
     let config = &config.resolved(family);
-    let base = checkpoint.and_then(|base| report.look_at_base(config, base).map_err(|error| report.tell(error)).ok());
+    let base = checkpoint.and_then(|base| match report.look_at_base(config, base) {
+        Ok(prepared) => Some(prepared),
+        Err(error) => {
+            report.problems.extend(each(&error));
+            None
+        }
+    });
     match data::describe(config, family) {
         Ok(described) => report.look_at(config, described, base.as_ref()),
         Err(error) => report.tell(error),
@@ -123,6 +133,13 @@ pub fn check(config: &TrainConfig) -> CheckReport {
     report
 }
 
+/// The problems of an error, each by itself.
+fn each(error: &Error) -> Vec<String> {
+    let Error::Config { file, problems } = error else { return vec![error.to_string()] };
+    let place = file.as_ref().map_or_else(String::new, |file| format!("{}: ", file.display()));
+    problems.iter().map(|problem| format!("{place}{problem}")).collect()
+}
+
 fn prompts(config: &TrainConfig) -> Result<()> {
     config.sample_prompts.as_deref().map(prompt::load).transpose().map(drop)
 }
@@ -130,7 +147,7 @@ fn prompts(config: &TrainConfig) -> Result<()> {
 impl CheckReport {
     /// The report of a configuration that can't even be read.
     pub(crate) fn refused(error: &Error) -> Self {
-        Self { problems: vec![error.to_string()], ..Self::default() }
+        Self { problems: each(error), ..Self::default() }
     }
 
     fn tell(&mut self, problem: impl std::fmt::Display) {
@@ -141,8 +158,6 @@ impl CheckReport {
         let family = checkpoint.family();
         self.family = Some(family.to_string());
         run::check_family(config, &checkpoint)?;
-        let is_zero_terminal = config.zero_terminal_snr.unwrap_or_else(|| checkpoint.zero_terminal_snr());
-        self.reproduced = config.reproduced(family, is_zero_terminal);
         let prepared = Prepared::new(&mut config.clone(), checkpoint, &crate::device::parse("cpu")?)?;
         self.warnings.extend(prepared.warnings.iter().cloned());
         run::learning_rates(config, family, &prepared.adapters)?;

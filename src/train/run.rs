@@ -44,18 +44,25 @@ impl Length {
 pub(super) fn doubts(config: &TrainConfig, length: Length) -> Vec<String> {
     let mut doubts = Vec::new();
     let (warmup, total) = (config.lr_warmup_steps.resolve(length.total_steps), length.total_steps);
-    if warmup >= total {
+    let follows_schedule = config.optimizer().is_ok_and(|optimizer| optimizer.takes_schedule());
+    if follows_schedule && warmup >= total {
         doubts.push(format!(
             "`lr_warmup_steps`: the warm-up takes {warmup} steps and the run {total}; the full learning rate is never reached"
         ));
     }
+    if let Some(interval) = config.sample_every_n_epochs.filter(|interval| u64::from(*interval) > length.epochs) {
+        let epochs = length.epochs;
+        doubts.push(format!(
+            "`sample_every_n_epochs` is {interval} and the run has {epochs} epochs: no preview is drawn"
+        ));
+    }
     doubts.extend(config.warnings());
-    doubts.extend(unused(config));
+    doubts.extend(unused_data(config));
     doubts
 }
 
-/// Options that other ones leave without effect.
-fn unused(config: &TrainConfig) -> Vec<String> {
+/// Options of pictures and captions that other ones leave without effect.
+fn unused_data(config: &TrainConfig) -> Vec<String> {
     let default = TrainConfig::new("", "");
     let with_dataset_config = [
         ("train_data_dir", !config.train_data_dir.as_os_str().is_empty()),
@@ -101,7 +108,11 @@ pub(super) fn targets(config: &TrainConfig, family: Family) -> Targets {
             dims: sizes(&config.block_dims),
             alphas: alphas(&config.block_alphas),
             conv_dims: sizes(&config.conv_block_dims),
-            conv_alphas: alphas(&config.conv_block_alphas),
+            conv_alphas: alphas(&config.conv_block_alphas).or_else(|| {
+                // `conv_alpha` holds for blocks, too, where `conv_dim` gives none of the others a rank.
+                let alpha = config.conv_alpha.filter(|_| config.conv_dim.is_none())?;
+                Some(vec![alpha as f32; config.conv_block_dims.len()])
+            }),
             lr_weights: config.block_lr_weights(family),
         },
         include: config.include_patterns.clone(),

@@ -128,9 +128,7 @@ impl Trainer {
             parameters: self.learned.adapters.parameter_count(),
             device: crate::device::describe(self.base.device()),
             memory: self.memory,
-            reproduced: self
-                .config
-                .reproduced(self.base.checkpoint().family(), self.algorithm.objective.schedule.has_zero_terminal_snr()),
+            reproduced: self.reproduced.clone(),
         }
     }
 

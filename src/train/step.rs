@@ -107,7 +107,7 @@ impl Algorithm {
         let mut gradients = gradients.unwrap_or_default();
         if divisor > 1.0 {
             for gradient in &mut gradients {
-                gradient.values = gradient.values.clone() / divisor;
+                gradient.values.inplace(|values| values / divisor);
             }
         }
         if self.keeps_idle_gradients {
@@ -116,15 +116,20 @@ impl Algorithm {
         let norm = global_norm(&gradients, self.max_grad_norm);
         // A loss that is not finite makes the factor NaN, with which the optimizer changes nothing.
         let factor = norm.factor.clone() + if loss.is_finite() { 0.0 } else { f32::NAN };
-        let grad_norm: f32 = norm.norm.into_scalar();
-        let is_finite = loss.is_finite() && grad_norm.is_finite();
-        if self.keeps_idle_gradients && is_finite {
+        if self.keeps_idle_gradients {
             learned.keep_idle(&gradients, &factor, &self.learning_rates);
+        }
+        // What has no rate is in no group of an optimizer, whose rule may move it all the same.
+        for (gradient, rates) in gradients.iter_mut().zip(&self.learning_rates) {
+            gradient.present.iter_mut().zip(rates).for_each(|(present, rate)| *present &= *rate != 0.0);
         }
         let multiplier = self.lr_schedule.multiplier(update as usize);
         let rates: Vec<Vec<f64>> =
             self.learning_rates.iter().map(|rates| rates.iter().map(|rate| rate * multiplier).collect()).collect();
         learned.optimizer.step(learned.adapters.stacks_mut(), gradients, &factor, &rates);
+        // Read when everything is on its way to the device.
+        let grad_norm: f32 = norm.norm.into_scalar();
+        let is_finite = loss.is_finite() && grad_norm.is_finite();
         let limit = self.scale_weight_norms.filter(|_| is_finite);
         let weight_norms = limit.map(|limit| learned.adapters.scale_weight_norms(limit));
         if let Some(ema) = learned.ema.as_mut().filter(|_| is_finite) {
@@ -150,12 +155,12 @@ impl Algorithm {
         let cx = ForwardContext::base().with(adapters.bind_training_pass(batch.multiplier, &sink, &pass));
         let cx = cx.recomputing(self.gradient_checkpointing);
         let loss = self.loss(batch, noise, &timesteps, networks, &cx);
-        let value = loss.clone().inner().into_scalar();
+        let value = loss.clone().inner();
         // Where all adapters were dropped, nothing is to be learnt.
         if loss.is_autodiff() {
             let _ = loss.backward();
         }
-        (value, adapters.gradients(&sink))
+        (value.into_scalar(), adapters.gradients(&sink))
     }
 
     /// Loss of a batch of validation pictures, at four timesteps that are the same each time, as is the noise. `first_sample` is the

@@ -56,6 +56,8 @@ pub struct Trainer {
     pub(super) learned: Learned,
     pub(super) groups: Vec<LearningRateGroup>,
     pub(super) memory: MemoryEstimate,
+    /// What is done as in sd-scripts.
+    pub(super) reproduced: Vec<String>,
     pub(super) latents: LatentCache,
     pub(super) texts: TextCache,
     pub(super) reader: Arc<CaptionReader>,
@@ -76,13 +78,14 @@ impl Trainer {
     /// # Errors
     /// Everything that is wrong with them; see [`Error`].
     pub fn new(mut config: TrainConfig) -> Result<Self> {
-        config.validate()?;
-        config.check_paths()?;
+        config.check_all()?;
         let device = crate::device::parse(&config.device)?;
         let mut outputs = Outputs::new(&config)?;
         // What is not given may follow from the family.
         let checkpoint = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(&config))?;
         let family = checkpoint.family();
+        let is_zero_terminal = config.zero_terminal_snr.unwrap_or_else(|| checkpoint.zero_terminal_snr());
+        let reproduced = config.reproduced(family, is_zero_terminal);
         config = config.resolved(family);
         run::check_family(&config, &checkpoint)?;
         let (dataset, notices) = data::open(&config, family)?;
@@ -112,6 +115,7 @@ impl Trainer {
             report: run::report(&dataset, &notices),
             latents,
             memory,
+            reproduced,
             texts,
             reader: Arc::new(reader),
             loader: None,

@@ -131,7 +131,7 @@ fn keys_that_change_nothing_are_told() {
     for run in [job.run(), job.check(&[])] {
         run.succeeded();
         for line in [
-            "preset novice: shuffle_caption = true, save_every_n_epochs = 2\n",
+            "preset novice: shuffle_caption = true, save_every_n_epochs = 2, clip_skip = 2 for SD 1.x\n",
             "implied: xformers (attention never",
             "ignored: ddp_static_graph, ddp_timeout (one device trains)\n",
         ] {

@@ -195,3 +195,40 @@ fn every_optimizer_of_the_reference_data() {
     assert!(!optimizers.is_empty());
     each(optimizers, |name, row| follow(name, &golden, row));
 }
+
+/// Each rule is followed along some package's trajectory, but that of [`paged_adamw_decays_behind_its_step`].
+#[test]
+fn no_rule_is_without_reference() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/optimizers.json");
+    let files = [golden::json("optimizers.json"), golden::json(file.to_str().expect("UTF-8"))];
+    let rows = files.iter().flat_map(|info| info["optimizers"].as_object().expect("optimizers").values());
+    let classes: Vec<&str> = rows.filter_map(|row| row["class"].as_str()).collect();
+    let rule = |kind| std::mem::discriminant(&OptimizerConfig::of_kind(kind));
+    let followed: Vec<_> =
+        OptimizerKind::ALL.into_iter().filter(|kind| classes.contains(&kind.class())).map(rule).collect();
+    let missing: Vec<&str> = OptimizerKind::ALL
+        .into_iter()
+        .filter(|kind| !followed.contains(&rule(*kind)))
+        .map(OptimizerKind::name)
+        .collect();
+    assert_eq!(missing, ["PagedAdamW", "PagedAdamW32bit"]);
+}
+
+/// bitsandbytes shrinks the result of the step, torch what is there before it.
+#[test]
+fn paged_adamw_decays_behind_its_step() {
+    let (lr, decay) = (0.1, 0.5);
+    let after_a_step = |name: &str, decay: f64| {
+        let kind = OptimizerKind::from_name(name).expect("an optimizer");
+        let arguments = [("weight_decay".to_owned(), decay.to_string())];
+        let mut optimizer = Optimizer::new(OptimizerConfig::from_arguments(kind, &arguments).expect("settings"));
+        let start = Tensor::from_floats([[[1.0, -2.0, 3.0]]], &golden::device());
+        let mut stacks = [Stack { values: start, is_unet: true, factor: Factor::Down, axes: ParameterAxes::Matrix }];
+        let gradient = Tensor::from_floats([[[0.5, 0.25, -1.0]]], &golden::device());
+        update(&mut optimizer, &mut stacks, vec![gradient], lr);
+        values(stacks[0].values.clone())
+    };
+    let shrunk: Vec<f32> = after_a_step("AdamW", 0.0).iter().map(|value| value * (1.0 - lr * decay) as f32).collect();
+    assert_close("PagedAdamW", &after_a_step("PagedAdamW", decay), &shrunk, 1e-6);
+    assert_ne!(after_a_step("AdamW", decay), shrunk);
+}

@@ -109,3 +109,29 @@ fn with_dropout() {
     let share = present.iter().filter(|present| **present).count() as f64 / present.len() as f64;
     assert!((0.45..0.75).contains(&share), "{share}");
 }
+
+/// The program, too: with `gradient_checkpointing` it needs much less memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_option_saves_memory() {
+    use std::process::Stdio;
+    use std::time::Duration;
+
+    let mut job = crate::program::Job::new();
+    job.toml("resolution", "'256,256'").toml("bucket_no_upscale", "false").toml("train_batch_size", "3");
+    let mut peak = |recomputing: &str| {
+        let mut command = job.toml("gradient_checkpointing", recomputing).command();
+        let mut program = command.stdout(Stdio::null()).spawn().expect("the program starts");
+        let status = format!("/proc/{}/status", program.id());
+        let mut peak = 0;
+        while program.try_wait().expect("a status").is_none() {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+            peak = peak.max(line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number"));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        peak
+    };
+    let (kept, recomputed) = (peak("false"), peak("true"));
+    assert!(4 * recomputed < 3 * kept, "{recomputed} kB, without recomputation {kept} kB");
+}

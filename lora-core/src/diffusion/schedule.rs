@@ -18,6 +18,8 @@ pub struct NoiseSchedule {
     alphas_cumprod: Vec<f32>,
     /// Those that losses are weighted by.
     snrs: Vec<f32>,
+    /// Rounds to the type that noise is added in, where that is not f32.
+    round: Option<fn(f32) -> f32>,
 }
 
 impl Default for NoiseSchedule {
@@ -44,7 +46,7 @@ impl NoiseSchedule {
         };
         let alphas_cumprod: Vec<f32> = betas.iter().scan(1.0, product).collect();
         let snrs = snrs(&alphas_cumprod);
-        Self { betas, alphas_cumprod, snrs }
+        Self { betas, alphas_cumprod, snrs, round: None }
     }
 
     /// This schedule, stretched so that nothing of the picture is left at the last timestep (Lin et al. 2023,
@@ -59,7 +61,7 @@ impl NoiseSchedule {
         let beta = |alpha: &f32| 1.0 - alpha / std::mem::replace(&mut before, *alpha);
         let betas = alphas_cumprod.iter().map(beta).collect();
         let snrs = snrs(&alphas_cumprod);
-        Self { betas, alphas_cumprod, snrs }
+        Self { betas, alphas_cumprod, snrs, round: None }
     }
 
     /// This schedule, with losses weighted by the signal-to-noise ratios of `other`.
@@ -68,10 +70,11 @@ impl NoiseSchedule {
         Self { snrs: other.snrs.clone(), ..self }
     }
 
-    /// This schedule with ᾱ rounded to a 16-bit type, as diffusers does where latents have that type.
+    /// This schedule with the coefficients of latents and noise computed in a 16-bit type, as diffusers does where latents have
+    /// that type: ᾱ, 1 − ᾱ and their roots are each rounded to it.
     #[must_use]
-    pub fn rounded(self, round: impl Fn(f32) -> f32) -> Self {
-        Self { alphas_cumprod: self.alphas_cumprod.iter().map(|alpha| round(*alpha)).collect(), ..self }
+    pub fn rounded(self, round: fn(f32) -> f32) -> Self {
+        Self { round: Some(round), ..self }
     }
 
     /// Number of timesteps.
@@ -146,8 +149,10 @@ impl NoiseSchedule {
 
     /// √ᾱ and √(1−ᾱ) of each sample. `[b, 1, 1, 1]`
     fn roots(&self, timesteps: &[usize], like: &Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let round = self.round.unwrap_or(|value| value);
         let column = |of: fn(f32) -> f32| {
-            let values: Vec<f32> = timesteps.iter().map(|t| of(self.alphas_cumprod[*t]).sqrt()).collect();
+            let root = |timestep: &usize| round(round(of(round(self.alphas_cumprod[*timestep]))).sqrt());
+            let values: Vec<f32> = timesteps.iter().map(root).collect();
             let column = Tensor::<4>::from_data(TensorData::new(values, [timesteps.len(), 1, 1, 1]), &like.device());
             if like.dtype() == DType::F32 { column } else { column.cast(FloatDType::from(like.dtype())) }
         };
@@ -177,7 +182,25 @@ pub fn random_timesteps(seed: u64, update: u64, first: usize, count: usize, rang
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
+
+    /// In bf16, ᾱ of the first two timesteps is 1: they get no noise.
+    #[test]
+    fn coefficients_in_bf16() {
+        let schedule = NoiseSchedule::scaled_linear();
+        let rounded = schedule.clone().rounded(|value| half::bf16::from_f32(value).to_f32());
+        let (latents, noise) =
+            (Tensor::<4>::zeros([4, 1, 1, 1], &Device::flex()), Tensor::ones([4, 1, 1, 1], &Device::flex()));
+        let sigmas = |schedule: &NoiseSchedule| -> Vec<f32> {
+            schedule.add_noise(&latents, &noise, &[0, 1, 2, 500]).into_data().try_to_vec().expect("f32")
+        };
+        let (exact, coarse) = (sigmas(&schedule), sigmas(&rounded));
+        assert_eq!(coarse[..2], [0.0, 0.0]);
+        assert!(exact[0] > 0.02 && coarse[2] > 0.0 && coarse[3] != exact[3] && (coarse[3] - exact[3]).abs() < 0.01);
+        assert_eq!((rounded.sigma(0), rounded.snr(0)), (schedule.sigma(0), schedule.snr(0)));
+    }
 
     #[test]
     fn timesteps_stay_in_their_range_and_do_not_depend_on_the_batch() {

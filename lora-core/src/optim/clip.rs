@@ -42,7 +42,7 @@ pub fn global_norm(gradients: &[StackGradient], max_norm: f64) -> GradientNorm {
 pub fn accumulate(sum: &mut [StackGradient], further: Vec<StackGradient>) {
     assert_eq!(sum.len(), further.len(), "gradients of other stacks");
     for (sum, further) in sum.iter_mut().zip(further) {
-        sum.values = sum.values.clone() + further.values;
+        sum.values.inplace(|values| values + further.values);
         for (present, further) in sum.present.iter_mut().zip(further.present) {
             *present |= further;
         }

@@ -105,12 +105,10 @@ impl OptimizerConfig {
             | Self::Adam(_)
             | Self::AdamWScheduleFree(_)
             | Self::RAdamScheduleFree(_)
-            | Self::DAdaptLion(_) => 8,
-            Self::DAdaptAdamPreprint(_)
-            | Self::DAdaptAdam(_)
-            | Self::DAdaptAdaGrad(_)
             | Self::DAdaptSgd(_)
-            | Self::ProdigyPlusScheduleFree(_) => 12,
+            | Self::ProdigyPlusScheduleFree(_)
+            | Self::DAdaptLion(_) => 8,
+            Self::DAdaptAdamPreprint(_) | Self::DAdaptAdam(_) | Self::DAdaptAdaGrad(_) => 12,
             Self::Prodigy(_) => 16,
             Self::DAdaptAdan(_) | Self::DAdaptAdanIp(_) => 20,
         }

@@ -99,14 +99,11 @@ impl OptimizerKind {
         names
     };
 
-    /// The kind of this name, whatever its case, with or without its module.
+    /// The kind of this name, whatever its case, with its module, another or none.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let is_it = |known: &str| {
-            let class = known.rsplit('.').next().unwrap_or(known);
-            known.eq_ignore_ascii_case(name) || class.eq_ignore_ascii_case(name)
-        };
-        TABLE.iter().find(|(_, known, _)| is_it(known)).map(|row| row.0)
+        let class = |path: &str| path.rsplit('.').next().unwrap_or(path).to_ascii_lowercase();
+        TABLE.iter().find(|(_, known, _)| class(known) == class(name)).map(|row| row.0)
     }
 
     /// The name as forms spell it.

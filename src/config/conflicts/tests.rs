@@ -17,7 +17,6 @@ fn options_at_odds() {
     for (key, config) in [
         ("alpha_mask", TrainConfig { alpha_mask: true, alpha_background: Some(Color { rgb: [0; 3] }), ..base() }),
         ("in_json", TrainConfig { in_json: Some("a.json".into()), reg_data_dir: Some("b".into()), ..base() }),
-        ("cache_latents_to_disk", TrainConfig { cache_latents_to_disk: true, cache_latents: Some(false), ..base() }),
         ("cache_text_encoder_outputs", TrainConfig { cache_text_encoder_outputs: Some(true), ..base() }),
         ("cache_text_encoder_outputs_to_disk", TrainConfig { cache_text_encoder_outputs_to_disk: true, ..base() }),
         ("lr_warmup_steps", TrainConfig { lr_scheduler: LrScheduler::Constant, lr_warmup_steps: steps, ..base() }),
@@ -72,6 +71,7 @@ fn schedules_need_their_options() {
     let steps = WarmupSteps::Ratio(0.1);
     let rules = [("step_rules", "1:10,0.1")];
     for (key, config) in [
+        ("ema_decay", TrainConfig { optimizer_type: OptimizerType::RAdamScheduleFree, ema_decay: Some(0.9), ..base() }),
         ("lr_decay_steps", TrainConfig { lr_decay_steps: steps, ..base() }),
         ("lr_scheduler", of(LrScheduler::WarmupStableDecay)),
         ("lr_scheduler", of(LrScheduler::CosineWithMinLr)),

@@ -1,10 +1,13 @@
 //! Keys of SD-Trainer's and sd-scripts' files that are no options here, and what becomes of each.
 
+pub(super) use defaults::DEFAULTS;
+
 use super::entries::is_off;
 use super::value::describe;
 use super::{KeyClass, Value};
 
 mod data;
+mod defaults;
 mod form;
 mod model;
 mod output;

@@ -34,9 +34,9 @@ fn network_module(name: &str, entries: &[Entry]) -> Option<String> {
             match (number("conv_dim"), number("conv_alpha")) {
                 (Some(dim), alpha) => {
                     let alpha = alpha.unwrap_or_else(|| "1".into());
-                    format!("{LORA} with `conv_dim = {dim}` and `conv_alpha = {alpha}` trains the same")
+                    format!("{LORA} with `conv_dim = {dim}` and `conv_alpha = {alpha}` trains nearly the same layers")
                 }
-                (None, _) => format!("{LORA}, with `conv_dim` for the 3x3 convolutions, trains the same as {algo}"),
+                (None, _) => format!("{LORA} with `conv_dim` = `network_dim` trains nearly the same layers as {algo}"),
             }
         }
         _ => return None,

@@ -19,8 +19,9 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
     option!(
         Network,
         conv_dim,
-        Kind::RANK,
-        "The rank of adapters of 3x3 convolutions. Not given: the layers of the resnets get no adapter.",
+        Kind::Integer { min: 0, max: 4096 },
+        "The rank of adapters of 3x3 convolutions. Not given: the layers of the resnets get no adapter. 0: off.",
+        off_at_zero
     ),
     option!(Network, conv_alpha, Kind::NOT_NEGATIVE, "Alpha of 3x3 convolutions. 0: the rank. Not given: 1.",)
         .needs(&["conv_dim", "conv_block_dims"]),
@@ -28,7 +29,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         name: "network_args",
         aliases: &[],
         group: Group::Network,
-        kind: Kind::Arguments(network_args::KEYS),
+        kind: Kind::Arguments(network_args::NETWORK_ARGS),
         families: &Family::ALL,
         excludes: &[],
         needs: &[],

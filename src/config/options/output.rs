@@ -9,16 +9,18 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
     option!(
         Output,
         save_every_n_epochs,
-        Kind::POSITIVE,
-        "Save a LoRA after each N epochs; one is always saved at the end.",
+        Kind::COUNT,
+        "Save a LoRA after each N epochs; one is always saved at the end. 0: off.",
+        off_at_zero
     ),
     option!(
         Output,
         save_n_epoch_ratio,
-        Kind::POSITIVE,
-        "Save a LoRA this many times over the run; goes before save_every_n_epochs.",
+        Kind::COUNT,
+        "Save a LoRA this many times over the run; goes before save_every_n_epochs. 0: off.",
+        off_at_zero,
     ),
-    option!(Output, save_every_n_steps, Kind::POSITIVE, "Save a LoRA after each N updates.",),
+    option!(Output, save_every_n_steps, Kind::COUNT, "Save a LoRA after each N updates. 0: off.", off_at_zero),
     option!(
         Output,
         save_last_n_epochs,

@@ -14,11 +14,12 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
     option!(
         Previews,
         sample_every_n_epochs,
-        Kind::POSITIVE,
-        "Draw previews after each N epochs; goes before sample_every_n_steps.",
+        Kind::COUNT,
+        "Draw previews after each N epochs; goes before sample_every_n_steps. 0: off.",
+        off_at_zero
     )
     .needs(&["sample_prompts"]),
-    option!(Previews, sample_every_n_steps, Kind::POSITIVE, "Draw previews after each N updates.",)
+    option!(Previews, sample_every_n_steps, Kind::COUNT, "Draw previews after each N updates. 0: off.", off_at_zero)
         .needs(&["sample_prompts"]),
     option!(Previews, sample_at_first, Kind::Flag, "Draw previews before the first update, too.",)
         .needs(&["sample_prompts"]),

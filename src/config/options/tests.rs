@@ -213,9 +213,10 @@ fn network_args_set_options_by_their_names() {
     assert_eq!(config.network_dropout, Some(0.1));
     let error = args.set(&mut config, &json!(["unit=4"])).unwrap_err();
     assert!(error.found == "`unit=4`" && error.expected.starts_with("conv_dim, conv_alpha, dropout"), "{error:?}");
-    let error = args.set(&mut config, &json!("conv_dim=0")).unwrap_err();
-    assert_eq!((error.found.as_str(), error.expected.as_str()), ("`conv_dim=0`", "an integer from 1 to 4096"));
-    for key in network_args::KEYS {
+    let error = args.set(&mut config, &json!("conv_dim=-1 unit=4")).unwrap_err();
+    assert_eq!(error.found, "`conv_dim=-1`; `unit=4`");
+    assert!(error.expected.starts_with("an integer from 0 to 4096; conv_dim, conv_alpha, "), "{error:?}");
+    for key in NETWORK_ARGS {
         assert!(network_arg(key).and_then(option).is_some(), "{key}");
     }
 }

@@ -104,8 +104,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
          none.",
         off_at_zero,
     ),
-    option!(Training, noise_offset_random_strength, Kind::Flag, "Draw the strength from 0 to noise_offset each time.",)
-        .needs(&["noise_offset"]),
+    option!(Training, noise_offset_random_strength, Kind::Flag, "Draw the strength from 0 to noise_offset each time."),
     option!(
         Training,
         adaptive_noise_scale,
@@ -140,8 +139,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         ip_noise_gamma_random_strength,
         Kind::Flag,
         "Draw the strength from 0 to ip_noise_gamma each time.",
-    )
-    .needs(&["ip_noise_gamma"]),
+    ),
     option!(Training, device, Kind::Text, "auto, cpu, cuda, cuda:N, vulkan, metal or rocm.",),
     option!(
         Training,

@@ -88,7 +88,7 @@ fn a_preset_lies_under_the_file() {
     assert_eq!((file.config.preset, file.config.shuffle_caption), (Some(Preset::Novice), false));
     assert_eq!(file.config.optimizer_type, OptimizerType::AdamW8bit);
     let set: Vec<&str> = file.preset_set.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(set, ["optimizer_type", "save_every_n_epochs", "max_token_length"]);
+    assert_eq!(set, ["optimizer_type", "save_every_n_epochs"]);
     let overrides = [("preset".into(), json!("novice")), ("optimizer_type".into(), json!("Lion"))];
     let (file, problems) = ConfigFile::parse(START, &overrides).unwrap();
     assert_eq!((problems.len(), file.config.optimizer_type), (0, OptimizerType::Lion));

@@ -5,7 +5,7 @@ use std::fs;
 use image::{GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 
 use crate::options::seen::Seen::*;
-use crate::options::{Row, TRAINED, check, permission, refusal, row};
+use crate::options::{LATER, Row, TRAINED, check, permission, refusal, row};
 use crate::program::Job;
 
 /// Pictures that are larger than their bucket, with captions that have something for each option.
@@ -69,7 +69,7 @@ pub(super) const PICTURES: &[Row] = &[
     row(
         "train_data_dir",
         "'others'",
-        &[Plan, Memory, Cached, FirstLoss, Losses, Validation, Weights],
+        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
         &[
             "ss_bucket_info",
             "ss_dataset_dirs",
@@ -91,7 +91,7 @@ pub(super) const PICTURES: &[Row] = &[
     row(
         "in_json",
         "'list.json'",
-        &[Plan, Memory, Cached, FirstLoss, Losses, Validation, Weights],
+        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
         &[
             "ss_bucket_info",
             "ss_dataset_dirs",
@@ -103,17 +103,12 @@ pub(super) const PICTURES: &[Row] = &[
         ],
     )
     .prepared(folders),
-    row(
-        "dataset_config",
-        "'data.toml'",
-        &[Plan, Memory, Warnings, Cached, FirstLoss, Losses, Validation, Weights],
-        &["ss_*"],
-    )
-    .prepared(folders),
+    row("dataset_config", "'data.toml'", &[Plan, Memory, Warnings, Cached, FirstLoss, Losses, Weights], &["ss_*"])
+        .prepared(folders),
     row(
         "dataset_repeats",
         "3",
-        &[Plan, Validation],
+        &[Plan],
         &[
             "ss_bucket_info",
             "ss_dataset_dirs",
@@ -170,21 +165,18 @@ pub(super) const PICTURES: &[Row] = &[
     )
     .prepared(rich)
     .with(&[("resolution", "'256,256'")]),
-    row("resize_interpolation", "'nearest'", &[Plan, FirstLoss, Losses, Weights], &["ss_resize_interpolation"])
-        .prepared(rich),
-    row("flip_aug", "true", &[Plan, Memory, Losses, Weights], &["ss_flip_aug"]).prepared(rich),
-    row("color_aug", "true", &[Plan, Losses, Weights], &["ss_color_aug"])
-        .prepared(rich)
-        .with(&[("cache_latents", "false")]),
-    row("random_crop", "true", &[Plan, FirstLoss, Losses, Weights], &["ss_random_crop"])
+    row("resize_interpolation", "'nearest'", &TRAINED, &["ss_resize_interpolation"]).prepared(rich),
+    row("flip_aug", "true", &[Memory, Losses, Weights], &["ss_flip_aug"]).prepared(rich),
+    row("color_aug", "true", &LATER, &["ss_color_aug"]).prepared(rich).with(&[("cache_latents", "false")]),
+    row("random_crop", "true", &TRAINED, &["ss_random_crop"])
         .prepared(rich)
         .with(&[("cache_latents", "false"), ("enable_bucket", "false")]),
-    row("face_crop_aug_range", "'1.5,3'", &[Plan, FirstLoss, Losses, Weights], &["ss_face_crop_aug_range"])
+    row("face_crop_aug_range", "'1.5,3'", &TRAINED, &["ss_face_crop_aug_range"])
         .prepared(faces)
         .with(&[("cache_latents", "false")]),
-    row("alpha_mask", "true", &[Plan, FirstLoss, Losses, Weights], &[]).prepared(transparent),
-    row("alpha_background", "'#ff0000'", &[Plan, FirstLoss, Losses, Weights], &[]).prepared(transparent),
-    row("conditioning_data_dir", "'masks'", &[Plan, FirstLoss, Losses, Weights], &[]).prepared(transparent),
+    row("alpha_mask", "true", &TRAINED, &[]).prepared(transparent),
+    row("alpha_background", "'#ff0000'", &TRAINED, &[]).prepared(transparent),
+    row("conditioning_data_dir", "'masks'", &TRAINED, &[]).prepared(transparent),
     refusal("masked_loss", "true", "needs `conditioning_data_dir` or `alpha_mask`"),
     row("prior_loss_weight", "0.5", &TRAINED, &["ss_prior_loss_weight"])
         .prepared(folders)
@@ -220,40 +212,32 @@ pub(super) const CAPTIONS: &[Row] = &[
     row("caption_extension", "'.caption'", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &["ss_tag_frequency"]),
     row("class_tokens", "'a yellow fruit'", &[Plan, FirstLoss, Losses, Weights], &["ss_tag_frequency"]).prepared(flat),
     refusal("strict_captions", "true", "no caption").prepared(flat),
-    row("caption_separator", "';;;'", &[Plan, FirstLoss, Losses, Weights], &[])
-        .prepared(rich)
-        .with(&[("shuffle_caption", "true")]),
-    row("shuffle_caption", "true", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &["ss_shuffle_caption"])
+    row("caption_separator", "';;;'", &TRAINED, &[]).prepared(rich).with(&[("shuffle_caption", "true")]),
+    row("shuffle_caption", "true", &[Memory, Cached, FirstLoss, Losses, Weights], &["ss_shuffle_caption"])
         .prepared(rich),
-    row("keep_tokens", "2", &[Plan, FirstLoss, Losses, Weights], &["ss_keep_tokens"])
-        .prepared(rich)
-        .with(&[("shuffle_caption", "true")]),
-    row("keep_tokens_separator", "'|||'", &[Plan, FirstLoss, Losses, Weights], &[])
-        .prepared(rich)
-        .with(&[("shuffle_caption", "true")]),
-    row("secondary_separator", "';;;'", &[Plan, FirstLoss, Losses, Weights], &[]).prepared(rich),
+    row("keep_tokens", "2", &TRAINED, &["ss_keep_tokens"]).prepared(rich).with(&[("shuffle_caption", "true")]),
+    row("keep_tokens_separator", "'|||'", &TRAINED, &[]).prepared(rich).with(&[("shuffle_caption", "true")]),
+    row("secondary_separator", "';;;'", &TRAINED, &[]).prepared(rich),
     row("enable_wildcard", "true", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &["ss_tag_frequency"])
         .prepared(rich),
-    row("caption_prefix", "'a'", &[Plan, FirstLoss, Losses, Weights], &[]),
-    row("caption_suffix", "'a'", &[Plan, FirstLoss, Losses, Weights], &[]),
-    row("caption_dropout_rate", "1", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &["ss_caption_dropout_rate"]),
+    row("caption_prefix", "'a'", &TRAINED, &[]),
+    row("caption_suffix", "'a'", &TRAINED, &[]),
+    row("caption_dropout_rate", "1", &[Memory, Cached, FirstLoss, Losses, Weights], &["ss_caption_dropout_rate"]),
     row(
         "caption_dropout_every_n_epochs",
         "1",
-        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
+        &[Memory, Cached, FirstLoss, Losses, Weights],
         &["ss_caption_dropout_every_n_epochs"],
     ),
     row(
         "caption_tag_dropout_rate",
         "1",
-        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
+        &[Memory, Cached, FirstLoss, Losses, Weights],
         &["ss_caption_tag_dropout_rate"],
     )
     .prepared(rich),
-    row("token_warmup_min", "3", &[Plan, FirstLoss, Losses, Weights], &[])
-        .prepared(rich)
-        .with(&[("token_warmup_step", "100")]),
-    row("token_warmup_step", "100", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &[]).prepared(rich),
+    row("token_warmup_min", "3", &TRAINED, &[]).prepared(rich).with(&[("token_warmup_step", "100")]),
+    row("token_warmup_step", "100", &[Memory, Cached, FirstLoss, Losses, Weights], &[]).prepared(rich),
     row("weighted_captions", "true", &TRAINED, &[]).prepared(rich),
 ];
 

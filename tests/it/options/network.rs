@@ -23,7 +23,7 @@ fn continued(job: &mut Job) {
     job.toml("network_weights", "'lora.safetensors'");
 }
 
-fn with_lora(job: &mut Job) {
+pub(super) fn with_lora(job: &mut Job) {
     job.write("lora.safetensors", lora());
 }
 

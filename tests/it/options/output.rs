@@ -2,6 +2,7 @@
 
 use crate::options::seen::Seen::*;
 use crate::options::{Row, check, row};
+use crate::program::Job;
 
 const DRAWN: &[(&str, &str)] = &[("sample_prompts", "'a cat --w 64 --h 64 --s 2 --d 1'")];
 const EPOCHS: &[(&str, &str)] = &[("max_train_epochs", "3"), ("save_every_n_epochs", "1")];
@@ -32,6 +33,21 @@ pub(super) const ROWS: &[Row] = &[
     row("sample_at_first", "true", &[Files, Previews], &[]).with(DRAWN),
     row("sample_sampler", "'ddim'", &[Previews], &[]).with(DRAWN),
 ];
+
+/// Which files are left.
+#[test]
+fn older_files_are_deleted() {
+    let mut job = Job::new();
+    job.toml("max_train_steps", "4").toml("save_every_n_steps", "1").toml("save_last_n_steps", "1").events();
+    assert_eq!(
+        job.outputs(),
+        ["emoji-step00000003.safetensors", "emoji-step00000004.safetensors", "emoji.safetensors"]
+    );
+    let mut job = Job::new();
+    job.remove("max_train_steps");
+    job.toml("max_train_epochs", "4").toml("save_every_n_epochs", "1").toml("save_last_n_epochs", "1").events();
+    assert_eq!(job.outputs(), ["emoji-000003.safetensors", "emoji.safetensors"]);
+}
 
 #[test]
 fn options_of_what_is_written() {

@@ -5,6 +5,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 
+use lora_data::{BucketConfig, DatasetConfig};
 use lora_trainer::{Event, Trainer};
 
 use crate::program::{Job, WeightFile};
@@ -91,6 +92,10 @@ impl Observed {
                 (plan.unet_adapters, plan.text_encoder_adapters, plan.parameters) = (0, 0, 0);
                 self.add(Seen::Memory, &format!("{:?}", plan.memory));
                 plan.memory = lora_trainer::train::MemoryEstimate::default();
+                for part in &mut plan.dataset.parts {
+                    // What is made of it is seen, what is said of it is not enough.
+                    part.config = DatasetConfig::new(BucketConfig::new(part.resolution));
+                }
                 self.add(Seen::Plan, &format!("{plan:?}"));
             }
             Event::Warning(warning) => self.add(Seen::Warnings, &warning),
@@ -99,7 +104,11 @@ impl Observed {
                 losses.push(step.loss.to_bits());
                 self.add(Seen::LearningRates, &format!("{:?} {:?}", step.learning_rates, step.d.is_some()));
             }
-            Event::Epoch(end) => self.add(Seen::Validation, &format!("{:?}", end.validation_loss)),
+            Event::Epoch(end) => {
+                if let Some(loss) = end.validation_loss {
+                    self.add(Seen::Validation, &format!("{loss:?}"));
+                }
+            }
             Event::Preview(preview) => {
                 self.add(Seen::Previews, &format!("{:?} {}", preview.at, hash(preview.picture.as_raw())));
             }

@@ -73,15 +73,30 @@ pub(super) const ROWS: &[Row] = &[
     row("scale_v_pred_loss_like_noise_pred", "true", &TRAINED, &[]).with(V),
     row("v_pred_like_loss", "0.5", &TRAINED, &[]),
     row("debiased_estimation_loss", "true", &TRAINED, &["ss_debiased_estimation"]),
-    refusal("device", "'cuda'", "device"),
+    refusal("device", "'tpu'", "expected auto, cpu, cuda"),
     row("compat", "'sd-scripts'", &[Plan, Memory, Warnings, Cached, Losses, Layout, Weights], &[])
         .with(&[("network_train_unet_only", "false"), ("text_encoder_lr", "0")]),
     row(
         "preset",
         "'novice'",
-        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
+        &[Memory, Cached, FirstLoss, Losses, Weights],
         &["modelspec.encoder_layer", "ss_clip_skip", "ss_optimizer", "ss_shuffle_caption"],
     ),
+    // Latents, noise and the coefficients of both are rounded.
+    row("compat", "'sd-scripts'", &[Plan, FirstLoss, Losses, Weights], &[]).with(&[("mixed_precision", "'fp16'")]),
+    // Losses are weighted by the SNR of the plain schedule.
+    row("compat", "'sd-scripts'", &[Plan, FirstLoss, Losses, Weights], &[]).with(&[
+        ("v_parameterization", "true"),
+        ("zero_terminal_snr", "true"),
+        ("min_snr_gamma", "1"),
+    ]),
+    // The embeddings are the context.
+    row("compat", "'sd-scripts'", &[Plan, FirstLoss, Losses, Weights], &["modelspec.encoder_layer", "ss_clip_skip"])
+        .with(&[("clip_skip", "0")]),
+    // More layers get adapters.
+    row("compat", "'sd-scripts'", &[Plan, Memory, Losses, Layout, Weights], &[])
+        .with(&[("base_weights", "['lora.safetensors']")])
+        .prepared(super::network::with_lora),
 ];
 
 #[test]

@@ -104,6 +104,10 @@ impl DAdaptAdan {
         let beta3 = self.config.beta3;
         let running = running * if self.inner_product { rate } else { rate * rate };
         self.running = beta3 * self.running + (1.0 - beta3) * running;
+        // As the package: without a rate nothing was learnt of the distance.
+        if rate == 0.0 {
+            return;
+        }
         self.distance.raise(match self.inner_product {
             true => 2.0 * (beta3 / (1.0 - beta3)) * self.running / magnitude,
             false => (squares / (1.0 - beta3) - self.running) / magnitude,

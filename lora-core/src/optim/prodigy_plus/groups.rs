@@ -104,14 +104,20 @@ impl Groups {
             let d = self.groups[0].d;
             self.groups.iter_mut().for_each(|group| group.d = d);
         }
-        if self.split && config.split_groups_mean && self.groups.len() > 1 {
-            let inverse: f64 = self.groups.iter().map(|group| 1.0 / group.d).sum();
-            self.mean = Some(self.groups.len() as f64 / inverse);
+        if self.split && config.split_groups_mean && self.moving().count() > 1 {
+            let distances: Vec<f64> = self.moving().map(|group| group.d).collect();
+            self.mean = Some(distances.len() as f64 / distances.iter().map(|d| 1.0 / d).sum::<f64>());
         }
     }
 
     pub(super) fn least_d(&self) -> f64 {
-        self.groups.iter().map(|group| group.d).fold(f64::INFINITY, f64::min)
+        self.moving().map(|group| group.d).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The groups with a rate: sd-scripts makes none for parameters without one.
+    fn moving(&self) -> impl Iterator<Item = &Group> {
+        let none_has = self.groups.iter().all(|group| group.learning_rate == 0.0);
+        self.groups.iter().filter(move |group| none_has || group.learning_rate != 0.0)
     }
 }
 
