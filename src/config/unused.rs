@@ -2,16 +2,26 @@
 
 use super::{LossType, LrScheduler, OptimizerType, TrainConfig, WarmupSteps};
 
+/// Whether an option is given without effect, its name, and why it has none.
+type Row = (bool, &'static str, &'static str);
+
 impl TrainConfig {
     /// A sentence for each option that differs from its default and does nothing beside the others.
     pub(super) fn unused(&self) -> Vec<String> {
         let default = Self::new("", "");
-        let is = |scheduler| self.lr_scheduler == scheduler;
-        let counts_cycles = is(LrScheduler::CosineWithRestarts)
-            || is(LrScheduler::CosineWithMinLr)
-            || is(LrScheduler::WarmupStableDecay);
+        let rows = self.unused_of_objective(&default).into_iter().chain(self.unused_of_others(&default));
+        let unused = rows.filter(|(applies, ..)| *applies);
+        let mut unused: Vec<String> =
+            unused.map(|(_, option, reason)| format!("`{option}` is not used: {reason}")).collect();
+        unused.extend(self.unused_buckets(&default));
+        unused.extend(self.unused_rates(&default));
+        unused
+    }
+
+    fn unused_of_objective(&self, default: &Self) -> Vec<Row> {
+        const NO_HUBER: &str = "`loss_type` is neither huber nor smooth_l1";
         let is_huber = matches!(self.loss_type, LossType::Huber | LossType::SmoothL1);
-        let rows = [
+        vec![
             (
                 self.noise_offset_random_strength && self.noise_offset.is_none(),
                 "noise_offset_random_strength",
@@ -28,17 +38,18 @@ impl TrainConfig {
                 "multires_noise_discount",
                 "`multires_noise_iterations` is not given",
             ),
-            (!is_huber && self.huber_c != default.huber_c, "huber_c", "`loss_type` is neither huber nor smooth_l1"),
-            (
-                !is_huber && self.huber_scale != default.huber_scale,
-                "huber_scale",
-                "`loss_type` is neither huber nor smooth_l1",
-            ),
-            (
-                !is_huber && self.huber_schedule != default.huber_schedule,
-                "huber_schedule",
-                "`loss_type` is neither huber nor smooth_l1",
-            ),
+            (!is_huber && self.huber_c != default.huber_c, "huber_c", NO_HUBER),
+            (!is_huber && self.huber_scale != default.huber_scale, "huber_scale", NO_HUBER),
+            (!is_huber && self.huber_schedule != default.huber_schedule, "huber_schedule", NO_HUBER),
+        ]
+    }
+
+    fn unused_of_others(&self, default: &Self) -> Vec<Row> {
+        let is = |scheduler| self.lr_scheduler == scheduler;
+        let counts_cycles = is(LrScheduler::CosineWithRestarts)
+            || is(LrScheduler::CosineWithMinLr)
+            || is(LrScheduler::WarmupStableDecay);
+        vec![
             (
                 !is(LrScheduler::Polynomial) && self.lr_scheduler_power != default.lr_scheduler_power,
                 "lr_scheduler_power",
@@ -65,15 +76,7 @@ impl TrainConfig {
                 "cache_latents",
                 "`cache_latents_to_disk` goes before it",
             ),
-        ];
-        let mut unused: Vec<String> = rows
-            .iter()
-            .filter(|(applies, ..)| *applies)
-            .map(|(_, option, reason)| format!("`{option}` is not used: {reason}"))
-            .collect();
-        unused.extend(self.unused_buckets(&default));
-        unused.extend(self.unused_rates(&default));
-        unused
+        ]
     }
 
     fn unused_buckets(&self, default: &Self) -> Vec<String> {
