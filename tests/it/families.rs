@@ -42,6 +42,24 @@ fn lora(job: &Job, folder: &str) -> Arrays {
     Arrays::open(&job.path(folder).join("emoji.safetensors"))
 }
 
+/// The adapters that a run has changed, by whether their up matrix is 0 no more.
+#[test]
+fn text_encoders_of_sdxl_have_rates_of_their_own() {
+    let mut job = job("sdxl");
+    job.toml("network_train_unet_only", "false").toml("max_train_steps", "2");
+    for (rates, optimizer) in [("[1e-3, 0]", "AdamW"), ("[0, 1e-3]", "AdamW"), ("[1e-3, 0]", "AdaFactor")] {
+        job.toml("text_encoder_lr", rates).set("optimizer_type", optimizer).events();
+        let lora = lora(&job, "output");
+        let is_trained = |start: &str| {
+            let mut up =
+                lora.arrays.iter().filter(|(key, _)| key.starts_with(start) && key.ends_with("lora_up.weight"));
+            up.any(|(_, array)| array.values.iter().any(|value| *value != 0.0))
+        };
+        let first = rates.starts_with("[1");
+        assert_eq!([is_trained("lora_te1_"), is_trained("lora_te2_")], [first, !first], "{rates}, {optimizer}");
+    }
+}
+
 #[test]
 fn sdxl_writes_the_keys_of_sd_scripts() {
     let mut job = job("sdxl");

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, s};
 
 use super::optimizer::Rule;
 use super::sums::{dot, magnitude, read};
-use super::update::{Gradient, StackUpdate, common_rate, decayed, made_once, with_decay};
+use super::update::{Gradient, StackUpdate, bias_correction, common_rate, decayed, made_once, with_decay};
 
 /// Settings of Prodigy, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,11 +91,7 @@ impl Prodigy {
     /// d times the rate.
     fn rate(&self, updates: &[StackUpdate<'_>]) -> f64 {
         let ProdigyConfig { beta1, beta2, use_bias_correction, .. } = self.config;
-        let step = self.steps + 1;
-        let correction = match use_bias_correction {
-            true => (1.0 - beta2.powi(step)).sqrt() / (1.0 - beta1.powi(step)),
-            false => 1.0,
-        };
+        let correction = if use_bias_correction { bias_correction(beta1, beta2, self.steps + 1) } else { 1.0 };
         self.d * common_rate(updates) * correction
     }
 

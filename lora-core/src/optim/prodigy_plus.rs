@@ -7,7 +7,7 @@ use half::bf16;
 
 use super::optimizer::Rule;
 use super::prodigy::every;
-use super::schedule_free::{average, rectification};
+use super::schedule_free::{averages, rectification};
 use super::sums::{of_each, read, root_mean_square};
 use super::update::{Gradient, StackUpdate, made_once};
 use crate::adapter::Stack;
@@ -285,11 +285,7 @@ impl Rule for ProdigyPlus {
     }
 
     fn evaluation_values(&self, stacks: &[Stack]) -> Option<Vec<Tensor<3>>> {
-        let averages = stacks.iter().enumerate().map(|(index, stack)| match self.states.get(index) {
-            Some(state) => average(stack.values.clone(), state.z.clone(), self.config.beta1),
-            None => stack.values.clone(),
-        });
-        Some(averages.collect())
+        Some(averages(stacks, self.config.beta1, |index| self.states.get(index).map(|state| &state.z)))
     }
 }
 

@@ -148,15 +148,20 @@ impl Rule for ScheduleFree {
     }
 
     fn evaluation_values(&self, stacks: &[Stack]) -> Option<Vec<Tensor<3>>> {
-        let averages = stacks.iter().enumerate().map(|(index, stack)| match self.states.get(index) {
-            Some(state) => average(stack.values.clone(), state.z.clone(), self.config.beta1),
-            None => stack.values.clone(),
-        });
-        Some(averages.collect())
+        Some(averages(stacks, self.config.beta1, |index| self.states.get(index).map(|state| &state.z)))
     }
 }
 
+/// The averages of all stacks; before the first update, the stacks.
+pub(super) fn averages<'a>(stacks: &[Stack], beta1: f64, z: impl Fn(usize) -> Option<&'a Tensor<3>>) -> Vec<Tensor<3>> {
+    let average = |(index, stack): (usize, &Stack)| match z(index) {
+        Some(z) => average(stack.values.clone(), z.clone(), beta1),
+        None => stack.values.clone(),
+    };
+    stacks.iter().enumerate().map(average).collect()
+}
+
 /// x from y = beta1 · x + (1 - beta1) · z.
-pub(super) fn average(y: Tensor<3>, z: Tensor<3>, beta1: f64) -> Tensor<3> {
+fn average(y: Tensor<3>, z: Tensor<3>, beta1: f64) -> Tensor<3> {
     y.clone() + (z - y) * (1.0 - 1.0 / beta1)
 }

@@ -200,6 +200,11 @@ pub(super) fn made_once<S>(states: &mut Vec<S>, updates: &[StackUpdate<'_>], mak
     }
 }
 
+/// What takes the bias towards 0 from the quotient of Adam's moments in update number `step`, counted from 1.
+pub(super) fn bias_correction(beta1: f64, beta2: f64, step: i32) -> f64 {
+    (1.0 - beta2.powi(step)).sqrt() / (1.0 - beta1.powi(step))
+}
+
 /// The rate that all parameters have which take part.
 pub(super) fn common_rate(updates: &[StackUpdate<'_>]) -> f64 {
     updates.iter().flat_map(|update| update.learning_rates).fold(0.0, |most, lr| most.max(*lr))

@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::{Distance, totals};
+use super::{Distance, Moments, adam_step, totals};
 use crate::optim::optimizer::Rule;
 use crate::optim::sums::{dot, magnitude};
-use crate::optim::update::{Gradient, StackUpdate, common_rate, decayed, made_once, moved, with_decay};
+use crate::optim::update::{Gradient, StackUpdate, bias_correction, common_rate, made_once, moved, with_decay};
 
 /// Settings of `DAdaptAdam`, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,14 +49,7 @@ pub(in crate::optim) struct DAdaptAdam {
     distance: Distance,
     numerator: f64,
     steps: i32,
-    states: Vec<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    mean: Tensor<3>,
-    square: Tensor<3>,
-    sum: Tensor<3>,
+    states: Vec<Moments>,
 }
 
 impl DAdaptAdam {
@@ -67,15 +60,11 @@ impl DAdaptAdam {
 
     fn rate(&self, updates: &[StackUpdate<'_>]) -> f64 {
         let DAdaptAdamConfig { beta1, beta2, use_bias_correction, .. } = self.config;
-        let step = self.steps + 1;
-        let correction = match use_bias_correction {
-            true => (1.0 - beta2.powi(step)).sqrt() / (1.0 - beta1.powi(step)),
-            false => 1.0,
-        };
+        let correction = if use_bias_correction { bias_correction(beta1, beta2, self.steps + 1) } else { 1.0 };
         self.distance.d * common_rate(updates) * correction
     }
 
-    fn accumulate(&self, update: &StackUpdate<'_>, g: Tensor<3>, rate: f64, state: &mut State) -> [Tensor<1>; 2] {
+    fn accumulate(&self, update: &StackUpdate<'_>, g: Tensor<3>, rate: f64, state: &mut Moments) -> [Tensor<1>; 2] {
         let DAdaptAdamConfig { beta1, beta2, eps, .. } = self.config;
         let root = beta2.sqrt();
         let direction = state.sum.clone() / (state.square.clone().sqrt() + eps);
@@ -91,10 +80,7 @@ impl Rule for DAdaptAdam {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
         let DAdaptAdamConfig { beta2, eps, weight_decay, decouple, .. } = self.config;
         updates.iter_mut().for_each(StackUpdate::without_idle);
-        made_once(&mut self.states, updates, |update| {
-            let zeros = || update.values().zeros_like();
-            State { mean: zeros(), square: zeros(), sum: zeros() }
-        });
+        made_once(&mut self.states, updates, Moments::none_yet);
         let rate = self.rate(updates);
         let mut states = std::mem::take(&mut self.states);
         let mut sums = Vec::new();
@@ -108,10 +94,7 @@ impl Rule for DAdaptAdam {
             self.numerator = root * self.numerator + (1.0 - root) * rate * numerator;
             self.distance.raise(self.numerator / ((1.0 - root) * magnitude));
             let decay = if decouple { weight_decay * rate } else { 0.0 };
-            for (update, state) in updates.iter_mut().zip(&states) {
-                let step = state.mean.clone() / (state.square.clone().sqrt() + eps);
-                update.replace_values(|values| decayed(values, decay) - step);
-            }
+            adam_step(updates, &states, decay, eps);
             self.steps += 1;
         }
         self.states = states;

@@ -24,6 +24,7 @@ pub use sgd::DAdaptSgdConfig;
 use burn::tensor::Tensor;
 
 use super::sums::read;
+use super::update::{StackUpdate, decayed};
 
 /// The estimate, which never falls.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +41,29 @@ impl Distance {
     /// Takes a new estimate into account.
     fn raise(&mut self, estimate: f64) {
         self.d = self.d.max(estimate.min(self.d * self.growth_rate));
+    }
+}
+
+/// Adam's moments of a stack, with the rate in the first, and the running sum of gradients that the distance is estimated from.
+#[derive(Debug)]
+struct Moments {
+    mean: Tensor<3>,
+    square: Tensor<3>,
+    sum: Tensor<3>,
+}
+
+impl Moments {
+    fn none_yet(update: &StackUpdate<'_>) -> Self {
+        let zeros = || update.values().zeros_like();
+        Self { mean: zeros(), square: zeros(), sum: zeros() }
+    }
+}
+
+/// Adam's step, after decay.
+fn adam_step(updates: &mut [StackUpdate<'_>], states: &[Moments], decay: f64, eps: f64) {
+    for (update, state) in updates.iter_mut().zip(states) {
+        let step = state.mean.clone() / (state.square.clone().sqrt() + eps);
+        update.replace_values(|values| decayed(values, decay) - step);
     }
 }
 

@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::{Distance, totals};
+use super::{Distance, Moments, adam_step, totals};
 use crate::optim::optimizer::Rule;
 use crate::optim::sums::{dot, magnitude};
-use crate::optim::update::{Gradient, StackUpdate, common_rate, decayed, made_once, moved, with_decay};
+use crate::optim::update::{Gradient, StackUpdate, common_rate, made_once, moved, with_decay};
 
 /// Settings of `DAdaptAdamPreprint`, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,14 +45,7 @@ pub(in crate::optim) struct DAdaptPreprint {
     config: DAdaptAdamPreprintConfig,
     distance: Distance,
     squares: f64,
-    states: Vec<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    mean: Tensor<3>,
-    square: Tensor<3>,
-    sum: Tensor<3>,
+    states: Vec<Moments>,
 }
 
 impl DAdaptPreprint {
@@ -62,7 +55,7 @@ impl DAdaptPreprint {
     }
 
     /// Weighted squares of gradient and running sum, and the magnitude of the sum.
-    fn accumulate(&self, update: &StackUpdate<'_>, g: Tensor<3>, rate: f64, state: &mut State) -> [Tensor<1>; 3] {
+    fn accumulate(&self, update: &StackUpdate<'_>, g: Tensor<3>, rate: f64, state: &mut Moments) -> [Tensor<1>; 3] {
         let DAdaptAdamPreprintConfig { beta1, beta2, eps, .. } = self.config;
         update.replace(&mut state.mean, |mean| mean * beta1 + g.clone() * (rate * (1.0 - beta1)));
         update.replace(&mut state.square, |square| moved(square, g.clone() * g.clone(), beta2));
@@ -78,10 +71,7 @@ impl Rule for DAdaptPreprint {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
         let DAdaptAdamPreprintConfig { beta2, eps, weight_decay, decouple, .. } = self.config;
         updates.iter_mut().for_each(StackUpdate::without_idle);
-        made_once(&mut self.states, updates, |update| {
-            let zeros = || update.values().zeros_like();
-            State { mean: zeros(), square: zeros(), sum: zeros() }
-        });
+        made_once(&mut self.states, updates, Moments::none_yet);
         let rate = self.distance.d * common_rate(updates);
         let mut states = std::mem::take(&mut self.states);
         let mut sums = Vec::new();
@@ -94,10 +84,7 @@ impl Rule for DAdaptPreprint {
             self.squares = beta2 * self.squares + squares * rate * rate * (1.0 - beta2);
             self.distance.raise((sum_squares / (1.0 - beta2) - self.squares) / magnitude);
             let decay = if decouple { weight_decay * rate } else { 0.0 };
-            for (update, state) in updates.iter_mut().zip(&states) {
-                let step = state.mean.clone() / (state.square.clone().sqrt() + eps);
-                update.replace_values(|values| decayed(values, decay) - step);
-            }
+            adam_step(updates, &states, decay, eps);
         }
         self.states = states;
     }
