@@ -122,7 +122,8 @@ impl MemoryEstimate {
 }
 
 /// Bytes that a step keeps for each pixel, for a UNet whose weights are those of the family's released model; it grows with the root of
-/// their number. Measured on the CPU at 256 and 512 pixels (benches/README.md).
+/// their number. Measured on the CPU at 256 and 512 pixels (benches/README.md), but for SDXL with recomputation, where the ratio is that of
+/// SD 1.5.
 fn kept_bytes(load: &Load) -> f64 {
     let (kept, recomputed, released) = match load.family {
         Family::Sd1 | Family::Sd2 => (5500.0, 1300.0, 8.6e8),
