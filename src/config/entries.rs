@@ -92,7 +92,10 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Vec<Problem>> {
             let problem = Problem::new("TOML", ProblemKind::Conflict(message));
             error.span().map_or_else(|| problem.clone(), |span| problem.clone().at(line(span)))
         };
-        return Err(errors.iter().map(problem).collect());
+        let mut problems: Vec<Problem> = errors.iter().map(problem).collect();
+        // Each part of a wrong path is one.
+        problems.dedup();
+        return Err(problems);
     }
     let table = table.get_ref();
     let is_table = |name: &str| matches!(table.get(name).map(Spanned::get_ref), Some(DeValue::Table(_)));

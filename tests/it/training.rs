@@ -194,3 +194,31 @@ fn clip_skip_and_windows_change_what_the_unet_sees() {
         assert_ne!(losses(&events(&other).0), plain);
     }
 }
+
+/// Files hold the averages of a run that makes averages; without one, or with one that forgets at once, what is trained.
+#[test]
+fn averages_are_what_is_saved() {
+    let mut job = Job::new(&["airplane"], 3);
+    job.config.set("save_precision", "float").expect("a precision");
+    job.config.network_train_unet_only = true;
+    let holds_what_is_trained = |config: &TrainConfig| {
+        let (_, trainer) = events(config);
+        let saved = Arrays::open(&config.output_dir.join("lora.safetensors"));
+        let is_saved = |tensor: &lora_core::adapter::AdapterTensor| {
+            let values = tensor.bytes.chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")));
+            saved.get(&tensor.key).f32() == values.collect::<Vec<f32>>()
+        };
+        trainer.adapters().to_tensors(SavePrecision::Float).iter().all(is_saved)
+    };
+    for (optimizer, ema_decay, expected) in [
+        ("AdamW", None, true),
+        ("AdamW", Some(0.9), false),
+        ("AdamW", Some(0.0), true),
+        ("AdamWScheduleFree", None, false),
+        ("prodigyplus.ProdigyPlusScheduleFree", None, false),
+    ] {
+        job.config.set("optimizer_type", optimizer).expect("an optimizer");
+        job.config.ema_decay = ema_decay;
+        assert_eq!(holds_what_is_trained(&job.config), expected, "{optimizer}, {ema_decay:?}");
+    }
+}
