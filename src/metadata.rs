@@ -209,7 +209,7 @@ impl Entries {
 
 /// 0 is the same as not given, where it does not mean the embeddings.
 fn clip_skip(config: &TrainConfig) -> Option<u32> {
-    config.clip_skip.filter(|_| config.clip_layer() == 0 || config.clip_skip != Some(0))
+    config.clip_skip.filter(|skip| *skip == config.clip_layer())
 }
 
 /// The local time without a fraction, as `2026-11-22T13:55:21`.

@@ -6,8 +6,8 @@ use super::{Compat, MixedPrecision, TrainConfig};
 
 impl TrainConfig {
     /// What this run does as sd-scripts does although it is not what is meant, or not what others do; nothing without
-    /// `compat = "sd-scripts"`. `is_zero_terminal` tells whether the noise schedule ends in nothing but noise.
-    pub fn reproduced(&self, family: Family, is_zero_terminal: bool) -> Vec<String> {
+    /// `compat = "sd-scripts"`. `base_is_zero_terminal` tells whether the base was trained with zero terminal SNR.
+    pub fn reproduced(&self, family: Family, base_is_zero_terminal: bool) -> Vec<String> {
         if self.compat == Compat::None {
             return Vec::new();
         }
@@ -28,7 +28,7 @@ impl TrainConfig {
             (is_sdxl, "the projection of the pooled caption of a single file is transposed"),
             (self.mixed_precision != MixedPrecision::No, latents.as_str()),
             (
-                is_zero_terminal && self.weighs_by_snr(),
+                self.ends_in_noise(base_is_zero_terminal) && self.weighs_by_snr(),
                 "losses are weighted by the SNR before the schedule ends in noise",
             ),
             (self.cache_latents_to_disk, "latents are kept in files without the picture's size in their name"),

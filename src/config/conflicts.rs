@@ -259,15 +259,14 @@ impl TrainConfig {
     /// Rules of learning rates and of the optimizer.
     fn rate_conflicts(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Err(mismatch) = optimizer::optimizer_config(self.optimizer_type, &self.optimizer_args) {
-            problems.push(Problem::value("optimizer_args", mismatch.found, mismatch.expected));
+        match optimizer::optimizer_config(self.optimizer_type, &self.optimizer_args) {
+            Err(wrong) => problems.push(Problem::value("optimizer_args", wrong.found, wrong.expected)),
+            Ok(optimizer) => problems.extend(broken(
+                optimizer.is_schedule_free() && self.ema_decay.is_some(),
+                "ema_decay",
+                &format!("excludes {}, which averages the adapters itself", self.optimizer_type),
+            )),
         }
-        let averages = self.optimizer().is_ok_and(|optimizer| optimizer.is_schedule_free());
-        problems.extend(broken(
-            averages && self.ema_decay.is_some(),
-            "ema_decay",
-            &format!("excludes {}, which averages the adapters itself", self.optimizer_type),
-        ));
         if !self.optimizer_type.needs_one_learning_rate() {
             return problems;
         }

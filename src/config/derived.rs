@@ -82,6 +82,11 @@ impl TrainConfig {
         self.min_snr_gamma.filter(|gamma| *gamma > 0.0)
     }
 
+    /// Whether the noise schedule ends in nothing but noise: as the configuration says, else as the base was trained.
+    pub(crate) fn ends_in_noise(&self, base_is_zero_terminal: bool) -> bool {
+        self.zero_terminal_snr.unwrap_or(base_is_zero_terminal)
+    }
+
     /// Alpha of linear layers and 1x1 convolutions.
     pub fn linear_alpha(&self) -> f64 {
         self.network_alpha.filter(|alpha| *alpha > 0.0).unwrap_or_else(|| self.network_dim.into())

@@ -28,7 +28,7 @@ pub(super) fn rewrite(entries: Vec<Entry>) -> Form {
     let mut form = Form { entries, ..Form::default() };
     form.old_flags();
     if form.entries.iter().any(|entry| UI_ONLY.contains(&entry.key.as_str())) {
-        form.without_zeros();
+        form.without_zero();
         form.slashes();
         form.without_sdxl_keys();
         form.without_lycoris();
@@ -43,15 +43,12 @@ pub(super) fn rewrite(entries: Vec<Entry>) -> Form {
 }
 
 impl Form {
-    /// The form leaves out numbers of 0 for which 0 is no value here.
-    fn without_zeros(&mut self) {
-        for entry in ["multires_noise_discount"].into_iter().filter_map(|key| self.take_off(key)).collect::<Vec<_>>() {
-            self.tell(&entry, KeyClass::Ignored, "off");
+    /// The form leaves out a discount of 0, which is a value here.
+    fn without_zero(&mut self) {
+        const DISCOUNT: &str = "multires_noise_discount";
+        if self.find(DISCOUNT).is_some_and(Entry::is_off) {
+            self.leave_out(&[DISCOUNT], KeyClass::Ignored, "off");
         }
-    }
-
-    fn take_off(&mut self, key: &str) -> Option<Entry> {
-        if self.find(key)?.is_off() { self.take(key) } else { None }
     }
 
     fn find(&self, key: &str) -> Option<&Entry> {
@@ -124,15 +121,10 @@ impl Form {
 
     /// Adds to a list of `key=value` texts, in front of what the file itself says.
     fn prepend(&mut self, list: &str, pairs: Vec<String>, source: &Entry) {
-        let texts = |value: &Value| match value {
-            Value::Array(items) => items.clone(),
-            Value::Null => Vec::new(),
-            other => vec![other.clone()],
-        };
         match self.entries.iter_mut().find(|entry| entry.key == list) {
             Some(entry) => {
                 let mut all: Vec<Value> = pairs.into_iter().map(Value::from).collect();
-                all.extend(texts(&entry.value));
+                all.extend(items(&entry.value));
                 entry.value = all.into();
             }
             None => self.entries.push(source.made_into(list, pairs.into())),
@@ -208,13 +200,7 @@ impl Form {
             let Some(entry) = self.take(custom) else { continue };
             self.tell(&entry, KeyClass::Used, &format!("in `{list}`"));
             let given = self.take(list);
-            let items = [given.as_ref().map(|entry| &entry.value), Some(&entry.value)].into_iter().flatten();
-            let all: Vec<Value> = items
-                .flat_map(|value| match value {
-                    Value::Array(items) => items.clone(),
-                    other => vec![other.clone()],
-                })
-                .collect();
+            let all: Vec<Value> = given.iter().chain([&entry]).flat_map(|entry| items(&entry.value)).collect();
             self.entries.push(given.as_ref().unwrap_or(&entry).made_into(list, all.into()));
         }
     }
@@ -299,6 +285,15 @@ impl Form {
             let spelled = format!("ui_custom_params: {}", entry.key);
             self.entries.push(Entry { spelled, line: custom.line, ..entry });
         }
+    }
+}
+
+/// The items of a list, which may be one by itself.
+fn items(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items.clone(),
+        Value::Null => Vec::new(),
+        other => vec![other.clone()],
     }
 }
 

@@ -50,10 +50,9 @@ pub(crate) fn one_of<T: ToString>(names: &[T]) -> String {
 
 /// What was expected, with the one of these names that is nearest to what was found, if any is near.
 pub(crate) fn or_nearest(expected: String, found: &str, names: &[&str]) -> String {
-    let found = found.to_ascii_lowercase();
-    let similarity = |name: &str| strsim::normalized_damerau_levenshtein(&name.to_ascii_lowercase(), &found);
-    let nearest = names.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    match nearest.filter(|name| similarity(name) >= 0.6) {
+    let lower: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let nearest = super::options::nearest(&found.to_ascii_lowercase(), lower.iter().map(String::as_str));
+    match names.iter().find(|name| nearest.is_some_and(|nearest| nearest.eq_ignore_ascii_case(name))) {
         Some(name) => format!("{expected}; did you mean `{name}`?"),
         None => expected,
     }

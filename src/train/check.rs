@@ -112,8 +112,7 @@ pub fn check(config: &TrainConfig) -> CheckReport {
     let checkpoint = opened.map_err(|error| report.tell(Error::from(error))).ok();
     let family = checkpoint.as_ref().map_or_else(|| config.likely_family(), Checkpoint::family);
     if let Some(checkpoint) = &checkpoint {
-        let is_zero_terminal = config.zero_terminal_snr.unwrap_or_else(|| checkpoint.zero_terminal_snr());
-        report.reproduced = config.reproduced(family, is_zero_terminal);
+        report.reproduced = config.reproduced(family, checkpoint.zero_terminal_snr());
     }
     let config = &config.resolved(family);
     let base = checkpoint.and_then(|base| match report.look_at_base(config, base) {

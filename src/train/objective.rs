@@ -23,7 +23,7 @@ pub(super) fn objective(config: &TrainConfig, prediction_type: PredictionType, i
 
 fn schedule(config: &TrainConfig, is_zero_terminal: bool) -> NoiseSchedule {
     let plain = NoiseSchedule::scaled_linear();
-    let schedule = match config.zero_terminal_snr.unwrap_or(is_zero_terminal) {
+    let schedule = match config.ends_in_noise(is_zero_terminal) {
         false => plain.clone(),
         // sd-scripts computes the ratios before it stretches the schedule.
         true if config.compat == Compat::SdScripts => plain.with_zero_terminal_snr().weighted_as(&plain),

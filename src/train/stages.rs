@@ -60,6 +60,13 @@ pub(super) struct Progress {
     pub(super) saved: Vec<PathBuf>,
 }
 
+/// Learning rates of a step, of the networks that are trained and of all groups of parameters.
+struct StepRates {
+    unet: Option<f64>,
+    text_encoder: Option<f64>,
+    groups: Vec<GroupRate>,
+}
+
 impl Progress {
     pub(super) fn new() -> Self {
         Self {
@@ -229,8 +236,7 @@ impl Trainer {
     }
 
     fn count_step(&mut self, outcome: Outcome, seconds: f64) -> Step {
-        let (unet_lr, text_encoder_lr) = (self.lr_of(true), self.lr_of(false));
-        let learning_rates = self.learning_rates();
+        let rates = self.rates();
         let progress = &mut self.progress;
         match progress.losses.get_mut(progress.step_in_epoch) {
             Some(loss) => *loss = outcome.loss,
@@ -246,9 +252,9 @@ impl Trainer {
             epochs: self.length.epochs,
             loss: outcome.loss,
             average_loss: progress.average_loss(),
-            unet_lr,
-            text_encoder_lr,
-            learning_rates,
+            unet_lr: rates.unet,
+            text_encoder_lr: rates.text_encoder,
+            learning_rates: rates.groups,
             d: self.learned.optimizer.d(),
             weight_norms: outcome.weight_norms,
             grad_norm: outcome.grad_norm,
@@ -256,31 +262,30 @@ impl Trainer {
         }
     }
 
-    /// The learning rate of the current step of UNet or text encoder; none where it is not trained.
-    fn lr_of(&self, is_unet: bool) -> Option<f64> {
-        let stack = self.learned.adapters.stacks().iter().position(|stack| stack.is_unet == is_unet)?;
-        let base = match is_unet {
-            true => self.config.unet_learning_rate(),
-            false => self.config.text_encoder_learning_rate(),
-        };
+    /// The learning rates of the current step.
+    fn rates(&self) -> StepRates {
         let multiplier = self.algorithm.lr_schedule.multiplier(self.progress.step as usize);
-        Some(self.learned.optimizer.effective_lr(stack).unwrap_or(multiplier * base))
-    }
-
-    /// The learning rates of the current step of all groups.
-    fn learning_rates(&self) -> Vec<GroupRate> {
-        let multiplier = self.algorithm.lr_schedule.multiplier(self.progress.step as usize);
-        let rate = |group: &LearningRateGroup| {
-            let is_unet = group.description.starts_with("unet");
-            let stack = self.learned.adapters.stacks().iter().position(|stack| stack.is_unet == is_unet);
-            let own = stack.and_then(|stack| self.learned.optimizer.effective_lr(stack));
-            GroupRate { group: group.description.clone(), lr: own.unwrap_or(multiplier * group.lr) }
+        let network = |is_unet: bool| {
+            let stack = self.learned.adapters.stacks().iter().position(|stack| stack.is_unet == is_unet)?;
+            Some(self.learned.optimizer.effective_lr(stack))
         };
-        self.groups.iter().map(rate).collect()
+        // Whether it is trained, and the rate that the optimizer makes for it, which may be read from the device.
+        let (unet, text_encoder) = (network(true), network(false));
+        let rate = |own: Option<f64>, base: f64| own.unwrap_or(multiplier * base);
+        let group = |group: &LearningRateGroup| {
+            let own = if group.description.starts_with("unet") { unet } else { text_encoder };
+            GroupRate { group: group.description.clone(), lr: rate(own.flatten(), group.lr) }
+        };
+        StepRates {
+            unet: unet.map(|own| rate(own, self.config.unet_learning_rate())),
+            text_encoder: text_encoder.map(|own| rate(own, self.config.text_encoder_learning_rate())),
+            groups: self.groups.iter().map(group).collect(),
+        }
     }
 
     fn not_finite(&mut self, outcome: Outcome) -> Error {
-        let lr = self.lr_of(true).or(self.lr_of(false)).unwrap_or(0.0);
+        let rates = self.rates();
+        let lr = rates.unet.or(rates.text_encoder).unwrap_or(0.0);
         let Outcome { loss, grad_norm, .. } = outcome;
         let step = self.progress.step + 1;
         let saved = self.save_now().map_err(Box::new);

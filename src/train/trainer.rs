@@ -84,8 +84,7 @@ impl Trainer {
         // What is not given may follow from the family.
         let checkpoint = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(&config))?;
         let family = checkpoint.family();
-        let is_zero_terminal = config.zero_terminal_snr.unwrap_or_else(|| checkpoint.zero_terminal_snr());
-        let reproduced = config.reproduced(family, is_zero_terminal);
+        let reproduced = config.reproduced(family, checkpoint.zero_terminal_snr());
         config = config.resolved(family);
         run::check_family(&config, &checkpoint)?;
         let (dataset, notices) = data::open(&config, family)?;

@@ -112,8 +112,7 @@ fn a_file_to_start_from_trains() {
         let text =
             text.replace("pretrained_model_name_or_path = \"\"", &format!("pretrained_model_name_or_path = '{name}'"));
         job.write(file, text.replace("train_data_dir = \"\"", "train_data_dir = 'pictures'"));
-        let small =
-            ["resolution=64", "max_train_epochs=", "max_train_steps=1", "optimizer_type=AdamW", "max_token_length=75"];
+        let small = ["resolution=64", "max_train_epochs=", "max_train_steps=1", "max_token_length=75"];
         let mut arguments = vec!["train", file];
         arguments.extend(small.iter().flat_map(|option| ["--set", option]));
         program(&folder, &arguments).succeeded();
