@@ -1,6 +1,7 @@
 //! The error of this crate.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use lora_models::Family;
@@ -38,7 +39,7 @@ pub enum Error {
         /// What was tried, as a verb: `read`, `write`.
         action: &'static str,
         /// The system's reason.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A picture that can't be encoded.
     #[error("{}: cannot encode the picture: {source}", .path.display())]
@@ -169,13 +170,50 @@ impl Error {
         }
     }
 
+    /// The file or folder at fault, where there is one; of several problems that of the first.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Config { file, problems } => problems.first().and_then(Problem::path).or(file.as_deref()),
+            Self::Io { path, .. }
+            | Self::Picture { path, .. }
+            | Self::NotALora { path, .. }
+            | Self::LoraFamily { path, .. }
+            | Self::LatentsNotFinite { path }
+            | Self::SharedCache { first: path, .. }
+            | Self::CacheUsedTwice { picture: path, .. }
+            | Self::NotAsWritten { path }
+            | Self::SaveRange { path, .. } => Some(path),
+            Self::Data(error) => error.path(),
+            Self::Model(error) => error.path(),
+            Self::Adapter { file, .. } => file.as_deref(),
+            Self::LossNotFinite { saved, .. } => saved.as_deref().ok(),
+            Self::Device { .. } | Self::Threads(_) | Self::Tensors(_) => None,
+        }
+    }
+
+    /// How the system refused a file or folder, where that is what went wrong; of several problems, the first.
+    #[must_use]
+    pub fn io_error_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Config { problems, .. } => match problems.first()?.kind {
+                ProblemKind::Path { refused, .. } => refused,
+                _ => None,
+            },
+            Self::Io { source, .. } => Some(source.kind()),
+            Self::Data(error) => error.io_error_kind(),
+            Self::Model(error) => error.io_error_kind(),
+            _ => None,
+        }
+    }
+
     /// A value that does not fit its option.
     pub(crate) fn option(key: &str, Mismatch { found, expected }: Mismatch) -> Self {
         Self::Config { file: None, problems: vec![Problem::value(key, found, expected)] }
     }
 
     /// A failed read or write of `path`, for `map_err`.
-    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.into(), action, source }
     }
 }
@@ -207,6 +245,17 @@ pub enum ProblemKind {
         /// What was expected in its place.
         expected: String,
     },
+    /// A file or folder that is not what its option needs.
+    Path {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was found there.
+        found: String,
+        /// What was expected.
+        expected: String,
+        /// How the system refuses it, where it does.
+        refused: Option<io::ErrorKind>,
+    },
     /// An option that must be given and is not.
     Missing {
         /// What was expected.
@@ -237,6 +286,27 @@ impl Problem {
         Self::new(key, ProblemKind::Value { found: found.into(), expected: expected.into() })
     }
 
+    /// The file or folder at fault.
+    fn path(&self) -> Option<&Path> {
+        match &self.kind {
+            ProblemKind::Path { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// What to do about it, or what was expected, in a few words.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match &self.kind {
+            ProblemKind::Unknown { nearest } => nearest.as_ref().map(|nearest| format!("did you mean `{nearest}`?")),
+            ProblemKind::Value { expected, .. }
+            | ProblemKind::Path { expected, .. }
+            | ProblemKind::Missing { expected } => Some(format!("expected {expected}")),
+            ProblemKind::Unsupported { instead, .. } => Some(format!("instead: {instead}")),
+            ProblemKind::GivenTwice { .. } | ProblemKind::Conflict(_) => None,
+        }
+    }
+
     pub(crate) fn at(mut self, line: usize) -> Self {
         self.line = Some(line);
         self
@@ -254,7 +324,9 @@ impl fmt::Display for Problem {
                 write!(f, "`{key}`: no such option; did you mean `{nearest}`?")
             }
             ProblemKind::Unknown { nearest: None } => write!(f, "`{key}`: no such option"),
-            ProblemKind::Value { found, expected } => write!(f, "`{key}`: found {found}, expected {expected}"),
+            ProblemKind::Value { found, expected } | ProblemKind::Path { found, expected, .. } => {
+                write!(f, "`{key}`: found {found}, expected {expected}")
+            }
             ProblemKind::Missing { expected } => write!(f, "`{key}`: not given, expected {expected}"),
             ProblemKind::GivenTwice { first } if first == key => write!(f, "`{key}`: given twice"),
             ProblemKind::GivenTwice { first } => write!(f, "`{key}`: already given as `{first}`"),
@@ -313,7 +385,7 @@ mod tests {
     /// What stopped the run is told even where its LoRA could not be saved.
     #[test]
     fn a_bad_loss_is_named_before_a_failed_save() {
-        let full = std::io::Error::other("disk full");
+        let full = io::Error::other("disk full");
         let save = Error::io(Path::new("out.safetensors"), "write")(full);
         let saved = Err(Box::new(save));
         let text = Error::LossNotFinite { step: 3, loss: f32::NAN, grad_norm: 1.0, lr: 1e-4, saved }.to_string();

@@ -69,7 +69,7 @@ pub mod train;
 
 pub use config::TrainConfig;
 pub use error::{Error, Problem, ProblemKind, Result};
-pub use train::{CheckReport, Event, Trainer, check};
+pub use train::{CheckReport, Event, Generator, Trainer, check, inspect};
 
 /// The README's example compiles.
 #[cfg(doctest)]

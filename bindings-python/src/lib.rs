@@ -1,12 +1,51 @@
-//! Python module of lora-trainer: a skeleton that compiles, loads and tells its version.
+//! Python module of lora-trainer: `lora_trainer._core`. Each file is a concept of the package; what needs no Rust is in
+//! `python/lora_trainer`.
+
+mod background;
+mod config;
+mod data;
+mod error;
+mod events;
+mod generate;
+mod image;
+mod inspect;
+mod options;
+mod process;
+mod report;
+mod trainer;
+mod value;
 
 use pyo3::pymodule;
 
 /// The native part of the Python package `lora_trainer`.
 #[pymodule]
 mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::config::{ConfigKey, TrainConfig};
+    #[pymodule_export]
+    use crate::events::{
+        CacheProgress, DataWait, Deleted, EpochEnd, Event, Notice, Preview, RunPlan, Saved, Step, Summary,
+    };
+    #[pymodule_export]
+    use crate::generate::generate;
+    #[pymodule_export]
+    use crate::inspect::{Adapter, LoraInfo, inspect};
+    #[pymodule_export]
+    use crate::options::{Option, options};
+    #[pymodule_export]
+    use crate::report::{Bucket, CheckReport, Example, LongCaption, RunLength, Subset, TinyPicture, check};
+    #[pymodule_export]
+    use crate::trainer::Trainer;
+
     /// The version of lora-trainer.
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::config::add_options(&module.getattr("TrainConfig")?)
+    }
 }

@@ -2,6 +2,9 @@
 //! `dataset_config`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use image::DynamicImage;
 
 use crate::bucket::{BucketConfig, Buckets};
 use crate::caption::CaptionOptions;
@@ -77,7 +80,7 @@ impl DatasetConfig {
 }
 
 /// Where the pictures of a subset come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Source {
     /// The pictures in a folder (`image_dir`).
     Folder {
@@ -93,6 +96,31 @@ pub enum Source {
         /// The folder that names in it are relative to.
         image_dir: Option<PathBuf>,
     },
+    /// Pictures that a program gives, in their order.
+    Pictures {
+        /// What stands for a path in reports and errors, where picture 3 of `data` is `data[3]`.
+        name: PathBuf,
+        /// The pictures, each with its caption.
+        pictures: Arc<[TrainPicture]>,
+    },
+}
+
+/// A picture that a program gives, with its caption.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainPicture {
+    /// The picture.
+    pub picture: PictureSource,
+    /// Its caption. Empty: that of the subset's class tokens.
+    pub caption: String,
+}
+
+/// Where a picture that a program gives is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PictureSource {
+    /// In a file.
+    File(PathBuf),
+    /// In memory, upright.
+    Image(Arc<DynamicImage>),
 }
 
 /// Pictures that are used alike.
@@ -140,6 +168,11 @@ impl Subset {
             resize_interpolation: None,
             preserve_base_output: false,
         }
+    }
+
+    /// Whether a program gives the pictures.
+    pub(crate) fn is_given(&self) -> bool {
+        matches!(self.source, Source::Pictures { .. })
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use image::DynamicImage;
 use sha2::{Digest as _, Sha256};
 
 use crate::bucket::{Buckets, Selection, Size};
@@ -20,8 +22,10 @@ const MAX_PICTURES_PER_EPOCH: usize = 10_000_000;
 /// A picture of the data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// The file.
+    /// The file; of a picture in memory what stands for it, such as `data[3]`.
     pub path: PathBuf,
+    /// The picture, where it is in memory instead of a file.
+    pub image: Option<Arc<DynamicImage>>,
     /// The caption, before it is changed from time to time.
     pub caption: String,
     /// Where the caption comes from.
@@ -52,12 +56,13 @@ pub struct SubsetInfo {
 }
 
 impl SubsetInfo {
-    /// The folder or list.
+    /// The folder or list; of pictures that a program gives, their name.
     #[must_use]
     pub fn path(&self) -> &Path {
         match &self.config.source {
             Source::Folder { dir, .. } => dir,
             Source::Metadata { file, .. } => file,
+            Source::Pictures { name, .. } => name,
         }
     }
 
@@ -365,7 +370,7 @@ impl Builder {
     }
 
     fn add_picture(&mut self, picture: Picture, subset: usize, repeats: usize, buckets: &Buckets) {
-        let Picture { path, size, caption, caption_source, mask, train_resolution } = picture;
+        let Picture { path, image, size, caption, caption_source, mask, train_resolution } = picture;
         let asked = train_resolution.and_then(|resolution| buckets.select(resolution));
         let selection = match asked {
             Some(asked) => Some(Selection::covering(size, asked.bucket)),
@@ -379,6 +384,7 @@ impl Builder {
         let is_validation = false;
         self.dataset.items.push(Item {
             path,
+            image,
             caption,
             caption_source,
             subset,

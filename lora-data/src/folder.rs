@@ -8,7 +8,7 @@ use crate::listing::{Listing, holds_pictures};
 use crate::notice::Notice;
 
 /// The subsets that a folder holds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct FolderSubsets {
     /// One for each folder named `N_name`, sorted by name; or the folder itself.
     pub subsets: Vec<Subset>,
@@ -105,7 +105,7 @@ mod tests {
     fn summary(found: &FolderSubsets) -> Vec<(String, usize, Option<&str>)> {
         let name = |subset: &Subset| match &subset.source {
             Source::Folder { dir, .. } => file_name(dir),
-            Source::Metadata { .. } => unreachable!(),
+            Source::Metadata { .. } | Source::Pictures { .. } => unreachable!(),
         };
         found.subsets.iter().map(|s| (name(s), s.num_repeats, s.class_tokens.as_deref())).collect()
     }

@@ -11,7 +11,7 @@ use std::io::{BufReader, Cursor};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 
 use self::convert::convert;
 use self::header::{Header, read_header};
@@ -123,6 +123,17 @@ pub fn decode_with_alpha(path: &Path, options: &DecodeOptions, alpha: Alpha) -> 
     decode_bytes(&file, options, alpha).map_err(|reason| unreadable(path, reason))
 }
 
+/// A picture in memory as one that was decoded; `path` stands for it in errors.
+pub(crate) fn convert_image(
+    image: &DynamicImage,
+    path: &Path,
+    options: &DecodeOptions,
+    alpha: Alpha,
+) -> Result<DecodedPicture> {
+    let converted = convert(image.clone(), options.sixteen_bit, alpha);
+    converted.ok_or_else(|| unreadable(path, "fewer pixels than its size needs".into()))
+}
+
 fn decode_bytes(file: &[u8], options: &DecodeOptions, alpha: Alpha) -> Result<DecodedPicture, String> {
     let header = read_header(Cursor::new(file))?;
     let mut picture = match header.format {
@@ -151,5 +162,5 @@ fn webp_is_complete(file: &[u8]) -> bool {
 }
 
 fn unreadable(path: &Path, reason: String) -> Error {
-    Error::UnreadablePicture { path: path.into(), reason }
+    Error::UnreadablePicture { path: path.into(), reason, refused: None }
 }

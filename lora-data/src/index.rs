@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use image::DynamicImage;
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Size;
@@ -23,6 +24,14 @@ pub(crate) struct HeaderSize {
     pub(crate) stored: Size,
     /// After turning it as its Exif data says.
     pub(crate) upright: Size,
+}
+
+impl HeaderSize {
+    /// Of a picture in memory, which is upright.
+    pub(crate) fn of(image: &DynamicImage) -> Self {
+        let size = Size::new(image.width(), image.height());
+        Self { stored: size, upright: size }
+    }
 }
 
 /// What is remembered of a picture.

@@ -71,7 +71,9 @@ mod tree;
 pub use self::augment::{ColourShift, Draw, Face};
 pub use self::bucket::{BucketConfig, Buckets, Selection, Size};
 pub use self::caption::{CaptionMoment, CaptionOptions, CaptionSource};
-pub use self::config::{Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, Source, Subset};
+pub use self::config::{
+    Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, PictureSource, Source, Subset, TrainPicture,
+};
 pub use self::dataset::{Dataset, Item, SubsetInfo, Survey};
 pub use self::error::{Error, Result};
 pub use self::folder::{FolderSubsets, folder_subsets};

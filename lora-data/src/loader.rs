@@ -9,7 +9,7 @@ use crate::caption::CaptionMoment;
 use crate::config::Alpha;
 use crate::dataset::{Dataset, Item};
 use crate::error::{Error, Result};
-use crate::image::{DecodedPicture, Pixels, Plane, decode_with_alpha};
+use crate::image::{DecodedPicture, Pixels, Plane, convert_image, decode_with_alpha};
 use crate::mask::{Mask, read_mask};
 
 /// One picture at its bucket's size.
@@ -73,7 +73,11 @@ impl Dataset {
         let subset = &self.subset_of(item).config;
         // Where there is a mask, nobody asks for the transparency.
         let alpha = if item.mask.is_some() && subset.alpha == Alpha::Mask { Alpha::Drop } else { subset.alpha };
-        let picture = decode_with_alpha(&item.path, &self.options.decode, alpha).map_err(Error::of_picture)?;
+        let decoded = match &item.image {
+            Some(image) => convert_image(image, &item.path, &self.options.decode, alpha),
+            None => decode_with_alpha(&item.path, &self.options.decode, alpha),
+        };
+        let picture = decoded.map_err(Error::of_picture)?;
         let found: Size = picture.pixels.size();
         if found != item.size {
             return Err(Error::PictureChanged { path: item.path.clone(), expected: item.size, found });

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use image::DynamicImage;
 use rayon::prelude::*;
 
 use crate::bucket::Size;
 use crate::caption::{self, CaptionSource};
-use crate::config::{DatasetOptions, Source, Subset};
+use crate::config::{DatasetOptions, PictureSource, Source, Subset, TrainPicture};
 use crate::error::{Error, Result};
 use crate::fingerprint::Stamp;
 use crate::image::{ExifOrientation, header_size};
@@ -17,10 +19,11 @@ use crate::listing::Listing;
 use crate::metadata_file;
 use crate::notice::{Notice, Several};
 
-/// A picture file with its caption.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A picture with its caption.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Picture {
     pub(crate) path: PathBuf,
+    pub(crate) image: Option<Arc<DynamicImage>>,
     /// Upright if orientation is applied.
     pub(crate) size: Size,
     pub(crate) caption: String,
@@ -47,7 +50,9 @@ pub(crate) struct Scanned {
 #[derive(Debug)]
 struct Found {
     path: PathBuf,
-    /// The caption where a metadata file gives it.
+    /// The picture itself where a program gives it.
+    image: Option<Arc<DynamicImage>>,
+    /// The caption where a list gives it.
     caption: Option<String>,
     /// The resolution where a metadata file gives it.
     train_resolution: Option<Size>,
@@ -69,7 +74,8 @@ pub(crate) fn scan(subset: &Subset, options: &DatasetOptions, index: &mut SizeIn
         None => None,
     };
     if options.cache_info {
-        index.load(found.iter().map(|found| found.path.as_path()));
+        let files = found.iter().filter(|found| found.image.is_none());
+        index.load(files.map(|found| found.path.as_path()));
     }
     let reader = Reader { subset, options, masks, known: index };
     let read: Vec<Result<(Picture, Option<New>)>> = found.into_par_iter().map(|found| reader.read(found)).collect();
@@ -108,7 +114,7 @@ fn find(subset: &Subset, options: &DatasetOptions, scanned: &mut Scanned) -> Res
                 let beside = scanned.notices.iter().map(ToString::to_string).collect();
                 return Err(Error::NoPictures { path: dir.clone(), captions: listing.captions.len(), beside });
             }
-            Ok(listing.pictures.into_iter().map(|path| Found { path, caption: None, train_resolution: None }).collect())
+            Ok(listing.pictures.into_iter().map(Found::file).collect())
         }
         Source::Metadata { file, image_dir } => {
             let entries = metadata_file::read(file, image_dir.as_deref(), &subset.captions.caption_separator)?;
@@ -116,13 +122,37 @@ fn find(subset: &Subset, options: &DatasetOptions, scanned: &mut Scanned) -> Res
                 return Err(Error::NoPictures { path: file.clone(), captions: 0, beside: Vec::new() });
             }
             let found = entries.into_iter().map(|entry| Found {
-                path: entry.path,
                 caption: Some(entry.caption),
                 train_resolution: entry.train_resolution,
+                ..Found::file(entry.path)
             });
             let mut found: Vec<Found> = found.collect();
             found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
             Ok(found)
+        }
+        Source::Pictures { name, pictures } => {
+            if pictures.is_empty() {
+                return Err(Error::NoPictures { path: name.clone(), captions: 0, beside: Vec::new() });
+            }
+            let found = pictures.iter().enumerate().map(|(index, picture)| Found::given(picture, name, index));
+            Ok(found.collect())
+        }
+    }
+}
+
+impl Found {
+    fn file(path: PathBuf) -> Self {
+        Self { path, image: None, caption: None, train_resolution: None }
+    }
+
+    fn given(given: &TrainPicture, list: &Path, index: usize) -> Self {
+        let caption = Some(given.caption.clone());
+        match &given.picture {
+            PictureSource::File(path) => Self { caption, ..Self::file(path.clone()) },
+            PictureSource::Image(image) => {
+                let path = format!("{}[{index}]", list.display()).into();
+                Self { image: Some(Arc::clone(image)), caption, ..Self::file(path) }
+            }
         }
     }
 }
@@ -173,12 +203,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads one picture's header and caption. The second part is what was not known of it before.
     fn read(&self, found: Found) -> Result<(Picture, Option<New>)> {
-        let Found { path, caption, train_resolution } = found;
-        let stamp = Stamp::of(&path).map_err(Error::of_picture)?;
-        let known = self.known.size(&path, stamp);
-        let header = match known {
-            Some(header) => header,
-            None => header_size(&path).map_err(Error::of_picture)?,
+        let Found { path, image, caption, train_resolution } = found;
+        let (header, new) = match &image {
+            Some(image) => (HeaderSize::of(image), None),
+            None => self.header(&path)?,
         };
         let size = self.effective(header);
         let mask = self.masks.as_ref().map(|masks| masks.of(&path)).transpose()?;
@@ -189,11 +217,22 @@ impl Reader<'_> {
             }
         }
         let (caption, caption_source) = match caption {
+            Some(caption) if caption.is_empty() && self.subset.is_given() => self.class_tokens(),
             Some(caption) => (caption, CaptionSource::Metadata),
             None => self.caption(&path)?,
         };
-        let new = known.is_none().then_some(New { stamp, size: header });
-        Ok((Picture { path, size, caption, caption_source, mask, train_resolution }, new))
+        Ok((Picture { path, image, size, caption, caption_source, mask, train_resolution }, new))
+    }
+
+    fn header(&self, path: &Path) -> Result<(HeaderSize, Option<New>)> {
+        let stamp = Stamp::of(path).map_err(Error::of_picture)?;
+        match self.known.size(path, stamp) {
+            Some(known) => Ok((known, None)),
+            None => {
+                let size = header_size(path).map_err(Error::of_picture)?;
+                Ok((size, Some(New { stamp, size })))
+            }
+        }
     }
 
     fn effective(&self, header: HeaderSize) -> Size {
@@ -213,9 +252,13 @@ impl Reader<'_> {
             let expected = picture.with_extension(OsStr::new(extension.trim_start_matches('.')));
             return Err(Error::PictureWithoutCaption { path: picture.into(), expected });
         }
-        Ok(match &self.subset.class_tokens {
+        Ok(self.class_tokens())
+    }
+
+    fn class_tokens(&self) -> (String, CaptionSource) {
+        match &self.subset.class_tokens {
             Some(words) => (words.clone(), CaptionSource::ClassWords),
             None => (String::new(), CaptionSource::Missing),
-        })
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The error of this crate.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::family::Family;
 
@@ -91,6 +91,34 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl Error {
+    /// The file or folder at fault, where there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. }
+            | Self::Format { path, .. }
+            | Self::Family { path, .. }
+            | Self::Layout { path, .. }
+            | Self::Folder { path, .. }
+            | Self::Pickle { path, .. }
+            | Self::PickleCode { path, .. }
+            | Self::Vae { path, .. }
+            | Self::NotFinite { path, .. } => Some(path),
+            Self::ModelConfig { path, .. } => path.as_deref(),
+        }
+    }
+
+    /// How the system refused a file, where that is what went wrong.
+    #[must_use]
+    pub fn io_error_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Io { source, .. } => Some(source.kind()),
+            _ => None,
+        }
+    }
 }
 
 /// The result of this crate's functions.

@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::train::{Cached, Event, RunPlan, Step, Summary};
+use crate::train::{Cached, Event, Pace, RunPlan, Step, Summary};
 
 /// Without a terminal, a line appears each time when this share of the run is done, and at the first and last step.
 const LINES: u64 = 20;
@@ -13,15 +13,14 @@ const LINES: u64 = 20;
 pub(super) struct Progress {
     terminal: bool,
     bar: ProgressBar,
-    /// Seconds that the steps after the first took; that one prepares much.
-    seconds_after_first: f64,
+    pace: Pace,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
         // The bar is drawn on standard error, and the lines above it on standard output: both must be the terminal.
         let terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
-        Self { terminal, bar: ProgressBar::hidden(), seconds_after_first: 0.0 }
+        Self { terminal, bar: ProgressBar::hidden(), pace: Pace::default() }
     }
 
     /// What is being done, where there is no number yet.
@@ -78,21 +77,14 @@ impl Progress {
     }
 
     fn step(&mut self, step: &Step) {
-        let rate = match step.step {
-            1 => 1.0 / step.seconds,
-            n => {
-                self.seconds_after_first += step.seconds;
-                (n - 1) as f64 / self.seconds_after_first
-            }
-        };
-        let left = (step.total_steps - step.step) as f64 / rate;
+        self.pace.add(step);
         let figures = format!(
             "loss {:.4} (average {:.4}), lr {:.2e}, {}, {} left",
             step.loss,
             step.average_loss,
             step.lr(),
-            speed(rate),
-            duration(left)
+            speed(self.pace.steps_per_second()),
+            duration(self.pace.seconds_left(step))
         );
         self.advance("training", step.step, step.total_steps, figures);
     }

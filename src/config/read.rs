@@ -10,6 +10,7 @@ use super::entries::{self, Entry};
 use super::foreign::{self, Verdict};
 use super::form::{self, Form};
 use super::options::{self, network_arg};
+use super::validate::beside_pictures;
 use super::value::{arguments, describe};
 use super::{MixedPrecision, TrainConfig, Value};
 use crate::error::{Error, Problem, ProblemKind, Result};
@@ -77,7 +78,17 @@ impl TrainConfig {
     /// type or out of range, options given twice, what is not supported, and what [`validate`](Self::validate) finds.
     pub fn read(path: impl AsRef<Path>, overrides: &[(String, Value)]) -> Result<ConfigFile> {
         let (file, problems) = ConfigFile::read_all(path.as_ref(), overrides)?;
-        if problems.is_empty() { Ok(file) } else { Err(Error::Config { file: Some(path.as_ref().into()), problems }) }
+        file.unless(problems, path.as_ref())
+    }
+
+    /// As [`read`](Self::read), for a run that a program gives pictures to
+    /// ([`Trainer::with_pictures`](crate::Trainer::with_pictures)): the file need not name any.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_beside_pictures(path: impl AsRef<Path>, overrides: &[(String, Value)]) -> Result<ConfigFile> {
+        let (file, problems) = ConfigFile::read_all(path.as_ref(), overrides)?;
+        file.unless(beside_pictures(problems), path.as_ref())
     }
 }
 
@@ -85,6 +96,21 @@ impl ConfigFile {
     /// The keys of a class.
     pub fn keys_of(&self, class: KeyClass) -> impl Iterator<Item = &KeyUse> {
         self.keys.iter().filter(move |key| key.class == class)
+    }
+
+    /// As from a file with these options and nothing else, for programs that have options by their names.
+    ///
+    /// # Errors
+    /// [`Error::Config`] as from [`TrainConfig::read_beside_pictures`].
+    pub fn from_options(options: &[(String, Value)]) -> Result<Self> {
+        let refuse = |problems| Error::Config { file: None, problems };
+        let (file, problems) = Self::parse("", options).map_err(refuse)?;
+        let problems = beside_pictures(problems);
+        if problems.is_empty() { Ok(file) } else { Err(refuse(problems)) }
+    }
+
+    fn unless(self, problems: Vec<Problem>, path: &Path) -> Result<Self> {
+        if problems.is_empty() { Ok(self) } else { Err(Error::Config { file: Some(path.into()), problems }) }
     }
 
     /// Reads as far as possible, with the problems beside.

@@ -16,9 +16,18 @@ impl TrainConfig {
         report(self.problems())
     }
 
+    /// As [`validate`](Self::validate), for a run that a program gives pictures to
+    /// ([`Trainer::with_pictures`](crate::Trainer::with_pictures)): the options need not name any.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn validate_beside_pictures(&self) -> Result<()> {
+        report(beside_pictures(self.problems()))
+    }
+
     /// [`validate`](Self::validate) and [`check_paths`](Self::check_paths) in one error.
-    pub(crate) fn check_all(&self) -> Result<()> {
-        let mut problems = self.problems();
+    pub(crate) fn check_all(&self, has_pictures: bool) -> Result<()> {
+        let mut problems = if has_pictures { beside_pictures(self.problems()) } else { self.problems() };
         if let Err(Error::Config { problems: further, .. }) = self.check_paths() {
             let is_new = |problem: &Problem| !problems.iter().any(|known| known.key == problem.key);
             let further: Vec<Problem> = further.into_iter().filter(is_new).collect();
@@ -33,21 +42,19 @@ impl TrainConfig {
     /// [`Error::Config`] with all problems.
     pub fn check_paths(&self) -> Result<()> {
         let file = |key: &str, path: &Path| {
-            let found = if path.is_dir() { "a folder at" } else { "no file at" };
-            (!path.is_file()).then(|| Problem::value(key, format!("{found} `{}`", path.display()), "a file"))
+            let found = if path.is_dir() { "a folder" } else { "no file" };
+            (!path.is_file()).then(|| unfit(key, path, found, "a file"))
         };
         let mut problems = Vec::new();
         let model = |key: &str, path: &Path| {
-            let found = || format!("nothing at `{}`", path.display());
-            (!path.exists()).then(|| Problem::value(key, found(), "a file, or a folder in diffusers' layout"))
+            (!path.exists()).then(|| unfit(key, path, "nothing", "a file, or a folder in diffusers' layout"))
         };
         problems.extend(model("pretrained_model_name_or_path", &self.pretrained_model_name_or_path));
         problems.extend(self.vae.as_deref().and_then(|path| model("vae", path)));
         problems.extend(self.base_weights.iter().filter_map(|path| file("base_weights", path)));
         let folder = |key: &str, path: &Path| {
-            let found = if path.exists() { "a file at" } else { "no folder at" };
-            let found = format!("{found} `{}`", path.display());
-            (!path.is_dir()).then(|| Problem::value(key, found, "a folder with pictures"))
+            let found = if path.exists() { "a file" } else { "no folder" };
+            (!path.is_dir()).then(|| unfit(key, path, found, "a folder with pictures"))
         };
         match &self.dataset_config {
             Some(path) => problems.extend(file("dataset_config", path)),
@@ -135,6 +142,24 @@ impl TrainConfig {
     }
 }
 
+/// Of these problems those that are left where a program gives the pictures.
+pub(super) fn beside_pictures(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let is_missing = |problem: &Problem| matches!(problem.kind, ProblemKind::Missing { .. });
+    problems.retain(|problem| problem.key != "train_data_dir" || !is_missing(problem));
+    problems
+}
+
+/// Something else than what an option needs at a path, or nothing.
+fn unfit(key: &str, path: &Path, what: &str, expected: &str) -> Problem {
+    let kind = ProblemKind::Path {
+        path: path.into(),
+        found: format!("{what} at `{}`", path.display()),
+        expected: expected.into(),
+        refused: path.metadata().err().map(|error| error.kind()),
+    };
+    Problem::new(key, kind)
+}
+
 /// Why no file can be written into this folder, which need not exist yet.
 fn unwritable(key: &str, folder: &Path) -> Option<Problem> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -142,12 +167,17 @@ fn unwritable(key: &str, folder: &Path) -> Option<Problem> {
     let nearest = folder.ancestors().find(exists).filter(|part| !part.as_os_str().is_empty());
     let nearest = nearest.unwrap_or(Path::new("."));
     if !nearest.is_dir() {
-        return Some(Problem::value(key, format!("a file at `{}`", nearest.display()), "a folder"));
+        return Some(unfit(key, nearest, "a file", "a folder"));
     }
     // Permissions alone do not tell: file systems can be mounted read-only. The file is gone when this returns.
     let Err(Error::Io { source, .. }) = AtomicFile::create(nearest.join("lora-trainer")) else { return None };
-    let found = format!("the folder `{}`, which cannot be written to ({source})", nearest.display());
-    Some(Problem::value(key, found, "a folder for the files of the run"))
+    let kind = ProblemKind::Path {
+        path: nearest.into(),
+        found: format!("the folder `{}`, which cannot be written to ({source})", nearest.display()),
+        expected: "a folder for the files of the run".into(),
+        refused: Some(source.kind()),
+    };
+    Some(Problem::new(key, kind))
 }
 
 fn report(problems: Vec<Problem>) -> Result<()> {

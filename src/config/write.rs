@@ -26,20 +26,27 @@ const NOVICE: [&str; 12] = [
 ];
 
 impl TrainConfig {
+    /// The options that are not at their defaults or, with a preset, at those that it sets; `Null` where one that it sets is taken back.
+    /// [`ConfigFile::from_options`](super::ConfigFile::from_options) makes this configuration of them.
+    pub fn given_options(&self) -> Vec<(&'static OptionSpec, Value)> {
+        let base = self.under_preset();
+        let is_given =
+            |spec: &&OptionSpec| spec.get(self) != spec.get(&base) || spec.name == "preset" && self.preset.is_some();
+        options().filter(is_given).map(|spec| (spec, spec.get(self))).collect()
+    }
+
     /// The text of a configuration file with the options that are not at their defaults, by groups and with what they do as comments.
     /// Reading it gives this configuration.
     pub fn to_commented_toml(&self) -> String {
-        let base = self.under_preset();
+        let given = self.given_options();
         let mut text = String::new();
         let mut tables = String::new();
         for group in Group::ALL {
-            let lines: Vec<String> = group
-                .options()
+            let lines: Vec<String> = given
                 .iter()
-                .filter(|spec| spec.get(self) != spec.get(&base) || spec.name == "preset" && self.preset.is_some())
-                .filter_map(|spec| {
-                    let value = spec.get(self);
-                    let lines = format!("{}{}", comment(spec.help), line(spec, &value));
+                .filter(|(spec, _)| spec.group == group)
+                .filter_map(|(spec, value)| {
+                    let lines = format!("{}{}", comment(spec.help), line(spec, value));
                     if value.is_object() {
                         tables = format!("{tables}\n{lines}");
                         return None;

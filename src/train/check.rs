@@ -1,15 +1,18 @@
 //! Everything that can be said of a run without training: `lora-trainer check`.
 
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use lora_data::{Dataset, DatasetReport, Item, Size, Survey};
+use lora_data::{Dataset, DatasetReport, Item, Size, Survey, TrainPicture};
 use lora_models::{Checkpoint, Tokenizer};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::captions::{TextCache, whole_caption};
 use super::data::{self, Described};
+use super::examples::{ExamplePicture, examples};
 use super::host_batch::CaptionReader;
 use super::latents::LatentCache;
 use super::memory::{Load, MemoryEstimate};
@@ -43,6 +46,8 @@ pub struct CheckReport {
     pub duplicates: Vec<Vec<PathBuf>>,
     /// Pictures with less than a quarter of the training resolution's pixels.
     pub tiny_pictures: Vec<TinyPicture>,
+    /// A few of the pictures.
+    pub examples: Vec<ExamplePicture>,
     /// Bytes of cached latents, in memory or on disk; 0 where none are cached or the checkpoint can't be read.
     pub latent_bytes: u64,
     /// Bytes of cached captions, in memory or on disk; 0 where none are cached or the checkpoint can't be read.
@@ -104,8 +109,14 @@ impl CheckReport {
 /// the check. Nothing is written but, with `cache_info`, the sizes of the pictures.
 #[must_use]
 pub fn check(config: &TrainConfig) -> CheckReport {
+    check_with_pictures(config, &[])
+}
+
+/// As [`check`], for a run that a program gives pictures to ([`Trainer::with_pictures`](crate::Trainer::with_pictures)).
+#[must_use]
+pub fn check_with_pictures(config: &TrainConfig, pictures: &[TrainPicture]) -> CheckReport {
     let mut report = CheckReport::default();
-    for checked in [config.check_all(), prompts(config)] {
+    for checked in [config.check_all(!pictures.is_empty()), prompts(config)] {
         report.problems.extend(checked.err().iter().flat_map(each));
     }
     let opened = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(config));
@@ -122,7 +133,7 @@ pub fn check(config: &TrainConfig) -> CheckReport {
             None
         }
     });
-    match data::describe(config, family) {
+    match data::describe(config, family, pictures) {
         Ok(described) => report.look_at(config, described, base.as_ref()),
         Err(error) => report.tell(error),
     }
@@ -145,6 +156,7 @@ fn prompts(config: &TrainConfig) -> Result<()> {
 
 impl CheckReport {
     /// The report of a configuration that can't even be read.
+    #[cfg(feature = "cli")]
     pub(crate) fn refused(error: &Error) -> Self {
         Self { problems: each(error), ..Self::default() }
     }
@@ -184,6 +196,7 @@ impl CheckReport {
         let different: Vec<&Item> = dataset.items().iter().filter(|item| seen.insert(&item.path)).collect();
         self.tiny_pictures = different.iter().filter_map(|item| tiny(&dataset, item)).collect();
         self.long_captions = long_captions(config, &dataset, &different);
+        self.examples = examples(&dataset, &different);
         if let Some(base) = base {
             self.caches(config, &dataset, base);
         }

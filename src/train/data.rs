@@ -2,8 +2,8 @@
 
 use lora_data::{
     Alpha, Augmentation, BucketConfig, CaptionOptions, DataConfig, Dataset, DatasetConfig, DatasetOptions,
-    DecodeOptions, Item, Notice, Size, Source, Subset, bucket::letterbox_crop_ltrb, dataset_config, folder_subsets,
-    resize,
+    DecodeOptions, FolderSubsets, Item, Notice, PictureSource, Size, Source, Subset, TrainPicture,
+    bucket::letterbox_crop_ltrb, dataset_config, folder_subsets, resize,
 };
 
 use crate::config::{Compat, Family, Interpolation, TrainConfig};
@@ -17,17 +17,23 @@ pub(crate) struct Described {
     pub(crate) notices: Vec<Notice>,
 }
 
-/// Finds the folders and reads the lists of a configuration, for a base of this family.
-pub(crate) fn describe(config: &TrainConfig, family: Family) -> Result<Described> {
+/// What stands for the path of pictures that a program gives.
+const GIVEN: &str = "data";
+
+/// Finds the folders and reads the lists of a configuration, for a base of this family. `pictures` that a program gives are beside them.
+pub(crate) fn describe(config: &TrainConfig, family: Family, pictures: &[TrainPicture]) -> Result<Described> {
     let mut notices = Vec::new();
     let template = template(config, family);
     let mut cache_info = config.cache_info;
     let datasets = if let Some(file) = &config.dataset_config {
         let read = dataset_config::read(file, &template)?;
         cache_info = read.cache_info.or(cache_info);
-        read.datasets
+        let given =
+            given(&template.subsets[0], pictures).map(|subset| DatasetConfig { subsets: vec![subset], ..template });
+        read.datasets.into_iter().chain(given).collect()
     } else {
-        let subsets = subsets(config, &template.subsets[0], &mut notices)?;
+        let mut subsets = subsets(config, &template.subsets[0], !pictures.is_empty(), &mut notices)?;
+        subsets.extend(given(&template.subsets[0], pictures));
         vec![DatasetConfig { subsets, ..template }]
     };
     let options = DatasetOptions {
@@ -40,12 +46,30 @@ pub(crate) fn describe(config: &TrainConfig, family: Family) -> Result<Described
     Ok(Described { config: DataConfig { datasets, options }, notices })
 }
 
-fn subsets(config: &TrainConfig, template: &Subset, notices: &mut Vec<Notice>) -> Result<Vec<Subset>> {
+/// The subset of the pictures that a program gives, if it gives any.
+fn given(template: &Subset, pictures: &[TrainPicture]) -> Option<Subset> {
+    (!pictures.is_empty()).then(|| Subset {
+        source: Source::Pictures { name: GIVEN.into(), pictures: pictures.into() },
+        conditioning_data_dir: None,
+        ..template.clone()
+    })
+}
+
+fn subsets(
+    config: &TrainConfig,
+    template: &Subset,
+    has_pictures: bool,
+    notices: &mut Vec<Notice>,
+) -> Result<Vec<Subset>> {
     if let Some(file) = &config.in_json {
         let image_dir = (!config.train_data_dir.as_os_str().is_empty()).then(|| config.train_data_dir.clone());
         return Ok(vec![Subset { source: Source::Metadata { file: file.clone(), image_dir }, ..template.clone() }]);
     }
-    let mut found = folder_subsets(&config.train_data_dir, template)?;
+    let is_given_only = has_pictures && config.train_data_dir.as_os_str().is_empty();
+    let mut found = match is_given_only {
+        true => FolderSubsets::default(),
+        false => folder_subsets(&config.train_data_dir, template)?,
+    };
     if let Some(dir) = &config.reg_data_dir {
         let template = Subset { is_reg: true, conditioning_data_dir: None, ..template.clone() };
         let regularisation = folder_subsets(dir, &template)?;
@@ -137,8 +161,8 @@ impl From<Interpolation> for resize::Interpolation {
 }
 
 /// Scans the folders, gives every picture its bucket and decodes each once.
-pub(crate) fn open(config: &TrainConfig, family: Family) -> Result<(Dataset, Vec<Notice>)> {
-    let Described { config: data, notices } = describe(config, family)?;
+pub(crate) fn open(config: &TrainConfig, family: Family, pictures: &[TrainPicture]) -> Result<(Dataset, Vec<Notice>)> {
+    let Described { config: data, notices } = describe(config, family, pictures)?;
     check_uses(config, &data)?;
     let mut dataset = Dataset::open(data)?;
     dataset.verify(|| ())?;
@@ -165,6 +189,13 @@ pub(crate) fn check_uses(config: &TrainConfig, data: &DataConfig) -> Result<()> 
     if let Some(key) = outputs.filter(|_| !subsets().all(|subset| subset.captions.is_fixed())) {
         conflict(key, "excludes what changes captions from time to time: shuffling, dropout, wildcards, warm-up");
     }
+    let kept = [
+        ("cache_latents_to_disk", config.cache_latents_to_disk),
+        ("cache_text_encoder_outputs_to_disk", config.cache_text_encoder_outputs_to_disk),
+    ];
+    for (key, _) in kept.into_iter().filter(|(_, is_on)| *is_on && subsets().any(has_images)) {
+        conflict(key, "keeps files beside pictures, and some of those that are given are in memory, not in files");
+    }
     let has_masks = subsets().any(|subset| subset.conditioning_data_dir.is_some() || subset.alpha == Alpha::Mask);
     if config.masked_loss == Some(true) && !has_masks {
         conflict("masked_loss", "needs `conditioning_data_dir` or `alpha_mask`");
@@ -173,6 +204,12 @@ pub(crate) fn check_uses(config: &TrainConfig, data: &DataConfig) -> Result<()> 
         conflict("masked_loss", "is false, but there is a `conditioning_data_dir`");
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::Config { file: None, problems }) }
+}
+
+/// Whether pictures of a subset are in memory.
+fn has_images(subset: &Subset) -> bool {
+    let Source::Pictures { pictures, .. } = &subset.source else { return false };
+    pictures.iter().any(|picture| matches!(picture.picture, PictureSource::Image(_)))
 }
 
 /// What SDXL is told of a picture: original height and width, top and left of the crop, target height and width.
@@ -205,6 +242,7 @@ mod tests {
         assert_eq!((selection.bucket, selection.resized), (Size::new(960, 1088), Size::new(960, 1152)));
         let item = Item {
             path: "a.png".into(),
+            image: None,
             caption: String::new(),
             caption_source: CaptionSource::Missing,
             subset: 0,

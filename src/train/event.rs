@@ -143,6 +143,42 @@ impl Step {
     }
 }
 
+/// How fast a run goes, by the steps that it has told so far. The first one prepares much and counts only while it is alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    first: f64,
+    further: u64,
+    further_seconds: f64,
+}
+
+impl Pace {
+    /// Counts a step.
+    pub fn add(&mut self, step: &Step) {
+        if self.first == 0.0 {
+            self.first = step.seconds;
+        } else {
+            self.further += 1;
+            self.further_seconds += step.seconds;
+        }
+    }
+
+    /// Steps a second, without encoding, previews and saving; 0 before the first step.
+    #[must_use]
+    pub fn steps_per_second(&self) -> f64 {
+        match self.further {
+            0 if self.first == 0.0 => 0.0,
+            0 => 1.0 / self.first,
+            further => further as f64 / self.further_seconds,
+        }
+    }
+
+    /// Seconds that the steps after this one will take.
+    #[must_use]
+    pub fn seconds_left(&self, step: &Step) -> f64 {
+        (step.total_steps - step.step) as f64 / self.steps_per_second()
+    }
+}
+
 /// The end of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EpochEnd {

@@ -146,6 +146,18 @@ fn available() -> Option<u64> {
     (free > 0).then_some(free)
 }
 
+/// Bytes of memory that this process has now; none where the system does not tell.
+#[must_use]
+pub fn resident_memory() -> Option<u64> {
+    use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+
+    let pid = sysinfo::get_current_pid().ok()?;
+    let mut system = System::new();
+    let kind = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
+    Some(system.process(pid)?.memory())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,8 +11,11 @@ mod captions;
 mod check;
 pub(crate) mod data;
 mod event;
+mod examples;
+mod generator;
 mod hashed_model;
 mod host_batch;
+mod inspect;
 mod latents;
 mod learned;
 mod loader;
@@ -27,8 +30,15 @@ mod stages;
 mod step;
 mod trainer;
 
-pub use check::{CheckReport, LongCaption, RunLength, TinyPicture, check};
-pub use event::{CacheProgress, Cached, DataWait, EpochEnd, Event, GroupRate, Preview, RunPlan, Saved, Step, Summary};
-pub use lora_core::adapter::WeightNorms;
-pub use memory::MemoryEstimate;
+pub use check::{CheckReport, LongCaption, RunLength, TinyPicture, check, check_with_pictures};
+pub use event::{
+    CacheProgress, Cached, DataWait, EpochEnd, Event, GroupRate, Pace, Preview, RunPlan, Saved, Step, Summary,
+};
+pub use examples::ExamplePicture;
+pub use generator::Generator;
+pub use inspect::{AdapterInfo, LoraInfo, inspect};
+pub use lora_core::adapter::{AdapterTensor, WeightNorms};
+pub use lora_core::memory::return_freed_memory;
+pub use lora_data::{DatasetReport, PictureSource, SubsetReport, TrainPicture};
+pub use memory::{MemoryEstimate, resident_memory};
 pub use trainer::Trainer;

@@ -7,7 +7,6 @@ use image::RgbImage;
 use jiff::ZonedDateTime;
 use lora_core::ForwardContext;
 use lora_core::adapter::{AdapterSet, BoundAdapters};
-use lora_core::diffusion::SettingsOf;
 use lora_core::rng::{Purpose, Stream};
 use lora_data::DatasetReport;
 use lora_models::Tokenizer;
@@ -20,7 +19,7 @@ use super::preview::{self, Style};
 use super::run::Length;
 use super::save;
 use super::step::Algorithm;
-use crate::config::{Compat, Family, PredictionType, SavePrecision, TrainConfig};
+use crate::config::{Family, PredictionType, SavePrecision, TrainConfig};
 use crate::contact_sheet::{contact_sheet, write_png};
 use crate::error::{Error, Result};
 use crate::metadata::{self, Facts, adapter_metadata};
@@ -218,19 +217,8 @@ impl Outputs {
         base: &mut Base,
         adapters: BoundAdapters,
     ) -> Result<RgbImage> {
-        let style = Style {
-            sampler: config.sample_sampler,
-            settings_of: match config.compat {
-                Compat::None => SettingsOf::Pipelines,
-                Compat::SdScripts => SettingsOf::SdScripts,
-            },
-            prediction_type: base.prediction_type()?,
-            clip_skip: self.clip_skip,
-        };
-        let cx = ForwardContext::base().with(adapters);
-        let contexts = preview::encode(prompt, &self.tokenizer, base.text_encoders()?, style.clip_skip, &cx);
-        let latents = preview::draw(prompt, seed, contexts, style, base.unet()?, &cx);
-        Ok(preview::picture(latents, base.vae()?))
+        let style = Style::new(config, self.clip_skip, base)?;
+        preview::render(prompt, seed, style, &self.tokenizer, base, &ForwardContext::base().with(adapters))
     }
 
     /// Writes the pictures before training above those after `steps` steps, its last, if there are both.

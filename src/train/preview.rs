@@ -8,7 +8,9 @@ use lora_core::rng::{Purpose, Stream};
 use lora_models::text::{Encoded, WeightedTokens, apply_weights};
 use lora_models::{AutoencoderKl, TextEncoders, Tokenizer, UNet2DConditionModel};
 
-use crate::config;
+use super::base::Base;
+use crate::config::{self, Compat, TrainConfig};
+use crate::error::Result;
 use crate::prompt::Prompt;
 
 impl From<config::Sampler> for SamplerKind {
@@ -29,16 +31,45 @@ pub(super) struct Style {
     pub(super) clip_skip: usize,
 }
 
+impl Style {
+    /// What the configuration asks for. Whether the UNet predicts noise may take a trial.
+    pub(super) fn new(config: &TrainConfig, clip_skip: usize, base: &mut Base) -> Result<Self> {
+        Ok(Self {
+            sampler: config.sample_sampler,
+            settings_of: match config.compat {
+                Compat::None => SettingsOf::Pipelines,
+                Compat::SdScripts => SettingsOf::SdScripts,
+            },
+            prediction_type: base.prediction_type()?,
+            clip_skip,
+        })
+    }
+}
+
+/// Draws a prompt with the adapters of `cx`.
+pub(super) fn render(
+    prompt: &Prompt,
+    seed: u64,
+    style: Style,
+    tokenizer: &Tokenizer,
+    base: &mut Base,
+    cx: &ForwardContext,
+) -> Result<RgbImage> {
+    let contexts = encode(prompt, tokenizer, base.text_encoders()?, style.clip_skip, cx);
+    let latents = draw(prompt, seed, contexts, style, base.unet()?, cx);
+    Ok(picture(latents, base.vae()?))
+}
+
 /// What the UNet is told with and, for guidance, without the prompt, each for one picture.
 #[derive(Debug)]
-pub(super) struct Contexts {
+struct Contexts {
     positive: Encoded,
     negative: Option<Encoded>,
 }
 
 /// Encodes a prompt with its weights. Prompt and negative prompt take as many windows as the longer one needs, at most
 /// three.
-pub(super) fn encode(
+fn encode(
     prompt: &Prompt,
     tokenizer: &Tokenizer,
     encoders: &TextEncoders,
@@ -58,7 +89,7 @@ pub(super) fn encode(
 }
 
 /// Draws latents for a prompt. The same seed gives the same latents. `[1, 4, h / 8, w / 8]`
-pub(super) fn draw(
+fn draw(
     prompt: &Prompt,
     seed: u64,
     contexts: Contexts,
@@ -97,7 +128,7 @@ pub(super) fn draw(
 }
 
 /// The picture of latents `[1, 4, h, w]` that are scaled for the UNet.
-pub(super) fn picture(latents: Tensor<4>, vae: &AutoencoderKl) -> RgbImage {
+fn picture(latents: Tensor<4>, vae: &AutoencoderKl) -> RgbImage {
     let decoded = vae.decode(latents / vae.scaling_factor());
     let [_, _, height, width] = decoded.dims();
     let pixels = (decoded / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0;

@@ -151,7 +151,7 @@ fn read_lora(path: &Path, expected: Family) -> Result<BTreeMap<String, StoredTen
 }
 
 /// The family that a LoRA file was made for, as far as its metadata and the names of its text encoders tell.
-fn family_of(file: &SafetensorsFile) -> Option<Family> {
+pub(super) fn family_of(file: &SafetensorsFile) -> Option<Family> {
     let of_version = [("sd_v1", Family::Sd1), ("sd_v2", Family::Sd2), ("sdxl", Family::Sdxl)];
     if let Some(version) = file.metadata().get("ss_base_model_version") {
         return of_version.into_iter().find(|(start, _)| version.starts_with(start)).map(|(_, family)| family);

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::RgbImage;
-use lora_core::adapter::{AdapterSet, LearningRateGroup};
+use lora_core::adapter::{AdapterSet, AdapterTensor, LearningRateGroup};
 use lora_core::optim::Optimizer;
-use lora_data::{Dataset, DatasetReport, Plan};
+use lora_data::{Dataset, DatasetReport, Plan, TrainPicture};
 use lora_models::{Checkpoint, Tokenizer};
 
 use super::base::Base;
@@ -24,7 +24,7 @@ use super::prepared::Prepared;
 use super::run::{self, Length};
 use super::stages::{Progress, Stage};
 use super::step::Algorithm;
-use crate::config::{SavePrecision, TrainConfig};
+use crate::config::{Resolution, SavePrecision, TrainConfig};
 use crate::error::{Error, Result};
 use crate::prompt::Prompt;
 
@@ -77,8 +77,17 @@ impl Trainer {
     ///
     /// # Errors
     /// Everything that is wrong with them; see [`Error`].
-    pub fn new(mut config: TrainConfig) -> Result<Self> {
-        config.check_all()?;
+    pub fn new(config: TrainConfig) -> Result<Self> {
+        Self::with_pictures(config, &[])
+    }
+
+    /// As [`new`](Self::new), with pictures that the program gives beside those of the configuration, which then need not name any.
+    /// Options of pictures and captions hold for them, too; errors call them `data[0]`, `data[1]` and so on.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_pictures(mut config: TrainConfig, pictures: &[TrainPicture]) -> Result<Self> {
+        config.check_all(!pictures.is_empty())?;
         let device = crate::device::parse(&config.device)?;
         let mut outputs = Outputs::new(&config)?;
         // What is not given may follow from the family.
@@ -87,7 +96,7 @@ impl Trainer {
         let reproduced = config.reproduced(family, checkpoint.zero_terminal_snr());
         config = config.resolved(family);
         run::check_family(&config, &checkpoint)?;
-        let (dataset, notices) = data::open(&config, family)?;
+        let (dataset, notices) = data::open(&config, family, pictures)?;
         let plan = dataset.plan()?;
         let length = Length::new(&config, plan.batches_per_epoch());
 
@@ -137,6 +146,12 @@ impl Trainer {
         &self.config
     }
 
+    /// The training resolution. Pixels.
+    #[must_use]
+    pub fn resolution(&self) -> Resolution {
+        self.config.resolution_for(self.base.checkpoint().family())
+    }
+
     /// The adapters as they are trained now. Files and previews have their averages, where the run makes averages.
     #[must_use]
     pub fn adapters(&self) -> &AdapterSet {
@@ -160,8 +175,16 @@ impl Trainer {
     /// # Errors
     /// [`Error::Io`] where the file can't be written; an earlier file of that name is then intact.
     pub fn save_now(&mut self) -> Result<PathBuf> {
+        self.save_now_with(self.config.save_precision)
+    }
+
+    /// As [`save_now`](Self::save_now), in this number format.
+    ///
+    /// # Errors
+    /// As [`save_now`](Self::save_now).
+    pub fn save_now_with(&mut self, precision: SavePrecision) -> Result<PathBuf> {
         let path = self.outputs.step_path(self.progress.step);
-        self.save_to(&path)?;
+        self.save_to_with(&path, precision)?;
         Ok(path)
     }
 
@@ -189,6 +212,12 @@ impl Trainer {
         let warning = self.outputs.save(path, &self.config, precision, &self.learned.shown(), &facts)?;
         self.events.extend(warning.map(Event::Warning));
         Ok(())
+    }
+
+    /// The tensors of the LoRA file of the adapters as they are now, in f32.
+    #[must_use]
+    pub fn to_tensors(&self) -> Vec<AdapterTensor> {
+        self.learned.shown().to_tensors(SavePrecision::Float.into())
     }
 
     /// Draws a picture with the adapters as they are now, scaled by `multiplier`; at 0 it is the bare base's. The same

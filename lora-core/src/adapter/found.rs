@@ -63,7 +63,15 @@ fn keys(name: &str) -> impl Iterator<Item = (String, Factor)> {
 /// Whether a key is one of a LoRA file's, in any program's naming.
 #[must_use]
 pub fn is_lora_key(key: &str) -> bool {
-    key.contains("lora") && ENDINGS.iter().flatten().any(|ending| key.ends_with(ending))
+    factor_of(key).is_some()
+}
+
+/// The adapter's name and the factor of a LoRA file's key, in any program's naming.
+#[must_use]
+pub fn factor_of(key: &str) -> Option<(&str, Factor)> {
+    let endings = ENDINGS.into_iter().flat_map(|[down, up]| [(down, Factor::Down), (up, Factor::Up)]);
+    let mut names = endings.filter_map(|(ending, factor)| Some((key.strip_suffix(ending)?, factor)));
+    names.next().filter(|_| key.contains("lora"))
 }
 
 /// The layers that a LoRA file has adapters for, with its ranks and alphas, in the order of `layers`.

@@ -21,7 +21,7 @@ pub use dropout::{Dropout, TrainingPass};
 pub use ema::Ema;
 pub use error::Error;
 pub use file::{AdapterTensor, SavePrecision, StoredTensor};
-pub use found::{FoundAdapter, adapters_in, add_peft_alphas, is_lora_key};
+pub use found::{FoundAdapter, adapters_in, add_peft_alphas, factor_of, is_lora_key};
 pub use learning_rate::{LearningRateGroup, LearningRates};
 pub use names::{Naming, ldm_unet_path};
 pub use set::{AdapterSet, Factor, ParameterAxes, Slot, Stack};

@@ -1,0 +1,64 @@
+"""What a training calls as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from ._core import EpochEnd, Preview, RunPlan, Saved, Step
+    from ._history import History
+    from ._trainer import Trainer
+
+
+@runtime_checkable
+class Callback(Protocol):
+    """What a callback may have. Any object with some of these methods is one; those that it lacks are not called.
+
+    A method that returns `"stop"` ends the training after the step that it is at, and the LoRA is saved, as if Ctrl-C were pressed. An
+    exception ends it, too, and reaches the caller.
+    """
+
+    def on_train_begin(self, trainer: Trainer, plan: RunPlan) -> str | None:
+        """Everything was read and checked; `plan` is what will be done."""
+
+    def on_step(self, trainer: Trainer, step: Step) -> str | None:
+        """After each update."""
+
+    def on_epoch(self, trainer: Trainer, epoch: EpochEnd) -> str | None:
+        """After each epoch."""
+
+    def on_sample(self, trainer: Trainer, preview: Preview) -> str | None:
+        """After each preview picture."""
+
+    def on_save(self, trainer: Trainer, saved: Saved) -> str | None:
+        """After each saved LoRA."""
+
+    def on_train_end(self, trainer: Trainer, history: History) -> str | None:
+        """Once, when the training is over, however it ended."""
+
+
+METHODS = ("on_train_begin", "on_step", "on_epoch", "on_sample", "on_save", "on_train_end")
+
+
+def collect(callbacks: Iterable[object], log_with: str | Iterable[str] | None) -> list[object]:
+    """The callbacks of a training, those of `log_with` last. What has none of the methods is refused."""
+    collected = list(callbacks)
+    for callback in collected:
+        if not any(callable(getattr(callback, method, None)) for method in METHODS):
+            raise ConfigError(f"callbacks: found {callback!r}, expected an object with one of {', '.join(METHODS)}")
+    names = [log_with] if isinstance(log_with, str) else list(log_with or ())
+    return collected + [_logger(name) for name in names]
+
+
+def _logger(name: str) -> object:
+    from . import _loggers
+
+    if name not in _loggers.LOGGERS:
+        raise ConfigError(f"log_with: found {name!r}, expected one of {', '.join(_loggers.LOGGERS)}")
+    if find_spec(name) is None:
+        raise ConfigError(f"log_with: the package {name} is not installed; pip install {name}")
+    return _loggers.LOGGERS[name]()

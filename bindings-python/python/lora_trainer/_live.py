@@ -1,0 +1,134 @@
+"""The live view: how a training in the background goes."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._core import CacheProgress, Event, Preview, Saved, Step, Summary
+from ._history import smoothed
+from ._progress import WORK, duration, in_notebook
+from ._views import data_url, size
+
+if TYPE_CHECKING:
+    from ._trainer import Trainer
+
+UPDATE = 0.5
+"""Seconds between two updates of the view, at least."""
+
+POINTS = 500
+"""The most points of a curve; of longer runs each point is the mean of some steps."""
+
+PICTURES = 8
+"""How many previews are shown."""
+
+
+class LiveView:
+    """A view of a training, for a notebook to display. It reads the same after the page is loaded again."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._next = 0.0
+        self._work: tuple[str, int, int] = ("", 0, 0)
+        self._previews: dict[int, dict[str, str]] = {}
+        self._path = ""
+        self.widget: Any = _widget_class()()
+        self.widget.on_msg(self._hear)
+        self._update("running")
+
+    def show(self, event: Event) -> None:
+        """Shows an event, now or with the next ones."""
+        match event:
+            case CacheProgress(what=what, done=done, total=total):
+                self._work = (WORK[what], done, total)
+            case Step(step=step, total_steps=total):
+                self._work = (WORK["steps"], step, total)
+            case Preview(index=index) if index < PICTURES:
+                caption = f"{event.prompt} (step {event.step})"
+                self._previews[index] = {"caption": caption, "url": data_url(event.image)}
+                self.widget.previews = [self._previews[at] for at in sorted(self._previews)]
+            case Saved(path=path) | Summary(path=path):
+                self._path = str(path)
+            case _:
+                return
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + UPDATE
+            self._update("running")
+
+    def end(self, error: BaseException | None) -> None:
+        """Shows the end of the training."""
+        history = self._trainer.history
+        self._path = str(history.path or "")
+        if error is not None:
+            self._update("failed", message=f"{type(error).__name__}: {error}")
+        else:
+            self._update("done" if history.summary is not None else "stopped")
+
+    def _update(self, state: str, message: str = "") -> None:
+        steps = self._trainer.history.steps
+        work, done, total = self._work
+        figures = []
+        if steps:
+            last = steps[-1]
+            figures = [
+                ["loss", f"{last.average_loss:.4f}"],
+                ["learning rate", f"{last.lr:.2e}"],
+                ["speed", f"{last.it_per_s:.2f} it/s" if last.it_per_s >= 1 else f"{1 / last.it_per_s:.2f} s/it"],
+                ["left", duration(last.eta)],
+            ]
+            if last.memory is not None:
+                figures.append(["memory", size(last.memory)])
+            self.widget.curve = curve(steps)
+        if state == "running" and self._trainer.is_stopping:
+            state = "stopping"
+        status = {"state": state, "work": work, "done": done, "total": total, "figures": figures, "path": self._path}
+        self.widget.status = {**status, "message": message}
+
+    def _hear(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        """What the page sends."""
+        if content == {"type": "stop"}:
+            self._trainer.stop()
+            self.widget.status = {**self.widget.status, "state": "stopping"}
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.widget._repr_mimebundle_(**options)
+
+    def __repr__(self) -> str:
+        return f"<LiveView: {self.widget.status['state']}, {self._trainer.history!r}>"
+
+
+def make_view(trainer: Trainer) -> LiveView | None:
+    """The view; `None` where there is nothing to show one."""
+    return LiveView(trainer) if in_notebook() and find_spec("anywidget") is not None else None
+
+
+def curve(steps: list[Step]) -> dict[str, list[float]]:
+    """Losses, raw and smoothed, and learning rates, with few enough points to send them often."""
+    width = -(-len(steps) // POINTS)
+    smooth = smoothed([step.loss for step in steps])
+    starts = range(0, len(steps), width)
+    parts = [steps[start : start + width] for start in starts]
+    return {
+        "step": [part[-1].step for part in parts],
+        "loss": [sum(step.loss for step in part) / len(part) for part in parts],
+        "smooth": [smooth[min(start + width, len(steps)) - 1] for start in starts],
+        "lr": [part[-1].lr for part in parts],
+    }
+
+
+@cache
+def _widget_class() -> type[Any]:
+    import anywidget
+    import traitlets
+
+    class Widget(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
+        _esm = Path(__file__).with_name("live.js")
+        _css = Path(__file__).with_name("live.css")
+        status = traitlets.Dict().tag(sync=True)
+        curve = traitlets.Dict().tag(sync=True)
+        previews = traitlets.List().tag(sync=True)
+
+    return Widget

@@ -1,0 +1,100 @@
+"""What can go wrong, with the culprit's name.
+
+All errors are `LoraTrainerError`s. One about a file that is not there is a `FileNotFoundError`, too, and one about a file or folder that the
+system refuses a `PermissionError`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DatasetError",
+    "DeviceError",
+    "LoraTrainerError",
+    "TrainingError",
+]
+
+
+class LoraTrainerError(Exception):
+    """The base of all errors of this package."""
+
+    path: Path | None = None
+    """The file or folder at fault, where there is one."""
+
+    key: str | None = None
+    """The option at fault, where there is one; of several the first."""
+
+    hint: str | None = None
+    """What to do about it, or what was expected, where that is known."""
+
+    problems: tuple[str, ...] = ()
+    """All that is wrong with options, each by itself."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class ConfigError(LoraTrainerError, ValueError):
+    """Options that are unknown, of the wrong type, out of range or at odds; all of them at once."""
+
+
+class DatasetError(LoraTrainerError):
+    """A folder, picture or caption that can't be used."""
+
+
+class CheckpointError(LoraTrainerError):
+    """A base model or LoRA file that can't be used."""
+
+
+class DeviceError(LoraTrainerError):
+    """A device that does not exist or that this build does not support."""
+
+
+class TrainingError(LoraTrainerError):
+    """A training that can't go on: a loss that is not finite, a full disk, a closed trainer."""
+
+
+class ConfigFileNotFoundError(ConfigError, FileNotFoundError):
+    """An option's file or folder that is not there."""
+
+
+class ConfigPermissionError(ConfigError, PermissionError):
+    """An option's file or folder that the system refuses."""
+
+
+class DatasetFileNotFoundError(DatasetError, FileNotFoundError):
+    """A picture, caption or folder that is not there."""
+
+
+class DatasetPermissionError(DatasetError, PermissionError):
+    """A picture, caption or folder that the system refuses."""
+
+
+class CheckpointFileNotFoundError(CheckpointError, FileNotFoundError):
+    """A base model or LoRA file that is not there."""
+
+
+class CheckpointPermissionError(CheckpointError, PermissionError):
+    """A base model or LoRA file that the system refuses."""
+
+
+class TrainingFileNotFoundError(TrainingError, FileNotFoundError):
+    """A file that is not there any more, or the folder of one that is to be written."""
+
+
+class TrainingPermissionError(TrainingError, PermissionError):
+    """A file that the system refuses to write."""
+
+
+def _make(kind: str, message: str, refused: str | None, attributes: dict[str, object]) -> LoraTrainerError:
+    """The exception of this class: for the native part."""
+    name = kind if refused is None else kind.removesuffix("Error") + refused
+    error: LoraTrainerError = globals().get(name, globals()[kind])(message)
+    for key, value in attributes.items():
+        setattr(error, key, tuple(value) if isinstance(value, list) else value)
+    if isinstance(error, OSError):
+        error.filename = error.path
+    return error
