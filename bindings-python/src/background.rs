@@ -75,3 +75,9 @@ pub(crate) fn wait<T: Send>(py: Python<'_>, receiver: &mut Receiver<T>) -> PyRes
         }
     }
 }
+
+/// Panics, so that a test sees what becomes of a bug.
+#[pyfunction]
+pub(crate) fn _panic(py: Python<'_>) -> PyResult<()> {
+    run(py, || panic!("on purpose"))
+}

@@ -6,7 +6,7 @@ use lora_trainer::config::{self, ConfigFile, KeyClass, KeyUse, OptionSpec, Value
 use lora_trainer::{Error, Problem, ProblemKind};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use pyo3::types::{PyCFunction, PyDict, PyTuple, PyType};
 
 use crate::error::{Kind, raised};
 use crate::options::python_value;
@@ -34,7 +34,7 @@ impl ConfigKey {
         format!("<{line}{} is {}{reason}>", self.key, self.key_class)
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, KeyParts)> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, KeyParts>> {
         let restore = py.get_type::<Self>().getattr("_restore")?;
         Ok((restore, (self.key.clone(), self.line, self.key_class.clone(), self.reason.clone())))
     }
@@ -57,6 +57,9 @@ impl ConfigKey {
         }
     }
 }
+
+/// What pickle calls, and with what.
+type Reduced<'py, T> = (Bound<'py, PyAny>, T);
 
 type KeyParts = (String, Option<usize>, String, String);
 
@@ -138,6 +141,7 @@ impl TrainConfig {
     }
 
     /// The options that are not at their defaults, as keyword arguments.
+    #[pyo3(signature = () -> "dict[str, Any]")]
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let options = PyDict::new(py);
         for (name, value) in self.given() {
@@ -171,12 +175,14 @@ impl TrainConfig {
         Err(PyAttributeError::new_err(format!("TrainConfig has no option `{name}`{nearest}")))
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyDict>, Vec<ConfigKey>))> {
+    #[pyo3(signature = () -> "tuple[Any, tuple[dict[str, Any], list[ConfigKey]]]")]
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, (Bound<'py, PyDict>, Vec<ConfigKey>)>> {
         let restore = py.get_type::<Self>().getattr("_restore")?;
         Ok((restore, (self.to_dict(py)?, self.keys())))
     }
 
     #[staticmethod]
+    #[pyo3(signature = (options: "dict[str, Any]", keys: "list[ConfigKey]") -> "TrainConfig")]
     fn _restore(py: Python<'_>, options: &Bound<'_, PyDict>, keys: &Bound<'_, PyAny>) -> PyResult<Self> {
         let file = ConfigFile::from_options(&read_options(py, options)?).map_err(raised(py, Kind::Config))?;
         let keys = keys.try_iter()?.map(|key| Ok(key?.cast::<ConfigKey>()?.get().as_use()));
@@ -222,7 +228,7 @@ fn read_options(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<Vec<(St
 }
 
 /// Gives the class a property for each option, and documentation of all of them.
-pub(crate) fn add_options(class: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn add_options(class: &Bound<'_, PyType>) -> PyResult<()> {
     let property = class.py().import("builtins")?.getattr("property")?;
     for spec in config::options() {
         let get = PyCFunction::new_closure(class.py(), None, None, move |arguments: &Bound<'_, PyTuple>, _| {

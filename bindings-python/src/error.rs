@@ -95,13 +95,16 @@ impl Raised {
         attributes.set_item("key", first.map(|problem| &problem.key))?;
         attributes.set_item("hint", self.hint.or_else(|| first.and_then(Problem::hint)))?;
         attributes.set_item("problems", self.problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let refused = match self.refused {
+        let is_device = self.kind == Kind::Config && self.problems.iter().all(|problem| problem.key == "device");
+        let further = match self.refused {
             Some(io::ErrorKind::NotFound) => Some("FileNotFoundError"),
             Some(io::ErrorKind::PermissionDenied) => Some("PermissionError"),
+            // Of an option, but a device all the same.
+            _ if is_device && first.is_some() => Some("DeviceError"),
             _ => None,
         };
         let module = py.import("lora_trainer.errors")?;
-        let exception = module.call_method1("_make", (self.kind.class(), self.message, refused, attributes))?;
+        let exception = module.call_method1("_make", (self.kind.class(), self.message, further, attributes))?;
         Ok(PyErr::from_value(exception))
     }
 }

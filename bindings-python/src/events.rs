@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use lora_trainer::prompt::PreviewTime;
 use lora_trainer::train::{self, Cached, resident_memory};
+use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -172,6 +173,7 @@ event! {
     }
 
     /// Shows the picture in a notebook.
+    #[pyo3(signature = () -> "bytes")]
     fn _repr_png_(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Ok(slf.getattr("image")?.call_method0("_repr_png_")?.unbind())
     }
@@ -236,6 +238,9 @@ impl From<::image::RgbImage> for Picture {
 }
 
 impl<'py> IntoPyObject<'py> for Picture {
+    const OUTPUT_TYPE: PyStaticExpr =
+        PyStaticExpr::Attribute { value: &PyStaticExpr::Name { id: "PIL.Image" }, attr: "Image" };
+
     type Target = PyAny;
     type Output = Bound<'py, PyAny>;
     type Error = PyErr;

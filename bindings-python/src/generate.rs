@@ -41,7 +41,7 @@ impl Request {
 }
 
 /// The sampler of this name.
-pub(crate) fn sampler(py: Python<'_>, name: Option<&str>) -> PyResult<Option<Sampler>> {
+pub(crate) fn named_sampler(py: Python<'_>, name: Option<&str>) -> PyResult<Option<Sampler>> {
     let Some(name) = name else { return Ok(None) };
     let refuse = || {
         let expected = Sampler::NAMES.join(", ");
@@ -81,8 +81,9 @@ pub(crate) fn refused(py: Python<'_>, error: Error) -> PyErr {
 /// Draws pictures with a base model and LoRA files, as previews are drawn; `lora_trainer.generate` has the convenient form.
 #[pyfunction]
 #[pyo3(signature = (
-    config, prompts, negative_prompt, loras, *, width, height, num_inference_steps, guidance_scale, seed, sampler_name
-))]
+    config: "TrainConfig", prompts: "list[str]", negative_prompt: "str", loras: "dict[Any, float]", *, width: "int | None",
+    height: "int | None", num_inference_steps: "int", guidance_scale: "float", seed: "int", sampler: "str | None"
+) -> "list[Image]")]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn generate<'py>(
     config: &Bound<'py, TrainConfig>,
@@ -94,7 +95,7 @@ pub(crate) fn generate<'py>(
     num_inference_steps: u32,
     guidance_scale: f64,
     seed: u64,
-    sampler_name: Option<&str>,
+    sampler: Option<&str>,
 ) -> PyResult<Bound<'py, PyList>> {
     let py = config.py();
     let inner = config.get().inner.clone();
@@ -103,10 +104,10 @@ pub(crate) fn generate<'py>(
     for (_, strength) in &loras {
         check_strength(py, *strength)?;
     }
-    let sampler = sampler(py, sampler_name)?;
+    let sampler = named_sampler(py, sampler)?;
     let request = Request { width, height, num_inference_steps, guidance_scale, seed: Some(seed), sampler };
     let drawn = run(py, move || {
-        let mut generator = Generator::new(inner, &loras)?;
+        let mut generator = Generator::new(&inner, &loras)?;
         let resolution = generator.resolution();
         let prompts = prompts.into_iter().map(|prompt| request.prompt(prompt, negative_prompt.clone(), resolution));
         prompts.map(|prompt| generator.generate(&prompt, seed)).collect::<Result<Vec<_>, Error>>()

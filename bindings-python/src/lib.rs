@@ -23,6 +23,8 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::background::_panic;
+    #[pymodule_export]
     use crate::config::{ConfigKey, TrainConfig};
     #[pymodule_export]
     use crate::events::{
@@ -45,7 +47,7 @@ mod _core {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_init]
-    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        crate::config::add_options(&module.getattr("TrainConfig")?)
+    fn init(py: Python<'_>) -> PyResult<()> {
+        crate::config::add_options(&py.get_type::<TrainConfig>())
     }
 }

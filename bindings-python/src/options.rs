@@ -76,7 +76,7 @@ fn describe(py: Python<'_>, spec: &OptionSpec) -> PyResult<Option> {
     })
 }
 
-/// The value of an option, as Python has it: a path or list that is not there is none.
+/// The value of an option, as Python has it: a path that is not there is none.
 pub(crate) fn python_value<'py>(
     py: Python<'py>,
     spec: &OptionSpec,
@@ -85,6 +85,8 @@ pub(crate) fn python_value<'py>(
     let value = spec.get(config);
     match (spec.kind, value.as_str()) {
         (Kind::Path, Some("")) => Ok(py.None().into_bound(py)),
+        // One number is a list of one.
+        (Kind::Numbers { .. } | Kind::Integers { .. }, _) if value.is_number() => to_python(py, &vec![value].into()),
         _ => to_python(py, &value),
     }
 }

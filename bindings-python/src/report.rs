@@ -303,7 +303,7 @@ pub(crate) fn buckets(report: &train::DatasetReport) -> Vec<Bucket> {
 ///     data: Pictures beside those of the options: a list of `(picture, caption)`, where a picture is a path, a `PIL.Image` or an array
 ///         `[h, w, 3]` of `uint8`.
 #[pyfunction]
-#[pyo3(signature = (config, /, *, data = None))]
+#[pyo3(signature = (config: "TrainConfig", /, *, data: "Iterable[tuple[Picture, str]] | None" = None) -> "CheckReport")]
 pub(crate) fn check(config: &Bound<'_, TrainConfig>, data: Option<&Bound<'_, PyAny>>) -> PyResult<CheckReport> {
     let (inner, given) = (config.get().inner.clone(), pictures(data)?);
     let mut report = run(config.py(), move || check_with_pictures(&inner, &given))?;

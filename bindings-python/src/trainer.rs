@@ -17,7 +17,7 @@ use crate::config::TrainConfig;
 use crate::data::pictures;
 use crate::error::{Kind, Raised, raised};
 use crate::events::Told;
-use crate::generate::{Request, check_strength, refused};
+use crate::generate::{Request, check_strength, named_sampler, refused};
 use crate::image::to_pillow;
 use crate::process::{check_fork, is_owner};
 
@@ -60,7 +60,7 @@ struct Run {
 #[pymethods]
 impl Trainer {
     #[new]
-    #[pyo3(signature = (config, /, *, data = None))]
+    #[pyo3(signature = (config: "TrainConfig", /, *, data: "Iterable[tuple[Picture, str]] | None" = None))]
     fn new(config: &Bound<'_, TrainConfig>, data: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let (py, inner) = (config.py(), config.get().inner.clone());
         let (given, state) = (pictures(data)?, Arc::new(State::default()));
@@ -110,6 +110,7 @@ impl Trainer {
 
     /// Does the next piece of work and tells what happened; `None` at the end of the run. After Ctrl-C, the next call tells what the
     /// interrupted one would have told.
+    #[pyo3(signature = () -> "Event | None")]
     fn next_event(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         check_fork(py)?;
         let unclaimed = lock(&self.unclaimed).take();
@@ -136,7 +137,7 @@ impl Trainer {
     /// Args:
     ///     path: The file; by default it has the output name with the step's number, in the output folder.
     ///     precision: "fp16", "bf16" or "float"; by default that of the options.
-    #[pyo3(signature = (path = None, *, precision = None))]
+    #[pyo3(signature = (path: "str | PathLike[str] | None" = None, *, precision: "Literal[\"fp16\", \"bf16\", \"float\"] | None" = None) -> "Path")]
     fn save(&self, py: Python<'_>, path: Option<PathBuf>, precision: Option<&str>) -> PyResult<PathBuf> {
         let precision = match precision {
             None => None,
@@ -162,15 +163,16 @@ impl Trainer {
     ///     sampler: "ddim" or "euler_a"; by default that of the options.
     ///     strength: What the LoRA counts; 0 is the bare base.
     #[pyo3(signature = (
-        prompt, /, *, negative_prompt = String::new(), width = None, height = None, num_inference_steps = 30, guidance_scale = 7.5,
-        seed = None, sampler = None, strength = 1.0
-    ))]
+        prompt: "str", /, *, negative_prompt: "str" = "", width: "int | None" = None, height: "int | None" = None,
+        num_inference_steps: "int" = 30, guidance_scale: "float" = 7.5, seed: "int | None" = None,
+        sampler: "Literal[\"ddim\", \"euler_a\"] | None" = None, strength: "float" = 1.0
+    ) -> "Image")]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn sample<'py>(
         &self,
         py: Python<'py>,
         prompt: String,
-        negative_prompt: String,
+        negative_prompt: &str,
         width: Option<u32>,
         height: Option<u32>,
         num_inference_steps: u32,
@@ -180,8 +182,9 @@ impl Trainer {
         strength: f32,
     ) -> PyResult<Bound<'py, PyAny>> {
         check_strength(py, strength)?;
-        let sampler = crate::generate::sampler(py, sampler)?;
+        let sampler = named_sampler(py, sampler)?;
         let request = Request { width, height, num_inference_steps, guidance_scale, seed, sampler };
+        let negative_prompt = negative_prompt.to_owned();
         let drawn = self.call(py, move |run| {
             let prompt = request.prompt(prompt, negative_prompt, run.trainer.resolution());
             run.trainer.sample(&prompt, strength)
@@ -190,6 +193,7 @@ impl Trainer {
     }
 
     /// The tensors of the LoRA file as it would be saved now, as NumPy arrays of `float32` by sd-scripts' keys.
+    #[pyo3(signature = () -> "dict[str, numpy.typing.NDArray[numpy.float32]]")]
     fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let tensors = self.call(py, |run| run.trainer.to_tensors())?;
         let frombuffer = py.import("numpy")?.getattr("frombuffer")?;

@@ -17,7 +17,7 @@ pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
         return Ok(flag.is_true().into());
     }
     if value.is_instance_of::<PyInt>() {
-        return Ok(integer(value)?);
+        return integer(value);
     }
     if let Ok(number) = value.cast::<PyFloat>() {
         return Ok(float(number.value()));
@@ -44,7 +44,7 @@ pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     }
     // Numbers of NumPy and others.
     if value.hasattr("__index__")? {
-        return Ok(integer(&value.call_method0("__index__")?)?);
+        return integer(&value.call_method0("__index__")?);
     }
     if value.hasattr("__float__")? {
         return Ok(float(value.call_method0("__float__")?.extract()?));

@@ -21,7 +21,7 @@ use crate::prompt::Prompt;
 /// use lora_trainer::{Generator, TrainConfig};
 ///
 /// let config = TrainConfig::new("base.safetensors", "");
-/// let mut generator = Generator::new(config, &[("cat.safetensors".into(), 0.8)])?;
+/// let mut generator = Generator::new(&config, &[("cat.safetensors".into(), 0.8)])?;
 /// generator.generate(&Prompt::new("a photo of a cat"), 1)?.save("cat.png")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -40,10 +40,10 @@ impl Generator {
     ///
     /// # Errors
     /// Options that are wrong, and base or LoRA files that can't be read or don't fit each other.
-    pub fn new(config: TrainConfig, loras: &[(PathBuf, f32)]) -> Result<Self> {
+    pub fn new(config: &TrainConfig, loras: &[(PathBuf, f32)]) -> Result<Self> {
         config.validate_beside_pictures()?;
         let device = crate::device::parse(&config.device)?;
-        let checkpoint = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(&config))?;
+        let checkpoint = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(config))?;
         let family = checkpoint.family();
         let config = config.resolved(family);
         run::check_family(&config, &checkpoint)?;

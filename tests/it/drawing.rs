@@ -37,7 +37,7 @@ fn a_file_draws_what_its_training_draws() {
     let mut trainer = Trainer::new(config.clone()).expect("a trainer");
     trainer.by_ref().for_each(|event| drop(event.expect("an event")));
     let lora = output.path().join("last.safetensors");
-    let generator = |loras: &[_]| Generator::new(config.clone(), loras).expect("a generator");
+    let generator = |loras: &[_]| Generator::new(&config, loras).expect("a generator");
     let mut drawn = Vec::new();
     for strength in [0.0, 0.5, 1.0] {
         let mut generator = generator(&[(lora.clone(), strength)]);
@@ -63,13 +63,13 @@ fn a_file_draws_what_its_training_draws() {
 fn drawing_names_what_is_wrong() {
     let output = tempfile::tempdir().expect("a folder");
     let refused = |config: TrainConfig, lora: &str| {
-        Generator::new(config, &[(lora.into(), 1.0)]).expect_err("an error").to_string()
+        Generator::new(&config, &[(lora.into(), 1.0)]).expect_err("an error").to_string()
     };
     assert!(refused(config(output.path()), "absent.safetensors").contains("absent.safetensors"));
     let base = asset("tiny-base.safetensors");
     let message = refused(config(output.path()), base.to_str().expect("UTF-8"));
     assert!(message.contains("expected a LoRA file for this base"), "{message}");
-    let mut generator = Generator::new(config(output.path()), &[]).expect("a generator");
+    let mut generator = Generator::new(&config(output.path()), &[]).expect("a generator");
     let error = generator.generate(&Prompt { width: 65, ..prompt() }, 0).expect_err("an error");
     assert!(matches!(error, Error::Config { .. }) && error.to_string().contains("`width`: found 65"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, overload
 
@@ -29,7 +29,7 @@ def generate(
 @overload
 def generate(
     base: str | PathLike[str] | _core.TrainConfig,
-    prompt: Sequence[str],
+    prompt: list[str],
     *,
     loras: Mapping[str, float] | Mapping[PathLike[str], float] | None = None,
     negative_prompt: str = "",
@@ -42,7 +42,7 @@ def generate(
 ) -> list[Image]: ...
 def generate(
     base: str | PathLike[str] | _core.TrainConfig,
-    prompt: str | Sequence[str],
+    prompt: str | list[str],
     *,
     loras: Mapping[str, float] | Mapping[PathLike[str], float] | None = None,
     negative_prompt: str = "",
@@ -72,7 +72,7 @@ def generate(
     config = base if isinstance(base, _core.TrainConfig) else _core.TrainConfig(base)
     pictures: list[Image] = _core.generate(
         config,
-        [prompt] if isinstance(prompt, str) else list(prompt),
+        [prompt] if isinstance(prompt, str) else prompt,
         negative_prompt,
         dict(loras or {}),
         width=width,
@@ -80,6 +80,6 @@ def generate(
         num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,
         seed=seed,
-        sampler_name=sampler,
+        sampler=sampler,
     )
     return pictures[0] if isinstance(prompt, str) else pictures

@@ -129,6 +129,6 @@ def _widget_class() -> type[Any]:
         _css = Path(__file__).with_name("live.css")
         status = traitlets.Dict().tag(sync=True)
         curve = traitlets.Dict().tag(sync=True)
-        previews = traitlets.List().tag(sync=True)
+        previews: Any = traitlets.List().tag(sync=True)
 
     return Widget

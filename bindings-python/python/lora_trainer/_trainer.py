@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from . import _core
 from ._callbacks import collect
@@ -16,16 +15,13 @@ from ._history import History
 from .errors import TrainingError
 
 if TYPE_CHECKING:
-    import numpy
-    from PIL.Image import Image
+    from typing_extensions import Self
 
+    from ._core import Picture
     from ._live import LiveView
+    from ._progress import Progress
 
 logger = logging.getLogger("lora_trainer")
-
-Picture = "str | PathLike[str] | Image | numpy.ndarray[Any, Any]"
-
-Item = TypeVar("Item")
 
 
 class Trainer(_core.Trainer):
@@ -49,35 +45,35 @@ class Trainer(_core.Trainer):
     """
 
     history: History
+    _callbacks: list[object]
+    _progress: Progress | None
+    _background: threading.Thread | None
+    _background_error: BaseException | None
+    _asked_to_stop: threading.Event
+    _is_begun: bool
+    _is_ended: bool
 
     def __new__(
         cls,
         config: TrainConfig,
         /,
         *,
-        data: Iterable[tuple[Any, str]] | None = None,
+        data: Iterable[tuple[Picture, str]] | None = None,
         callbacks: Iterable[object] = (),
         log_with: str | Iterable[str] | None = None,
         progress: bool = False,
-    ) -> Trainer:
-        collected = collect(callbacks, log_with)
-        self = super().__new__(cls, config, data=data)
-        self._start(collected, progress)
-        return self
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        """Everything is done by `__new__`."""
-
-    def _start(self, callbacks: list[object], progress: bool) -> None:
+    ) -> Self:
         from ._progress import Progress
 
+        collected = collect(callbacks, log_with)
+        self = super().__new__(cls, config, data=data)
         self.history = History()
-        self._callbacks = callbacks
+        self._callbacks = collected
         self._progress = Progress() if progress else None
-        self._background: threading.Thread | None = None
-        self._background_error: BaseException | None = None
+        self._background = self._background_error = None
         self._asked_to_stop = threading.Event()
         self._is_begun = self._is_ended = False
+        return self
 
     def __iter__(self) -> Iterator[Step]:
         """The updates that are left; each is made when it is asked for."""
@@ -147,7 +143,7 @@ class Trainer(_core.Trainer):
         super().close()
         self._end()
 
-    def __enter__(self) -> Trainer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -301,7 +297,7 @@ def fit(
     config: TrainConfig,
     /,
     *,
-    data: Iterable[tuple[Any, str]] | None = None,
+    data: Iterable[tuple[Picture, str]] | None = None,
     callbacks: Iterable[object] = (),
     log_with: str | Iterable[str] | None = None,
     progress: bool = True,

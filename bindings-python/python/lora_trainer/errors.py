@@ -65,6 +65,10 @@ class ConfigPermissionError(ConfigError, PermissionError):
     """An option's file or folder that the system refuses."""
 
 
+class ConfigDeviceError(ConfigError, DeviceError):
+    """A device that does not exist or that this build does not support, as the option names it."""
+
+
 class DatasetFileNotFoundError(DatasetError, FileNotFoundError):
     """A picture, caption or folder that is not there."""
 
@@ -89,9 +93,9 @@ class TrainingPermissionError(TrainingError, PermissionError):
     """A file that the system refuses to write."""
 
 
-def _make(kind: str, message: str, refused: str | None, attributes: dict[str, object]) -> LoraTrainerError:
-    """The exception of this class: for the native part."""
-    name = kind if refused is None else kind.removesuffix("Error") + refused
+def _make(kind: str, message: str, further: str | None, attributes: dict[str, object]) -> LoraTrainerError:
+    """The exception of this class that is a further one, too: for the native part."""
+    name = kind if further is None else kind.removesuffix("Error") + further
     error: LoraTrainerError = globals().get(name, globals()[kind])(message)
     for key, value in attributes.items():
         setattr(error, key, tuple(value) if isinstance(value, list) else value)

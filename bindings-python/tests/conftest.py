@@ -1,0 +1,82 @@
+"""The bundled base and pictures, small runs on them, and processes of their own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lora_trainer as lt
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BASE = ROOT / "assets/tiny-base.safetensors"
+PICTURES = ROOT / "assets/train/8_blueprint"
+NAMES = ("airplane", "banana", "bicycle")
+
+ConfigFactory = Callable[..., lt.TrainConfig]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder with three of the bundled pictures."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in NAMES:
+        for extension in ("png", "txt"):
+            shutil.copy(PICTURES / f"{name}.{extension}", folder)
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path: Path, pictures: Path) -> ConfigFactory:
+    """Makes configurations of a run of a few seconds."""
+
+    def make(**options: Any) -> lt.TrainConfig:
+        return lt.TrainConfig(**settings(tmp_path, pictures) | options)
+
+    return make
+
+
+def settings(folder: Path, pictures: Path) -> dict[str, Any]:
+    """Options of a run of a few seconds."""
+    return {
+        "pretrained_model_name_or_path": str(BASE),
+        "train_data_dir": str(pictures),
+        "output_dir": str(folder / "output"),
+        "resolution": 64,
+        "min_bucket_reso": 64,
+        "network_dim": 4,
+        "max_train_steps": 4,
+        "unet_lr": 1e-2,
+        "device": "cpu",
+    }
+
+
+@pytest.fixture
+def script(tmp_path: Path, pictures: Path) -> Callable[[str], subprocess.Popen[str]]:
+    """Starts a Python process that has `lt` and `config(**options)`."""
+
+    def start(code: str) -> subprocess.Popen[str]:
+        head = f"""
+            import lora_trainer as lt
+            settings = {settings(tmp_path, pictures)!r}
+            def config(**options):
+                return lt.TrainConfig(**settings | options)
+        """
+        text = textwrap.dedent(head) + textwrap.dedent(code)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([sys.executable, "-c", text], text=True, cwd=tmp_path, **pipes)
+
+    return start
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 120) -> str:
+    """What a process printed, once it has ended well."""
+    out, err = process.communicate(timeout=timeout)
+    assert process.returncode == 0, f"{out}\n{err}"
+    return out

@@ -1,0 +1,288 @@
+"""Trainings from Python."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import weakref
+from pathlib import Path
+from typing import Any
+
+import lora_trainer as lt
+import pytest
+from conftest import NAMES, PICTURES, ConfigFactory
+
+
+def test_iterating_trains(config: ConfigFactory) -> None:
+    with lt.Trainer(config()) as trainer:
+        assert (trainer.step, trainer.is_complete, trainer.is_closed) == (0, False, False)
+        steps = list(trainer)
+        assert [step.step for step in steps] == [1, 2, 3, 4] and trainer.total_steps == 4
+        assert trainer.step == 4 and trainer.is_complete
+        last = steps[-1]
+        assert last.lr > 0 and last.grad_norm > 0 and last.it_per_s > 0 and last.eta == 0 and last.seconds > 0
+        assert last.memory is None or last.memory > 1 << 20
+        assert set(last.learning_rates) == {"unet", "textencoder"}
+        assert list(trainer) == []
+    assert trainer.is_closed and trainer.history.path == Path(config().output_dir) / "last.safetensors"
+    assert trainer.history.losses == [step.loss for step in steps]
+
+
+def test_events_match(config: ConfigFactory) -> None:
+    seen: list[str] = []
+    with lt.Trainer(config(sample_prompts="a cat --w 64 --h 64 --s 2 --d 3", save_every_n_steps=1, save_last_n_steps=1)) as trainer:
+        for event in trainer.events():
+            match event:
+                case lt.RunPlan(total_steps=total, unet_adapters=layers):
+                    seen.append(f"plan {total} {layers > 0}")
+                case lt.CacheProgress(what, done, total):
+                    seen.append(f"{what} {done}/{total}")
+                case lt.Step(step, 4, 1 | 2, 2):
+                    seen.append(f"step {step}")
+                case lt.EpochEnd(epoch=epoch, validation_loss=None):
+                    seen.append(f"epoch {epoch}")
+                case lt.Preview(step=4, index=0, prompt="a cat", seed=3, image=image):
+                    seen.append(f"preview {image.size}")
+                case lt.Saved(path=path):
+                    seen.append(f"saved {path.name}")
+                case lt.Deleted(path):
+                    seen.append(f"deleted {path.name}")
+                case lt.Summary(steps=4, path=path):
+                    seen.append(f"end {path.name}")
+                case lt.DataWait() | lt.Notice():
+                    pass
+                case other:
+                    pytest.fail(repr(other))
+            assert isinstance(event, lt.Event) and repr(event).startswith(type(event).__name__)
+    assert seen == [
+        "plan 4 True", "latents 1/3", "latents 2/3", "latents 3/3",
+        "step 1", "saved last-step00000001.safetensors",
+        "step 2", "saved last-step00000002.safetensors",
+        "step 3", "saved last-step00000003.safetensors", "deleted last-step00000001.safetensors", "epoch 1",
+        "step 4", "saved last-step00000004.safetensors", "deleted last-step00000002.safetensors", "epoch 2",
+        "preview (64, 64)", "saved last.safetensors", "end last.safetensors",
+    ]  # fmt: skip
+
+
+class Recorder:
+    """A callback that notes what it is told, and may answer."""
+
+    def __init__(self, stop_at: int | None = None, fail_at: int | None = None) -> None:
+        self.told: list[str] = []
+        self.stop_at, self.fail_at = stop_at, fail_at
+
+    def on_train_begin(self, trainer: lt.Trainer, plan: lt.RunPlan) -> None:
+        self.told.append(f"begin {plan.total_steps}")
+
+    def on_step(self, trainer: lt.Trainer, step: lt.Step) -> str | None:
+        self.told.append(f"step {step.step}")
+        if step.step == self.fail_at:
+            raise RuntimeError("enough")
+        return "stop" if step.step == self.stop_at else None
+
+    def on_save(self, trainer: lt.Trainer, saved: lt.Saved) -> None:
+        self.told.append(f"save {saved.path.name}")
+
+    def on_train_end(self, trainer: lt.Trainer, history: lt.History) -> None:
+        self.told.append(f"end {len(history)}")
+
+
+def test_callbacks_are_told(config: ConfigFactory) -> None:
+    recorder = Recorder()
+    history = lt.fit(config(), callbacks=[recorder], progress=False)
+    steps = [f"step {step}" for step in (1, 2, 3, 4)]
+    assert recorder.told == ["begin 4", *steps, "save last.safetensors", "end 4"]
+    assert history.summary is not None and history.summary.steps == 4
+
+
+def test_a_callback_may_stop(config: ConfigFactory) -> None:
+    recorder = Recorder(stop_at=2)
+    history = lt.fit(config(), callbacks=[recorder], progress=False)
+    assert recorder.told[-2:] == ["step 2", "end 2"]
+    assert history.summary is None and history.path is not None
+    assert history.path.name == "last-step00000002.safetensors" and history.path.is_file()
+    assert lt.inspect(history.path).metadata["ss_steps"] == "2"
+
+
+def test_a_callbacks_exception_reaches_the_caller(config: ConfigFactory) -> None:
+    recorder = Recorder(fail_at=3)
+    with pytest.raises(RuntimeError, match="enough") as caught:
+        lt.fit(config(), callbacks=[recorder], progress=False)
+    assert caught.traceback[-1].name == "on_step"
+    assert caught.value.path.name == "last-step00000003.safetensors"  # type: ignore[attr-defined]
+    assert caught.value.path.is_file() and len(caught.value.history) == 3  # type: ignore[attr-defined]
+    assert recorder.told[-1] == "end 3"
+
+
+def test_what_is_no_callback_is_refused(config: ConfigFactory) -> None:
+    with pytest.raises(lt.ConfigError, match="callbacks: found 'stop', expected an object with one of on_train_begin"):
+        lt.Trainer(config(), callbacks=["stop"])
+    with pytest.raises(lt.ConfigError, match="log_with: found 'wand', expected one of wandb, mlflow, trackio"):
+        lt.Trainer(config(), log_with="wand")
+
+    class Answers:
+        def on_step(self, trainer: lt.Trainer, step: lt.Step) -> str:
+            return "halt"
+
+    with pytest.raises(lt.TrainingError, match='returned \'halt\', expected None or "stop"'):
+        lt.fit(config(), callbacks=[Answers()], progress=False)
+
+
+def test_saving_drawing_and_tensors_on_the_way(config: ConfigFactory, tmp_path: Path) -> None:
+    import numpy
+
+    with lt.Trainer(config()) as trainer:
+        steps = iter(trainer)
+        next(steps)
+        picture = trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2)
+        assert picture.size == (64, 64) and picture.mode == "RGB"
+        assert trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2).tobytes() == picture.tobytes()
+        bare = trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2, strength=0)
+        assert bare.tobytes() != picture.tobytes()
+        path = trainer.save(tmp_path / "now.safetensors", precision="float")
+        tensors = trainer.state_dict()
+        next(steps)
+        assert trainer.save().name == "last-step00000002.safetensors"
+        changed = trainer.state_dict()
+    info = lt.inspect(path)
+    assert info.dtypes == ["F32"] and info.ranks == {4: len(info.adapters)}
+    assert len(tensors) == 3 * len(info.adapters)
+    down = "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight"
+    assert tensors[down].shape == (4, 128) and tensors[down].dtype == numpy.float32
+    assert tensors[down.replace("lora_down.weight", "alpha")].shape == ()
+    assert not numpy.array_equal(tensors[down], changed[down])
+    drawn = lt.generate(config(), "a banana, blueprint style", loras={str(path): 1.0}, seed=1, num_inference_steps=2)
+    assert drawn.tobytes() == picture.tobytes()
+    two = lt.generate(config(), ["a cat", "a dog"], num_inference_steps=2)
+    assert [image.size for image in two] == [(64, 64)] * 2 and two[0].tobytes() != two[1].tobytes()
+
+
+def test_pictures_in_memory_train_as_those_in_files(config: ConfigFactory) -> None:
+    import numpy
+    from PIL import Image
+
+    losses = lt.fit(config(), progress=False).losses
+    alone = config(train_data_dir=None)
+    captions = [(PICTURES / f"{name}.txt").read_text().strip() for name in NAMES]
+    opened = [Image.open(PICTURES / f"{name}.png") for name in NAMES]
+    arrays = [numpy.asarray(image.convert("RGB")) for image in opened]
+    paths = [PICTURES / f"{name}.png" for name in NAMES]
+    for pictures in (opened, arrays, paths, [str(path) for path in paths]):
+        data: Any = list(zip(pictures, captions, strict=True))
+        assert lt.fit(alone, data=data, progress=False).losses == losses
+    data = zip(opened, captions, strict=True)
+    beside = lt.check(config(), data=data)
+    assert [(subset.name, subset.pictures) for subset in beside.subsets] == [("pictures", 3), ("data", 3)]
+
+
+def test_transparency_of_pictures_in_memory_weights_the_loss(config: ConfigFactory) -> None:
+    from PIL import Image
+
+    picture = Image.open(PICTURES / "banana.png").convert("RGBA")
+    half = picture.copy()
+    half.putalpha(Image.linear_gradient("L").resize(picture.size))
+    alone = config(train_data_dir=None, alpha_mask=True, max_train_steps=1)
+    whole, weighted = (lt.fit(alone, data=[(image, "a banana")], progress=False).losses for image in (picture, half))
+    assert whole != weighted
+
+
+def test_two_trainers_do_not_disturb_each_other(config: ConfigFactory, tmp_path: Path) -> None:
+    alone = lt.fit(config(), progress=False).losses
+    with lt.Trainer(config()) as first, lt.Trainer(config(output_dir=str(tmp_path / "other"))) as second:
+        pairs = list(zip(first, second, strict=True))
+    assert [one.loss for one, _ in pairs] == alone == [two.loss for _, two in pairs]
+    assert (tmp_path / "other/last.safetensors").is_file()
+
+
+def test_threads_share_a_trainer(config: ConfigFactory) -> None:
+    alone = lt.fit(config(max_train_steps=12), progress=False).losses
+    with lt.Trainer(config(max_train_steps=12)) as trainer:
+        seen: list[lt.Step] = []
+        threads = [threading.Thread(target=lambda: seen.extend(trainer)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not trainer.is_closed
+    assert [step.loss for step in sorted(seen, key=lambda step: step.step)] == alone
+
+
+def test_a_closed_trainer_says_so(config: ConfigFactory) -> None:
+    trainer = lt.Trainer(config())
+    next(iter(trainer))
+    trainer.close()
+    trainer.close()
+    for use in (lambda: trainer.sample("a cat"), trainer.save, trainer.state_dict, lambda: next(iter(trainer))):
+        with pytest.raises(lt.TrainingError, match="the trainer is closed; make a new one"):
+            use()
+    assert trainer.step == 1 and trainer.config == config()
+
+
+def test_a_deleted_trainer_ends_its_thread(config: ConfigFactory) -> None:
+    before = native_threads()
+    trainer = lt.Trainer(config())
+    next(iter(trainer))
+    assert native_threads() > before
+    gone = weakref.ref(trainer)
+    del trainer
+    gc.collect()
+    assert gone() is None
+    for _ in range(100):
+        if native_threads() <= before:
+            break
+        threading.Event().wait(0.05)
+    assert native_threads() <= before
+
+
+def native_threads() -> int:
+    """Threads of trainers in this process."""
+    names = [task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    return names.count("lora-trainer")
+
+
+def test_warnings_are_logged(config: ConfigFactory, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="lora_trainer"):
+        history = lt.fit(config(lr_warmup_steps=100), progress=False)
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert any("`lr_warmup_steps`" in message for message in warned)
+    assert warned == [notice.message for notice in history.notices]
+    assert any(record.getMessage().startswith("saved ") for record in caplog.records)
+
+
+def test_a_history_is_a_table_and_a_picture(config: ConfigFactory) -> None:
+    history = lt.fit(config(validation_split=0.34, max_train_steps=6), progress=False)
+    table = history.to_pandas()
+    assert list(table.index) == [1, 2, 3, 4, 5, 6] and list(table["loss"]) == history.losses
+    assert table["validation_loss"].notna().sum() == 3 and "lr/unet" in table
+    axes = history.plot()
+    assert axes.get_xlabel() == "step" and len(axes.get_lines()) == 3
+    html = history._repr_html_()
+    assert "<svg" in html and "last.safetensors" in html
+    assert lt.History()._repr_html_() and repr(lt.History()) == "<History: no steps yet>"
+
+
+def test_loggers_are_told(config: ConfigFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages of their own are not needed: what is asserted is what they are called with."""
+    from unittest.mock import MagicMock
+
+    for name in ("wandb", "mlflow", "trackio"):
+        module = MagicMock()
+        module.__spec__ = object()
+        module.active_run.return_value = None
+        monkeypatch.setitem(__import__("sys").modules, name, module)
+        prompts = "a cat --w 64 --h 64 --s 1"
+        lt.fit(config(sample_prompts=prompts, max_train_steps=3), log_with=name, progress=False)
+        log = module.log_metrics if name == "mlflow" else module.init.return_value.log
+        steps = [call for call in log.call_args_list if "loss/current" in call.args[0]]
+        assert [call.kwargs["step"] for call in steps] == [1, 2, 3] and "lr/unet" in steps[0].args[0]
+        pictures = module.log_image.call_args_list if name == "mlflow" else module.Image.call_args_list
+        assert len(pictures) == 1
+        ended = module.end_run if name == "mlflow" else module.init.return_value.finish
+        assert ended.call_count == 1
+
+
+def test_a_logger_that_is_not_installed_is_named(config: ConfigFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lora_trainer._callbacks.find_spec", lambda name: None)
+    with pytest.raises(lt.ConfigError, match="log_with: the package wandb is not installed; pip install wandb"):
+        lt.fit(config(), log_with="wandb")
