@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple, PyType};
 
 use crate::error::{Kind, raised};
-use crate::options::python_value;
+use crate::options::{self, python_value};
 use crate::value::{fit, to_python, to_value};
 
 /// What became of a key of a configuration file.
@@ -236,7 +236,7 @@ pub(crate) fn add_options(class: &Bound<'_, PyType>) -> PyResult<()> {
         })?;
         class.setattr(spec.name, property.call1((get, None::<u8>, None::<u8>, spec.help))?)?;
     }
-    class.setattr("__doc__", documentation())
+    class.setattr("__doc__", documentation(class.py())?)
 }
 
 fn value_of(config: &Bound<'_, PyAny>, spec: &OptionSpec) -> PyResult<Py<PyAny>> {
@@ -245,14 +245,14 @@ fn value_of(config: &Bound<'_, PyAny>, spec: &OptionSpec) -> PyResult<Py<PyAny>>
 }
 
 /// The class' docstring, from the option table.
-fn documentation() -> String {
+fn documentation(py: Python<'_>) -> PyResult<String> {
     let mut text = String::from(
         "All options of a run, with sd-scripts' names. It does not change once it is made; `replace` makes another.\n\n\
          An option that does not exist, a value of the wrong type or out of range, and options at odds raise a ConfigError with all \
          problems at once. `None` is the same as not given.\n\nArgs:\n",
     );
     for spec in config::options() {
-        text += &format!("    {} ({}): {}\n", spec.name, spec.kind, spec.help);
+        text += &format!("    {}\n", options::documentation(py, spec)?);
     }
     text += "\n>>> import lora_trainer as lt\n\
              >>> config = lt.TrainConfig(\"base.safetensors\", \"pictures\", network_dim=16)\n\
@@ -261,5 +261,5 @@ fn documentation() -> String {
              >>> lt.TrainConfig(\"base.safetensors\", network_dimm=16)\n\
              Traceback (most recent call last):\n    ...\n\
              lora_trainer.errors.ConfigError: configuration: `network_dimm`: no such option; did you mean `network_dim`?\n";
-    text
+    Ok(text)
 }

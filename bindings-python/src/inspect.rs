@@ -81,6 +81,10 @@ impl LoraInfo {
 }
 
 /// Reads what a LoRA file holds, whatever program wrote it: adapters, ranks, alphas and metadata.
+///
+/// >>> info = lt.inspect(lt.fit(config, progress=False).path)
+/// >>> list(info.ranks), info.metadata["ss_network_dim"]
+/// ([4], '4')
 #[pyfunction]
 #[pyo3(signature = (path, /))]
 pub(crate) fn inspect(py: Python<'_>, path: PathBuf) -> PyResult<LoraInfo> {

@@ -58,8 +58,7 @@ fn describe(py: Python<'_>, spec: &OptionSpec) -> PyResult<Option> {
         true => Family::ALL.iter().map(of).collect::<PyResult<_>>()?,
         false => Default::default(),
     };
-    let may_be_none = default.is_none();
-    let or_none = |text: String| if may_be_none { format!("{text} | None") } else { text };
+    let or_none = |text: String| or_none(text, &default);
     Ok(Option {
         name: spec.name,
         aliases: spec.aliases.to_vec(),
@@ -89,6 +88,24 @@ pub(crate) fn python_value<'py>(
         (Kind::Numbers { .. } | Kind::Integers { .. }, _) if value.is_number() => to_python(py, &vec![value].into()),
         _ => to_python(py, &value),
     }
+}
+
+/// An option for the docstring: its annotation, what it does, its range and its default.
+pub(crate) fn documentation(py: Python<'_>, spec: &OptionSpec) -> PyResult<String> {
+    let default = python_default(py, spec)?;
+    let annotation = or_none(annotation(spec.kind), &default);
+    let (name, help) = (spec.name, spec.help);
+    let said = match spec.kind {
+        // The annotation says it.
+        Kind::Flag | Kind::Choice(_) | Kind::Text | Kind::Path | Kind::Table | Kind::Texts => String::new(),
+        kind => format!(" Takes {kind}."),
+    };
+    let default = if default.is_none() { String::new() } else { format!(" Default: {}.", default.repr()?) };
+    Ok(format!("{name} ({annotation}): {help}{said}{default}"))
+}
+
+fn or_none(annotation: String, default: &Bound<'_, PyAny>) -> String {
+    if default.is_none() { format!("{annotation} | None") } else { annotation }
 }
 
 fn python_default<'py>(py: Python<'py>, spec: &OptionSpec) -> PyResult<Bound<'py, PyAny>> {

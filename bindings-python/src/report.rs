@@ -302,6 +302,10 @@ pub(crate) fn buckets(report: &train::DatasetReport) -> Vec<Bucket> {
 ///     config: The options.
 ///     data: Pictures beside those of the options: a list of `(picture, caption)`, where a picture is a path, a `PIL.Image` or an array
 ///         `[h, w, 3]` of `uint8`.
+///
+/// >>> report = lt.check(config)
+/// >>> report.is_ok, report.length.total_steps
+/// (True, 4)
 #[pyfunction]
 #[pyo3(signature = (config: "TrainConfig", /, *, data: "Iterable[tuple[Picture, str]] | None" = None) -> "CheckReport")]
 pub(crate) fn check(config: &Bound<'_, TrainConfig>, data: Option<&Bound<'_, PyAny>>) -> PyResult<CheckReport> {

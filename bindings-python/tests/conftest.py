@@ -69,8 +69,8 @@ def script(tmp_path: Path, pictures: Path) -> Callable[[str], subprocess.Popen[s
                 return lt.TrainConfig(**settings | options)
         """
         text = textwrap.dedent(head) + textwrap.dedent(code)
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([sys.executable, "-c", text], text=True, cwd=tmp_path, **pipes)
+        pipe = subprocess.PIPE
+        return subprocess.Popen([sys.executable, "-c", text], text=True, cwd=tmp_path, stdout=pipe, stderr=pipe)
 
     return start
 

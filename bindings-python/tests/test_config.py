@@ -22,7 +22,7 @@ def test_every_option_is_a_keyword_with_type_default_and_help() -> None:
         parameter = parameters[option.name]
         assert parameter.annotation == option.annotation and parameter.default == option.default
         assert getattr(lt.TrainConfig, option.name).__doc__ == option.help
-        assert f"    {option.name} ({option.kind}): {option.help}" in (lt.TrainConfig.__doc__ or "")
+        assert f"    {option.name} ({option.annotation}): {option.help}" in (lt.TrainConfig.__doc__ or "")
         if option.name not in ("pretrained_model_name_or_path", "train_data_dir"):
             assert getattr(config, option.name) == option.default, option.name
 
@@ -41,8 +41,8 @@ def test_values_of_python() -> None:
         Path("base.safetensors"),
         Path("pictures"),
         resolution=(512, 768),
-        network_dim=numpy.int64(8),  # type: ignore[arg-type]
-        unet_lr=numpy.float32(0.5),  # type: ignore[arg-type]
+        network_dim=numpy.int64(8),
+        unet_lr=numpy.float32(0.5),
         text_encoder_lr=1e-5,
         optimizer_args={"weight_decay": 0.1, "betas": (0.9, 0.99)},
         base_weights=[Path("a.safetensors"), "b.safetensors"],
@@ -66,7 +66,7 @@ def test_it_does_not_change() -> None:
     config = lt.TrainConfig("base.safetensors", network_dim=8)
     with pytest.raises(AttributeError):
         config.network_dim = 16  # type: ignore[misc]
-    other = config.replace(network_dim=16, num_repeats=3)
+    other = config.replace(network_dim=16, num_repeats=3)  # type: ignore[call-arg]
     assert (config.network_dim, other.network_dim, other.dataset_repeats) == (8, 16, 3)
     assert other != config and other != "config" and other.replace(network_dim=8, dataset_repeats=1) == config
     # An alias goes before what it stands for.
@@ -128,7 +128,7 @@ def test_a_report_tells_what_a_run_would_be(config: ConfigFactory) -> None:
     assert [example.image.size for example in report.examples] == [(64, 64)] * 3
     assert "the run is possible" in str(report) and repr(report) == "<CheckReport: possible, 4 steps>"
     html = report._repr_html_()
-    assert "64 × 64" in html and html.count("data:image/png;base64,") == 3 and "The run is possible." in html
+    assert "64 × 64" in html and html.count("data:image/jpeg;base64,") == 3 and "The run is possible." in html
 
 
 def test_a_report_of_an_impossible_run(config: ConfigFactory, pictures: Path) -> None:

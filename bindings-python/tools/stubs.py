@@ -77,7 +77,7 @@ def with_options(text: str) -> str:
         f'    @property\n    def {option.name}(self, /) -> {option.value_annotation}:\n        """{option.help}"""'
         for option in options
     )
-    documentation = "\n".join(f"    {line}".rstrip() for line in _core.TrainConfig.__doc__.split("\n>>>")[0].splitlines())
+    documentation = "\n".join(f"    {line}".rstrip() for line in str(_core.TrainConfig.__doc__).split("\n>>>")[0].splitlines())
     start, end = text.index("class TrainConfig:"), text.index("\n@", text.index("class TrainConfig:"))
     config = text[start:end]
     config = re.sub(r"    def __new__\(cls.*\n", lambda _: new + "\n", config)

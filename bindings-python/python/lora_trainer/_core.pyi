@@ -712,156 +712,156 @@ class TrainConfig:
     An option that does not exist, a value of the wrong type or out of range, and options at odds raise a ConfigError with all problems at once. `None` is the same as not given.
 
     Args:
-        pretrained_model_name_or_path (a path): The base checkpoint: a .safetensors, .ckpt or .pt file, or a folder in diffusers' layout.
-        model_train_type (sd-lora or sdxl-lora): SD-Trainer's word for the base: sd-lora for SD 1.x and 2.x, or sdxl-lora. Not given: the checkpoint tells; given, it must agree.
-        v2 (true or false): Whether the base is SD 2.x. Not given: the checkpoint tells; given, it must agree.
-        v_parameterization (true or false): Whether the base predicts velocities. Not given: the checkpoint tells, for SD 2.x if need be by a trial.
-        vae (a path): A file or folder whose VAE is used in place of the checkpoint's.
-        base_dtype (float or bf16): The number type that the UNet's weights have in memory: float, or bf16 at half the memory, widened layer by layer. Not given: bf16 with mixed_precision = bf16.
-        mixed_precision (no, fp16 or bf16): The number type of the base: bf16 keeps its weights in bf16, where base_dtype does not say otherwise. Layers compute in f32 in any case, which holds all that fp16 does.
-        base_weights (a list of texts): LoRA files that become a part of the base before training.
-        base_weights_multiplier (a list of numbers from -1000 to 1000): The strength of each of base_weights; 1 where not given.
-        model_config (a table): What the shapes of the checkpoint's tensors cannot tell.
-        clip_skip (an integer from 0 to 24): Which layer's output of the text encoder is used, counted from the last, 1. 0 is not given; with compat = sd-scripts: the embeddings.
-        max_token_length (75, 150, 225 or 255): Tokens of a caption that are used. 255 acts as 225.
-        train_data_dir (a path): A folder with pictures, or with folders named N_name whose pictures are repeated N times an epoch.
-        reg_data_dir (a path): A folder of the same kind with regularisation pictures.
-        in_json (a path): A JSON file that lists pictures and captions; names in it are relative to train_data_dir.
-        dataset_config (a path): A file in sd-scripts' dataset_config form, TOML or JSON, in place of train_data_dir, reg_data_dir and in_json.
-        dataset_repeats (an integer of at least 1): How often an epoch shows each picture that lies directly in train_data_dir or is listed in in_json.
-        recursive (true or false): Take folders in folders, too.
-        caption_extension (text): The extension of caption files, with its dot.
-        class_tokens (text): The caption of pictures without a caption file, where their folder's name gives none.
-        strict_captions (true or false): Refuse pictures without a caption file and caption files without a picture.
-        caption_separator (text): What stands between the tags of a caption.
-        shuffle_caption (true or false): Give the tags of a caption another order each time.
-        keep_tokens (an integer of at least 0): How many tags keep their place at the start.
-        keep_tokens_separator (text): The text behind which shuffling begins and, where it stands twice, before which it ends; such as |||.
-        secondary_separator (text): What joins tags that stay together, such as ;;;.
-        enable_wildcard (true or false): Choose one of {a|b} each time, and one line of a caption with several.
-        caption_prefix (text): Text before each caption.
-        caption_suffix (text): Text behind each caption.
-        caption_dropout_rate (a number from 0 to 1): How often a caption is left empty.
-        caption_dropout_every_n_epochs (an integer of at least 0): Leave all captions empty in each n-th epoch; 0: in none.
-        caption_tag_dropout_rate (a number from 0 to 1): How often each tag that is not kept is left out.
-        token_warmup_min (an integer of at least 0): How many tags behind the kept ones there are at the start of the warm-up.
-        token_warmup_step (a number from 0 to 1e30): The step from which on all tags are there; below 1: a part of the run. 0: no warm-up.
-        weighted_captions (true or false): Read weights such as (cat:1.2) in captions.
-        resolution (a size in pixels): The training resolution in pixels: with buckets the area, else the exact size.
-        enable_bucket (true or false): Keep the aspect ratio of pictures, in batches of equal size.
-        min_bucket_reso (an integer of at least 1): The shortest side of a bucket; not used with bucket_no_upscale.
-        max_bucket_reso (an integer of at least 1): The longest side of a bucket; not used with bucket_no_upscale.
-        bucket_reso_steps (an integer of at least 1): Sides of buckets are multiples of this, itself one of 8.
-        bucket_no_upscale (true or false): Leave small pictures at their size instead of enlarging them.
-        resize_interpolation (lanczos, nearest, linear, cubic or area): The filter for resizing. Not given: area for reducing, lanczos for enlarging.
-        flip_aug (true or false): Mirror half of the pictures.
-        color_aug (true or false): Shift hue or gamma of a third of the pictures a little.
-        random_crop (true or false): Crop pictures at a random place instead of evenly.
-        face_crop_aug_range (two factors up to 100, the least and the greatest, such as "2.0,4.0"): Crop around the face whose place is in the file's name, this many times (least, greatest) as large as the face.
-        alpha_mask (true or false): Let transparency weight the loss.
-        alpha_background (a colour such as "#ffffff"): The colour that transparent pixels show. Not given: that which lies under them.
-        conditioning_data_dir (a path): A folder with a mask for each picture of train_data_dir; its red channel weights the loss.
-        masked_loss (true or false): Use the masks of conditioning_data_dir. Not given: where there are any.
-        cache_latents (true or false): Encode each picture once, before training. Not given: unless an augmentation needs it anew each time.
-        cache_latents_to_disk (true or false): Keep latents beside the pictures, for further runs.
-        cache_text_encoder_outputs (true or false): Encode each caption once, before training. Not given: where that is possible and takes less than 1 GB.
-        cache_text_encoder_outputs_to_disk (true or false): Keep encoded captions beside the pictures, for further runs.
-        cache_info (true or false): Keep the sizes of pictures in their folders, for further runs. Not given: with cache_latents_to_disk.
-        validation_split (a number from 0 to 0.95): Which share of the pictures is kept out of training, to measure the loss on after each epoch.
-        validation_seed (an integer of at least 0): Says which pictures are kept out of training.
-        skip_bad_images (true or false): Skip and list unreadable pictures instead of refusing them.
-        preset (novice): A set of values that hold where the file gives none: novice for those of SD-Trainer's novice form.
-        train_batch_size (an integer of at least 1): Pictures of a batch.
-        gradient_accumulation_steps (an integer of at least 1): Batches whose gradients make one update.
-        max_train_epochs (an integer of at least 1): Passes over the pictures; goes before max_train_steps. 10 where neither is given.
-        max_train_steps (an integer of at least 1): Updates of the whole run.
-        seed (an integer of at least 0): The seed of every random draw.
-        gradient_checkpointing (true or false): Compute blocks again in the backward pass instead of keeping them: less memory, a third more time.
-        prior_loss_weight (a number from 0 to 1e30): What the loss of regularisation pictures is multiplied by.
-        ema_decay (a number from 0 to below 1): Saved files and previews have a running mean of the adapters, of which each update keeps this share; 0 or not given: none.
-        loss_type (l2, l1, huber or smooth_l1): The error of a predicted value.
-        huber_schedule (snr, exponential or constant): How the threshold of huber and smooth_l1 depends on the timestep.
-        huber_c (a number from 0.000001 to 1): The least threshold of huber and smooth_l1.
-        huber_scale (a number from 0.000001 to 1000): A factor of constant and exponential thresholds.
-        min_snr_gamma (a number from 0 to 1e30): Gamma of min-SNR weighting; 5 is usual. 0 or not given: no weighting.
-        debiased_estimation_loss (true or false): Weight the loss so that all timesteps count alike in the picture.
-        scale_v_pred_loss_like_noise_pred (true or false): Of bases that predict velocities: scale the loss to what that of the noise would be.
-        v_pred_like_loss (a number from 0 to 1e30): Of bases that predict noise: how much of what the loss of a velocity would be is added. 0 or not given: none.
-        min_timestep (an integer from 0 to 999): The first timestep that noise is drawn for.
-        max_timestep (an integer from 1 to 1000): The timestep that draws stay below.
-        zero_terminal_snr (true or false): Whether the noise schedule ends in pure noise. Not given: the checkpoint tells.
-        noise_offset (a number from 0 to 10): Strength of a constant that is added to each channel's noise; 0.05 to 0.1 is usual. 0 or not given: none.
-        noise_offset_random_strength (true or false): Draw the strength from 0 to noise_offset each time.
-        adaptive_noise_scale (a number from -10 to 10): How much the latents' mean adds to noise_offset.
-        multires_noise_iterations (an integer from 0 to 64): Levels of coarser noise that are added; 6 to 10 is usual. 0 or not given: none.
-        multires_noise_discount (a number from 0 to 1): What each level of multires_noise_iterations counts of the one before.
-        ip_noise_gamma (a number from 0 to 10): Strength of further noise that the UNet sees but is not asked to predict; 0.1 is usual. 0 or not given: none.
-        ip_noise_gamma_random_strength (true or false): Draw the strength from 0 to ip_noise_gamma each time.
-        device (text): auto, cpu, cuda, cuda:N, vulkan, metal or rocm.
-        compat (none or sd-scripts): Whose numbers to reproduce where programs differ: none for the released pipelines', or sd-scripts.
-        learning_rate (a number from 0 to 1e30): The learning rate of the parts that have none of their own.
-        unet_lr (a number from 0 to 1e30): The learning rate of the UNet's adapters. Not given: learning_rate, else 1e-4, or 1 for DAdapt optimizers and Prodigy.
-        text_encoder_lr (at most 2 numbers from 0 to 1e30): The learning rate of the text encoder's adapters, or of each of SDXL's two. Not given: learning_rate, else 1e-5, or 1 for DAdapt optimizers and Prodigy. 0: it gets no adapters.
-        loraplus_lr_ratio (a number from 0 to 1e30): How many times as high the learning rate of lora_up is (LoRA+); 16 is the paper's.
-        loraplus_unet_lr_ratio (a number from 0 to 1e30): The same for the UNet alone; goes before loraplus_lr_ratio.
-        loraplus_text_encoder_lr_ratio (a number from 0 to 1e30): The same for the text encoders alone; goes before loraplus_lr_ratio.
-        optimizer_type (AdamW, AdamW8bit, PagedAdamW8bit, PagedAdamW, PagedAdamW32bit, Adam, RMSprop, Lion, Lion8bit, PagedLion8bit, SGDNesterov, SGDNesterov8bit, AdaFactor, Prodigy, DAdaptation, DAdaptAdamPreprint, DAdaptAdam, DAdaptAdaGrad, DAdaptAdan, DAdaptAdanIP, DAdaptLion, DAdaptSGD, AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree, prodigyplus.ProdigyPlusScheduleFree or pytorch_optimizer.CAME): The optimizer.
-        optimizer_args (a list of "key=value"): The optimizer's own settings, as its package names them.
-        max_grad_norm (a number from 0 to 1e30): The global norm that gradients are clipped to; 0: not clipped.
-        lr_scheduler (constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial, inverse_sqrt, cosine_with_min_lr, warmup_stable_decay or piecewise_constant): How the learning rate changes over the run.
-        lr_warmup_steps (a number of steps, a part of the run below 1, or a percentage): How long the learning rate rises at the start.
-        lr_decay_steps (a number of steps, a part of the run below 1, or a percentage): How long it falls at the end of warmup_stable_decay.
-        lr_scheduler_num_cycles (an integer of at least 1): Cosines of cosine_with_restarts, cosine_with_min_lr and warmup_stable_decay.
-        lr_scheduler_power (a number from 0 to 100): The exponent of polynomial.
-        lr_scheduler_timescale (an integer of at least 1): The steps after which inverse_sqrt has fallen to about 0.7. Not given: the warm-up's, else 10000.
-        lr_scheduler_min_lr_ratio (a number from 0 to 1): The share of the learning rate that cosine_with_min_lr and warmup_stable_decay end at.
-        lr_scheduler_args (a list of "key=value" with the keys step_rules): step_rules of piecewise_constant: factors, each with the step up to which it holds, and the last one, such as step_rules=1:100,0.1:200,0.01.
-        network_module (networks.lora): The kind of adapter.
-        network_dim (an integer from 1 to 4096): The rank of adapters of linear layers and 1x1 convolutions.
-        network_alpha (a number from 0 to 1e30): Alpha of these; they are scaled by alpha / rank. 0 or not given: the rank.
-        conv_dim (an integer from 0 to 4096): The rank of adapters of 3x3 convolutions. Not given: the layers of the resnets get no adapter. 0: off.
-        conv_alpha (a number from 0 to 1e30): Alpha of 3x3 convolutions. 0: the rank. Not given: 1.
-        network_args (a list of "key=value" with the keys conv_dim, conv_alpha, dropout, rank_dropout, module_dropout, block_dims, block_alphas, conv_block_dims, conv_block_alphas, down_lr_weight, mid_lr_weight, up_lr_weight, block_lr_zero_threshold, loraplus_lr_ratio, loraplus_unet_lr_ratio, loraplus_text_encoder_lr_ratio): Options of the network in sd-scripts' form, each of which can be given by its own name, too.
-        network_dropout (a number from 0 to below 1): How often a value between the two factors of an adapter is left out.
-        rank_dropout (a number from 0 to below 1): How often one of an adapter's ranks is left out of a sample.
-        module_dropout (a number from 0 to below 1): How often an adapter is left out of a batch.
-        scale_weight_norms (a number from 0 to 1e30): The norm that an adapter's product is scaled down to after each update; 1 is usual. 0 or not given: none.
-        block_dims (a list of integers from 0 to 4096): The rank of each block of the UNet, 25 of SD 1.x and 2.x or 23 of SDXL; 0: no adapters.
-        block_alphas (a list of numbers from 0 to 1e30): Alpha of each block. Not given: network_alpha.
-        conv_block_dims (a list of integers from 0 to 4096): The rank of the 3x3 convolutions of each block; 0: no adapters.
-        conv_block_alphas (a list of numbers from 0 to 1e30): Alpha of the 3x3 convolutions of each block. Not given: conv_alpha.
-        down_lr_weight (numbers with commas between, or sine, cosine, linear, reverse_linear or zeros, with +x to add x): What the learning rate of each block on the way down is multiplied by: 12 numbers (9 of SDXL), or sine, cosine, linear, reverse_linear or zeros, and +x behind it to add x; 0: no adapters.
-        mid_lr_weight (numbers with commas between, or sine, cosine, linear, reverse_linear or zeros, with +x to add x): The same of the block in the middle: one number, or three for SDXL.
-        up_lr_weight (numbers with commas between, or sine, cosine, linear, reverse_linear or zeros, with +x to add x): The same of the blocks on the way up: 12 numbers (9 of SDXL), or a curve as of down_lr_weight.
-        block_lr_zero_threshold (a number from 0 to 1e30): Weights of blocks up to this count as 0.
-        include_patterns (a list of texts): Layers that get adapters: patterns of their names, with * and ?. Not given: all.
-        exclude_patterns (a list of texts): Layers that get none, of those that include_patterns leaves.
-        network_weights (a path): A LoRA file to continue from.
-        dim_from_weights (true or false): Take targets, ranks and alphas from the file of network_weights.
-        network_train_unet_only (true or false): Give adapters to the UNet only.
-        network_train_text_encoder_only (true or false): Give adapters to the text encoder only.
-        output_dir (a path): The folder for everything that is written.
-        output_name (text): The name of the LoRA file without its extension.
-        save_every_n_epochs (an integer of at least 0): Save a LoRA after each N epochs; one is always saved at the end. 0: off.
-        save_n_epoch_ratio (an integer of at least 0): Save a LoRA this many times over the run; goes before save_every_n_epochs. 0: off.
-        save_every_n_steps (an integer of at least 0): Save a LoRA after each N updates. 0: off.
-        save_last_n_epochs (an integer of at least 1): Keep the files of the last N epochs; earlier ones are removed.
-        save_last_n_steps (an integer of at least 1): Keep the files of the last N updates; earlier ones are removed.
-        save_precision (float, fp16 or bf16): The number type of saved LoRA files.
-        logging_dir (a path): The folder for TensorBoard's event files. Not given: none are written.
-        log_prefix (text): What the names of folders in logging_dir start with.
-        no_metadata (true or false): Cut the file's metadata down to what is needed to load it.
-        metadata_title (text): The title in the metadata. Not given: output_name.
-        metadata_author (text): The author in the metadata.
-        metadata_description (text): The description in the metadata.
-        metadata_license (text): The licence in the metadata.
-        metadata_tags (text): Tags in the metadata, with commas between.
-        training_comment (text): A comment in the metadata.
-        sample_prompts (text): Prompts of preview pictures: a file with one a line, or the text itself. Drawn at the end of the run, too, where no interval is given.
-        sample_every_n_epochs (an integer of at least 0): Draw previews after each N epochs; goes before sample_every_n_steps. 0: off.
-        sample_every_n_steps (an integer of at least 0): Draw previews after each N updates. 0: off.
-        sample_at_first (true or false): Draw previews before the first update, too.
-        sample_sampler (ddim or euler_a): The sampler of prompts that name none.
+        pretrained_model_name_or_path (str | PathLike[str] | None): The base checkpoint: a .safetensors, .ckpt or .pt file, or a folder in diffusers' layout.
+        model_train_type (Literal["sd-lora", "sdxl-lora"] | None): SD-Trainer's word for the base: sd-lora for SD 1.x and 2.x, or sdxl-lora. Not given: the checkpoint tells; given, it must agree.
+        v2 (bool | None): Whether the base is SD 2.x. Not given: the checkpoint tells; given, it must agree.
+        v_parameterization (bool | None): Whether the base predicts velocities. Not given: the checkpoint tells, for SD 2.x if need be by a trial.
+        vae (str | PathLike[str] | None): A file or folder whose VAE is used in place of the checkpoint's.
+        base_dtype (Literal["float", "bf16"] | None): The number type that the UNet's weights have in memory: float, or bf16 at half the memory, widened layer by layer. Not given: bf16 with mixed_precision = bf16.
+        mixed_precision (Literal["no", "fp16", "bf16"]): The number type of the base: bf16 keeps its weights in bf16, where base_dtype does not say otherwise. Layers compute in f32 in any case, which holds all that fp16 does. Default: 'no'.
+        base_weights (Sequence[str | PathLike[str]] | str | None): LoRA files that become a part of the base before training.
+        base_weights_multiplier (Sequence[float] | float | None): The strength of each of base_weights; 1 where not given. Takes a list of numbers from -1000 to 1000.
+        model_config (Mapping[str, object] | None): What the shapes of the checkpoint's tensors cannot tell.
+        clip_skip (int | None): Which layer's output of the text encoder is used, counted from the last, 1. 0 is not given; with compat = sd-scripts: the embeddings. Takes an integer from 0 to 24.
+        max_token_length (int): Tokens of a caption that are used. 255 acts as 225. Takes 75, 150, 225 or 255. Default: 225.
+        train_data_dir (str | PathLike[str] | None): A folder with pictures, or with folders named N_name whose pictures are repeated N times an epoch.
+        reg_data_dir (str | PathLike[str] | None): A folder of the same kind with regularisation pictures.
+        in_json (str | PathLike[str] | None): A JSON file that lists pictures and captions; names in it are relative to train_data_dir.
+        dataset_config (str | PathLike[str] | None): A file in sd-scripts' dataset_config form, TOML or JSON, in place of train_data_dir, reg_data_dir and in_json.
+        dataset_repeats (int): How often an epoch shows each picture that lies directly in train_data_dir or is listed in in_json. Takes an integer of at least 1. Default: 1.
+        recursive (bool): Take folders in folders, too. Default: False.
+        caption_extension (str): The extension of caption files, with its dot. Default: '.txt'.
+        class_tokens (str | None): The caption of pictures without a caption file, where their folder's name gives none.
+        strict_captions (bool): Refuse pictures without a caption file and caption files without a picture. Default: False.
+        caption_separator (str): What stands between the tags of a caption. Default: ','.
+        shuffle_caption (bool): Give the tags of a caption another order each time. Default: False.
+        keep_tokens (int): How many tags keep their place at the start. Takes an integer of at least 0. Default: 0.
+        keep_tokens_separator (str | None): The text behind which shuffling begins and, where it stands twice, before which it ends; such as |||.
+        secondary_separator (str | None): What joins tags that stay together, such as ;;;.
+        enable_wildcard (bool): Choose one of {a|b} each time, and one line of a caption with several. Default: False.
+        caption_prefix (str | None): Text before each caption.
+        caption_suffix (str | None): Text behind each caption.
+        caption_dropout_rate (float): How often a caption is left empty. Takes a number from 0 to 1. Default: 0.0.
+        caption_dropout_every_n_epochs (int): Leave all captions empty in each n-th epoch; 0: in none. Takes an integer of at least 0. Default: 0.
+        caption_tag_dropout_rate (float): How often each tag that is not kept is left out. Takes a number from 0 to 1. Default: 0.0.
+        token_warmup_min (int): How many tags behind the kept ones there are at the start of the warm-up. Takes an integer of at least 0. Default: 1.
+        token_warmup_step (float): The step from which on all tags are there; below 1: a part of the run. 0: no warm-up. Takes a number from 0 to 1e30. Default: 0.0.
+        weighted_captions (bool): Read weights such as (cat:1.2) in captions. Default: False.
+        resolution (int | str | Sequence[int] | None): The training resolution in pixels: with buckets the area, else the exact size. Takes a size in pixels.
+        enable_bucket (bool): Keep the aspect ratio of pictures, in batches of equal size. Default: True.
+        min_bucket_reso (int): The shortest side of a bucket; not used with bucket_no_upscale. Takes an integer of at least 1. Default: 256.
+        max_bucket_reso (int | None): The longest side of a bucket; not used with bucket_no_upscale. Takes an integer of at least 1.
+        bucket_reso_steps (int): Sides of buckets are multiples of this, itself one of 8. Takes an integer of at least 1. Default: 64.
+        bucket_no_upscale (bool): Leave small pictures at their size instead of enlarging them. Default: True.
+        resize_interpolation (Literal["lanczos", "nearest", "linear", "cubic", "area"] | None): The filter for resizing. Not given: area for reducing, lanczos for enlarging.
+        flip_aug (bool): Mirror half of the pictures. Default: False.
+        color_aug (bool): Shift hue or gamma of a third of the pictures a little. Default: False.
+        random_crop (bool): Crop pictures at a random place instead of evenly. Default: False.
+        face_crop_aug_range (str | None): Crop around the face whose place is in the file's name, this many times (least, greatest) as large as the face. Takes two factors up to 100, the least and the greatest, such as "2.0,4.0".
+        alpha_mask (bool): Let transparency weight the loss. Default: False.
+        alpha_background (str | None): The colour that transparent pixels show. Not given: that which lies under them. Takes a colour such as "#ffffff".
+        conditioning_data_dir (str | PathLike[str] | None): A folder with a mask for each picture of train_data_dir; its red channel weights the loss.
+        masked_loss (bool | None): Use the masks of conditioning_data_dir. Not given: where there are any.
+        cache_latents (bool | None): Encode each picture once, before training. Not given: unless an augmentation needs it anew each time.
+        cache_latents_to_disk (bool): Keep latents beside the pictures, for further runs. Default: False.
+        cache_text_encoder_outputs (bool | None): Encode each caption once, before training. Not given: where that is possible and takes less than 1 GB.
+        cache_text_encoder_outputs_to_disk (bool): Keep encoded captions beside the pictures, for further runs. Default: False.
+        cache_info (bool | None): Keep the sizes of pictures in their folders, for further runs. Not given: with cache_latents_to_disk.
+        validation_split (float): Which share of the pictures is kept out of training, to measure the loss on after each epoch. Takes a number from 0 to 0.95. Default: 0.0.
+        validation_seed (int): Says which pictures are kept out of training. Takes an integer of at least 0. Default: 0.
+        skip_bad_images (bool): Skip and list unreadable pictures instead of refusing them. Default: False.
+        preset (Literal["novice"] | None): A set of values that hold where the file gives none: novice for those of SD-Trainer's novice form.
+        train_batch_size (int): Pictures of a batch. Takes an integer of at least 1. Default: 1.
+        gradient_accumulation_steps (int): Batches whose gradients make one update. Takes an integer of at least 1. Default: 1.
+        max_train_epochs (int | None): Passes over the pictures; goes before max_train_steps. 10 where neither is given. Takes an integer of at least 1.
+        max_train_steps (int | None): Updates of the whole run. Takes an integer of at least 1.
+        seed (int): The seed of every random draw. Takes an integer of at least 0. Default: 1337.
+        gradient_checkpointing (bool): Compute blocks again in the backward pass instead of keeping them: less memory, a third more time. Default: False.
+        prior_loss_weight (float): What the loss of regularisation pictures is multiplied by. Takes a number from 0 to 1e30. Default: 1.0.
+        ema_decay (float | None): Saved files and previews have a running mean of the adapters, of which each update keeps this share; 0 or not given: none. Takes a number from 0 to below 1.
+        loss_type (Literal["l2", "l1", "huber", "smooth_l1"]): The error of a predicted value. Default: 'l2'.
+        huber_schedule (Literal["snr", "exponential", "constant"]): How the threshold of huber and smooth_l1 depends on the timestep. Default: 'snr'.
+        huber_c (float): The least threshold of huber and smooth_l1. Takes a number from 0.000001 to 1. Default: 0.1.
+        huber_scale (float): A factor of constant and exponential thresholds. Takes a number from 0.000001 to 1000. Default: 1.0.
+        min_snr_gamma (float | None): Gamma of min-SNR weighting; 5 is usual. 0 or not given: no weighting. Takes a number from 0 to 1e30.
+        debiased_estimation_loss (bool): Weight the loss so that all timesteps count alike in the picture. Default: False.
+        scale_v_pred_loss_like_noise_pred (bool): Of bases that predict velocities: scale the loss to what that of the noise would be. Default: False.
+        v_pred_like_loss (float | None): Of bases that predict noise: how much of what the loss of a velocity would be is added. 0 or not given: none. Takes a number from 0 to 1e30.
+        min_timestep (int): The first timestep that noise is drawn for. Takes an integer from 0 to 999. Default: 0.
+        max_timestep (int): The timestep that draws stay below. Takes an integer from 1 to 1000. Default: 1000.
+        zero_terminal_snr (bool | None): Whether the noise schedule ends in pure noise. Not given: the checkpoint tells.
+        noise_offset (float | None): Strength of a constant that is added to each channel's noise; 0.05 to 0.1 is usual. 0 or not given: none. Takes a number from 0 to 10.
+        noise_offset_random_strength (bool): Draw the strength from 0 to noise_offset each time. Default: False.
+        adaptive_noise_scale (float | None): How much the latents' mean adds to noise_offset. Takes a number from -10 to 10.
+        multires_noise_iterations (int | None): Levels of coarser noise that are added; 6 to 10 is usual. 0 or not given: none. Takes an integer from 0 to 64.
+        multires_noise_discount (float): What each level of multires_noise_iterations counts of the one before. Takes a number from 0 to 1. Default: 0.3.
+        ip_noise_gamma (float | None): Strength of further noise that the UNet sees but is not asked to predict; 0.1 is usual. 0 or not given: none. Takes a number from 0 to 10.
+        ip_noise_gamma_random_strength (bool): Draw the strength from 0 to ip_noise_gamma each time. Default: False.
+        device (str): auto, cpu, cuda, cuda:N, vulkan, metal or rocm. Default: 'auto'.
+        compat (Literal["none", "sd-scripts"]): Whose numbers to reproduce where programs differ: none for the released pipelines', or sd-scripts. Default: 'none'.
+        learning_rate (float | None): The learning rate of the parts that have none of their own. Takes a number from 0 to 1e30.
+        unet_lr (float | None): The learning rate of the UNet's adapters. Not given: learning_rate, else 1e-4, or 1 for DAdapt optimizers and Prodigy. Takes a number from 0 to 1e30.
+        text_encoder_lr (Sequence[float] | float | None): The learning rate of the text encoder's adapters, or of each of SDXL's two. Not given: learning_rate, else 1e-5, or 1 for DAdapt optimizers and Prodigy. 0: it gets no adapters. Takes at most 2 numbers from 0 to 1e30.
+        loraplus_lr_ratio (float | None): How many times as high the learning rate of lora_up is (LoRA+); 16 is the paper's. Takes a number from 0 to 1e30.
+        loraplus_unet_lr_ratio (float | None): The same for the UNet alone; goes before loraplus_lr_ratio. Takes a number from 0 to 1e30.
+        loraplus_text_encoder_lr_ratio (float | None): The same for the text encoders alone; goes before loraplus_lr_ratio. Takes a number from 0 to 1e30.
+        optimizer_type (Literal["AdamW", "AdamW8bit", "PagedAdamW8bit", "PagedAdamW", "PagedAdamW32bit", "Adam", "RMSprop", "Lion", "Lion8bit", "PagedLion8bit", "SGDNesterov", "SGDNesterov8bit", "AdaFactor", "Prodigy", "DAdaptation", "DAdaptAdamPreprint", "DAdaptAdam", "DAdaptAdaGrad", "DAdaptAdan", "DAdaptAdanIP", "DAdaptLion", "DAdaptSGD", "AdamWScheduleFree", "RAdamScheduleFree", "SGDScheduleFree", "prodigyplus.ProdigyPlusScheduleFree", "pytorch_optimizer.CAME"]): The optimizer. Default: 'AdamW'.
+        optimizer_args (Sequence[str] | Mapping[str, object] | str | None): The optimizer's own settings, as its package names them. Takes a list of "key=value".
+        max_grad_norm (float): The global norm that gradients are clipped to; 0: not clipped. Takes a number from 0 to 1e30. Default: 1.0.
+        lr_scheduler (Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt", "cosine_with_min_lr", "warmup_stable_decay", "piecewise_constant"]): How the learning rate changes over the run. Default: 'cosine_with_restarts'.
+        lr_warmup_steps (int | float | str): How long the learning rate rises at the start. Takes a number of steps, a part of the run below 1, or a percentage. Default: 0.
+        lr_decay_steps (int | float | str): How long it falls at the end of warmup_stable_decay. Takes a number of steps, a part of the run below 1, or a percentage. Default: 0.
+        lr_scheduler_num_cycles (int): Cosines of cosine_with_restarts, cosine_with_min_lr and warmup_stable_decay. Takes an integer of at least 1. Default: 1.
+        lr_scheduler_power (float): The exponent of polynomial. Takes a number from 0 to 100. Default: 1.0.
+        lr_scheduler_timescale (int | None): The steps after which inverse_sqrt has fallen to about 0.7. Not given: the warm-up's, else 10000. Takes an integer of at least 1.
+        lr_scheduler_min_lr_ratio (float | None): The share of the learning rate that cosine_with_min_lr and warmup_stable_decay end at. Takes a number from 0 to 1.
+        lr_scheduler_args (Sequence[str] | Mapping[str, object] | str | None): step_rules of piecewise_constant: factors, each with the step up to which it holds, and the last one, such as step_rules=1:100,0.1:200,0.01. Takes a list of "key=value" with the keys step_rules.
+        network_module (Literal["networks.lora"]): The kind of adapter. Default: 'networks.lora'.
+        network_dim (int): The rank of adapters of linear layers and 1x1 convolutions. Takes an integer from 1 to 4096. Default: 32.
+        network_alpha (float | None): Alpha of these; they are scaled by alpha / rank. 0 or not given: the rank. Takes a number from 0 to 1e30.
+        conv_dim (int | None): The rank of adapters of 3x3 convolutions. Not given: the layers of the resnets get no adapter. 0: off. Takes an integer from 0 to 4096.
+        conv_alpha (float | None): Alpha of 3x3 convolutions. 0: the rank. Not given: 1. Takes a number from 0 to 1e30.
+        network_args (Sequence[str] | Mapping[str, object] | str | None): Options of the network in sd-scripts' form, each of which can be given by its own name, too. Takes a list of "key=value" with the keys conv_dim, conv_alpha, dropout, rank_dropout, module_dropout, block_dims, block_alphas, conv_block_dims, conv_block_alphas, down_lr_weight, mid_lr_weight, up_lr_weight, block_lr_zero_threshold, loraplus_lr_ratio, loraplus_unet_lr_ratio, loraplus_text_encoder_lr_ratio.
+        network_dropout (float | None): How often a value between the two factors of an adapter is left out. Takes a number from 0 to below 1.
+        rank_dropout (float | None): How often one of an adapter's ranks is left out of a sample. Takes a number from 0 to below 1.
+        module_dropout (float | None): How often an adapter is left out of a batch. Takes a number from 0 to below 1.
+        scale_weight_norms (float | None): The norm that an adapter's product is scaled down to after each update; 1 is usual. 0 or not given: none. Takes a number from 0 to 1e30.
+        block_dims (Sequence[int] | int | None): The rank of each block of the UNet, 25 of SD 1.x and 2.x or 23 of SDXL; 0: no adapters. Takes a list of integers from 0 to 4096.
+        block_alphas (Sequence[float] | float | None): Alpha of each block. Not given: network_alpha. Takes a list of numbers from 0 to 1e30.
+        conv_block_dims (Sequence[int] | int | None): The rank of the 3x3 convolutions of each block; 0: no adapters. Takes a list of integers from 0 to 4096.
+        conv_block_alphas (Sequence[float] | float | None): Alpha of the 3x3 convolutions of each block. Not given: conv_alpha. Takes a list of numbers from 0 to 1e30.
+        down_lr_weight (Sequence[float] | str | None): What the learning rate of each block on the way down is multiplied by: 12 numbers (9 of SDXL), or sine, cosine, linear, reverse_linear or zeros, and +x behind it to add x; 0: no adapters. Takes numbers with commas between, or sine, cosine, linear, reverse_linear or zeros, with +x to add x.
+        mid_lr_weight (Sequence[float] | str | None): The same of the block in the middle: one number, or three for SDXL. Takes numbers with commas between, or sine, cosine, linear, reverse_linear or zeros, with +x to add x.
+        up_lr_weight (Sequence[float] | str | None): The same of the blocks on the way up: 12 numbers (9 of SDXL), or a curve as of down_lr_weight. Takes numbers with commas between, or sine, cosine, linear, reverse_linear or zeros, with +x to add x.
+        block_lr_zero_threshold (float): Weights of blocks up to this count as 0. Takes a number from 0 to 1e30. Default: 0.0.
+        include_patterns (Sequence[str | PathLike[str]] | str | None): Layers that get adapters: patterns of their names, with * and ?. Not given: all.
+        exclude_patterns (Sequence[str | PathLike[str]] | str | None): Layers that get none, of those that include_patterns leaves.
+        network_weights (str | PathLike[str] | None): A LoRA file to continue from.
+        dim_from_weights (bool): Take targets, ranks and alphas from the file of network_weights. Default: False.
+        network_train_unet_only (bool): Give adapters to the UNet only. Default: False.
+        network_train_text_encoder_only (bool): Give adapters to the text encoder only. Default: False.
+        output_dir (str | PathLike[str]): The folder for everything that is written. Default: 'output'.
+        output_name (str): The name of the LoRA file without its extension. Default: 'last'.
+        save_every_n_epochs (int | None): Save a LoRA after each N epochs; one is always saved at the end. 0: off. Takes an integer of at least 0.
+        save_n_epoch_ratio (int | None): Save a LoRA this many times over the run; goes before save_every_n_epochs. 0: off. Takes an integer of at least 0.
+        save_every_n_steps (int | None): Save a LoRA after each N updates. 0: off. Takes an integer of at least 0.
+        save_last_n_epochs (int | None): Keep the files of the last N epochs; earlier ones are removed. Takes an integer of at least 1.
+        save_last_n_steps (int | None): Keep the files of the last N updates; earlier ones are removed. Takes an integer of at least 1.
+        save_precision (Literal["float", "fp16", "bf16"]): The number type of saved LoRA files. Default: 'fp16'.
+        logging_dir (str | PathLike[str] | None): The folder for TensorBoard's event files. Not given: none are written.
+        log_prefix (str | None): What the names of folders in logging_dir start with.
+        no_metadata (bool): Cut the file's metadata down to what is needed to load it. Default: False.
+        metadata_title (str | None): The title in the metadata. Not given: output_name.
+        metadata_author (str | None): The author in the metadata.
+        metadata_description (str | None): The description in the metadata.
+        metadata_license (str | None): The licence in the metadata.
+        metadata_tags (str | None): Tags in the metadata, with commas between.
+        training_comment (str | None): A comment in the metadata.
+        sample_prompts (str | None): Prompts of preview pictures: a file with one a line, or the text itself. Drawn at the end of the run, too, where no interval is given.
+        sample_every_n_epochs (int | None): Draw previews after each N epochs; goes before sample_every_n_steps. 0: off. Takes an integer of at least 0.
+        sample_every_n_steps (int | None): Draw previews after each N updates. 0: off. Takes an integer of at least 0.
+        sample_at_first (bool): Draw previews before the first update, too. Default: False.
+        sample_sampler (Literal["ddim", "euler_a"]): The sampler of prompts that name none. Default: 'euler_a'.
     """
     def __eq__(self, other: object, /) -> bool: ...
 

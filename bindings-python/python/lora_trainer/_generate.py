@@ -68,6 +68,10 @@ def generate(
         guidance_scale: How much the prompt counts; at most 1 leaves the negative prompt out.
         seed: The seed of the noise.
         sampler: "ddim" or "euler_a"; by default that of the options, "euler_a".
+
+    >>> picture = lt.generate(config, "a photo of a cat", seed=1, num_inference_steps=2)
+    >>> picture.size
+    (64, 64)
     """
     config = base if isinstance(base, _core.TrainConfig) else _core.TrainConfig(base)
     pictures: list[Image] = _core.generate(

@@ -42,6 +42,13 @@ class Trainer(_core.Trainer):
 
     Attributes:
         history: What has happened so far.
+
+    >>> with lt.Trainer(config) as trainer:
+    ...     for step in trainer:
+    ...         if step.step == 2:
+    ...             picture = trainer.sample("a photo of a cat", seed=1, num_inference_steps=2)
+    >>> picture.size, len(trainer.history)
+    ((64, 64), 4)
     """
 
     history: History
@@ -313,6 +320,10 @@ def fit(
         callbacks: Objects with some of the methods of `Callback`.
         log_with: Ready callbacks by name: "wandb", "mlflow" or "trackio".
         progress: Whether a progress bar is shown.
+
+    >>> history = lt.fit(config, progress=False)
+    >>> len(history.losses), history.path.name
+    (4, 'last.safetensors')
     """
     with Trainer(config, data=data, callbacks=callbacks, log_with=log_with, progress=progress) as trainer:
         for _ in trainer.events():

@@ -64,7 +64,7 @@ def report_html(report: _core.CheckReport) -> str:
         parts.append(_table(rows, ("bucket", "pictures an epoch", "batches", "")))
     if report.examples:
         pictures = [
-            f"<figure style='margin:4px;width:160px'>{picture(example.image)}"
+            f"<figure style='margin:4px;width:160px'><img src='{data_url(example.image)}' style='max-width:100%'>"
             f"<figcaption style='font-size:85%;{MUTED}'>{escape(_short(example.caption or 'no caption'))}<br>"
             f"{example.bucket[0]} × {example.bucket[1]}</figcaption></figure>"
             for example in report.examples
@@ -145,17 +145,11 @@ def curve(losses: Sequence[float], width: int = 560, height: int = 120) -> str:
     )
 
 
-def picture(image: Image, height: int | None = None) -> str:
-    """A picture as an element."""
-    scaled = "" if height is None else f" height='{height}'"
-    return f"<img src='{data_url(image)}'{scaled} style='max-width:100%'>"
-
-
 def data_url(image: Image) -> str:
-    """A picture within a page."""
+    """A picture within a page: as JPEG, since notebooks are kept in repositories."""
     out = BytesIO()
-    image.save(out, "PNG")
-    return f"data:image/png;base64,{b64encode(out.getvalue()).decode()}"
+    image.save(out, "JPEG", quality=90)
+    return f"data:image/jpeg;base64,{b64encode(out.getvalue()).decode()}"
 
 
 def size(count: float) -> str:

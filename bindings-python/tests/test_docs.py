@@ -1,0 +1,58 @@
+"""What documentation shows works."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import lora_trainer as lt
+import pytest
+from conftest import ROOT, ConfigFactory
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    """Those of everything public, by name."""
+    yield "lora_trainer", lt.__doc__ or ""
+    for name in lt.__all__:
+        thing = getattr(lt, name)
+        if not (inspect.isclass(thing) or callable(thing)):
+            continue
+        yield name, inspect.getdoc(thing) or ""
+        for member, value in vars(thing).items() if inspect.isclass(thing) else ():
+            if not member.startswith("_"):
+                yield f"{name}.{member}", inspect.getdoc(value) or ""
+
+
+def test_everything_public_is_documented() -> None:
+    assert [name for name, text in docstrings() if not text.strip()] == []
+
+
+EXAMPLES = [(name, text) for name, text in docstrings() if ">>>" in text]
+
+
+@pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
+def test_docstrings(name: str, text: str, config: ConfigFactory) -> None:
+    test = doctest.DocTestParser().get_doctest(text, {"lt": lt, "config": config()}, name, None, None)
+    report: list[str] = []
+    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
+    assert "".join(report) == ""
+
+
+def test_there_are_examples() -> None:
+    assert {"TrainConfig", "Trainer", "check", "fit", "generate", "inspect"} <= {name for name, _ in EXAMPLES}
+
+
+def test_the_readmes_examples_run(tmp_path: Path) -> None:
+    """Each by itself, from the repository's root."""
+    readme = (ROOT / "bindings-python/README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    assert blocks
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for block in blocks:
+        subprocess.run([sys.executable, "-c", block], cwd=tmp_path, check=True)

@@ -1,0 +1,49 @@
+"""How users write it: for `mypy --strict`, and never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lora_trainer as lt
+
+if TYPE_CHECKING:
+    import numpy
+    from PIL.Image import Image
+    from typing_extensions import assert_type
+
+
+class Stopper:
+    def on_step(self, trainer: lt.Trainer, step: lt.Step) -> str | None:
+        return "stop" if step.loss < 0.01 else None
+
+
+def use(picture: Image, array: numpy.typing.NDArray[numpy.uint8]) -> None:
+    config = lt.TrainConfig("base.safetensors", Path("pictures"), network_dim=16, optimizer_type="AdamW")
+    lt.TrainConfig("base.safetensors", network_dimm=16)  # type: ignore[call-arg]
+    lt.TrainConfig("base.safetensors", network_dim="many")  # type: ignore[arg-type]
+    lt.TrainConfig("base.safetensors", optimizer_type="Adamw9")  # type: ignore[arg-type]
+    config.replace(unet_lr=1e-4)
+    config.replace(unet_lr="fast")  # type: ignore[arg-type]
+    config.network_dim = 8  # type: ignore[misc]
+    assert_type(config.network_dim, int)
+    assert_type(config.vae, "str | None")
+    lt.check(config, data=[(picture, "a"), (array, "b"), ("c.png", "c"), (Path("d.png"), "d")])
+    data = [(picture, "a"), (picture, "b")]
+    with lt.Trainer(config, data=data, callbacks=[Stopper()], log_with="wandb") as trainer:
+        for step in trainer:
+            assert_type(step, lt.Step)
+            assert_type(step.loss, float)
+        for event in trainer.events():
+            match event:
+                case lt.Step(loss=loss):
+                    assert_type(loss, float)
+                case lt.Saved(path):
+                    assert_type(path, Path)
+        assert_type(trainer.sample("a cat", strength=0.5), "Image")
+        assert_type(trainer.save(), Path)
+    assert_type(lt.fit(config), lt.History)
+    assert_type(lt.generate("base.safetensors", "a cat", loras={"cat.safetensors": 0.8}), "Image")
+    assert_type(lt.generate(config, ["a cat", "a dog"]), "list[Image]")
+    assert_type(lt.check(config).problems, list[str])
+    assert_type(lt.inspect("cat.safetensors").metadata, dict[str, str])
