@@ -44,7 +44,7 @@ pip install --quiet "$wheel[notebook]"
 
 step "source distribution"
 maturin sdist --out "$scratch/sdist"
-if tar --list --file "$scratch"/sdist/*.tar.gz | grep -E 'golden/|reference/|assets/'; then
+if tar --list --file "$scratch"/sdist/*.tar.gz | grep -E 'tests/(golden|reference)/|assets/'; then
     echo "the source distribution holds reference data" >&2
     exit 1
 fi

@@ -1,39 +1,67 @@
 //! Device names: `cpu`, `auto`, `cuda:0`, `vulkan`, `metal`, `rocm`.
 
 use burn::tensor::Device;
+#[cfg(any(feature = "cuda", feature = "rocm", feature = "vulkan", feature = "metal"))]
+use burn::tensor::DeviceType;
 
 use crate::error::Error;
 
-/// The device of this name. `cpu` is burn's flex backend; `auto` is the first GPU that this build supports, else the CPU.
+/// The device of this name. `cpu` is burn's flex backend; `auto` is the first GPU that this build supports and this machine has, else the
+/// CPU.
 ///
 /// # Errors
-/// [`Error::Device`] for an unknown name, or one that this build has no backend for.
+/// [`Error::Device`] for an unknown name, one that this build has no backend for, and a GPU that is not there.
 pub fn parse(name: &str) -> Result<Device, Error> {
-    let (kind, index) = match name.split_once(':') {
-        Some((kind, index)) => {
-            let index = index.parse::<usize>().map_err(|_| unknown(name))?;
-            (kind, index)
-        }
-        None => (name, 0),
-    };
+    check_name(name)?;
+    #[allow(unused_variables, reason = "only GPUs are counted")]
+    let (kind, index) = parts(name)?;
     match kind {
-        "cpu" if index == 0 => Ok(Device::flex()),
-        "auto" => Ok(automatic()),
+        "cpu" => Ok(Device::flex()),
         #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(index)),
+        "cuda" => one_of(name, Device::enumerate(DeviceType::Cuda), index),
         #[cfg(feature = "rocm")]
-        "rocm" => Ok(Device::rocm(index)),
+        "rocm" => one_of(name, Device::enumerate(DeviceType::Rocm), index),
         #[cfg(feature = "vulkan")]
         "vulkan" => Ok(Device::vulkan(gpu(index))),
         #[cfg(feature = "metal")]
         "metal" => Ok(Device::metal(gpu(index))),
-        #[allow(unreachable_patterns, reason = "what this build supports is taken above")]
-        "cuda" | "rocm" | "vulkan" | "metal" => Err(Error::Device {
-            name: name.into(),
-            reason: format!("this build lacks it; rebuild with `--features {kind}`"),
-        }),
-        _ => Err(unknown(name)),
+        _ => Ok(automatic()),
     }
+}
+
+/// Whether a device of this name can be there with this build. Looks at no hardware.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let (kind, index) = parts(name)?;
+    let is_built = match kind {
+        "cpu" | "auto" if index == 0 => true,
+        "cuda" => cfg!(feature = "cuda"),
+        "rocm" => cfg!(feature = "rocm"),
+        "vulkan" => cfg!(feature = "vulkan"),
+        "metal" => cfg!(feature = "metal"),
+        _ => return Err(unknown(name)),
+    };
+    if is_built {
+        return Ok(());
+    }
+    Err(Error::Device { name: name.into(), reason: format!("this build lacks it; rebuild with `--features {kind}`") })
+}
+
+fn parts(name: &str) -> Result<(&str, usize), Error> {
+    match name.split_once(':') {
+        Some((kind, index)) => Ok((kind, index.parse().map_err(|_| unknown(name))?)),
+        None => Ok((name, 0)),
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "rocm"))]
+fn one_of(name: &str, found: impl IntoIterator<Item = Device>, index: usize) -> Result<Device, Error> {
+    let found: Vec<Device> = found.into_iter().collect();
+    let reason = match found.len() {
+        0 => "no such GPU found; is its driver installed?".into(),
+        1 => "there is one, number 0".into(),
+        count => format!("there are {count}, numbers 0 to {}", count - 1),
+    };
+    found.into_iter().nth(index).ok_or(Error::Device { name: name.into(), reason })
 }
 
 /// Whether a device is the CPU, with the system's memory.
@@ -63,13 +91,44 @@ fn gpu(index: usize) -> burn::tensor::DeviceKind {
     }
 }
 
+/// A build for GPUs runs on machines without one, too: a driver that is not installed is no error.
 fn automatic() -> Device {
-    #[cfg(any(feature = "cuda", feature = "rocm", feature = "vulkan", feature = "metal"))]
-    {
-        Device::default()
+    #[cfg(feature = "cuda")]
+    if let Some(device) = Device::enumerate(DeviceType::Cuda).into_iter().next() {
+        return device;
     }
-    #[cfg(not(any(feature = "cuda", feature = "rocm", feature = "vulkan", feature = "metal")))]
-    {
-        Device::flex()
+    #[cfg(feature = "rocm")]
+    if let Some(device) = Device::enumerate(DeviceType::Rocm).into_iter().next() {
+        return device;
+    }
+    #[cfg(feature = "metal")]
+    if Device::enumerate(DeviceType::Metal).into_iter().next().is_some() {
+        return Device::metal(gpu(0));
+    }
+    #[cfg(feature = "vulkan")]
+    if Device::enumerate(DeviceType::Vulkan).into_iter().next().is_some() {
+        return Device::vulkan(gpu(0));
+    }
+    Device::flex()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_devices() {
+        assert!(is_cpu(&parse("cpu").unwrap()));
+        for (name, part) in [
+            ("gpu", "expected auto, cpu, cuda"),
+            ("cpu:1", "expected auto"),
+            ("cuda:x", "expected auto"),
+            ("cuda:-1", "expected auto"),
+        ] {
+            let error = parse(name).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("device `{name}`: ")) && error.contains(part), "{error}");
+        }
+        #[cfg(not(feature = "rocm"))]
+        assert!(parse("rocm").unwrap_err().to_string().contains("rebuild with `--features rocm`"));
     }
 }

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Device,
     /// `TrainingError`
     Training,
+    /// `LossNotFiniteError`, whose file is saved already
+    LossNotFinite,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Self::Checkpoint => "CheckpointError",
             Self::Device => "DeviceError",
             Self::Training => "TrainingError",
+            Self::LossNotFinite => "LossNotFiniteError",
         }
     }
 
@@ -43,6 +46,7 @@ impl Kind {
                 Self::Checkpoint
             }
             Error::Io { .. } => doing,
+            Error::LossNotFinite { saved: Ok(_), .. } => Self::LossNotFinite,
             _ => Self::Training,
         }
     }

@@ -132,6 +132,13 @@ impl Trainer {
         }
     }
 
+    /// The event that an interrupted `next_event` has not told, once it has happened; `None` where there is none.
+    #[pyo3(signature = () -> "Event | None")]
+    fn claim_event(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let is_waiting = lock(&self.unclaimed).is_some();
+        if is_waiting { self.next_event(py) } else { Ok(None) }
+    }
+
     /// Saves the LoRA as it is now and returns the file's path.
     ///
     /// Args:

@@ -220,7 +220,7 @@ except PermissionError as error:
 
 
 def test_a_loss_that_is_not_finite(config: ConfigFactory) -> None:
-    with pytest.raises(lt.TrainingError, match="loss NaN|gradient norm") as caught:
+    with pytest.raises(lt.LossNotFiniteError, match="loss NaN|gradient norm") as caught:
         lt.fit(config(unet_lr=1e30, max_train_steps=20, max_grad_norm=0, optimizer_type="SGDNesterov"), progress=False)
     assert caught.value.path is not None and caught.value.path.is_file()
     assert len(caught.value.history) >= 1  # type: ignore[attr-defined]

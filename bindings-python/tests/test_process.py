@@ -89,7 +89,7 @@ except KeyboardInterrupt as interrupt:
 """)
     interrupt_in_third_step(process)
     lines = dict(line.split(maxsplit=1) for line in finish(process).splitlines() if not line.startswith("step "))
-    assert lines == {"path": "last-step00000003.safetensors True 2", "steps": "3", "again": "2"}
+    assert lines == {"path": "last-step00000003.safetensors True 3", "steps": "3", "again": "2"}
 
 
 def test_ctrl_c_while_waiting_for_the_background(script: Script) -> None:
@@ -263,7 +263,7 @@ def test_the_stop_button_of_a_notebook(kernel: Any, tmp_path: Path, pictures: Pa
     assert at - interrupted[0] <= seconds + 0.1 + 0.4
     assert [path.name for path in (tmp_path / "output").iterdir()] == ["last-step00000003.safetensors"]
     next_cell = "print(sys.last_value.path.name, len(sys.last_value.history), len(lt.fit(config(), progress=False)))"
-    assert run_cell(client, next_cell)[0].split() == ["last-step00000003.safetensors", "2", "4"]
+    assert run_cell(client, next_cell)[0].split() == ["last-step00000003.safetensors", "3", "4"]
 
 
 def test_a_notebook_trains_in_the_background(kernel: Any, tmp_path: Path, pictures: Path) -> None:

@@ -171,8 +171,8 @@ class Notebook:
 
     def run(self, at: int) -> None:
         """Runs a cell; does not wait for its end."""
-        self.cell(at).locator(".cm-content").click()
-        self.page.keyboard.press("Control+Enter")
+        self.cell(at).locator(".jp-InputPrompt").click()
+        self.page.evaluate("void window.jupyterapp.commands.execute('notebook:run-cell')")
 
     def count(self, at: int) -> str:
         """What stands in front of a cell: `[ ]:`, `[*]:` or its number."""

@@ -192,7 +192,7 @@ impl TrainConfig {
         if self.v_parameterization == Some(false) {
             problems.extend(self.check_prediction_type(PredictionType::Epsilon));
         }
-        if let Err(Error::Device { reason, .. }) = crate::device::parse(&self.device) {
+        if let Err(Error::Device { reason, .. }) = crate::device::check_name(&self.device) {
             problems.push(conflict("device", format!("device \"{}\": {reason}", self.device)));
         }
         problems

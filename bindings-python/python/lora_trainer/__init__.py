@@ -58,6 +58,7 @@ from .errors import (
     DatasetError,
     DeviceError,
     LoraTrainerError,
+    LossNotFiniteError,
     TrainingError,
 )
 
@@ -83,6 +84,7 @@ __all__ = [
     "LongCaption",
     "LoraInfo",
     "LoraTrainerError",
+    "LossNotFiniteError",
     "Notice",
     "Option",
     "Preview",

@@ -1496,6 +1496,8 @@ class TrainConfig:
 class Trainer:
     """A training run: the native part of `lora_trainer.Trainer`."""
     def __new__(cls, config: TrainConfig, /, *, data: Iterable[tuple[Picture, str]] | None = None) -> Self: ...
+    def claim_event(self, /) -> Event | None:
+        """The event that an interrupted `next_event` has not told, once it has happened; `None` where there is none."""
     def close(self, /) -> None:
         """Ends the run after the step that it is at, and frees its memory. Nothing is saved. To close it again changes nothing."""
     @property
@@ -1556,13 +1558,23 @@ def check(config: TrainConfig, /, *, data: Iterable[tuple[Picture, str]] | None 
         config: The options.
         data: Pictures beside those of the options: a list of `(picture, caption)`, where a picture is a path, a `PIL.Image` or an array
             `[h, w, 3]` of `uint8`.
+
+    >>> report = lt.check(config)
+    >>> report.is_ok, report.length.total_steps
+    (True, 4)
     """
 
 def generate(config: TrainConfig, prompts: list[str], negative_prompt: str, loras: dict[Any, float], *, width: int | None, height: int | None, num_inference_steps: int, guidance_scale: float, seed: int, sampler: str | None) -> list[Image]:
     """Draws pictures with a base model and LoRA files, as previews are drawn; `lora_trainer.generate` has the convenient form."""
 
 def inspect(path: str | PathLike[str], /) -> LoraInfo:
-    """Reads what a LoRA file holds, whatever program wrote it: adapters, ranks, alphas and metadata."""
+    """
+    Reads what a LoRA file holds, whatever program wrote it: adapters, ranks, alphas and metadata.
+
+    >>> info = lt.inspect(lt.fit(config, progress=False).path)
+    >>> list(info.ranks), info.metadata["ss_network_dim"]
+    ([4], '4')
+    """
 
 def options() -> list[Option]:
     """All options, in the order of the documentation."""

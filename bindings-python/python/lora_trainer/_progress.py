@@ -40,7 +40,7 @@ class Progress:
     def __init__(self) -> None:
         self._bar: Any = None
         self._work = ""
-        self._is_drawn = in_notebook() or sys.stderr.isatty()
+        self._is_drawn = in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
 
     def show(self, event: Event) -> None:
         """Shows an event."""

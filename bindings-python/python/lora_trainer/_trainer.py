@@ -12,7 +12,7 @@ from . import _core
 from ._callbacks import collect
 from ._core import Deleted, EpochEnd, Event, Notice, Preview, RunPlan, Saved, Step, Summary, TrainConfig
 from ._history import History
-from .errors import TrainingError
+from .errors import LossNotFiniteError, TrainingError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -91,7 +91,7 @@ class Trainer(_core.Trainer):
         return _Events(self._foreground)
 
     def stop(self) -> None:
-        """Ends the training after the step that it is at; the LoRA is then saved. May be called from any thread."""
+        """Ends the training for good after the step that it is at; the LoRA is then saved. May be called from any thread."""
         self._asked_to_stop.set()
 
     @property
@@ -172,6 +172,7 @@ class Trainer(_core.Trainer):
             self._background_error = error
             self._rescue(error)
             logger.error("the training ended: %s", error)
+            self._end()
         finally:
             if view is not None:
                 view.end(self._background_error)
@@ -254,7 +255,15 @@ class Trainer(_core.Trainer):
 
     def _rescue(self, error: BaseException) -> None:
         """Keeps what was learned before an exception that has not done so itself, and tells it where."""
-        is_saved = self.is_complete or isinstance(error, TrainingError) and error.path is not None
+        is_saved = self.is_complete or isinstance(error, LossNotFiniteError)
+        if not is_saved and not self.is_closed:
+            try:
+                # The step that the interruption came in belongs to it.
+                event = self.claim_event()
+                if event is not None:
+                    self.history.add(event)
+            except Exception as failure:
+                logger.error("%s", failure)
         if self.step > 0 and not is_saved and not self.is_closed:
             try:
                 self.history.path = self.save()

@@ -14,6 +14,7 @@ __all__ = [
     "DatasetError",
     "DeviceError",
     "LoraTrainerError",
+    "LossNotFiniteError",
     "TrainingError",
 ]
 
@@ -55,6 +56,10 @@ class DeviceError(LoraTrainerError):
 
 class TrainingError(LoraTrainerError):
     """A training that can't go on: a loss that is not finite, a full disk, a closed trainer."""
+
+
+class LossNotFiniteError(TrainingError):
+    """A loss or gradient that is NaN or infinite; `path` is the LoRA of the last good step."""
 
 
 class ConfigFileNotFoundError(ConfigError, FileNotFoundError):
