@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import lora_trainer as lt
 import pytest
@@ -37,12 +38,14 @@ def test_every_default_may_be_given() -> None:
 def test_values_of_python() -> None:
     import numpy
 
+    eight: Any = numpy.int64(8)
+    half: Any = numpy.float32(0.5)
     config = lt.TrainConfig(
         Path("base.safetensors"),
         Path("pictures"),
         resolution=(512, 768),
-        network_dim=numpy.int64(8),
-        unet_lr=numpy.float32(0.5),
+        network_dim=eight,
+        unet_lr=half,
         text_encoder_lr=1e-5,
         optimizer_args={"weight_decay": 0.1, "betas": (0.9, 0.99)},
         base_weights=[Path("a.safetensors"), "b.safetensors"],

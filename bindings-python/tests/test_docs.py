@@ -24,7 +24,8 @@ def docstrings() -> Iterator[tuple[str, str]]:
             continue
         yield name, inspect.getdoc(thing) or ""
         for member, value in vars(thing).items() if inspect.isclass(thing) else ():
-            if not member.startswith("_"):
+            is_documented = callable(value) or isinstance(value, (property, staticmethod)) or inspect.isdatadescriptor(value)
+            if not member.startswith("_") and is_documented:
                 yield f"{name}.{member}", inspect.getdoc(value) or ""
 
 

@@ -54,7 +54,9 @@ class Trainer(_core.Trainer):
     history: History
     _callbacks: list[object]
     _progress: Progress | None
-    _background: threading.Thread | None
+    _background: threading.Event | None
+    """Set when the training in the background is over; an interrupted `Thread.join` would not tell."""
+    _background_thread: threading.Thread | None
     _background_error: BaseException | None
     _asked_to_stop: threading.Event
     _is_begun: bool
@@ -77,7 +79,7 @@ class Trainer(_core.Trainer):
         self.history = History()
         self._callbacks = collected
         self._progress = Progress() if progress else None
-        self._background = self._background_error = None
+        self._background = self._background_thread = self._background_error = None
         self._asked_to_stop = threading.Event()
         self._is_begun = self._is_ended = False
         return self
@@ -99,6 +101,11 @@ class Trainer(_core.Trainer):
         """Whether `stop` was called and the training is not over yet."""
         return self._asked_to_stop.is_set() and not self._is_ended
 
+    @property
+    def is_in_background(self) -> bool:
+        """Whether a training that `live` has begun goes on."""
+        return self._background is not None and not self._background.is_set()
+
     def wait(self, timeout: float | None = None) -> History:
         """Waits for the end of a training that `live` has begun, and raises what has ended it, if it was an exception.
 
@@ -109,13 +116,13 @@ class Trainer(_core.Trainer):
         """
         if self._background is not None:
             try:
-                self._background.join(timeout)
+                is_over = self._background.wait(timeout)
             except KeyboardInterrupt as interrupt:
                 self.stop()
-                self._background.join()
+                self._background.wait()
                 self._describe(interrupt)
                 raise
-            if self._background.is_alive():
+            if not is_over:
                 raise TimeoutError(f"the training still goes on after {timeout} s")
             error, self._background_error = self._background_error, None
             if error is not None:
@@ -130,23 +137,25 @@ class Trainer(_core.Trainer):
         """
         from ._live import make_view
 
-        if self._background is not None and self._background.is_alive():
+        if self.is_in_background:
             raise TrainingError("this trainer already trains in the background")
         view = make_view(self)
         if view is None and self._progress is None:
             from ._progress import Progress
 
             self._progress = Progress()
-        self._background = threading.Thread(target=self._train, args=(view,), name="lora-trainer-live", daemon=True)
-        self._background.start()
+        self._background = threading.Event()
+        thread = threading.Thread(target=self._train, args=(view, self._background), name="lora-trainer-live", daemon=True)
+        self._background_thread = thread
+        thread.start()
         return view
 
     def close(self) -> None:
         """Ends the run after the step that it is at and frees its memory. Nothing is saved."""
-        background = self._background
-        if background is not None and background.is_alive() and background is not threading.current_thread():
+        is_own = self._background_thread is threading.current_thread()
+        if self._background is not None and self.is_in_background and not is_own:
             self.stop()
-            background.join()
+            self._background.wait()
         super().close()
         self._end()
 
@@ -162,7 +171,7 @@ class Trainer(_core.Trainer):
         finally:
             self.close()
 
-    def _train(self, view: LiveView | None) -> None:
+    def _train(self, view: LiveView | None, over: threading.Event) -> None:
         """The background's life."""
         try:
             for event in _Events(self._advance):
@@ -176,10 +185,10 @@ class Trainer(_core.Trainer):
         finally:
             if view is not None:
                 view.end(self._background_error)
+            over.set()
 
     def _foreground(self) -> Event | None:
-        background = self._background
-        if background is not None and background.is_alive():
+        if self.is_in_background:
             raise TrainingError("this trainer trains in the background; `wait` waits for its end, `stop` ends it")
         return self._advance()
 

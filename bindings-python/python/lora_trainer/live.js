@@ -2,16 +2,19 @@
 // the same: `status`, `curve` and `previews`.
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 640;
-const HEIGHT = 220;
-const MARGIN = { left: 52, right: 60, top: 10, bottom: 24 };
+const HEIGHT = 240;
+const MARGIN = { left: 52, right: 60, top: 26, bottom: 38 };
+const LEAST_WIDTH = 320;
+const UNHEARD = 3000;
 const STATES = {
-  running: "",
-  stopping: "stops after this step …",
+  running: "running",
+  stopping: "stopping after this step …",
   stopped: "stopped",
   done: "done",
   failed: "failed",
 };
+const BUSY = "The kernel is busy with a cell and hears Stop after it. To end the training now, interrupt the kernel.";
+const LINES = [["smooth", "loss, smoothed"], ["raw", "loss"], ["lr", "learning rate"]];
 
 function element(tag, className, parent, text) {
   const made = document.createElement(tag);
@@ -46,98 +49,179 @@ function lossRange(raw, smooth) {
   return range([at(0.01), at(0.99), ...smooth]);
 }
 
+// Round numbers around a range, at a distance of 1, 2 or 5 times a power of ten.
+function ticks([low, high], count) {
+  const span = high - low || Math.abs(high) || 1;
+  const power = 10 ** Math.floor(Math.log10(span / count));
+  const distance = [1, 2, 5, 10].find((factor) => factor * power * count >= span) * power;
+  const first = Math.floor(low / distance + 1e-9);
+  const last = Math.ceil(high / distance - 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * distance);
+}
+
+function short(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  return size < 0.01 || size >= 1e5 ? value.toExponential(1).replace(".0e", "e") : String(Number(value.toPrecision(4)));
+}
+
 function line(values, steps, x, y) {
   return values.map((value, index) => `${x(steps[index]).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
 }
 
-function drawCurve(svg, curve) {
+function drawAxes(svg, { x, y, rate, steps, losses, rates, box }) {
+  for (const loss of losses) {
+    shape("line", { x1: box.left, x2: box.right, y1: y(loss), y2: y(loss), class: "lt-grid" }, svg);
+    shape("text", { x: box.left - 8, y: y(loss) + 4, "text-anchor": "end" }, svg, short(loss));
+  }
+  for (const value of rates) shape("text", { x: box.right + 8, y: rate(value) + 4 }, svg, short(value));
+  const shown = ticks(range(steps), Math.max(2, Math.floor((box.right - box.left) / 90)));
+  for (const step of shown.filter((step) => Number.isInteger(step) && step >= steps[0] && step <= steps[steps.length - 1])) {
+    shape("line", { x1: x(step), x2: x(step), y1: box.bottom, y2: box.bottom + 4, class: "lt-tick" }, svg);
+    shape("text", { x: x(step), y: box.bottom + 17, "text-anchor": "middle" }, svg, step);
+  }
+  shape("text", { x: 0, y: 12, class: "lt-axis lt-axis-loss" }, svg, "loss");
+  shape("text", { x: box.width, y: 12, "text-anchor": "end", class: "lt-axis lt-axis-lr" }, svg, "learning rate");
+  shape("text", { x: (box.left + box.right) / 2, y: HEIGHT - 4, "text-anchor": "middle", class: "lt-axis" }, svg, "step");
+}
+
+function drawPointer(svg, curve, { x, y, steps, box, pointer }) {
+  if (pointer === null) return;
+  const distances = steps.map((step) => Math.abs(x(step) - pointer));
+  const at = distances.indexOf(Math.min(...distances));
+  const left = x(steps[at]);
+  shape("line", { x1: left, x2: left, y1: box.top, y2: box.bottom, class: "lt-pointer" }, svg);
+  shape("circle", { cx: left, cy: y(curve.smooth[at]), r: 3.5, class: "lt-dot" }, svg);
+  const values = [`step ${steps[at]}`, `smoothed ${curve.smooth[at].toFixed(4)}`, `loss ${curve.loss[at].toFixed(4)}`, `lr ${short(curve.lr[at])}`];
+  const middle = Math.min(Math.max(left, box.left + 135), box.right - 135);
+  shape("text", { x: middle, y: 12, "text-anchor": "middle", class: "lt-read" }, svg, values.join("  ·  "));
+}
+
+function drawCurve(svg, curve, pointer) {
   svg.replaceChildren();
   const steps = curve?.step ?? [];
-  if (steps.length === 0) return;
-  const [left, right] = [MARGIN.left, WIDTH - MARGIN.right];
-  const [top, bottom] = [MARGIN.top, HEIGHT - MARGIN.bottom];
-  const losses = lossRange(curve.loss, curve.smooth);
-  const rates = [0, Math.max(...curve.lr)];
-  const x = scale(range(steps), [left, right]);
-  const y = scale(losses, [bottom, top]);
-  const rate = scale(rates, [bottom, top]);
-  const clip = (value) => Math.min(Math.max(value, losses[0]), losses[1]);
-  for (const share of [0, 0.5, 1]) {
-    const at = bottom + (top - bottom) * share;
-    shape("line", { x1: left, x2: right, y1: at, y2: at, class: "lt-grid" }, svg);
-    const loss = losses[0] + (losses[1] - losses[0]) * share;
-    shape("text", { x: left - 6, y: at + 4, "text-anchor": "end" }, svg, loss.toFixed(3));
-    shape("text", { x: right + 6, y: at + 4, class: "lt-lr-text" }, svg, (rates[1] * share).toExponential(0));
+  const width = Math.max(svg.clientWidth, LEAST_WIDTH);
+  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+  if (steps.length === 0) {
+    shape("text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle", class: "lt-axis" }, svg, "The curve begins with the first step.");
+    return;
   }
-  shape("text", { x: left, y: HEIGHT - 6 }, svg, `step ${steps[0]}`);
-  shape("text", { x: right, y: HEIGHT - 6, "text-anchor": "end" }, svg, `${steps[steps.length - 1]}`);
+  const box = { width, left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: HEIGHT - MARGIN.bottom };
+  const losses = ticks(lossRange(curve.loss, curve.smooth), 4);
+  const bounds = range(losses);
+  // A constant rate lies within the plot, not on its edge.
+  const most = Math.max(...curve.lr) * 1.2 || 1;
+  const rates = ticks([0, most], 4).filter((value) => value <= most);
+  const x = scale(range(steps), [box.left, box.right]);
+  const y = scale(bounds, [box.bottom, box.top]);
+  const rate = scale([0, most], [box.bottom, box.top]);
+  const clip = (value) => Math.min(Math.max(value, bounds[0]), bounds[1]);
+  drawAxes(svg, { x, y, rate, steps, losses, rates, box });
   shape("polyline", { points: line(curve.lr, steps, x, rate), class: "lt-lr" }, svg);
   shape("polyline", { points: line(curve.loss.map(clip), steps, x, y), class: "lt-raw" }, svg);
   shape("polyline", { points: line(curve.smooth, steps, x, y), class: "lt-smooth" }, svg);
+  drawPointer(svg, curve, { x, y, steps, box, pointer });
 }
 
-function drawStatus(parts, status) {
+function drawStatus(parts, status, asked) {
   const { state = "running", work = "", done = 0, total = 0 } = status ?? {};
-  parts.progress.max = Math.max(total, 1);
-  parts.progress.value = done;
-  parts.work.textContent = total > 0 ? `${work} ${done} / ${total}` : "reading the model";
-  parts.state.textContent = STATES[state] ?? state;
-  parts.state.className = `lt-state lt-${state}`;
-  parts.stop.disabled = state !== "running";
+  const share = total > 0 ? done / total : 0;
+  const isAsked = state === "running" && asked !== null;
+  const shown = isAsked ? "stopping" : state;
+  parts.progress.setAttribute("aria-valuenow", Math.round(share * 100));
+  parts.bar.style.width = `${share * 100}%`;
+  parts.bar.className = `lt-bar lt-${shown}`;
+  parts.work.textContent = total > 0 ? `${work} ${done.toLocaleString("en")} / ${total.toLocaleString("en")}` : "reading the model";
+  parts.share.textContent = total > 0 ? `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %` : "";
+  parts.state.textContent = isAsked ? "stopping …" : STATES[state] ?? state;
+  parts.state.className = `lt-state lt-${shown}`;
+  parts.stop.disabled = shown !== "running";
   parts.figures.replaceChildren();
   for (const [name, value] of status?.figures ?? []) {
     const figure = element("div", "lt-figure", parts.figures);
     element("span", "lt-name", figure, name);
     element("span", "lt-value", figure, value);
   }
-  parts.message.textContent = status?.message || (status?.path ? `saved: ${status.path}` : "");
+  const isUnheard = isAsked && performance.now() - asked > UNHEARD;
+  parts.message.textContent = isUnheard ? BUSY : status?.message || (status?.path ? `saved: ${status.path}` : "");
+  parts.message.className = state === "failed" ? "lt-message lt-failed" : "lt-message";
 }
 
+// Pictures that are there already change in place, without flicker.
 function drawPreviews(parent, previews) {
-  parent.replaceChildren();
-  for (const { caption, url } of previews ?? []) {
-    const figure = element("figure", "lt-preview", parent);
-    const image = element("img", "", figure);
-    image.src = url;
-    image.alt = caption;
-    element("figcaption", "", figure, caption);
+  const wanted = previews ?? [];
+  while (parent.children.length > wanted.length) parent.lastChild.remove();
+  for (const [at, { caption, url }] of wanted.entries()) {
+    let figure = parent.children[at];
+    if (figure === undefined) {
+      figure = element("figure", "lt-preview", parent);
+      element("img", "", figure);
+      element("figcaption", "", figure);
+    }
+    const [image, text] = figure.children;
+    if (image.src !== url) image.src = url;
+    image.alt = text.textContent = caption;
+    figure.title = caption;
   }
 }
 
-function render({ model, el }) {
+function build(el) {
   const root = element("div", "lt-live", el);
   const head = element("div", "lt-head", root);
   const parts = {
-    work: element("span", "lt-work", head),
-    progress: element("progress", "", head),
+    root,
     state: element("span", "lt-state", head),
+    work: element("span", "lt-work", head),
+    share: element("span", "lt-share", head),
     stop: element("button", "lt-stop", head, "Stop"),
+    progress: element("div", "lt-progress", root),
+    figures: element("div", "lt-figures", root),
+    svg: shape("svg", { class: "lt-curve", role: "img", "aria-label": "loss, raw and smoothed, and learning rate" }, root),
+    legend: element("div", "lt-legend", root),
+    previews: element("div", "lt-previews", root),
+    message: element("div", "lt-message", root),
   };
+  parts.stop.type = "button";
   parts.stop.title = "End the training after this step and save the LoRA";
-  parts.stop.addEventListener("click", () => {
-    parts.stop.disabled = true;
-    model.send({ type: "stop" });
-  });
-  parts.figures = element("div", "lt-figures", root);
-  const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "lt-curve", role: "img" }, root);
-  svg.setAttribute("aria-label", "loss, raw and smoothed, and learning rate");
-  const legend = element("div", "lt-legend", root);
-  for (const [name, label] of [["smooth", "loss, smoothed"], ["raw", "loss"], ["lr", "learning rate"]]) {
-    element("span", `lt-key lt-key-${name}`, legend, label);
-  }
-  const previews = element("div", "lt-previews", root);
-  parts.message = element("div", "lt-message", root);
+  parts.progress.setAttribute("role", "progressbar");
+  parts.progress.setAttribute("aria-label", "progress");
+  parts.bar = element("div", "lt-bar", parts.progress);
+  for (const [name, label] of LINES) element("span", `lt-key lt-key-${name}`, parts.legend, label);
+  return parts;
+}
 
-  const redraw = {
-    "change:status": () => drawStatus(parts, model.get("status")),
-    "change:curve": () => drawCurve(svg, model.get("curve")),
-    "change:previews": () => drawPreviews(previews, model.get("previews")),
-  };
+function render({ model, el }) {
+  const parts = build(el);
+  let pointer = null;
+  let asked = null;
+  let timer;
+  const status = () => drawStatus(parts, model.get("status"), asked);
+  const curve = () => drawCurve(parts.svg, model.get("curve"), pointer);
+  const previews = () => drawPreviews(parts.previews, model.get("previews"));
+  const redraw = { "change:status": status, "change:curve": curve, "change:previews": previews };
   for (const [event, draw] of Object.entries(redraw)) {
     model.on(event, draw);
     draw();
   }
+  parts.stop.addEventListener("click", () => {
+    asked = performance.now();
+    timer = setTimeout(status, UNHEARD + 100);
+    status();
+    model.send({ type: "stop" });
+  });
+  parts.svg.addEventListener("pointermove", (event) => {
+    pointer = event.clientX - parts.svg.getBoundingClientRect().left;
+    curve();
+  });
+  parts.svg.addEventListener("pointerleave", () => {
+    pointer = null;
+    curve();
+  });
+  const resized = new ResizeObserver(curve);
+  resized.observe(parts.svg);
   return () => {
+    clearTimeout(timer);
+    resized.disconnect();
     for (const [event, draw] of Object.entries(redraw)) model.off(event, draw);
   };
 }
