@@ -22,12 +22,12 @@ def validation(epoch: EpochEnd) -> dict[str, float]:
     return {} if epoch.validation_loss is None else {"loss/validation": epoch.validation_loss}
 
 
-class Wandb:
-    """Weights & Biases: a run named after the output. Settings come from its own variables, such as WANDB_PROJECT."""
+class _Run:
+    """What loggers have in common that have wandb's interface."""
 
-    def on_train_begin(self, trainer: Trainer, plan: RunPlan) -> None:
-        self._wandb: Any = importlib.import_module("wandb")
-        self._run = self._wandb.init(name=trainer.config.output_name, config=trainer.config.to_dict())
+    def _begin(self, trainer: Trainer, name: str, **settings: str) -> None:
+        self._module: Any = importlib.import_module(name)
+        self._run = self._module.init(name=trainer.config.output_name, config=trainer.config.to_dict(), **settings)
 
     def on_step(self, trainer: Trainer, step: Step) -> None:
         self._run.log(values(step), step=step.step)
@@ -36,30 +36,25 @@ class Wandb:
         self._run.log({"epoch": epoch.epoch, **validation(epoch)}, step=epoch.step)
 
     def on_sample(self, trainer: Trainer, preview: Preview) -> None:
-        picture = self._wandb.Image(preview.image, caption=preview.prompt)
+        picture = self._module.Image(preview.image, caption=preview.prompt)
         self._run.log({f"sample_{preview.index}": picture}, step=preview.step)
+
+
+class Wandb(_Run):
+    """Weights & Biases: a run named after the output. Settings come from its own variables, such as WANDB_PROJECT."""
+
+    def on_train_begin(self, trainer: Trainer, plan: RunPlan) -> None:
+        self._begin(trainer, "wandb")
 
     def on_train_end(self, trainer: Trainer, history: History) -> None:
         self._run.finish(exit_code=0 if history.path else 1)
 
 
-class Trackio:
+class Trackio(_Run):
     """Trackio: a run of the project `lora-trainer`, named after the output."""
 
     def on_train_begin(self, trainer: Trainer, plan: RunPlan) -> None:
-        self._trackio: Any = importlib.import_module("trackio")
-        config = trainer.config.to_dict()
-        self._run = self._trackio.init(project="lora-trainer", name=trainer.config.output_name, config=config)
-
-    def on_step(self, trainer: Trainer, step: Step) -> None:
-        self._run.log(values(step), step=step.step)
-
-    def on_epoch(self, trainer: Trainer, epoch: EpochEnd) -> None:
-        self._run.log({"epoch": epoch.epoch, **validation(epoch)}, step=epoch.step)
-
-    def on_sample(self, trainer: Trainer, preview: Preview) -> None:
-        picture = self._trackio.Image(preview.image, caption=preview.prompt)
-        self._run.log({f"sample_{preview.index}": picture}, step=preview.step)
+        self._begin(trainer, "trackio", project="lora-trainer")
 
     def on_train_end(self, trainer: Trainer, history: History) -> None:
         self._run.finish()

@@ -6,7 +6,7 @@ import sys
 import warnings
 from typing import Any
 
-from ._core import CacheProgress, EpochEnd, Event, Notice, Preview, RunPlan, Saved, Step, Summary
+from ._core import CacheProgress, EpochEnd, Event, Preview, RunPlan, Saved, Step, Summary
 
 REDRAW = 0.5
 """Seconds between two drawings of the bar, at least."""
@@ -57,8 +57,6 @@ class Progress:
                 self._line(f"preview: {path}")
             case Saved(path=path) if not self._is_drawn:
                 self._line(f"saved {path}")
-            case Notice(message=message) if not self._is_drawn:
-                self._line(f"warning: {message}")
             case Summary(seconds=seconds, steps=steps) if not self._is_drawn:
                 self._line(f"{steps} steps in {duration(seconds)}")
             case _:
