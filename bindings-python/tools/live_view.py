@@ -1,6 +1,7 @@
 """Looks at the live view in JupyterLab as a user does, in a headless Chromium.
 
-It trains on the bundled tiny base, checks what the page shows, loads the page again, stops the training, and can keep a picture of the view.
+It trains on the bundled tiny base, checks what the page shows, loads the page again, stops the training, and can keep a picture of the
+view.
 Run it with the Python whose JupyterLab and ipykernel are to be checked; that Python needs the package, `jupyterlab` and `playwright`.
 """
 
@@ -54,7 +55,8 @@ SETUP, FREE, WAIT, AGAIN, AT_ONCE = range(5)
 
 def cells(folder: Path) -> list[str]:
     """The sources of the notebook's cells."""
-    prompts = "\n".join(f"{subject}, blueprint style --w 128 --h 128 --s 12 --d {seed}" for subject, seed in (("a banana", 1), ("a cat", 2)))
+    subjects = {"a banana": 1, "a cat": 2}
+    prompts = "\n".join(f"{subject}, blueprint style --w 128 --h 128 --s 12 --d {seed}" for subject, seed in subjects.items())
     setup = f"""import lora_trainer as lt
 
 config = lt.TrainConfig(
@@ -82,7 +84,7 @@ trainer.live()"""
 def write_notebook(folder: Path) -> None:
     """The notebook, as a file."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    code = [
+    code: list[dict[str, object]] = [
         {"cell_type": "code", "id": f"cell{at}", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
         for at, source in enumerate(cells(folder))
     ]

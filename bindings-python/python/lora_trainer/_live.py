@@ -25,6 +25,9 @@ POINTS = 500
 PICTURES = 8
 """How many previews are shown."""
 
+SIDE = 320
+"""Their longer side, at most. Pixels."""
+
 
 class LiveView:
     """A view of a training, for a notebook to display. It reads the same after the page is loaded again."""
@@ -48,7 +51,9 @@ class LiveView:
                 self._work = (WORK["steps"], step, total)
             case Preview(index=index) if index < PICTURES:
                 caption = f"{event.prompt} (step {event.step})"
-                self._previews[index] = {"caption": caption, "url": data_url(event.image)}
+                small = event.image.copy()
+                small.thumbnail((SIDE, SIDE))
+                self._previews[index] = {"caption": caption, "url": data_url(small)}
                 self.widget.previews = [self._previews[at] for at in sorted(self._previews)]
             case Saved(path=path) | Summary(path=path):
                 self._path = str(path)
@@ -77,8 +82,9 @@ class LiveView:
                 ["loss", f"{last.average_loss:.4f}"],
                 ["learning rate", f"{last.lr:.2e}"],
                 ["speed", f"{last.it_per_s:.2f} it/s" if last.it_per_s >= 1 else f"{1 / last.it_per_s:.2f} s/it"],
-                ["left", duration(last.eta)],
             ]
+            if state == "running":
+                figures.append(["left", duration(last.eta)])
             if last.memory is not None:
                 figures.append(["memory", size(last.memory)])
             self.widget.curve = curve(steps)
@@ -90,8 +96,8 @@ class LiveView:
     def _hear(self, _widget: Any, content: Any, _buffers: Any) -> None:
         """What the page sends."""
         if content == {"type": "stop"}:
+            # Only the training's thread writes what is shown, so that nothing old is written over its last word.
             self._trainer.stop()
-            self.widget.status = {**self.widget.status, "state": "stopping"}
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget._repr_mimebundle_(**options)

@@ -109,7 +109,8 @@ class Trainer(_core.Trainer):
     def wait(self, timeout: float | None = None) -> History:
         """Waits for the end of a training that `live` has begun, and raises what has ended it, if it was an exception.
 
-        Ctrl-C ends the training as `stop` does.
+        Ctrl-C and a notebook's stop button end the training as `stop` does. The Stop button of the view is not heard by a kernel that waits
+        here: its messages come when the cell is over.
 
         Args:
             timeout: Seconds after which a TimeoutError is raised; the training goes on.

@@ -92,7 +92,8 @@ function drawPointer(svg, curve, { x, y, steps, box, pointer }) {
   const left = x(steps[at]);
   shape("line", { x1: left, x2: left, y1: box.top, y2: box.bottom, class: "lt-pointer" }, svg);
   shape("circle", { cx: left, cy: y(curve.smooth[at]), r: 3.5, class: "lt-dot" }, svg);
-  const values = [`step ${steps[at]}`, `smoothed ${curve.smooth[at].toFixed(4)}`, `loss ${curve.loss[at].toFixed(4)}`, `lr ${short(curve.lr[at])}`];
+  const [smooth, loss] = [curve.smooth[at].toFixed(4), curve.loss[at].toFixed(4)];
+  const values = [`step ${steps[at]}`, `smoothed ${smooth}`, `loss ${loss}`, `lr ${short(curve.lr[at])}`];
   const middle = Math.min(Math.max(left, box.left + 135), box.right - 135);
   shape("text", { x: middle, y: 12, "text-anchor": "middle", class: "lt-read" }, svg, values.join("  ·  "));
 }
