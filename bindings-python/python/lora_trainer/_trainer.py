@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -146,7 +147,9 @@ class Trainer(_core.Trainer):
 
             self._progress = Progress()
         self._background = threading.Event()
-        thread = threading.Thread(target=self._train, args=(view, self._background), name="lora-trainer-live", daemon=True)
+        # Within the context of the cell: by it a kernel tells whose messages these are, and where answers to them go.
+        begin, work = copy_context().run, (self._train, view, self._background)
+        thread = threading.Thread(target=begin, args=work, name="lora-trainer-live", daemon=True)
         self._background_thread = thread
         thread.start()
         return view
