@@ -117,8 +117,8 @@ impl Prompt {
     /// [`Error::Config`], naming the setting.
     pub fn check(&self) -> Result<()> {
         let size = |key: &str, pixels: u32| {
-            let expected = format!("a multiple of {LATENT} of at least {MIN_SIZE}");
-            (size(pixels) != pixels).then(|| Problem::value(key, pixels.to_string(), expected))
+            let expected = format!("a multiple of {LATENT} from {MIN_SIZE} to {MAX_SIZE}");
+            (size(pixels) != pixels || pixels > MAX_SIZE).then(|| Problem::value(key, pixels.to_string(), expected))
         };
         let steps = || Problem::value("steps", self.steps.to_string(), format!("1 to {MAX_STEPS}"));
         let problems: Vec<Problem> = [

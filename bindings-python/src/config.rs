@@ -2,25 +2,25 @@
 
 use std::path::PathBuf;
 
+use lora_trainer::Error;
 use lora_trainer::config::{self, ConfigFile, KeyClass, KeyUse, OptionSpec, Value, nearest_option, option};
-use lora_trainer::{Error, Problem, ProblemKind};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple, PyType};
 
 use crate::error::{Kind, raised};
 use crate::options::{self, python_value};
-use crate::value::{fit, to_python, to_value};
+use crate::value::{fit, problem, to_python, to_value};
 
 /// What became of a key of a configuration file.
-#[pyclass(frozen, get_all, eq, module = "lora_trainer")]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[pyclass(frozen, get_all, eq, hash, module = "lora_trainer")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ConfigKey {
     /// The key, as it was spelled.
     key: String,
     /// Its line in the file, counted from 1; `None` for an option that was given beside the file.
     line: Option<usize>,
-    /// `"used"`, `"implied"` (it is always so), `"ignored"` (it is of no use here).
+    /// `"used"`, `"implied"` (it is always so) or `"ignored"` (it is of no use here). What is unsupported is an error.
     key_class: String,
     /// Why, or as what; may be empty.
     reason: String,
@@ -210,14 +210,7 @@ fn read_options(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<Vec<(St
         match to_value(&value) {
             Ok(value) => read.push((name, spec.map_or(value.clone(), |spec| fit(value, spec.kind)))),
             Err(error) => {
-                let message = error.value(py).str()?.to_string();
-                let (found, expected) = message.split_once(", expected ").unwrap_or((&message, ""));
-                let found = found.trim_start_matches("found ").to_owned();
-                let expected = match spec {
-                    Some(spec) if expected.is_empty() => spec.kind.to_string(),
-                    _ => expected.to_owned(),
-                };
-                problems.push(Problem { key: name, line: None, kind: ProblemKind::Value { found, expected } });
+                problems.push(problem(py, &name, spec.map(|spec| spec.kind), &error));
             }
         }
     }

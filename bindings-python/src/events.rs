@@ -1,14 +1,14 @@
 //! What a training tells: a class for each of the library's events.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lora_trainer::prompt::PreviewTime;
 use lora_trainer::train::{self, Cached, resident_memory};
-use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
-use crate::image::to_pillow;
+use crate::image::Pillow;
+use crate::record::record;
 use crate::report::{Bucket, Subset, buckets, subsets};
 
 /// Something that happened in a training. `match` on its class tells what.
@@ -16,35 +16,14 @@ use crate::report::{Bucket, Subset, buckets, subsets};
 #[derive(Debug)]
 pub(crate) struct Event;
 
-/// An event with these fields: attributes, in the order of positional patterns.
 macro_rules! event {
-    (
-        $(#[$meta:meta])*
-        $name:ident { $($(#[$field_meta:meta])* $field:ident: $kind:ty,)* }
-        $($methods:tt)*
-    ) => {
-        $(#[$meta])*
-        #[pyclass(frozen, get_all, extends = Event, module = "lora_trainer")]
-        #[derive(Debug)]
-        pub(crate) struct $name { $($(#[$field_meta])* pub(crate) $field: $kind,)* }
-
-        #[pymethods]
-        impl $name {
-            #[classattr]
-            fn __match_args__(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
-                PyTuple::new(py, [$(stringify!($field)),*])
-            }
-
-            fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-                let fields: Vec<String> = vec![
-                    $(format!(concat!(stringify!($field), "={}"), slf.getattr(stringify!($field))?.repr()?)),*
-                ];
-                Ok(format!(concat!(stringify!($name), "({})"), fields.join(", ")))
-            }
-
-            $($methods)*
-        }
+    ($($record:tt)*) => {
+        record!([extends = Event] on_event, $($record)*);
     };
+}
+
+fn on_event<T: pyo3::PyClass<BaseType = Event>>(event: T) -> PyClassInitializer<T> {
+    PyClassInitializer::from(Event).add_subclass(event)
 }
 
 event! {
@@ -83,7 +62,7 @@ event! {
     /// A picture or caption was encoded once for all epochs.
     CacheProgress {
         /// `"latents"` or `"text"`.
-        what: &'static str,
+        what: String,
         /// How many are done.
         done: usize,
         /// Of how many.
@@ -121,7 +100,7 @@ event! {
         /// The learning rate: the UNet's, if it is trained.
         lr: f64,
         /// The learning rates of all groups of parameters, by sd-scripts' names.
-        learning_rates: std::collections::BTreeMap<String, f64>,
+        learning_rates: BTreeMap<String, f64>,
         /// The global norm of the gradients before clipping.
         grad_norm: f32,
         /// What D-Adaptation or Prodigy multiplies the learning rates by.
@@ -168,8 +147,14 @@ event! {
         prompt: String,
         /// The seed that it was drawn with.
         seed: u64,
-        /// The picture, a `PIL.Image`.
-        image: Picture,
+    }
+
+    /// The picture, a `PIL.Image`, read from its file.
+    #[getter]
+    fn image<'py>(&self, py: Python<'py>) -> PyResult<Pillow<'py>> {
+        let image = py.import("PIL.Image")?.call_method1("open", (&self.path,))?;
+        image.call_method0("load")?;
+        Ok(Pillow(image))
     }
 
     /// Shows the picture in a notebook.
@@ -227,29 +212,6 @@ event! {
     }
 }
 
-/// A picture that becomes Pillow's when it is asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct Picture(std::sync::Arc<::image::RgbImage>);
-
-impl From<::image::RgbImage> for Picture {
-    fn from(picture: ::image::RgbImage) -> Self {
-        Self(picture.into())
-    }
-}
-
-impl<'py> IntoPyObject<'py> for Picture {
-    const OUTPUT_TYPE: PyStaticExpr =
-        PyStaticExpr::Attribute { value: &PyStaticExpr::Name { id: "PIL.Image" }, attr: "Image" };
-
-    type Target = PyAny;
-    type Output = Bound<'py, PyAny>;
-    type Error = PyErr;
-
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_pillow(py, &self.0)
-    }
-}
-
 /// An event with what is measured when it happens.
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -286,7 +248,7 @@ impl Told {
             Rust::Deleted(path) => object(py, Deleted { path }),
             Rust::Warning(message) => object(py, Notice { message }),
             Rust::End(summary) => object(py, Summary::from(summary)),
-            other => object(py, Notice { message: format!("{other:?}") }),
+            _ => object(py, Notice { message: "an event that this version of the package does not know".into() }),
         }
     }
 
@@ -310,12 +272,8 @@ impl Told {
     }
 }
 
-fn object<T>(py: Python<'_>, event: T) -> PyResult<Py<PyAny>>
-where
-    T: pyo3::PyClass<BaseType = Event>,
-{
-    let made = PyClassInitializer::from(Event).add_subclass(event);
-    Ok(Py::new(py, made)?.into_any())
+fn object<T: pyo3::PyClass<BaseType = Event>>(py: Python<'_>, event: T) -> PyResult<Py<PyAny>> {
+    Ok(Py::new(py, on_event(event))?.into_any())
 }
 
 impl From<train::RunPlan> for RunPlan {
@@ -345,7 +303,7 @@ impl From<train::CacheProgress> for CacheProgress {
             Cached::Latents => "latents",
             Cached::TextOutputs => "text",
         };
-        Self { what, done, total, reused }
+        Self { what: what.into(), done, total, reused }
     }
 }
 
@@ -362,8 +320,8 @@ impl From<train::Preview> for Preview {
             PreviewTime::Epoch(epoch) => Some(epoch),
             PreviewTime::Step(_) => None,
         };
-        let train::Preview { path, step, index, prompt, seed, picture, .. } = preview;
-        Self { path, step, epoch, index, prompt: prompt.prompt, seed, image: picture.into() }
+        let train::Preview { path, step, index, prompt, seed, .. } = preview;
+        Self { path, step, epoch, index, prompt: prompt.prompt, seed }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::image::{DynamicImage, RgbImage, RgbaImage};
+use ::image::{DynamicImage, ImageBuffer, RgbImage, RgbaImage};
+use pyo3::exceptions::PyValueError;
+use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
@@ -11,6 +13,56 @@ use pyo3::types::{PyBytes, PyString};
 pub(crate) fn to_pillow<'py>(py: Python<'py>, picture: &RgbImage) -> PyResult<Bound<'py, PyAny>> {
     let pixels = PyBytes::new(py, picture.as_raw());
     py.import("PIL.Image")?.call_method1("frombytes", ("RGB", picture.dimensions(), pixels))
+}
+
+/// A picture that becomes Pillow's when it is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Picture(Arc<RgbImage>);
+
+impl From<RgbImage> for Picture {
+    fn from(picture: RgbImage) -> Self {
+        Self(picture.into())
+    }
+}
+
+impl<'py> IntoPyObject<'py> for Picture {
+    const OUTPUT_TYPE: PyStaticExpr = Pillow::OUTPUT_TYPE;
+
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_pillow(py, &self.0)
+    }
+}
+
+/// A `PIL.Image`, for stubs.
+pub(crate) struct Pillow<'py>(pub(crate) Bound<'py, PyAny>);
+
+impl<'py> IntoPyObject<'py> for Pillow<'py> {
+    const OUTPUT_TYPE: PyStaticExpr =
+        PyStaticExpr::Attribute { value: &PyStaticExpr::Name { id: "PIL.Image" }, attr: "Image" };
+
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, _py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.0)
+    }
+}
+
+/// Of pickle.
+impl<'py> FromPyObject<'_, 'py> for Picture {
+    type Error = PyErr;
+
+    fn extract(image: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let (width, height): (u32, u32) = image.getattr("size")?.extract()?;
+        let pixels = image.call_method0("tobytes")?.cast_into::<PyBytes>()?;
+        let picture = RgbImage::from_raw(width, height, pixels.as_bytes().to_vec());
+        picture.map(Self::from).ok_or_else(|| PyValueError::new_err("expected a picture in RGB"))
+    }
 }
 
 /// What a picture in a list of data is.
@@ -56,6 +108,13 @@ fn from_array(array: &Bound<'_, PyAny>) -> PyResult<Given> {
 fn from_pillow(image: &Bound<'_, PyAny>) -> PyResult<Given> {
     let image = image.py().import("PIL.ImageOps")?.call_method1("exif_transpose", (image,))?;
     let mode: String = image.getattr("mode")?.extract()?;
+    if let Some(big_endian) = sixteen_bit(&mode) {
+        return from_sixteen_bit(&image, big_endian);
+    }
+    // Pillow would cut their values off at 255.
+    if matches!(mode.as_str(), "I" | "F") {
+        return Ok(Given::Other(format!("a PIL.Image of mode {mode}, whose range is unknown; convert it")));
+    }
     let is_transparent = matches!(mode.as_str(), "RGBA" | "LA" | "PA" | "RGBa" | "La")
         || image.getattr("info")?.contains("transparency")?;
     let mode = if is_transparent { "RGBA" } else { "RGB" };
@@ -66,6 +125,26 @@ fn from_pillow(image: &Bound<'_, PyAny>) -> PyResult<Given> {
         true => RgbaImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgba8),
         false => RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8),
     }))
+}
+
+/// Whether the samples of a 16-bit mode have their high byte first; none for another mode.
+fn sixteen_bit(mode: &str) -> Option<bool> {
+    match mode {
+        "I;16" | "I;16L" => Some(false),
+        "I;16B" => Some(true),
+        "I;16N" => Some(cfg!(target_endian = "big")),
+        _ => None,
+    }
+}
+
+/// Grey of 16 bits, which is scaled as that of files is.
+fn from_sixteen_bit(image: &Bound<'_, PyAny>, big_endian: bool) -> PyResult<Given> {
+    let (width, height): (u32, u32) = image.getattr("size")?.extract()?;
+    let bytes = image.call_method0("tobytes")?.cast_into::<PyBytes>()?;
+    let (pairs, _) = bytes.as_bytes().as_chunks::<2>();
+    let sample = |pair: &[u8; 2]| if big_endian { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) };
+    let samples = pairs.iter().map(sample).collect();
+    Ok(given(ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16)))
 }
 
 fn given(image: Option<DynamicImage>) -> Given {

@@ -8,29 +8,24 @@ use pyo3::prelude::*;
 
 use crate::background::run;
 use crate::error::{Kind, raised};
+use crate::record::record;
 
-/// An adapter of a LoRA file.
-#[pyclass(frozen, get_all, module = "lora_trainer")]
-#[derive(Debug, Clone)]
-pub(crate) struct Adapter {
-    /// Its name: its keys without what they end in.
-    name: String,
-    /// Whether it belongs to the UNet; else to a text encoder.
-    is_unet: bool,
-    /// The width between its factors.
-    rank: usize,
-    /// What it is scaled by, times the rank.
-    alpha: f32,
-    /// The shape of the first factor.
-    down: Vec<usize>,
-    /// The shape of the second factor.
-    up: Vec<usize>,
-}
-
-#[pymethods]
-impl Adapter {
-    fn __repr__(&self) -> String {
-        format!("<Adapter {}: rank {}, alpha {}>", self.name, self.rank, self.alpha)
+record! {
+    [] std::convert::identity,
+    /// An adapter of a LoRA file.
+    Adapter {
+        /// Its name: its keys without what they end in.
+        name: String,
+        /// Whether it belongs to the UNet; else to a text encoder.
+        is_unet: bool,
+        /// The width between its factors.
+        rank: usize,
+        /// The product of its factors is scaled by alpha / rank.
+        alpha: f32,
+        /// The shape of the first factor.
+        down: Vec<usize>,
+        /// The shape of the second factor.
+        up: Vec<usize>,
     }
 }
 

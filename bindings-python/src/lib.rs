@@ -11,6 +11,7 @@ mod image;
 mod inspect;
 mod options;
 mod process;
+mod record;
 mod report;
 mod trainer;
 mod value;

@@ -9,116 +9,110 @@ use pyo3::prelude::*;
 use crate::background::run;
 use crate::config::{ConfigKey, TrainConfig};
 use crate::data::pictures;
-use crate::events::Picture;
+use crate::image::Picture;
+use crate::record::record;
 
-/// Figures of a folder or list of pictures.
-#[pyclass(frozen, get_all, module = "lora_trainer")]
-#[derive(Debug, Clone)]
-pub(crate) struct Subset {
-    /// Its name.
-    name: String,
-    /// The folder or list.
-    path: PathBuf,
-    /// Whether it holds regularisation pictures.
-    is_reg: bool,
-    /// How often each picture appears in an epoch.
-    repeats: usize,
-    /// The number of pictures, without repeats.
-    pictures: usize,
-    /// Pictures that are kept out of training, beside these.
-    validation: usize,
-    /// Pictures with a caption of their own.
-    captioned: usize,
-    /// Pictures captioned by class tokens.
-    class_tokens: usize,
-    /// Pictures without any caption.
-    uncaptioned: usize,
+record! {
+    [] std::convert::identity,
+    /// Figures of a folder or list of pictures.
+    Subset {
+        /// Its name.
+        name: String,
+        /// The folder or list.
+        path: PathBuf,
+        /// Whether it holds regularisation pictures.
+        is_reg: bool,
+        /// How often each picture appears in an epoch.
+        repeats: usize,
+        /// The number of pictures, without repeats.
+        pictures: usize,
+        /// Pictures that are kept out of training, beside these.
+        validation: usize,
+        /// Pictures with a caption of their own.
+        captioned: usize,
+        /// Pictures captioned by class tokens.
+        class_tokens: usize,
+        /// Pictures without any caption.
+        uncaptioned: usize,
+    }
 }
 
-/// A size that pictures are trained at.
-#[pyclass(frozen, get_all, module = "lora_trainer")]
-#[derive(Debug, Clone)]
-pub(crate) struct Bucket {
-    /// Pixels.
-    width: u32,
-    /// Pixels.
-    height: u32,
-    /// Its pictures in an epoch, repeats counted.
-    pictures: usize,
-    /// Its batches in an epoch.
-    batches: usize,
+record! {
+    [] std::convert::identity,
+    /// A size that pictures are trained at.
+    Bucket {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+        /// Its pictures in an epoch, repeats counted.
+        pictures: usize,
+        /// Its batches in an epoch.
+        batches: usize,
+    }
 }
 
-/// The arithmetic of a run.
-#[pyclass(frozen, get_all, module = "lora_trainer")]
-#[derive(Debug, Clone)]
-pub(crate) struct RunLength {
-    /// Pictures of an epoch, repeats counted.
-    pictures_per_epoch: u64,
-    /// Batches of an epoch.
-    batches_per_epoch: u64,
-    /// Batches of an update.
-    gradient_accumulation_steps: u64,
-    /// Updates of an epoch.
-    steps_per_epoch: u64,
-    /// Epochs; the last one may be cut short.
-    epochs: u64,
-    /// Updates.
-    total_steps: u64,
+record! {
+    [] std::convert::identity,
+    /// The arithmetic of a run.
+    RunLength {
+        /// Pictures of an epoch, repeats counted.
+        pictures_per_epoch: u64,
+        /// Batches of an epoch.
+        batches_per_epoch: u64,
+        /// Batches of an update.
+        gradient_accumulation_steps: u64,
+        /// Updates of an epoch.
+        steps_per_epoch: u64,
+        /// Epochs; the last one may be cut short.
+        epochs: u64,
+        /// Updates.
+        total_steps: u64,
+    }
 }
 
-/// A caption that is cut.
-#[pyclass(frozen, get_all, module = "lora_trainer")]
-#[derive(Debug, Clone)]
-pub(crate) struct LongCaption {
-    /// Its picture.
-    path: PathBuf,
-    /// Its tokens.
-    tokens: usize,
-    /// Those that are used.
-    used: usize,
+record! {
+    [] std::convert::identity,
+    /// A caption that is cut.
+    LongCaption {
+        /// Its picture.
+        path: PathBuf,
+        /// Its tokens.
+        tokens: usize,
+        /// Those that are used.
+        used: usize,
+    }
 }
 
-/// A picture that is small for the training resolution.
-#[pyclass(frozen, get_all, module = "lora_trainer")]
-#[derive(Debug, Clone)]
-pub(crate) struct TinyPicture {
-    /// The picture.
-    path: PathBuf,
-    /// Width and height, in pixels.
-    size: (u32, u32),
-    /// The size that it is trained at.
-    bucket: (u32, u32),
+record! {
+    [] std::convert::identity,
+    /// A picture that is small for the training resolution.
+    TinyPicture {
+        /// The picture.
+        path: PathBuf,
+        /// Width and height, in pixels.
+        size: (u32, u32),
+        /// The size that it is trained at.
+        bucket: (u32, u32),
+    }
 }
 
-/// A picture of the data set, as it is trained.
-#[pyclass(frozen, get_all, module = "lora_trainer")]
-#[derive(Debug, Clone)]
-pub(crate) struct Example {
-    /// Its file, or what stands for it, such as `data[3]`.
-    path: PathBuf,
-    /// Its caption.
-    caption: String,
-    /// Width and height, in pixels.
-    size: (u32, u32),
-    /// The size that it is trained at.
-    bucket: (u32, u32),
-    /// The picture, cropped and scaled down, a `PIL.Image`.
-    image: Picture,
+record! {
+    [] std::convert::identity,
+    /// A picture of the data set, as it is trained.
+    Example {
+        /// Its file, or what stands for it, such as `data[3]`.
+        path: PathBuf,
+        /// Its caption.
+        caption: String,
+        /// Width and height, in pixels.
+        size: (u32, u32),
+        /// The size that it is trained at.
+        bucket: (u32, u32),
+        /// The picture, cropped and scaled down, a `PIL.Image`.
+        image: Picture,
+    }
 }
-
-macro_rules! shown {
-    ($($class:ident),*) => {$(
-        #[pymethods]
-        impl $class {
-            fn __repr__(&self) -> String {
-                format!("<{self:?}>")
-            }
-        }
-    )*};
-}
-
-shown!(Subset, Bucket, RunLength, LongCaption, TinyPicture, Example);
 
 /// What a run would be, and what is wrong with it. `print` shows all of it; a notebook shows tables and pictures.
 #[pyclass(frozen, module = "lora_trainer")]
@@ -256,6 +250,7 @@ impl CheckReport {
     fn __repr__(&self) -> String {
         match (self.0.problems.len(), self.0.length) {
             (0, Some(length)) => format!("<CheckReport: possible, {} steps>", length.total_steps),
+            (1, _) => "<CheckReport: not possible, 1 problem>".into(),
             (problems, _) => format!("<CheckReport: not possible, {problems} problems>"),
         }
     }
@@ -295,8 +290,10 @@ pub(crate) fn buckets(report: &train::DatasetReport) -> Vec<Bucket> {
     parts.collect()
 }
 
-/// Reads everything that a training would read, decodes every picture, and trains nothing. What is wrong is collected in the report
-/// instead of being raised.
+/// Says what a run would be and all that is wrong with it.
+///
+/// It reads everything that a training would read, decodes every picture, and trains nothing. What is wrong is collected in the report instead
+/// of being raised.
 ///
 /// Args:
 ///     config: The options.
@@ -307,7 +304,7 @@ pub(crate) fn buckets(report: &train::DatasetReport) -> Vec<Bucket> {
 /// >>> report.is_ok, report.length.total_steps
 /// (True, 4)
 #[pyfunction]
-#[pyo3(signature = (config: "TrainConfig", /, *, data: "Iterable[tuple[Picture, str]] | None" = None) -> "CheckReport")]
+#[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Picture, str]] | None" = None) -> "CheckReport")]
 pub(crate) fn check(config: &Bound<'_, TrainConfig>, data: Option<&Bound<'_, PyAny>>) -> PyResult<CheckReport> {
     let (inner, given) = (config.get().inner.clone(), pictures(data)?);
     let mut report = run(config.py(), move || check_with_pictures(&inner, &given))?;

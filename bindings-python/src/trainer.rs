@@ -7,8 +7,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use lora_trainer::Error;
+use lora_trainer::config::SavePrecision;
 use lora_trainer::train::{self, AdapterTensor, Event, Pace, TrainPicture, return_freed_memory};
-use lora_trainer::{Error, config};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyDict};
 
@@ -17,9 +18,10 @@ use crate::config::TrainConfig;
 use crate::data::pictures;
 use crate::error::{Kind, Raised, raised};
 use crate::events::Told;
-use crate::generate::{Request, check_strength, named_sampler, refused};
+use crate::generate::{Given, Request, number, refused};
 use crate::image::to_pillow;
 use crate::process::{check_fork, is_owner};
+use crate::value::choice;
 
 type Job = Box<dyn FnOnce(&mut Run) -> ControlFlow<()> + Send>;
 type NextEvent = Option<Result<Told, Error>>;
@@ -60,7 +62,7 @@ struct Run {
 #[pymethods]
 impl Trainer {
     #[new]
-    #[pyo3(signature = (config: "TrainConfig", /, *, data: "Iterable[tuple[Picture, str]] | None" = None))]
+    #[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Picture, str]] | None" = None))]
     fn new(config: &Bound<'_, TrainConfig>, data: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let (py, inner) = (config.py(), config.get().inner.clone());
         let (given, state) = (pictures(data)?, Arc::new(State::default()));
@@ -146,51 +148,34 @@ impl Trainer {
     ///     precision: "fp16", "bf16" or "float"; by default that of the options.
     #[pyo3(signature = (path: "str | PathLike[str] | None" = None, *, precision: "Literal[\"fp16\", \"bf16\", \"float\"] | None" = None) -> "Path")]
     fn save(&self, py: Python<'_>, path: Option<PathBuf>, precision: Option<&str>) -> PyResult<PathBuf> {
-        let precision = match precision {
-            None => None,
-            Some(name) => Some(config::SavePrecision::from_name(name).ok_or_else(|| {
-                let expected = config::SavePrecision::NAMES.join(", ");
-                Raised::new(Kind::Config, format!("precision: found {name:?}, expected one of {expected}")).into_py(py)
-            })?),
-        };
+        let read = |name| choice(py, "precision", name, SavePrecision::NAMES, SavePrecision::from_name);
+        let precision = precision.map(read).transpose()?;
         let saved = self.call(py, move |run| run.save(path, precision))?;
         saved.map_err(raised(py, Kind::Training))
     }
 
-    /// Draws a picture with the LoRA as it is now; a `PIL.Image`. The same prompt, seed and LoRA give the same picture.
-    ///
-    /// Args:
-    ///     prompt: What to draw, with weights such as `(cat:1.2)`.
-    ///     negative_prompt: What to avoid.
-    ///     width: Pixels, a multiple of 8; by default those of the training resolution.
-    ///     height: Pixels, a multiple of 8; by default those of the training resolution.
-    ///     num_inference_steps: Steps of the sampler.
-    ///     guidance_scale: How much the prompt counts; at most 1 leaves the negative prompt out.
-    ///     seed: The seed of the noise; by default that of the first preview.
-    ///     sampler: "ddim" or "euler_a"; by default that of the options.
-    ///     strength: What the LoRA counts; 0 is the bare base.
+    /// Draws a picture with the LoRA as it is now; `Trainer.sample` has the convenient form.
     #[pyo3(signature = (
-        prompt: "str", /, *, negative_prompt: "str" = "", width: "int | None" = None, height: "int | None" = None,
-        num_inference_steps: "int" = 30, guidance_scale: "float" = 7.5, seed: "int | None" = None,
-        sampler: "Literal[\"ddim\", \"euler_a\"] | None" = None, strength: "float" = 1.0
+        prompt: "str", negative_prompt: "str", *, width: "int | None", height: "int | None", num_inference_steps: "int",
+        guidance_scale: "float", seed: "int | None", sampler: "str | None", strength: "float"
     ) -> "Image")]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
-    fn sample<'py>(
+    fn draw<'py>(
         &self,
         py: Python<'py>,
         prompt: String,
         negative_prompt: &str,
-        width: Option<u32>,
-        height: Option<u32>,
-        num_inference_steps: u32,
-        guidance_scale: f64,
-        seed: Option<u64>,
+        width: Option<&Bound<'py, PyAny>>,
+        height: Option<&Bound<'py, PyAny>>,
+        num_inference_steps: &Bound<'py, PyAny>,
+        guidance_scale: &Bound<'py, PyAny>,
+        seed: Option<&Bound<'py, PyAny>>,
         sampler: Option<&str>,
-        strength: f32,
+        strength: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        check_strength(py, strength)?;
-        let sampler = named_sampler(py, sampler)?;
-        let request = Request { width, height, num_inference_steps, guidance_scale, seed, sampler };
+        let given = Given { width, height, num_inference_steps, guidance_scale, seed, sampler };
+        let request = Request::read(py, &given)?;
+        let strength = number("strength", strength)? as f32;
         let negative_prompt = negative_prompt.to_owned();
         let drawn = self.call(py, move |run| {
             let prompt = request.prompt(prompt, negative_prompt, run.trainer.resolution());
@@ -316,7 +301,7 @@ impl Run {
         Some(told)
     }
 
-    fn save(&mut self, path: Option<PathBuf>, precision: Option<config::SavePrecision>) -> Result<PathBuf, Error> {
+    fn save(&mut self, path: Option<PathBuf>, precision: Option<SavePrecision>) -> Result<PathBuf, Error> {
         let precision = precision.unwrap_or(self.trainer.config().save_precision);
         match path {
             Some(path) => self.trainer.save_to_with(&path, precision).map(|()| path),

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use lora_trainer::config::{Kind, Value};
+use lora_trainer::config::{Kind, Mismatch, Value};
+use lora_trainer::{Error, Problem, ProblemKind};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple};
+
+use crate::error::raised;
 
 /// A value as the option table takes it. What Python has and the table lacks becomes a text that no option takes, so that the error names
 /// option and value.
@@ -42,7 +45,10 @@ pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() || value.cast::<PySequence>().is_ok() {
         return value.try_iter()?.map(|item| to_value(&item?)).collect::<PyResult<Vec<_>>>().map(Value::from);
     }
-    // Numbers of NumPy and others.
+    // Numbers and arrays of NumPy and others.
+    if value.hasattr("dtype")? && value.hasattr("tolist")? {
+        return to_value(&value.call_method0("tolist")?);
+    }
     if value.hasattr("__index__")? {
         return integer(&value.call_method0("__index__")?);
     }
@@ -51,6 +57,55 @@ pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     }
     let kind = value.get_type().qualname()?;
     Err(PyTypeError::new_err(format!("found a value of type {kind}")))
+}
+
+/// The problem of a value that `to_value` has refused.
+pub(crate) fn problem(py: Python<'_>, name: &str, kind: Option<Kind>, error: &PyErr) -> Problem {
+    let message = error.value(py).to_string();
+    let (found, expected) = message.split_once(", expected ").unwrap_or((&message, ""));
+    let found = found.trim_start_matches("found ").to_owned();
+    let expected = match kind {
+        Some(kind) if expected.is_empty() => kind.to_string(),
+        _ => expected.to_owned(),
+    };
+    Problem { key: name.into(), line: None, kind: ProblemKind::Value { found, expected } }
+}
+
+/// An argument that is no option, checked as an option of this kind is.
+///
+/// # Errors
+/// `ConfigError`, naming the argument.
+pub(crate) fn argument(name: &str, value: &Bound<'_, PyAny>, kind: Kind) -> PyResult<Value> {
+    let py = value.py();
+    let checked = match to_value(value) {
+        Ok(read) => kind.check(&read).map_err(|Mismatch { found, expected }| Problem {
+            key: name.into(),
+            line: None,
+            kind: ProblemKind::Value { found, expected },
+        }),
+        Err(error) => Err(problem(py, name, Some(kind), &error)),
+    };
+    checked.map_err(|problem| refused_argument(py, problem))
+}
+
+/// The one of these names that an argument is.
+///
+/// # Errors
+/// `ConfigError`, naming the argument.
+pub(crate) fn choice<T>(
+    py: Python<'_>,
+    name: &str,
+    value: &str,
+    names: &'static [&'static str],
+    read: impl FnOnce(&str) -> Option<T>,
+) -> PyResult<T> {
+    let kind = Kind::Choice(names);
+    let wrong = ProblemKind::Value { found: format!("\"{value}\""), expected: kind.to_string() };
+    read(value).ok_or_else(|| refused_argument(py, Problem { key: name.into(), line: None, kind: wrong }))
+}
+
+fn refused_argument(py: Python<'_>, problem: Problem) -> PyErr {
+    raised(py, crate::error::Kind::Config)(Error::Config { file: None, problems: vec![problem] })
 }
 
 /// Beyond 64 bits it is text, which shows in the error.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Callable
@@ -88,6 +89,13 @@ def array(shape: tuple[int, ...], dtype: str = "uint8") -> Any:
     return numpy.zeros(shape, dtype)
 
 
+def image(mode: str) -> Any:
+    """A picture of this mode."""
+    from PIL import Image
+
+    return Image.new(mode, (64, 64))
+
+
 def broken_picture(folder: Path) -> Any:
     """A picture that Pillow opens and can't decode."""
     from PIL import Image
@@ -147,15 +155,31 @@ RUNS: list[tuple[str, Trial, type[Exception], str]] = [
         config(train_data_dir=None, cache_latents_to_disk=True), data=[(array((64, 64, 3)), "a")]),
      lt.ConfigError, "`cache_latents_to_disk`: keeps files beside pictures, and some of those that are given are in memory"),
     ("a prompt's size", lambda config, folder: lt.generate(config(), "a cat", width=65),
-     lt.ConfigError, "`width`: found 65, expected a multiple of 8 of at least 64"),
+     lt.ConfigError, "`width`: found 65, expected a multiple of 8 from 64 to 4096"),
+    ("a prompt's height", lambda config, folder: lt.Trainer(config()).sample("a cat", height=10**6),
+     lt.ConfigError, "`height`: found 1000000, expected a multiple of 8 from 64 to 4096"),
+    ("a negative width", lambda config, folder: lt.Trainer(config()).sample("a cat", width=-8),
+     lt.ConfigError, "`width`: found -8, expected an integer of at least 0"),
+    ("a negative seed", lambda config, folder: lt.generate(config(), "a cat", seed=-1),
+     lt.ConfigError, "`seed`: found -1, expected an integer"),
+    ("a huge seed", lambda config, folder: lt.generate(config(), "a cat", seed=2**64),
+     lt.ConfigError, '`seed`: found "18446744073709551616", expected an integer'),
+    ("LoRAs in a list", lambda config, folder: lt.generate(config(), "a cat", loras=["a"]),  # type: ignore[call-overload]
+     lt.ConfigError, "loras: found ['a'], expected a dict of strengths by path"),
+    ("a precision", lambda config, folder: lt.Trainer(config()).save(precision="fp8"),  # type: ignore[arg-type]
+     lt.ConfigError, '`precision`: found "fp8", expected float, fp16 or bf16'),
+    ("32-bit pictures", with_data(lambda folder: [(image("I"), "a")]),
+     lt.DatasetError, "data[0]: found a PIL.Image of mode I, whose range is unknown; convert it"),
+    ("pictures of floats", with_data(lambda folder: [(image("F"), "a")]),
+     lt.DatasetError, "data[0]: found a PIL.Image of mode F, whose range is unknown; convert it"),
     ("a prompt's steps", lambda config, folder: lt.generate(config(), "a cat", num_inference_steps=0),
      lt.ConfigError, "`num_inference_steps`: found 0, expected 1 to 1000"),
     ("a prompt's guidance", lambda config, folder: lt.generate(config(), "a cat", guidance_scale=float("nan")),
-     lt.ConfigError, "`guidance_scale`: found NaN, expected a finite number"),
+     lt.ConfigError, '`guidance_scale`: found "NaN", expected a number from -1000 to 1000'),
     ("a sampler", lambda config, folder: lt.generate(config(), "a cat", sampler="heun"),
-     lt.ConfigError, 'sampler: found "heun", expected one of '),
+     lt.ConfigError, '`sampler`: found "heun", expected ddim or euler_a'),
     ("a strength", lambda config, folder: lt.generate(config(), "a cat", loras={str(BASE): float("nan")}),
-     lt.ConfigError, "strength: found NaN, expected a finite number"),
+     lt.ConfigError, '`strength`: found "NaN", expected a number from'),
     ("a LoRA that is none", lambda config, folder: lt.generate(config(), "a cat", loras={str(BASE): 1.0}),
      lt.CheckpointError, "expected a LoRA file for this base, found tensors such as"),
     ("a missing LoRA", lambda config, folder: lt.inspect(folder / "absent.safetensors"),
@@ -183,6 +207,7 @@ def test_runs(config: ConfigFactory, tmp_path: Path, trial: Trial, kind: type[Ex
     assert message.format(folder=tmp_path) in str(caught.value)
     if isinstance(caught.value, FileNotFoundError):
         assert caught.value.path is not None and "absent" in str(caught.value.path)
+        assert caught.value.errno == errno.ENOENT
 
 
 REFUSED = [

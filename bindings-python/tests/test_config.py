@@ -40,6 +40,8 @@ def test_values_of_python() -> None:
 
     eight: Any = numpy.int64(8)
     half: Any = numpy.float32(0.5)
+    yes: Any = numpy.bool_(True)
+    assert lt.TrainConfig("base.safetensors", resolution=numpy.array([64, 96])).resolution == "64,96"
     config = lt.TrainConfig(
         Path("base.safetensors"),
         Path("pictures"),
@@ -48,6 +50,7 @@ def test_values_of_python() -> None:
         unet_lr=half,
         text_encoder_lr=1e-5,
         optimizer_args={"weight_decay": 0.1, "betas": (0.9, 0.99)},
+        cache_latents=yes,
         base_weights=[Path("a.safetensors"), "b.safetensors"],
         model_config={"unet": {"norm_num_groups": 8}},
         preset="novice",
@@ -128,6 +131,7 @@ def test_a_report_tells_what_a_run_would_be(config: ConfigFactory) -> None:
     assert [(subset.name, subset.pictures, subset.captioned) for subset in report.subsets] == [("pictures", 3, 3)]
     assert [(bucket.width, bucket.height, bucket.pictures, bucket.batches) for bucket in report.buckets] == [(64, 64, 3, 2)]
     assert report.tags[0] == ("blueprint style", 3) and report.memory
+    assert all(len(repr(example)) < 400 for example in report.examples)
     assert [example.image.size for example in report.examples] == [(64, 64)] * 3
     assert "the run is possible" in str(report) and repr(report) == "<CheckReport: possible, 4 steps>"
     html = report._repr_html_()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import pickle
 import threading
 import weakref
 from pathlib import Path
@@ -99,7 +100,8 @@ def test_callbacks_are_told(config: ConfigFactory) -> None:
 def test_a_callback_may_stop(config: ConfigFactory) -> None:
     recorder = Recorder(stop_at=2)
     history = lt.fit(config(), callbacks=[recorder], progress=False)
-    assert recorder.told[-2:] == ["step 2", "end 2"]
+    assert recorder.told[-3:] == ["step 2", "save last-step00000002.safetensors", "end 2"]
+    assert [saved.step for saved in history.saved] == [2]
     assert history.summary is None and history.path is not None
     assert history.path.name == "last-step00000002.safetensors" and history.path.is_file()
     assert lt.inspect(history.path).metadata["ss_steps"] == "2"
@@ -121,12 +123,101 @@ def test_what_is_no_callback_is_refused(config: ConfigFactory) -> None:
     with pytest.raises(lt.ConfigError, match="log_with: found 'wand', expected one of wandb, mlflow, trackio"):
         lt.Trainer(config(), log_with="wand")
 
-    class Answers:
-        def on_step(self, trainer: lt.Trainer, step: lt.Step) -> str:
-            return "halt"
+    with pytest.raises(lt.ConfigError, match="callbacks: found <class .*Recorder'>, expected an object, not a class"):
+        lt.Trainer(config(), callbacks=[Recorder])
+    wrong: Any
+    for wrong in (None, 3, Recorder(), "stop"):
+        with pytest.raises(lt.ConfigError, match="callbacks: found .*, expected a list of objects"):
+            lt.Trainer(config(), callbacks=wrong)
 
-    with pytest.raises(lt.TrainingError, match='returned \'halt\', expected None or "stop"'):
-        lt.fit(config(), callbacks=[Answers()], progress=False)
+
+def test_other_answers_are_told(config: ConfigFactory, caplog: pytest.LogCaptureFixture) -> None:
+    class Answers:
+        def on_step(self, trainer: lt.Trainer, step: lt.Step) -> int:
+            return 12
+
+    assert len(lt.fit(config(), callbacks=[Answers()], progress=False)) == 4
+    assert 'returned 12; only "stop" means something' in caplog.text
+
+
+def test_leaving_the_block_saves(config: ConfigFactory, tmp_path: Path) -> None:
+    recorder = Recorder()
+    with lt.Trainer(config(), callbacks=[recorder]) as trainer:
+        for step in trainer:
+            if step.step == 2:
+                break
+    assert trainer.history.path is not None and trainer.history.path.name == "last-step00000002.safetensors"
+    assert recorder.told[-2:] == ["save last-step00000002.safetensors", "end 2"]
+    # What is saved already is not saved again.
+    with lt.Trainer(config(output_dir=str(tmp_path / "own"))) as trainer:
+        next(iter(trainer))
+        mine = trainer.save(tmp_path / "mine.safetensors")
+    assert trainer.history.path == mine and not (tmp_path / "own").exists()
+
+
+class Fails:
+    """Fails at one of the methods."""
+
+    def __init__(self, at: str) -> None:
+        self.at = at
+        self.ended = False
+
+    def on_train_begin(self, trainer: lt.Trainer, plan: lt.RunPlan) -> None:
+        self._maybe("begin")
+
+    def on_step(self, trainer: lt.Trainer, step: lt.Step) -> None:
+        self._maybe(f"step {step.step}")
+
+    def on_train_end(self, trainer: lt.Trainer, history: lt.History) -> None:
+        self.ended = True
+        self._maybe("end")
+
+    def _maybe(self, at: str) -> None:
+        if at == self.at:
+            raise RuntimeError(at)
+
+
+def test_failures_at_the_ends_mask_nothing(config: ConfigFactory, caplog: pytest.LogCaptureFixture) -> None:
+    for at, is_ended in (("begin", False), ("end", True)):
+        last, never = Recorder(), Recorder()
+        callbacks = [last, Fails(at), never]
+        with pytest.raises(RuntimeError, match=at) as caught:
+            lt.fit(config(), callbacks=callbacks, progress=False)
+        assert last.told[-1].startswith("end"), "those that have begun are told of the end"
+        assert (never.told == []) is not is_ended
+    assert caught.value.__context__ is None
+    # The first failure is raised, the one after it is logged.
+    both = [Fails("step 2"), Fails("end")]
+    with pytest.raises(RuntimeError, match="step 2") as caught:
+        lt.fit(config(), callbacks=both, progress=False)
+    assert both[1].ended and caught.value.history.error is caught.value  # type: ignore[attr-defined]
+    assert "end" in [record.getMessage() for record in caplog.records]
+
+
+def test_training_goes_on_after_an_error_in_the_background(config: ConfigFactory) -> None:
+    trainer = lt.Trainer(config(max_train_steps=8), callbacks=[Fails("step 2")])
+    trainer.live()
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="step 2"):
+            trainer.wait()
+    assert trainer.history.path is not None and trainer.history.path.name == "last-step00000002.safetensors"
+    trainer.live()
+    history = trainer.wait()
+    assert len(history) == 8 and history.path is not None and history.path.name == "last.safetensors"
+    trainer.close()
+    with pytest.raises(lt.TrainingError, match="the trainer is closed"):
+        trainer.live()
+
+
+def test_leaving_the_block_waits_for_the_background(config: ConfigFactory) -> None:
+    with lt.Trainer(config()) as trainer:
+        trainer.live()
+    assert trainer.is_complete and len(trainer.history) == 4
+
+
+def test_it_is_not_made_for_subclasses() -> None:
+    with pytest.raises(TypeError, match="callbacks do more"):
+        type("Mine", (lt.Trainer,), {})
 
 
 def test_saving_drawing_and_tensors_on_the_way(config: ConfigFactory, tmp_path: Path) -> None:
@@ -174,6 +265,20 @@ def test_pictures_in_memory_train_as_those_in_files(config: ConfigFactory) -> No
     data = zip(opened, captions, strict=True)
     beside = lt.check(config(), data=data)
     assert [(subset.name, subset.pictures) for subset in beside.subsets] == [("pictures", 3), ("data", 3)]
+
+
+def test_grey_of_16_bits_is_that_of_a_file(config: ConfigFactory, tmp_path: Path) -> None:
+    import numpy
+    from PIL import Image
+
+    ramp = numpy.linspace(0, 65535, 64 * 64).reshape(64, 64).astype("uint16")
+    image = Image.fromarray(ramp)
+    image.save(tmp_path / "ramp.png")
+    alone = config(train_data_dir=None, max_train_steps=2)
+    losses = [lt.fit(alone, data=[(given, "a")], progress=False).losses for given in (image, tmp_path / "ramp.png")]
+    assert losses[0] == losses[1]
+    white = Image.new("L", (64, 64), 255)
+    assert lt.fit(alone, data=[(white, "a")], progress=False).losses != losses[0]
 
 
 def test_transparency_of_pictures_in_memory_weights_the_loss(config: ConfigFactory) -> None:
@@ -259,6 +364,9 @@ def test_a_history_is_a_table_and_a_picture(config: ConfigFactory) -> None:
     assert axes.get_xlabel() == "step" and len(axes.get_lines()) == 3
     html = history._repr_html_()
     assert "<svg" in html and "last.safetensors" in html
+    copy = pickle.loads(pickle.dumps(history))
+    assert copy.losses == history.losses and copy.path == history.path and repr(copy.plan) == repr(history.plan)
+    assert [type(step) for step in copy.steps] == [lt.Step] * 6 and copy.summary.path == history.path
     assert lt.History()._repr_html_() and repr(lt.History()) == "<History: no steps yet>"
 
 
@@ -280,6 +388,25 @@ def test_loggers_are_told(config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
         assert len(pictures) == 1
         ended = module.end_run if name == "mlflow" else module.init.return_value.finish
         assert ended.call_count == 1
+
+
+def test_loggers_are_told_how_it_ended(config: ConfigFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unittest.mock import MagicMock
+
+    module = MagicMock()
+    module.__spec__ = object()
+    monkeypatch.setitem(__import__("sys").modules, "wandb", module)
+    for callbacks, code in (([Recorder(stop_at=2)], 0), ([Recorder(fail_at=2)], 1)):
+        module.reset_mock()
+        try:
+            lt.fit(config(), callbacks=callbacks, log_with="wandb", progress=False)
+        except RuntimeError:
+            assert code == 1
+        module.init.return_value.finish.assert_called_once_with(exit_code=code)
+    # What fails before a run of theirs has begun is not hidden behind it.
+    module.init.side_effect = RuntimeError("no API key")
+    with pytest.raises(RuntimeError, match="no API key"):
+        lt.fit(config(), log_with="wandb", progress=False)
 
 
 def test_a_logger_that_is_not_installed_is_named(config: ConfigFactory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ def text() -> str:
     """The reference in Markdown, for GitHub."""
     config: dict[str, object] = {
         "docstring_options": {"warn_unknown_params": False, "warn_missing_types": False},
-        "inherited_members": ["next_event", "save", "sample", "state_dict", "config", "step", "total_steps", "is_complete", "is_closed"],
+        "inherited_members": ["next_event", "save", "state_dict", "config", "step", "total_steps", "is_complete", "is_closed"],
         "members_order": "alphabetical",
         "show_root_heading": False,
     }
@@ -27,6 +27,8 @@ def text() -> str:
     page = without_attribute_sections(page)
     page = re.sub(r"\[([^\]]+)\]\(#([^)]+)\)", lambda link: linked(link[1], link[2]), page)
     page = re.sub(r"</?code>", "`", page)
+    # Its base is the native part of the same name.
+    page = page.replace("`lora_trainer.Trainer`\n\nBases: `Trainer`\n", "`lora_trainer.Trainer`\n")
     return HEAD + re.sub(r"\n{3,}", "\n\n", page).strip() + "\n"
 
 

@@ -45,10 +45,11 @@ def generated() -> str:
 
 
 def body(text: str) -> str:
-    """Without docstring and imports, annotations without quotes, docstrings of one line in one line."""
+    """Without docstring and imports, annotations without quotes, docstrings of one line in one line, types by names that all know."""
     text = text[text.index("__all__ = ") :]
     text = re.sub(r'(?<=:\n)( +)"""\n +(.*)\n +"""', r'\1"""\2"""', text)
     text = re.sub(r"(?m)^ *def .*$", lambda line: unquoted(line[0]), text)
+    text = text.replace("SupportsGetItem[int, ", "Sequence[").replace("Incomplete", "Any")
     return text.rstrip() + "\n"
 
 

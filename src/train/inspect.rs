@@ -38,7 +38,7 @@ pub struct AdapterInfo {
     pub name: String,
     /// The width between its factors.
     pub rank: usize,
-    /// What it is scaled by, times the rank. The rank, where the file has none.
+    /// The product of its factors is scaled by alpha / rank. The rank, where the file has none.
     pub alpha: f32,
     /// The shape of the first factor.
     pub down: Vec<usize>,

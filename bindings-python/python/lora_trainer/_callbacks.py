@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from .errors import ConfigError
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ._trainer import Trainer
 
 
-@runtime_checkable
 class Callback(Protocol):
     """What a callback may have. Any object with some of these methods is one; those that it lacks are not called.
 
@@ -41,24 +40,42 @@ class Callback(Protocol):
         """Once, when the training is over, however it ended."""
 
 
+LOGGERS = ("wandb", "mlflow", "trackio")
+"""What `log_with` may name."""
+
 METHODS = ("on_train_begin", "on_step", "on_epoch", "on_sample", "on_save", "on_train_end")
 
 
 def collect(callbacks: Iterable[object], log_with: str | Iterable[str] | None) -> list[object]:
     """The callbacks of a training, those of `log_with` last. What has none of the methods is refused."""
+    if not isinstance(callbacks, Iterable) or isinstance(callbacks, str):
+        raise _refused("callbacks", callbacks, "a list of objects")
+    if not (log_with is None or isinstance(log_with, Iterable)):
+        raise _refused("log_with", log_with, f"one of {', '.join(LOGGERS)}, or a list of them")
     collected = list(callbacks)
     for callback in collected:
+        if isinstance(callback, type):
+            raise _refused("callbacks", callback, "an object, not a class")
         if not any(callable(getattr(callback, method, None)) for method in METHODS):
-            raise ConfigError(f"callbacks: found {callback!r}, expected an object with one of {', '.join(METHODS)}")
+            raise _refused("callbacks", callback, f"an object with one of {', '.join(METHODS)}")
     names = [log_with] if isinstance(log_with, str) else list(log_with or ())
     return collected + [_logger(name) for name in names]
 
 
+def _refused(key: str, found: object, expected: str) -> ConfigError:
+    error = ConfigError(f"{key}: found {found!r}, expected {expected}")
+    error.key, error.hint = key, f"expected {expected}"
+    return error
+
+
 def _logger(name: str) -> object:
+    if name not in LOGGERS:
+        raise _refused("log_with", name, f"one of {', '.join(LOGGERS)}")
+    if find_spec(name) is None:
+        error = ConfigError(f"log_with: the package {name} is not installed; pip install {name}")
+        error.key, error.hint = "log_with", f"pip install {name}"
+        raise error
     from . import _loggers
 
-    if name not in _loggers.LOGGERS:
-        raise ConfigError(f"log_with: found {name!r}, expected one of {', '.join(_loggers.LOGGERS)}")
-    if find_spec(name) is None:
-        raise ConfigError(f"log_with: the package {name} is not installed; pip install {name}")
-    return _loggers.LOGGERS[name]()
+    logger: object = getattr(_loggers, name.capitalize())()
+    return logger

@@ -23,10 +23,14 @@ The version of lora-trainer.
 @final
 class Adapter:
     """An adapter of a LoRA file."""
+    __match_args__: Final = ('name', 'is_unet', 'rank', 'alpha', 'down', 'up')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(name: str, is_unet: bool, rank: SupportsIndex, alpha: SupportsFloat | SupportsIndex, down: Sequence[SupportsIndex], up: Sequence[SupportsIndex]) -> Adapter: ...
     @property
     def alpha(self, /) -> float:
-        """What it is scaled by, times the rank."""
+        """The product of its factors is scaled by alpha / rank."""
     @property
     def down(self, /) -> list[int]:
         """The shape of the first factor."""
@@ -46,7 +50,11 @@ class Adapter:
 @final
 class Bucket:
     """A size that pictures are trained at."""
+    __match_args__: Final = ('width', 'height', 'pictures', 'batches')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(width: SupportsIndex, height: SupportsIndex, pictures: SupportsIndex, batches: SupportsIndex) -> Bucket: ...
     @property
     def batches(self, /) -> int:
         """Its batches in an epoch."""
@@ -64,7 +72,10 @@ class Bucket:
 class CacheProgress(Event):
     """A picture or caption was encoded once for all epochs."""
     __match_args__: Final = ('what', 'done', 'total', 'reused')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(what: str, done: SupportsIndex, total: SupportsIndex, reused: bool) -> CacheProgress: ...
     @property
     def done(self, /) -> int:
         """How many are done."""
@@ -140,6 +151,7 @@ class CheckReport:
 class ConfigKey:
     """What became of a key of a configuration file."""
     def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
     def __reduce__(self, /) -> tuple[Any, tuple[str, int | None, str, str]]: ...
     def __repr__(self, /) -> str: ...
@@ -150,7 +162,7 @@ class ConfigKey:
         """The key, as it was spelled."""
     @property
     def key_class(self, /) -> str:
-        """`"used"`, `"implied"` (it is always so), `"ignored"` (it is of no use here)."""
+        """`"used"`, `"implied"` (it is always so) or `"ignored"` (it is of no use here). What is unsupported is an error."""
     @property
     def line(self, /) -> int | None:
         """Its line in the file, counted from 1; `None` for an option that was given beside the file."""
@@ -162,7 +174,10 @@ class ConfigKey:
 class DataWait(Event):
     """A step waited for its pictures: loading them took longer than the step before."""
     __match_args__: Final = ('step', 'seconds')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(step: SupportsIndex, seconds: SupportsFloat | SupportsIndex) -> DataWait: ...
     @property
     def seconds(self, /) -> float:
         """How long."""
@@ -174,7 +189,10 @@ class DataWait(Event):
 class Deleted(Event):
     """An older LoRA file of the run was deleted, as `save_last_n_epochs` or `save_last_n_steps` asks for."""
     __match_args__: Final = ('path',)
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(path: str | PathLike[str]) -> Deleted: ...
     @property
     def path(self, /) -> Path:
         """The file that is gone."""
@@ -183,7 +201,10 @@ class Deleted(Event):
 class EpochEnd(Event):
     """The end of an epoch."""
     __match_args__: Final = ('epoch', 'epochs', 'step', 'average_loss', 'validation_loss')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(epoch: SupportsIndex, epochs: SupportsIndex, step: SupportsIndex, average_loss: SupportsFloat | SupportsIndex, validation_loss: SupportsFloat | SupportsIndex | None) -> EpochEnd: ...
     @property
     def average_loss(self, /) -> float:
         """The loss averaged over the epoch's steps."""
@@ -206,7 +227,11 @@ class Event:
 @final
 class Example:
     """A picture of the data set, as it is trained."""
+    __match_args__: Final = ('path', 'caption', 'size', 'bucket', 'image')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(path: str | PathLike[str], caption: str, size: tuple[SupportsIndex, SupportsIndex], bucket: tuple[SupportsIndex, SupportsIndex], image: Any) -> Example: ...
     @property
     def bucket(self, /) -> tuple[int, int]:
         """The size that it is trained at."""
@@ -226,7 +251,11 @@ class Example:
 @final
 class LongCaption:
     """A caption that is cut."""
+    __match_args__: Final = ('path', 'tokens', 'used')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(path: str | PathLike[str], tokens: SupportsIndex, used: SupportsIndex) -> LongCaption: ...
     @property
     def path(self, /) -> Path:
         """Its picture."""
@@ -274,7 +303,10 @@ class LoraInfo:
 class Notice(Event):
     """Something that a user should know; it is also logged as a warning."""
     __match_args__: Final = ('message',)
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(message: str) -> Notice: ...
     @property
     def message(self, /) -> str:
         """What it is."""
@@ -323,16 +355,19 @@ class Option:
 @final
 class Preview(Event):
     """A preview picture was drawn and written."""
-    __match_args__: Final = ('path', 'step', 'epoch', 'index', 'prompt', 'seed', 'image')
+    __match_args__: Final = ('path', 'step', 'epoch', 'index', 'prompt', 'seed')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     def _repr_png_(self, /) -> bytes:
         """Shows the picture in a notebook."""
+    @staticmethod
+    def _restore(path: str | PathLike[str], step: SupportsIndex, epoch: SupportsIndex | None, index: SupportsIndex, prompt: str, seed: SupportsIndex) -> Preview: ...
     @property
     def epoch(self, /) -> int | None:
         """The epoch after which it was drawn, 0 before the first; `None` for one that was drawn within an epoch."""
     @property
     def image(self, /) -> Image:
-        """The picture, a `PIL.Image`."""
+        """The picture, a `PIL.Image`, read from its file."""
     @property
     def index(self, /) -> int:
         """Its prompt's number, counted from 0."""
@@ -352,7 +387,11 @@ class Preview(Event):
 @final
 class RunLength:
     """The arithmetic of a run."""
+    __match_args__: Final = ('pictures_per_epoch', 'batches_per_epoch', 'gradient_accumulation_steps', 'steps_per_epoch', 'epochs', 'total_steps')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(pictures_per_epoch: SupportsIndex, batches_per_epoch: SupportsIndex, gradient_accumulation_steps: SupportsIndex, steps_per_epoch: SupportsIndex, epochs: SupportsIndex, total_steps: SupportsIndex) -> RunLength: ...
     @property
     def batches_per_epoch(self, /) -> int:
         """Batches of an epoch."""
@@ -376,7 +415,10 @@ class RunLength:
 class RunPlan(Event):
     """Everything was read and checked; this is what will be done. The first event."""
     __match_args__: Final = ('subsets', 'buckets', 'pictures_per_epoch', 'batches_per_epoch', 'steps_per_epoch', 'epochs', 'total_steps', 'unet_adapters', 'text_encoder_adapters', 'parameters', 'device', 'memory', 'reproduced')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(subsets: Sequence[Subset], buckets: Sequence[Bucket], pictures_per_epoch: SupportsIndex, batches_per_epoch: SupportsIndex, steps_per_epoch: SupportsIndex, epochs: SupportsIndex, total_steps: SupportsIndex, unet_adapters: SupportsIndex, text_encoder_adapters: SupportsIndex, parameters: SupportsIndex, device: str, memory: SupportsIndex, reproduced: Sequence[str]) -> RunPlan: ...
     @property
     def batches_per_epoch(self, /) -> int:
         """Batches of an epoch."""
@@ -421,7 +463,10 @@ class RunPlan(Event):
 class Saved(Event):
     """A LoRA file was written, read back and found to be right."""
     __match_args__: Final = ('path', 'step')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(path: str | PathLike[str], step: SupportsIndex) -> Saved: ...
     @property
     def path(self, /) -> Path:
         """Where it was written."""
@@ -433,7 +478,10 @@ class Saved(Event):
 class Step(Event):
     """An update of the adapters."""
     __match_args__: Final = ('step', 'total_steps', 'epoch', 'epochs', 'loss', 'average_loss', 'lr', 'learning_rates', 'grad_norm', 'd', 'seconds', 'it_per_s', 'eta', 'memory')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(step: SupportsIndex, total_steps: SupportsIndex, epoch: SupportsIndex, epochs: SupportsIndex, loss: SupportsFloat | SupportsIndex, average_loss: SupportsFloat | SupportsIndex, lr: SupportsFloat | SupportsIndex, learning_rates: dict[str, SupportsFloat | SupportsIndex], grad_norm: SupportsFloat | SupportsIndex, d: SupportsFloat | SupportsIndex | None, seconds: SupportsFloat | SupportsIndex, it_per_s: SupportsFloat | SupportsIndex, eta: SupportsFloat | SupportsIndex, memory: SupportsIndex | None) -> Step: ...
     @property
     def average_loss(self, /) -> float:
         """The loss averaged over the steps of one epoch, up to this one."""
@@ -480,7 +528,11 @@ class Step(Event):
 @final
 class Subset:
     """Figures of a folder or list of pictures."""
+    __match_args__: Final = ('name', 'path', 'is_reg', 'repeats', 'pictures', 'validation', 'captioned', 'class_tokens', 'uncaptioned')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(name: str, path: str | PathLike[str], is_reg: bool, repeats: SupportsIndex, pictures: SupportsIndex, validation: SupportsIndex, captioned: SupportsIndex, class_tokens: SupportsIndex, uncaptioned: SupportsIndex) -> Subset: ...
     @property
     def captioned(self, /) -> int:
         """Pictures with a caption of their own."""
@@ -513,7 +565,10 @@ class Subset:
 class Summary(Event):
     """The run is complete. The last event."""
     __match_args__: Final = ('path', 'contact_sheet', 'logs', 'steps', 'seconds', 'steps_per_second', 'data_wait_seconds', 'average_loss')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(path: str | PathLike[str], contact_sheet: str | PathLike[str] | None, logs: str | PathLike[str] | None, steps: SupportsIndex, seconds: SupportsFloat | SupportsIndex, steps_per_second: SupportsFloat | SupportsIndex, data_wait_seconds: SupportsFloat | SupportsIndex, average_loss: SupportsFloat | SupportsIndex) -> Summary: ...
     @property
     def average_loss(self, /) -> float:
         """The loss averaged over the last epoch's steps."""
@@ -542,7 +597,11 @@ class Summary(Event):
 @final
 class TinyPicture:
     """A picture that is small for the training resolution."""
+    __match_args__: Final = ('path', 'size', 'bucket')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(path: str | PathLike[str], size: tuple[SupportsIndex, SupportsIndex], bucket: tuple[SupportsIndex, SupportsIndex]) -> TinyPicture: ...
     @property
     def bucket(self, /) -> tuple[int, int]:
         """The size that it is trained at."""
@@ -1495,7 +1554,7 @@ class TrainConfig:
 @disjoint_base
 class Trainer:
     """A training run: the native part of `lora_trainer.Trainer`."""
-    def __new__(cls, config: TrainConfig, /, *, data: Iterable[tuple[Picture, str]] | None = None) -> Self: ...
+    def __new__(cls, /, config: TrainConfig, *, data: Iterable[tuple[Picture, str]] | None = None) -> Self: ...
     def claim_event(self, /) -> Event | None:
         """The event that an interrupted `next_event` has not told, once it has happened; `None` where there is none."""
     def close(self, /) -> None:
@@ -1503,6 +1562,8 @@ class Trainer:
     @property
     def config(self, /) -> TrainConfig:
         """The options of the run."""
+    def draw(self, /, prompt: str, negative_prompt: str, *, width: int | None, height: int | None, num_inference_steps: int, guidance_scale: float, seed: int | None, sampler: str | None, strength: float) -> Image:
+        """Draws a picture with the LoRA as it is now; `Trainer.sample` has the convenient form."""
     @property
     def is_closed(self, /) -> bool:
         """Whether it was closed."""
@@ -1513,21 +1574,6 @@ class Trainer:
         """
         Does the next piece of work and tells what happened; `None` at the end of the run. After Ctrl-C, the next call tells what the
         interrupted one would have told.
-        """
-    def sample(self, prompt: str, /, *, negative_prompt: str = "", width: int | None = None, height: int | None = None, num_inference_steps: int = 30, guidance_scale: float = 7.5, seed: int | None = None, sampler: Literal["ddim", "euler_a"] | None = None, strength: float = 1.0) -> Image:
-        """
-        Draws a picture with the LoRA as it is now; a `PIL.Image`. The same prompt, seed and LoRA give the same picture.
-
-        Args:
-            prompt: What to draw, with weights such as `(cat:1.2)`.
-            negative_prompt: What to avoid.
-            width: Pixels, a multiple of 8; by default those of the training resolution.
-            height: Pixels, a multiple of 8; by default those of the training resolution.
-            num_inference_steps: Steps of the sampler.
-            guidance_scale: How much the prompt counts; at most 1 leaves the negative prompt out.
-            seed: The seed of the noise; by default that of the first preview.
-            sampler: "ddim" or "euler_a"; by default that of the options.
-            strength: What the LoRA counts; 0 is the bare base.
         """
     def save(self, /, path: str | PathLike[str] | None = None, *, precision: Literal["fp16", "bf16", "float"] | None = None) -> Path:
         """
@@ -1549,10 +1595,12 @@ class Trainer:
 def _panic() -> None:
     """Panics, so that a test sees what becomes of a bug."""
 
-def check(config: TrainConfig, /, *, data: Iterable[tuple[Picture, str]] | None = None) -> CheckReport:
+def check(config: TrainConfig, *, data: Iterable[tuple[Picture, str]] | None = None) -> CheckReport:
     """
-    Reads everything that a training would read, decodes every picture, and trains nothing. What is wrong is collected in the report
-    instead of being raised.
+    Says what a run would be and all that is wrong with it.
+
+    It reads everything that a training would read, decodes every picture, and trains nothing. What is wrong is collected in the report instead
+    of being raised.
 
     Args:
         config: The options.

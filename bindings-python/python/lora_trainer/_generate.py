@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, overload
 
 from . import _core
+from .errors import ConfigError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -74,6 +75,10 @@ def generate(
     (64, 64)
     """
     config = base if isinstance(base, _core.TrainConfig) else _core.TrainConfig(base)
+    if not (loras is None or isinstance(loras, Mapping)):
+        error = ConfigError(f"loras: found {loras!r}, expected a dict of strengths by path")
+        error.key, error.hint = "loras", "expected a dict of strengths by path"
+        raise error
     pictures: list[Image] = _core.generate(
         config,
         [prompt] if isinstance(prompt, str) else prompt,

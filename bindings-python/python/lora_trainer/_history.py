@@ -27,7 +27,8 @@ class History:
         saved: The LoRA files that were written.
         notices: What a user should know.
         summary: The result of a training that came to its end.
-        path: The LoRA file with all that was learned, once it is saved.
+        path: The LoRA file that was written last.
+        error: What ended the training, if it was an exception.
     """
 
     def __init__(self) -> None:
@@ -39,6 +40,7 @@ class History:
         self.notices: list[Notice] = []
         self.summary: Summary | None = None
         self.path: Path | None = None
+        self.error: BaseException | None = None
 
     def add(self, event: Event) -> None:
         """Keeps an event."""
@@ -125,8 +127,9 @@ class History:
 
         return history_html(self)
 
-    def __getstate__(self) -> Any:
-        raise TypeError("a History can't be pickled; `to_pandas()` gives a table that can")
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the exception, whose own copy would have this history."""
+        return self.__dict__ | {"error": None}
 
 
 def smoothed(values: list[float], weight: float = 0.95) -> list[float]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +18,8 @@ from ._views import data_url, size
 
 if TYPE_CHECKING:
     from ._trainer import Trainer
+
+logger = logging.getLogger("lora_trainer")
 
 UPDATE = 0.5
 """Seconds between two updates of the view, at least."""
@@ -35,7 +40,8 @@ class LiveView:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._next = 0.0
-        self._work: tuple[str, int, int] = ("", 0, 0)
+        is_begun = trainer.step > 0
+        self._work = (WORK["steps"], trainer.step, trainer.total_steps) if is_begun else ("", 0, 0)
         self._previews: dict[int, dict[str, str]] = {}
         self._path = ""
         self.widget: Any = _widget_class()()
@@ -43,7 +49,11 @@ class LiveView:
         self._update("running")
 
     def show(self, event: Event) -> None:
-        """Shows an event, now or with the next ones."""
+        """Shows an event, now or with the next ones. A page that is gone does not end a training."""
+        with self._unharmed():
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
         match event:
             case CacheProgress(what=what, done=done, total=total):
                 self._work = (WORK[what], done, total)
@@ -63,21 +73,30 @@ class LiveView:
             self._next = time.monotonic() + UPDATE
             self._update("running")
 
+
     def end(self, error: BaseException | None) -> None:
         """Shows the end of the training."""
         history = self._trainer.history
         self._path = str(history.path or "")
-        if error is not None:
-            self._update("failed", message=f"{type(error).__name__}: {error}")
-        else:
-            self._update("done" if history.summary is not None else "stopped")
+        with self._unharmed():
+            if error is not None:
+                self._update("failed", message=f"{type(error).__name__}: {error}")
+            else:
+                self._update("done" if history.summary is not None else "stopped")
+
+    @contextmanager
+    def _unharmed(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            logger.debug("the view can't be shown: %s", error)
 
     def _update(self, state: str, message: str = "") -> None:
         steps = self._trainer.history.steps
-        work, done, total = self._work
         figures = []
         if steps:
             last = steps[-1]
+            self._work = (WORK["steps"], last.step, last.total_steps)
             figures = [
                 ["loss", f"{last.average_loss:.4f}"],
                 ["learning rate", f"{last.lr:.2e}"],
@@ -90,6 +109,7 @@ class LiveView:
             self.widget.curve = curve(steps)
         if state == "running" and self._trainer.is_stopping:
             state = "stopping"
+        work, done, total = self._work
         status = {"state": state, "work": work, "done": done, "total": total, "figures": figures, "path": self._path}
         self.widget.status = {**status, "message": message}
 

@@ -47,7 +47,7 @@ class Wandb(_Run):
         self._begin(trainer, "wandb")
 
     def on_train_end(self, trainer: Trainer, history: History) -> None:
-        self._run.finish(exit_code=0 if history.path else 1)
+        self._run.finish(exit_code=0 if history.error is None else 1)
 
 
 class Trackio(_Run):
@@ -81,8 +81,4 @@ class Mlflow:
 
     def on_train_end(self, trainer: Trainer, history: History) -> None:
         if self._is_own:
-            self._mlflow.end_run("FINISHED" if history.path else "FAILED")
-
-
-LOGGERS = {"wandb": Wandb, "mlflow": Mlflow, "trackio": Trackio}
-"""What `log_with` may name."""
+            self._mlflow.end_run("FINISHED" if history.error is None else "FAILED")

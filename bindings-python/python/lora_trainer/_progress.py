@@ -24,6 +24,11 @@ def figures(step: Step) -> str:
     return f"loss {step.average_loss:.4f}, lr {step.lr:.2e}, {pace}, {duration(step.eta)} left"
 
 
+def plural(count: int, name: str) -> str:
+    """A number of things."""
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
 def duration(seconds: float) -> str:
     """Seconds as people read them."""
     whole = round(seconds)
@@ -50,7 +55,7 @@ class Progress:
             case Step(step=step, total_steps=total):
                 self._advance("steps", step, total, figures(event))
             case RunPlan() if not self._is_drawn:
-                self._line(f"{event.pictures_per_epoch} pictures an epoch, {event.epochs} epochs, {event.total_steps} steps on {event.device}")
+                self._line(f"{event.pictures_per_epoch} pictures an epoch, {plural(event.epochs, "epoch")}, {event.total_steps} steps on {event.device}")
             case EpochEnd(epoch=epoch, epochs=epochs, average_loss=loss) if not self._is_drawn:
                 self._line(f"epoch {epoch} of {epochs}: average loss {loss:.4f}")
             case Preview(path=path) if not self._is_drawn:
@@ -83,7 +88,7 @@ class Progress:
     def _begin(self, work: str, total: int, done: int) -> Any:
         """The bar, begun anew where another kind of work begins."""
         if self._bar is None:
-            self._bar = make_bar(total)
+            self._bar = make_bar(total, WORK[work])
         elif work != self._work:
             self._bar.reset(total)
             self._bar.set_postfix_str("", refresh=False)
@@ -91,21 +96,21 @@ class Progress:
             self._work = work
             # What was done before this trainer was iterated on is no pace.
             self._bar.n = self._bar.last_print_n = done - 1
-            self._bar.set_description(WORK[work])
+            self._bar.set_description(WORK[work], refresh=False)
         return self._bar
 
     def _line(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def make_bar(total: int) -> Any:
+def make_bar(total: int, work: str) -> Any:
     """A bar of tqdm. In a notebook without widgets it draws text, which needs no warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from tqdm.auto import tqdm
     # Loss, learning rate, speed and time left stand behind the bar; tqdm's own pace would count previews, too.
     layout = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{postfix}"
-    return tqdm(total=total, mininterval=REDRAW, bar_format=layout, dynamic_ncols=True)
+    return tqdm(total=total, desc=work, mininterval=REDRAW, bar_format=layout, dynamic_ncols=True)
 
 
 def in_notebook() -> bool:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import copy_context
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, final
 
 from . import _core
 from ._callbacks import collect
@@ -16,6 +16,10 @@ from ._history import History
 from .errors import LossNotFiniteError, TrainingError
 
 if TYPE_CHECKING:
+    from os import PathLike
+    from pathlib import Path
+
+    from PIL.Image import Image
     from typing_extensions import Self
 
     from ._core import Picture
@@ -25,13 +29,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("lora_trainer")
 
 
+@final
 class Trainer(_core.Trainer):
     """A training run. Iterate over it to train; every item is a `Step`.
 
     Making one reads and checks everything: options, pictures, base model. The work is done on a thread of its own, a step each time that
-    the iteration asks for one; Ctrl-C or a notebook's stop button raises KeyboardInterrupt at once, and the run can then be saved, drawn from
-    or gone on with. As a context manager it saves the LoRA when an exception ends the run, as the program does, puts `path` and
-    `history` on the exception, and frees its memory in the end.
+    the iteration asks for one. Ctrl-C or a notebook's stop button raises KeyboardInterrupt at once; the trainer can then be saved, drawn
+    from or gone on with.
+
+    As a context manager it frees its memory in the end. Where it is left before the training is over, by an exception or by `break`, the LoRA
+    is saved first, as the program does; `path` and `history` on the exception tell where.
 
     Args:
         config: The options.
@@ -54,19 +61,20 @@ class Trainer(_core.Trainer):
 
     history: History
     _callbacks: list[object]
+    _begun: list[object]
+    """The callbacks that were told of the beginning and not of the end."""
     _progress: Progress | None
     _background: threading.Event | None
     """Set when the training in the background is over; an interrupted `Thread.join` would not tell."""
     _background_thread: threading.Thread | None
     _background_error: BaseException | None
     _asked_to_stop: threading.Event
-    _is_begun: bool
+    _saved_step: int
     _is_ended: bool
 
     def __new__(
         cls,
         config: TrainConfig,
-        /,
         *,
         data: Iterable[tuple[Picture, str]] | None = None,
         callbacks: Iterable[object] = (),
@@ -78,12 +86,16 @@ class Trainer(_core.Trainer):
         collected = collect(callbacks, log_with)
         self = super().__new__(cls, config, data=data)
         self.history = History()
-        self._callbacks = collected
+        self._callbacks, self._begun = collected, []
         self._progress = Progress() if progress else None
         self._background = self._background_thread = self._background_error = None
         self._asked_to_stop = threading.Event()
-        self._is_begun = self._is_ended = False
+        self._saved_step = 0
+        self._is_ended = False
         return self
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("Trainer is not made for subclasses; callbacks do more in a training")
 
     def __iter__(self) -> Iterator[Step]:
         """The updates that are left; each is made when it is asked for."""
@@ -92,6 +104,55 @@ class Trainer(_core.Trainer):
     def events(self) -> Iterator[Event]:
         """All that happens from here on, as events of all classes."""
         return _Events(self._foreground)
+
+    def sample(
+        self,
+        prompt: str,
+        *,
+        negative_prompt: str = "",
+        width: int | None = None,
+        height: int | None = None,
+        num_inference_steps: int = 30,
+        guidance_scale: float = 7.5,
+        seed: int | None = None,
+        sampler: Literal["ddim", "euler_a"] | None = None,
+        strength: float = 1.0,
+    ) -> Image:
+        """Draws a picture with the LoRA as it is now. The same prompt, seed and LoRA give the same picture.
+
+        Args:
+            prompt: What to draw, with weights such as `(cat:1.2)`.
+            negative_prompt: What to avoid.
+            width: Pixels, a multiple of 8; by default those of the training resolution.
+            height: Pixels, a multiple of 8; by default those of the training resolution.
+            num_inference_steps: Steps of the sampler.
+            guidance_scale: How much the prompt counts; at most 1 leaves the negative prompt out.
+            seed: The seed of the noise; by default that of the first preview.
+            sampler: "ddim" or "euler_a"; by default that of the options.
+            strength: What the LoRA counts; 0 is the bare base.
+        """
+        return self.draw(
+            prompt,
+            negative_prompt,
+            width=width,
+            height=height,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            seed=seed,
+            sampler=sampler,
+            strength=strength,
+        )
+
+    def save(
+        self, path: str | PathLike[str] | None = None, *, precision: Literal["fp16", "bf16", "float"] | None = None
+    ) -> Path:
+        """Saves the LoRA as it is now and returns the file's path.
+
+        Args:
+            path: The file; by default it has the output name with the step's number, in the output folder.
+            precision: The number type; by default that of the options.
+        """
+        return self._save(path, precision).path
 
     def stop(self) -> None:
         """Ends the training for good after the step that it is at; the LoRA is then saved. May be called from any thread."""
@@ -107,6 +168,31 @@ class Trainer(_core.Trainer):
         """Whether a training that `live` has begun goes on."""
         return self._background is not None and not self._background.is_set()
 
+    def live(self) -> LiveView | None:
+        """Trains in the background and shows how it goes: losses, learning rate, speed, memory, previews, and a Stop button.
+
+        The call returns at once, so that the notebook stays free; show the view as the last value of a cell, or with `display`. Without
+        anywidget or outside a notebook, a progress bar is shown instead. `wait` waits for the end; a process that ends before loses what was
+        not saved.
+        """
+        from ._live import make_view
+
+        if self.is_in_background:
+            raise TrainingError("this trainer already trains in the background")
+        if self.is_closed:
+            raise TrainingError("the trainer is closed; make a new one")
+        view = make_view(self)
+        if view is None and self._progress is None:
+            from ._progress import Progress
+
+            self._progress = Progress()
+        self._background, self._background_error = threading.Event(), None
+        # Within the context of the cell: by it a kernel tells whose messages these are, and where answers to them go.
+        begin, work = copy_context().run, (self._train, view, self._background)
+        self._background_thread = threading.Thread(target=begin, args=work, name="lora-trainer-live", daemon=True)
+        self._background_thread.start()
+        return view
+
     def wait(self, timeout: float | None = None) -> History:
         """Waits for the end of a training that `live` has begun, and raises what has ended it, if it was an exception.
 
@@ -116,6 +202,8 @@ class Trainer(_core.Trainer):
         Args:
             timeout: Seconds after which a TimeoutError is raised; the training goes on.
         """
+        if self._background_thread is threading.current_thread():
+            raise TrainingError("a callback can't wait for the training that calls it")
         if self._background is not None:
             try:
                 is_over = self._background.wait(timeout)
@@ -126,36 +214,12 @@ class Trainer(_core.Trainer):
                 raise
             if not is_over:
                 raise TimeoutError(f"the training still goes on after {timeout} s")
-            error, self._background_error = self._background_error, None
-            if error is not None:
-                raise error
+            if self._background_error is not None:
+                raise self._background_error
         return self.history
 
-    def live(self) -> LiveView | None:
-        """Trains in the background and shows how it goes: losses, learning rate, speed, memory, previews, and a Stop button.
-
-        The call returns at once, so that the notebook stays free; show the view as the last value of a cell, or with `display`. Without
-        anywidget or outside a notebook, a progress bar is shown instead. `wait` waits for the end.
-        """
-        from ._live import make_view
-
-        if self.is_in_background:
-            raise TrainingError("this trainer already trains in the background")
-        view = make_view(self)
-        if view is None and self._progress is None:
-            from ._progress import Progress
-
-            self._progress = Progress()
-        self._background = threading.Event()
-        # Within the context of the cell: by it a kernel tells whose messages these are, and where answers to them go.
-        begin, work = copy_context().run, (self._train, view, self._background)
-        thread = threading.Thread(target=begin, args=work, name="lora-trainer-live", daemon=True)
-        self._background_thread = thread
-        thread.start()
-        return view
-
     def close(self) -> None:
-        """Ends the run after the step that it is at and frees its memory. Nothing is saved."""
+        """Ends the run after the step that it is at and frees its memory. Only a training in the background is saved before."""
         is_own = self._background_thread is threading.current_thread()
         if self._background is not None and self.is_in_background and not is_own:
             self.stop()
@@ -169,9 +233,17 @@ class Trainer(_core.Trainer):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if error is not None:
+            self._rescue(error)
+            try:
+                self.close()
+            except Exception as further:
+                # The first one is what the caller has to know.
+                logger.error("%s", further, exc_info=further)
+            return
         try:
-            if error is not None:
-                self._rescue(error)
+            self.wait()
+            self._keep()
         finally:
             self.close()
 
@@ -184,8 +256,7 @@ class Trainer(_core.Trainer):
         except BaseException as error:
             self._background_error = error
             self._rescue(error)
-            logger.error("the training ended: %s", error)
-            self._end()
+            logger.error("the training ended: %s", error, exc_info=error)
         finally:
             if view is not None:
                 view.end(self._background_error)
@@ -201,7 +272,12 @@ class Trainer(_core.Trainer):
         if self._is_ended and self._asked_to_stop.is_set():
             return None
         if self._asked_to_stop.is_set() and not self.is_complete:
-            return self._stop()
+            self._claim()
+            if self.step == 0:
+                logger.info("stopped before the first step; nothing was saved")
+            self._keep()
+            self._end()
+            return None
         event = self.next_event()
         if event is None:
             self._end()
@@ -209,17 +285,26 @@ class Trainer(_core.Trainer):
             self._tell(event)
         return event
 
-    def _stop(self) -> Event | None:
-        """Saves what was learned, as the program does when it is stopped."""
-        if self.step == 0:
-            logger.info("stopped before the first step; nothing was saved")
-            self._end()
-            return None
-        path = self.save()
-        logger.info("stopped after step %d; saved %s", self.step, path)
-        self.history.path = path
-        self._end()
-        return None
+    def _claim(self) -> None:
+        """Tells of the step that an interruption came in: it belongs to what is saved next."""
+        event = self.claim_event()
+        if event is not None:
+            self._tell(event)
+
+    def _keep(self) -> None:
+        """Saves what was learned since the last file, as the program does when it is stopped."""
+        if self.is_complete or self.is_closed or self.step <= self._saved_step:
+            return
+        saved = self._save(None, None)
+        logger.info("after step %d, saved %s", saved.step, saved.path)
+        self._call("on_save", saved)
+
+    def _save(self, path: str | PathLike[str] | None, precision: Literal["fp16", "bf16", "float"] | None) -> Saved:
+        written = super().save(path, precision=precision)
+        saved = Saved._restore(written, self.step)
+        self._saved_step = self.step
+        self.history.add(saved)
+        return saved
 
     def _tell(self, event: Event) -> None:
         self.history.add(event)
@@ -227,7 +312,6 @@ class Trainer(_core.Trainer):
             self._progress.show(event)
         match event:
             case RunPlan():
-                self._is_begun = True
                 self._call("on_train_begin", event)
             case Step():
                 self._call("on_step", event)
@@ -235,7 +319,8 @@ class Trainer(_core.Trainer):
                 self._call("on_epoch", event)
             case Preview():
                 self._call("on_sample", event)
-            case Saved(path=path):
+            case Saved(path=path, step=step):
+                self._saved_step = step
                 logger.info("saved %s", path)
                 self._call("on_save", event)
             case Deleted(path=path):
@@ -249,44 +334,52 @@ class Trainer(_core.Trainer):
 
     def _call(self, method: str, event: object) -> None:
         for callback in self._callbacks:
-            called: Callable[[Trainer, object], object] | None = getattr(callback, method, None)
-            answer = None if called is None else called(self, event)
-            if answer == "stop":
-                self.stop()
-            elif answer is not None:
-                raise TrainingError(f'{method} of {callback!r} returned {answer!r}, expected None or "stop"')
+            if method == "on_train_begin":
+                self._begun.append(callback)
+            self._call_one(callback, method, event)
+
+    def _call_one(self, callback: object, method: str, event: object) -> None:
+        called: Callable[[Trainer, object], object] | None = getattr(callback, method, None)
+        answer = None if called is None else called(self, event)
+        if answer == "stop":
+            self.stop()
+        elif answer is not None:
+            logger.warning('%s of %r returned %r; only "stop" means something', method, callback, answer)
 
     def _end(self) -> None:
-        """Once, when nothing more is trained."""
+        """Once, when nothing more is trained: all callbacks that have begun are told, whatever one of them does."""
         if self._is_ended:
             return
         self._is_ended = True
         if self._progress is not None:
             self._progress.close()
-        if self._is_begun:
-            self._call("on_train_end", self.history)
+        begun, self._begun = self._begun, []
+        first: Exception | None = None
+        for callback in begun:
+            try:
+                self._call_one(callback, "on_train_end", self.history)
+            except Exception as error:
+                if first is not None:
+                    logger.error("%s", error, exc_info=error)
+                first = first or error
+        if first is not None:
+            raise first
 
     def _rescue(self, error: BaseException) -> None:
         """Keeps what was learned before an exception that has not done so itself, and tells it where."""
-        is_saved = self.is_complete or isinstance(error, LossNotFiniteError)
-        if not is_saved and not self.is_closed:
+        if isinstance(error, LossNotFiniteError):
+            self.history.path = error.path
+        elif not self.is_closed:
             try:
-                # The step that the interruption came in belongs to it.
-                event = self.claim_event()
-                if event is not None:
-                    self.history.add(event)
-            except Exception as failure:
-                logger.error("%s", failure)
-        if self.step > 0 and not is_saved and not self.is_closed:
-            try:
-                self.history.path = self.save()
-                logger.info("after step %d, saved %s", self.step, self.history.path)
-            except Exception as refusal:
-                logger.error("the LoRA could not be saved: %s", refusal)
+                self._claim()
+                self._keep()
+            except Exception as further:
+                logger.error("after %r: %s", error, further, exc_info=further)
         self._describe(error)
 
     def _describe(self, error: BaseException) -> None:
         """Puts `path` and `history` on an exception."""
+        self.history.error = error
         for name, value in (("path", self.history.path), ("history", self.history)):
             if getattr(error, name, None) is None:
                 try:
@@ -324,7 +417,6 @@ class _Steps(Iterator[Step]):
 
 def fit(
     config: TrainConfig,
-    /,
     *,
     data: Iterable[tuple[Picture, str]] | None = None,
     callbacks: Iterable[object] = (),

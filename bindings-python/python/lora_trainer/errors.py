@@ -6,6 +6,7 @@ system refuses a `PermissionError`.
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 __all__ = [
@@ -106,4 +107,5 @@ def _make(kind: str, message: str, further: str | None, attributes: dict[str, ob
         setattr(error, key, tuple(value) if isinstance(value, list) else value)
     if isinstance(error, OSError):
         error.filename = error.path
+        error.errno = errno.ENOENT if isinstance(error, FileNotFoundError) else errno.EACCES
     return error
