@@ -41,7 +41,8 @@ def test_values_of_python() -> None:
     eight: Any = numpy.int64(8)
     half: Any = numpy.float32(0.5)
     yes: Any = numpy.bool_(True)
-    assert lt.TrainConfig("base.safetensors", resolution=numpy.array([64, 96])).resolution == "64,96"
+    sides: Any = numpy.array([64, 96])
+    assert lt.TrainConfig("base.safetensors", resolution=sides).resolution == "64,96"
     config = lt.TrainConfig(
         Path("base.safetensors"),
         Path("pictures"),

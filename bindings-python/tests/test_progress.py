@@ -69,13 +69,13 @@ def test_one_bar_in_a_terminal(tmp_path: Path, pictures: Path) -> None:
     ("seconds", "shown"), [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (7380, "2 h 03 min")]
 )
 def test_durations(seconds: float, shown: str) -> None:
-    from lora_trainer._progress import duration
+    from lora_trainer._figures import duration
 
     assert duration(seconds) == shown
 
 
 def test_smoothing_starts_at_the_first_value() -> None:
-    from lora_trainer._history import smoothed
+    from lora_trainer._figures import smoothed
 
     assert smoothed([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
     assert smoothed([1.0, 3.0]) == pytest.approx([1.0, (0.95 * 0.05 * 1 + 0.05 * 3) / (0.95 * 0.05 + 0.05)])

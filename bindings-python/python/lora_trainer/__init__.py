@@ -48,10 +48,11 @@ from ._core import (
     inspect,
     options,
 )
+from ._fit import fit
 from ._generate import generate
 from ._history import History
 from ._signature import ConfigSignature
-from ._trainer import Trainer, fit
+from ._trainer import Trainer
 from .errors import (
     CheckpointError,
     ConfigError,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._core import Deleted, EpochEnd, Event, Notice, Preview, RunPlan, Saved, Step, Summary
+from ._figures import smoothed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,14 +131,3 @@ class History:
     def __getstate__(self) -> dict[str, Any]:
         """All but the exception, whose own copy would have this history."""
         return self.__dict__ | {"error": None}
-
-
-def smoothed(values: list[float], weight: float = 0.95) -> list[float]:
-    """A running mean in which each value counts `weight` times the one after it; the start is not drawn towards 0."""
-    means = []
-    mean = share = 0.0
-    for value in values:
-        mean = weight * mean + (1 - weight) * value
-        share = weight * share + (1 - weight)
-        means.append(mean / share)
-    return means

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._core import CacheProgress, Event, Preview, Saved, Step, Summary
-from ._history import smoothed
-from ._progress import WORK, duration, in_notebook
-from ._views import data_url, size
+from ._figures import duration, pace, size, smoothed
+from ._progress import WORK, in_notebook
+from ._views import data_url
 
 if TYPE_CHECKING:
     from ._trainer import Trainer
@@ -100,7 +100,7 @@ class LiveView:
             figures = [
                 ["loss", f"{last.average_loss:.4f}"],
                 ["learning rate", f"{last.lr:.2e}"],
-                ["speed", f"{last.it_per_s:.2f} it/s" if last.it_per_s >= 1 else f"{1 / last.it_per_s:.2f} s/it"],
+                ["speed", pace(last.it_per_s)],
             ]
             if state == "running":
                 figures.append(["left", duration(last.eta)])

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from ._core import CacheProgress, EpochEnd, Event, Preview, RunPlan, Saved, Step, Summary
+from ._figures import duration, pace, plural
 
 REDRAW = 0.5
 """Seconds between two drawings of the bar, at least."""
@@ -19,24 +20,7 @@ WORK = {"latents": "encoding pictures", "text": "encoding captions", "steps": "t
 
 def figures(step: Step) -> str:
     """What is shown of a step: loss, learning rate, speed and the time that is left."""
-    it_per_s = step.it_per_s
-    pace = f"{it_per_s:.2f} it/s" if it_per_s >= 1 else f"{1 / it_per_s:.2f} s/it"
-    return f"loss {step.average_loss:.4f}, lr {step.lr:.2e}, {pace}, {duration(step.eta)} left"
-
-
-def plural(count: int, name: str) -> str:
-    """A number of things."""
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people read them."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole // 60 % 60:02} min"
+    return f"loss {step.average_loss:.4f}, lr {step.lr:.2e}, {pace(step.it_per_s)}, {duration(step.eta)} left"
 
 
 class Progress:

@@ -13,6 +13,7 @@ from . import _core
 from ._callbacks import collect
 from ._core import Deleted, EpochEnd, Event, Notice, Preview, RunPlan, Saved, Step, Summary, TrainConfig
 from ._history import History
+from ._iteration import Events, Steps
 from .errors import LossNotFiniteError, TrainingError
 
 if TYPE_CHECKING:
@@ -99,11 +100,11 @@ class Trainer(_core.Trainer):
 
     def __iter__(self) -> Iterator[Step]:
         """The updates that are left; each is made when it is asked for."""
-        return _Steps(self)
+        return Steps(self.events())
 
     def events(self) -> Iterator[Event]:
         """All that happens from here on, as events of all classes."""
-        return _Events(self._foreground)
+        return Events(self._foreground)
 
     def sample(
         self,
@@ -250,7 +251,7 @@ class Trainer(_core.Trainer):
     def _train(self, view: LiveView | None, over: threading.Event) -> None:
         """The background's life."""
         try:
-            for event in _Events(self._advance):
+            for event in Events(self._advance):
                 if view is not None:
                     view.show(event)
         except BaseException as error:
@@ -387,59 +388,3 @@ class Trainer(_core.Trainer):
                 except AttributeError:
                     # An exception of somebody else, without room for it.
                     pass
-
-
-class _Events(Iterator[Event]):
-    """Calls until nothing more comes. Unlike a generator, it goes on after an exception."""
-
-    def __init__(self, advance: Callable[[], Event | None]) -> None:
-        self._advance = advance
-
-    def __next__(self) -> Event:
-        event = self._advance()
-        if event is None:
-            raise StopIteration
-        return event
-
-
-class _Steps(Iterator[Step]):
-    """The updates among the events."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        self._events = trainer.events()
-
-    def __next__(self) -> Step:
-        for event in self._events:
-            if isinstance(event, Step):
-                return event
-        raise StopIteration
-
-
-def fit(
-    config: TrainConfig,
-    *,
-    data: Iterable[tuple[Picture, str]] | None = None,
-    callbacks: Iterable[object] = (),
-    log_with: str | Iterable[str] | None = None,
-    progress: bool = True,
-) -> History:
-    """Trains to the end, with one progress bar, and tells what happened.
-
-    Ctrl-C or a notebook's stop button saves the LoRA and raises KeyboardInterrupt with `path` and `history`.
-
-    Args:
-        config: The options.
-        data: Pictures beside those of the options: a list of `(picture, caption)`, where a picture is a path, a `PIL.Image` or an array
-            `[h, w, 3]` of `uint8`.
-        callbacks: Objects with some of the methods of `Callback`.
-        log_with: Ready callbacks by name: "wandb", "mlflow" or "trackio".
-        progress: Whether a progress bar is shown.
-
-    >>> history = lt.fit(config, progress=False)
-    >>> len(history.losses), history.path.name
-    (4, 'last.safetensors')
-    """
-    with Trainer(config, data=data, callbacks=callbacks, log_with=log_with, progress=progress) as trainer:
-        for _ in trainer.events():
-            pass
-        return trainer.history

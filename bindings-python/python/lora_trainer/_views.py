@@ -10,11 +10,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from . import _core
-from ._history import History, smoothed
-from ._progress import duration
+from ._figures import duration, size, smoothed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from ._history import History
 
 MUTED = "opacity:0.65"
 MARKED = "background:rgba(255,190,60,0.28);font-weight:600"
@@ -150,14 +151,6 @@ def data_url(image: Image) -> str:
     out = BytesIO()
     image.save(out, "JPEG", quality=90)
     return f"data:image/jpeg;base64,{b64encode(out.getvalue()).decode()}"
-
-
-def size(count: float) -> str:
-    """Bytes as people read them."""
-    for unit, least in (("GB", 1e9), ("MB", 1e6)):
-        if count >= least:
-            return f"{count / least:.1f} {unit}"
-    return f"{count / 1e3:.1f} kB"
 
 
 def _verdict(report: _core.CheckReport) -> str:

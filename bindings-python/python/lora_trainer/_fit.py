@@ -1,0 +1,42 @@
+"""Training in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ._trainer import Trainer
+
+if TYPE_CHECKING:
+    from ._core import Picture, TrainConfig
+    from ._history import History
+
+
+def fit(
+    config: TrainConfig,
+    *,
+    data: Iterable[tuple[Picture, str]] | None = None,
+    callbacks: Iterable[object] = (),
+    log_with: str | Iterable[str] | None = None,
+    progress: bool = True,
+) -> History:
+    """Trains to the end, with one progress bar, and tells what happened.
+
+    Ctrl-C or a notebook's stop button saves the LoRA and raises KeyboardInterrupt with `path` and `history`.
+
+    Args:
+        config: The options.
+        data: Pictures beside those of the options: a list of `(picture, caption)`, where a picture is a path, a `PIL.Image` or an array
+            `[h, w, 3]` of `uint8`.
+        callbacks: Objects with some of the methods of `Callback`.
+        log_with: Ready callbacks by name: "wandb", "mlflow" or "trackio".
+        progress: Whether a progress bar is shown.
+
+    >>> history = lt.fit(config, progress=False)
+    >>> len(history.losses), history.path.name
+    (4, 'last.safetensors')
+    """
+    with Trainer(config, data=data, callbacks=callbacks, log_with=log_with, progress=progress) as trainer:
+        for _ in trainer.events():
+            pass
+        return trainer.history
