@@ -1,5 +1,6 @@
 //! `TrainConfig`: all options of a run.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 use lora_trainer::Error;
@@ -10,38 +11,32 @@ use pyo3::types::{PyCFunction, PyDict, PyTuple, PyType};
 
 use crate::error::{Kind, raised};
 use crate::options::{self, python_value};
+use crate::record::{Reduced, record};
 use crate::value::{fit, problem, to_python, to_value};
 
-/// What became of a key of a configuration file.
-#[pyclass(frozen, get_all, eq, hash, module = "lora_trainer")]
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct ConfigKey {
-    /// The key, as it was spelled.
-    key: String,
-    /// Its line in the file, counted from 1; `None` for an option that was given beside the file.
-    line: Option<usize>,
-    /// `"used"`, `"implied"` (it is always so) or `"ignored"` (it is of no use here). What is unsupported is an error.
-    key_class: String,
-    /// Why, or as what; may be empty.
-    reason: String,
-}
-
-#[pymethods]
-impl ConfigKey {
-    fn __repr__(&self) -> String {
-        let line = self.line.map_or_else(String::new, |line| format!("line {line}: "));
-        let reason = if self.reason.is_empty() { String::new() } else { format!(" ({})", self.reason) };
-        format!("<{line}{} is {}{reason}>", self.key, self.key_class)
+record! {
+    [] std::convert::identity,
+    /// What became of a key of a configuration file.
+    #[derive(PartialEq, Eq, Hash)]
+    ConfigKey {
+        /// The key, as it was spelled.
+        key: String,
+        /// Its line in the file, counted from 1; `None` for an option that was given beside the file.
+        line: Option<usize>,
+        /// `"used"`, `"implied"` (it is always so) or `"ignored"` (it is of no use here). What is unsupported is an error.
+        key_class: String,
+        /// Why, or as what; may be empty.
+        reason: String,
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, KeyParts>> {
-        let restore = py.get_type::<Self>().getattr("_restore")?;
-        Ok((restore, (self.key.clone(), self.line, self.key_class.clone(), self.reason.clone())))
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<Self>().is_ok_and(|other| other.get() == self)
     }
 
-    #[staticmethod]
-    fn _restore(key: String, line: Option<usize>, key_class: String, reason: String) -> Self {
-        Self { key, line, key_class, reason }
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
     }
 }
 
@@ -57,11 +52,6 @@ impl ConfigKey {
         }
     }
 }
-
-/// What pickle calls, and with what.
-type Reduced<'py, T> = (Bound<'py, PyAny>, T);
-
-type KeyParts = (String, Option<usize>, String, String);
 
 impl From<&KeyUse> for ConfigKey {
     fn from(key: &KeyUse) -> Self {
@@ -101,10 +91,10 @@ impl TrainConfig {
         Ok(Self { inner: file.config, keys: Vec::new() })
     }
 
-    /// Reads a configuration file: this program's, SD-Trainer's or one of sd-scripts. Options that are given beside go before the file's.
+    /// Reads a configuration file: this program's, SD-Trainer's or one of sd-scripts. Options that are given beside override the file's.
     /// `keys` then tells what became of each key.
     #[staticmethod]
-    #[pyo3(signature = (path, /, **options))]
+    #[pyo3(signature = (path, **options))]
     fn from_toml(py: Python<'_>, path: PathBuf, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let options = match options {
             Some(options) => read_options(py, options)?,
@@ -175,10 +165,11 @@ impl TrainConfig {
         Err(PyAttributeError::new_err(format!("TrainConfig has no option `{name}`{nearest}")))
     }
 
-    #[pyo3(signature = () -> "tuple[Any, tuple[dict[str, Any], list[ConfigKey]]]")]
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py, (Bound<'py, PyDict>, Vec<ConfigKey>)>> {
+    #[pyo3(signature = () -> "tuple[Any, tuple[Any, ...]]")]
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
         let restore = py.get_type::<Self>().getattr("_restore")?;
-        Ok((restore, (self.to_dict(py)?, self.keys())))
+        let keys = self.keys().into_pyobject(py)?;
+        Ok((restore, PyTuple::new(py, [self.to_dict(py)?.into_any(), keys])?))
     }
 
     #[staticmethod]

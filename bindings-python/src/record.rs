@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use pyo3::prelude::*;
 
-/// A class with these fields: attributes, in the order of positional patterns, shown by name, compared by value, and picklable. In brackets,
+/// A class with these fields: attributes, in the order of positional patterns, shown by name, and picklable. In brackets,
 /// what else pyo3 is told of the class; `base` is what an object of it is built on.
 macro_rules! record {
     (
