@@ -124,10 +124,10 @@ except KeyboardInterrupt:
     print("interrupted", time.perf_counter() - started)
 """)
     assert process.stdout is not None and process.stdout.readline() == "begin\n"
-    time.sleep(0.3)
+    time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     word, seconds = finish(process).split()
-    assert word == "interrupted" and float(seconds) < 0.6
+    assert word == "interrupted" and float(seconds) < 0.5
 
 
 def test_a_forked_child_is_told(script: Script) -> None:
@@ -259,8 +259,8 @@ def test_the_stop_button_of_a_notebook(kernel: Any, tmp_path: Path, pictures: Pa
     printed, ended, at = run_cell(client, cell, interrupt)
     seconds = float(printed.split()[-1])
     assert ended == "KeyboardInterrupt"
-    # The step that was at work, saving, and 100 ms.
-    assert at - interrupted[0] <= seconds + 0.1 + 0.4
+    # The step that was at work and 100 ms; saving and two ways through the kernel's sockets come on top.
+    assert at - interrupted[0] <= seconds + 0.1 + 0.9
     assert [path.name for path in (tmp_path / "output").iterdir()] == ["last-step00000003.safetensors"]
     next_cell = "print(sys.last_value.path.name, len(sys.last_value.history), len(lt.fit(config(), progress=False)))"
     assert run_cell(client, next_cell)[0].split() == ["last-step00000003.safetensors", "3", "4"]
