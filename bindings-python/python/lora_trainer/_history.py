@@ -87,7 +87,7 @@ class History:
         import pandas
 
         rows = [{"step": step.step} | {name: getattr(step, name) for name in COLUMNS} for step in self.steps]
-        table = pandas.DataFrame(rows, columns=["step", *COLUMNS]).set_index("step")
+        table: DataFrame = pandas.DataFrame(rows, columns=["step", *COLUMNS]).set_index("step")
         for group in sorted({group for step in self.steps for group in step.learning_rates}):
             table[f"lr/{group}"] = [step.learning_rates.get(group) for step in self.steps]
         if any(step.d is not None for step in self.steps):

@@ -39,7 +39,8 @@ class Progress:
             case Step(step=step, total_steps=total):
                 self._advance("steps", step, total, figures(event))
             case RunPlan() if not self._is_drawn:
-                self._line(f"{event.pictures_per_epoch} pictures an epoch, {plural(event.epochs, "epoch")}, {event.total_steps} steps on {event.device}")
+                epochs = plural(event.epochs, "epoch")
+                self._line(f"{event.pictures_per_epoch} pictures an epoch, {epochs}, {event.total_steps} steps on {event.device}")
             case EpochEnd(epoch=epoch, epochs=epochs, average_loss=loss) if not self._is_drawn:
                 self._line(f"epoch {epoch} of {epochs}: average loss {loss:.4f}")
             case Preview(path=path) if not self._is_drawn:
