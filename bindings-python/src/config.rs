@@ -87,8 +87,7 @@ impl TrainConfig {
         if let Some(options) = options {
             given.update(options.as_mapping())?;
         }
-        let file = ConfigFile::from_options(&read_options(py, &given)?).map_err(raised(py, Kind::Config))?;
-        Ok(Self { inner: file.config, keys: Vec::new() })
+        Self::made(py, &read_options(py, &given)?, Vec::new())
     }
 
     /// Reads a configuration file: this program's, SD-Trainer's or one of sd-scripts. Options that are given beside override the file's.
@@ -121,8 +120,7 @@ impl TrainConfig {
             given.retain(|(name, _)| !is_replaced(name));
             given.extend(options);
         }
-        let file = ConfigFile::from_options(&given).map_err(raised(py, Kind::Config))?;
-        Ok(Self { inner: file.config, keys: self.keys.clone() })
+        Self::made(py, &given, self.keys.clone())
     }
 
     /// The text of a configuration file with the options that are not at their defaults, each with a comment.
@@ -175,9 +173,8 @@ impl TrainConfig {
     #[staticmethod]
     #[pyo3(signature = (options: "dict[str, Any]", keys: "list[ConfigKey]") -> "TrainConfig")]
     fn _restore(py: Python<'_>, options: &Bound<'_, PyDict>, keys: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let file = ConfigFile::from_options(&read_options(py, options)?).map_err(raised(py, Kind::Config))?;
         let keys = keys.try_iter()?.map(|key| Ok(key?.cast::<ConfigKey>()?.get().as_use()));
-        Ok(Self { inner: file.config, keys: keys.collect::<PyResult<_>>()? })
+        Self::made(py, &read_options(py, options)?, keys.collect::<PyResult<_>>()?)
     }
 }
 
@@ -185,6 +182,11 @@ impl TrainConfig {
     /// What became of the keys of its file.
     pub(crate) fn key_uses(&self) -> &[KeyUse] {
         &self.keys
+    }
+
+    fn made(py: Python<'_>, options: &[(String, Value)], keys: Vec<KeyUse>) -> PyResult<Self> {
+        let file = ConfigFile::from_options(options).map_err(raised(py, Kind::Config))?;
+        Ok(Self { inner: file.config, keys })
     }
 
     fn given(&self) -> Vec<(String, Value)> {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from pathlib import Path
 
 import griffe2md  # type: ignore[import-untyped, unused-ignore]
 import lora_trainer
+from made import write_or_check
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference.md"
 
@@ -50,18 +50,5 @@ def linked(name: str, target: str) -> str:
     return name
 
 
-def main() -> int:
-    """The exit code."""
-    made = text()
-    if "--check" not in sys.argv:
-        REFERENCE.parent.mkdir(exist_ok=True)
-        REFERENCE.write_text(made)
-        return 0
-    committed = REFERENCE.read_text().splitlines()
-    lines = list(difflib.unified_diff(committed, made.splitlines(), "committed", "generated", lineterm=""))
-    print("\n".join(lines) or f"{REFERENCE.name} is up to date")
-    return 1 if lines else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(REFERENCE, text()))

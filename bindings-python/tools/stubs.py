@@ -6,7 +6,6 @@ the installed package, which no tool sees. Run it after the wheel is built and i
 
 from __future__ import annotations
 
-import difflib
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from lora_trainer import _core
 from lora_trainer._signature import POSITIONAL
+from made import write_or_check
 
 PROJECT = Path(__file__).parents[1]
 STUB = PROJECT / "python/lora_trainer/_core.pyi"
@@ -95,18 +95,5 @@ def with_options(text: str) -> str:
     return text[:decorator] + table + config.rstrip() + "\n" + properties + "\n" + text[end:]
 
 
-def main() -> int:
-    """The exit code."""
-    stub = HEAD + "\n" + with_options(with_patterns(body(generated())))
-    if "--check" not in sys.argv:
-        STUB.write_text(stub)
-        return 0
-    committed = STUB.read_text()
-    difference = difflib.unified_diff(committed.splitlines(), stub.splitlines(), "committed", "generated", lineterm="")
-    lines = list(difference)
-    print("\n".join(lines) or f"{STUB.name} is up to date")
-    return 1 if lines else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(STUB, HEAD + "\n" + with_options(with_patterns(body(generated())))))

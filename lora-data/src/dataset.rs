@@ -1,7 +1,7 @@
 //! The data set: every usable picture with its caption, its repeats and its bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use image::DynamicImage;
@@ -9,12 +9,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::bucket::{Buckets, Selection, Size};
 use crate::caption::CaptionSource;
-use crate::config::{DataConfig, DatasetConfig, DatasetOptions, Source, Subset};
+use crate::config::{DataConfig, DatasetConfig, DatasetOptions, Subset};
 use crate::error::{Error, Result};
 use crate::index::SizeIndex;
 use crate::notice::{Notice, Several};
 use crate::plan::{Batch, Group, Plan};
 use crate::scan::{Picture, scan};
+use crate::subset::SubsetInfo;
 
 /// An epoch is a list in memory; more are surely a mistake in a folder's name.
 const MAX_PICTURES_PER_EPOCH: usize = 10_000_000;
@@ -42,37 +43,6 @@ pub struct Item {
     pub selection: Selection,
     /// The picture that weights its loss.
     pub mask: Option<PathBuf>,
-}
-
-/// A subset of one of the data sets.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SubsetInfo {
-    /// Index of its data set in [`DataConfig::datasets`].
-    pub dataset: usize,
-    /// How its pictures are used.
-    pub config: Subset,
-    /// How many pictures it has in training, before regularisation pictures are balanced with the others.
-    pub pictures: usize,
-}
-
-impl SubsetInfo {
-    /// The folder or list; of pictures that a program gives, their name.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        match &self.config.source {
-            Source::Folder { dir, .. } => dir,
-            Source::Metadata { file, .. } => file,
-            Source::Pictures { name, .. } => name,
-        }
-    }
-
-    /// The last part of its path, under which metadata lists it.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let path = self.path().canonicalize();
-        let name = path.as_deref().unwrap_or(self.path()).file_name();
-        name.map_or_else(|| self.path().display().to_string(), |name| name.to_string_lossy().into_owned())
-    }
 }
 
 /// All pictures with their buckets.

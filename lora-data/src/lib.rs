@@ -66,6 +66,7 @@ mod random;
 mod report;
 pub mod resize;
 mod scan;
+mod subset;
 mod tree;
 
 pub use self::augment::{ColourShift, Draw, Face};
@@ -74,7 +75,7 @@ pub use self::caption::{CaptionMoment, CaptionOptions, CaptionSource};
 pub use self::config::{
     Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, PictureSource, Source, Subset, TrainPicture,
 };
-pub use self::dataset::{Dataset, Item, SubsetInfo, Survey};
+pub use self::dataset::{Dataset, Item, Survey};
 pub use self::error::{Error, Result};
 pub use self::folder::{FolderSubsets, folder_subsets};
 pub use self::image::{
@@ -87,3 +88,4 @@ pub use self::mask::{Mask, mirror_rows, read_mask};
 pub use self::notice::{Notice, Several};
 pub use self::plan::{Batch, Group, Plan, Share, StepCount};
 pub use self::report::{BucketCount, BucketInfo, DatasetDir, DatasetReport, PartReport, SubsetReport, TagFrequency};
+pub use self::subset::SubsetInfo;

@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 use crate::bucket::Size;
 use crate::caption::{self, CaptionSource};
 use crate::config::DatasetConfig;
-use crate::dataset::{Dataset, Item, SubsetInfo};
+use crate::dataset::{Dataset, Item};
+use crate::subset::SubsetInfo;
 
 /// Figures of one subset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

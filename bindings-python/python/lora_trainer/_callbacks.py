@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
-from .errors import ConfigError
+from .errors import _config_error, _refused
 
 if TYPE_CHECKING:
     from ._core import EpochEnd, Preview, RunPlan, Saved, Step
@@ -62,19 +62,11 @@ def collect(callbacks: Iterable[object], log_with: str | Iterable[str] | None) -
     return collected + [_logger(name) for name in names]
 
 
-def _refused(key: str, found: object, expected: str) -> ConfigError:
-    error = ConfigError(f"{key}: found {found!r}, expected {expected}")
-    error.key, error.hint = key, f"expected {expected}"
-    return error
-
-
 def _logger(name: str) -> object:
     if name not in LOGGERS:
         raise _refused("log_with", name, f"one of {', '.join(LOGGERS)}")
     if find_spec(name) is None:
-        error = ConfigError(f"log_with: the package {name} is not installed; pip install {name}")
-        error.key, error.hint = "log_with", f"pip install {name}"
-        raise error
+        raise _config_error("log_with", f"the package {name} is not installed; pip install {name}", f"pip install {name}")
     from . import _loggers
 
     logger: object = getattr(_loggers, name.capitalize())()

@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, overload
 
 from . import _core
-from .errors import ConfigError
+from .errors import _refused
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -76,9 +76,7 @@ def generate(
     """
     config = base if isinstance(base, _core.TrainConfig) else _core.TrainConfig(base)
     if not (loras is None or isinstance(loras, Mapping)):
-        error = ConfigError(f"loras: found {loras!r}, expected a dict of strengths by path")
-        error.key, error.hint = "loras", "expected a dict of strengths by path"
-        raise error
+        raise _refused("loras", loras, "a dict of strengths by path")
     pictures: list[Image] = _core.generate(
         config,
         [prompt] if isinstance(prompt, str) else prompt,

@@ -40,8 +40,7 @@ class LiveView:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._next = 0.0
-        is_begun = trainer.step > 0
-        self._work = (WORK["steps"], trainer.step, trainer.total_steps) if is_begun else ("", 0, 0)
+        self._work = ("", 0, 0)
         self._previews: dict[int, dict[str, str]] = {}
         self._path = ""
         self.widget: Any = _widget_class()()
@@ -57,8 +56,8 @@ class LiveView:
         match event:
             case CacheProgress(what=what, done=done, total=total):
                 self._work = (WORK[what], done, total)
-            case Step(step=step, total_steps=total):
-                self._work = (WORK["steps"], step, total)
+            case Step():
+                pass
             case Preview(index=index) if index < PICTURES:
                 caption = f"{event.prompt} (step {event.step})"
                 small = event.image.copy()
@@ -72,7 +71,6 @@ class LiveView:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + UPDATE
             self._update("running")
-
 
     def end(self, error: BaseException | None) -> None:
         """Shows the end of the training."""

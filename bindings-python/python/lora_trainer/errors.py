@@ -109,3 +109,14 @@ def _make(kind: str, message: str, further: str | None, attributes: dict[str, ob
         error.filename = error.path
         error.errno = errno.ENOENT if isinstance(error, FileNotFoundError) else errno.EACCES
     return error
+
+
+def _refused(key: str, found: object, expected: str) -> ConfigError:
+    """The exception of an argument that Python itself refuses."""
+    return _config_error(key, f"found {found!r}, expected {expected}", f"expected {expected}")
+
+
+def _config_error(key: str, problem: str, hint: str) -> ConfigError:
+    error = ConfigError(f"{key}: {problem}")
+    error.key, error.hint = key, hint
+    return error
