@@ -1,9 +1,10 @@
-//! Pictures from folders: decoding, resizing and cropping them for training, beside what sd-scripts does; and scanning a folder of
-//! 100,000.
+//! Pictures from folders: decoding, resizing and cropping them for training, beside what sd-scripts
+//! does; and scanning a folder of 100,000.
 //!
-//! `PYTHON` names an interpreter with the packages of `reference/pictures.py` and `reference/load_pictures.py`: the former makes the
-//! pictures, once, in cargo's target directory (2 GB), the latter is the other side. Both sides load the same pictures in turn, after
-//! their results are compared. All files are in the system's cache, as far as it holds them.
+//! `PYTHON` names an interpreter with the packages of `reference/pictures.py` and
+//! `reference/load_pictures.py`: the former makes the pictures, once, in cargo's target directory
+//! (2 GB), the latter is the other side. Both sides load the same pictures in turn, after their
+//! results are compared. All files are in the system's cache, as far as it holds them.
 
 mod support;
 
@@ -14,7 +15,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use lora_data::{
-    BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, DecodeOptions, Item, Pixels, Size, Subset,
+    BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, DecodeOptions, Item, Pixels,
+    Size, Subset,
 };
 use rayon::prelude::*;
 use support::{Result, Timings, process, report, report_machine, wanted};
@@ -37,13 +39,19 @@ const WITH_INDEX: &str = "--with-index";
 fn main() -> Result<()> {
     let arguments: Vec<_> = std::env::args_os().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == SCAN_ONLY) {
-        return scan_only(Path::new(&arguments[at + 1]), arguments.iter().any(|argument| argument == WITH_INDEX));
+        return scan_only(
+            Path::new(&arguments[at + 1]),
+            arguments.iter().any(|argument| argument == WITH_INDEX),
+        );
     }
     if ![LOAD, LOAD_PROGRESSIVE, SCAN].into_iter().any(wanted) {
         return Ok(());
     }
     let Some(python) = std::env::var_os("PYTHON") else {
-        report("data", "left out: PYTHON names no interpreter that makes the pictures");
+        report(
+            "data",
+            "left out: PYTHON names no interpreter that makes the pictures",
+        );
         return Ok(());
     };
     report_machine();
@@ -60,18 +68,31 @@ fn main() -> Result<()> {
 }
 
 fn reference(script: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/reference").join(script)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("benches/reference")
+        .join(script)
 }
 
 /// The folder with the pictures. Those that are there are kept.
 fn make_pictures(python: &OsStr) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data");
-    let count = |wanted: bool, count: usize| if wanted { count.to_string() } else { "0".into() };
+    let count = |wanted: bool, count: usize| {
+        if wanted {
+            count.to_string()
+        } else {
+            "0".into()
+        }
+    };
     let (load, scan) = (wanted(LOAD) || wanted(LOAD_PROGRESSIVE), wanted(SCAN));
     let status = Command::new(python)
         .arg(reference("pictures.py"))
         .arg(&folder)
-        .args(["--count", &count(load, PICTURES_TO_LOAD), "--scan", &count(scan, PICTURES_TO_SCAN)])
+        .args([
+            "--count",
+            &count(load, PICTURES_TO_LOAD),
+            "--scan",
+            &count(scan, PICTURES_TO_SCAN),
+        ])
         .status()?;
     if !status.success() {
         return Err("no pictures could be made".into());
@@ -81,10 +102,23 @@ fn make_pictures(python: &OsStr) -> Result<PathBuf> {
 
 /// The buckets of SD 1.5, pixels as sd-scripts reads them.
 fn open(folder: &Path, cache_info: bool) -> Result<Dataset> {
-    let buckets = BucketConfig { bucket_no_upscale: false, ..BucketConfig::new(Size::new(512, 512)) };
-    let dataset = DatasetConfig { subsets: vec![Subset::new(folder)], ..DatasetConfig::new(buckets) };
-    let options = DatasetOptions { decode: DecodeOptions::SD_SCRIPTS, cache_info, ..DatasetOptions::default() };
-    Ok(Dataset::open(DataConfig { datasets: vec![dataset], options })?)
+    let buckets = BucketConfig {
+        bucket_no_upscale: false,
+        ..BucketConfig::new(Size::new(512, 512))
+    };
+    let dataset = DatasetConfig {
+        subsets: vec![Subset::new(folder)],
+        ..DatasetConfig::new(buckets)
+    };
+    let options = DatasetOptions {
+        decode: DecodeOptions::SD_SCRIPTS,
+        cache_info,
+        ..DatasetOptions::default()
+    };
+    Ok(Dataset::open(DataConfig {
+        datasets: vec![dataset],
+        options,
+    })?)
 }
 
 fn compare_loading(row: &str, python: &OsStr, folder: &Path) -> Result<()> {
@@ -94,17 +128,39 @@ fn compare_loading(row: &str, python: &OsStr, folder: &Path) -> Result<()> {
     let (mut ours, mut theirs) = (Timings::default(), Timings::default());
     process::reset_peak_memory();
     for _ in 0..ROUNDS {
-        ours.time(|| dataset.items().par_iter().try_for_each(|item| load(&dataset, item).map(drop)))?;
+        ours.time(|| {
+            dataset
+                .items()
+                .par_iter()
+                .try_for_each(|item| load(&dataset, item).map(drop))
+        })?;
         theirs.push(serde_json::from_str(&other.ask("run")?)?);
     }
     let peak = process::peak_memory_text();
     let count = dataset.items().len() as f64;
-    let rates =
-        |timings: &Timings| format!("best {:.1}, median {:.1}", count / timings.best(), count / timings.median());
-    report(row, &format!("{} pictures a second, peak memory {peak}", rates(&ours)));
-    report(row, &format!("{} as sd-scripts does with two processes", rates(&theirs)));
+    let rates = |timings: &Timings| {
+        format!(
+            "best {:.1}, median {:.1}",
+            count / timings.best(),
+            count / timings.median()
+        )
+    };
+    report(
+        row,
+        &format!("{} pictures a second, peak memory {peak}", rates(&ours)),
+    );
+    report(
+        row,
+        &format!("{} as sd-scripts does with two processes", rates(&theirs)),
+    );
     let ratios = (theirs.best() / ours.best(), theirs.median() / ours.median());
-    report(row, &format!("ratio: best {:.2}, median {:.2} (aim: at least 1.2)", ratios.0, ratios.1));
+    report(
+        row,
+        &format!(
+            "ratio: best {:.2}, median {:.2} (aim: at least 1.2)",
+            ratios.0, ratios.1
+        ),
+    );
     Ok(())
 }
 
@@ -117,17 +173,26 @@ fn check(dataset: &Dataset, answer: &str) -> Result<()> {
     let theirs: Vec<(u32, u32, f64)> = serde_json::from_str(answer)?;
     let ours = dataset.items().par_iter().map(|item| {
         let pixels = load(dataset, item)?;
-        let sum: u64 = pixels.as_bytes().iter().map(|level| u64::from(*level)).sum();
+        let sum: u64 = pixels
+            .as_bytes()
+            .iter()
+            .map(|level| u64::from(*level))
+            .sum();
         Ok((pixels.size(), sum as f64 / pixels.as_bytes().len() as f64))
     });
     let ours: Vec<(Size, f64)> = ours.collect::<lora_data::Result<_>>()?;
     if ours.len() != theirs.len() {
         return Err(format!("{} pictures here, {} there", ours.len(), theirs.len()).into());
     }
-    for ((item, (size, mean)), (width, height, their_mean)) in dataset.items().iter().zip(&ours).zip(theirs) {
+    for ((item, (size, mean)), (width, height, their_mean)) in
+        dataset.items().iter().zip(&ours).zip(theirs)
+    {
         if *size != Size::new(width, height) || (mean - their_mean).abs() > TOLERANCE {
             let path = item.path.display();
-            return Err(format!("{path}: {size}, mean {mean} here, {width}x{height}, mean {their_mean} there").into());
+            return Err(format!(
+                "{path}: {size}, mean {mean} here, {width}x{height}, mean {their_mean} there"
+            )
+            .into());
         }
     }
     Ok(())
@@ -143,12 +208,20 @@ struct Other {
 impl Other {
     fn start(python: &OsStr, folder: &Path) -> Result<Self> {
         let mut command = Command::new(python);
-        command.arg(reference("load_pictures.py")).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg(reference("load_pictures.py"))
+            .arg(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut process = command.spawn()?;
         let (Some(questions), Some(answers)) = (process.stdin.take(), process.stdout.take()) else {
             return Err("no pipes to the other program".into());
         };
-        Ok(Self { process, questions, answers: BufReader::new(answers) })
+        Ok(Self {
+            process,
+            questions,
+            answers: BufReader::new(answers),
+        })
     }
 
     fn ask(&mut self, question: &str) -> Result<String> {
@@ -176,7 +249,10 @@ fn time_scans(folder: &Path) -> Result<()> {
         std::fs::remove_file(&index)?;
     }
     let (first, peak) = scan_in_process(folder, true)?;
-    report(SCAN, &format!("{first:.2} s and {peak} MB for {PICTURES_TO_SCAN} pictures, writing the index"));
+    report(
+        SCAN,
+        &format!("{first:.2} s and {peak} MB for {PICTURES_TO_SCAN} pictures, writing the index"),
+    );
     let mut without = (Timings::default(), 0);
     let mut with = (Timings::default(), 0);
     for _ in 0..ROUNDS {
@@ -190,7 +266,10 @@ fn time_scans(folder: &Path) -> Result<()> {
         let (best, median) = (timings.best(), timings.median());
         report(
             SCAN,
-            &format!("{name}: best {best:.2} s, median {median:.2} s (aim: under {aim}), {peak} MB (under 200)"),
+            &format!(
+                "{name}: best {best:.2} s, median {median:.2} s (aim: under {aim}), {peak} MB \
+                 (under 200)"
+            ),
         );
     }
     Ok(())
@@ -199,7 +278,10 @@ fn time_scans(folder: &Path) -> Result<()> {
 /// Seconds and megabytes that a scan takes.
 fn scan_in_process(folder: &Path, index: bool) -> Result<(f64, u64)> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(SCAN_ONLY).arg(folder).args(index.then_some(WITH_INDEX));
+    command
+        .arg(SCAN_ONLY)
+        .arg(folder)
+        .args(index.then_some(WITH_INDEX));
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(format!("scanning `{}` failed", folder.display()).into());
@@ -214,7 +296,11 @@ fn scan_in_process(folder: &Path, index: bool) -> Result<(f64, u64)> {
 fn scan_only(folder: &Path, index: bool) -> Result<()> {
     let started = Instant::now();
     let dataset = open(folder, index)?;
-    let answer = (started.elapsed().as_secs_f64(), process::peak_memory().unwrap_or(0), dataset.items().len());
+    let answer = (
+        started.elapsed().as_secs_f64(),
+        process::peak_memory().unwrap_or(0),
+        dataset.items().len(),
+    );
     println!("{}", serde_json::to_string(&answer)?);
     Ok(())
 }

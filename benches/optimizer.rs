@@ -1,8 +1,9 @@
-//! AdamW and gradient clipping over the adapters of SD1.5 at rank 32, against the time of copying memory.
+//! AdamW and gradient clipping over the adapters of SD1.5 at rank 32, against the time of copying
+//! memory.
 //!
-//! An update reads parameter, gradient and two moments and writes all but the gradient: 28 bytes a parameter. The yardstick
-//! is a copy of 28 bytes a parameter by as many threads. Before anything is timed, two updates are compared with AdamW
-//! in double precision.
+//! An update reads parameter, gradient and two moments and writes all but the gradient: 28 bytes a
+//! parameter. The yardstick is a copy of 28 bytes a parameter by as many threads. Before anything
+//! is timed, two updates are compared with AdamW in double precision.
 
 mod support;
 
@@ -31,18 +32,32 @@ fn main() {
         return;
     }
     report_machine();
-    let linear = RankAlpha { rank: 32, alpha: 32.0 };
-    let targets = Targets { linear, ..Targets::default() };
-    let mut adapters = AdapterSet::new(&sd15_layers(), &targets, 0, &Device::flex()).expect("targets");
+    let linear = RankAlpha {
+        rank: 32,
+        alpha: 32.0,
+    };
+    let targets = Targets {
+        linear,
+        ..Targets::default()
+    };
+    let mut adapters =
+        AdapterSet::new(&sd15_layers(), &targets, 0, &Device::flex()).expect("targets");
     let parameters = adapters.parameter_count();
-    report("optimizer", &format!("{parameters} parameters in {} stacks", adapters.stacks().len()));
+    report(
+        "optimizer",
+        &format!(
+            "{parameters} parameters in {} stacks",
+            adapters.stacks().len()
+        ),
+    );
     let rows = random_gradients(&adapters);
     let mut optimizer = Optimizer::new(OptimizerConfig::AdamW(AdamWConfig::default()));
     check(&mut adapters, &mut optimizer, &rows);
 
     let source = vec![1_u8; 28 * parameters];
     let mut target = vec![0_u8; 28 * parameters];
-    let (mut copies, mut assemblies, mut updates) = (Timings::default(), Timings::default(), Timings::default());
+    let (mut copies, mut assemblies, mut updates) =
+        (Timings::default(), Timings::default(), Timings::default());
     // In turn, so that other load on the machine meets all alike.
     for _ in 0..ROUNDS {
         copies.time(|| copy(&source, black_box(&mut target)));
@@ -51,7 +66,11 @@ fn main() {
         updates.time(|| update(&mut adapters, &mut optimizer, gradients));
     }
     black_box(&target);
-    for (name, timings) in [(COPY, &copies), (GRADIENTS, &assemblies), (UPDATE, &updates)] {
+    for (name, timings) in [
+        (COPY, &copies),
+        (GRADIENTS, &assemblies),
+        (UPDATE, &updates),
+    ] {
         if wanted(name) {
             report(name, &figures(timings, &copies));
         }
@@ -70,24 +89,45 @@ fn figures(timings: &Timings, copies: &Timings) -> String {
     )
 }
 
-/// The layers of SD1.5 that sd-scripts' plain LoRA targets: 72 of the text encoder and 192 of the UNet.
+/// The layers of SD1.5 that sd-scripts' plain LoRA targets: 72 of the text encoder and 192 of the
+/// UNet.
 fn sd15_layers() -> Vec<LayerSpec> {
-    let layer = |path: String, kind, inputs, outputs| LayerSpec { path: path.into(), kind, inputs, outputs };
+    let layer = |path: String, kind, inputs, outputs| LayerSpec {
+        path: path.into(),
+        kind,
+        inputs,
+        outputs,
+    };
     let mut layers = Vec::new();
     for index in 0..12 {
         let at = format!("text_encoder.text_model.encoder.layers.{index}");
         let mut linear = |name, inputs, outputs| {
-            layers.push(layer(format!("{at}.{name}"), LayerKind::Linear, inputs, outputs));
+            layers.push(layer(
+                format!("{at}.{name}"),
+                LayerKind::Linear,
+                inputs,
+                outputs,
+            ));
         };
-        ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"]
-            .into_iter()
-            .for_each(|name| linear(name, 768, 768));
+        [
+            "self_attn.q_proj",
+            "self_attn.k_proj",
+            "self_attn.v_proj",
+            "self_attn.out_proj",
+        ]
+        .into_iter()
+        .for_each(|name| linear(name, 768, 768));
         linear("mlp.fc1", 768, 3072);
         linear("mlp.fc2", 3072, 768);
     }
     let blocks = |side: &str, block: usize, count: usize, width: usize| {
         (0..count)
-            .map(move |index| (format!("unet.{side}_blocks.{block}.attentions.{index}"), width))
+            .map(move |index| {
+                (
+                    format!("unet.{side}_blocks.{block}.attentions.{index}"),
+                    width,
+                )
+            })
             .collect::<Vec<_>>()
     };
     let mut transformers = vec![("unet.mid_block.attentions.0".to_owned(), 1280)];
@@ -103,12 +143,32 @@ fn sd15_layers() -> Vec<LayerSpec> {
         add("proj_in", pointwise, width, width);
         add("proj_out", pointwise, width, width);
         for (attention, context) in [("attn1", width), ("attn2", 768)] {
-            for (name, inputs) in [("to_q", width), ("to_k", context), ("to_v", context), ("to_out.0", width)] {
-                add(&format!("transformer_blocks.0.{attention}.{name}"), LayerKind::Linear, inputs, width);
+            for (name, inputs) in [
+                ("to_q", width),
+                ("to_k", context),
+                ("to_v", context),
+                ("to_out.0", width),
+            ] {
+                add(
+                    &format!("transformer_blocks.0.{attention}.{name}"),
+                    LayerKind::Linear,
+                    inputs,
+                    width,
+                );
             }
         }
-        add("transformer_blocks.0.ff.net.0.proj", LayerKind::Linear, width, 8 * width);
-        add("transformer_blocks.0.ff.net.2", LayerKind::Linear, 4 * width, width);
+        add(
+            "transformer_blocks.0.ff.net.0.proj",
+            LayerKind::Linear,
+            width,
+            8 * width,
+        );
+        add(
+            "transformer_blocks.0.ff.net.2",
+            LayerKind::Linear,
+            4 * width,
+            width,
+        );
     }
     assert_eq!(layers.len(), 264);
     layers
@@ -116,24 +176,35 @@ fn sd15_layers() -> Vec<LayerSpec> {
 
 /// A gradient for every parameter, as a backward pass delivers them.
 fn random_gradients(adapters: &AdapterSet) -> Vec<(Place, Tensor<2>)> {
-    let slots = adapters.slots().iter().flat_map(|slot| [Factor::Down, Factor::Up].map(|factor| (slot, factor)));
+    let slots = adapters
+        .slots()
+        .iter()
+        .flat_map(|slot| [Factor::Down, Factor::Up].map(|factor| (slot, factor)));
     let gradient = |(index, (slot, factor)): (usize, (&lora_core::adapter::Slot, Factor))| {
         let mut stream = Stream::new(0, Purpose::Noise, 0, index as u64);
-        (slot.place(factor), stream.normal_tensor(slot.shape(factor), &Device::flex()) * 1e-3)
+        (
+            slot.place(factor),
+            stream.normal_tensor(slot.shape(factor), &Device::flex()) * 1e-3,
+        )
     };
     slots.enumerate().map(gradient).collect()
 }
 
 fn sink(rows: &[(Place, Tensor<2>)]) -> GradientSink {
     let sink = GradientSink::default();
-    rows.iter().for_each(|(place, gradient)| sink.add(*place, gradient.clone()));
+    rows.iter()
+        .for_each(|(place, gradient)| sink.add(*place, gradient.clone()));
     sink
 }
 
 /// What a training step does with the gradients.
 fn update(adapters: &mut AdapterSet, optimizer: &mut Optimizer, gradients: Vec<StackGradient>) {
     let norm = global_norm(&gradients, MAX_NORM);
-    let rates: Vec<_> = adapters.stacks().iter().map(|stack| vec![LR; stack.count()]).collect();
+    let rates: Vec<_> = adapters
+        .stacks()
+        .iter()
+        .map(|stack| vec![LR; stack.count()])
+        .collect();
     optimizer.step(adapters.stacks_mut(), gradients, &norm.factor, &rates);
 }
 
@@ -149,12 +220,24 @@ fn copy(source: &[u8], target: &mut [u8]) {
 /// Compares two updates with AdamW in double precision.
 fn check(adapters: &mut AdapterSet, optimizer: &mut Optimizer, rows: &[(Place, Tensor<2>)]) {
     let gradients = adapters.gradients(&sink(rows));
-    let stacks: Vec<Vec<f32>> = gradients.iter().map(|gradient| host(&gradient.values)).collect();
-    let start: Vec<Vec<f32>> = adapters.stacks().iter().map(|stack| host(&stack.values)).collect();
+    let stacks: Vec<Vec<f32>> = gradients
+        .iter()
+        .map(|gradient| host(&gradient.values))
+        .collect();
+    let start: Vec<Vec<f32>> = adapters
+        .stacks()
+        .iter()
+        .map(|stack| host(&stack.values))
+        .collect();
     update(adapters, optimizer, gradients.clone());
     update(adapters, optimizer, gradients);
 
-    let norm = stacks.iter().flatten().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    let norm = stacks
+        .iter()
+        .flatten()
+        .map(|g| f64::from(*g).powi(2))
+        .sum::<f64>()
+        .sqrt();
     assert!(norm > MAX_NORM, "clipping is not active: {norm}");
     let factor = MAX_NORM / (norm + 1e-6);
     for ((start, gradient), stack) in start.iter().zip(&stacks).zip(adapters.stacks()) {
@@ -171,7 +254,12 @@ fn check(adapters: &mut AdapterSet, optimizer: &mut Optimizer, rows: &[(Place, T
 
 /// Algorithm 2 of Loshchilov & Hutter 2019, twice with the same gradient.
 fn two_updates(mut p: f64, g: f64) -> f64 {
-    let AdamWConfig { beta1, beta2, eps, weight_decay } = AdamWConfig::default();
+    let AdamWConfig {
+        beta1,
+        beta2,
+        eps,
+        weight_decay,
+    } = AdamWConfig::default();
     let (mut m, mut v) = (0.0, 0.0);
     for step in 1..=2 {
         m = beta1 * m + (1.0 - beta1) * g;

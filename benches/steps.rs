@@ -1,8 +1,9 @@
-//! Whole training steps of SD 1.5 and SDXL at full size, as `lora-trainer train` does them: the UNet's linear layers, batch 1, on the
-//! CPU. SD 1.5 at rank 32 with 256 and 512 pixels, with and without recomputation; SDXL at rank 16, with weights in f32 and in bf16.
+//! Whole training steps of SD 1.5 and SDXL at full size, as `lora-trainer train` does them: the
+//! UNet's linear layers, batch 1, on the CPU. SD 1.5 at rank 32 with 256 and 512 pixels, with and
+//! without recomputation; SDXL at rank 16, with weights in f32 and in bf16.
 //!
-//! The weights are random. The checkpoints (2.1 and 6.9 GB) are made once and stay in cargo's target directory. The forward passes of
-//! the text encoder and the VAE are in `networks`.
+//! The weights are random. The checkpoints (2.1 and 6.9 GB) are made once and stay in cargo's
+//! target directory. The forward passes of the text encoder and the VAE are in `networks`.
 
 mod support;
 
@@ -31,8 +32,21 @@ struct Row {
     steps: usize,
 }
 
-const fn row(name: &'static str, family: Family, side: u32, recomputing: bool, steps: usize) -> Row {
-    Row { name, family, side, recomputing, base_dtype: BaseDtype::Float, steps }
+const fn row(
+    name: &'static str,
+    family: Family,
+    side: u32,
+    recomputing: bool,
+    steps: usize,
+) -> Row {
+    Row {
+        name,
+        family,
+        side,
+        recomputing,
+        base_dtype: BaseDtype::Float,
+        steps,
+    }
 }
 
 const ROWS: [Row; 7] = [
@@ -41,8 +55,14 @@ const ROWS: [Row; 7] = [
     row("sd15_step/512", Family::Sd1, 512, false, 2),
     row("sd15_step/512_recomputing", Family::Sd1, 512, true, 2),
     row("sdxl_step/256", Family::Sdxl, 256, false, 2),
-    Row { base_dtype: BaseDtype::Bf16, ..row("sdxl_step/256_bf16", Family::Sdxl, 256, false, 2) },
-    Row { base_dtype: BaseDtype::Bf16, ..row("sdxl_step/512_bf16", Family::Sdxl, 512, false, 1) },
+    Row {
+        base_dtype: BaseDtype::Bf16,
+        ..row("sdxl_step/256_bf16", Family::Sdxl, 256, false, 2)
+    },
+    Row {
+        base_dtype: BaseDtype::Bf16,
+        ..row("sdxl_step/512_bf16", Family::Sdxl, 512, false, 1)
+    },
 ];
 const PICTURES: u64 = 2;
 
@@ -80,17 +100,36 @@ fn run(row: &str, config: TrainConfig, steps: usize, layers: usize) -> Result<()
     let started = Instant::now();
     let mut trainer = Trainer::new(config)?;
     let seconds = started.elapsed().as_secs_f64();
-    report(row, &format!("check {seconds:.1} s, peak memory {}", process::peak_memory_text()));
+    report(
+        row,
+        &format!(
+            "check {seconds:.1} s, peak memory {}",
+            process::peak_memory_text()
+        ),
+    );
     encode(row, &mut trainer, layers)?;
     process::reset_peak_memory();
     let started = Instant::now();
-    let (first, later) = (step(&mut trainer)?, &mut [Timings::default(), Timings::default()]);
+    let (first, later) = (
+        step(&mut trainer)?,
+        &mut [Timings::default(), Timings::default()],
+    );
     let loading = started.elapsed().as_secs_f64() - first;
-    report(row, &format!("load {loading:.1} s, peak memory with the first step {}", process::peak_memory_text()));
+    report(
+        row,
+        &format!(
+            "load {loading:.1} s, peak memory with the first step {}",
+            process::peak_memory_text()
+        ),
+    );
     // What was needed for encoding is gone by now.
     let resident = process::resident_memory().unwrap_or(0) as f64 / 1e9;
     report(row, &format!("resident between steps: {resident:.2} GB"));
-    let since = if process::reset_peak_memory() { "the steps'" } else { "the run's" };
+    let since = if process::reset_peak_memory() {
+        "the steps'"
+    } else {
+        "the run's"
+    };
     for _ in 0..steps {
         let before = process::cpu_seconds();
         later[0].push(step(&mut trainer)?);
@@ -100,8 +139,17 @@ fn run(row: &str, config: TrainConfig, steps: usize, layers: usize) -> Result<()
     }
     let ([clock, cpu], peak) = (later, process::peak_memory_text());
     let (median, best) = (clock.median(), clock.best());
-    report(row, &format!("first {first:.2} s, median {median:.2} s, best {best:.2} s a step"));
-    report(row, &format!("processor time: median {:.2} s a step; {since} peak memory {peak}", cpu.median()));
+    report(
+        row,
+        &format!("first {first:.2} s, median {median:.2} s, best {best:.2} s a step"),
+    );
+    report(
+        row,
+        &format!(
+            "processor time: median {:.2} s a step; {since} peak memory {peak}",
+            cpu.median()
+        ),
+    );
     Ok(())
 }
 
@@ -110,10 +158,19 @@ fn encode(row: &str, trainer: &mut Trainer, layers: usize) -> Result<()> {
     let mut started = Instant::now();
     for event in trainer {
         match event? {
-            Event::Plan(plan) => assert_eq!((plan.unet_adapters, plan.text_encoder_adapters), (layers, 0)),
+            Event::Plan(plan) => assert_eq!(
+                (plan.unet_adapters, plan.text_encoder_adapters),
+                (layers, 0)
+            ),
             Event::Cached(progress) if progress.done == progress.total => {
                 let seconds = started.elapsed().as_secs_f64();
-                report(row, &format!("encode {seconds:.1} s for {} {:?}", progress.total, progress.what));
+                report(
+                    row,
+                    &format!(
+                        "encode {seconds:.1} s for {} {:?}",
+                        progress.total, progress.what
+                    ),
+                );
                 if progress.what == Cached::TextOutputs {
                     return Ok(());
                 }
@@ -142,10 +199,14 @@ fn random_pictures(folder: &Path, side: u32) -> Result<PathBuf> {
     fs::create_dir_all(&pictures)?;
     for index in 0..PICTURES {
         let mut stream = Stream::new(0, Purpose::Noise, 0, index);
-        let picture =
-            RgbImage::from_fn(side, side, |_, _| image::Rgb(std::array::from_fn(|_| stream.next_u32() as u8)));
+        let picture = RgbImage::from_fn(side, side, |_, _| {
+            image::Rgb(std::array::from_fn(|_| stream.next_u32() as u8))
+        });
         picture.save(pictures.join(format!("{index}.png")))?;
-        fs::write(pictures.join(format!("{index}.txt")), format!("noise, number {index}"))?;
+        fs::write(
+            pictures.join(format!("{index}.txt")),
+            format!("noise, number {index}"),
+        )?;
     }
     Ok(pictures)
 }

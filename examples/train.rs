@@ -18,7 +18,10 @@ fn main() -> Result<(), lora_trainer::Error> {
     };
     for event in Trainer::new(config)? {
         match event? {
-            Event::Step(step) => println!("step {}/{}: loss {:.4}", step.step, step.total_steps, step.loss),
+            Event::Step(step) => println!(
+                "step {}/{}: loss {:.4}",
+                step.step, step.total_steps, step.loss
+            ),
             Event::Saved(saved) => println!("saved {}", saved.path.display()),
             _ => {}
         }

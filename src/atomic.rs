@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 
 /// A file under a temporary name in the folder of its target.
 ///
-/// [`commit`](Self::commit) gives it the target's name, replacing a file that was there. Dropped without that, it is
-/// removed and the target stays as it was.
+/// [`commit`](Self::commit) gives it the target's name, replacing a file that was there. Dropped
+/// without that, it is removed and the target stays as it was.
 #[derive(Debug)]
 pub struct AtomicFile {
     /// `None` only after `commit`.
@@ -35,9 +35,17 @@ impl AtomicFile {
         let folder = folder_of(&target);
         fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let temporary = folder.join(format!(".{}.{}-{number}.tmp", name.to_string_lossy(), std::process::id()));
+        let temporary = folder.join(format!(
+            ".{}.{}-{number}.tmp",
+            name.to_string_lossy(),
+            std::process::id()
+        ));
         let file = File::create(&temporary).map_err(Error::io(&target, "write"))?;
-        Ok(Self { writer: Some(BufWriter::new(file)), temporary, target })
+        Ok(Self {
+            writer: Some(BufWriter::new(file)),
+            temporary,
+            target,
+        })
     }
 
     /// The path that the file will have.
@@ -66,12 +74,18 @@ impl AtomicFile {
         let writer = self.writer.take();
         publish(writer, &self.temporary, &self.target).map_err(|source| {
             let _ = fs::remove_file(&self.temporary);
-            Error::Io { path: self.target.clone(), action: "write", source }
+            Error::Io {
+                path: self.target.clone(),
+                action: "write",
+                source,
+            }
         })
     }
 
     fn writer(&mut self) -> io::Result<&mut BufWriter<File>> {
-        self.writer.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+        self.writer
+            .as_mut()
+            .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -121,7 +135,9 @@ pub fn write(target: &Path, write: impl FnOnce(&mut AtomicFile) -> io::Result<()
 
 fn publish(writer: Option<BufWriter<File>>, temporary: &Path, target: &Path) -> io::Result<()> {
     let writer = writer.ok_or(io::ErrorKind::NotConnected)?;
-    let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let file = writer
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
     drop(file);
     fs::rename(temporary, target)?;
@@ -146,7 +162,9 @@ mod tests {
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }

@@ -13,16 +13,26 @@ use crate::error::{Error, Result};
 const MARGIN: u32 = 8;
 const BACKGROUND: Rgb<u8> = Rgb([255, 255, 255]);
 
-/// A grid of pictures on white. `rows` may be of different lengths and the pictures of different sizes: each column is
-/// as wide as its widest picture, each row as high as its highest, and a picture stands in the middle of its cell.
+/// A grid of pictures on white. `rows` may be of different lengths and the pictures of different
+/// sizes: each column is as wide as its widest picture, each row as high as its highest, and a
+/// picture stands in the middle of its cell.
 ///
 /// For before and after, a row is the two pictures of one prompt.
 pub fn contact_sheet(rows: &[Vec<RgbImage>]) -> RgbImage {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<u32> = (0..columns)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(RgbImage::width).max().unwrap_or(0))
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(RgbImage::width)
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
-    let heights: Vec<u32> = rows.iter().map(|row| row.iter().map(RgbImage::height).max().unwrap_or(0)).collect();
+    let heights: Vec<u32> = rows
+        .iter()
+        .map(|row| row.iter().map(RgbImage::height).max().unwrap_or(0))
+        .collect();
 
     let mut sheet = RgbImage::from_pixel(extent(&widths), extent(&heights), BACKGROUND);
     let mut top = MARGIN;
@@ -50,8 +60,15 @@ fn extent(sizes: &[u32]) -> u32 {
 pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
     encode_png(&mut file, picture).map_err(|source| match source {
-        image::ImageError::IoError(source) => Error::Io { path: path.into(), action: "write", source },
-        source => Error::Picture { path: path.into(), source },
+        image::ImageError::IoError(source) => Error::Io {
+            path: path.into(),
+            action: "write",
+            source,
+        },
+        source => Error::Picture {
+            path: path.into(),
+            source,
+        },
     })?;
     file.commit()
 }
@@ -72,7 +89,10 @@ mod tests {
         let green = RgbImage::from_pixel(30, 20, Rgb([0, 255, 0]));
         let blue = RgbImage::from_pixel(6, 4, Rgb([0, 0, 255]));
         let sheet = contact_sheet(&[vec![red, green], vec![blue]]);
-        assert_eq!(sheet.dimensions(), (3 * MARGIN + 10 + 30, 3 * MARGIN + 20 + 4));
+        assert_eq!(
+            sheet.dimensions(),
+            (3 * MARGIN + 10 + 30, 3 * MARGIN + 20 + 4)
+        );
 
         let count = |color: [u8; 3]| sheet.pixels().filter(|p| p.0 == color).count();
         assert_eq!(count([255, 0, 0]), 10 * 20);

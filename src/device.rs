@@ -1,16 +1,22 @@
 //! Device names: `cpu`, `auto`, `cuda:0`, `vulkan`, `metal`, `rocm`.
 
 use burn::tensor::Device;
-#[cfg(any(feature = "cuda", feature = "rocm", feature = "vulkan", feature = "metal"))]
+#[cfg(any(
+    feature = "cuda",
+    feature = "rocm",
+    feature = "vulkan",
+    feature = "metal"
+))]
 use burn::tensor::DeviceType;
 
 use crate::error::Error;
 
-/// The device of this name. `cpu` is burn's flex backend; `auto` is the first GPU that this build supports and this machine has, else the
-/// CPU.
+/// The device of this name. `cpu` is burn's flex backend; `auto` is the first GPU that this build
+/// supports and this machine has, else the CPU.
 ///
 /// # Errors
-/// [`Error::Device`] for an unknown name, one that this build has no backend for, and a GPU that is not there.
+/// [`Error::Device`] for an unknown name, one that this build has no backend for, and a GPU that is
+/// not there.
 pub fn parse(name: &str) -> Result<Device, Error> {
     check_name(name)?;
     #[allow(unused_variables, reason = "only GPUs are counted")]
@@ -43,7 +49,10 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     if is_built {
         return Ok(());
     }
-    Err(Error::Device { name: name.into(), reason: format!("this build lacks it; rebuild with `--features {kind}`") })
+    Err(Error::Device {
+        name: name.into(),
+        reason: format!("this build lacks it; rebuild with `--features {kind}`"),
+    })
 }
 
 fn parts(name: &str) -> Result<(&str, usize), Error> {
@@ -54,14 +63,21 @@ fn parts(name: &str) -> Result<(&str, usize), Error> {
 }
 
 #[cfg(any(feature = "cuda", feature = "rocm"))]
-fn one_of(name: &str, found: impl IntoIterator<Item = Device>, index: usize) -> Result<Device, Error> {
+fn one_of(
+    name: &str,
+    found: impl IntoIterator<Item = Device>,
+    index: usize,
+) -> Result<Device, Error> {
     let found: Vec<Device> = found.into_iter().collect();
     let reason = match found.len() {
         0 => "no such GPU found; is its driver installed?".into(),
         1 => "there is one, number 0".into(),
         count => format!("there are {count}, numbers 0 to {}", count - 1),
     };
-    found.into_iter().nth(index).ok_or(Error::Device { name: name.into(), reason })
+    found.into_iter().nth(index).ok_or(Error::Device {
+        name: name.into(),
+        reason,
+    })
 }
 
 /// Whether a device is the CPU, with the system's memory.
@@ -74,13 +90,19 @@ pub(crate) fn is_cpu(device: &Device) -> bool {
 pub fn describe(device: &Device) -> String {
     match device.as_dispatch() {
         burn::backend::DispatchDevice::Flex(_) => "cpu".into(),
-        #[allow(unreachable_patterns, reason = "which variants exist depends on the features of the build")]
+        #[allow(
+            unreachable_patterns,
+            reason = "which variants exist depends on the features of the build"
+        )]
         other => format!("{other:?}"),
     }
 }
 
 fn unknown(name: &str) -> Error {
-    Error::Device { name: name.into(), reason: "expected auto, cpu, cuda, cuda:N, vulkan, metal or rocm".into() }
+    Error::Device {
+        name: name.into(),
+        reason: "expected auto, cpu, cuda, cuda:N, vulkan, metal or rocm".into(),
+    }
 }
 
 #[cfg(any(feature = "vulkan", feature = "metal"))]
@@ -102,11 +124,19 @@ fn automatic() -> Device {
         return device;
     }
     #[cfg(feature = "metal")]
-    if Device::enumerate(DeviceType::Metal).into_iter().next().is_some() {
+    if Device::enumerate(DeviceType::Metal)
+        .into_iter()
+        .next()
+        .is_some()
+    {
         return Device::metal(gpu(0));
     }
     #[cfg(feature = "vulkan")]
-    if Device::enumerate(DeviceType::Vulkan).into_iter().next().is_some() {
+    if Device::enumerate(DeviceType::Vulkan)
+        .into_iter()
+        .next()
+        .is_some()
+    {
         return Device::vulkan(gpu(0));
     }
     Device::flex()
@@ -126,9 +156,17 @@ mod tests {
             ("cuda:-1", "expected auto"),
         ] {
             let error = parse(name).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("device `{name}`: ")) && error.contains(part), "{error}");
+            assert!(
+                error.starts_with(&format!("device `{name}`: ")) && error.contains(part),
+                "{error}"
+            );
         }
         #[cfg(not(feature = "rocm"))]
-        assert!(parse("rocm").unwrap_err().to_string().contains("rebuild with `--features rocm`"));
+        assert!(
+            parse("rocm")
+                .unwrap_err()
+                .to_string()
+                .contains("rebuild with `--features rocm`")
+        );
     }
 }

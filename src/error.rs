@@ -20,7 +20,8 @@ pub enum Error {
         /// Why it can't be used.
         reason: String,
     },
-    /// Options that are unknown, of the wrong type, out of range or in conflict; all of them at once.
+    /// Options that are unknown, of the wrong type, out of range or in conflict; all of them at
+    /// once.
     #[error("{}", list(.file.as_deref(), .problems))]
     Config {
         /// The file that they stand in; `None` for options set by a program.
@@ -86,7 +87,8 @@ pub enum Error {
     },
     /// A picture whose latents are NaN or infinite.
     #[error(
-        "{}: the VAE makes latents of it that are not finite; the VAE's weights or the picture may be damaged",
+        "{}: the VAE makes latents of it that are not finite; the VAE's weights or the picture may \
+         be damaged",
         .path.display()
     )]
     LatentsNotFinite {
@@ -95,7 +97,8 @@ pub enum Error {
     },
     /// Two pictures whose cache files have the same name.
     #[error(
-        "`{}` and `{}` would share the cache file `{}`; rename one of them, or keep caches in memory",
+        "`{}` and `{}` would share the cache file `{}`; rename one of them, or keep caches in \
+         memory",
         .first.display(), .second.display(), .cache.display()
     )]
     SharedCache {
@@ -108,7 +111,8 @@ pub enum Error {
     },
     /// A picture that two subsets want different latents or captions of.
     #[error(
-        "`{}`: two subsets use it with other captions, transparency, mirroring or filter, but there is one cache file `{}`; \
+        "`{}`: two subsets use it with other captions, transparency, mirroring or filter, but \
+         there is one cache file `{}`; \
          keep caches in memory",
         .picture.display(), .cache.display()
     )]
@@ -120,8 +124,10 @@ pub enum Error {
     },
     /// A loss or gradient that is NaN or infinite. The adapters are those of the last good step.
     #[error(
-        "step {step}: loss {loss}, gradient norm {grad_norm}; {}. Likely causes: a learning rate (here {lr:e}) or \
-         network_alpha that is too high, a base or network_weights of another kind, or, without clipping \
+        "step {step}: loss {loss}, gradient norm {grad_norm}; {}. Likely causes: a learning rate \
+         (here {lr:e}) or \
+         network_alpha that is too high, a base or network_weights of another kind, or, without \
+         clipping \
          (max_grad_norm = 0), an outlier",
         match .saved {
             Ok(path) => format!("the last good adapters are in {}", path.display()),
@@ -141,13 +147,15 @@ pub enum Error {
         saved: std::result::Result<PathBuf, Box<Error>>,
     },
     /// A saved file that does not hold what was written.
-    #[error("{}: reads back differently than it was written; the disk may be failing", .path.display())]
+    #[error("{}: reads back differently than it was written; the disk may be \
+         failing", .path.display())]
     NotAsWritten {
         /// The file.
         path: PathBuf,
     },
     /// Adapter values that the chosen number format can't hold.
-    #[error("{}: `{key}` holds values beyond the range of save_precision = \"{precision}\"", .path.display())]
+    #[error("{}: `{key}` holds values beyond the range of save_precision \
+         = \"{precision}\"", .path.display())]
     SaveRange {
         /// The file.
         path: PathBuf,
@@ -162,7 +170,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code that a program should end with: 2 where the user can mend it, 1 for a fault of this library.
+    /// The exit code that a program should end with: 2 where the user can mend it, 1 for a fault of
+    /// this library.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Picture { .. } | Self::Tensors(_) => 1,
@@ -174,7 +183,9 @@ impl Error {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Config { file, problems } => problems.first().and_then(Problem::path).or(file.as_deref()),
+            Self::Config { file, problems } => {
+                problems.first().and_then(Problem::path).or(file.as_deref())
+            }
             Self::Io { path, .. }
             | Self::Picture { path, .. }
             | Self::NotALora { path, .. }
@@ -192,7 +203,8 @@ impl Error {
         }
     }
 
-    /// How the system refused a file or folder, where that is what went wrong; of several problems, the first.
+    /// How the system refused a file or folder, where that is what went wrong; of several problems,
+    /// the first.
     #[must_use]
     pub fn io_error_kind(&self) -> Option<io::ErrorKind> {
         match self {
@@ -209,12 +221,19 @@ impl Error {
 
     /// A value that does not fit its option.
     pub(crate) fn option(key: &str, Mismatch { found, expected }: Mismatch) -> Self {
-        Self::Config { file: None, problems: vec![Problem::value(key, found, expected)] }
+        Self::Config {
+            file: None,
+            problems: vec![Problem::value(key, found, expected)],
+        }
     }
 
     /// A failed read or write of `path`, for `map_err`.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { path: path.into(), action, source }
+        move |source| Self::Io {
+            path: path.into(),
+            action,
+            source,
+        }
     }
 }
 
@@ -279,11 +298,25 @@ pub enum ProblemKind {
 
 impl Problem {
     pub(crate) fn new(key: impl Into<String>, kind: ProblemKind) -> Self {
-        Self { key: key.into(), line: None, kind }
+        Self {
+            key: key.into(),
+            line: None,
+            kind,
+        }
     }
 
-    pub(crate) fn value(key: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self::new(key, ProblemKind::Value { found: found.into(), expected: expected.into() })
+    pub(crate) fn value(
+        key: impl Into<String>,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::new(
+            key,
+            ProblemKind::Value {
+                found: found.into(),
+                expected: expected.into(),
+            },
+        )
     }
 
     /// The file or folder at fault.
@@ -298,7 +331,9 @@ impl Problem {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match &self.kind {
-            ProblemKind::Unknown { nearest } => nearest.as_ref().map(|nearest| format!("did you mean `{nearest}`?")),
+            ProblemKind::Unknown { nearest } => nearest
+                .as_ref()
+                .map(|nearest| format!("did you mean `{nearest}`?")),
             ProblemKind::Value { expected, .. }
             | ProblemKind::Path { expected, .. }
             | ProblemKind::Missing { expected } => Some(format!("expected {expected}")),
@@ -320,14 +355,21 @@ impl fmt::Display for Problem {
         }
         let key = &self.key;
         match &self.kind {
-            ProblemKind::Unknown { nearest: Some(nearest) } => {
+            ProblemKind::Unknown {
+                nearest: Some(nearest),
+            } => {
                 write!(f, "`{key}`: no such option; did you mean `{nearest}`?")
             }
             ProblemKind::Unknown { nearest: None } => write!(f, "`{key}`: no such option"),
-            ProblemKind::Value { found, expected } | ProblemKind::Path { found, expected, .. } => {
+            ProblemKind::Value { found, expected }
+            | ProblemKind::Path {
+                found, expected, ..
+            } => {
                 write!(f, "`{key}`: found {found}, expected {expected}")
             }
-            ProblemKind::Missing { expected } => write!(f, "`{key}`: not given, expected {expected}"),
+            ProblemKind::Missing { expected } => {
+                write!(f, "`{key}`: not given, expected {expected}")
+            }
             ProblemKind::GivenTwice { first } if first == key => write!(f, "`{key}`: given twice"),
             ProblemKind::GivenTwice { first } => write!(f, "`{key}`: already given as `{first}`"),
             ProblemKind::Unsupported { found, instead } => {
@@ -341,7 +383,8 @@ impl fmt::Display for Problem {
 fn adapter_message(file: Option<&Path>, source: &lora_core::adapter::Error) -> String {
     match file {
         Some(file) => format!(
-            "{}: {source}\nnetwork_weights needs the layers and ranks that network_dim, conv_dim, network_train_unet_only and \
+            "{}: {source}\nnetwork_weights needs the layers and ranks that network_dim, conv_dim, \
+             network_train_unet_only and \
              network_train_text_encoder_only ask for",
             file.display()
         ),
@@ -350,11 +393,17 @@ fn adapter_message(file: Option<&Path>, source: &lora_core::adapter::Error) -> S
 }
 
 fn list(file: Option<&Path>, problems: &[Problem]) -> String {
-    let place = file.map_or_else(|| "configuration".to_owned(), |file| file.display().to_string());
+    let place = file.map_or_else(
+        || "configuration".to_owned(),
+        |file| file.display().to_string(),
+    );
     match problems {
         [problem] => format!("{place}: {problem}"),
         problems => {
-            let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+            let lines: String = problems
+                .iter()
+                .map(|problem| format!("\n  {problem}"))
+                .collect();
             format!("{place}: {} problems{lines}", problems.len())
         }
     }
@@ -369,17 +418,32 @@ mod tests {
 
     #[test]
     fn all_problems_are_listed_with_place_and_line() {
-        let unknown = Problem::new("seeed", ProblemKind::Unknown { nearest: Some("seed".into()) }).at(3);
+        let unknown = Problem::new(
+            "seeed",
+            ProblemKind::Unknown {
+                nearest: Some("seed".into()),
+            },
+        )
+        .at(3);
         let value = Problem::value("network_dim", "0", "an integer of at least 1");
-        let error = Error::Config { file: Some("job.toml".into()), problems: vec![unknown.clone(), value] };
+        let error = Error::Config {
+            file: Some("job.toml".into()),
+            problems: vec![unknown.clone(), value],
+        };
         assert_eq!(
             error.to_string(),
             "job.toml: 2 problems\n  line 3: `seeed`: no such option; did you mean `seed`?\n  \
              `network_dim`: found 0, expected an integer of at least 1"
         );
         assert_eq!(error.exit_code(), 2);
-        let error = Error::Config { file: None, problems: vec![unknown] };
-        assert_eq!(error.to_string(), "configuration: line 3: `seeed`: no such option; did you mean `seed`?");
+        let error = Error::Config {
+            file: None,
+            problems: vec![unknown],
+        };
+        assert_eq!(
+            error.to_string(),
+            "configuration: line 3: `seeed`: no such option; did you mean `seed`?"
+        );
     }
 
     /// What stopped the run is told even where its LoRA could not be saved.
@@ -388,9 +452,18 @@ mod tests {
         let full = io::Error::other("disk full");
         let save = Error::io(Path::new("out.safetensors"), "write")(full);
         let saved = Err(Box::new(save));
-        let text = Error::LossNotFinite { step: 3, loss: f32::NAN, grad_norm: 1.0, lr: 1e-4, saved }.to_string();
+        let text = Error::LossNotFinite {
+            step: 3,
+            loss: f32::NAN,
+            grad_norm: 1.0,
+            lr: 1e-4,
+            saved,
+        }
+        .to_string();
         assert!(
-            text.starts_with("step 3: loss NaN") && text.contains("out.safetensors") && text.contains("disk full"),
+            text.starts_with("step 3: loss NaN")
+                && text.contains("out.safetensors")
+                && text.contains("disk full"),
             "{text}"
         );
     }

@@ -1,6 +1,7 @@
 //! The hashes by which web interfaces recognise checkpoints and adapter files.
 //!
-//! All follow sd-scripts (`library/train_util.py`: `model_hash`, `calculate_sha256`, `precalculate_safetensors_hashes`).
+//! All follow sd-scripts (`library/train_util.py`: `model_hash`, `calculate_sha256`,
+//! `precalculate_safetensors_hashes`).
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,8 +22,8 @@ use crate::error::{Error, Result};
 const SHORT_RANGE: Range<u64> = 0x10_0000..0x11_0000;
 const BLOCK: usize = 1 << 20;
 
-/// `ss_sd_model_hash`: the first 8 hex digits of the SHA-256 of the 64 KiB at offset 1 MiB; of what there is of them in a
-/// shorter file.
+/// `ss_sd_model_hash`: the first 8 hex digits of the SHA-256 of the 64 KiB at offset 1 MiB; of what
+/// there is of them in a shorter file.
 ///
 /// # Errors
 /// [`Error::Io`] where the file can't be read.
@@ -31,7 +32,8 @@ pub fn short_hash(path: &Path) -> Result<String> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(SHORT_RANGE.start))?;
         let mut bytes = Vec::new();
-        file.take(SHORT_RANGE.end - SHORT_RANGE.start).read_to_end(&mut bytes)?;
+        file.take(SHORT_RANGE.end - SHORT_RANGE.start)
+            .read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     let bytes = read().map_err(Error::io(path, "read"))?;
@@ -46,7 +48,8 @@ pub fn sha256(path: &Path) -> Result<String> {
     Ok(sha256_unless(path, &AtomicBool::new(false))?.unwrap_or_default())
 }
 
-/// Starts [`sha256`] on a thread of its own, so that training need not wait for a file of several GB.
+/// Starts [`sha256`] on a thread of its own, so that training need not wait for a file of several
+/// GB.
 ///
 /// # Errors
 /// [`Error::Io`] where the system has no thread left.
@@ -61,7 +64,11 @@ pub fn spawn_sha256(path: impl Into<PathBuf>) -> Result<Sha256Handle> {
         .name("sha256".into())
         .spawn(work)
         .map_err(Error::io(&path, "start a thread to hash the file"))?;
-    Ok(Sha256Handle { path, cancelled, thread: Some(thread) })
+    Ok(Sha256Handle {
+        path,
+        cancelled,
+        thread: Some(thread),
+    })
 }
 
 /// A SHA-256 in the making. Dropping it stops the work.
@@ -87,7 +94,9 @@ impl Sha256Handle {
         let result = self.thread.take().and_then(|thread| thread.join().ok());
         match result {
             Some(result) => Ok(result?.unwrap_or_default()),
-            None => Err(Error::io(&self.path, "hash")(io::Error::other("the hashing thread panicked"))),
+            None => Err(Error::io(&self.path, "hash")(io::Error::other(
+                "the hashing thread panicked",
+            ))),
         }
     }
 }
@@ -126,7 +135,8 @@ pub struct AdapterHashes {
     pub legacy: String,
 }
 
-/// The hashes of the file that `tensors` make, written by the safetensors library with the `ss_` entries of `metadata`.
+/// The hashes of the file that `tensors` make, written by the safetensors library with the `ss_`
+/// entries of `metadata`.
 ///
 /// # Errors
 /// [`Error::Tensors`] for tensors that no safetensors file can hold.
@@ -140,7 +150,11 @@ where
 {
     let mut tensors: Vec<(N, V)> = tensors.into_iter().collect();
     // The library's order: wide types first, then by name.
-    tensors.sort_by(|(a, x), (b, y)| y.dtype().cmp(&x.dtype()).then_with(|| a.as_ref().cmp(b.as_ref())));
+    tensors.sort_by(|(a, x), (b, y)| {
+        y.dtype()
+            .cmp(&x.dtype())
+            .then_with(|| a.as_ref().cmp(b.as_ref()))
+    });
     let header = header(&tensors, metadata)?;
 
     let mut model = Sha256::new();
@@ -152,21 +166,33 @@ where
         model.update(&bytes);
         legacy.update(&bytes);
     }
-    Ok(AdapterHashes { model: hex(model.finalize()), legacy: first_eight(legacy.hasher.finalize()) })
+    Ok(AdapterHashes {
+        model: hex(model.finalize()),
+        legacy: first_eight(legacy.hasher.finalize()),
+    })
 }
 
 /// The JSON header of the file, padded to a multiple of 8 bytes.
-fn header<N: AsRef<str>, V: View>(tensors: &[(N, V)], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+fn header<N: AsRef<str>, V: View>(
+    tensors: &[(N, V)],
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>> {
     let mut offset = 0;
     let infos = tensors.iter().map(|(name, tensor)| {
         let start = offset;
         offset += tensor.data_len();
-        let info = TensorInfo { dtype: tensor.dtype(), shape: tensor.shape().to_vec(), data_offsets: (start, offset) };
+        let info = TensorInfo {
+            dtype: tensor.dtype(),
+            shape: tensor.shape().to_vec(),
+            data_offsets: (start, offset),
+        };
         (name.as_ref().to_owned(), info)
     });
     let infos = infos.collect();
     let entries = metadata.iter().filter(|(key, _)| key.starts_with("ss_"));
-    let entries = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let entries = entries
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     let header = Metadata::new(Some(entries), infos)?;
     let mut header = serde_json::to_vec(&header).map_err(safetensors::SafeTensorError::from)?;
     header.resize(header.len().next_multiple_of(8), b' ');
@@ -184,13 +210,18 @@ impl RangeHasher {
     fn update(&mut self, bytes: &[u8]) {
         let length = bytes.len() as u64;
         let inside = |position: u64| position.saturating_sub(self.position).min(length) as usize;
-        self.hasher.update(&bytes[inside(SHORT_RANGE.start)..inside(SHORT_RANGE.end)]);
+        self.hasher
+            .update(&bytes[inside(SHORT_RANGE.start)..inside(SHORT_RANGE.end)]);
         self.position += length;
     }
 }
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn first_eight(digest: impl AsRef<[u8]>) -> String {
@@ -218,33 +249,56 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let error = spawn_sha256("no-such-file").unwrap().join().unwrap_err();
-        assert!(error.to_string().starts_with("no-such-file: cannot read"), "{error}");
+        assert!(
+            error.to_string().starts_with("no-such-file: cannot read"),
+            "{error}"
+        );
         assert!(short_hash(Path::new("no-such-file")).is_err());
     }
 
-    /// The hashes are those of the bytes that the safetensors library itself writes, cut as sd-scripts cuts them.
+    /// The hashes are those of the bytes that the safetensors library itself writes, cut as
+    /// sd-scripts cuts them.
     #[test]
     fn adapter_hashes_are_those_of_the_written_file() {
         let wide: Vec<u8> = (0..2_000_000_u32).map(|i| (i * 7 % 251) as u8).collect();
         let narrow: Vec<u8> = (0..600_000_u32).map(|i| (i * 3 % 241) as u8).collect();
         let tensors = || {
             [
-                ("a.narrow", TensorView::new(Dtype::F16, vec![300, 1000], &narrow).unwrap()),
-                ("b.wide", TensorView::new(Dtype::F32, vec![500_000], &wide).unwrap()),
-                ("a.wide", TensorView::new(Dtype::F32, vec![150_000], &narrow).unwrap()),
+                (
+                    "a.narrow",
+                    TensorView::new(Dtype::F16, vec![300, 1000], &narrow).unwrap(),
+                ),
+                (
+                    "b.wide",
+                    TensorView::new(Dtype::F32, vec![500_000], &wide).unwrap(),
+                ),
+                (
+                    "a.wide",
+                    TensorView::new(Dtype::F32, vec![150_000], &narrow).unwrap(),
+                ),
             ]
         };
-        let metadata: BTreeMap<String, String> =
-            [("ss_steps", "10"), ("ss_epoch", "\"1\""), ("modelspec.title", "not hashed")]
-                .map(|(k, v)| (k.into(), v.into()))
-                .into();
-        let hashed = metadata.clone().into_iter().filter(|(k, _)| k.starts_with("ss_")).collect();
+        let metadata: BTreeMap<String, String> = [
+            ("ss_steps", "10"),
+            ("ss_epoch", "\"1\""),
+            ("modelspec.title", "not hashed"),
+        ]
+        .map(|(k, v)| (k.into(), v.into()))
+        .into();
+        let hashed = metadata
+            .clone()
+            .into_iter()
+            .filter(|(k, _)| k.starts_with("ss_"))
+            .collect();
         let file = safetensors::serialize(tensors(), Some(hashed)).unwrap();
         let header = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
 
         let hashes = adapter_hashes(tensors(), &metadata).unwrap();
         assert_eq!(hashes.model, hex(Sha256::digest(&file[header..])));
-        assert_eq!(hashes.legacy, first_eight(Sha256::digest(&file[0x10_0000..0x11_0000])));
+        assert_eq!(
+            hashes.legacy,
+            first_eight(Sha256::digest(&file[0x10_0000..0x11_0000]))
+        );
 
         // A file on the disk of these bytes has the legacy hash as its short hash.
         let folder = tempfile::tempdir().unwrap();

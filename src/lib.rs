@@ -7,14 +7,16 @@
 //!  file            everything
 //! ```
 //!
-//! [`TrainConfig`] has sd-scripts' option names and reads its TOML files. [`Trainer::new`] finds everything that is wrong with
-//! configuration, pictures and weights before the first step and says so in an [`Error`] that names the culprit. A [`Trainer`]
-//! is an iterator: each call of `next` does a piece of work and returns an [`Event`] with what happened. Progress bars, logs
-//! and callbacks are loops over events, and to stop is to stop iterating.
+//! [`TrainConfig`] has sd-scripts' option names and reads its TOML files. [`Trainer::new`] finds
+//! everything that is wrong with configuration, pictures and weights before the first step and says
+//! so in an [`Error`] that names the culprit. A [`Trainer`] is an iterator: each call of `next`
+//! does a piece of work and returns an [`Event`] with what happened. Progress bars, logs and
+//! callbacks are loops over events, and to stop is to stop iterating.
 //!
-//! The command line is such a loop, too: its module `cli` comes with the feature of that name, TensorBoard files with the feature
-//! `tensorboard`; both are on by default. The features `cuda`, `vulkan`, `metal` and `rocm` add GPUs to the CPU ([`device`]).
-//! The layers below are crates of their own: `lora_data` (pictures to batches), `lora_models` (the frozen networks) and
+//! The command line is such a loop, too: its module `cli` comes with the feature of that name,
+//! TensorBoard files with the feature `tensorboard`; both are on by default. The features `cuda`,
+//! `vulkan`, `metal` and `rocm` add GPUs to the CPU ([`device`]). The layers below are crates of
+//! their own: `lora_data` (pictures to batches), `lora_models` (the frozen networks) and
 //! `lora_core` (adapters, objective, optimizers).
 //!
 //! # Example

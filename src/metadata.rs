@@ -86,13 +86,23 @@ const FIXED: &[(&str, &str)] = &[
 ];
 
 /// The `ss_` entries that `no_metadata` keeps, because programs need them to load the file.
-const MINIMUM: &[&str] =
-    &["ss_base_model_version", "ss_network_alpha", "ss_network_args", "ss_network_dim", "ss_network_module", "ss_v2"];
+const MINIMUM: &[&str] = &[
+    "ss_base_model_version",
+    "ss_network_alpha",
+    "ss_network_args",
+    "ss_network_dim",
+    "ss_network_module",
+    "ss_v2",
+];
 
 /// All entries but the hashes, which [`insert_hashes`] adds.
 pub fn adapter_metadata(config: &TrainConfig, facts: &Facts) -> Metadata {
     let mut entries = Entries::default();
-    entries.0.extend(FIXED.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    entries.0.extend(
+        FIXED
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
+    );
     entries.run(config, facts);
     entries.model(config, facts);
     entries.data(config, facts);
@@ -130,7 +140,10 @@ impl Entries {
 
     /// `None` where there is no value.
     fn option(&mut self, key: &str, value: Option<impl ToString>) {
-        self.put(key, &value.map_or_else(|| "None".to_owned(), |value| value.to_string()));
+        self.put(
+            key,
+            &value.map_or_else(|| "None".to_owned(), |value| value.to_string()),
+        );
     }
 
     fn run(&mut self, config: &TrainConfig, facts: &Facts) {
@@ -145,17 +158,26 @@ impl Entries {
         self.put("ss_steps", &facts.steps);
         self.put("ss_epoch", &facts.epoch);
         self.put("ss_seed", &config.seed);
-        self.put("ss_gradient_accumulation_steps", &config.gradient_accumulation_steps);
+        self.put(
+            "ss_gradient_accumulation_steps",
+            &config.gradient_accumulation_steps,
+        );
         self.put("ss_mixed_precision", &config.mixed_precision);
     }
 
     fn model(&mut self, config: &TrainConfig, facts: &Facts) {
-        let name = config.pretrained_model_name_or_path.file_name().unwrap_or_default();
+        let name = config
+            .pretrained_model_name_or_path
+            .file_name()
+            .unwrap_or_default();
         self.put("ss_sd_model_name", &name.to_string_lossy());
         self.put("ss_sd_model_hash", &facts.sd_model_hash);
         self.put("ss_new_sd_model_hash", &facts.new_sd_model_hash);
         if let (Some(vae), Some([short, full])) = (&config.vae, &facts.vae_hashes) {
-            self.put("ss_vae_name", &vae.file_name().unwrap_or_default().to_string_lossy());
+            self.put(
+                "ss_vae_name",
+                &vae.file_name().unwrap_or_default().to_string_lossy(),
+            );
             self.put("ss_vae_hash", short);
             self.put("ss_new_vae_hash", full);
         }
@@ -170,7 +192,10 @@ impl Entries {
         self.put("ss_base_model_version", version);
         self.option("ss_clip_skip", clip_skip(config));
         // One window is the value of an option that is not given.
-        self.option("ss_max_token_length", Some(config.max_token_length).filter(|length| *length != 75));
+        self.option(
+            "ss_max_token_length",
+            Some(config.max_token_length).filter(|length| *length != 75),
+        );
     }
 
     fn model_spec(&mut self, config: &TrainConfig, facts: &Facts) {
@@ -178,17 +203,29 @@ impl Entries {
             Family::Sd1 => ("stable-diffusion-v1/lora", "diffusers"),
             Family::Sd2 if facts.v_prediction => ("stable-diffusion-v2-768-v/lora", "diffusers"),
             Family::Sd2 => ("stable-diffusion-v2-512/lora", "diffusers"),
-            Family::Sdxl => ("stable-diffusion-xl-v1-base/lora", "https://github.com/Stability-AI/generative-models"),
+            Family::Sdxl => (
+                "stable-diffusion-xl-v1-base/lora",
+                "https://github.com/Stability-AI/generative-models",
+            ),
         };
         let Resolution { width, height } = config.resolution_for(facts.family);
         self.put("modelspec.sai_model_spec", "1.0.1");
         self.put("modelspec.architecture", architecture);
         self.put("modelspec.implementation", implementation);
         self.put("modelspec.implementation_version", VERSION);
-        self.put("modelspec.title", config.metadata_title.as_ref().unwrap_or(&config.output_name));
+        self.put(
+            "modelspec.title",
+            config
+                .metadata_title
+                .as_ref()
+                .unwrap_or(&config.output_name),
+        );
         self.put("modelspec.resolution", &format!("{width}x{height}"));
         self.put("modelspec.date", &local_date(facts.training_finished_at));
-        self.put("modelspec.prediction_type", if facts.v_prediction { "v" } else { "epsilon" });
+        self.put(
+            "modelspec.prediction_type",
+            if facts.v_prediction { "v" } else { "epsilon" },
+        );
         let timesteps = (config.min_timestep, config.max_timestep);
         let range = (timesteps != (0, 1000)).then(|| format!("{},{}", timesteps.0, timesteps.1));
         let optional = [
@@ -196,7 +233,10 @@ impl Entries {
             ("modelspec.description", config.metadata_description.clone()),
             ("modelspec.license", config.metadata_license.clone()),
             ("modelspec.tags", config.metadata_tags.clone()),
-            ("modelspec.encoder_layer", clip_skip(config).map(|layer| layer.to_string())),
+            (
+                "modelspec.encoder_layer",
+                clip_skip(config).map(|layer| layer.to_string()),
+            ),
             ("modelspec.timestep_range", range),
         ];
         for (key, value) in optional {
@@ -215,7 +255,10 @@ fn clip_skip(config: &TrainConfig) -> Option<u32> {
 /// The local time without a fraction, as `2026-11-22T13:55:21`.
 fn local_date(seconds: f64) -> String {
     let timestamp = Timestamp::from_second(seconds as i64).unwrap_or_default();
-    timestamp.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S").to_string()
+    timestamp
+        .to_zoned_datetime(TimeZone::system())
+        .strftime("%Y-%m-%dT%H:%M:%S")
+        .to_string()
 }
 
 #[cfg(test)]

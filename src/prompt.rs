@@ -1,8 +1,9 @@
 //! Prompts of preview pictures, in the form that web interfaces and sd-scripts share.
 //!
-//! Parts of a prompt and of a negative prompt can have weights: `(x)` is worth 1.1, `[x]` 1 / 1.1 and `(x:1.3)` 1.3; a
-//! bracket that belongs to the text is written `\(`. See [`parse_weights`](lora_models::text::parse_weights) for the
-//! rules. Up to 225 tokens are used. In captions of the training data brackets are text.
+//! Parts of a prompt and of a negative prompt can have weights: `(x)` is worth 1.1, `[x]` 1 / 1.1
+//! and `(x:1.3)` 1.3; a bracket that belongs to the text is written `\(`. See
+//! [`parse_weights`](lora_models::text::parse_weights) for the rules. Up to 225 tokens are used. In
+//! captions of the training data brackets are text.
 
 use std::path::Path;
 
@@ -41,7 +42,8 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// This prompt with the settings of one that gives none: 512 x 512 pixels, 30 steps, guidance 7.5.
+    /// This prompt with the settings of one that gives none: 512 x 512 pixels, 30 steps, guidance
+    /// 7.5.
     pub fn new(prompt: impl Into<String>) -> Self {
         Self {
             prompt: prompt.into(),
@@ -68,7 +70,10 @@ impl Prompt {
     /// # Errors
     /// [`Error::Config`], naming the unknown or wrong setting.
     pub fn parse(line: &str) -> Result<Self> {
-        Self::read(line).map_err(|problem| Error::Config { file: None, problems: vec![problem] })
+        Self::read(line).map_err(|problem| Error::Config {
+            file: None,
+            problems: vec![problem],
+        })
     }
 
     fn read(line: &str) -> Result<Self, Problem> {
@@ -83,26 +88,43 @@ impl Prompt {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), Problem> {
-        let wrong = |expected: String| Problem::value(OPTION, format!("`--{name} {value}`"), expected);
+        let wrong =
+            |expected: String| Problem::value(OPTION, format!("`--{name} {value}`"), expected);
         let pixels = || {
             let pixels = value.parse().ok().filter(|pixels| *pixels <= MAX_SIZE);
-            pixels.map(size).ok_or_else(|| wrong(format!("pixels, an integer from {MIN_SIZE} to {MAX_SIZE}")))
+            pixels
+                .map(size)
+                .ok_or_else(|| wrong(format!("pixels, an integer from {MIN_SIZE} to {MAX_SIZE}")))
         };
         match name.to_ascii_lowercase().as_str() {
             "n" => self.negative_prompt = value.into(),
             "w" => self.width = pixels()?,
             "h" => self.height = pixels()?,
             "s" => {
-                let steps = value.parse().ok().filter(|steps| (1..=MAX_STEPS).contains(steps));
-                self.steps = steps.ok_or_else(|| wrong(format!("an integer from 1 to {MAX_STEPS}")))?;
+                let steps = value
+                    .parse()
+                    .ok()
+                    .filter(|steps| (1..=MAX_STEPS).contains(steps));
+                self.steps =
+                    steps.ok_or_else(|| wrong(format!("an integer from 1 to {MAX_STEPS}")))?;
             }
             "l" => {
-                let scale = value.parse().ok().filter(|scale: &f64| scale.is_finite() && *scale >= 0.0);
+                let scale = value
+                    .parse()
+                    .ok()
+                    .filter(|scale: &f64| scale.is_finite() && *scale >= 0.0);
                 self.scale = scale.ok_or_else(|| wrong("a number of at least 0".into()))?;
             }
-            "d" => self.seed = Some(value.parse().map_err(|_| wrong("an integer of at least 0".into()))?),
+            "d" => {
+                self.seed = Some(
+                    value
+                        .parse()
+                        .map_err(|_| wrong("an integer of at least 0".into()))?,
+                )
+            }
             "ss" => {
-                self.sampler = Some(Sampler::from_name(value).ok_or_else(|| wrong(one_of(Sampler::NAMES)))?);
+                self.sampler =
+                    Some(Sampler::from_name(value).ok_or_else(|| wrong(one_of(Sampler::NAMES)))?);
             }
             _ => return Err(wrong("--n, --w, --h, --s, --l, --d or --ss".into())),
         }
@@ -118,19 +140,28 @@ impl Prompt {
     pub fn check(&self) -> Result<()> {
         let size = |key: &str, pixels: u32| {
             let expected = format!("a multiple of {LATENT} from {MIN_SIZE} to {MAX_SIZE}");
-            (size(pixels) != pixels || pixels > MAX_SIZE).then(|| Problem::value(key, pixels.to_string(), expected))
+            (size(pixels) != pixels || pixels > MAX_SIZE)
+                .then(|| Problem::value(key, pixels.to_string(), expected))
         };
         let steps = || Problem::value("steps", self.steps.to_string(), format!("1 to {MAX_STEPS}"));
         let problems: Vec<Problem> = [
             size("width", self.width),
             size("height", self.height),
             (!(1..=MAX_STEPS).contains(&self.steps)).then(steps),
-            (!self.scale.is_finite()).then(|| Problem::value("scale", self.scale.to_string(), "a finite number")),
+            (!self.scale.is_finite())
+                .then(|| Problem::value("scale", self.scale.to_string(), "a finite number")),
         ]
         .into_iter()
         .flatten()
         .collect();
-        if problems.is_empty() { Ok(()) } else { Err(Error::Config { file: None, problems }) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Config {
+                file: None,
+                problems,
+            })
+        }
     }
 }
 
@@ -138,24 +169,41 @@ fn size(pixels: u32) -> u32 {
     (pixels / LATENT * LATENT).max(MIN_SIZE)
 }
 
-/// Reads the option `sample_prompts`: the path of a text file, or the text itself. One prompt a line; empty lines and
-/// those that start with `#` are left out.
+/// Reads the option `sample_prompts`: the path of a text file, or the text itself. One prompt a
+/// line; empty lines and those that start with `#` are left out.
 ///
 /// # Errors
-/// [`Error::Config`] with all wrong lines, or where there is no prompt; [`Error::Io`] for an unreadable file.
+/// [`Error::Config`] with all wrong lines, or where there is no prompt; [`Error::Io`] for an
+/// unreadable file.
 pub fn load(text_or_path: &str) -> Result<Vec<Prompt>> {
     let path = Path::new(text_or_path.trim());
     let one_line = !text_or_path.trim().contains('\n');
     if one_line && path.is_file() {
         let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
-        return parse_lines(&text).map_err(|problems| Error::Config { file: Some(path.into()), problems });
+        return parse_lines(&text).map_err(|problems| Error::Config {
+            file: Some(path.into()),
+            problems,
+        });
     }
-    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .map(str::to_ascii_lowercase);
     if one_line && matches!(extension.as_deref(), Some("txt" | "toml" | "json")) {
-        let problem = Problem::value(OPTION, format!("no file at `{}`", path.display()), "a text file, or prompts");
-        return Err(Error::Config { file: None, problems: vec![problem] });
+        let problem = Problem::value(
+            OPTION,
+            format!("no file at `{}`", path.display()),
+            "a text file, or prompts",
+        );
+        return Err(Error::Config {
+            file: None,
+            problems: vec![problem],
+        });
     }
-    parse_lines(text_or_path).map_err(|problems| Error::Config { file: None, problems })
+    parse_lines(text_or_path).map_err(|problems| Error::Config {
+        file: None,
+        problems,
+    })
 }
 
 fn parse_lines(text: &str) -> Result<Vec<Prompt>, Vec<Problem>> {
@@ -163,16 +211,26 @@ fn parse_lines(text: &str) -> Result<Vec<Prompt>, Vec<Problem>> {
     let mut problems = Vec::new();
     // Editors may start a file with a byte order mark.
     let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
-    for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#')) {
+    for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
+    {
         match Prompt::read(line) {
             Ok(prompt) => prompts.push(prompt),
             Err(problem) => problems.push(problem.at(index + 1)),
         }
     }
     if prompts.is_empty() && problems.is_empty() {
-        problems.push(Problem::new(OPTION, ProblemKind::Missing { expected: "at least one prompt".into() }));
+        problems.push(Problem::new(
+            OPTION,
+            ProblemKind::Missing {
+                expected: "at least one prompt".into(),
+            },
+        ));
     }
-    if problems.is_empty() { Ok(prompts) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(prompts)
+    } else {
+        Err(problems)
+    }
 }
 
 /// When a preview was drawn.
@@ -184,9 +242,15 @@ pub enum PreviewTime {
     Step(u64),
 }
 
-/// The name of a preview's file: output name, epoch or step, index of the prompt, time, and seed where the prompt gives
-/// one.
-pub fn file_name(output_name: &str, at: PreviewTime, index: usize, drawn_at: DateTime, seed: Option<u64>) -> String {
+/// The name of a preview's file: output name, epoch or step, index of the prompt, time, and seed
+/// where the prompt gives one.
+pub fn file_name(
+    output_name: &str,
+    at: PreviewTime,
+    index: usize,
+    drawn_at: DateTime,
+    seed: Option<u64>,
+) -> String {
     let at = match at {
         PreviewTime::Epoch(epoch) => format!("e{epoch:06}"),
         PreviewTime::Step(step) => format!("{step:06}"),
@@ -203,7 +267,8 @@ mod tests {
     #[test]
     fn every_setting() {
         let prompt = Prompt::parse(
-            "(masterpiece:1.2), a-cat --n lowres, bad-hands,  --W 519  --h 20 --l 7 --s 24 --d 0 --ss EULER_A",
+            "(masterpiece:1.2), a-cat --n lowres, bad-hands,  --W 519  --h 20 --l 7 --s 24 --d 0 \
+             --ss EULER_A",
         );
         let expected = Prompt {
             prompt: "(masterpiece:1.2), a-cat".into(),
@@ -217,7 +282,13 @@ mod tests {
         };
         assert_eq!(prompt.unwrap(), expected);
         assert_eq!(Prompt::parse("a cat").unwrap(), Prompt::new("a cat"));
-        assert_eq!(Prompt::parse("--d 5").unwrap(), Prompt { seed: Some(5), ..Prompt::new("") });
+        assert_eq!(
+            Prompt::parse("--d 5").unwrap(),
+            Prompt {
+                seed: Some(5),
+                ..Prompt::new("")
+            }
+        );
         assert_eq!(Prompt::parse("a --n").unwrap(), Prompt::new("a"));
     }
 
@@ -244,8 +315,14 @@ mod tests {
         let text = "# cats\na cat --d 1\n\n  a dog --n cat\r\n #not a comment\n";
         let prompts = load(text).unwrap();
         let expected = [
-            Prompt { seed: Some(1), ..Prompt::new("a cat") },
-            Prompt { negative_prompt: "cat".into(), ..Prompt::new("a dog") },
+            Prompt {
+                seed: Some(1),
+                ..Prompt::new("a cat")
+            },
+            Prompt {
+                negative_prompt: "cat".into(),
+                ..Prompt::new("a dog")
+            },
             Prompt::new("#not a comment"),
         ];
         assert_eq!(prompts, expected);
@@ -257,19 +334,38 @@ mod tests {
         std::fs::write(&path, "a --x\nb\nc --y 1\n").unwrap();
         let error = load(path.to_str().unwrap()).unwrap_err().to_string();
         assert!(error.contains("prompts.txt: 2 problems"), "{error}");
-        assert!(error.contains("line 1: ") && error.contains("line 3: "), "{error}");
+        assert!(
+            error.contains("line 1: ") && error.contains("line 3: "),
+            "{error}"
+        );
     }
 
     #[test]
     fn absent_files_and_empty_texts_are_refused() {
-        assert!(load("no/such/prompts.txt").unwrap_err().to_string().contains("no/such/prompts.txt"));
-        assert!(load("# only a comment\n").unwrap_err().to_string().contains("at least one prompt"));
+        assert!(
+            load("no/such/prompts.txt")
+                .unwrap_err()
+                .to_string()
+                .contains("no/such/prompts.txt")
+        );
+        assert!(
+            load("# only a comment\n")
+                .unwrap_err()
+                .to_string()
+                .contains("at least one prompt")
+        );
     }
 
     #[test]
     fn file_names() {
         let time = jiff::civil::date(2026, 3, 9).at(8, 7, 6, 999);
-        assert_eq!(file_name("cat", PreviewTime::Epoch(2), 1, time, Some(7)), "cat_e000002_01_20260309080706_7.png");
-        assert_eq!(file_name("cat", PreviewTime::Step(120), 0, time, None), "cat_000120_00_20260309080706.png");
+        assert_eq!(
+            file_name("cat", PreviewTime::Epoch(2), 1, time, Some(7)),
+            "cat_e000002_01_20260309080706_7.png"
+        );
+        assert_eq!(
+            file_name("cat", PreviewTime::Step(120), 0, time, None),
+            "cat_000120_00_20260309080706.png"
+        );
     }
 }

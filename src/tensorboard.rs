@@ -1,7 +1,7 @@
 //! Event files of TensorBoard: scalars and pictures over steps.
 //!
-//! A file is a sequence of records (length, checksum, payload, checksum: the TFRecord format); each payload is an `Event`
-//! message of TensorFlow's `event.proto`, in protobuf's wire format.
+//! A file is a sequence of records (length, checksum, payload, checksum: the TFRecord format); each
+//! payload is an `Event` message of TensorFlow's `event.proto`, in protobuf's wire format.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,9 +14,12 @@ use jiff::civil::DateTime;
 use crate::error::{Error, Result};
 use crate::train::{Event, GroupRate};
 
-/// The folder of one run's events: `<logging_dir>/<prefix><start>/network_train`, as sd-scripts names it.
+/// The folder of one run's events: `<logging_dir>/<prefix><start>/network_train`, as sd-scripts
+/// names it.
 pub fn run_folder(logging_dir: &Path, prefix: &str, started_at: DateTime) -> PathBuf {
-    logging_dir.join(format!("{prefix}{}", started_at.strftime("%Y%m%d%H%M%S"))).join("network_train")
+    logging_dir
+        .join(format!("{prefix}{}", started_at.strftime("%Y%m%d%H%M%S")))
+        .join("network_train")
 }
 
 /// Writes an event file. Each event is on its way to the disk when its method returns.
@@ -27,7 +30,8 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// Creates `events.out.tfevents.<seconds>.<host>.<process>.<number>` in `folder`, and the folder where it is missing.
+    /// Creates `events.out.tfevents.<seconds>.<host>.<process>.<number>` in `folder`, and the
+    /// folder where it is missing.
     ///
     /// # Errors
     /// [`Error::Io`] where folder or file can't be created.
@@ -36,7 +40,10 @@ impl EventWriter {
         std::fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))?;
         let (seconds, process) = (now() as u64, std::process::id());
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!("events.out.tfevents.{seconds}.{}.{process}.{number}", host()));
+        let path = folder.join(format!(
+            "events.out.tfevents.{seconds}.{}.{process}.{number}",
+            host()
+        ));
         let file = File::create_new(&path).map_err(Error::io(&path, "create"))?;
         let mut writer = Self { file, path };
         writer.write(0, |event| event.bytes(3, b"brain.Event:2"))?;
@@ -60,7 +67,13 @@ impl EventWriter {
     ///
     /// # Errors
     /// [`Error::Io`] where the file can't be written.
-    pub fn image(&mut self, tag: &str, png: &[u8], (width, height): (u32, u32), step: u64) -> Result<()> {
+    pub fn image(
+        &mut self,
+        tag: &str,
+        png: &[u8],
+        (width, height): (u32, u32),
+        step: u64,
+    ) -> Result<()> {
         const RGB: u64 = 3;
         let mut image = Message::default();
         image.integer(1, height.into());
@@ -70,7 +83,8 @@ impl EventWriter {
         self.summary(tag, step, |entry| entry.bytes(4, &image.0))
     }
 
-    /// Adds what an event of a run is worth: curves of loss, learning rates and gradient norm, and the previews.
+    /// Adds what an event of a run is worth: curves of loss, learning rates and gradient norm, and
+    /// the previews.
     ///
     /// # Errors
     /// [`Error::Io`] where the file can't be written.
@@ -102,7 +116,12 @@ impl EventWriter {
             }
             Event::Preview(preview) => {
                 let png = std::fs::read(&preview.path).map_err(Error::io(&preview.path, "read"))?;
-                self.image(&format!("sample_{}", preview.index), &png, preview.picture.dimensions(), preview.step)
+                self.image(
+                    &format!("sample_{}", preview.index),
+                    &png,
+                    preview.picture.dimensions(),
+                    preview.step,
+                )
             }
             _ => Ok(()),
         }
@@ -123,7 +142,9 @@ impl EventWriter {
         event.integer(2, step);
         what(&mut event);
         // One call a record, so that a reader of a running file never waits for half of one.
-        self.file.write_all(&record(&event.0)).map_err(Error::io(&self.path, "write"))
+        self.file
+            .write_all(&record(&event.0))
+            .map_err(Error::io(&self.path, "write"))
     }
 }
 
@@ -185,11 +206,15 @@ fn record(payload: &[u8]) -> Vec<u8> {
 
 /// TFRecord's checksum: CRC-32C, rotated and shifted so that a checksum of checksums is of use.
 fn masked_crc(bytes: &[u8]) -> u32 {
-    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+    crc32c::crc32c(bytes)
+        .rotate_right(15)
+        .wrapping_add(0xa282_ead8)
 }
 
 fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |time| time.as_secs_f64())
 }
 
 /// This computer's name, for the file name only.
@@ -199,8 +224,16 @@ fn host() -> String {
         .or_else(|| std::env::var("HOSTNAME").ok())
         .or_else(|| std::env::var("COMPUTERNAME").ok())
         .unwrap_or_default();
-    let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
-    if name.is_empty() { "localhost".into() } else { name }
+    let name: String = name
+        .trim()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        .collect();
+    if name.is_empty() {
+        "localhost".into()
+    } else {
+        name
+    }
 }
 
 #[cfg(test)]
@@ -211,12 +244,20 @@ mod tests {
     fn checksums_are_those_of_the_format() {
         // RFC 3720, B.4: 32 bytes of zeros.
         assert_eq!(crc32c::crc32c(&[0; 32]), 0x8a91_36aa);
-        assert_eq!(masked_crc(&[0; 32]), 0x8a91_36aa_u32.rotate_right(15).wrapping_add(0xa282_ead8));
+        assert_eq!(
+            masked_crc(&[0; 32]),
+            0x8a91_36aa_u32.rotate_right(15).wrapping_add(0xa282_ead8)
+        );
     }
 
     #[test]
     fn varints() {
-        for (value, bytes) in [(0, vec![0]), (127, vec![127]), (128, vec![0x80, 1]), (300, vec![0xac, 2])] {
+        for (value, bytes) in [
+            (0, vec![0]),
+            (127, vec![127]),
+            (128, vec![0x80, 1]),
+            (300, vec![0xac, 2]),
+        ] {
             let mut message = Message::default();
             message.varint(value);
             assert_eq!(message.0, bytes);
@@ -281,13 +322,28 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
-        let folder = run_folder(folder.path(), "a", jiff::civil::date(2026, 3, 9).at(8, 7, 6, 0));
+        let folder = run_folder(
+            folder.path(),
+            "a",
+            jiff::civil::date(2026, 3, 9).at(8, 7, 6, 0),
+        );
         assert!(folder.ends_with("a20260309080706/network_train"));
         let mut writer = EventWriter::create(&folder).unwrap();
         writer.scalar("loss/current", 0.125, 300).unwrap();
-        writer.image("sample_0", b"png bytes", (512, 768), 7).unwrap();
-        let name = writer.path().file_name().unwrap().to_str().unwrap().to_owned();
-        assert!(name.starts_with("events.out.tfevents.") && name.contains(&format!(".{}.", std::process::id())));
+        writer
+            .image("sample_0", b"png bytes", (512, 768), 7)
+            .unwrap();
+        let name = writer
+            .path()
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            name.starts_with("events.out.tfevents.")
+                && name.contains(&format!(".{}.", std::process::id()))
+        );
 
         let records = records(&std::fs::read(writer.path()).unwrap());
         assert_eq!(records.len(), 3);
@@ -300,7 +356,13 @@ mod tests {
         assert_eq!(step(&scalar), (2, vec![44, 1]));
         assert_eq!(scalar[2].0, 5);
         let entry = fields(&fields(&scalar[2].1)[0].1);
-        assert_eq!(entry, [(1, b"loss/current".to_vec()), (2, 0.125_f32.to_le_bytes().to_vec())]);
+        assert_eq!(
+            entry,
+            [
+                (1, b"loss/current".to_vec()),
+                (2, 0.125_f32.to_le_bytes().to_vec())
+            ]
+        );
 
         assert_eq!(step(&image), (2, vec![7, 0]));
         let entry = fields(&fields(&image[2].1)[0].1);
@@ -308,13 +370,24 @@ mod tests {
         assert_eq!(entry[1].0, 4);
         let picture = fields(&entry[1].1);
         let number = |value: u64| value.to_le_bytes().to_vec();
-        assert_eq!(picture, [(1, number(768)), (2, number(512)), (3, number(3)), (4, b"png bytes".to_vec())]);
+        assert_eq!(
+            picture,
+            [
+                (1, number(768)),
+                (2, number(512)),
+                (3, number(3)),
+                (4, b"png bytes".to_vec())
+            ]
+        );
     }
 
     #[test]
     fn two_writers_of_one_folder_have_two_files() {
         let folder = tempfile::tempdir().unwrap();
-        let (a, b) = (EventWriter::create(folder.path()).unwrap(), EventWriter::create(folder.path()).unwrap());
+        let (a, b) = (
+            EventWriter::create(folder.path()).unwrap(),
+            EventWriter::create(folder.path()).unwrap(),
+        );
         assert_ne!(a.path(), b.path());
     }
 }

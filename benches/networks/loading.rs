@@ -14,7 +14,10 @@ use super::support::array::{Array, write};
 use super::support::serve::Served;
 use super::support::{Result, Timings, checkpoint, process, report};
 
-pub(super) const NAMES: [(&str, Family); 2] = [("checkpoint/sd15", Family::Sd1), ("checkpoint/sdxl", Family::Sdxl)];
+pub(super) const NAMES: [(&str, Family); 2] = [
+    ("checkpoint/sd15", Family::Sd1),
+    ("checkpoint/sdxl", Family::Sdxl),
+];
 
 /// The UNet from a file of 16-bit numbers, in the system's cache.
 pub(super) struct Loading {
@@ -26,15 +29,23 @@ pub(super) struct Loading {
 
 impl Loading {
     pub(super) fn new(name: &'static str, family: Family) -> Self {
-        Self { name, family, path: PathBuf::new(), loaded: None }
+        Self {
+            name,
+            family,
+            path: PathBuf::new(),
+            loaded: None,
+        }
     }
 }
 
 fn unet(path: &Path) -> Result<UNet2DConditionModel> {
-    Ok(Checkpoint::open(path, &ModelConfig::default())?.unet(&Device::flex(), FloatDType::F32)?.0)
+    Ok(Checkpoint::open(path, &ModelConfig::default())?
+        .unet(&Device::flex(), FloatDType::F32)?
+        .0)
 }
 
-/// The plainest way to have as many numbers as f32: one thread reads piece after piece and widens it.
+/// The plainest way to have as many numbers as f32: one thread reads piece after piece and widens
+/// it.
 fn read_and_widen(path: &Path, family: Family) -> Result<Vec<f32>> {
     const PIECE: usize = 1 << 20;
     let parameters = unet_parameters(family);
@@ -44,7 +55,12 @@ fn read_and_widen(path: &Path, family: Family) -> Result<Vec<f32>> {
     for piece in values.chunks_mut(PIECE) {
         let bytes = &mut bytes[..2 * piece.len()];
         file.read_exact(bytes)?;
-        let bits: Vec<u16> = bytes.as_chunks().0.iter().map(|bits| u16::from_le_bytes(*bits)).collect();
+        let bits: Vec<u16> = bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bits| u16::from_le_bytes(*bits))
+            .collect();
         match family {
             Family::Sdxl => bits.reinterpret_cast::<bf16>().convert_to_f32_slice(piece),
             Family::Sd1 | Family::Sd2 => bits.reinterpret_cast::<f16>().convert_to_f32_slice(piece),
@@ -55,8 +71,11 @@ fn read_and_widen(path: &Path, family: Family) -> Result<Vec<f32>> {
 
 fn unet_parameters(family: Family) -> usize {
     let layout = random::layout(family);
-    let unet = layout.iter().filter(|(key, ..)| key.starts_with("model.diffusion_model."));
-    unet.map(|(.., shape)| shape.iter().product::<usize>()).sum()
+    let unet = layout
+        .iter()
+        .filter(|(key, ..)| key.starts_with("model.diffusion_model."));
+    unet.map(|(.., shape)| shape.iter().product::<usize>())
+        .sum()
 }
 
 /// Both, in turn.
@@ -70,7 +89,9 @@ pub(super) fn measure(name: &str, family: Family) -> Result<()> {
         peaks[0] = process::peak_memory().unwrap_or(0);
         return_freed_memory();
         process::reset_peak_memory();
-        plain.time(|| read_and_widen(&path, family).map(|values| drop(std::hint::black_box(values))))?;
+        plain.time(|| {
+            read_and_widen(&path, family).map(|values| drop(std::hint::black_box(values)))
+        })?;
         peaks[1] = process::peak_memory().unwrap_or(0);
     }
     let parameters = unet_parameters(family) as f64;
@@ -79,12 +100,20 @@ pub(super) fn measure(name: &str, family: Family) -> Result<()> {
         let (median, best) = (timings.median(), timings.best());
         let rate = 2.0 * parameters / 1e6 / best;
         let peak = peak as f64 / 1e9;
-        report(what, &format!("median {median:.2} s, best {best:.2} s, {rate:.0} MB/s; peak memory {peak:.2} GB"));
+        report(
+            what,
+            &format!(
+                "median {median:.2} s, best {best:.2} s, {rate:.0} MB/s; peak memory {peak:.2} GB"
+            ),
+        );
     }
     let above = peaks[0] as f64 / 1e6 - 4.0 * parameters / 1e6;
     report(
         name,
-        &format!("{:.2} of reading and widening, {above:.0} MB above the weights", ours.best() / plain.best()),
+        &format!(
+            "{:.2} of reading and widening, {above:.0} MB above the weights",
+            ours.best() / plain.best()
+        ),
     );
     Ok(())
 }
@@ -100,7 +129,10 @@ impl Served for Loading {
         std::fs::write(folder.join("row.json"), row.to_string())?;
         let channels = unet(&self.path)?.latent_channels();
         let channels = burn::tensor::Tensor::<1>::from_floats([channels as f32], &Device::flex());
-        write(&folder.join("results-ours.safetensors"), &[Array::of("latent_channels", channels)])
+        write(
+            &folder.join("results-ours.safetensors"),
+            &[Array::of("latent_channels", channels)],
+        )
     }
 
     fn run(&mut self) {

@@ -1,7 +1,8 @@
 //! Networks of full width: levels of the UNet, the text encoder, the VAE, and reading a checkpoint.
 //!
-//! By itself it prints times and memory, and compares gradients with differences of the loss. With `--serve FOLDER` it answers
-//! `benches/compare`, there also with whole steps, which `steps` measures through the trainer.
+//! By itself it prints times and memory, and compares gradients with differences of the loss. With
+//! `--serve FOLDER` it answers `benches/compare`, there also with whole steps, which `steps`
+//! measures through the trainer.
 
 mod loading;
 mod step;
@@ -27,20 +28,32 @@ use step::{Size, Step};
 
 fn main() -> Result<()> {
     if let Some(folder) = serve::folder() {
-        let levels = levels().into_iter().chain(steps()).map(|step| Box::new(step) as Box<dyn Served>);
+        let levels = levels()
+            .into_iter()
+            .chain(steps())
+            .map(|step| Box::new(step) as Box<dyn Served>);
         let others = forwards().map(|forward| Box::new(forward) as Box<dyn Served>);
-        let loading = loading::NAMES.map(|(name, family)| Box::new(Loading::new(name, family)) as Box<dyn Served>);
+        let loading = loading::NAMES
+            .map(|(name, family)| Box::new(Loading::new(name, family)) as Box<dyn Served>);
         return serve::serve(levels.chain(others).chain(loading).collect(), &folder);
     }
-    let levels: Vec<Step> = levels().into_iter().filter(|level| wanted(level.name())).collect();
-    let others = loading::NAMES.iter().map(|(name, _)| *name).chain([TEXT, VAE]).any(wanted);
+    let levels: Vec<Step> = levels()
+        .into_iter()
+        .filter(|level| wanted(level.name()))
+        .collect();
+    let others = loading::NAMES
+        .iter()
+        .map(|(name, _)| *name)
+        .chain([TEXT, VAE])
+        .any(wanted);
     if levels.is_empty() && !others {
         return Ok(());
     }
     report_machine();
     for mut level in levels {
         let difference = level.gradient_difference()?;
-        let note = format!("; the gradient differs from differences of the loss by {difference:.0e}");
+        let note =
+            format!("; the gradient differs from differences of the loss by {difference:.0e}");
         measure(&mut level, 2, &note);
         level.release();
     }
@@ -61,11 +74,19 @@ fn measure(row: &mut impl Served, runs: usize, note: &str) {
     let mut timings = Timings::default();
     process::reset_peak_memory();
     (0..runs).for_each(|_| timings.time(|| row.run()));
-    let (median, best, memory) = (timings.median(), timings.best(), process::peak_memory_text());
-    report(row.name(), &format!("median {median:.3} s, best {best:.3} s; peak memory {memory}{note}"));
+    let (median, best, memory) = (
+        timings.median(),
+        timings.best(),
+        process::peak_memory_text(),
+    );
+    report(
+        row.name(),
+        &format!("median {median:.3} s, best {best:.3} s; peak memory {memory}{note}"),
+    );
 }
 
-/// One level of a UNet, with one resnet and transformer on the way down, both on the way up, two and one in the middle.
+/// One level of a UNet, with one resnet and transformer on the way down, both on the way up, two
+/// and one in the middle.
 fn levels() -> Vec<Step> {
     let level = |channels: usize, context: usize, linear_projections: bool| UnetShape {
         channels: vec![channels],
@@ -82,7 +103,18 @@ fn levels() -> Vec<Step> {
         ("blocks/sdxl_640_64", level(640, 2048, true), 10, 64),
         ("blocks/sdxl_1280_32", level(1280, 2048, true), 20, 32),
     ]
-    .map(|(name, shape, heads, side)| Step::new(name, shape, Size { heads: vec![heads], side }, false, None))
+    .map(|(name, shape, heads, side)| {
+        Step::new(
+            name,
+            shape,
+            Size {
+                heads: vec![heads],
+                side,
+            },
+            false,
+            None,
+        )
+    })
     .into()
 }
 
@@ -107,8 +139,17 @@ fn steps() -> Vec<Step> {
 
 fn open(path: &Path, heads: &[usize]) -> Result<Checkpoint> {
     let heads = AttentionHeads::PerLevel(heads.to_vec());
-    let unet = UnetConfig { num_attention_heads: Some(heads), ..UnetConfig::default() };
-    Ok(Checkpoint::open(path, &ModelConfig { unet, ..ModelConfig::default() })?)
+    let unet = UnetConfig {
+        num_attention_heads: Some(heads),
+        ..UnetConfig::default()
+    };
+    Ok(Checkpoint::open(
+        path,
+        &ModelConfig {
+            unet,
+            ..ModelConfig::default()
+        },
+    )?)
 }
 
 const TEXT: &str = "sd15_step/text_encoder";
@@ -144,7 +185,9 @@ fn text_encoder() -> Result<Loaded> {
     Ok(Loaded {
         inputs: Vec::new(),
         row: serde_json::json!({"checkpoint": path, "ids": windows[0].to_vec()}),
-        result: Box::new(move || Array::of("y", encoder.forward(&windows, 1, &ForwardContext::base()))),
+        result: Box::new(move || {
+            Array::of("y", encoder.forward(&windows, 1, &ForwardContext::base()))
+        }),
     })
 }
 
@@ -172,7 +215,11 @@ impl Served for Forward {
     }
 
     fn prepare(&mut self, folder: &Path) -> Result<()> {
-        let Loaded { inputs, row, result } = self.load()?;
+        let Loaded {
+            inputs,
+            row,
+            result,
+        } = self.load()?;
         write(&folder.join("inputs.safetensors"), inputs)?;
         std::fs::write(folder.join("row.json"), row.to_string())?;
         write(&folder.join("results-ours.safetensors"), &[result()])

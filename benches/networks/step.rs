@@ -1,4 +1,5 @@
-//! A training step over a UNet, put together from lora-core's parts, so that another program can be given the same noise.
+//! A training step over a UNet, put together from lora-core's parts, so that another program can be
+//! given the same noise.
 
 use std::path::{Path, PathBuf};
 
@@ -58,7 +59,14 @@ impl Step {
         recomputes: bool,
         family: Option<Family>,
     ) -> Self {
-        Self { name, shape, size, recomputes, family, state: None }
+        Self {
+            name,
+            shape,
+            size,
+            recomputes,
+            family,
+            state: None,
+        }
     }
 
     fn path(&self) -> Result<PathBuf> {
@@ -69,19 +77,35 @@ impl Step {
     }
 
     fn rank(&self) -> usize {
-        if self.family == Some(Family::Sdxl) { 16 } else { 32 }
+        if self.family == Some(Family::Sdxl) {
+            16
+        } else {
+            32
+        }
     }
 
     fn load(&mut self) -> Result<&mut State> {
         let device = Device::flex();
-        let (unet, layers) = super::open(&self.path()?, &self.size.heads)?.unet(&device, FloatDType::F32)?;
-        let linear = RankAlpha { rank: self.rank(), alpha: self.rank() as f32 };
-        let targets = Targets { linear, text_encoder: false, ..Targets::default() };
+        let (unet, layers) =
+            super::open(&self.path()?, &self.size.heads)?.unet(&device, FloatDType::F32)?;
+        let linear = RankAlpha {
+            rank: self.rank(),
+            alpha: self.rank() as f32,
+        };
+        let targets = Targets {
+            linear,
+            text_encoder: false,
+            ..Targets::default()
+        };
         let mut adapters = AdapterSet::new(&layers, &targets, 0, &device)?;
         // Fresh adapters have factors of zero, which hide the gradients of the others.
         for (index, stack) in adapters.stacks_mut().iter_mut().enumerate() {
             let shape = stack.values.dims();
-            let scale = if stack.factor == Factor::Up { 0.02 } else { 1.0 / (shape[2] as f64).sqrt() };
+            let scale = if stack.factor == Factor::Up {
+                0.02
+            } else {
+                1.0 / (shape[2] as f64).sqrt()
+            };
             stack.update(|_| random(shape, 100 + index as u64) * scale);
         }
         let side = self.size.side;
@@ -93,13 +117,22 @@ impl Step {
         ];
         if unet.vector_width().is_some() {
             inputs.push(Array::of("pooled", random([1, POOLED], 4)));
-            inputs.push(Array::of("sizes", Tensor::<2>::from_floats([SIZES], &device)));
+            inputs.push(Array::of(
+                "sizes",
+                Tensor::<2>::from_floats([SIZES], &device),
+            ));
         }
         let optimizer = Optimizer::new(OptimizerConfig::AdamW(AdamWConfig::default()));
-        Ok(self.state.insert(State { unet, adapters, optimizer, inputs }))
+        Ok(self.state.insert(State {
+            unet,
+            adapters,
+            optimizer,
+            inputs,
+        }))
     }
 
-    /// How far the slope of the loss along its gradient, by differences, is from the gradient's norm.
+    /// How far the slope of the loss along its gradient, by differences, is from the gradient's
+    /// norm.
     pub(super) fn gradient_difference(&mut self) -> Result<f64> {
         let recomputes = self.recomputes;
         let state = self.load()?;
@@ -119,7 +152,11 @@ impl Step {
         };
         let slope = (at(1.0) - at(-1.0)) / (2.0 * distance);
         let difference = (slope / norm - 1.0).abs();
-        assert!(difference < 0.01, "{}: slope {slope:e}, norm of the gradient {norm:e}", self.name);
+        assert!(
+            difference < 0.01,
+            "{}: slope {slope:e}, norm of the gradient {norm:e}",
+            self.name
+        );
         Ok(difference)
     }
 }
@@ -130,7 +167,10 @@ fn factors(adapters: &AdapterSet) -> Tensor<1> {
 }
 
 fn flat(adapters: &AdapterSet, of_stack: impl Fn(usize) -> Tensor<3>) -> Tensor<1> {
-    let slots = adapters.slots().iter().flat_map(|slot| [Factor::Down, Factor::Up].map(|factor| slot.place(factor)));
+    let slots = adapters
+        .slots()
+        .iter()
+        .flat_map(|slot| [Factor::Down, Factor::Up].map(|factor| slot.place(factor)));
     let parts = slots.map(|place| of_stack(place.stack).narrow(0, place.row, 1).reshape([-1]));
     Tensor::cat(parts.collect(), 0)
 }
@@ -141,9 +181,13 @@ impl State {
         let objective = Objective::default();
         let noisy = objective.schedule.add_noise(&latents, &noise, &[TIMESTEP]);
         let target = objective.target(&latents, &noise, &[TIMESTEP]);
-        let vector = self.unet.vector(self.inputs.get(4).map(Array::get), &[SIZES]);
+        let vector = self
+            .unet
+            .vector(self.inputs.get(4).map(Array::get), &[SIZES]);
         let context = self.inputs[2].get();
-        let prediction = self.unet.forward(noisy, &[TIMESTEP as f32], &context, vector.as_ref(), cx);
+        let prediction =
+            self.unet
+                .forward(noisy, &[TIMESTEP as f32], &context, vector.as_ref(), cx);
         let loss = objective.loss(prediction.clone(), target, &[TIMESTEP]).mean;
         (prediction, loss)
     }
@@ -155,7 +199,9 @@ impl State {
 
     fn forward_and_backward(&self, recomputes: bool) -> (Tensor<4>, f64, Vec<StackGradient>) {
         let sink = GradientSink::default();
-        let cx = ForwardContext::base().with(self.adapters.bind_training(1.0, &sink)).recomputing(recomputes);
+        let cx = ForwardContext::base()
+            .with(self.adapters.bind_training(1.0, &sink))
+            .recomputing(recomputes);
         let (prediction, loss) = self.forward(&cx);
         let value = f64::from(loss.clone().inner().into_scalar::<f32>());
         let _ = loss.backward();
@@ -166,8 +212,14 @@ impl State {
         let (_, loss, gradients) = self.forward_and_backward(recomputes);
         assert!(loss.is_finite());
         let norm = global_norm(&gradients, 1.0);
-        let rates: Vec<_> = self.adapters.stacks().iter().map(|stack| vec![LR; stack.count()]).collect();
-        self.optimizer.step(self.adapters.stacks_mut(), gradients, &norm.factor, &rates);
+        let rates: Vec<_> = self
+            .adapters
+            .stacks()
+            .iter()
+            .map(|stack| vec![LR; stack.count()])
+            .collect();
+        self.optimizer
+            .step(self.adapters.stacks_mut(), gradients, &norm.factor, &rates);
     }
 }
 
@@ -182,12 +234,25 @@ impl Served for Step {
         write(&folder.join("inputs.safetensors"), &state.inputs)?;
         let (prediction, _, gradients) = state.forward_and_backward(recomputes);
         let gradients = flat(&state.adapters, |stack| gradients[stack].values.clone());
-        assert!(values(gradients.clone()).iter().any(|value| *value != 0.0), "no gradients");
-        let results = [Array::of("prediction", prediction), Array::of("gradients", gradients)];
+        assert!(
+            values(gradients.clone()).iter().any(|value| *value != 0.0),
+            "no gradients"
+        );
+        let results = [
+            Array::of("prediction", prediction),
+            Array::of("gradients", gradients),
+        ];
         write(&folder.join("results-ours.safetensors"), &results)?;
         let slots = state.adapters.slots().iter();
-        let slots: Vec<_> =
-            slots.map(|slot| (slot.layer.path.as_str(), slot.layer.inputs, slot.layer.outputs)).collect();
+        let slots: Vec<_> = slots
+            .map(|slot| {
+                (
+                    slot.layer.path.as_str(),
+                    slot.layer.inputs,
+                    slot.layer.outputs,
+                )
+            })
+            .collect();
         let row = serde_json::json!({
             "slots": slots,
             "rank": self.rank(),

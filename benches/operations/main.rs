@@ -1,7 +1,8 @@
-//! The differentiable operations at the shapes of SD 1.5 and SDXL: forward, and forward with backward to the input.
+//! The differentiable operations at the shapes of SD 1.5 and SDXL: forward, and forward with
+//! backward to the input.
 //!
-//! By itself it prints criterion's statistics, the share of this machine's measured ceiling, and how far results are from the
-//! framework's. With `--serve FOLDER` it answers `benches/compare`.
+//! By itself it prints criterion's statistics, the share of this machine's measured ceiling, and
+//! how far results are from the framework's. With `--serve FOLDER` it answers `benches/compare`.
 
 mod rows;
 
@@ -25,7 +26,9 @@ struct Ceiling {
 
 fn main() -> Result<()> {
     if let Some(folder) = serve::folder() {
-        let rows = rows().into_iter().map(|row| Box::new(ServedRow::from(row)) as Box<dyn Served>);
+        let rows = rows()
+            .into_iter()
+            .map(|row| Box::new(ServedRow::from(row)) as Box<dyn Served>);
         return serve::serve(rows.collect(), &folder);
     }
     let rows: Vec<Row> = rows().into_iter().filter(|row| wanted(&row.name)).collect();
@@ -36,7 +39,11 @@ fn main() -> Result<()> {
     let ceiling = Ceiling::measure();
     report(
         "operations/ceiling",
-        &format!("{:.0} GFLOP/s (product of matrices), {:.1} GB/s (copy)", ceiling.flops / 1e9, ceiling.bytes / 1e9),
+        &format!(
+            "{:.0} GFLOP/s (product of matrices), {:.1} GB/s (copy)",
+            ceiling.flops / 1e9,
+            ceiling.bytes / 1e9
+        ),
     );
     // Ten samples at least: a row of a second then takes ten.
     let mut criterion = Criterion::default()
@@ -44,7 +51,8 @@ fn main() -> Result<()> {
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(1500))
         .without_plots();
-    rows.iter().for_each(|row| measure(row, &ceiling, &mut criterion));
+    rows.iter()
+        .for_each(|row| measure(row, &ceiling, &mut criterion));
     criterion.final_summary();
     Ok(())
 }
@@ -60,13 +68,18 @@ impl Ceiling {
             product.time(|| std::hint::black_box(a.clone().matmul(a.clone())));
             copy.time(|| {
                 use rayon::prelude::*;
-                let chunks = target.par_chunks_mut(1 << 20).zip(source.par_chunks(1 << 20));
+                let chunks = target
+                    .par_chunks_mut(1 << 20)
+                    .zip(source.par_chunks(1 << 20));
                 chunks.for_each(|(to, from)| to.copy_from_slice(from));
             });
         }
         std::hint::black_box(&target);
         let bytes = 2.0 * 4.0 * source.len() as f64;
-        Self { flops: 2.0 * (SIDE as f64).powi(3) / product.best(), bytes: bytes / copy.best() }
+        Self {
+            flops: 2.0 * (SIDE as f64).powi(3) / product.best(),
+            bytes: bytes / copy.best(),
+        }
     }
 }
 
@@ -95,11 +108,16 @@ fn measure(row: &Row, ceiling: &Ceiling, criterion: &mut Criterion) {
     let best = timings.best();
     let (flops, bytes) = (row.flops / best, row.bytes / best);
     let share = (flops / ceiling.flops).max(bytes / ceiling.bytes);
-    let memory = if resettable { process::peak_memory_text() } else { "unknown".into() };
+    let memory = if resettable {
+        process::peak_memory_text()
+    } else {
+        "unknown".into()
+    };
     report(
         &row.name,
         &format!(
-            "best {:.2} ms, median {:.2} ms; {:.0} GFLOP/s, {:.1} GB/s, {:.0} % of the ceiling; peak memory {memory}; \
+            "best {:.2} ms, median {:.2} ms; {:.0} GFLOP/s, {:.1} GB/s, {:.0} % of the ceiling; \
+             peak memory {memory}; \
              differs by {difference:.0e}",
             best * 1e3,
             timings.median() * 1e3,

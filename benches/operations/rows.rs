@@ -28,27 +28,46 @@ impl Row {
     pub(super) fn inputs(&self) -> Vec<Array> {
         let array = |(index, (name, shape)): (usize, &(&'static str, Vec<usize>))| {
             let count = shape.iter().product::<usize>();
-            let fan_in = if name.starts_with('w') { shape[1..].iter().product::<usize>() } else { 1 };
+            let fan_in = if name.starts_with('w') {
+                shape[1..].iter().product::<usize>()
+            } else {
+                1
+            };
             let values: Tensor<1> = random([count], index as u64) / (fan_in as f64).sqrt();
-            Array { name, tensor: values, shape: shape.clone() }
+            Array {
+                name,
+                tensor: values,
+                shape: shape.clone(),
+            }
         };
         self.inputs.iter().enumerate().map(array).collect()
     }
 
-    /// The largest difference from the framework's own operations, relative to the largest value of a result. Of attention, of
-    /// which the framework keeps all scores, the first queries and their gradients only; `benches/compare` compares all.
+    /// The largest difference from the framework's own operations, relative to the largest value of
+    /// a result. Of attention, of which the framework keeps all scores, the first queries and their
+    /// gradients only; `benches/compare` compares all.
     pub(super) fn reference_difference(&self, inputs: &[Array]) -> f32 {
         let (found, expected) = ((self.run)(inputs), (self.reference)(inputs));
         let mut worst = 0.0_f32;
         for (found, expected) in found.into_iter().zip(expected) {
             let (found, expected) = (values(found.tensor), values(expected.tensor));
             // The reference may have computed only the first rows.
-            assert!(found.iter().all(|value| value.is_finite()), "{}: a result is not finite", self.name);
-            let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+            assert!(
+                found.iter().all(|value| value.is_finite()),
+                "{}: a result is not finite",
+                self.name
+            );
+            let largest = expected
+                .iter()
+                .fold(0.0_f32, |largest, value| largest.max(value.abs()));
             let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
             worst = worst.max(differences.fold(0.0, f32::max) / largest);
         }
-        assert!(worst < 1e-3, "{}: the result is wrong by {worst:e} of its maximum", self.name);
+        assert!(
+            worst < 1e-3,
+            "{}: the result is wrong by {worst:e} of its maximum",
+            self.name
+        );
         worst
     }
 }
@@ -61,7 +80,10 @@ pub(super) struct ServedRow {
 
 impl From<Row> for ServedRow {
     fn from(row: Row) -> Self {
-        Self { row, inputs: Vec::new() }
+        Self {
+            row,
+            inputs: Vec::new(),
+        }
     }
 }
 
@@ -73,7 +95,10 @@ impl Served for ServedRow {
     fn prepare(&mut self, folder: &Path) -> Result<()> {
         self.inputs = self.row.inputs();
         write(&folder.join("inputs.safetensors"), &self.inputs)?;
-        write(&folder.join("results-ours.safetensors"), &(self.row.run)(&self.inputs))
+        write(
+            &folder.join("results-ours.safetensors"),
+            &(self.row.run)(&self.inputs),
+        )
     }
 
     fn run(&mut self) {
@@ -93,13 +118,21 @@ fn step<const D: usize, const O: usize>(
 ) -> Vec<Array> {
     let gradient = inputs.iter().find(|array| array.name == "gradient");
     let mut of: Vec<Tensor<D>> = inputs[..tracked].iter().map(Array::get).collect();
-    let Some(gradient) = gradient else { return vec![Array::of("y", f(&of))] };
-    of = of.into_iter().map(|x| x.autodiff().require_grad()).collect();
+    let Some(gradient) = gradient else {
+        return vec![Array::of("y", f(&of))];
+    };
+    of = of
+        .into_iter()
+        .map(|x| x.autodiff().require_grad())
+        .collect();
     let y = f(&of);
     let mut results = vec![Array::of("y", y.clone().inner())];
     let gradients = ops::backward(y, gradient.get());
     for (x, array) in of.iter().zip(inputs) {
-        results.push(Array::of(array.name, x.grad(&gradients).expect("a gradient")));
+        results.push(Array::of(
+            array.name,
+            x.grad(&gradients).expect("a gradient"),
+        ));
     }
     results
 }
@@ -110,14 +143,25 @@ struct Operation {
     inputs: Vec<(&'static str, Vec<usize>)>,
     output: Vec<usize>,
     flops: f64,
-    /// How often the values of inputs and output are touched at least by the backward pass, relative to the forward pass.
+    /// How often the values of inputs and output are touched at least by the backward pass,
+    /// relative to the forward pass.
     backward: f64,
 }
 
 impl Operation {
-    fn rows(self, run: fn(&[Array]) -> Vec<Array>, reference: fn(&[Array]) -> Vec<Array>) -> [Row; 2] {
+    fn rows(
+        self,
+        run: fn(&[Array]) -> Vec<Array>,
+        reference: fn(&[Array]) -> Vec<Array>,
+    ) -> [Row; 2] {
         let count = |shape: &Vec<usize>| shape.iter().product::<usize>() as f64;
-        let bytes = 4.0 * (self.inputs.iter().map(|(_, shape)| count(shape)).sum::<f64>() + count(&self.output));
+        let bytes = 4.0
+            * (self
+                .inputs
+                .iter()
+                .map(|(_, shape)| count(shape))
+                .sum::<f64>()
+                + count(&self.output));
         let mut with_gradient = self.inputs.clone();
         with_gradient.push(("gradient", self.output.clone()));
         let row = |kind: &str, inputs, factor: f64| Row {
@@ -128,24 +172,43 @@ impl Operation {
             run: Box::new(run),
             reference: Box::new(reference),
         };
-        [row("forward", self.inputs.clone(), 1.0), row("both", with_gradient, 1.0 + self.backward)]
+        [
+            row("forward", self.inputs.clone(), 1.0),
+            row("both", with_gradient, 1.0 + self.backward),
+        ]
     }
 }
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     // The UNet of SD 1.5 at 512 pixels, its VAE at 256, the UNet of SDXL at 1024.
-    for (channels, side) in [(320, 64), (640, 32), (1280, 16), (128, 256), (640, 64), (1280, 32)] {
+    for (channels, side) in [
+        (320, 64),
+        (640, 32),
+        (1280, 16),
+        (128, 256),
+        (640, 64),
+        (1280, 32),
+    ] {
         rows.extend(convolution("conv3x3", channels, side, 3));
     }
     rows.extend(convolution("conv1x1", 320, 64, 1));
     // SD 1.5 at 512 pixels: self and cross; SDXL at 1024 pixels; a text encoder.
-    for (heads, queries, keys, width) in
-        [(8, 4096, 4096, 40), (8, 4096, 77, 40), (10, 4096, 4096, 64), (20, 1024, 77, 64), (12, 77, 77, 64)]
-    {
+    for (heads, queries, keys, width) in [
+        (8, 4096, 4096, 40),
+        (8, 4096, 77, 40),
+        (10, 4096, 4096, 64),
+        (20, 1024, 77, 64),
+        (12, 77, 77, 64),
+    ] {
         rows.extend(attention(heads, queries, keys, width));
     }
-    for (tokens, d_in, d_out) in [(4096, 320, 1280), (1024, 640, 5120), (4096, 640, 640), (1024, 1280, 10240)] {
+    for (tokens, d_in, d_out) in [
+        (4096, 320, 1280),
+        (1024, 640, 5120),
+        (4096, 640, 640),
+        (1024, 1280, 10240),
+    ] {
         rows.extend(linear(tokens, d_in, d_out));
         rows.extend(lora_linear(tokens, d_in, d_out));
     }
@@ -183,24 +246,35 @@ fn convolution(name: &str, channels: usize, side: usize, kernel: usize) -> [Row;
     let image = vec![1, channels, side, side];
     let operation = Operation {
         name: format!("{name}_{channels}_{side}"),
-        inputs: vec![("x", image.clone()), ("weight", vec![channels, channels, kernel, kernel])],
+        inputs: vec![
+            ("x", image.clone()),
+            ("weight", vec![channels, channels, kernel, kernel]),
+        ],
         output: image,
         flops: 2.0 * (channels * channels * kernel * kernel * side * side) as f64,
         backward: 1.0,
     };
     fn shape(kernel: usize) -> ConvShape {
-        if kernel == 1 { ConvShape::POINTWISE } else { ConvShape::SAME3 }
+        if kernel == 1 {
+            ConvShape::POINTWISE
+        } else {
+            ConvShape::SAME3
+        }
     }
     operation.rows(
         |all| {
             let weight = all[1].get::<4>();
-            step::<4, 4>(all, 1, |x| ops::conv2d(x[0].clone(), &weight, None, shape(weight.dims()[2])))
+            step::<4, 4>(all, 1, |x| {
+                ops::conv2d(x[0].clone(), &weight, None, shape(weight.dims()[2]))
+            })
         },
         |all| {
             let weight = all[1].get::<4>();
             let padding = [weight.dims()[2] / 2; 2];
             let options = || ConvOptions::new([1; 2], padding, [1; 2], 1);
-            step::<4, 4>(all, 1, |x| module::conv2d(x[0].clone(), weight.clone(), None, options()))
+            step::<4, 4>(all, 1, |x| {
+                module::conv2d(x[0].clone(), weight.clone(), None, options())
+            })
         },
     )
 }
@@ -209,7 +283,11 @@ fn attention(heads: usize, queries: usize, keys: usize, width: usize) -> [Row; 2
     let row = heads * width;
     let operation = Operation {
         name: format!("attention_{heads}x{queries}x{keys}x{width}"),
-        inputs: vec![("q", vec![1, queries, row]), ("k", vec![1, keys, row]), ("v", vec![1, keys, row])],
+        inputs: vec![
+            ("q", vec![1, queries, row]),
+            ("k", vec![1, keys, row]),
+            ("v", vec![1, keys, row]),
+        ],
         output: vec![1, queries, row],
         flops: 4.0 * (heads * queries * keys * width) as f64,
         // Of q kᵀ once more, and of the gradients of v, of the shares, of q and of k.
@@ -228,11 +306,18 @@ fn attention(heads: usize, queries: usize, keys: usize, width: usize) -> [Row; 2
         |all| {
             let heads = heads_of(all[0].shape[2]);
             step::<3, 3>(all, 3, |x| {
-                ops::attention(x[0].clone(), x[1].clone(), x[2].clone(), heads, AttentionMask::None)
+                ops::attention(
+                    x[0].clone(),
+                    x[1].clone(),
+                    x[2].clone(),
+                    heads,
+                    AttentionMask::None,
+                )
             })
         },
         |all| {
-            // The framework keeps all scores: a few queries must do, so gradients of keys and values are left out.
+            // The framework keeps all scores: a few queries must do, so gradients of keys and
+            // values are left out.
             let heads = heads_of(all[0].shape[2]);
             let [q, k, v]: [Tensor<3>; 3] = std::array::from_fn(|index| all[index].get());
             let few = q.dims()[1].min(64);
@@ -258,7 +343,11 @@ fn attention(heads: usize, queries: usize, keys: usize, width: usize) -> [Row; 2
 fn linear(tokens: usize, d_in: usize, d_out: usize) -> [Row; 2] {
     let operation = Operation {
         name: format!("linear_{tokens}x{d_in}x{d_out}"),
-        inputs: vec![("x", vec![1, tokens, d_in]), ("weight", vec![d_out, d_in]), ("bias", vec![d_out])],
+        inputs: vec![
+            ("x", vec![1, tokens, d_in]),
+            ("weight", vec![d_out, d_in]),
+            ("bias", vec![d_out]),
+        ],
         output: vec![1, tokens, d_out],
         flops: 2.0 * (tokens * d_in * d_out) as f64,
         backward: 1.0,
@@ -270,7 +359,9 @@ fn linear(tokens: usize, d_in: usize, d_out: usize) -> [Row; 2] {
         },
         |all| {
             let (weight, bias) = (all[1].get::<2>().transpose(), all[2].get::<1>());
-            step::<3, 3>(all, 1, |x| module::linear(x[0].clone(), weight.clone(), Some(bias.clone())))
+            step::<3, 3>(all, 1, |x| {
+                module::linear(x[0].clone(), weight.clone(), Some(bias.clone()))
+            })
         },
     )
 }
@@ -294,8 +385,15 @@ fn lora_linear(tokens: usize, d_in: usize, d_out: usize) -> [Row; 2] {
     operation.rows(
         |all| {
             let weight = all[3].get::<2>();
-            let lora = |x: &[Tensor<2>]| Lora { down: x[1].clone(), up: x[2].clone(), scale: 0.5, mask: None };
-            step::<2, 2>(all, 3, |x| ops::lora_linear(x[0].clone(), &weight, None, lora(x)))
+            let lora = |x: &[Tensor<2>]| Lora {
+                down: x[1].clone(),
+                up: x[2].clone(),
+                scale: 0.5,
+                mask: None,
+            };
+            step::<2, 2>(all, 3, |x| {
+                ops::lora_linear(x[0].clone(), &weight, None, lora(x))
+            })
         },
         |all| {
             let weight = all[3].get::<2>().transpose();
@@ -316,7 +414,13 @@ fn elementwise(
 ) -> [Row; 2] {
     let mut output = shape.clone();
     output[2] /= halves;
-    let operation = Operation { name: name.into(), inputs: vec![("x", shape)], output, flops: 0.0, backward: 1.5 };
+    let operation = Operation {
+        name: name.into(),
+        inputs: vec![("x", shape)],
+        output,
+        flops: 0.0,
+        backward: 1.5,
+    };
     operation.rows(run, reference)
 }
 
@@ -324,7 +428,11 @@ fn norms() -> Vec<Row> {
     const EPS: f64 = 1e-5;
     let operation = |name: &str, shape: Vec<usize>, width| Operation {
         name: name.into(),
-        inputs: vec![("x", shape.clone()), ("scale", vec![width]), ("shift", vec![width])],
+        inputs: vec![
+            ("x", shape.clone()),
+            ("scale", vec![width]),
+            ("shift", vec![width]),
+        ],
         output: shape,
         flops: 0.0,
         backward: 1.5,
@@ -339,16 +447,40 @@ fn norms() -> Vec<Row> {
         y * scale.reshape([1, c, 1, 1]) + shift.reshape([1, c, 1, 1])
     }
     let group = operation("group_norm", vec![1, 320, 64, 64], 320).rows(
-        |all| step::<4, 4>(all, 1, |x| ops::group_norm(x[0].clone(), &all[1].get(), &all[2].get(), 32, EPS)),
-        |all| step::<4, 4>(all, 1, |x| group_norm(x[0].clone(), all[1].get(), all[2].get())),
+        |all| {
+            step::<4, 4>(all, 1, |x| {
+                ops::group_norm(x[0].clone(), &all[1].get(), &all[2].get(), 32, EPS)
+            })
+        },
+        |all| {
+            step::<4, 4>(all, 1, |x| {
+                group_norm(x[0].clone(), all[1].get(), all[2].get())
+            })
+        },
     );
     let group_silu = operation("group_norm_silu", vec![1, 320, 64, 64], 320).rows(
-        |all| step::<4, 4>(all, 1, |x| ops::group_norm_silu(x[0].clone(), &all[1].get(), &all[2].get(), 32, EPS)),
-        |all| step::<4, 4>(all, 1, |x| activation::silu(group_norm(x[0].clone(), all[1].get(), all[2].get()))),
+        |all| {
+            step::<4, 4>(all, 1, |x| {
+                ops::group_norm_silu(x[0].clone(), &all[1].get(), &all[2].get(), 32, EPS)
+            })
+        },
+        |all| {
+            step::<4, 4>(all, 1, |x| {
+                activation::silu(group_norm(x[0].clone(), all[1].get(), all[2].get()))
+            })
+        },
     );
     let layer = operation("layer_norm", vec![1, 4096, 320], 320).rows(
-        |all| step::<3, 3>(all, 1, |x| ops::layer_norm(x[0].clone(), &all[1].get(), &all[2].get(), EPS)),
-        |all| step::<3, 3>(all, 1, |x| module::layer_norm(x[0].clone(), all[1].get(), Some(all[2].get()), EPS)),
+        |all| {
+            step::<3, 3>(all, 1, |x| {
+                ops::layer_norm(x[0].clone(), &all[1].get(), &all[2].get(), EPS)
+            })
+        },
+        |all| {
+            step::<3, 3>(all, 1, |x| {
+                module::layer_norm(x[0].clone(), all[1].get(), Some(all[2].get()), EPS)
+            })
+        },
     );
     group.into_iter().chain(group_silu).chain(layer).collect()
 }

@@ -18,11 +18,19 @@ pub(crate) struct Array {
 impl Array {
     pub(crate) fn of<const D: usize>(name: &'static str, tensor: Tensor<D>) -> Self {
         let shape = tensor.dims().to_vec();
-        Self { name, tensor: tensor.reshape([-1]), shape }
+        Self {
+            name,
+            tensor: tensor.reshape([-1]),
+            shape,
+        }
     }
 
     pub(crate) fn get<const D: usize>(&self) -> Tensor<D> {
-        let shape: [usize; D] = self.shape.clone().try_into().expect("the rank that the row declares");
+        let shape: [usize; D] = self
+            .shape
+            .clone()
+            .try_into()
+            .expect("the rank that the row declares");
         self.tensor.clone().reshape(shape)
     }
 }
@@ -31,11 +39,19 @@ impl Array {
 pub(crate) fn write(path: &Path, arrays: &[Array]) -> super::Result<()> {
     let bytes: Vec<Vec<u8>> = arrays
         .iter()
-        .map(|array| values(array.tensor.clone()).iter().flat_map(|value| value.to_le_bytes()).collect())
+        .map(|array| {
+            values(array.tensor.clone())
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect()
+        })
         .collect();
     let mut views = Vec::new();
     for (array, bytes) in arrays.iter().zip(&bytes) {
-        views.push((array.name, TensorView::new(Dtype::F32, array.shape.clone(), bytes)?));
+        views.push((
+            array.name,
+            TensorView::new(Dtype::F32, array.shape.clone(), bytes)?,
+        ));
     }
     std::fs::write(path, safetensors::serialize(views, None)?)?;
     Ok(())

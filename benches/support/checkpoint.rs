@@ -16,7 +16,9 @@ pub(crate) fn folder() -> PathBuf {
 
 /// A checkpoint of this family.
 pub(crate) fn of_family(family: Family) -> Result<PathBuf> {
-    made(family.name(), |file| write_random_checkpoint(family, 0, file))
+    made(family.name(), |file| {
+        write_random_checkpoint(family, 0, file)
+    })
 }
 
 /// A UNet of these sizes alone.
@@ -31,7 +33,14 @@ fn made(name: &str, write: impl FnOnce(&mut AtomicFile) -> std::io::Result<()>) 
         let mut file = AtomicFile::create(&path)?;
         write(&mut file)?;
         file.commit()?;
-        report("checkpoints", &format!("made {} in {:.0} s", path.display(), started.elapsed().as_secs_f64()));
+        report(
+            "checkpoints",
+            &format!(
+                "made {} in {:.0} s",
+                path.display(),
+                started.elapsed().as_secs_f64()
+            ),
+        );
     }
     Ok(path)
 }

@@ -1,4 +1,5 @@
-//! What the benches share: the choice of rows by name, statistics of timings, and facts about the machine.
+//! What the benches share: the choice of rows by name, statistics of timings, and facts about the
+//! machine.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
@@ -14,11 +15,15 @@ use std::time::Instant;
 /// What goes wrong in a bench ends it.
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Whether the row `name` was asked for: `cargo bench -- FILTER …` runs the rows whose name contains one of the filters.
+/// Whether the row `name` was asked for: `cargo bench -- FILTER …` runs the rows whose name
+/// contains one of the filters.
 #[must_use]
 pub(crate) fn wanted(name: &str) -> bool {
     // cargo itself passes `--bench`.
-    let filters: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let filters: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
 }
 
@@ -32,14 +37,30 @@ pub(crate) fn report(name: &str, figure: &str) {
 /// Prints what the figures were taken on.
 pub(crate) fn report_machine() {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown");
-    report("machine", &format!("{}, {} threads, load {load} before the run", cpu(), rayon::current_num_threads()));
+    let load = load
+        .split(' ')
+        .next()
+        .filter(|load| !load.is_empty())
+        .unwrap_or("unknown");
+    report(
+        "machine",
+        &format!(
+            "{}, {} threads, load {load} before the run",
+            cpu(),
+            rayon::current_num_threads()
+        ),
+    );
 }
 
 fn cpu() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    model.map_or_else(|| std::env::consts::ARCH.into(), |(_, model)| model.trim().into())
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    model.map_or_else(
+        || std::env::consts::ARCH.into(),
+        |(_, model)| model.trim().into(),
+    )
 }
 
 /// Timings of one thing, in seconds.

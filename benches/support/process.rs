@@ -29,10 +29,14 @@ pub(crate) fn reset_peak_memory() -> bool {
 /// [`peak_memory`] as text.
 #[must_use]
 pub(crate) fn peak_memory_text() -> String {
-    peak_memory().map_or_else(|| "unknown".into(), |bytes| format!("{:.2} GB", bytes as f64 / 1e9))
+    peak_memory().map_or_else(
+        || "unknown".into(),
+        |bytes| format!("{:.2} GB", bytes as f64 / 1e9),
+    )
 }
 
-/// Processor time of all threads so far, in seconds. Other load on the machine stretches it far less than the clock's.
+/// Processor time of all threads so far, in seconds. Other load on the machine stretches it far
+/// less than the clock's.
 #[must_use]
 pub(crate) fn cpu_seconds() -> Option<f64> {
     /// Linux counts in these for every program, whatever its own tick.

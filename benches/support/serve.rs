@@ -1,6 +1,7 @@
-//! Answers `benches/compare`, which has another program do the same work on the same inputs: a line `prepare ROW` writes the row's
-//! inputs and results, `run ROW` runs it for a moment and tells the seconds of the fastest run, the memory that was added, and the
-//! memory that the process had at most; `release ROW` frees what it needs.
+//! Answers `benches/compare`, which has another program do the same work on the same inputs: a line
+//! `prepare ROW` writes the row's inputs and results, `run ROW` runs it for a moment and tells the
+//! seconds of the fastest run, the memory that was added, and the memory that the process had at
+//! most; `release ROW` frees what it needs.
 
 use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,8 @@ use lora_core::memory::return_freed_memory;
 
 use super::{Result, Timings, process};
 
-/// Seconds that a turn lasts at least. One run by itself would measure cold caches and sleeping threads.
+/// Seconds that a turn lasts at least. One run by itself would measure cold caches and sleeping
+/// threads.
 const MOMENT: f64 = 0.1;
 
 /// A row that can be compared.
@@ -29,7 +31,10 @@ pub(crate) trait Served {
 
 /// The folder after `--serve`, if the program was asked to serve.
 pub(crate) fn folder() -> Option<PathBuf> {
-    std::env::args().skip_while(|argument| argument != "--serve").nth(1).map(PathBuf::from)
+    std::env::args()
+        .skip_while(|argument| argument != "--serve")
+        .nth(1)
+        .map(PathBuf::from)
 }
 
 /// Answers until standard input ends.

@@ -36,19 +36,31 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
 
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".into())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".into())
 }
 
 /// Starts a thread for the library's work.
-pub(crate) fn spawn(py: Python<'_>, work: impl FnOnce() + Send + 'static) -> PyResult<JoinHandle<()>> {
+pub(crate) fn spawn(
+    py: Python<'_>,
+    work: impl FnOnce() + Send + 'static,
+) -> PyResult<JoinHandle<()>> {
     check_fork(py)?;
-    let thread = thread::Builder::new().name("lora-trainer".into()).stack_size(STACK_BYTES).spawn(work);
-    thread.map_err(|error| Raised::new(Kind::Training, format!("cannot start a thread: {error}")).into_py(py))
+    let thread = thread::Builder::new()
+        .name("lora-trainer".into())
+        .stack_size(STACK_BYTES)
+        .spawn(work);
+    thread.map_err(|error| {
+        Raised::new(Kind::Training, format!("cannot start a thread: {error}")).into_py(py)
+    })
 }
 
-/// Does something on another thread. A signal that Python handles with an exception, as Ctrl-C, ends the waiting at once; what was begun
-/// then comes to nothing.
-pub(crate) fn run<T: Send + 'static>(py: Python<'_>, work: impl FnOnce() -> T + Send + 'static) -> PyResult<T> {
+/// Does something on another thread. A signal that Python handles with an exception, as Ctrl-C,
+/// ends the waiting at once; what was begun then comes to nothing.
+pub(crate) fn run<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> PyResult<T> {
     let (sender, mut receiver) = channel();
     spawn(py, move || {
         // Nobody waits any more after a signal.

@@ -41,10 +41,13 @@ impl Kind {
         match error {
             Error::Config { .. } => Self::Config,
             Error::Device { .. } => Self::Device,
-            Error::Data(_) | Error::SharedCache { .. } | Error::CacheUsedTwice { .. } => Self::Dataset,
-            Error::Model(_) | Error::Adapter { .. } | Error::NotALora { .. } | Error::LoraFamily { .. } => {
-                Self::Checkpoint
+            Error::Data(_) | Error::SharedCache { .. } | Error::CacheUsedTwice { .. } => {
+                Self::Dataset
             }
+            Error::Model(_)
+            | Error::Adapter { .. }
+            | Error::NotALora { .. }
+            | Error::LoraFamily { .. } => Self::Checkpoint,
             Error::Io { .. } => doing,
             Error::LossNotFinite { saved: Ok(_), .. } => Self::LossNotFinite,
             _ => Self::Training,
@@ -65,7 +68,14 @@ pub(crate) struct Raised {
 
 impl Raised {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), path: None, problems: Vec::new(), hint: None, refused: None }
+        Self {
+            kind,
+            message: message.into(),
+            path: None,
+            problems: Vec::new(),
+            hint: None,
+            refused: None,
+        }
     }
 
     /// An error of the library, while something of this kind is being done.
@@ -84,7 +94,10 @@ impl Raised {
     }
 
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
     }
 
     /// The exception.
@@ -98,8 +111,15 @@ impl Raised {
         attributes.set_item("path", &self.path)?;
         attributes.set_item("key", first.map(|problem| &problem.key))?;
         attributes.set_item("hint", self.hint.or_else(|| first.and_then(Problem::hint)))?;
-        attributes.set_item("problems", self.problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let is_device = self.kind == Kind::Config && self.problems.iter().all(|problem| problem.key == "device");
+        attributes.set_item(
+            "problems",
+            self.problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+        )?;
+        let is_device = self.kind == Kind::Config
+            && self.problems.iter().all(|problem| problem.key == "device");
         let further = match self.refused {
             Some(io::ErrorKind::NotFound) => Some("FileNotFoundError"),
             Some(io::ErrorKind::PermissionDenied) => Some("PermissionError"),
@@ -108,7 +128,10 @@ impl Raised {
             _ => None,
         };
         let module = py.import("lora_trainer.errors")?;
-        let exception = module.call_method1("_make", (self.kind.class(), self.message, further, attributes))?;
+        let exception = module.call_method1(
+            "_make",
+            (self.kind.class(), self.message, further, attributes),
+        )?;
         Ok(PyErr::from_value(exception))
     }
 }

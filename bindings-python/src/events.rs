@@ -139,7 +139,8 @@ event! {
         path: PathBuf,
         /// Updates so far.
         step: u64,
-        /// The epoch after which it was drawn, 0 before the first; `None` for one that was drawn within an epoch.
+        /// The epoch after which it was drawn, 0 before the first; `None` for one that was drawn
+        /// within an epoch.
         epoch: Option<u32>,
         /// Its prompt's number, counted from 0.
         index: usize,
@@ -175,7 +176,8 @@ event! {
 }
 
 event! {
-    /// An older LoRA file of the run was deleted, as `save_last_n_epochs` or `save_last_n_steps` asks for.
+    /// An older LoRA file of the run was deleted, as `save_last_n_epochs` or `save_last_n_steps`
+    /// asks for.
     Deleted {
         /// The file that is gone.
         path: PathBuf,
@@ -195,7 +197,8 @@ event! {
     Summary {
         /// The LoRA file.
         path: PathBuf,
-        /// Pictures before and after training, if previews were drawn before the first and after the last step.
+        /// Pictures before and after training, if previews were drawn before the first and after
+        /// the last step.
         contact_sheet: Option<PathBuf>,
         /// The folder of TensorBoard's events, if there is one.
         logs: Option<PathBuf>,
@@ -224,7 +227,12 @@ pub(crate) struct Told {
 impl Told {
     /// Measures pace and memory, of steps only.
     pub(crate) fn new(event: train::Event, pace: &mut train::Pace) -> Self {
-        let mut told = Self { event, steps_per_second: 0.0, seconds_left: 0.0, memory: None };
+        let mut told = Self {
+            event,
+            steps_per_second: 0.0,
+            seconds_left: 0.0,
+            memory: None,
+        };
         if let train::Event::Step(step) = &told.event {
             pace.add(step);
             told.steps_per_second = pace.steps_per_second();
@@ -240,7 +248,9 @@ impl Told {
         match self.event {
             Rust::Plan(plan) => object(py, RunPlan::from(*plan)),
             Rust::Cached(progress) => object(py, CacheProgress::from(progress)),
-            Rust::DataWait(train::DataWait { step, seconds }) => object(py, DataWait { step, seconds }),
+            Rust::DataWait(train::DataWait { step, seconds }) => {
+                object(py, DataWait { step, seconds })
+            }
             Rust::Step(ref step) => object(py, self.step(step)),
             Rust::Epoch(end) => object(py, EpochEnd::from(end)),
             Rust::Preview(preview) => object(py, Preview::from(*preview)),
@@ -248,7 +258,12 @@ impl Told {
             Rust::Deleted(path) => object(py, Deleted { path }),
             Rust::Warning(message) => object(py, Notice { message }),
             Rust::End(summary) => object(py, Summary::from(summary)),
-            _ => object(py, Notice { message: "an event that this version of the package does not know".into() }),
+            _ => object(
+                py,
+                Notice {
+                    message: "an event that this version of the package does not know".into(),
+                },
+            ),
         }
     }
 
@@ -261,7 +276,11 @@ impl Told {
             loss: step.loss,
             average_loss: step.average_loss,
             lr: step.lr(),
-            learning_rates: step.learning_rates.iter().map(|rate| (rate.group.clone(), rate.lr)).collect(),
+            learning_rates: step
+                .learning_rates
+                .iter()
+                .map(|rate| (rate.group.clone(), rate.lr))
+                .collect(),
             grad_norm: step.grad_norm,
             d: step.d,
             seconds: step.seconds,
@@ -298,19 +317,41 @@ impl From<train::RunPlan> for RunPlan {
 
 impl From<train::CacheProgress> for CacheProgress {
     fn from(progress: train::CacheProgress) -> Self {
-        let train::CacheProgress { what, done, total, reused } = progress;
+        let train::CacheProgress {
+            what,
+            done,
+            total,
+            reused,
+        } = progress;
         let what = match what {
             Cached::Latents => "latents",
             Cached::TextOutputs => "text",
         };
-        Self { what: what.into(), done, total, reused }
+        Self {
+            what: what.into(),
+            done,
+            total,
+            reused,
+        }
     }
 }
 
 impl From<train::EpochEnd> for EpochEnd {
     fn from(end: train::EpochEnd) -> Self {
-        let train::EpochEnd { epoch, epochs, step, average_loss, validation_loss } = end;
-        Self { epoch, epochs, step, average_loss, validation_loss }
+        let train::EpochEnd {
+            epoch,
+            epochs,
+            step,
+            average_loss,
+            validation_loss,
+        } = end;
+        Self {
+            epoch,
+            epochs,
+            step,
+            average_loss,
+            validation_loss,
+        }
     }
 }
 
@@ -320,8 +361,22 @@ impl From<train::Preview> for Preview {
             PreviewTime::Epoch(epoch) => Some(epoch),
             PreviewTime::Step(_) => None,
         };
-        let train::Preview { path, step, index, prompt, seed, .. } = preview;
-        Self { path, step, epoch, index, prompt: prompt.prompt, seed }
+        let train::Preview {
+            path,
+            step,
+            index,
+            prompt,
+            seed,
+            ..
+        } = preview;
+        Self {
+            path,
+            step,
+            epoch,
+            index,
+            prompt: prompt.prompt,
+            seed,
+        }
     }
 }
 
@@ -337,6 +392,15 @@ impl From<train::Summary> for Summary {
             data_wait_seconds,
             average_loss,
         } = summary;
-        Self { path: lora, contact_sheet, logs, steps, seconds, steps_per_second, data_wait_seconds, average_loss }
+        Self {
+            path: lora,
+            contact_sheet,
+            logs,
+            steps,
+            seconds,
+            steps_per_second,
+            data_wait_seconds,
+            average_loss,
+        }
     }
 }

@@ -36,9 +36,18 @@ pub(crate) struct Request {
 }
 
 /// The library says which sizes and numbers of steps are possible.
-const COUNT: Kind = Kind::Integer { min: 0, max: u32::MAX as i64 };
-const SEED: Kind = Kind::Integer { min: 0, max: i64::MAX };
-const NUMBER: Kind = Kind::Number { min: -1000.0, max: 1000.0 };
+const COUNT: Kind = Kind::Integer {
+    min: 0,
+    max: u32::MAX as i64,
+};
+const SEED: Kind = Kind::Integer {
+    min: 0,
+    max: i64::MAX,
+};
+const NUMBER: Kind = Kind::Number {
+    min: -1000.0,
+    max: 1000.0,
+};
 
 impl Request {
     /// Reads what was given.
@@ -47,15 +56,24 @@ impl Request {
     /// `ConfigError`, naming the argument.
     pub(crate) fn read(py: Python<'_>, given: &Given<'_, '_>) -> PyResult<Self> {
         let count = |name: &str, value: Option<&Bound<'_, PyAny>>| {
-            let read = value.map(|value| argument(name, value, COUNT)).transpose()?;
-            Ok::<_, PyErr>(read.and_then(|count| count.as_u64()).and_then(|count| count.try_into().ok()))
+            let read = value
+                .map(|value| argument(name, value, COUNT))
+                .transpose()?;
+            Ok::<_, PyErr>(
+                read.and_then(|count| count.as_u64())
+                    .and_then(|count| count.try_into().ok()),
+            )
         };
-        let seed = given.seed.map(|seed| argument("seed", seed, SEED)).transpose()?;
+        let seed = given
+            .seed
+            .map(|seed| argument("seed", seed, SEED))
+            .transpose()?;
         let sampler = |name| choice(py, "sampler", name, Sampler::NAMES, Sampler::from_name);
         Ok(Self {
             width: count("width", given.width)?,
             height: count("height", given.height)?,
-            num_inference_steps: count("num_inference_steps", Some(given.num_inference_steps))?.unwrap_or_default(),
+            num_inference_steps: count("num_inference_steps", Some(given.num_inference_steps))?
+                .unwrap_or_default(),
             guidance_scale: number("guidance_scale", given.guidance_scale)?,
             seed: seed.and_then(|seed| seed.as_u64()),
             sampler: given.sampler.map(sampler).transpose()?,
@@ -63,7 +81,12 @@ impl Request {
     }
 
     /// The prompt in the library's form; a size that is not given is this one.
-    pub(crate) fn prompt(self, prompt: String, negative_prompt: String, default: Resolution) -> Prompt {
+    pub(crate) fn prompt(
+        self,
+        prompt: String,
+        negative_prompt: String,
+        default: Resolution,
+    ) -> Prompt {
         Prompt {
             negative_prompt,
             width: self.width.unwrap_or(default.width),
@@ -103,11 +126,15 @@ pub(crate) fn refused(py: Python<'_>, error: Error) -> PyErr {
     raised(py, ErrorKind::Training)(error)
 }
 
-/// Draws pictures with a base model and LoRA files, as previews are drawn; `lora_trainer.generate` has the convenient form.
+/// Draws pictures with a base model and LoRA files, as previews are drawn; `lora_trainer.generate`
+/// has the convenient form.
 #[pyfunction]
 #[pyo3(signature = (
-    config: "TrainConfig", prompts: "list[str]", negative_prompt: "str", loras: "dict[Any, float]", *, width: "int | None",
-    height: "int | None", num_inference_steps: "int", guidance_scale: "float", seed: "int", sampler: "str | None"
+    config: "TrainConfig", prompts: "list[str]", negative_prompt: "str", loras: "dict[Any, \
+         float]", *, width: "int | None",
+    height: "int | \
+         None", num_inference_steps: "int", guidance_scale: "float", seed: "int", sampler: "str | \
+         None"
 ) -> "list[Image]")]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn generate<'py>(
@@ -128,14 +155,31 @@ pub(crate) fn generate<'py>(
         Ok((path.extract()?, number("strength", &strength)? as f32))
     };
     let loras: Vec<(PathBuf, f32)> = loras.iter().map(strength).collect::<PyResult<_>>()?;
-    let given = Given { width, height, num_inference_steps, guidance_scale, seed: Some(seed), sampler };
+    let given = Given {
+        width,
+        height,
+        num_inference_steps,
+        guidance_scale,
+        seed: Some(seed),
+        sampler,
+    };
     let request = Request::read(py, &given)?;
     let drawn = run(py, move || {
         let mut generator = Generator::new(&inner, &loras)?;
         let resolution = generator.resolution();
-        let prompts = prompts.into_iter().map(|prompt| request.prompt(prompt, negative_prompt.clone(), resolution));
-        prompts.map(|prompt| generator.generate(&prompt, 0)).collect::<Result<Vec<_>, Error>>()
+        let prompts = prompts
+            .into_iter()
+            .map(|prompt| request.prompt(prompt, negative_prompt.clone(), resolution));
+        prompts
+            .map(|prompt| generator.generate(&prompt, 0))
+            .collect::<Result<Vec<_>, Error>>()
     })?;
     let pictures = drawn.map_err(|error| refused(py, error))?;
-    PyList::new(py, pictures.iter().map(|picture| to_pillow(py, picture)).collect::<PyResult<Vec<_>>>()?)
+    PyList::new(
+        py,
+        pictures
+            .iter()
+            .map(|picture| to_pillow(py, picture))
+            .collect::<PyResult<Vec<_>>>()?,
+    )
 }

@@ -12,7 +12,8 @@ use pyo3::types::{PyBytes, PyString};
 /// A Pillow image of these pixels.
 pub(crate) fn to_pillow<'py>(py: Python<'py>, picture: &RgbImage) -> PyResult<Bound<'py, PyAny>> {
     let pixels = PyBytes::new(py, picture.as_raw());
-    py.import("PIL.Image")?.call_method1("frombytes", ("RGB", picture.dimensions(), pixels))
+    py.import("PIL.Image")?
+        .call_method1("frombytes", ("RGB", picture.dimensions(), pixels))
 }
 
 /// A picture that becomes Pillow's when it is asked for.
@@ -41,8 +42,10 @@ impl<'py> IntoPyObject<'py> for Picture {
 pub(crate) struct Pillow<'py>(pub(crate) Bound<'py, PyAny>);
 
 impl<'py> IntoPyObject<'py> for Pillow<'py> {
-    const OUTPUT_TYPE: PyStaticExpr =
-        PyStaticExpr::Attribute { value: &PyStaticExpr::Name { id: "PIL.Image" }, attr: "Image" };
+    const OUTPUT_TYPE: PyStaticExpr = PyStaticExpr::Attribute {
+        value: &PyStaticExpr::Name { id: "PIL.Image" },
+        attr: "Image",
+    };
 
     type Target = PyAny;
     type Output = Bound<'py, PyAny>;
@@ -61,7 +64,9 @@ impl<'py> FromPyObject<'_, 'py> for Picture {
         let (width, height): (u32, u32) = image.getattr("size")?.extract()?;
         let pixels = image.call_method0("tobytes")?.cast_into::<PyBytes>()?;
         let picture = RgbImage::from_raw(width, height, pixels.as_bytes().to_vec());
-        picture.map(Self::from).ok_or_else(|| PyValueError::new_err("expected a picture in RGB"))
+        picture
+            .map(Self::from)
+            .ok_or_else(|| PyValueError::new_err("expected a picture in RGB"))
     }
 }
 
@@ -87,7 +92,10 @@ pub(crate) fn read(picture: &Bound<'_, PyAny>) -> PyResult<Given> {
     if picture.hasattr("convert")? && picture.hasattr("mode")? && picture.hasattr("tobytes")? {
         return from_pillow(picture);
     }
-    Ok(Given::Other(format!("a value of type {}", picture.get_type().qualname()?)))
+    Ok(Given::Other(format!(
+        "a value of type {}",
+        picture.get_type().qualname()?
+    )))
 }
 
 fn from_array(array: &Bound<'_, PyAny>) -> PyResult<Given> {
@@ -99,28 +107,42 @@ fn from_array(array: &Bound<'_, PyAny>) -> PyResult<Given> {
     if dtype != "uint8" {
         return Ok(Given::Other(format!("an array of {dtype}")));
     }
-    let bytes = array.call_method0("tobytes")?.cast_into::<PyBytes>()?.as_bytes().to_vec();
+    let bytes = array
+        .call_method0("tobytes")?
+        .cast_into::<PyBytes>()?
+        .as_bytes()
+        .to_vec();
     let image = RgbImage::from_raw(width as u32, height as u32, bytes).map(DynamicImage::ImageRgb8);
     Ok(given(image))
 }
 
-/// Transparency stays, for `alpha_mask` and `alpha_background`. Orientation in Exif data is applied, as it is for files.
+/// Transparency stays, for `alpha_mask` and `alpha_background`. Orientation in Exif data is
+/// applied, as it is for files.
 fn from_pillow(image: &Bound<'_, PyAny>) -> PyResult<Given> {
-    let image = image.py().import("PIL.ImageOps")?.call_method1("exif_transpose", (image,))?;
+    let image = image
+        .py()
+        .import("PIL.ImageOps")?
+        .call_method1("exif_transpose", (image,))?;
     let mode: String = image.getattr("mode")?.extract()?;
     if let Some(big_endian) = sixteen_bit(&mode) {
         return from_sixteen_bit(&image, big_endian);
     }
     // Pillow would cut their values off at 255.
     if matches!(mode.as_str(), "I" | "F") {
-        return Ok(Given::Other(format!("a PIL.Image of mode {mode}, whose range is unknown; convert it")));
+        return Ok(Given::Other(format!(
+            "a PIL.Image of mode {mode}, whose range is unknown; convert it"
+        )));
     }
     let is_transparent = matches!(mode.as_str(), "RGBA" | "LA" | "PA" | "RGBa" | "La")
         || image.getattr("info")?.contains("transparency")?;
     let mode = if is_transparent { "RGBA" } else { "RGB" };
     let converted = image.call_method1("convert", (mode,))?;
     let (width, height): (u32, u32) = converted.getattr("size")?.extract()?;
-    let bytes = converted.call_method0("tobytes")?.cast_into::<PyBytes>()?.as_bytes().to_vec();
+    let bytes = converted
+        .call_method0("tobytes")?
+        .cast_into::<PyBytes>()?
+        .as_bytes()
+        .to_vec();
     Ok(given(match is_transparent {
         true => RgbaImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgba8),
         false => RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8),
@@ -142,9 +164,17 @@ fn from_sixteen_bit(image: &Bound<'_, PyAny>, big_endian: bool) -> PyResult<Give
     let (width, height): (u32, u32) = image.getattr("size")?.extract()?;
     let bytes = image.call_method0("tobytes")?.cast_into::<PyBytes>()?;
     let (pairs, _) = bytes.as_bytes().as_chunks::<2>();
-    let sample = |pair: &[u8; 2]| if big_endian { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) };
+    let sample = |pair: &[u8; 2]| {
+        if big_endian {
+            u16::from_be_bytes(*pair)
+        } else {
+            u16::from_le_bytes(*pair)
+        }
+    };
     let samples = pairs.iter().map(sample).collect();
-    Ok(given(ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16)))
+    Ok(given(
+        ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16),
+    ))
 }
 
 fn given(image: Option<DynamicImage>) -> Given {

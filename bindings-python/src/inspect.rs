@@ -66,12 +66,22 @@ impl LoraInfo {
     fn __repr__(&self) -> String {
         let family = self.family.as_deref().unwrap_or("an unknown base");
         let ranks: Vec<String> = self.ranks().keys().map(ToString::to_string).collect();
-        let (count, rank, dtypes) = (self.adapters.len(), ranks.join(", "), self.dtypes.join(", "));
-        format!("<LoraInfo {}: for {family}, {count} adapters of rank {rank}, {dtypes}>", self.path.display())
+        let (count, rank, dtypes) = (
+            self.adapters.len(),
+            ranks.join(", "),
+            self.dtypes.join(", "),
+        );
+        format!(
+            "<LoraInfo {}: for {family}, {count} adapters of rank {rank}, {dtypes}>",
+            self.path.display()
+        )
     }
 
     fn _repr_html_(slf: &Bound<'_, Self>) -> PyResult<String> {
-        slf.py().import("lora_trainer._views")?.call_method1("lora_html", (slf,))?.extract()
+        slf.py()
+            .import("lora_trainer._views")?
+            .call_method1("lora_html", (slf,))?
+            .extract()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Python module of lora-trainer: `lora_trainer._core`. Each file is a concept of the package; what needs no Rust is in
-//! `python/lora_trainer`.
+//! Python module of lora-trainer: `lora_trainer._core`. Each file is a concept of the package; what
+//! needs no Rust is in `python/lora_trainer`.
 
 mod background;
 mod config;
@@ -29,7 +29,8 @@ mod _core {
     use crate::config::{ConfigKey, TrainConfig};
     #[pymodule_export]
     use crate::events::{
-        CacheProgress, DataWait, Deleted, EpochEnd, Event, Notice, Preview, RunPlan, Saved, Step, Summary,
+        CacheProgress, DataWait, Deleted, EpochEnd, Event, Notice, Preview, RunPlan, Saved, Step,
+        Summary,
     };
     #[pymodule_export]
     use crate::generate::generate;
@@ -38,7 +39,9 @@ mod _core {
     #[pymodule_export]
     use crate::options::{Option, options};
     #[pymodule_export]
-    use crate::report::{Bucket, CheckReport, Example, LongCaption, RunLength, Subset, TinyPicture, check};
+    use crate::report::{
+        Bucket, CheckReport, Example, LongCaption, RunLength, Subset, TinyPicture, check,
+    };
     #[pymodule_export]
     use crate::trainer::Trainer;
 

@@ -53,7 +53,12 @@ pub(crate) fn options(py: Python<'_>) -> PyResult<Vec<Option>> {
 
 fn describe(py: Python<'_>, spec: &OptionSpec) -> PyResult<Option> {
     let default = python_default(py, spec)?;
-    let of = |family: &Family| Ok((family.name().to_owned(), to_python(py, &spec.default_for(*family))?.unbind()));
+    let of = |family: &Family| {
+        Ok((
+            family.name().to_owned(),
+            to_python(py, &spec.default_for(*family))?.unbind(),
+        ))
+    };
     let defaults: BTreeMap<_, _> = match spec.default().is_null() {
         true => Family::ALL.iter().map(of).collect::<PyResult<_>>()?,
         false => Default::default(),
@@ -66,9 +71,17 @@ fn describe(py: Python<'_>, spec: &OptionSpec) -> PyResult<Option> {
         kind: spec.kind.to_string(),
         annotation: or_none(annotation(spec.kind)),
         value_annotation: or_none(value_annotation(spec.kind).to_owned()),
-        defaults: if defaults.values().all(|default| default.is_none(py)) { Default::default() } else { defaults },
+        defaults: if defaults.values().all(|default| default.is_none(py)) {
+            Default::default()
+        } else {
+            defaults
+        },
         default: default.unbind(),
-        families: spec.families.iter().map(|family| family.name().to_owned()).collect(),
+        families: spec
+            .families
+            .iter()
+            .map(|family| family.name().to_owned())
+            .collect(),
         needs: spec.needs.to_vec(),
         excludes: spec.excludes.to_vec(),
         help: spec.help,
@@ -85,7 +98,9 @@ pub(crate) fn python_value<'py>(
     match (spec.kind, value.as_str()) {
         (Kind::Path, Some("")) => Ok(py.None().into_bound(py)),
         // One number is a list of one.
-        (Kind::Numbers { .. } | Kind::Integers { .. }, _) if value.is_number() => to_python(py, &vec![value].into()),
+        (Kind::Numbers { .. } | Kind::Integers { .. }, _) if value.is_number() => {
+            to_python(py, &vec![value].into())
+        }
         _ => to_python(py, &value),
     }
 }
@@ -97,15 +112,25 @@ pub(crate) fn documentation(py: Python<'_>, spec: &OptionSpec) -> PyResult<Strin
     let (name, help) = (spec.name, spec.help);
     let said = match spec.kind {
         // The annotation says it.
-        Kind::Flag | Kind::Choice(_) | Kind::Text | Kind::Path | Kind::Table | Kind::Texts => String::new(),
+        Kind::Flag | Kind::Choice(_) | Kind::Text | Kind::Path | Kind::Table | Kind::Texts => {
+            String::new()
+        }
         kind => format!(" Takes {kind}."),
     };
-    let default = if default.is_none() { String::new() } else { format!(" Default: {}.", default.repr()?) };
+    let default = if default.is_none() {
+        String::new()
+    } else {
+        format!(" Default: {}.", default.repr()?)
+    };
     Ok(format!("{name} ({annotation}): {help}{said}{default}"))
 }
 
 fn or_none(annotation: String, default: &Bound<'_, PyAny>) -> String {
-    if default.is_none() { format!("{annotation} | None") } else { annotation }
+    if default.is_none() {
+        format!("{annotation} | None")
+    } else {
+        annotation
+    }
 }
 
 fn python_default<'py>(py: Python<'py>, spec: &OptionSpec) -> PyResult<Bound<'py, PyAny>> {

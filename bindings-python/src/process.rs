@@ -10,7 +10,8 @@ use crate::error::{Kind, Raised};
 /// The process that first used the library's threads; 0 before that.
 static USER: AtomicU32 = AtomicU32::new(0);
 
-/// Refuses work in a process that was forked from one which has worked already: the threads that it would wait for do not exist there.
+/// Refuses work in a process that was forked from one which has worked already: the threads that it
+/// would wait for do not exist there.
 pub(crate) fn check_fork(py: Python<'_>) -> PyResult<()> {
     let this = std::process::id();
     match USER.compare_exchange(0, this, Ordering::Relaxed, Ordering::Relaxed) {
@@ -18,10 +19,14 @@ pub(crate) fn check_fork(py: Python<'_>) -> PyResult<()> {
         Err(user) if user == this => Ok(()),
         Err(user) => {
             let message = format!(
-                "lora_trainer is in use by process {user}, from which this one was forked, and its threads exist only there. Start \
-                 processes with multiprocessing.get_context(\"spawn\"), or use lora_trainer only after forking"
+                "lora_trainer is in use by process {user}, from which this one was forked, and its \
+                 threads exist only there. Start \
+                 processes with multiprocessing.get_context(\"spawn\"), or use lora_trainer only \
+                 after forking"
             );
-            Err(Raised::new(Kind::Training, message).hint("use the start method \"spawn\"").into_py(py))
+            Err(Raised::new(Kind::Training, message)
+                .hint("use the start method \"spawn\"")
+                .into_py(py))
         }
     }
 }

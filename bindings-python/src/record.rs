@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use pyo3::prelude::*;
 
-/// A class with these fields: attributes, in the order of positional patterns, shown by name, and picklable. In brackets,
-/// what else pyo3 is told of the class; `base` is what an object of it is built on.
+/// A class with these fields: attributes, in the order of positional patterns, shown by name, and
+/// picklable. In brackets, what else pyo3 is told of the class; `base` is what an object of it is
+/// built on.
 macro_rules! record {
     (
         [$($option:tt)*] $base:expr,
@@ -56,7 +57,11 @@ pub(crate) fn shown(object: &Bound<'_, PyAny>, class: &str, fields: &[&str]) -> 
     for (at, field) in fields.iter().enumerate() {
         let separator = if at == 0 { "" } else { ", " };
         // Writing to a text does not fail.
-        let _ = write!(text, "{separator}{field}={}", object.getattr(*field)?.repr()?);
+        let _ = write!(
+            text,
+            "{separator}{field}={}",
+            object.getattr(*field)?.repr()?
+        );
     }
     Ok(text + ")")
 }
@@ -64,6 +69,9 @@ pub(crate) fn shown(object: &Bound<'_, PyAny>, class: &str, fields: &[&str]) -> 
 /// How pickle makes an object anew.
 pub(crate) fn reduced<'py>(object: &Bound<'py, PyAny>, fields: &[&str]) -> PyResult<Reduced<'py>> {
     let restore = object.get_type().getattr("_restore")?;
-    let values = fields.iter().map(|field| object.getattr(*field)).collect::<PyResult<Vec<_>>>()?;
+    let values = fields
+        .iter()
+        .map(|field| object.getattr(*field))
+        .collect::<PyResult<Vec<_>>>()?;
     Ok((restore, pyo3::types::PyTuple::new(object.py(), values)?))
 }

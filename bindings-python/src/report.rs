@@ -114,7 +114,8 @@ record! {
     }
 }
 
-/// What a run would be, and what is wrong with it. `print` shows all of it; a notebook shows tables and pictures.
+/// What a run would be, and what is wrong with it. `print` shows all of it; a notebook shows tables
+/// and pictures.
 #[pyclass(frozen, module = "lora_trainer")]
 #[derive(Debug)]
 pub(crate) struct CheckReport(Arc<train::CheckReport>);
@@ -186,7 +187,12 @@ impl CheckReport {
     #[getter]
     fn long_captions(&self) -> Vec<LongCaption> {
         let long = self.0.long_captions.iter();
-        long.map(|long| LongCaption { path: long.path.clone(), tokens: long.tokens, used: long.used }).collect()
+        long.map(|long| LongCaption {
+            path: long.path.clone(),
+            tokens: long.tokens,
+            used: long.used,
+        })
+        .collect()
     }
 
     /// Files with the same content, in groups.
@@ -231,7 +237,8 @@ impl CheckReport {
         self.0.text_bytes
     }
 
-    /// About how much memory the steps take, in bytes; `None` where checkpoint or pictures can't be read.
+    /// About how much memory the steps take, in bytes; `None` where checkpoint or pictures can't be
+    /// read.
     #[getter]
     fn memory(&self) -> Option<u64> {
         self.0.memory.map(|memory| memory.total())
@@ -256,7 +263,10 @@ impl CheckReport {
     }
 
     fn _repr_html_(slf: &Bound<'_, Self>) -> PyResult<String> {
-        slf.py().import("lora_trainer._views")?.call_method1("report_html", (slf,))?.extract()
+        slf.py()
+            .import("lora_trainer._views")?
+            .call_method1("report_html", (slf,))?
+            .extract()
     }
 }
 
@@ -292,20 +302,22 @@ pub(crate) fn buckets(report: &train::DatasetReport) -> Vec<Bucket> {
 
 /// Says what a run would be and all that is wrong with it.
 ///
-/// It reads everything that a training would read, decodes every picture, and trains nothing. What is wrong is collected in the report instead
-/// of being raised.
+/// It reads everything that a training would read, decodes every picture, and trains nothing. What
+/// is wrong is collected in the report instead of being raised.
 ///
-/// Args:
-///     config: The options.
-///     data: Pictures beside those of the options: a list of `(picture, caption)`, where a picture is a path, a `PIL.Image` or an array
-///         `[h, w, 3]` of `uint8`.
+/// Args: config: The options. data: Pictures beside those of the options: a list of `(picture,
+/// caption)`, where a picture is a path, a `PIL.Image` or an array `[h, w, 3]` of `uint8`.
 ///
 /// >>> report = lt.check(config)
 /// >>> report.is_ok, report.length.total_steps
 /// (True, 4)
 #[pyfunction]
-#[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Picture, str]] | None" = None) -> "CheckReport")]
-pub(crate) fn check(config: &Bound<'_, TrainConfig>, data: Option<&Bound<'_, PyAny>>) -> PyResult<CheckReport> {
+#[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Picture, str]] | \
+     None" = None) -> "CheckReport")]
+pub(crate) fn check(
+    config: &Bound<'_, TrainConfig>,
+    data: Option<&Bound<'_, PyAny>>,
+) -> PyResult<CheckReport> {
     let (inner, given) = (config.get().inner.clone(), pictures(data)?);
     let mut report = run(config.py(), move || check_with_pictures(&inner, &given))?;
     report.keys = config.get().key_uses().to_vec();

@@ -1,4 +1,5 @@
-//! `Trainer`: a run on a thread of its own, which does one piece of work at a time, when it is asked for.
+//! `Trainer`: a run on a thread of its own, which does one piece of work at a time, when it is
+//! asked for.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -62,7 +63,8 @@ struct Run {
 #[pymethods]
 impl Trainer {
     #[new]
-    #[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Picture, str]] | None" = None))]
+    #[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Picture, str]] | \
+         None" = None))]
     fn new(config: &Bound<'_, TrainConfig>, data: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let (py, inner) = (config.py(), config.get().inner.clone());
         let (given, state) = (pictures(data)?, Arc::new(State::default()));
@@ -77,7 +79,12 @@ impl Trainer {
             None => return Err(Panicked("the trainer's thread ended".into()).into_py(py)),
         }
         let config = config.clone().unbind();
-        Ok(Self { config, worker: Mutex::new(Some(Worker { jobs, thread })), unclaimed: Mutex::new(None), state })
+        Ok(Self {
+            config,
+            worker: Mutex::new(Some(Worker { jobs, thread })),
+            unclaimed: Mutex::new(None),
+            state,
+        })
     }
 
     /// The options of the run.
@@ -110,8 +117,8 @@ impl Trainer {
         lock(&self.worker).is_none()
     }
 
-    /// Does the next piece of work and tells what happened; `None` at the end of the run. After Ctrl-C, the next call tells what the
-    /// interrupted one would have told.
+    /// Does the next piece of work and tells what happened; `None` at the end of the run. After
+    /// Ctrl-C, the next call tells what the interrupted one would have told.
     #[pyo3(signature = () -> "Event | None")]
     fn next_event(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         check_fork(py)?;
@@ -134,21 +141,40 @@ impl Trainer {
         }
     }
 
-    /// The event that an interrupted `next_event` has not told, once it has happened; `None` where there is none.
+    /// The event that an interrupted `next_event` has not told, once it has happened; `None` where
+    /// there is none.
     #[pyo3(signature = () -> "Event | None")]
     fn claim_event(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let is_waiting = lock(&self.unclaimed).is_some();
-        if is_waiting { self.next_event(py) } else { Ok(None) }
+        if is_waiting {
+            self.next_event(py)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Saves the LoRA as it is now and returns the file's path.
     ///
-    /// Args:
-    ///     path: The file; by default it has the output name with the step's number, in the output folder.
-    ///     precision: "fp16", "bf16" or "float"; by default that of the options.
-    #[pyo3(signature = (path: "str | PathLike[str] | None" = None, *, precision: "Literal[\"fp16\", \"bf16\", \"float\"] | None" = None) -> "Path")]
-    fn save(&self, py: Python<'_>, path: Option<PathBuf>, precision: Option<&str>) -> PyResult<PathBuf> {
-        let read = |name| choice(py, "precision", name, SavePrecision::NAMES, SavePrecision::from_name);
+    /// Args: path: The file; by default it has the output name with the step's number, in the
+    /// output folder. precision: "fp16", "bf16" or "float"; by default that of the options.
+    #[pyo3(signature = (path: "str | PathLike[str] | \
+         None" = None, *, precision: "Literal[\"fp16\", \"bf16\", \"float\"] | \
+         None" = None) -> "Path")]
+    fn save(
+        &self,
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        precision: Option<&str>,
+    ) -> PyResult<PathBuf> {
+        let read = |name| {
+            choice(
+                py,
+                "precision",
+                name,
+                SavePrecision::NAMES,
+                SavePrecision::from_name,
+            )
+        };
         let precision = precision.map(read).transpose()?;
         let saved = self.call(py, move |run| run.save(path, precision))?;
         saved.map_err(raised(py, Kind::Training))
@@ -156,7 +182,8 @@ impl Trainer {
 
     /// Draws a picture with the LoRA as it is now; `Trainer.sample` has the convenient form.
     #[pyo3(signature = (
-        prompt: "str", negative_prompt: "str", *, width: "int | None", height: "int | None", num_inference_steps: "int",
+        prompt: "str", negative_prompt: "str", *, width: "int | None", height: "int | \
+             None", num_inference_steps: "int",
         guidance_scale: "float", seed: "int | None", sampler: "str | None", strength: "float"
     ) -> "Image")]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
@@ -173,7 +200,14 @@ impl Trainer {
         sampler: Option<&str>,
         strength: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let given = Given { width, height, num_inference_steps, guidance_scale, seed, sampler };
+        let given = Given {
+            width,
+            height,
+            num_inference_steps,
+            guidance_scale,
+            seed,
+            sampler,
+        };
         let request = Request::read(py, &given)?;
         let strength = number("strength", strength)? as f32;
         let negative_prompt = negative_prompt.to_owned();
@@ -184,22 +218,29 @@ impl Trainer {
         to_pillow(py, &drawn.map_err(|error| refused(py, error))?)
     }
 
-    /// The tensors of the LoRA file as it would be saved now, as NumPy arrays of `float32` by sd-scripts' keys.
+    /// The tensors of the LoRA file as it would be saved now, as NumPy arrays of `float32` by
+    /// sd-scripts' keys.
     #[pyo3(signature = () -> "dict[str, numpy.typing.NDArray[numpy.float32]]")]
     fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let tensors = self.call(py, |run| run.trainer.to_tensors())?;
         let frombuffer = py.import("numpy")?.getattr("frombuffer")?;
         let dict = PyDict::new(py);
-        for AdapterTensor { key, shape, bytes, .. } in tensors {
+        for AdapterTensor {
+            key, shape, bytes, ..
+        } in tensors
+        {
             let array = frombuffer.call1((PyByteArray::new(py, &bytes), "<f4"))?;
             dict.set_item(key, array.call_method1("reshape", (shape,))?)?;
         }
         Ok(dict)
     }
 
-    /// Ends the run after the step that it is at, and frees its memory. Nothing is saved. To close it again changes nothing.
+    /// Ends the run after the step that it is at, and frees its memory. Nothing is saved. To close
+    /// it again changes nothing.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(Worker { jobs, thread }) = lock(&self.worker).take() else { return Ok(()) };
+        let Some(Worker { jobs, thread }) = lock(&self.worker).take() else {
+            return Ok(());
+        };
         lock(&self.unclaimed).take();
         drop(jobs);
         if !is_owner() {
@@ -231,19 +272,31 @@ impl Trainer {
         let job: Job = Box::new(move |run| {
             let done = guarded(|| job(run));
             // After a bug nothing of the run can be trusted.
-            let flow = if done.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+            let flow = if done.is_err() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            };
             // Nobody waits any more after a signal.
             let _ = sender.send(done);
             flow
         });
-        let sent = lock(&self.worker).as_ref().is_some_and(|worker| worker.jobs.send(job).is_ok());
+        let sent = lock(&self.worker)
+            .as_ref()
+            .is_some_and(|worker| worker.jobs.send(job).is_ok());
         match sent {
             true => Ok(receiver),
-            false => Err(Raised::new(Kind::Training, "the trainer is closed; make a new one").into_py(py)),
+            false => Err(
+                Raised::new(Kind::Training, "the trainer is closed; make a new one").into_py(py),
+            ),
         }
     }
 
-    fn call<T: Send + 'static>(&self, py: Python<'_>, job: impl FnOnce(&mut Run) -> T + Send + 'static) -> PyResult<T> {
+    fn call<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        job: impl FnOnce(&mut Run) -> T + Send + 'static,
+    ) -> PyResult<T> {
         let mut receiver = self.ask(py, job)?;
         let done = wait(py, &mut receiver)?;
         answer(py, done)
@@ -253,7 +306,8 @@ impl Trainer {
 /// What the run's thread has sent.
 fn answer<T>(py: Python<'_>, done: Option<Result<T, Panicked>>) -> PyResult<T> {
     let ended = || Panicked("the trainer's thread ended".into());
-    done.unwrap_or_else(|| Err(ended())).map_err(|panicked| panicked.into_py(py))
+    done.unwrap_or_else(|| Err(ended()))
+        .map_err(|panicked| panicked.into_py(py))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -277,7 +331,11 @@ fn work(
     // Nobody waits any more after a signal; then nobody will ask for anything either.
     let _ = made.send(told);
     if let Some(trainer) = trainer {
-        let mut run = Run { trainer, pace: Pace::default(), state };
+        let mut run = Run {
+            trainer,
+            pace: Pace::default(),
+            state,
+        };
         while let Ok(job) = jobs.recv() {
             if job(&mut run).is_break() {
                 break;
@@ -292,16 +350,26 @@ impl Run {
         let event = self.trainer.next()?;
         let told = event.map(|event| {
             if let Event::Plan(plan) = &event {
-                self.state.total_steps.store(plan.total_steps, Ordering::Release);
+                self.state
+                    .total_steps
+                    .store(plan.total_steps, Ordering::Release);
             }
             Told::new(event, &mut self.pace)
         });
-        self.state.step.store(self.trainer.step(), Ordering::Release);
-        self.state.is_complete.store(self.trainer.is_complete(), Ordering::Release);
+        self.state
+            .step
+            .store(self.trainer.step(), Ordering::Release);
+        self.state
+            .is_complete
+            .store(self.trainer.is_complete(), Ordering::Release);
         Some(told)
     }
 
-    fn save(&mut self, path: Option<PathBuf>, precision: Option<SavePrecision>) -> Result<PathBuf, Error> {
+    fn save(
+        &mut self,
+        path: Option<PathBuf>,
+        precision: Option<SavePrecision>,
+    ) -> Result<PathBuf, Error> {
         let precision = precision.unwrap_or(self.trainer.config().save_precision);
         match path {
             Some(path) => self.trainer.save_to_with(&path, precision).map(|()| path),

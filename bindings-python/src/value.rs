@@ -6,12 +6,14 @@ use lora_trainer::config::{Kind, Mismatch, Value};
 use lora_trainer::{Error, Problem, ProblemKind};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple};
+use pyo3::types::{
+    PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple,
+};
 
 use crate::error::raised;
 
-/// A value as the option table takes it. What Python has and the table lacks becomes a text that no option takes, so that the error names
-/// option and value.
+/// A value as the option table takes it. What Python has and the table lacks becomes a text that no
+/// option takes, so that the error names option and value.
 pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     if value.is_none() {
         return Ok(Value::Null);
@@ -26,24 +28,44 @@ pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
         return Ok(float(number.value()));
     }
     if let Ok(text) = value.cast::<PyString>() {
-        return text.to_str().map(Value::from).map_err(|_| not_unicode(value));
+        return text
+            .to_str()
+            .map(Value::from)
+            .map_err(|_| not_unicode(value));
     }
     if value.is_instance_of::<PyBytes>() {
-        return Err(PyTypeError::new_err("found bytes, expected text or a path object such as pathlib.Path"));
+        return Err(PyTypeError::new_err(
+            "found bytes, expected text or a path object such as pathlib.Path",
+        ));
     }
     if value.hasattr("__fspath__")? {
         let path: PathBuf = value.extract()?;
-        return path.to_str().map(Value::from).ok_or_else(|| not_unicode(value));
+        return path
+            .to_str()
+            .map(Value::from)
+            .ok_or_else(|| not_unicode(value));
     }
     if let Ok(items) = value.cast::<PyMapping>() {
         let pair = |pair: Bound<'_, PyAny>| {
             let (key, value): (String, Bound<'_, PyAny>) = pair.extract()?;
             Ok((key, to_value(&value)?))
         };
-        return items.items()?.iter().map(pair).collect::<PyResult<serde_json::Map<_, _>>>().map(Value::from);
+        return items
+            .items()?
+            .iter()
+            .map(pair)
+            .collect::<PyResult<serde_json::Map<_, _>>>()
+            .map(Value::from);
     }
-    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() || value.cast::<PySequence>().is_ok() {
-        return value.try_iter()?.map(|item| to_value(&item?)).collect::<PyResult<Vec<_>>>().map(Value::from);
+    if value.is_instance_of::<PyList>()
+        || value.is_instance_of::<PyTuple>()
+        || value.cast::<PySequence>().is_ok()
+    {
+        return value
+            .try_iter()?
+            .map(|item| to_value(&item?))
+            .collect::<PyResult<Vec<_>>>()
+            .map(Value::from);
     }
     // Numbers and arrays of NumPy and others.
     if value.hasattr("dtype")? && value.hasattr("tolist")? {
@@ -56,7 +78,9 @@ pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
         return Ok(float(value.call_method0("__float__")?.extract()?));
     }
     let kind = value.get_type().qualname()?;
-    Err(PyTypeError::new_err(format!("found a value of type {kind}")))
+    Err(PyTypeError::new_err(format!(
+        "found a value of type {kind}"
+    )))
 }
 
 /// The problem of a value that `to_value` has refused.
@@ -68,7 +92,11 @@ pub(crate) fn problem(py: Python<'_>, name: &str, kind: Option<Kind>, error: &Py
         Some(kind) if expected.is_empty() => kind.to_string(),
         _ => expected.to_owned(),
     };
-    Problem { key: name.into(), line: None, kind: ProblemKind::Value { found, expected } }
+    Problem {
+        key: name.into(),
+        line: None,
+        kind: ProblemKind::Value { found, expected },
+    }
 }
 
 /// An argument that is no option, checked as an option of this kind is.
@@ -78,11 +106,13 @@ pub(crate) fn problem(py: Python<'_>, name: &str, kind: Option<Kind>, error: &Py
 pub(crate) fn argument(name: &str, value: &Bound<'_, PyAny>, kind: Kind) -> PyResult<Value> {
     let py = value.py();
     let checked = match to_value(value) {
-        Ok(read) => kind.check(&read).map_err(|Mismatch { found, expected }| Problem {
-            key: name.into(),
-            line: None,
-            kind: ProblemKind::Value { found, expected },
-        }),
+        Ok(read) => kind
+            .check(&read)
+            .map_err(|Mismatch { found, expected }| Problem {
+                key: name.into(),
+                line: None,
+                kind: ProblemKind::Value { found, expected },
+            }),
         Err(error) => Err(problem(py, name, Some(kind), &error)),
     };
     checked.map_err(|problem| refused_argument(py, problem))
@@ -100,12 +130,27 @@ pub(crate) fn choice<T>(
     read: impl FnOnce(&str) -> Option<T>,
 ) -> PyResult<T> {
     let kind = Kind::Choice(names);
-    let wrong = ProblemKind::Value { found: format!("\"{value}\""), expected: kind.to_string() };
-    read(value).ok_or_else(|| refused_argument(py, Problem { key: name.into(), line: None, kind: wrong }))
+    let wrong = ProblemKind::Value {
+        found: format!("\"{value}\""),
+        expected: kind.to_string(),
+    };
+    read(value).ok_or_else(|| {
+        refused_argument(
+            py,
+            Problem {
+                key: name.into(),
+                line: None,
+                kind: wrong,
+            },
+        )
+    })
 }
 
 fn refused_argument(py: Python<'_>, problem: Problem) -> PyErr {
-    raised(py, crate::error::Kind::Config)(Error::Config { file: None, problems: vec![problem] })
+    raised(py, crate::error::Kind::Config)(Error::Config {
+        file: None,
+        problems: vec![problem],
+    })
 }
 
 /// Beyond 64 bits it is text, which shows in the error.
@@ -119,23 +164,38 @@ fn integer(value: &Bound<'_, PyAny>) -> PyResult<Value> {
 
 /// JSON has no NaN; text is refused with its name.
 fn float(number: f64) -> Value {
-    if number.is_finite() { number.into() } else { number.to_string().into() }
+    if number.is_finite() {
+        number.into()
+    } else {
+        number.to_string().into()
+    }
 }
 
 fn not_unicode(value: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("found {value:?}, expected text without surrogates"))
 }
 
-/// A value that is given to an option of this kind: settings of optimizers and schedules may be a dict.
+/// A value that is given to an option of this kind: settings of optimizers and schedules may be a
+/// dict.
 pub(crate) fn fit(value: Value, kind: Kind) -> Value {
-    let (Kind::Arguments(_), Value::Object(pairs)) = (kind, &value) else { return value };
+    let (Kind::Arguments(_), Value::Object(pairs)) = (kind, &value) else {
+        return value;
+    };
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Bool(flag) => (if *flag { "True" } else { "False" }).into(),
-        Value::Array(items) => items.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        Value::Array(items) => items
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(","),
         other => other.to_string(),
     };
-    pairs.iter().map(|(key, value)| format!("{key}={}", text(value))).collect::<Vec<_>>().into()
+    pairs
+        .iter()
+        .map(|(key, value)| format!("{key}={}", text(value)))
+        .collect::<Vec<_>>()
+        .into()
 }
 
 /// A value of the option table in Python's types.
@@ -150,7 +210,10 @@ pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'
         },
         Value::String(text) => PyString::new(py, text).into_any(),
         Value::Array(items) => {
-            let items = items.iter().map(|item| to_python(py, item)).collect::<PyResult<Vec<_>>>()?;
+            let items = items
+                .iter()
+                .map(|item| to_python(py, item))
+                .collect::<PyResult<Vec<_>>>()?;
             PyList::new(py, items)?.into_any()
         }
         Value::Object(entries) => {

@@ -4,8 +4,9 @@
 //! cargo run --release --example own_linear
 //! ```
 //!
-//! The task: a frozen layer computes x Wᵀ, the data come from x (W + Δ)ᵀ with a Δ of rank 2. An adapter of rank 2 can learn
-//! exactly what is missing, and the loss falls to nearly nothing while W stays as it is.
+//! The task: a frozen layer computes x Wᵀ, the data come from x (W + Δ)ᵀ with a Δ of rank 2. An
+//! adapter of rank 2 can learn exactly what is missing, and the loss falls to nearly nothing while
+//! W stays as it is.
 
 use burn::tensor::{Device, Tensor};
 use lora_core::ForwardContext;
@@ -30,26 +31,50 @@ fn main() -> Result<(), lora_core::adapter::Error> {
     let weight = normal(0, WIDTH, WIDTH) / (WIDTH as f64).sqrt();
     let delta = normal(1, WIDTH, RANK).matmul(normal(2, RANK, WIDTH)) / WIDTH as f64;
 
-    // Which layers get an adapter follows from their paths, as in sd-scripts: here, those in a UNet's attention blocks.
-    let layer = Linear::new("unet.mid_block.attentions.0.proj_in".into(), weight.clone(), None);
-    let rank = RankAlpha { rank: RANK, alpha: RANK as f32 };
-    let targets = Targets { linear: rank, ..Targets::default() };
+    // Which layers get an adapter follows from their paths, as in sd-scripts: here, those in a
+    // UNet's attention blocks.
+    let layer = Linear::new(
+        "unet.mid_block.attentions.0.proj_in".into(),
+        weight.clone(),
+        None,
+    );
+    let rank = RankAlpha {
+        rank: RANK,
+        alpha: RANK as f32,
+    };
+    let targets = Targets {
+        linear: rank,
+        ..Targets::default()
+    };
     let mut adapters = AdapterSet::new(&[layer.spec()], &targets, SEED, &device)?;
-    let config = AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() };
+    let config = AdamWConfig {
+        weight_decay: 0.0,
+        ..AdamWConfig::default()
+    };
     let mut optimizer = Optimizer::new(OptimizerConfig::AdamW(config));
-    let rates: Vec<_> = adapters.stacks().iter().map(|stack| vec![LR; stack.count()]).collect();
+    let rates: Vec<_> = adapters
+        .stacks()
+        .iter()
+        .map(|stack| vec![LR; stack.count()])
+        .collect();
 
     for step in 0..STEPS {
         let x = Stream::new(SEED, Purpose::Noise, step, 0).normal_tensor([SAMPLES, WIDTH], &device);
-        let target = x.clone().matmul((weight.clone() + delta.clone()).transpose());
+        let target = x
+            .clone()
+            .matmul((weight.clone() + delta.clone()).transpose());
 
-        // The gradients arrive in the sink. The context is gone before the optimizer works in place.
+        // The gradients arrive in the sink. The context is gone before the optimizer works in
+        // place.
         let sink = GradientSink::default();
         let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink));
         let difference = layer.forward(x, &cx) - target;
         let loss = (difference.clone() * difference).mean();
         if step % 50 == 0 || step + 1 == STEPS {
-            println!("step {step:>3}: loss {:.2e}", loss.clone().inner().into_scalar::<f32>());
+            println!(
+                "step {step:>3}: loss {:.2e}",
+                loss.clone().inner().into_scalar::<f32>()
+            );
         }
         let _ = loss.backward();
         drop(cx);

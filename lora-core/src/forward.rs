@@ -10,8 +10,8 @@ use crate::ops::Lora;
 
 /// The adapters of a forward pass. Cheap to clone; an empty one runs the bare base.
 ///
-/// The base itself is never changed to switch adapters on or off, so several passes with different adapters may run side
-/// by side over one base.
+/// The base itself is never changed to switch adapters on or off, so several passes with different
+/// adapters may run side by side over one base.
 #[derive(Debug, Clone, Default)]
 pub struct ForwardContext {
     adapters: Vec<Arc<BoundAdapters>>,
@@ -40,11 +40,14 @@ impl ForwardContext {
         !self.untracked && self.adapters.iter().any(|adapters| adapters.trains())
     }
 
-    /// This pass with its segments ([`checkpoint`](crate::ops::checkpoint)) computed again in the backward pass instead of
-    /// being kept, if `yes`.
+    /// This pass with its segments ([`checkpoint`](crate::ops::checkpoint)) computed again in the
+    /// backward pass instead of being kept, if `yes`.
     #[must_use]
     pub fn recomputing(self, yes: bool) -> Self {
-        Self { recomputes: yes, ..self }
+        Self {
+            recomputes: yes,
+            ..self
+        }
     }
 
     /// Whether segments are computed again in the backward pass.
@@ -56,16 +59,35 @@ impl ForwardContext {
     /// The same adapters, with nothing of theirs on the tape.
     #[must_use]
     pub fn untracked(&self) -> Self {
-        Self { untracked: true, ..self.clone() }
+        Self {
+            untracked: true,
+            ..self.clone()
+        }
     }
 
     /// The adapters of the layer at `path`, their factors in the type of its input.
-    pub(crate) fn loras(&self, path: &LayerPath, dtype: DType, layout: BottleneckLayout) -> impl Iterator<Item = Lora> {
-        let loras = self.adapters.iter().filter_map(move |adapters| adapters.lora(path, !self.untracked, layout));
-        loras.map(move |lora| Lora { down: as_dtype(lora.down, dtype), up: as_dtype(lora.up, dtype), ..lora })
+    pub(crate) fn loras(
+        &self,
+        path: &LayerPath,
+        dtype: DType,
+        layout: BottleneckLayout,
+    ) -> impl Iterator<Item = Lora> {
+        let loras = self
+            .adapters
+            .iter()
+            .filter_map(move |adapters| adapters.lora(path, !self.untracked, layout));
+        loras.map(move |lora| Lora {
+            down: as_dtype(lora.down, dtype),
+            up: as_dtype(lora.up, dtype),
+            ..lora
+        })
     }
 }
 
 fn as_dtype(x: Tensor<2>, dtype: DType) -> Tensor<2> {
-    if x.dtype() == dtype { x } else { x.cast(FloatDType::from(dtype)) }
+    if x.dtype() == dtype {
+        x
+    } else {
+        x.cast(FloatDType::from(dtype))
+    }
 }

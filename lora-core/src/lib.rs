@@ -8,9 +8,10 @@
 //!                    AdapterSet ◀── optimizer ◀── clipping ◀── GradientSink
 //! ```
 //!
-//! - [`layers`]: the frozen layers of a base model. Each knows its path in the checkpoint; [`ForwardContext`] brings the
-//!   adapters that a forward pass adds to them.
-//! - [`adapter`]: which layers get an adapter, the adapters' parameters in a few stacked tensors, and their file format.
+//! - [`layers`]: the frozen layers of a base model. Each knows its path in the checkpoint;
+//!   [`ForwardContext`] brings the adapters that a forward pass adds to them.
+//! - [`adapter`]: which layers get an adapter, the adapters' parameters in a few stacked tensors,
+//!   and their file format.
 //! - [`diffusion`]: noise schedule, objective and samplers.
 //! - [`optim`]: optimizers over the stacks, gradient clipping, learning-rate schedules.
 //! - [`ops`]: the differentiable operations.

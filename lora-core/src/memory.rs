@@ -2,8 +2,8 @@
 
 /// Gives memory that was freed back to the system.
 ///
-/// The C library keeps freed blocks that lie between others: after the VAE and the text encoder of SD 1.5 are dropped, 0.8 GB. Does
-/// nothing on systems other than Linux with glibc.
+/// The C library keeps freed blocks that lie between others: after the VAE and the text encoder of
+/// SD 1.5 are dropped, 0.8 GB. Does nothing on systems other than Linux with glibc.
 pub fn return_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: touches free memory only.
@@ -21,8 +21,8 @@ pub fn zeros(len: usize) -> Vec<f32> {
     values
 }
 
-/// Large blocks come fresh from the system, which hands them out page by page as they are touched. On Linux this asks for pages of
-/// 2 MB.
+/// Large blocks come fresh from the system, which hands them out page by page as they are touched.
+/// On Linux this asks for pages of 2 MB.
 pub(crate) fn prefer_large_pages(values: *const f32, len: usize) {
     #[cfg(target_os = "linux")]
     {
@@ -32,8 +32,15 @@ pub(crate) fn prefer_large_pages(values: *const f32, len: usize) {
         if bytes >= WORTHWHILE {
             let start = values.addr().next_multiple_of(PAGE);
             let end = (values.addr() + bytes) / PAGE * PAGE;
-            // SAFETY: advice on memory of this process that changes no contents; that it may be refused does not matter.
-            unsafe { libc::madvise(values.with_addr(start).cast_mut().cast(), end - start, libc::MADV_HUGEPAGE) };
+            // SAFETY: advice on memory of this process that changes no contents; that it may be
+            // refused does not matter.
+            unsafe {
+                libc::madvise(
+                    values.with_addr(start).cast_mut().cast(),
+                    end - start,
+                    libc::MADV_HUGEPAGE,
+                )
+            };
         }
     }
     #[cfg(not(target_os = "linux"))]

@@ -1,8 +1,9 @@
 //! Random numbers as a pure function of (seed, purpose, step or epoch, index).
 //!
-//! A draw does not depend on what was drawn before it, on the number of threads or processes, or on the device, so that a
-//! resumed run continues with the numbers that the uninterrupted one would have drawn. The generator is Philox4x32-10
-//! (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+//! A draw does not depend on what was drawn before it, on the number of threads or processes, or on
+//! the device, so that a resumed run continues with the numbers that the uninterrupted one would
+//! have drawn. The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
+//! 1, 2, 3", SC 2011).
 
 use std::convert::Infallible;
 
@@ -71,7 +72,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream of `seed` and `purpose` for one step (or epoch) and one index in it (sample, adapter, picture …).
+    /// The stream of `seed` and `purpose` for one step (or epoch) and one index in it (sample,
+    /// adapter, picture …).
     ///
     /// `step` may be any 48-bit number, `index` any 32-bit number.
     #[must_use]
@@ -79,18 +81,29 @@ impl Stream {
         debug_assert!(step < 1 << 48 && index < 1 << 32);
         Self {
             key: [seed as u32, (seed >> 32) as u32],
-            counter: [0, index as u32, step as u32, ((step >> 32) as u32) << 16 | purpose as u32],
+            counter: [
+                0,
+                index as u32,
+                step as u32,
+                ((step >> 32) as u32) << 16 | purpose as u32,
+            ],
             block: [0; 4],
             used: 4,
             spare_normal: None,
         }
     }
 
-    /// The same stream, going on with the 32-bit number `4 · block`, so that parts of a stream can be drawn side by side.
+    /// The same stream, going on with the 32-bit number `4 · block`, so that parts of a stream can
+    /// be drawn side by side.
     #[must_use]
     pub fn at_block(self, block: u32) -> Self {
         let [_, index, low, high] = self.counter;
-        Self { counter: [block, index, low, high], used: 4, spare_normal: None, ..self }
+        Self {
+            counter: [block, index, low, high],
+            used: 4,
+            spare_normal: None,
+            ..self
+        }
     }
 
     /// A number in [0, 1) with 24 random bits.
@@ -132,9 +145,16 @@ impl Stream {
     }
 
     /// A tensor of standard normal numbers on `device`, drawn on the host.
-    pub fn normal_tensor<const D: usize>(&mut self, shape: [usize; D], device: &Device) -> Tensor<D> {
+    pub fn normal_tensor<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        device: &Device,
+    ) -> Tensor<D> {
         let shape = Shape::from(shape);
-        Tensor::from_data(TensorData::new(self.normals(shape.num_elements()), shape), device)
+        Tensor::from_data(
+            TensorData::new(self.normals(shape.num_elements()), shape),
+            device,
+        )
     }
 
     fn refill(&mut self) {
@@ -177,7 +197,12 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
         let a = MULTIPLIERS[0] * u64::from(counter[0]);
         let b = MULTIPLIERS[1] * u64::from(counter[2]);
-        counter = [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
+        counter = [
+            (b >> 32) as u32 ^ counter[1] ^ key[0],
+            b as u32,
+            (a >> 32) as u32 ^ counter[3] ^ key[1],
+            a as u32,
+        ];
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
     counter
@@ -190,8 +215,14 @@ mod tests {
     /// The known answers that the authors publish with Random123.
     #[test]
     fn philox_known_answers() {
-        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
-        assert_eq!(philox([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        assert_eq!(
+            philox([0; 4], [0; 2]),
+            [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]
+        );
+        assert_eq!(
+            philox([u32::MAX; 4], [u32::MAX; 2]),
+            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+        );
     }
 
     #[test]
@@ -209,14 +240,21 @@ mod tests {
         let mut whole = Stream::new(7, Purpose::Noise, 3, 2);
         let numbers: Vec<u32> = (0..12).map(|_| whole.next_u32()).collect();
         let mut part = whole.clone().at_block(2);
-        assert_eq!((0..4).map(|_| part.next_u32()).collect::<Vec<_>>(), numbers[8..]);
+        assert_eq!(
+            (0..4).map(|_| part.next_u32()).collect::<Vec<_>>(),
+            numbers[8..]
+        );
     }
 
     #[test]
     fn normal_numbers_have_mean_0_and_variance_1() {
         let values = Stream::new(1, Purpose::Noise, 0, 0).normals(100_000);
         let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / 1e5;
-        let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / 1e5;
+        let variance = values
+            .iter()
+            .map(|v| (f64::from(*v) - mean).powi(2))
+            .sum::<f64>()
+            / 1e5;
         assert!(mean.abs() < 0.01, "{mean}");
         assert!((variance - 1.0).abs() < 0.02, "{variance}");
     }
@@ -228,6 +266,9 @@ mod tests {
         for _ in 0..30_000 {
             counts[stream.below(3) as usize] += 1;
         }
-        assert!(counts.iter().all(|c| (9_500..10_500).contains(c)), "{counts:?}");
+        assert!(
+            counts.iter().all(|c| (9_500..10_500).contains(c)),
+            "{counts:?}"
+        );
     }
 }

@@ -10,11 +10,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lora_data::{
-    BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, DatasetReport, Size, Subset, folder_subsets,
+    BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, DatasetReport, Size, Subset,
+    folder_subsets,
 };
 
 fn main() -> ExitCode {
-    let (flags, values): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
+    let (flags, values): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|arg| arg.starts_with("--"));
     let resolution = values.get(1).map_or(Ok(512), |value| value.parse());
     let known = flags.iter().all(|flag| flag == "--no-upscale");
     let (Some(folder), Ok(resolution), true) = (values.first(), resolution, known) else {
@@ -33,8 +36,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn report(folder: &Path, resolution: u32, bucket_no_upscale: bool) -> lora_data::Result<DatasetReport> {
-    let options = DatasetOptions { skip_bad_images: true, ..DatasetOptions::default() };
+fn report(
+    folder: &Path,
+    resolution: u32,
+    bucket_no_upscale: bool,
+) -> lora_data::Result<DatasetReport> {
+    let options = DatasetOptions {
+        skip_bad_images: true,
+        ..DatasetOptions::default()
+    };
     let found = folder_subsets(folder, &Subset::new(folder))?;
     found.notices.iter().for_each(|notice| println!("{notice}"));
     let buckets = BucketConfig {
@@ -43,8 +53,15 @@ fn report(folder: &Path, resolution: u32, bucket_no_upscale: bool) -> lora_data:
         bucket_no_upscale,
         ..BucketConfig::new(Size::new(resolution, resolution))
     };
-    let dataset = DatasetConfig { subsets: found.subsets, ..DatasetConfig::new(buckets) };
-    Ok(Dataset::open(DataConfig { datasets: vec![dataset], options })?.report())
+    let dataset = DatasetConfig {
+        subsets: found.subsets,
+        ..DatasetConfig::new(buckets)
+    };
+    Ok(Dataset::open(DataConfig {
+        datasets: vec![dataset],
+        options,
+    })?
+    .report())
 }
 
 fn print(report: &DatasetReport) {
@@ -54,18 +71,34 @@ fn print(report: &DatasetReport) {
     );
     for folder in report.subsets() {
         let (name, pictures, repeats) = (&folder.name, folder.pictures, folder.repeats);
-        let (files, words, missing) =
-            (folder.captions_from_files, folder.captions_from_class_words, folder.captions_missing);
+        let (files, words, missing) = (
+            folder.captions_from_files,
+            folder.captions_from_class_words,
+            folder.captions_missing,
+        );
         println!("{name:<24} {pictures:>8} {repeats:>8} {files:>9} {words:>12} {missing:>8}");
     }
-    for info in report.parts.iter().filter_map(|part| part.bucket_info.as_ref()) {
+    for info in report
+        .parts
+        .iter()
+        .filter_map(|part| part.bucket_info.as_ref())
+    {
         println!("\n{:<24} {:>8}", "bucket", "pictures");
         for bucket in &info.buckets {
             println!("{:<24} {:>8}", bucket.resolution.to_string(), bucket.count);
         }
-        println!("\nmean distance of aspect ratios: {:.4}", info.mean_img_ar_error);
+        println!(
+            "\nmean distance of aspect ratios: {:.4}",
+            info.mean_img_ar_error
+        );
     }
     println!("pictures in an epoch: {}", report.num_train_images());
-    report.notices.iter().for_each(|notice| println!("{notice}"));
-    report.skipped_pictures.iter().for_each(|message| println!("skipped: {message}"));
+    report
+        .notices
+        .iter()
+        .for_each(|notice| println!("{notice}"));
+    report
+        .skipped_pictures
+        .iter()
+        .for_each(|message| println!("skipped: {message}"));
 }

@@ -33,8 +33,17 @@ impl Draw {
     #[must_use]
     pub fn centred(selection: &Selection) -> Self {
         let [left, top] = selection.centre_crop();
-        let window = Window { left, top, size: selection.bucket };
-        Self { resized: selection.resized, window, flipped: false, colour: None }
+        let window = Window {
+            left,
+            top,
+            size: selection.bucket,
+        };
+        Self {
+            resized: selection.resized,
+            window,
+            flipped: false,
+            colour: None,
+        }
     }
 
     /// The picture as drawn. Its transparency is resized, cropped and flipped along with it.
@@ -42,20 +51,35 @@ impl Draw {
     /// # Panics
     /// If a side of the picture is 0.
     #[must_use]
-    pub fn apply(&self, picture: &DecodedPicture, interpolation: Option<Interpolation>) -> DecodedPicture {
+    pub fn apply(
+        &self,
+        picture: &DecodedPicture,
+        interpolation: Option<Interpolation>,
+    ) -> DecodedPicture {
         let mut pixels = self.place(&picture.pixels, interpolation);
         if let Some(colour) = self.colour {
             colour.apply(&mut pixels);
         }
-        DecodedPicture { pixels, alpha: picture.alpha.as_ref().map(|alpha| self.place(alpha, interpolation)) }
+        DecodedPicture {
+            pixels,
+            alpha: picture
+                .alpha
+                .as_ref()
+                .map(|alpha| self.place(alpha, interpolation)),
+        }
     }
 
-    /// Resized, cropped and flipped as drawn, with its colours unchanged: for what belongs to a picture, such as its mask.
+    /// Resized, cropped and flipped as drawn, with its colours unchanged: for what belongs to a
+    /// picture, such as its mask.
     ///
     /// # Panics
     /// If a side of `raster` is 0.
     #[must_use]
-    pub fn place<const C: usize>(&self, raster: &Raster<C>, interpolation: Option<Interpolation>) -> Raster<C> {
+    pub fn place<const C: usize>(
+        &self,
+        raster: &Raster<C>,
+        interpolation: Option<Interpolation>,
+    ) -> Raster<C> {
         let mut placed = resize_and_crop(raster, self.resized, self.window, interpolation);
         if self.flipped {
             placed.flip();
@@ -63,36 +87,60 @@ impl Draw {
         placed
     }
 
-    /// What is cut at left and top of the picture as it is trained on: where it is flipped, what stood over at the right is
-    /// cut at the left.
+    /// What is cut at left and top of the picture as it is trained on: where it is flipped, what
+    /// stood over at the right is cut at the left.
     #[must_use]
     pub fn crop_offsets(&self) -> [u32; 2] {
         let Window { left, top, size } = self.window;
-        [if self.flipped { self.resized.width - left - size.width } else { left }, top]
+        [
+            if self.flipped {
+                self.resized.width - left - size.width
+            } else {
+                left
+            },
+            top,
+        ]
     }
 }
 
 impl Augmentation {
-    /// Draws how a picture of size `picture` looks this time. The order of the draws: flipping, the crop, the colours.
+    /// Draws how a picture of size `picture` looks this time. The order of the draws: flipping, the
+    /// crop, the colours.
     ///
-    /// The result always has the size of the bucket. Around a face it is cropped where [`face_crop_aug_range`] is set and
-    /// `face` is given, unless the picture has the bucket's size. sd-scripts does so only without buckets.
+    /// The result always has the size of the bucket. Around a face it is cropped where
+    /// [`face_crop_aug_range`] is set and `face` is given, unless the picture has the bucket's
+    /// size. sd-scripts does so only without buckets.
     ///
     /// [`face_crop_aug_range`]: Self::face_crop_aug_range
     #[must_use]
-    pub fn draw(&self, selection: &Selection, picture: Size, face: Option<Face>, generator: &mut impl Rng) -> Draw {
+    pub fn draw(
+        &self,
+        selection: &Selection,
+        picture: Size,
+        face: Option<Face>,
+        generator: &mut impl Rng,
+    ) -> Draw {
         let mut draw = Draw::centred(selection);
         // Always drawn, so that all other choices are the same with and without it.
         let coin = unit(generator) < 0.5;
         draw.flipped = self.flip_aug && coin;
         match (self.face_crop_aug_range, face) {
             (Some(range), Some(face)) if picture != selection.bucket => {
-                let crop = face::Crop { face, range, picture, bucket: selection.bucket };
+                let crop = face::Crop {
+                    face,
+                    range,
+                    picture,
+                    bucket: selection.bucket,
+                };
                 (draw.resized, draw.window) = crop.draw(self.random_crop, generator);
             }
             _ if self.random_crop => {
-                draw.window.left = up_to(selection.resized.width - selection.bucket.width, generator);
-                draw.window.top = up_to(selection.resized.height - selection.bucket.height, generator);
+                draw.window.left =
+                    up_to(selection.resized.width - selection.bucket.width, generator);
+                draw.window.top = up_to(
+                    selection.resized.height - selection.bucket.height,
+                    generator,
+                );
             }
             _ => {}
         }

@@ -1,8 +1,9 @@
 //! Aspect-ratio buckets: which size a picture is trained at.
 //!
-//! A batch holds pictures of one size only. Instead of squashing every picture into one square, the pictures are sorted
-//! into *buckets* of about equal area and different aspect ratio; each picture is resized until it covers its bucket and
-//! what stands over is cropped. The arithmetic is that of sd-scripts' `BucketManager`, floating-point rounding included.
+//! A batch holds pictures of one size only. Instead of squashing every picture into one square, the
+//! pictures are sorted into *buckets* of about equal area and different aspect ratio; each picture
+//! is resized until it covers its bucket and what stands over is cropped. The arithmetic is that of
+//! sd-scripts' `BucketManager`, floating-point rounding included.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -65,7 +66,8 @@ impl From<Size> for [u32; 2] {
     }
 }
 
-/// How the buckets of a data set are made. The names and defaults are sd-scripts' (`bucket_no_upscale = false`).
+/// How the buckets of a data set are made. The names and defaults are sd-scripts'
+/// (`bucket_no_upscale = false`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BucketConfig {
     /// The training resolution. Buckets have at most its area.
@@ -76,12 +78,14 @@ pub struct BucketConfig {
     pub max_bucket_reso: u32,
     /// Every side of a bucket is a multiple of this many pixels.
     pub bucket_reso_steps: u32,
-    /// Never enlarge: the buckets follow from the pictures' own sizes, and the limits above do not apply.
+    /// Never enlarge: the buckets follow from the pictures' own sizes, and the limits above do not
+    /// apply.
     pub bucket_no_upscale: bool,
 }
 
 impl BucketConfig {
-    /// sd-scripts' defaults at this resolution: sides from 256 to 1024 in steps of 64, with enlarging.
+    /// sd-scripts' defaults at this resolution: sides from 256 to 1024 in steps of 64, with
+    /// enlarging.
     #[must_use]
     pub const fn new(resolution: Size) -> Self {
         Self {
@@ -104,33 +108,66 @@ impl BucketConfig {
     fn check_step(&self) -> Result<()> {
         let step = self.bucket_reso_steps;
         if step == 0 || !step.is_multiple_of(8) || step > MAX_SIDE {
-            return Err(invalid("bucket_reso_steps", step, format!("a multiple of 8 from 8 to {MAX_SIDE}")));
+            return Err(invalid(
+                "bucket_reso_steps",
+                step,
+                format!("a multiple of 8 from 8 to {MAX_SIDE}"),
+            ));
         }
         Ok(())
     }
 
     fn check_resolution(&self) -> Result<()> {
-        let Self { resolution, bucket_reso_steps: step, .. } = *self;
-        let (short, long) = (resolution.width.min(resolution.height), resolution.width.max(resolution.height));
+        let Self {
+            resolution,
+            bucket_reso_steps: step,
+            ..
+        } = *self;
+        let (short, long) = (
+            resolution.width.min(resolution.height),
+            resolution.width.max(resolution.height),
+        );
         if short < step || long > MAX_SIDE {
-            let expected = format!("sides of at least one step (`bucket_reso_steps = {step}`) and at most {MAX_SIDE}");
+            let expected = format!(
+                "sides of at least one step (`bucket_reso_steps = {step}`) and at most {MAX_SIDE}"
+            );
             return Err(invalid("resolution", resolution, expected));
         }
         if self.bucket_no_upscale {
             return Ok(());
         }
-        let Self { min_bucket_reso: min, max_bucket_reso: max, .. } = *self;
+        let Self {
+            min_bucket_reso: min,
+            max_bucket_reso: max,
+            ..
+        } = *self;
         if min == 0 {
-            return Err(invalid("min_bucket_reso", min, format!("at least one step ({step})")));
+            return Err(invalid(
+                "min_bucket_reso",
+                min,
+                format!("at least one step ({step})"),
+            ));
         }
         if max > MAX_SIDE {
-            return Err(invalid("max_bucket_reso", max, format!("at most {MAX_SIDE}")));
+            return Err(invalid(
+                "max_bucket_reso",
+                max,
+                format!("at most {MAX_SIDE}"),
+            ));
         }
         if short < min {
-            return Err(invalid("resolution", resolution, format!("no side below `min_bucket_reso` ({min})")));
+            return Err(invalid(
+                "resolution",
+                resolution,
+                format!("no side below `min_bucket_reso` ({min})"),
+            ));
         }
         if long > max {
-            return Err(invalid("resolution", resolution, format!("no side above `max_bucket_reso` ({max})")));
+            return Err(invalid(
+                "resolution",
+                resolution,
+                format!("no side above `max_bucket_reso` ({max})"),
+            ));
         }
         Ok(())
     }
@@ -140,7 +177,11 @@ impl BucketConfig {
 const MAX_SIDE: u32 = 1 << 15;
 
 fn invalid(option: &'static str, found: impl fmt::Display, expected: String) -> Error {
-    Error::InvalidOption { option, found: found.to_string(), expected }
+    Error::InvalidOption {
+        option,
+        found: found.to_string(),
+        expected,
+    }
 }
 
 /// The bucket of one picture and how the picture is brought to its size.
@@ -159,13 +200,21 @@ impl Selection {
     #[must_use]
     pub fn covering(picture: Size, bucket: Size) -> Self {
         let ar_error = bucket.aspect_ratio() - picture.aspect_ratio();
-        Self { bucket, resized: covering(picture, bucket), ar_error }
+        Self {
+            bucket,
+            resized: covering(picture, bucket),
+            ar_error,
+        }
     }
 
-    /// Left and top of the centred part of the resized picture that is kept. The smaller half is cut at left and top.
+    /// Left and top of the centred part of the resized picture that is kept. The smaller half is
+    /// cut at left and top.
     #[must_use]
     pub const fn centre_crop(&self) -> [u32; 2] {
-        [(self.resized.width - self.bucket.width) / 2, (self.resized.height - self.bucket.height) / 2]
+        [
+            (self.resized.width - self.bucket.width) / 2,
+            (self.resized.height - self.bucket.height) / 2,
+        ]
     }
 }
 
@@ -187,7 +236,8 @@ enum Rule {
 }
 
 impl Buckets {
-    /// The buckets of `config`, whose limits are first rounded to multiples of the step, as sd-scripts' data sets do.
+    /// The buckets of `config`, whose limits are first rounded to multiples of the step, as
+    /// sd-scripts' data sets do.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] where step, limits and resolution do not fit together.
@@ -196,20 +246,24 @@ impl Buckets {
         Self::unrounded(config.rounded())
     }
 
-    /// The buckets of `config` with its limits as they are, as sd-scripts' `BucketManager` alone makes them: sides are then
-    /// multiples of the step above `min_bucket_reso`.
+    /// The buckets of `config` with its limits as they are, as sd-scripts' `BucketManager` alone
+    /// makes them: sides are then multiples of the step above `min_bucket_reso`.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] where step, limits and resolution do not fit together.
     pub fn unrounded(config: BucketConfig) -> Result<Self> {
         config.check_step()?;
         config.check_resolution()?;
-        let rule =
-            if config.bucket_no_upscale { Rule::NoUpscale } else { Rule::Predefined(predefined_resolutions(&config)) };
+        let rule = if config.bucket_no_upscale {
+            Rule::NoUpscale
+        } else {
+            Rule::Predefined(predefined_resolutions(&config))
+        };
         Ok(Self { config, rule })
     }
 
-    /// A single size for all pictures (`enable_bucket = false`): each is resized to cover it and cropped.
+    /// A single size for all pictures (`enable_bucket = false`): each is resized to cover it and
+    /// cropped.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] where a side is not a multiple of 8, which the latents need.
@@ -229,7 +283,10 @@ impl Buckets {
             bucket_reso_steps: 8,
             ..BucketConfig::new(resolution)
         };
-        Ok(Self { config, rule: Rule::Single(resolution) })
+        Ok(Self {
+            config,
+            rule: Rule::Single(resolution),
+        })
     }
 
     /// The configuration in use.
@@ -269,29 +326,50 @@ impl Buckets {
             }
             Rule::NoUpscale => self.select_no_upscale(picture)?,
         };
-        debug_assert!(resized.covers(bucket), "{picture} -> {resized} does not cover {bucket}");
+        debug_assert!(
+            resized.covers(bucket),
+            "{picture} -> {resized} does not cover {bucket}"
+        );
         let ar_error = bucket.aspect_ratio() - picture.aspect_ratio();
-        Some(Selection { bucket, resized, ar_error })
+        Some(Selection {
+            bucket,
+            resized,
+            ar_error,
+        })
     }
 
     fn select_no_upscale(&self, picture: Size) -> Option<(Size, Size)> {
         let step = self.config.bucket_reso_steps;
         let max_area = self.config.resolution.area();
-        let resized = if picture.area() > max_area { reduced(picture, max_area as f64, step)? } else { picture };
-        let bucket = Size::new(resized.width - resized.width % step, resized.height - resized.height % step);
+        let resized = if picture.area() > max_area {
+            reduced(picture, max_area as f64, step)?
+        } else {
+            picture
+        };
+        let bucket = Size::new(
+            resized.width - resized.width % step,
+            resized.height - resized.height % step,
+        );
         (bucket.width > 0 && bucket.height > 0).then_some((bucket, resized))
     }
 }
 
-/// All sizes from `min_bucket_reso` to `max_bucket_reso` of which one side is on the grid of steps and the other the largest
-/// that keeps the area, with their transposes and the largest square; sorted.
+/// All sizes from `min_bucket_reso` to `max_bucket_reso` of which one side is on the grid of steps
+/// and the other the largest that keeps the area, with their transposes and the largest square;
+/// sorted.
 fn predefined_resolutions(config: &BucketConfig) -> Vec<Size> {
-    let BucketConfig { min_bucket_reso: min, max_bucket_reso: max, bucket_reso_steps: step, .. } = *config;
+    let BucketConfig {
+        min_bucket_reso: min,
+        max_bucket_reso: max,
+        bucket_reso_steps: step,
+        ..
+    } = *config;
     let area = config.resolution.area();
     let square = ((area as f64).sqrt() / f64::from(step)).floor() as u32 * step;
     let mut sizes = BTreeSet::from([Size::new(square, square)]);
     for width in (min..=max).step_by(step as usize) {
-        let height = (area / u64::from(width) / u64::from(step) * u64::from(step)).min(u64::from(max)) as u32;
+        let height = (area / u64::from(width) / u64::from(step) * u64::from(step))
+            .min(u64::from(max)) as u32;
         if height >= min {
             sizes.insert(Size::new(width, height));
             sizes.insert(Size::new(height, width));
@@ -300,13 +378,17 @@ fn predefined_resolutions(config: &BucketConfig) -> Vec<Size> {
     sizes.into_iter().collect()
 }
 
-/// The picture's own size where it is in the list, else the first of those whose aspect ratio is nearest.
+/// The picture's own size where it is in the list, else the first of those whose aspect ratio is
+/// nearest.
 fn nearest(sizes: &[Size], picture: Size) -> Option<Size> {
     if sizes.binary_search(&picture).is_ok() {
         return Some(picture);
     }
     let error = |size: &Size| (size.aspect_ratio() - picture.aspect_ratio()).abs();
-    sizes.iter().copied().min_by(|a, b| error(a).total_cmp(&error(b)))
+    sizes
+        .iter()
+        .copied()
+        .min_by(|a, b| error(a).total_cmp(&error(b)))
 }
 
 /// The picture scaled until it just covers the bucket.
@@ -316,28 +398,44 @@ fn covering(picture: Size, bucket: Size) -> Size {
     } else {
         f64::from(bucket.width) / f64::from(picture.width)
     };
-    Size::new(round(f64::from(picture.width) * scale), round(f64::from(picture.height) * scale))
+    Size::new(
+        round(f64::from(picture.width) * scale),
+        round(f64::from(picture.height) * scale),
+    )
 }
 
-/// The picture reduced to about `max_area`, one side on the grid of steps: width or height, whichever distorts less.
+/// The picture reduced to about `max_area`, one side on the grid of steps: width or height,
+/// whichever distorts less.
 fn reduced(picture: Size, max_area: f64, step: u32) -> Option<Size> {
     let aspect_ratio = picture.aspect_ratio();
     let width = (max_area * aspect_ratio).sqrt();
     let height = max_area / width;
 
     let by_width = Size::new(round_to_step(width, step), 0);
-    let by_width = Size { height: round_to_step(f64::from(by_width.width) / aspect_ratio, step), ..by_width };
+    let by_width = Size {
+        height: round_to_step(f64::from(by_width.width) / aspect_ratio, step),
+        ..by_width
+    };
     let by_height = Size::new(0, round_to_step(height, step));
-    let by_height = Size { width: round_to_step(f64::from(by_height.height) * aspect_ratio, step), ..by_height };
+    let by_height = Size {
+        width: round_to_step(f64::from(by_height.height) * aspect_ratio, step),
+        ..by_height
+    };
     if by_width.height == 0 || by_height.height == 0 {
         return None;
     }
     let width_error = (by_width.aspect_ratio() - aspect_ratio).abs();
     let height_error = (by_height.aspect_ratio() - aspect_ratio).abs();
     Some(if width_error < height_error {
-        Size::new(by_width.width, round(f64::from(by_width.width) / aspect_ratio))
+        Size::new(
+            by_width.width,
+            round(f64::from(by_width.width) / aspect_ratio),
+        )
     } else {
-        Size::new(round(f64::from(by_height.height) * aspect_ratio), by_height.height)
+        Size::new(
+            round(f64::from(by_height.height) * aspect_ratio),
+            by_height.height,
+        )
     })
 }
 
@@ -350,11 +448,12 @@ fn round_to_step(value: f64, step: u32) -> u32 {
     rounded - rounded % step
 }
 
-/// The `crop_ltrb` that sd-scripts records for a picture: left, top, right and bottom, in bucket pixels, of the whole picture
-/// fitted *into* the bucket.
+/// The `crop_ltrb` that sd-scripts records for a picture: left, top, right and bottom, in bucket
+/// pixels, of the whole picture fitted *into* the bucket.
 ///
-/// These are not offsets of the crop that was made (those are [`Selection::centre_crop`]): bars would be left and right
-/// where the real crop is at top and bottom. sd-scripts nevertheless feeds left and top to SDXL as the crop position.
+/// These are not offsets of the crop that was made (those are [`Selection::centre_crop`]): bars
+/// would be left and right where the real crop is at top and bottom. sd-scripts nevertheless feeds
+/// left and top to SDXL as the crop position.
 #[must_use]
 pub fn letterbox_crop_ltrb(bucket: Size, picture: Size) -> [f64; 4] {
     let (bucket_width, bucket_height) = (f64::from(bucket.width), f64::from(bucket.height));
@@ -398,8 +497,10 @@ mod tests {
             (448, 576),
             (512, 512),
         ];
-        let mut expected: Vec<Size> =
-            wide_and_square.iter().flat_map(|&(a, b)| [Size::new(a, b), Size::new(b, a)]).collect();
+        let mut expected: Vec<Size> = wide_and_square
+            .iter()
+            .flat_map(|&(a, b)| [Size::new(a, b), Size::new(b, a)])
+            .collect();
         expected.sort();
         expected.dedup();
         assert_eq!(buckets.predefined(), Some(&expected[..]));
@@ -415,7 +516,11 @@ mod tests {
             (1024, 256, 2048, 32, 81),
         ] {
             let buckets = buckets(resolution, min, max, step, false);
-            assert_eq!(buckets.predefined().map(<[Size]>::len), Some(count), "{resolution} {min}..{max}/{step}");
+            assert_eq!(
+                buckets.predefined().map(<[Size]>::len),
+                Some(count),
+                "{resolution} {min}..{max}/{step}"
+            );
         }
     }
 
@@ -449,7 +554,11 @@ mod tests {
 
     #[test]
     fn the_smaller_half_is_cut_at_left_and_top() {
-        let selection = Selection { bucket: Size::new(64, 64), resized: Size::new(69, 64), ar_error: 0.0 };
+        let selection = Selection {
+            bucket: Size::new(64, 64),
+            resized: Size::new(69, 64),
+            ar_error: 0.0,
+        };
         assert_eq!(selection.centre_crop(), [2, 0]);
     }
 
@@ -457,29 +566,53 @@ mod tests {
     fn recorded_crops_are_letterbox_numbers() {
         let crop = letterbox_crop_ltrb(Size::new(832, 1216), Size::new(1000, 1500));
         assert_eq!(crop[..2], [10.0, 0.0]);
-        assert!((crop[2] - 820.6667).abs() < 1e-3 && crop[3] == 1216.0, "{crop:?}");
+        assert!(
+            (crop[2] - 820.6667).abs() < 1e-3 && crop[3] == 1216.0,
+            "{crop:?}"
+        );
     }
 
     #[test]
     fn limits_are_rounded_to_the_step() {
         let config = *buckets(512, 300, 1000, 64, false).config();
-        assert_eq!((config.min_bucket_reso, config.max_bucket_reso), (256, 1024));
+        assert_eq!(
+            (config.min_bucket_reso, config.max_bucket_reso),
+            (256, 1024)
+        );
     }
 
     #[test]
     fn a_picture_smaller_than_a_step_has_no_bucket_without_enlarging() {
         let no_upscale = buckets(512, 256, 1024, 64, true);
-        for (width, height) in [(63, 500), (500, 63), (10, 10), (0, 5), (60_000, 100), (100, 60_000)] {
-            assert_eq!(no_upscale.select(Size::new(width, height)), None, "{width}x{height}");
+        for (width, height) in [
+            (63, 500),
+            (500, 63),
+            (10, 10),
+            (0, 5),
+            (60_000, 100),
+            (100, 60_000),
+        ] {
+            assert_eq!(
+                no_upscale.select(Size::new(width, height)),
+                None,
+                "{width}x{height}"
+            );
         }
-        assert!(buckets(512, 256, 1024, 64, false).select(Size::new(1, 1)).is_some());
+        assert!(
+            buckets(512, 256, 1024, 64, false)
+                .select(Size::new(1, 1))
+                .is_some()
+        );
     }
 
     #[test]
     fn one_size_for_all() {
         let single = Buckets::single(Size::new(512, 384)).unwrap();
         let selection = single.select(Size::new(1000, 1000)).unwrap();
-        assert_eq!((selection.bucket, selection.resized), (Size::new(512, 384), Size::new(512, 512)));
+        assert_eq!(
+            (selection.bucket, selection.resized),
+            (Size::new(512, 384), Size::new(512, 512))
+        );
         assert!(!single.is_enabled());
     }
 
@@ -499,7 +632,8 @@ mod tests {
         assert!(at(512, 256, 1024, 0).starts_with("`bucket_reso_steps = 0`"));
         assert!(at(512, 256, 1024, 20).starts_with("`bucket_reso_steps = 20`"));
         assert!(
-            at(512, 576, 1024, 64).contains("`resolution = 512x512`: expected no side below `min_bucket_reso` (576)")
+            at(512, 576, 1024, 64)
+                .contains("`resolution = 512x512`: expected no side below `min_bucket_reso` (576)")
         );
         assert!(at(2048, 256, 1024, 64).contains("no side above `max_bucket_reso` (1024)"));
         assert!(at(512, 32, 1024, 64).starts_with("`min_bucket_reso = 0`"));

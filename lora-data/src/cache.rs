@@ -1,4 +1,5 @@
-//! What the VAE and the text encoders make of pictures and captions, kept on disk in sd-scripts' files.
+//! What the VAE and the text encoders make of pictures and captions, kept on disk in sd-scripts'
+//! files.
 //!
 //! ```text
 //! a.png ──▶ a_0512x0768_sdxl.npz   latents, latents_flipped, alpha_mask, original_size, crop_ltrb
@@ -6,8 +7,9 @@
 //!           .lora-trainer-cache.jsonl   what each file of the folder was made from
 //! ```
 //!
-//! sd-scripts uses any file whose arrays are there, even where the picture has changed since. [`CacheRecords`] keep what a file
-//! was made from; a file without a record is one to be read, which checks its arrays.
+//! sd-scripts uses any file whose arrays are there, even where the picture has changed since.
+//! [`CacheRecords`] keep what a file was made from; a file without a record is one to be read,
+//! which checks its arrays.
 //!
 //! ```
 //! use lora_data::Size;
@@ -42,6 +44,8 @@ mod record;
 mod text;
 
 pub use self::latents::{CachedLatents, LatentsSample, OtherLatents, WantedLatents};
-pub use self::names::{LatentsFamily, LatentsName, latents_candidates, latents_path, parse_latents_path, text_path};
+pub use self::names::{
+    LatentsFamily, LatentsName, latents_candidates, latents_path, parse_latents_path, text_path,
+};
 pub use self::record::{CacheRecords, Kept, Origin, Seen, StaleReason, Validity, is_newer_than};
 pub use self::text::{CachedText, FloatFormat, TextShape};

@@ -1,6 +1,8 @@
-//! Captions: the text file beside a picture, or the class words in its folder's name, and how they change from time to time.
+//! Captions: the text file beside a picture, or the class words in its folder's name, and how they
+//! change from time to time.
 //!
-//! With `1girl, smile, hat` where nothing else is said, and epochs counted from 1, [`CaptionOptions::process`] gives:
+//! With `1girl, smile, hat` where nothing else is said, and epochs counted from 1,
+//! [`CaptionOptions::process`] gives:
 //!
 //! | option | caption | becomes |
 //! |---|---|---|
@@ -49,13 +51,17 @@ pub enum CaptionSource {
     Missing,
 }
 
-/// The caption file of a picture: its stem with `extension` (such as `.txt`), where that file exists.
+/// The caption file of a picture: its stem with `extension` (such as `.txt`), where that file
+/// exists.
 ///
-/// A stem that ends in the four numbers of a face crop (`name_x_y_w_h`) also matches the file without them.
+/// A stem that ends in the four numbers of a face crop (`name_x_y_w_h`) also matches the file
+/// without them.
 #[must_use]
 pub fn find_file(picture: &Path, extension: &str) -> Option<PathBuf> {
     // A folder of that name is told when it is read.
-    stems(picture).map(|stem| picture.with_file_name(file_name(stem, extension))).find(|path| path.exists())
+    stems(picture)
+        .map(|stem| picture.with_file_name(file_name(stem, extension)))
+        .find(|path| path.exists())
 }
 
 /// The name of a caption file.
@@ -71,11 +77,15 @@ pub(crate) fn file_name(stem: &OsStr, extension: &str) -> OsString {
 /// The names without extension that a picture's caption file may have.
 pub(crate) fn stems(picture: &Path) -> impl Iterator<Item = &OsStr> {
     let stem = picture.file_stem();
-    let without = stem.and_then(OsStr::to_str).and_then(without_face_crop).map(OsStr::new);
+    let without = stem
+        .and_then(OsStr::to_str)
+        .and_then(without_face_crop)
+        .map(OsStr::new);
     stem.into_iter().chain(without)
 }
 
-/// The stem without `_x_y_w_h`. Words there belong to the name: `a_photo_of_a_cat` must not find `a.txt`.
+/// The stem without `_x_y_w_h`. Words there belong to the name: `a_photo_of_a_cat` must not find
+/// `a.txt`.
 fn without_face_crop(stem: &str) -> Option<&str> {
     let mut name = stem;
     for _ in 0..4 {
@@ -86,30 +96,40 @@ fn without_face_crop(stem: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Reads a caption file: its first line or, with `multi_line` (for `enable_wildcard`), all lines with text, joined with
-/// `\n`.
+/// Reads a caption file: its first line or, with `multi_line` (for `enable_wildcard`), all lines
+/// with text, joined with `\n`.
 ///
-/// White space around lines and a byte-order mark are left out. Lines end as on Unix, Windows or old Macs.
+/// White space around lines and a byte-order mark are left out. Lines end as on Unix, Windows or
+/// old Macs.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read, [`Error::NotACaptionFile`] for a folder or device,
-/// [`Error::CaptionTooLarge`] above 1 MiB, [`Error::CaptionUtf16`], [`Error::CaptionNotUtf8`], and [`Error::EmptyCaption`]
-/// where the first line (with `multi_line`, every line) has no text.
+/// [`Error::CaptionTooLarge`] above 1 MiB, [`Error::CaptionUtf16`], [`Error::CaptionNotUtf8`], and
+/// [`Error::EmptyCaption`] where the first line (with `multi_line`, every line) has no text.
 pub fn read_file(path: &Path, multi_line: bool) -> Result<String> {
     let bytes = read_bytes(path)?;
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err(Error::CaptionUtf16 { path: path.into() });
     }
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|error| Error::CaptionNotUtf8 { path: path.into(), offset: error.valid_up_to() })?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| Error::CaptionNotUtf8 {
+        path: path.into(),
+        offset: error.valid_up_to(),
+    })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.split(['\n', '\r']).map(str::trim);
     let caption = if multi_line {
-        lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+        lines
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join("\n")
     } else {
         lines.next().unwrap_or_default().into()
     };
-    if caption.is_empty() { Err(Error::EmptyCaption { path: path.into() }) } else { Ok(caption) }
+    if caption.is_empty() {
+        Err(Error::EmptyCaption { path: path.into() })
+    } else {
+        Ok(caption)
+    }
 }
 
 /// The content of a file of bearable size.
@@ -118,20 +138,37 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     // Before opening: a pipe would wait for a writer, and Windows does not open folders.
     let kind = std::fs::metadata(path).map_err(failed)?;
     if !kind.is_file() {
-        let found = if kind.is_dir() { "a folder" } else { "a device or pipe" };
-        return Err(Error::NotACaptionFile { path: path.into(), found });
+        let found = if kind.is_dir() {
+            "a folder"
+        } else {
+            "a device or pipe"
+        };
+        return Err(Error::NotACaptionFile {
+            path: path.into(),
+            found,
+        });
     }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    File::open(path)
+        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(failed)?;
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Error::CaptionTooLarge { path: path.into(), bytes: kind.len(), most: LARGEST_FILE });
+        return Err(Error::CaptionTooLarge {
+            path: path.into(),
+            bytes: kind.len(),
+            most: LARGEST_FILE,
+        });
     }
     Ok(bytes)
 }
 
-/// The tags of a caption: its parts between commas, without surrounding white space, empty ones left out.
+/// The tags of a caption: its parts between commas, without surrounding white space, empty ones
+/// left out.
 pub fn tags(caption: &str) -> impl Iterator<Item = &str> {
-    caption.split(',').map(str::trim).filter(|tag| !tag.is_empty())
+    caption
+        .split(',')
+        .map(str::trim)
+        .filter(|tag| !tag.is_empty())
 }
 
 #[cfg(test)]
@@ -151,29 +188,58 @@ mod tests {
 
     #[test]
     fn the_first_line_is_the_caption() {
-        for bytes in [&b"  a cat, sitting \r\nsecond line"[..], b"a cat, sitting\rsecond", b"a cat, sitting\n"] {
+        for bytes in [
+            &b"  a cat, sitting \r\nsecond line"[..],
+            b"a cat, sitting\rsecond",
+            b"a cat, sitting\n",
+        ] {
             assert_eq!(read(bytes).unwrap(), "a cat, sitting");
         }
-        assert_eq!(read("\u{feff}chat \u{e9}veill\u{e9}\n".as_bytes()).unwrap(), "chat éveillé");
+        assert_eq!(
+            read("\u{feff}chat \u{e9}veill\u{e9}\n".as_bytes()).unwrap(),
+            "chat éveillé"
+        );
     }
 
     #[test]
     fn all_lines_with_text() {
-        for bytes in [&b"a\n\n b \nc\n"[..], b"\r\na\r\n \r\nb\r\nc", b"\xef\xbb\xbfa\rb\r\rc"] {
+        for bytes in [
+            &b"a\n\n b \nc\n"[..],
+            b"\r\na\r\n \r\nb\r\nc",
+            b"\xef\xbb\xbfa\rb\r\rc",
+        ] {
             assert_eq!(read_lines(bytes, true).unwrap(), "a\nb\nc");
         }
     }
 
     #[test]
     fn empty_and_foreign_files_are_errors() {
-        for bytes in [&b""[..], b"\n", b" \t\r\n", b"\xef\xbb\xbf", b"\nsecond line"] {
-            assert!(matches!(read(bytes), Err(Error::EmptyCaption { .. })), "{bytes:?}");
+        for bytes in [
+            &b""[..],
+            b"\n",
+            b" \t\r\n",
+            b"\xef\xbb\xbf",
+            b"\nsecond line",
+        ] {
+            assert!(
+                matches!(read(bytes), Err(Error::EmptyCaption { .. })),
+                "{bytes:?}"
+            );
         }
-        assert!(matches!(read_lines(b"\xef\xbb\xbf\r \r\n", true), Err(Error::EmptyCaption { .. })));
-        assert!(matches!(read(b"caf\xe9"), Err(Error::CaptionNotUtf8 { offset: 3, .. })));
+        assert!(matches!(
+            read_lines(b"\xef\xbb\xbf\r \r\n", true),
+            Err(Error::EmptyCaption { .. })
+        ));
+        assert!(matches!(
+            read(b"caf\xe9"),
+            Err(Error::CaptionNotUtf8 { offset: 3, .. })
+        ));
         for bytes in [&b"\xff\xfea\0"[..], b"\xfe\xff\0a"] {
             let message = read(bytes).unwrap_err().to_string();
-            assert!(message.contains("a.txt`: saved as UTF-16; expected a text file saved as UTF-8"), "{message}");
+            assert!(
+                message.contains("a.txt`: saved as UTF-16; expected a text file saved as UTF-8"),
+                "{message}"
+            );
         }
     }
 
@@ -181,19 +247,34 @@ mod tests {
     fn absurd_files_are_not_read() {
         assert_eq!(read(&vec![b'a'; 1 << 20]).unwrap().len(), 1 << 20);
         let message = read(&vec![b'a'; (1 << 20) + 1]).unwrap_err().to_string();
-        assert!(message.ends_with("a.txt` has 1048577 bytes; expected a caption of at most 1048576"), "{message}");
+        assert!(
+            message.ends_with("a.txt` has 1048577 bytes; expected a caption of at most 1048576"),
+            "{message}"
+        );
 
         let dir = tempfile::tempdir().unwrap();
         let message = read_file(dir.path(), false).unwrap_err().to_string();
-        assert!(message.ends_with("` is a folder; expected a text file with the caption"), "{message}");
-        assert!(matches!(read_file(&dir.path().join("a.txt"), false), Err(Error::Io { .. })));
+        assert!(
+            message.ends_with("` is a folder; expected a text file with the caption"),
+            "{message}"
+        );
+        assert!(matches!(
+            read_file(&dir.path().join("a.txt"), false),
+            Err(Error::Io { .. })
+        ));
     }
 
     #[test]
     #[cfg(unix)]
     fn devices_are_not_read() {
         let result = read_file(Path::new("/dev/zero"), false);
-        assert!(matches!(result, Err(Error::NotACaptionFile { found: "a device or pipe", .. })));
+        assert!(matches!(
+            result,
+            Err(Error::NotACaptionFile {
+                found: "a device or pipe",
+                ..
+            })
+        ));
     }
 
     #[test]
@@ -210,13 +291,19 @@ mod tests {
         assert_eq!(found("a.png", "txt").as_deref(), Some("a.txt"));
         assert_eq!(found("a.png", ".caption"), None);
         assert_eq!(found("b.JPG", ".caption").as_deref(), Some("b.caption"));
-        assert_eq!(found("face_10_20_30_40.png", ".txt").as_deref(), Some("face.txt"));
+        assert_eq!(
+            found("face_10_20_30_40.png", ".txt").as_deref(),
+            Some("face.txt")
+        );
         assert_eq!(found("a_photo_of_a_cat.png", ".txt"), None);
     }
 
     #[test]
     fn tags_are_split_at_commas() {
-        assert_eq!(tags(" 1girl, , long hair,smile,").collect::<Vec<_>>(), ["1girl", "long hair", "smile"]);
+        assert_eq!(
+            tags(" 1girl, , long hair,smile,").collect::<Vec<_>>(),
+            ["1girl", "long hair", "smile"]
+        );
         assert_eq!(tags("").count(), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! What a data set is made of: folders or lists of pictures, and how each is used. The words are those of sd-scripts'
-//! `dataset_config`.
+//! What a data set is made of: folders or lists of pictures, and how each is used. The words are
+//! those of sd-scripts' `dataset_config`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,11 +28,11 @@ pub struct DatasetOptions {
     pub decode: DecodeOptions,
     /// Leave unusable pictures out and list them, instead of failing.
     pub skip_bad_images: bool,
-    /// Refuse pictures without a caption file and caption files without a picture, instead of using the class tokens and
-    /// telling of them.
+    /// Refuse pictures without a caption file and caption files without a picture, instead of using
+    /// the class tokens and telling of them.
     pub strict_captions: bool,
-    /// Keep the sizes of pictures in a file in their folder, so that the next scan need not open them, and that they could be
-    /// decoded.
+    /// Keep the sizes of pictures in a file in their folder, so that the next scan need not open
+    /// them, and that they could be decoded.
     pub cache_info: bool,
 }
 
@@ -41,13 +41,15 @@ pub struct DatasetOptions {
 pub struct DatasetConfig {
     /// Resolution and buckets.
     pub buckets: BucketConfig,
-    /// Whether pictures are sorted into buckets. Otherwise each is resized to cover the resolution, and cropped.
+    /// Whether pictures are sorted into buckets. Otherwise each is resized to cover the resolution,
+    /// and cropped.
     pub enable_bucket: bool,
     /// Pictures of a batch.
     pub batch_size: usize,
     /// What the adapters of these pictures' batches are multiplied by.
     pub network_multiplier: f64,
-    /// Which share of the training pictures is kept out of training, to measure the loss on. From 0 to below 1.
+    /// Which share of the training pictures is kept out of training, to measure the loss on. From 0
+    /// to below 1.
     pub validation_split: f64,
     /// Says which pictures these are.
     pub validation_seed: u64,
@@ -73,9 +75,14 @@ impl DatasetConfig {
     /// The rule that gives every picture a bucket.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`](crate::Error::InvalidOption) where step, limits and resolution do not fit together.
+    /// [`Error::InvalidOption`](crate::Error::InvalidOption) where step, limits and resolution do
+    /// not fit together.
     pub fn buckets(&self) -> Result<Buckets> {
-        if self.enable_bucket { Buckets::new(self.buckets) } else { Buckets::single(self.buckets.resolution) }
+        if self.enable_bucket {
+            Buckets::new(self.buckets)
+        } else {
+            Buckets::single(self.buckets.resolution)
+        }
     }
 }
 
@@ -130,14 +137,15 @@ pub struct Subset {
     pub source: Source,
     /// How often each picture appears in an epoch.
     pub num_repeats: usize,
-    /// Whether these are regularisation pictures: their loss is weighted, and they are repeated or left out until there are
-    /// as many as training pictures.
+    /// Whether these are regularisation pictures: their loss is weighted, and they are repeated or
+    /// left out until there are as many as training pictures.
     pub is_reg: bool,
     /// The caption of pictures without a caption file.
     pub class_tokens: Option<String>,
     /// Ending of the caption file beside a picture; `.txt` and `txt` mean the same.
     pub caption_extension: String,
-    /// A folder with a picture of the same name for each picture, whose red channel weights the loss.
+    /// A folder with a picture of the same name for each picture, whose red channel weights the
+    /// loss.
     pub conditioning_data_dir: Option<PathBuf>,
     /// What becomes of transparency.
     pub alpha: Alpha,
@@ -147,7 +155,8 @@ pub struct Subset {
     pub augmentation: Augmentation,
     /// The filter for resizing; by default it depends on the sizes.
     pub resize_interpolation: Option<Interpolation>,
-    /// Whether the target of these pictures is the base model's own prediction (`custom_attributes.diff_output_preservation`).
+    /// Whether the target of these pictures is the base model's own prediction
+    /// (`custom_attributes.diff_output_preservation`).
     pub preserve_base_output: bool,
 }
 
@@ -156,7 +165,10 @@ impl Subset {
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
-            source: Source::Folder { dir: dir.into(), recursive: false },
+            source: Source::Folder {
+                dir: dir.into(),
+                recursive: false,
+            },
             num_repeats: 1,
             is_reg: false,
             class_tokens: None,
@@ -197,12 +209,14 @@ pub struct Augmentation {
     pub color_aug: bool,
     /// What stands over is cut at a random place instead of evenly on both sides.
     pub random_crop: bool,
-    /// Crops around the face whose place is in the file's name: this many times (least, greatest) as large as the face.
+    /// Crops around the face whose place is in the file's name: this many times (least, greatest)
+    /// as large as the face.
     pub face_crop_aug_range: Option<[f64; 2]>,
 }
 
 impl Augmentation {
-    /// Whether latents can be computed once for all times: of what changes, only flipping is one of two.
+    /// Whether latents can be computed once for all times: of what changes, only flipping is one of
+    /// two.
     #[must_use]
     pub fn allows_cached_latents(&self) -> bool {
         !self.color_aug && !self.random_crop && self.face_crop_aug_range.is_none()

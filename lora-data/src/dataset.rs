@@ -70,8 +70,8 @@ impl Dataset {
     /// Scans all folders and gives every picture its bucket.
     ///
     /// # Errors
-    /// Everything that is wrong: options, folders, pictures without a readable header or a bucket, captions. With
-    /// `skip_bad_images` pictures are an error only where none is left.
+    /// Everything that is wrong: options, folders, pictures without a readable header or a bucket,
+    /// captions. With `skip_bad_images` pictures are an error only where none is left.
     pub fn open(config: DataConfig) -> Result<Self> {
         let Survey { dataset, problems } = Self::survey(config);
         match Error::of_all(problems) {
@@ -101,7 +101,11 @@ impl Dataset {
                 builder.problems.push(error);
             }
         }
-        let Builder { mut dataset, mut problems, unused_masks } = builder;
+        let Builder {
+            mut dataset,
+            mut problems,
+            unused_masks,
+        } = builder;
         let unused = unused_masks.into_values().flatten();
         problems.extend(Several::of(unused).map(|files| Error::MaskWithoutPicture { files }));
         dataset.split();
@@ -127,21 +131,34 @@ impl Dataset {
             return Ok(());
         }
         if let Some(first) = self.skipped.first() {
-            return Err(Error::AllPicturesSkipped { skipped: self.skipped.len(), first: first.to_string() });
+            return Err(Error::AllPicturesSkipped {
+                skipped: self.skipped.len(),
+                first: first.to_string(),
+            });
         }
-        let path = self.subsets.first().map(|subset| subset.path().to_path_buf()).unwrap_or_default();
-        Err(Error::NoPictures { path, captions: 0, beside: Vec::new() })
+        let path = self
+            .subsets
+            .first()
+            .map(|subset| subset.path().to_path_buf())
+            .unwrap_or_default();
+        Err(Error::NoPictures {
+            path,
+            captions: 0,
+            beside: Vec::new(),
+        })
     }
 
     /// Keeps what was learned of the files for the next scan (`cache_info`).
     pub(crate) fn save_index(&mut self) {
         if self.options.cache_info {
             let refused = self.index.save();
-            self.notices.extend(refused.into_iter().map(|path| Notice::NothingKept { path }));
+            self.notices
+                .extend(refused.into_iter().map(|path| Notice::NothingKept { path }));
         }
     }
 
-    /// Keeps a share of each data set's training pictures out of training: a function of seed and order of the pictures.
+    /// Keeps a share of each data set's training pictures out of training: a function of seed and
+    /// order of the pictures.
     fn split(&mut self) {
         for (dataset, config) in self.configs.iter().enumerate() {
             let subsets = &mut self.subsets;
@@ -149,9 +166,13 @@ impl Dataset {
                 let subset = &subsets[item.subset];
                 subset.dataset == dataset && !subset.config.is_reg
             };
-            let mut items: Vec<&mut Item> = self.items.iter_mut().filter(|item| is_ours(item)).collect();
+            let mut items: Vec<&mut Item> =
+                self.items.iter_mut().filter(|item| is_ours(item)).collect();
             let order = |place: usize| {
-                let words = [config.validation_seed.to_le_bytes(), (place as u64).to_le_bytes()];
+                let words = [
+                    config.validation_seed.to_le_bytes(),
+                    (place as u64).to_le_bytes(),
+                ];
                 <[u8; 32]>::from(Sha256::digest(words.concat()))
             };
             let mut places: Vec<usize> = (0..items.len()).collect();
@@ -165,16 +186,21 @@ impl Dataset {
         }
     }
 
-    /// Makes the regularisation pictures of each data set as many as its training pictures:
-    /// each is taken as often as its folder says until there are enough, then once more each until there are enough. Those that are
-    /// not reached are left out.
+    /// Makes the regularisation pictures of each data set as many as its training pictures: each is
+    /// taken as often as its folder says until there are enough, then once more each until there
+    /// are enough. Those that are not reached are left out.
     pub(crate) fn balance(&mut self) {
         for dataset in 0..self.configs.len() {
             self.balance_one(dataset);
         }
         let is_left_out = |item: &Item| item.repeats == 0 && !item.is_validation;
-        let left_out = self.items.iter().filter(|item| is_left_out(item)).map(|item| item.path.clone());
-        self.notices.extend(Several::of(left_out).map(Notice::RegularisationLeftOut));
+        let left_out = self
+            .items
+            .iter()
+            .filter(|item| is_left_out(item))
+            .map(|item| item.path.clone());
+        self.notices
+            .extend(Several::of(left_out).map(Notice::RegularisationLeftOut));
         self.items.retain(|item| !is_left_out(item));
     }
 
@@ -182,7 +208,8 @@ impl Dataset {
         let Self { items, subsets, .. } = self;
         let mut wanted = 0_usize;
         let mut regularisation: Vec<&mut Item> = Vec::new();
-        let is_trained = |item: &&mut Item| subsets[item.subset].dataset == dataset && !item.is_validation;
+        let is_trained =
+            |item: &&mut Item| subsets[item.subset].dataset == dataset && !item.is_validation;
         for item in items.iter_mut().filter(is_trained) {
             let subset = &subsets[item.subset].config;
             item.repeats = subset.num_repeats;
@@ -250,7 +277,12 @@ impl Dataset {
     /// The data sets with the sizes in use, sorted by data set, width and height.
     #[must_use]
     pub fn bucket_sizes(&self) -> Vec<(usize, Size)> {
-        self.items.iter().map(|item| self.bucket_of(item)).collect::<BTreeSet<_>>().into_iter().collect()
+        self.items
+            .iter()
+            .map(|item| self.bucket_of(item))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 
     fn bucket_of(&self, item: &Item) -> (usize, Size) {
@@ -260,14 +292,24 @@ impl Dataset {
     /// The batches that an epoch consists of, before any shuffling.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] where a batch size is 0, [`Error::TooManyRepeats`] for an epoch that cannot be listed.
+    /// [`Error::InvalidOption`] where a batch size is 0, [`Error::TooManyRepeats`] for an epoch
+    /// that cannot be listed.
     pub fn plan(&self) -> Result<Plan> {
-        let pictures = self.items.iter().map(|item| item.repeats).fold(0, usize::saturating_add);
+        let pictures = self
+            .items
+            .iter()
+            .map(|item| item.repeats)
+            .fold(0, usize::saturating_add);
         if pictures > MAX_PICTURES_PER_EPOCH
             && let Some(item) = self.items.iter().max_by_key(|item| item.repeats)
         {
             let (path, repeats) = (self.subset_of(item).path().into(), item.repeats);
-            return Err(Error::TooManyRepeats { path, repeats, pictures, most: MAX_PICTURES_PER_EPOCH });
+            return Err(Error::TooManyRepeats {
+                path,
+                repeats,
+                pictures,
+                most: MAX_PICTURES_PER_EPOCH,
+            });
         }
         self.grouped(|item| item.repeats)
     }
@@ -283,7 +325,10 @@ impl Dataset {
     fn grouped(&self, repeats: impl Fn(&Item) -> usize) -> Result<Plan> {
         let mut members: BTreeMap<(usize, Size), Vec<usize>> = BTreeMap::new();
         for (index, item) in self.items.iter().enumerate() {
-            members.entry(self.bucket_of(item)).or_default().extend(std::iter::repeat_n(index, repeats(item)));
+            members
+                .entry(self.bucket_of(item))
+                .or_default()
+                .extend(std::iter::repeat_n(index, repeats(item)));
         }
         let group = |((dataset, _), items): ((usize, Size), Vec<usize>)| Group {
             items,
@@ -317,7 +362,11 @@ impl Builder {
     fn add_subset(&mut self, dataset: usize, subset: &Subset, buckets: &Buckets) -> Result<()> {
         if subset.num_repeats == 0 {
             let (found, expected) = ("0".into(), "at least 1".into());
-            return Err(Error::InvalidOption { option: "num_repeats", found, expected });
+            return Err(Error::InvalidOption {
+                option: "num_repeats",
+                found,
+                expected,
+            });
         }
         subset.captions.validate()?;
         let options = self.dataset.options;
@@ -328,11 +377,18 @@ impl Builder {
         }
         if let Some(dir) = &subset.conditioning_data_dir {
             let unused: BTreeSet<PathBuf> = scanned.unused_masks.into_iter().collect();
-            let known = self.unused_masks.entry(dir.clone()).or_insert_with(|| unused.clone());
+            let known = self
+                .unused_masks
+                .entry(dir.clone())
+                .or_insert_with(|| unused.clone());
             known.retain(|mask| unused.contains(mask));
         }
         let index = self.dataset.subsets.len();
-        self.dataset.subsets.push(SubsetInfo { dataset, config: subset.clone(), pictures: 0 });
+        self.dataset.subsets.push(SubsetInfo {
+            dataset,
+            config: subset.clone(),
+            pictures: 0,
+        });
         for picture in scanned.pictures {
             self.add_picture(picture, index, subset.num_repeats, buckets);
         }
@@ -340,7 +396,15 @@ impl Builder {
     }
 
     fn add_picture(&mut self, picture: Picture, subset: usize, repeats: usize, buckets: &Buckets) {
-        let Picture { path, image, size, caption, caption_source, mask, train_resolution } = picture;
+        let Picture {
+            path,
+            image,
+            size,
+            caption,
+            caption_source,
+            mask,
+            train_resolution,
+        } = picture;
         let asked = train_resolution.and_then(|resolution| buckets.select(resolution));
         let selection = match asked {
             Some(asked) => Some(Selection::covering(size, asked.bucket)),

@@ -15,8 +15,8 @@
 //!
 //! # Keys
 //!
-//! A value is looked up in the subset, then in its data set, then in `[general]`, then in the defaults that the caller gives
-//! (the command line). Paths are relative to the working directory.
+//! A value is looked up in the subset, then in its data set, then in `[general]`, then in the
+//! defaults that the caller gives (the command line). Paths are relative to the working directory.
 //!
 //! | keys | where | value |
 //! |---|---|---|
@@ -42,13 +42,15 @@
 //! | `custom_attributes` | subset | table of `diff_output_preservation` (true or false) |
 //! | `alpha_background` | subset | `"#rrggbb"`, `[r, g, b]`, or `""` |
 //!
-//! Keys of data sets stand in `[general]` and `[[datasets]]`, those of subsets in `[[datasets.subsets]]` as well. All subsets
-//! of a data set are of one kind: ᶠ folders, ᶜ folders with `conditioning_data_dir`, or ᵐ lists of pictures
-//! ([`metadata_file`](crate::metadata_file)). A key that is marked has an effect on these kinds alone; elsewhere it is an
-//! error unless it is false, 0 or empty. ᵃ `image_dir` must be given but beside `metadata_file`.
+//! Keys of data sets stand in `[general]` and `[[datasets]]`, those of subsets in
+//! `[[datasets.subsets]]` as well. All subsets of a data set are of one kind: ᶠ folders, ᶜ folders
+//! with `conditioning_data_dir`, or ᵐ lists of pictures ([`metadata_file`](crate::metadata_file)).
+//! A key that is marked has an effect on these kinds alone; elsewhere it is an error unless it is
+//! false, 0 or empty. ᵃ `image_dir` must be given but beside `metadata_file`.
 //!
-//! `recursive` (the pictures in the folder's folders, too) and `alpha_background` (what transparent pixels show) are not
-//! sd-scripts'. Of the `custom_attributes`, sd-scripts itself reads `diff_output_preservation` only.
+//! `recursive` (the pictures in the folder's folders, too) and `alpha_background` (what transparent
+//! pixels show) are not sd-scripts'. Of the `custom_attributes`, sd-scripts itself reads
+//! `diff_output_preservation` only.
 
 use std::io::Read;
 use std::path::Path;
@@ -70,7 +72,8 @@ use crate::tree::{self, Node, SyntaxError};
 pub struct DatasetConfigFile {
     /// The data sets, at least one, each with at least one subset.
     pub datasets: Vec<DatasetConfig>,
-    /// Whether the sizes of pictures are kept between runs: true where one subset says so, `None` where none says anything.
+    /// Whether the sizes of pictures are kept between runs: true where one subset says so, `None`
+    /// where none says anything.
     pub cache_info: Option<bool>,
 }
 
@@ -99,11 +102,19 @@ impl Format {
         let problem = |format, SyntaxError { line, message }| Problem {
             line,
             place: String::new(),
-            kind: ProblemKind::Syntax { format, reason: message },
+            kind: ProblemKind::Syntax {
+                format,
+                reason: message,
+            },
         };
         match self {
             Self::Toml => {
-                let problems = |errors: Vec<_>| errors.into_iter().map(|error| problem("TOML", error)).collect();
+                let problems = |errors: Vec<_>| {
+                    errors
+                        .into_iter()
+                        .map(|error| problem("TOML", error))
+                        .collect()
+                };
                 tree::parse_toml(text).map_err(problems)
             }
             Self::Json => tree::parse_json(text).map_err(|error| vec![problem("JSON", error)]),
@@ -111,10 +122,12 @@ impl Format {
     }
 }
 
-/// Reads a file of data sets. Its extension tells the format; under another one than `.toml` and `.json` both are tried.
+/// Reads a file of data sets. Its extension tells the format; under another one than `.toml` and
+/// `.json` both are tried.
 ///
-/// What the file does not say is taken from `defaults`, and of subsets from the first one there, except its paths. A
-/// resolution of 0x0 there means that none is given: then the file has to give one.
+/// What the file does not say is taken from `defaults`, and of subsets from the first one there,
+/// except its paths. A resolution of 0x0 there means that none is given: then the file has to give
+/// one.
 ///
 /// # Errors
 /// [`Error::Io`] for an unreadable file, and [`Error::DatasetConfig`] with all that is wrong in it.
@@ -126,7 +139,10 @@ pub fn read(path: impl AsRef<Path>, defaults: &DatasetConfig) -> Result<DatasetC
         None => parse_either(&text),
     });
     tree.and_then(|tree| Reader::default().file(&tree, defaults))
-        .map_err(|problems| Error::DatasetConfig { file: Some(path.into()), problems })
+        .map_err(|problems| Error::DatasetConfig {
+            file: Some(path.into()),
+            problems,
+        })
 }
 
 /// Reads the text of a file of data sets; see [`read`].
@@ -136,7 +152,10 @@ pub fn read(path: impl AsRef<Path>, defaults: &DatasetConfig) -> Result<DatasetC
 pub fn parse(text: &str, format: Format, defaults: &DatasetConfig) -> Result<DatasetConfigFile> {
     let tree = format.parse(text.strip_prefix('\u{feff}').unwrap_or(text));
     tree.and_then(|tree| Reader::default().file(&tree, defaults))
-        .map_err(|problems| Error::DatasetConfig { file: None, problems })
+        .map_err(|problems| Error::DatasetConfig {
+            file: None,
+            problems,
+        })
 }
 
 /// Far above any description of data sets: a checkpoint given by mistake is not to fill the memory.
@@ -144,10 +163,15 @@ const MAX_BYTES: u64 = 16 << 20;
 
 fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    std::fs::File::open(path)?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
         let expected = "expected a description of data sets in TOML or JSON, at most 16 MiB";
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, expected));
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            expected,
+        ));
     }
     Ok(bytes)
 }
@@ -155,10 +179,20 @@ fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
 fn text(bytes: Vec<u8>) -> Result<String, Vec<Problem>> {
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + error.as_bytes()[..offset]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
         let reason = format!("byte {offset}; save the file as UTF-8");
-        let kind = ProblemKind::Syntax { format: "UTF-8", reason };
-        vec![Problem { line: Some(line), place: String::new(), kind }]
+        let kind = ProblemKind::Syntax {
+            format: "UTF-8",
+            reason,
+        };
+        vec![Problem {
+            line: Some(line),
+            place: String::new(),
+            kind,
+        }]
     })?;
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
@@ -170,7 +204,11 @@ fn text(bytes: Vec<u8>) -> Result<String, Vec<Problem>> {
 fn parse_either(text: &str) -> Result<Node, Vec<Problem>> {
     Format::Toml.parse(text).or_else(|toml| {
         let json = Format::Json.parse(text);
-        if text.trim_start().starts_with('{') { json } else { json.map_err(|_| toml) }
+        if text.trim_start().starts_with('{') {
+            json
+        } else {
+            json.map_err(|_| toml)
+        }
     })
 }
 

@@ -9,21 +9,29 @@ use crate::dataset::Dataset;
 use crate::fingerprint::sha256;
 
 impl Dataset {
-    /// The files that hold the same bytes, in groups of at least two, each sorted by path. Only files of equal length are read.
-    /// One that cannot be read, or is used by several subsets, is no duplicate of itself.
+    /// The files that hold the same bytes, in groups of at least two, each sorted by path. Only
+    /// files of equal length are read. One that cannot be read, or is used by several subsets, is
+    /// no duplicate of itself.
     #[must_use]
     pub fn duplicates(&self) -> Vec<Vec<PathBuf>> {
         let mut paths: Vec<&Path> = self.items.iter().map(|item| item.path.as_path()).collect();
         paths.sort_unstable();
         paths.dedup();
-        let lengths: Vec<Option<u64>> =
-            paths.par_iter().map(|path| path.metadata().ok().map(|file| file.len())).collect();
+        let lengths: Vec<Option<u64>> = paths
+            .par_iter()
+            .map(|path| path.metadata().ok().map(|file| file.len()))
+            .collect();
         let candidates = groups(paths.into_iter().zip(lengths)).into_iter().flatten();
         let candidates: Vec<&Path> = candidates.collect();
-        let hashes: Vec<Option<[u8; 32]>> = candidates.par_iter().map(|path| sha256(path).ok()).collect();
+        let hashes: Vec<Option<[u8; 32]>> = candidates
+            .par_iter()
+            .map(|path| sha256(path).ok())
+            .collect();
         let mut same = groups(candidates.into_iter().zip(hashes));
         same.sort_unstable();
-        same.into_iter().map(|group| group.into_iter().map(Path::to_path_buf).collect()).collect()
+        same.into_iter()
+            .map(|group| group.into_iter().map(Path::to_path_buf).collect())
+            .collect()
     }
 }
 
@@ -35,7 +43,10 @@ fn groups<'a, K: Ord>(keys: impl Iterator<Item = (&'a Path, Option<K>)>) -> Vec<
             by_key.entry(key).or_default().push(path);
         }
     }
-    by_key.into_values().filter(|group| group.len() > 1).collect()
+    by_key
+        .into_values()
+        .filter(|group| group.len() > 1)
+        .collect()
 }
 
 #[cfg(test)]
@@ -46,21 +57,48 @@ mod tests {
     fn files_with_the_same_bytes_are_grouped() {
         let dir = tempfile::tempdir().unwrap();
         let save = |name: &str, level: u8| {
-            image::RgbImage::from_pixel(64, 64, image::Rgb([level; 3])).save(dir.path().join(name)).unwrap();
+            image::RgbImage::from_pixel(64, 64, image::Rgb([level; 3]))
+                .save(dir.path().join(name))
+                .unwrap();
         };
-        for (name, level) in [("a.bmp", 1), ("b.bmp", 2), ("c.bmp", 1), ("d.bmp", 3), ("e.bmp", 2), ("f.bmp", 1)] {
+        for (name, level) in [
+            ("a.bmp", 1),
+            ("b.bmp", 2),
+            ("c.bmp", 1),
+            ("d.bmp", 3),
+            ("e.bmp", 2),
+            ("f.bmp", 1),
+        ] {
             save(name, level);
         }
-        let buckets = BucketConfig { bucket_no_upscale: true, ..BucketConfig::new(Size::new(64, 64)) };
+        let buckets = BucketConfig {
+            bucket_no_upscale: true,
+            ..BucketConfig::new(Size::new(64, 64))
+        };
         // The folder twice: a file is no duplicate of itself.
         let subsets = vec![Subset::new(dir.path()), Subset::new(dir.path())];
-        let datasets = vec![DatasetConfig { subsets, ..DatasetConfig::new(buckets) }];
-        let dataset = Dataset::open(DataConfig { datasets, options: DatasetOptions::default() }).unwrap();
+        let datasets = vec![DatasetConfig {
+            subsets,
+            ..DatasetConfig::new(buckets)
+        }];
+        let dataset = Dataset::open(DataConfig {
+            datasets,
+            options: DatasetOptions::default(),
+        })
+        .unwrap();
         let names: Vec<Vec<String>> = dataset
             .duplicates()
             .iter()
-            .map(|group| group.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect())
+            .map(|group| {
+                group
+                    .iter()
+                    .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+                    .collect()
+            })
             .collect();
-        assert_eq!(names, [vec!["a.bmp", "c.bmp", "f.bmp"], vec!["b.bmp", "e.bmp"]]);
+        assert_eq!(
+            names,
+            [vec!["a.bmp", "c.bmp", "f.bmp"], vec!["b.bmp", "e.bmp"]]
+        );
     }
 }

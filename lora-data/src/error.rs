@@ -31,7 +31,8 @@ pub enum Error {
     },
     /// A folder in which no file has a picture's extension, or a list without pictures.
     #[error(
-        "`{}`: no pictures found{}; expected files that end in {}{}", path.display(), captions_only(*captions),
+        "`{}`: no pictures found{}; expected files that end in \
+         {}{}", path.display(), captions_only(*captions),
         crate::listing::extensions(), lines(beside)
     )]
     NoPictures {
@@ -43,7 +44,8 @@ pub enum Error {
         beside: Vec<String>,
     },
     /// A folder whose name is that of a file.
-    #[error("`{}` is a folder; expected a picture, or a name without its extension", path.display())]
+    #[error("`{}` is a folder; expected a picture, or a name without its \
+         extension", path.display())]
     FolderNamedAsFile {
         /// The folder.
         path: PathBuf,
@@ -55,7 +57,8 @@ pub enum Error {
         problems: Vec<Self>,
     },
     /// A picture without a caption file, where each must have one.
-    #[error("`{}`: no caption; expected `{}` (`strict_captions`)", path.display(), expected.display())]
+    #[error("`{}`: no caption; expected `{}` \
+         (`strict_captions`)", path.display(), expected.display())]
     PictureWithoutCaption {
         /// The picture.
         path: PathBuf,
@@ -69,7 +72,8 @@ pub enum Error {
         path: PathBuf,
     },
     /// A picture without its mask.
-    #[error("`{}`: no mask; expected a picture of the same name in `{}`", path.display(), dir.display())]
+    #[error("`{}`: no mask; expected a picture of the same name in \
+         `{}`", path.display(), dir.display())]
     MaskMissing {
         /// The picture.
         path: PathBuf,
@@ -84,7 +88,8 @@ pub enum Error {
     },
     /// Two pictures of one name, for which there is one mask.
     #[error(
-        "`{}` and `{}` would have the same mask in `{}`; rename one of them", first.display(), second.display(), dir.display()
+        "`{}` and `{}` would have the same mask in `{}`; rename one of \
+         them", first.display(), second.display(), dir.display()
     )]
     SharedMask {
         /// One of them.
@@ -95,7 +100,8 @@ pub enum Error {
         dir: PathBuf,
     },
     /// Two masks for one picture.
-    #[error("`{}` and `{}` are masks of the same picture; remove one", first.display(), second.display())]
+    #[error("`{}` and `{}` are masks of the same picture; remove \
+         one", first.display(), second.display())]
     AmbiguousMask {
         /// One of them.
         first: PathBuf,
@@ -104,7 +110,8 @@ pub enum Error {
     },
     /// A mask that is not of its picture's size.
     #[error(
-        "`{}` is {found}; expected {expected}, the size of its picture `{}`", path.display(), picture.display()
+        "`{}` is {found}; expected {expected}, the size of its picture \
+         `{}`", path.display(), picture.display()
     )]
     MaskSize {
         /// The mask.
@@ -118,7 +125,8 @@ pub enum Error {
     },
     /// No sub-folder has a name of the form `N_name`.
     #[error(
-        "`{}`: no sub-folder is named `N_name`, where N is the number of repeats; found {}; rename for example `{}` to \
+        "`{}`: no sub-folder is named `N_name`, where N is the number of repeats; found {}; rename \
+         for example `{}` to \
          `10_{}`",
         path.display(), quoted(found), found.first().map_or("name", String::as_str),
         found.first().map_or("name", String::as_str)
@@ -131,7 +139,8 @@ pub enum Error {
     },
     /// More pictures in an epoch, repeats included, than can be listed.
     #[error(
-        "`{}`: {repeats} repeats; with them an epoch has {pictures} pictures, expected at most {most}", path.display()
+        "`{}`: {repeats} repeats; with them an epoch has {pictures} pictures, expected at most \
+         {most}", path.display()
     )]
     TooManyRepeats {
         /// The folder with the most repeats.
@@ -169,8 +178,10 @@ pub enum Error {
         /// Where it is the system that refuses: how.
         refused: Option<std::io::ErrorKind>,
     },
-    /// A picture whose pixels are not of the size that its header announced, or that was replaced since the scan.
-    #[error("`{}` was {expected} when the folder was scanned but decodes to {found}", path.display())]
+    /// A picture whose pixels are not of the size that its header announced, or that was replaced
+    /// since the scan.
+    #[error("`{}` was {expected} when the folder was scanned but decodes to \
+         {found}", path.display())]
     PictureChanged {
         /// The picture.
         path: PathBuf,
@@ -181,8 +192,10 @@ pub enum Error {
     },
     /// A picture for which no bucket is small enough.
     #[error(
-        "`{}` is {size}, too small or too narrow for a bucket: without enlarging, both sides (after reduction to the \
-         training area) need at least {step} px (`bucket_reso_steps`); remove it or set `bucket_no_upscale = false`",
+        "`{}` is {size}, too small or too narrow for a bucket: without enlarging, both sides \
+         (after reduction to the \
+         training area) need at least {step} px (`bucket_reso_steps`); remove it or set \
+         `bucket_no_upscale = false`",
         path.display()
     )]
     PictureTooSmall {
@@ -195,7 +208,8 @@ pub enum Error {
     },
     /// A caption file without text in its first line or, with `enable_wildcard`, in any line.
     #[error(
-        "`{}`: empty caption; expected the caption in the first line (remove the file to use the folder's class words)",
+        "`{}`: empty caption; expected the caption in the first line (remove the file to use the \
+         folder's class words)",
         path.display()
     )]
     EmptyCaption {
@@ -203,7 +217,8 @@ pub enum Error {
         path: PathBuf,
     },
     /// A caption file that is not UTF-8.
-    #[error("`{}`: not UTF-8 at byte {offset}; expected a text file saved as UTF-8", path.display())]
+    #[error("`{}`: not UTF-8 at byte {offset}; expected a text file saved as \
+         UTF-8", path.display())]
     CaptionNotUtf8 {
         /// The caption file.
         path: PathBuf,
@@ -234,8 +249,8 @@ pub enum Error {
         /// What is there instead.
         found: &'static str,
     },
-    /// A file of data sets (`dataset_config`) with keys that are unknown, misplaced, missing, out of range or in conflict;
-    /// all of them at once.
+    /// A file of data sets (`dataset_config`) with keys that are unknown, misplaced, missing, out
+    /// of range or in conflict; all of them at once.
     #[error("{}", list(file.as_deref(), problems, 0))]
     DatasetConfig {
         /// The file; `None` for text that a program gave.
@@ -264,7 +279,8 @@ pub enum Error {
         expected: String,
     },
     /// Something that is no file has a cache file's name.
-    #[error("`{}` is a folder or a special file; expected a cache file, or nothing", path.display())]
+    #[error("`{}` is a folder or a special file; expected a cache file, or \
+         nothing", path.display())]
     CacheNotAFile {
         /// What was found in its place.
         path: PathBuf,
@@ -287,7 +303,8 @@ pub enum Error {
         /// The arrays that are there.
         found: Vec<String>,
     },
-    /// An array in a cache file that does not belong to the picture's bucket, the caption's length or the model.
+    /// An array in a cache file that does not belong to the picture's bucket, the caption's length
+    /// or the model.
     #[error("`{}`: `{key}` has shape {found:?}; expected {expected:?}", path.display())]
     CacheShape {
         /// The cache file.
@@ -311,7 +328,8 @@ pub enum Error {
         /// The types that are possible.
         expected: &'static str,
     },
-    /// An array in a cache file with a number that can't be: latents that are not finite, a picture without width.
+    /// An array in a cache file with a number that can't be: latents that are not finite, a picture
+    /// without width.
     #[error("`{}`: `{key}` holds {found}; expected {expected}", path.display())]
     CacheValue {
         /// The cache file.
@@ -329,15 +347,22 @@ impl Error {
     /// Whether this error is about one picture, so that the run can go on without it.
     #[must_use]
     pub fn is_bad_picture(&self) -> bool {
-        matches!(self, Self::UnreadablePicture { .. } | Self::PictureChanged { .. } | Self::PictureTooSmall { .. })
+        matches!(
+            self,
+            Self::UnreadablePicture { .. }
+                | Self::PictureChanged { .. }
+                | Self::PictureTooSmall { .. }
+        )
     }
 
     /// For a picture that the system refuses to read: it is as unusable as a broken one.
     pub(crate) fn of_picture(self) -> Self {
         match self {
-            Self::Io { path, error } => {
-                Self::UnreadablePicture { path, reason: error.to_string(), refused: Some(error.kind()) }
-            }
+            Self::Io { path, error } => Self::UnreadablePicture {
+                path,
+                reason: error.to_string(),
+                refused: Some(error.kind()),
+            },
             other => other,
         }
     }
@@ -359,7 +384,8 @@ impl Error {
         }
     }
 
-    /// Whether this error is about the contents of a cache file, so that the run can go on once the file is made again.
+    /// Whether this error is about the contents of a cache file, so that the run can go on once the
+    /// file is made again.
     #[must_use]
     pub fn is_bad_cache(&self) -> bool {
         matches!(
@@ -373,6 +399,9 @@ impl Error {
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>, error: std::io::Error) -> Self {
-        Self::Io { path: path.into(), error }
+        Self::Io {
+            path: path.into(),
+            error,
+        }
     }
 }

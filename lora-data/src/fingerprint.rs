@@ -28,13 +28,19 @@ impl Stamp {
     }
 
     fn from_metadata(path: &Path, metadata: &Metadata) -> Result<Self> {
-        let modified = metadata.modified().map_err(|error| Error::io(path, error))?;
-        let nanoseconds = |duration: std::time::Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        let modified = metadata
+            .modified()
+            .map_err(|error| Error::io(path, error))?;
+        let nanoseconds =
+            |duration: std::time::Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         let mtime = match modified.duration_since(UNIX_EPOCH) {
             Ok(after) => nanoseconds(after),
             Err(before) => -nanoseconds(before.duration()),
         };
-        Ok(Self { len: metadata.len(), mtime })
+        Ok(Self {
+            len: metadata.len(),
+            mtime,
+        })
     }
 }
 
@@ -63,10 +69,14 @@ impl Fingerprint {
         Self::with_stamp(path, Stamp::of(path)?)
     }
 
-    /// The stamp was read before the bytes: of a file that is being changed, the time will differ the next time.
+    /// The stamp was read before the bytes: of a file that is being changed, the time will differ
+    /// the next time.
     fn with_stamp(path: &Path, stamp: Stamp) -> Result<Self> {
         let hash = sha256(path).map_err(|error| Error::io(path, error))?;
-        Ok(Self { stamp, sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect() })
+        Ok(Self {
+            stamp,
+            sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        })
     }
 
     pub(crate) fn compare(&self, path: &Path, metadata: &Metadata) -> Result<Comparison> {
@@ -78,7 +88,11 @@ impl Fingerprint {
             return Ok(Comparison::Same);
         }
         let current = Self::with_stamp(path, stamp)?;
-        Ok(if current.sha256 == self.sha256 { Comparison::Touched(current) } else { Comparison::Changed })
+        Ok(if current.sha256 == self.sha256 {
+            Comparison::Touched(current)
+        } else {
+            Comparison::Changed
+        })
     }
 }
 

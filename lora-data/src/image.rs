@@ -22,7 +22,8 @@ use crate::error::{Error, Result};
 use crate::index::HeaderSize;
 use crate::jpeg;
 
-/// No picture may need more than this many bytes while it is decoded; a damaged header could ask for any number.
+/// No picture may need more than this many bytes while it is decoded; a damaged header could ask
+/// for any number.
 const MAX_DECODED_BYTES: u64 = 1 << 30;
 
 /// A picture in memory.
@@ -50,7 +51,8 @@ pub enum SixteenBit {
     /// Scaled to the 8-bit range and rounded.
     #[default]
     Scale,
-    /// As Pillow converts them: grey is clipped at 255, which leaves most pictures white; of colours the high byte is taken.
+    /// As Pillow converts them: grey is clipped at 255, which leaves most pictures white; of
+    /// colours the high byte is taken.
     Pillow,
 }
 
@@ -65,7 +67,10 @@ pub struct DecodeOptions {
 
 impl DecodeOptions {
     /// Pixels as sd-scripts sees them.
-    pub const SD_SCRIPTS: Self = Self { exif_orientation: ExifOrientation::Ignore, sixteen_bit: SixteenBit::Pillow };
+    pub const SD_SCRIPTS: Self = Self {
+        exif_orientation: ExifOrientation::Ignore,
+        sixteen_bit: SixteenBit::Pillow,
+    };
 }
 
 /// The size of a picture, from its header only: pixel data is not read.
@@ -73,25 +78,30 @@ impl DecodeOptions {
 /// The format is recognised by the file's first bytes, not by its name.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be opened, [`Error::UnreadablePicture`] where its header is damaged or of another
-/// format.
+/// [`Error::Io`] where the file cannot be opened, [`Error::UnreadablePicture`] where its header is
+/// damaged or of another format.
 pub fn read_size(path: &Path, options: &DecodeOptions) -> Result<Size> {
     Ok(open_header(path)?.size(options.exif_orientation))
 }
 
-/// Whether a picture is turned or mirrored when it is decoded with these options, as its Exif data says.
+/// Whether a picture is turned or mirrored when it is decoded with these options, as its Exif data
+/// says.
 ///
 /// # Errors
 /// As [`read_size`].
 pub fn is_turned(path: &Path, options: &DecodeOptions) -> Result<bool> {
     let header = open_header(path)?;
-    Ok(options.exif_orientation == ExifOrientation::Apply && header.orientation != Orientation::NoTransforms)
+    Ok(options.exif_orientation == ExifOrientation::Apply
+        && header.orientation != Orientation::NoTransforms)
 }
 
 /// The size of a picture as stored and upright, from its header only.
 pub(crate) fn header_size(path: &Path) -> Result<HeaderSize> {
     let header = open_header(path)?;
-    Ok(HeaderSize { stored: header.size(ExifOrientation::Ignore), upright: header.size(ExifOrientation::Apply) })
+    Ok(HeaderSize {
+        stored: header.size(ExifOrientation::Ignore),
+        upright: header.size(ExifOrientation::Apply),
+    })
 }
 
 fn open_header(path: &Path) -> Result<Header> {
@@ -99,25 +109,36 @@ fn open_header(path: &Path) -> Result<Header> {
     read_header(BufReader::new(file)).map_err(|reason| unreadable(path, reason))
 }
 
-/// Decodes a picture, of an animation the first frame. Transparency is dropped: transparent pixels show the colour that lies
-/// under them.
+/// Decodes a picture, of an animation the first frame. Transparency is dropped: transparent pixels
+/// show the colour that lies under them.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be read, [`Error::UnreadablePicture`] where it is damaged, truncated or of another
-/// format.
+/// [`Error::Io`] where the file cannot be read, [`Error::UnreadablePicture`] where it is damaged,
+/// truncated or of another format.
 pub fn decode(path: &Path, options: &DecodeOptions) -> Result<Pixels> {
     decode_with_alpha(path, options, Alpha::Drop).map(|picture| picture.pixels)
 }
 
-/// Decodes a picture, of an animation the first frame. Of its transparency becomes what `alpha` says; only [`Alpha::Mask`]
-/// gives [`DecodedPicture::alpha`], and only where the file has transparency.
+/// Decodes a picture, of an animation the first frame. Of its transparency becomes what `alpha`
+/// says; only [`Alpha::Mask`] gives [`DecodedPicture::alpha`], and only where the file has
+/// transparency.
 ///
 /// # Errors
 /// Those of [`decode`].
-pub fn decode_with_alpha(path: &Path, options: &DecodeOptions, alpha: Alpha) -> Result<DecodedPicture> {
-    let length = path.metadata().map_err(|error| Error::io(path, error))?.len();
+pub fn decode_with_alpha(
+    path: &Path,
+    options: &DecodeOptions,
+    alpha: Alpha,
+) -> Result<DecodedPicture> {
+    let length = path
+        .metadata()
+        .map_err(|error| Error::io(path, error))?
+        .len();
     if length > MAX_DECODED_BYTES {
-        return Err(unreadable(path, format!("{length} bytes; expected at most {MAX_DECODED_BYTES}")));
+        return Err(unreadable(
+            path,
+            format!("{length} bytes; expected at most {MAX_DECODED_BYTES}"),
+        ));
     }
     let file = std::fs::read(path).map_err(|error| Error::io(path, error))?;
     decode_bytes(&file, options, alpha).map_err(|reason| unreadable(path, reason))
@@ -134,7 +155,11 @@ pub(crate) fn convert_image(
     converted.ok_or_else(|| unreadable(path, "fewer pixels than its size needs".into()))
 }
 
-fn decode_bytes(file: &[u8], options: &DecodeOptions, alpha: Alpha) -> Result<DecodedPicture, String> {
+fn decode_bytes(
+    file: &[u8],
+    options: &DecodeOptions,
+    alpha: Alpha,
+) -> Result<DecodedPicture, String> {
     let header = read_header(Cursor::new(file))?;
     let mut picture = match header.format {
         ImageFormat::Jpeg => jpeg::decode(file, MAX_DECODED_BYTES as usize)?,
@@ -150,17 +175,25 @@ fn decode_bytes(file: &[u8], options: &DecodeOptions, alpha: Alpha) -> Result<De
     if options.exif_orientation == ExifOrientation::Apply {
         picture.apply_orientation(header.orientation);
     }
-    convert(picture, options.sixteen_bit, alpha).ok_or_else(|| "fewer pixels than the header announces".into())
+    convert(picture, options.sixteen_bit, alpha)
+        .ok_or_else(|| "fewer pixels than the header announces".into())
 }
 
-/// Whether the file is as long as its RIFF header says. The decoder makes up what is missing from a lossy picture.
+/// Whether the file is as long as its RIFF header says. The decoder makes up what is missing from a
+/// lossy picture.
 fn webp_is_complete(file: &[u8]) -> bool {
-    let Some(&[a, b, c, d]) = file.get(4..8) else { return false };
+    let Some(&[a, b, c, d]) = file.get(4..8) else {
+        return false;
+    };
     let length = 8 + u64::from(u32::from_le_bytes([a, b, c, d]));
     // Some writers count the last padding byte without writing it.
     file.len() as u64 + 1 >= length
 }
 
 fn unreadable(path: &Path, reason: String) -> Error {
-    Error::UnreadablePicture { path: path.into(), reason, refused: None }
+    Error::UnreadablePicture {
+        path: path.into(),
+        reason,
+        refused: None,
+    }
 }

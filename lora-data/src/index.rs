@@ -1,7 +1,8 @@
-//! The sizes of a folder's pictures, remembered between runs (`cache_info`), each with a stamp of its file.
+//! The sizes of a folder's pictures, remembered between runs (`cache_info`), each with a stamp of
+//! its file.
 //!
-//! sd-scripts keeps such a file, too, `metadata_cache.json`, but takes it for the list of the folder's pictures and never checks it
-//! again. This one is neither read nor written by others.
+//! sd-scripts keeps such a file, too, `metadata_cache.json`, but takes it for the list of the
+//! folder's pictures and never checks it again. This one is neither read nor written by others.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -30,7 +31,10 @@ impl HeaderSize {
     /// Of a picture in memory, which is upright.
     pub(crate) fn of(image: &DynamicImage) -> Self {
         let size = Size::new(image.width(), image.height());
-        Self { stored: size, upright: size }
+        Self {
+            stored: size,
+            upright: size,
+        }
     }
 }
 
@@ -56,7 +60,8 @@ struct FolderIndex {
 }
 
 impl SizeIndex {
-    /// Reads what is remembered of the folders of these pictures. A file that cannot be read is as good as none.
+    /// Reads what is remembered of the folders of these pictures. A file that cannot be read is as
+    /// good as none.
     pub(crate) fn load<'a>(&mut self, pictures: impl Iterator<Item = &'a Path>) {
         for dir in pictures.map(folder_of) {
             if !self.folders.contains_key(dir) {
@@ -67,7 +72,9 @@ impl SizeIndex {
 
     /// The size of a picture, if it is the one that was seen.
     pub(crate) fn size(&self, picture: &Path, stamp: Stamp) -> Option<HeaderSize> {
-        self.get(picture).filter(|known| known.stamp == stamp).map(|known| known.size)
+        self.get(picture)
+            .filter(|known| known.stamp == stamp)
+            .map(|known| known.size)
     }
 
     /// Whether a picture is the one that was decoded before.
@@ -78,25 +85,44 @@ impl SizeIndex {
 
     /// Remembers a picture that was not known in this form.
     pub(crate) fn remember(&mut self, picture: &Path, stamp: Stamp, size: HeaderSize) {
-        let Some(name) = picture.file_name() else { return };
+        let Some(name) = picture.file_name() else {
+            return;
+        };
         let folder = self.folders.entry(folder_of(picture).into()).or_default();
-        folder.pictures.insert(name.into(), Remembered { size, stamp, decoded: false });
+        folder.pictures.insert(
+            name.into(),
+            Remembered {
+                size,
+                stamp,
+                decoded: false,
+            },
+        );
         folder.is_changed = true;
     }
 
     /// Remembers that a picture could be decoded.
     pub(crate) fn set_decoded(&mut self, picture: &Path) {
-        let Some(folder) = self.folders.get_mut(folder_of(picture)) else { return };
-        if let Some(known) = picture.file_name().and_then(|name| folder.pictures.get_mut(name)) {
+        let Some(folder) = self.folders.get_mut(folder_of(picture)) else {
+            return;
+        };
+        if let Some(known) = picture
+            .file_name()
+            .and_then(|name| folder.pictures.get_mut(name))
+        {
             folder.is_changed |= !known.decoded;
             known.decoded = true;
         }
     }
 
-    /// Writes the files of folders where something changed. Gives the folders that cannot be written to.
+    /// Writes the files of folders where something changed. Gives the folders that cannot be
+    /// written to.
     pub(crate) fn save(&mut self) -> Vec<PathBuf> {
         let mut refused = Vec::new();
-        for (dir, folder) in self.folders.iter_mut().filter(|(_, folder)| folder.is_changed) {
+        for (dir, folder) in self
+            .folders
+            .iter_mut()
+            .filter(|(_, folder)| folder.is_changed)
+        {
             match folder.write(dir) {
                 Ok(()) => folder.is_changed = false,
                 Err(_) => refused.push(dir.clone()),
@@ -107,26 +133,44 @@ impl SizeIndex {
     }
 
     fn get(&self, picture: &Path) -> Option<&Remembered> {
-        self.folders.get(folder_of(picture))?.pictures.get(picture.file_name()?)
+        self.folders
+            .get(folder_of(picture))?
+            .pictures
+            .get(picture.file_name()?)
     }
 }
 
 impl FolderIndex {
     fn read(dir: &Path) -> Self {
-        let Ok(file) = File::open(dir.join(FILE_NAME)) else { return Self::default() };
-        let entries: BTreeMap<String, Remembered> = serde_json::from_reader(BufReader::new(file)).unwrap_or_default();
-        let pictures = entries.into_iter().map(|(name, remembered)| (name.into(), remembered)).collect();
-        Self { pictures, is_changed: false }
+        let Ok(file) = File::open(dir.join(FILE_NAME)) else {
+            return Self::default();
+        };
+        let entries: BTreeMap<String, Remembered> =
+            serde_json::from_reader(BufReader::new(file)).unwrap_or_default();
+        let pictures = entries
+            .into_iter()
+            .map(|(name, remembered)| (name.into(), remembered))
+            .collect();
+        Self {
+            pictures,
+            is_changed: false,
+        }
     }
 
     /// Pictures that are there no more, and those whose names are not UTF-8, are left out.
     fn write(&self, dir: &Path) -> std::io::Result<()> {
         let is_there = |name: &str| dir.join(name).exists();
-        let named = self.pictures.iter().filter_map(|(name, remembered)| Some((name.to_str()?, remembered)));
-        let entries: BTreeMap<&str, &Remembered> = named.filter(|(name, _)| is_there(name)).collect();
+        let named = self
+            .pictures
+            .iter()
+            .filter_map(|(name, remembered)| Some((name.to_str()?, remembered)));
+        let entries: BTreeMap<&str, &Remembered> =
+            named.filter(|(name, _)| is_there(name)).collect();
         let temporary = dir.join(format!("{FILE_NAME}.{}.tmp", std::process::id()));
         let mut writer = BufWriter::new(File::create(&temporary)?);
-        let written = serde_json::to_writer(&mut writer, &entries).map_err(Into::into).and_then(|()| writer.flush());
+        let written = serde_json::to_writer(&mut writer, &entries)
+            .map_err(Into::into)
+            .and_then(|()| writer.flush());
         let placed = written.and_then(|()| std::fs::rename(&temporary, dir.join(FILE_NAME)));
         if placed.is_err() {
             // A full disk is not to be filled further.
@@ -156,20 +200,31 @@ mod tests {
         let picture = dir.path().join("a.png");
         std::fs::write(&picture, "one").unwrap();
         let stamp = Stamp::of(&picture).unwrap();
-        let size = HeaderSize { stored: Size::new(4, 3), upright: Size::new(3, 4) };
+        let size = HeaderSize {
+            stored: Size::new(4, 3),
+            upright: Size::new(3, 4),
+        };
         let mut index = index_of(&picture);
         assert_eq!(index.size(&picture, stamp), None);
         index.remember(&picture, stamp, size);
         assert!(index.save().is_empty());
 
         let mut index = index_of(&picture);
-        assert_eq!((index.size(&picture, stamp), index.is_decoded(&picture)), (Some(size), false));
+        assert_eq!(
+            (index.size(&picture, stamp), index.is_decoded(&picture)),
+            (Some(size), false)
+        );
         index.set_decoded(&picture);
         index.save();
 
         assert!(index_of(&picture).is_decoded(&picture));
         std::fs::write(&picture, "two").unwrap();
-        File::options().append(true).open(&picture).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        File::options()
+            .append(true)
+            .open(&picture)
+            .unwrap()
+            .set_modified(std::time::UNIX_EPOCH)
+            .unwrap();
         let index = index_of(&picture);
         assert!(!index.is_decoded(&picture));
         assert_eq!(index.size(&picture, Stamp::of(&picture).unwrap()), None);
@@ -181,7 +236,12 @@ mod tests {
         let picture = dir.path().join("a.png");
         std::fs::write(&picture, "one").unwrap();
         let stamp = Stamp::of(&picture).unwrap();
-        for text in [r#"{"a.png": {"caption": "x", "resolution": [4, 3]}}"#, "{", "[]", ""] {
+        for text in [
+            r#"{"a.png": {"caption": "x", "resolution": [4, 3]}}"#,
+            "{",
+            "[]",
+            "",
+        ] {
             std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
             assert_eq!(index_of(&picture).size(&picture, stamp), None, "{text}");
         }

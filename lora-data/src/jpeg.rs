@@ -40,7 +40,10 @@ pub(crate) fn read_header(reader: &mut (impl Read + Seek)) -> io::Result<JpegHea
             let mut frame = [0; 5];
             reader.read_exact(&mut frame)?;
             let [_precision, height @ .., w0, w1] = frame;
-            let size = Size::new(u16::from_be_bytes([w0, w1]).into(), u16::from_be_bytes(height).into());
+            let size = Size::new(
+                u16::from_be_bytes([w0, w1]).into(),
+                u16::from_be_bytes(height).into(),
+            );
             return Ok(JpegHeader { size, exif });
         }
         if marker == APP1 && exif.is_none() {
@@ -53,7 +56,8 @@ pub(crate) fn read_header(reader: &mut (impl Read + Seek)) -> io::Result<JpegHea
     }
 }
 
-/// Whether the file has its end-of-image marker. A truncated file lacks it, and decoders fill the missing part with grey.
+/// Whether the file has its end-of-image marker. A truncated file lacks it, and decoders fill the
+/// missing part with grey.
 pub(crate) fn is_complete(file: &[u8]) -> bool {
     let mut reader = io::Cursor::new(file);
     let mut marker = read_marker(&mut reader);
@@ -62,7 +66,9 @@ pub(crate) fn is_complete(file: &[u8]) -> bool {
             Ok(END_OF_IMAGE) => return true,
             Ok(marker) if is_standalone(marker) => {}
             Ok(marker) => {
-                let Ok(length) = read_u16(&mut reader).and_then(segment_length) else { return false };
+                let Ok(length) = read_u16(&mut reader).and_then(segment_length) else {
+                    return false;
+                };
                 reader.set_position(reader.position() + u64::from(length));
                 if marker == START_OF_SCAN {
                     skip_entropy_coded_data(&mut reader);
@@ -74,7 +80,8 @@ pub(crate) fn is_complete(file: &[u8]) -> bool {
     }
 }
 
-/// Decodes a file. CMYK becomes RGB as in Pillow: the ink values are taken for inverted, as Adobe's programs write them.
+/// Decodes a file. CMYK becomes RGB as in Pillow: the ink values are taken for inverted, as Adobe's
+/// programs write them.
 pub(crate) fn decode(file: &[u8], max_bytes: usize) -> Result<DynamicImage, String> {
     if !is_complete(file) {
         return Err("the file is truncated".into());
@@ -87,11 +94,16 @@ pub(crate) fn decode(file: &[u8], max_bytes: usize) -> Result<DynamicImage, Stri
     let picture = match info.pixel_format {
         PixelFormat::L8 => GrayImage::from_raw(width, height, samples).map(DynamicImage::from),
         PixelFormat::L16 => {
-            let samples = samples.chunks_exact(2).map(|bytes| u16::from_ne_bytes([bytes[0], bytes[1]])).collect();
+            let samples = samples
+                .chunks_exact(2)
+                .map(|bytes| u16::from_ne_bytes([bytes[0], bytes[1]]))
+                .collect();
             ImageBuffer::<Luma<u16>, _>::from_raw(width, height, samples).map(DynamicImage::from)
         }
         PixelFormat::RGB24 => RgbImage::from_raw(width, height, samples).map(DynamicImage::from),
-        PixelFormat::CMYK32 => RgbImage::from_raw(width, height, cmyk_to_rgb(&samples)).map(DynamicImage::from),
+        PixelFormat::CMYK32 => {
+            RgbImage::from_raw(width, height, cmyk_to_rgb(&samples)).map(DynamicImage::from)
+        }
     };
     picture.ok_or_else(|| "fewer pixels than the header announces".into())
 }
@@ -111,12 +123,20 @@ fn divided_by_255(value: i32) -> i32 {
     ((value >> 8) + value) >> 8
 }
 
-/// Moves to the next marker that is not a restart. In entropy-coded data, 0xFF is followed by a stuffed zero byte.
+/// Moves to the next marker that is not a restart. In entropy-coded data, 0xFF is followed by a
+/// stuffed zero byte.
 fn skip_entropy_coded_data(reader: &mut io::Cursor<&[u8]>) {
     let file = *reader.get_ref();
-    let start = usize::try_from(reader.position()).unwrap_or(usize::MAX).min(file.len());
-    let is_marker = |offset: &usize| file.get(offset + 1).is_some_and(|code| !matches!(code, 0 | 0xFF | 0xD0..=0xD7));
-    let marker = memchr::memchr_iter(0xFF, &file[start..]).map(|offset| start + offset).find(is_marker);
+    let start = usize::try_from(reader.position())
+        .unwrap_or(usize::MAX)
+        .min(file.len());
+    let is_marker = |offset: &usize| {
+        file.get(offset + 1)
+            .is_some_and(|code| !matches!(code, 0 | 0xFF | 0xD0..=0xD7))
+    };
+    let marker = memchr::memchr_iter(0xFF, &file[start..])
+        .map(|offset| start + offset)
+        .find(is_marker);
     reader.set_position(marker.unwrap_or(file.len()) as u64);
 }
 
@@ -142,20 +162,26 @@ fn read_u16(reader: &mut impl Read) -> io::Result<u16> {
 
 /// The bytes that follow the length field, which counts itself.
 fn segment_length(field: u16) -> io::Result<u16> {
-    field.checked_sub(2).ok_or_else(|| invalid("segment shorter than its length field"))
+    field
+        .checked_sub(2)
+        .ok_or_else(|| invalid("segment shorter than its length field"))
 }
 
 fn is_standalone(marker: u8) -> bool {
     matches!(marker, 0x00 | 0x01 | 0xD0..=0xD8)
 }
 
-/// SOF0 to SOF15 without the Huffman table (C4), extension (C8) and arithmetic table (CC) markers between them.
+/// SOF0 to SOF15 without the Huffman table (C4), extension (C8) and arithmetic table (CC) markers
+/// between them.
 fn is_frame_header(marker: u8) -> bool {
     matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC)
 }
 
 fn invalid(reason: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("damaged JPEG: {reason}"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("damaged JPEG: {reason}"),
+    )
 }
 
 #[cfg(test)]
@@ -164,8 +190,8 @@ mod tests {
 
     /// Start, comment, frame header of 300 x 200, scan with a stuffed and a restart marker, end.
     const FILE: &[u8] = &[
-        0xFF, 0xD8, 0xFF, 0xFE, 0, 4, 0xFF, 0xD9, 0xFF, 0xFF, 0xC0, 0, 8, 8, 0, 200, 1, 44, 0, 0xFF, 0xDA, 0, 3, 1, 9,
-        0xFF, 0, 9, 0xFF, 0xD3, 9, 0xFF, 0xD9,
+        0xFF, 0xD8, 0xFF, 0xFE, 0, 4, 0xFF, 0xD9, 0xFF, 0xFF, 0xC0, 0, 8, 8, 0, 200, 1, 44, 0,
+        0xFF, 0xDA, 0, 3, 1, 9, 0xFF, 0, 9, 0xFF, 0xD3, 9, 0xFF, 0xD9,
     ];
 
     #[test]
@@ -186,14 +212,24 @@ mod tests {
 
     #[test]
     fn inks_to_light() {
-        let cmyk = [0, 0, 0, 0, 255, 0, 0, 0, 0, 128, 255, 0, 10, 20, 30, 100, 7, 7, 7, 255];
-        assert_eq!(cmyk_to_rgb(&cmyk), [255, 255, 255, 0, 255, 255, 255, 127, 0, 149, 143, 137, 0, 0, 0]);
+        let cmyk = [
+            0, 0, 0, 0, 255, 0, 0, 0, 0, 128, 255, 0, 10, 20, 30, 100, 7, 7, 7, 255,
+        ];
+        assert_eq!(
+            cmyk_to_rgb(&cmyk),
+            [
+                255, 255, 255, 0, 255, 255, 255, 127, 0, 149, 143, 137, 0, 0, 0
+            ]
+        );
     }
 
     #[test]
     fn damaged_headers_are_errors() {
         for length in 0..16 {
-            assert!(read_header(&mut io::Cursor::new(&FILE[..length])).is_err(), "{length} bytes");
+            assert!(
+                read_header(&mut io::Cursor::new(&FILE[..length])).is_err(),
+                "{length} bytes"
+            );
         }
         assert!(read_header(&mut io::Cursor::new(&[0xFF, 0xD8, 0xFF, 0xE0, 0, 1])).is_err());
         assert!(read_header(&mut io::Cursor::new(&[0xFF, 0xD8, 0xFF, 0xD9])).is_err());

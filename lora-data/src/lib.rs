@@ -7,13 +7,15 @@
 //!                                               buckets     epoch    bucket
 //! ```
 //!
-//! A scan reads file names, captions and picture headers. The data set gives each picture a bucket: the size at which it
-//! is trained. A plan orders the pictures of an epoch into batches of one bucket, and loading decodes, resizes and crops a
-//! batch on all cores. Nothing here knows a model: captions stay strings and pixels stay bytes.
+//! A scan reads file names, captions and picture headers. The data set gives each picture a bucket:
+//! the size at which it is trained. A plan orders the pictures of an epoch into batches of one
+//! bucket, and loading decodes, resizes and crops a batch on all cores. Nothing here knows a model:
+//! captions stay strings and pixels stay bytes.
 //!
-//! Folder names, buckets and pixels are those of [sd-scripts](https://github.com/kohya-ss/sd-scripts), except that pictures are
-//! turned upright as their Exif data says and 16-bit grey is scaled instead of clipped
-//! ([`DecodeOptions::SD_SCRIPTS`] undoes both), and that the order does not depend on the number of workers.
+//! Folder names, buckets and pixels are those of
+//! [sd-scripts](https://github.com/kohya-ss/sd-scripts), except that pictures are turned upright as
+//! their Exif data says and 16-bit grey is scaled instead of clipped ([`DecodeOptions::SD_SCRIPTS`]
+//! undoes both), and that the order does not depend on the number of workers.
 //!
 //! # Example
 //!
@@ -73,19 +75,22 @@ pub use self::augment::{ColourShift, Draw, Face};
 pub use self::bucket::{BucketConfig, Buckets, Selection, Size};
 pub use self::caption::{CaptionMoment, CaptionOptions, CaptionSource};
 pub use self::config::{
-    Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, PictureSource, Source, Subset, TrainPicture,
+    Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, PictureSource, Source, Subset,
+    TrainPicture,
 };
 pub use self::dataset::{Dataset, Item, Survey};
 pub use self::error::{Error, Result};
 pub use self::folder::{FolderSubsets, folder_subsets};
 pub use self::image::{
-    DecodeOptions, DecodedPicture, ExifOrientation, Pixels, Plane, Raster, SixteenBit, decode, decode_with_alpha,
-    is_turned, read_size,
+    DecodeOptions, DecodedPicture, ExifOrientation, Pixels, Plane, Raster, SixteenBit, decode,
+    decode_with_alpha, is_turned, read_size,
 };
 pub use self::listing::PICTURE_EXTENSIONS;
 pub use self::loader::Sample;
 pub use self::mask::{Mask, mirror_rows, read_mask};
 pub use self::notice::{Notice, Several};
 pub use self::plan::{Batch, Group, Plan, Share, StepCount};
-pub use self::report::{BucketCount, BucketInfo, DatasetDir, DatasetReport, PartReport, SubsetReport, TagFrequency};
+pub use self::report::{
+    BucketCount, BucketInfo, DatasetDir, DatasetReport, PartReport, SubsetReport, TagFrequency,
+};
 pub use self::subset::SubsetInfo;

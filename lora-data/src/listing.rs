@@ -11,14 +11,17 @@ use crate::error::{Error, Result};
 use crate::notice::{Notice, Several};
 
 /// The extensions of picture files, in any case.
-pub const PICTURE_EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
+pub const PICTURE_EXTENSIONS: [&str; 8] =
+    ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
 
 /// Extensions of pictures that other programs read.
 const FOREIGN_EXTENSIONS: [&str; 6] = ["avif", "jxl", "heic", "heif", "psd", "svg"];
 
 /// [`PICTURE_EXTENSIONS`] for a message.
 pub(crate) fn extensions() -> String {
-    PICTURE_EXTENSIONS.map(|extension| format!(".{extension}")).join(", ")
+    PICTURE_EXTENSIONS
+        .map(|extension| format!(".{extension}"))
+        .join(", ")
 }
 
 /// The visible pictures, captions and sub-folders of a folder, each sorted by name.
@@ -37,14 +40,18 @@ impl Listing {
         check_folder(dir)?;
         let mut listing = Self::default();
         for entry in dir.read_dir().map_err(|error| Error::io(dir, error))? {
-            listing.add(&entry.map_err(|error| Error::io(dir, error))?, caption_extension)?;
+            listing.add(
+                &entry.map_err(|error| Error::io(dir, error))?,
+                caption_extension,
+            )?;
         }
         // In one folder, the order of paths is that of their bytes, which are compared far faster.
         listing.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
         Ok(listing)
     }
 
-    /// Lists a folder and, where `recursive`, all folders in it. Folders that take no part are told.
+    /// Lists a folder and, where `recursive`, all folders in it. Folders that take no part are
+    /// told.
     pub(crate) fn read_all(
         dir: &Path,
         recursive: bool,
@@ -105,7 +112,12 @@ impl Listing {
     }
 
     fn sort_by(&mut self, order: fn(&PathBuf, &PathBuf) -> Ordering) {
-        for paths in [&mut self.pictures, &mut self.captions, &mut self.folders, &mut self.foreign] {
+        for paths in [
+            &mut self.pictures,
+            &mut self.captions,
+            &mut self.folders,
+            &mut self.foreign,
+        ] {
             // Stable sorting is quick where folders follow one another in order.
             paths.sort_by(order);
         }
@@ -115,8 +127,12 @@ impl Listing {
     pub(crate) fn notices(&self) -> Vec<Notice> {
         let mut notices = Vec::new();
         notices.extend(Several::of(self.foreign.iter().cloned()).map(Notice::UnknownFormat));
-        let shares_stem = |a: &Path, b: &Path| a.file_stem() == b.file_stem() && a.parent() == b.parent();
-        let shared = self.pictures.windows(2).filter(|pair| shares_stem(&pair[0], &pair[1]));
+        let shares_stem =
+            |a: &Path, b: &Path| a.file_stem() == b.file_stem() && a.parent() == b.parent();
+        let shared = self
+            .pictures
+            .windows(2)
+            .filter(|pair| shares_stem(&pair[0], &pair[1]));
         notices.extend(Several::of(shared.map(|pair| pair[1].clone())).map(Notice::SharedStem));
         notices
     }
@@ -127,32 +143,51 @@ impl Listing {
         fn folder(path: &Path) -> Option<&OsStr> {
             path.parent().map(Path::as_os_str)
         }
-        let mut wanted: HashSet<(Option<&OsStr>, OsString)> = HashSet::with_capacity(self.pictures.len());
+        let mut wanted: HashSet<(Option<&OsStr>, OsString)> =
+            HashSet::with_capacity(self.pictures.len());
         for picture in &self.pictures {
-            wanted.extend(stems(picture).map(|stem| (folder(picture), file_name(stem, caption_extension))));
+            wanted.extend(
+                stems(picture).map(|stem| (folder(picture), file_name(stem, caption_extension))),
+            );
         }
         let has_picture = |caption: &&PathBuf| {
-            caption.file_name().is_some_and(|name| wanted.contains(&(folder(caption), name.to_os_string())))
+            caption
+                .file_name()
+                .is_some_and(|name| wanted.contains(&(folder(caption), name.to_os_string())))
         };
-        self.captions.iter().filter(|caption| !has_picture(caption)).cloned().collect()
+        self.captions
+            .iter()
+            .filter(|caption| !has_picture(caption))
+            .cloned()
+            .collect()
     }
 }
 
-/// Which folder to list next: those that are no links first, so that a folder is known by its own name.
+/// Which folder to list next: those that are no links first, so that a folder is known by its own
+/// name.
 fn next(waiting: &[PathBuf]) -> Option<usize> {
-    waiting.iter().rposition(|path| !path.is_symlink()).or_else(|| waiting.len().checked_sub(1))
+    waiting
+        .iter()
+        .rposition(|path| !path.is_symlink())
+        .or_else(|| waiting.len().checked_sub(1))
 }
 
 /// Whether a folder holds a picture itself or, where `recursive`, in a folder below.
 pub(crate) fn holds_pictures(dir: &Path, recursive: bool, caption_extension: &str) -> Result<bool> {
-    Ok(!Listing::read_all(dir, recursive, caption_extension, &mut Vec::new())?.pictures.is_empty())
+    Ok(
+        !Listing::read_all(dir, recursive, caption_extension, &mut Vec::new())?
+            .pictures
+            .is_empty(),
+    )
 }
 
 pub(crate) fn check_folder(dir: &Path) -> Result<()> {
     match dir.metadata() {
         Ok(metadata) if metadata.is_dir() => Ok(()),
         Ok(_) => Err(Error::NotAFolder { path: dir.into() }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::FolderNotFound { path: dir.into() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::FolderNotFound { path: dir.into() })
+        }
         Err(error) => Err(Error::io(dir, error)),
     }
 }
@@ -162,7 +197,8 @@ fn identity(dir: &Path) -> Result<PathBuf> {
     dir.canonicalize().map_err(|error| Error::io(dir, error))
 }
 
-/// Whether a file's name ends as those of captions do, in any case: `.txt`, or more such as `.wd14.txt`.
+/// Whether a file's name ends as those of captions do, in any case: `.txt`, or more such as
+/// `.wd14.txt`.
 fn is_caption(name: &OsStr, extension: &str) -> bool {
     let ending = file_name(OsStr::new(""), extension);
     let (name, ending) = (name.as_encoded_bytes(), ending.as_encoded_bytes());
@@ -171,7 +207,11 @@ fn is_caption(name: &OsStr, extension: &str) -> bool {
 
 pub(crate) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let extension = path.extension().and_then(OsStr::to_str);
-    extension.is_some_and(|extension| extensions.iter().any(|known| known.eq_ignore_ascii_case(extension)))
+    extension.is_some_and(|extension| {
+        extensions
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(extension))
+    })
 }
 
 #[cfg(test)]
@@ -184,7 +224,10 @@ mod tests {
     }
 
     fn names(paths: &[PathBuf]) -> Vec<String> {
-        paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        paths
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect()
     }
 
     #[test]
@@ -204,10 +247,15 @@ mod tests {
             write(&dir.path().join(name));
         }
         let listing = Listing::read(dir.path(), ".txt").unwrap();
-        assert_eq!(names(&listing.pictures), ["a.jpeg", "b.PNG", "face_1_2_3_4.gif"]);
+        assert_eq!(
+            names(&listing.pictures),
+            ["a.jpeg", "b.PNG", "face_1_2_3_4.gif"]
+        );
         assert_eq!(names(&listing.folders), ["deep"]);
         assert_eq!(names(&listing.orphaned_captions(".txt")), ["old.TXT"]);
-        assert!(matches!(&listing.notices()[..], [Notice::UnknownFormat(files)] if files.first.ends_with("x.avif")));
+        assert!(
+            matches!(&listing.notices()[..], [Notice::UnknownFormat(files)] if files.first.ends_with("x.avif"))
+        );
 
         let mut notices = Vec::new();
         let all = Listing::read_all(dir.path(), true, ".txt", &mut notices).unwrap();
@@ -247,7 +295,9 @@ mod tests {
         std::fs::create_dir(dir.path().join("x.png")).unwrap();
         let error = Listing::read(dir.path(), ".txt").unwrap_err();
         assert!(
-            error.to_string().ends_with("x.png` is a folder; expected a picture, or a name without its extension"),
+            error.to_string().ends_with(
+                "x.png` is a folder; expected a picture, or a name without its extension"
+            ),
             "{error}"
         );
     }

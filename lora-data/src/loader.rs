@@ -25,7 +25,12 @@ impl Dataset {
     /// What a picture looks like at one time.
     pub fn draw(&self, item: &Item, generator: &mut impl Rng) -> Draw {
         let augmentation = &self.subset_of(item).config.augmentation;
-        augmentation.draw(&item.selection, item.size, Face::from_file_name(&item.path), generator)
+        augmentation.draw(
+            &item.selection,
+            item.size,
+            Face::from_file_name(&item.path),
+            generator,
+        )
     }
 
     /// What a picture looks like where nothing is drawn: cropped evenly.
@@ -36,14 +41,17 @@ impl Dataset {
 
     /// The caption of a picture at one time.
     pub fn caption(&self, item: &Item, at: &CaptionMoment, generator: &mut impl Rng) -> String {
-        self.subset_of(item).config.captions.process(&item.caption, at, generator)
+        self.subset_of(item)
+            .config
+            .captions
+            .process(&item.caption, at, generator)
     }
 
     /// Loads a picture. A mask of its own goes before its transparency.
     ///
     /// # Errors
-    /// [`Error::UnreadablePicture`], [`Error::Io`], [`Error::MaskSize`], or [`Error::PictureChanged`] where the file is no longer
-    /// what was scanned.
+    /// [`Error::UnreadablePicture`], [`Error::Io`], [`Error::MaskSize`], or
+    /// [`Error::PictureChanged`] where the file is no longer what was scanned.
     pub fn load(&self, item: &Item, draw: &Draw) -> Result<Sample> {
         let subset = &self.subset_of(item).config;
         let placed = draw.apply(&self.decode(item)?, subset.resize_interpolation);
@@ -51,7 +59,10 @@ impl Dataset {
             Some(mask) => Some(mask),
             None => placed.alpha.as_ref().map(Mask::from_plane),
         };
-        Ok(Sample { pixels: placed.pixels, mask })
+        Ok(Sample {
+            pixels: placed.pixels,
+            mask,
+        })
     }
 
     /// Loads the mask that a picture has besides its transparency (`conditioning_data_dir`).
@@ -72,7 +83,11 @@ impl Dataset {
     fn decode(&self, item: &Item) -> Result<DecodedPicture> {
         let subset = &self.subset_of(item).config;
         // Where there is a mask, nobody asks for the transparency.
-        let alpha = if item.mask.is_some() && subset.alpha == Alpha::Mask { Alpha::Drop } else { subset.alpha };
+        let alpha = if item.mask.is_some() && subset.alpha == Alpha::Mask {
+            Alpha::Drop
+        } else {
+            subset.alpha
+        };
         let decoded = match &item.image {
             Some(image) => convert_image(image, &item.path, &self.options.decode, alpha),
             None => decode_with_alpha(&item.path, &self.options.decode, alpha),
@@ -80,23 +95,32 @@ impl Dataset {
         let picture = decoded.map_err(Error::of_picture)?;
         let found: Size = picture.pixels.size();
         if found != item.size {
-            return Err(Error::PictureChanged { path: item.path.clone(), expected: item.size, found });
+            return Err(Error::PictureChanged {
+                path: item.path.clone(),
+                expected: item.size,
+                found,
+            });
         }
         Ok(picture)
     }
 
-    /// Decodes every picture once, so that a broken one is found before training, not in the middle of it. `on_picture` is
-    /// called after each picture, from several threads. Pictures that are remembered as sound are not decoded again
-    /// (`cache_info`).
+    /// Decodes every picture once, so that a broken one is found before training, not in the middle
+    /// of it. `on_picture` is called after each picture, from several threads. Pictures that are
+    /// remembered as sound are not decoded again (`cache_info`).
     ///
-    /// With `skip_bad_images`, broken pictures leave the data set and join [`Dataset::skipped`]: plans made before are then
-    /// void.
+    /// With `skip_bad_images`, broken pictures leave the data set and join [`Dataset::skipped`]:
+    /// plans made before are then void.
     ///
     /// # Errors
-    /// Those of all pictures that cannot be decoded; [`Error::AllPicturesSkipped`] where none is left.
+    /// Those of all pictures that cannot be decoded; [`Error::AllPicturesSkipped`] where none is
+    /// left.
     pub fn verify(&mut self, on_picture: impl Fn() + Sync) -> Result<()> {
         let check = |item: &Item| {
-            let picture = if self.index.is_decoded(&item.path) { Ok(()) } else { self.decode(item).map(drop) };
+            let picture = if self.index.is_decoded(&item.path) {
+                Ok(())
+            } else {
+                self.decode(item).map(drop)
+            };
             let checked = picture.and_then(|()| self.decode_mask(item).map(drop));
             on_picture();
             checked.err()
@@ -138,15 +162,29 @@ mod tests {
     use crate::folder::folder_subsets;
 
     fn picture(width: u32, height: u32) -> image::RgbImage {
-        image::RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8]))
+        image::RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([x as u8, y as u8, (x * y) as u8])
+        })
     }
 
     fn dataset(dir: &Path, skip_bad_images: bool) -> Dataset {
-        let buckets = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(128, 128)) };
-        let options = DatasetOptions { skip_bad_images, ..DatasetOptions::default() };
+        let buckets = BucketConfig {
+            min_bucket_reso: 64,
+            ..BucketConfig::new(Size::new(128, 128))
+        };
+        let options = DatasetOptions {
+            skip_bad_images,
+            ..DatasetOptions::default()
+        };
         let subsets = folder_subsets(dir, &Subset::new("")).unwrap().subsets;
-        Dataset::open(DataConfig { datasets: vec![DatasetConfig { subsets, ..DatasetConfig::new(buckets) }], options })
-            .unwrap()
+        Dataset::open(DataConfig {
+            datasets: vec![DatasetConfig {
+                subsets,
+                ..DatasetConfig::new(buckets)
+            }],
+            options,
+        })
+        .unwrap()
     }
 
     fn folder() -> tempfile::TempDir {
@@ -172,10 +210,21 @@ mod tests {
         let item = &dataset.items()[1];
         let draw = dataset.centred(item);
         let sample = dataset.load(item, &draw).unwrap();
-        assert_eq!((sample.pixels.size(), draw.crop_offsets()), (Size::new(128, 128), [2, 0]));
+        assert_eq!(
+            (sample.pixels.size(), draw.crop_offsets()),
+            (Size::new(128, 128), [2, 0])
+        );
         // Second row, first pixel: two columns are cut.
         assert_eq!(sample.pixels.as_bytes()[128 * 3..][..3], [2, 1, 2]);
-        let mirrored = dataset.load(item, &Draw { flipped: true, ..draw }).unwrap();
+        let mirrored = dataset
+            .load(
+                item,
+                &Draw {
+                    flipped: true,
+                    ..draw
+                },
+            )
+            .unwrap();
         assert_eq!(mirrored.pixels.as_bytes()[128 * 3..][..3], [129, 1, 129]);
         assert_eq!(item.caption, "a cat");
     }
@@ -184,26 +233,55 @@ mod tests {
     fn a_mask_goes_before_transparency() {
         let dir = folder();
         let folder = dir.path().join("2_cat");
-        image::RgbaImage::from_pixel(128, 128, image::Rgba([1, 2, 3, 51])).save(folder.join("a.png")).unwrap();
+        image::RgbaImage::from_pixel(128, 128, image::Rgba([1, 2, 3, 51]))
+            .save(folder.join("a.png"))
+            .unwrap();
         let masks = dir.path().join("masks");
         std::fs::create_dir(&masks).unwrap();
         let open = |masks: Option<&Path>| {
-            let buckets = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(128, 128)) };
-            let subset =
-                Subset { alpha: Alpha::Mask, conditioning_data_dir: masks.map(Into::into), ..Subset::new(&folder) };
-            let dataset = DatasetConfig { subsets: vec![subset], ..DatasetConfig::new(buckets) };
-            Dataset::open(DataConfig { datasets: vec![dataset], options: DatasetOptions::default() }).unwrap()
+            let buckets = BucketConfig {
+                min_bucket_reso: 64,
+                ..BucketConfig::new(Size::new(128, 128))
+            };
+            let subset = Subset {
+                alpha: Alpha::Mask,
+                conditioning_data_dir: masks.map(Into::into),
+                ..Subset::new(&folder)
+            };
+            let dataset = DatasetConfig {
+                subsets: vec![subset],
+                ..DatasetConfig::new(buckets)
+            };
+            Dataset::open(DataConfig {
+                datasets: vec![dataset],
+                options: DatasetOptions::default(),
+            })
+            .unwrap()
         };
         let weight = |dataset: &Dataset, index: usize| {
             let item = &dataset.items()[index];
-            dataset.load(item, &dataset.centred(item)).unwrap().mask.map(|mask| mask.weights()[0])
+            dataset
+                .load(item, &dataset.centred(item))
+                .unwrap()
+                .mask
+                .map(|mask| mask.weights()[0])
         };
         let transparent = open(None);
-        assert_eq!((weight(&transparent, 0), weight(&transparent, 1)), (Some(0.2), None));
-        image::GrayImage::from_pixel(128, 128, image::Luma([102])).save(masks.join("a.png")).unwrap();
-        image::GrayImage::from_pixel(133, 128, image::Luma([255])).save(masks.join("b.png")).unwrap();
+        assert_eq!(
+            (weight(&transparent, 0), weight(&transparent, 1)),
+            (Some(0.2), None)
+        );
+        image::GrayImage::from_pixel(128, 128, image::Luma([102]))
+            .save(masks.join("a.png"))
+            .unwrap();
+        image::GrayImage::from_pixel(133, 128, image::Luma([255]))
+            .save(masks.join("b.png"))
+            .unwrap();
         let masked = open(Some(&masks));
-        assert_eq!((weight(&masked, 0), weight(&masked, 1)), (Some(0.4), Some(1.0)));
+        assert_eq!(
+            (weight(&masked, 0), weight(&masked, 1)),
+            (Some(0.4), Some(1.0))
+        );
     }
 
     #[test]
@@ -211,26 +289,41 @@ mod tests {
         let dir = folder();
         truncate(&dir.path().join("2_cat/a.png"));
         let error = dataset(dir.path(), false).verify(|| {}).unwrap_err();
-        assert!(matches!(&error, Error::UnreadablePicture { path, .. } if path.ends_with("a.png")), "{error}");
+        assert!(
+            matches!(&error, Error::UnreadablePicture { path, .. } if path.ends_with("a.png")),
+            "{error}"
+        );
 
         let mut skipping = dataset(dir.path(), true);
         let seen = AtomicUsize::new(0);
-        skipping.verify(|| _ = seen.fetch_add(1, Ordering::Relaxed)).unwrap();
+        skipping
+            .verify(|| _ = seen.fetch_add(1, Ordering::Relaxed))
+            .unwrap();
         assert_eq!(seen.into_inner(), 2);
         assert!(skipping.items()[0].path.ends_with("b.png"));
         assert!(skipping.skipped()[0].to_string().contains("a.png"));
 
         truncate(&dir.path().join("2_cat/b.png"));
-        assert!(matches!(dataset(dir.path(), true).verify(|| {}), Err(Error::AllPicturesSkipped { skipped: 2, .. })));
+        assert!(matches!(
+            dataset(dir.path(), true).verify(|| {}),
+            Err(Error::AllPicturesSkipped { skipped: 2, .. })
+        ));
     }
 
     #[test]
     fn a_picture_replaced_since_the_scan_is_named() {
         let dir = folder();
         let dataset = dataset(dir.path(), false);
-        picture(50, 60).save(dir.path().join("2_cat/a.png")).unwrap();
+        picture(50, 60)
+            .save(dir.path().join("2_cat/a.png"))
+            .unwrap();
         let item = &dataset.items()[0];
         let error = dataset.load(item, &dataset.centred(item)).unwrap_err();
-        assert!(error.to_string().contains("was 128x128 when the folder was scanned but decodes to 50x60"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("was 128x128 when the folder was scanned but decodes to 50x60"),
+            "{error}"
+        );
     }
 }

@@ -17,25 +17,36 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// The mask of this size with these weights; `None` where their number is not `width * height`, or one of them is not
-    /// from 0 to 1.
+    /// The mask of this size with these weights; `None` where their number is not `width * height`,
+    /// or one of them is not from 0 to 1.
     #[must_use]
     pub fn new(size: Size, weights: Vec<f32>) -> Option<Self> {
-        let fits = weights.len() as u64 == size.area() && weights.iter().all(|weight| (0.0..=1.0).contains(weight));
+        let fits = weights.len() as u64 == size.area()
+            && weights.iter().all(|weight| (0.0..=1.0).contains(weight));
         fits.then_some(Self { size, weights })
     }
 
     /// Weights of 1: of a picture without a mask.
     #[must_use]
     pub fn ones(size: Size) -> Self {
-        Self { size, weights: vec![1.0; size.area() as usize] }
+        Self {
+            size,
+            weights: vec![1.0; size.area() as usize],
+        }
     }
 
     /// The levels over 255.
     #[must_use]
     pub fn from_plane(plane: &Plane) -> Self {
-        let weights = plane.as_bytes().iter().map(|level| f32::from(*level) / 255.0).collect();
-        Self { size: plane.size(), weights }
+        let weights = plane
+            .as_bytes()
+            .iter()
+            .map(|level| f32::from(*level) / 255.0)
+            .collect();
+        Self {
+            size: plane.size(),
+            weights,
+        }
     }
 
     /// Width and height.
@@ -61,32 +72,44 @@ impl Mask {
         mirror_rows(&mut self.weights, self.size.width as usize);
     }
 
-    /// The weights of the latents: means of 8 by 8 pixels, `[h / 8, w / 8]`. Where a side is not a multiple of 8, the parts are
-    /// as even as PyTorch's `interpolate(mode="area")` makes them.
+    /// The weights of the latents: means of 8 by 8 pixels, `[h / 8, w / 8]`. Where a side is not a
+    /// multiple of 8, the parts are as even as PyTorch's `interpolate(mode="area")` makes them.
     #[must_use]
     pub fn to_latents(&self) -> Vec<f32> {
         let (width, height) = (self.size.width as usize, self.size.height as usize);
         let (columns, rows) = (width / LATENT_SCALE, height / LATENT_SCALE);
-        let part = |index: usize, of: usize, length: usize| index * length / of..((index + 1) * length).div_ceil(of);
+        let part = |index: usize, of: usize, length: usize| {
+            index * length / of..((index + 1) * length).div_ceil(of)
+        };
         let mean = |row: usize, column: usize| {
             let (x, y) = (part(column, columns, width), part(row, rows, height));
             let count = x.len() * y.len();
-            let sum: f32 = y.map(|y| self.weights[y * width..][x.clone()].iter().sum::<f32>()).sum();
+            let sum: f32 = y
+                .map(|y| self.weights[y * width..][x.clone()].iter().sum::<f32>())
+                .sum();
             sum / count as f32
         };
-        (0..rows).flat_map(|row| (0..columns).map(move |column| mean(row, column))).collect()
+        (0..rows)
+            .flat_map(|row| (0..columns).map(move |column| mean(row, column)))
+            .collect()
     }
 }
 
-/// Reads the picture that says where another picture counts: its red channel, of the other picture's size. Put it in place with
-/// the draw of the other ([`Draw::place`](crate::Draw::place)), and make it a [`Mask`].
+/// Reads the picture that says where another picture counts: its red channel, of the other
+/// picture's size. Put it in place with the draw of the other
+/// ([`Draw::place`](crate::Draw::place)), and make it a [`Mask`].
 ///
-/// So a mask always lies on its picture. sd-scripts resizes masks straight to the bucket, without cropping, which distorts
-/// them where aspect ratios differ.
+/// So a mask always lies on its picture. sd-scripts resizes masks straight to the bucket, without
+/// cropping, which distorts them where aspect ratios differ.
 ///
 /// # Errors
 /// [`Error::MaskSize`] where it is not of `size`, and those of [`decode`].
-pub fn read_mask(path: &Path, picture: &Path, size: Size, options: &DecodeOptions) -> Result<Plane> {
+pub fn read_mask(
+    path: &Path,
+    picture: &Path,
+    size: Size,
+    options: &DecodeOptions,
+) -> Result<Plane> {
     let pixels = decode(path, options)?;
     if pixels.size() != size {
         return Err(Error::MaskSize {
@@ -112,11 +135,16 @@ mod tests {
 
     #[test]
     fn levels_become_weights() {
-        let mut mask = Mask::from_plane(&Plane::new(Size::new(3, 2), vec![0, 51, 255, 102, 204, 153]).unwrap());
+        let mut mask = Mask::from_plane(
+            &Plane::new(Size::new(3, 2), vec![0, 51, 255, 102, 204, 153]).unwrap(),
+        );
         assert_eq!(mask.weights(), [0.0, 0.2, 1.0, 0.4, 0.8, 0.6]);
         mask.flip();
         assert_eq!(mask.weights(), [1.0, 0.2, 0.0, 0.6, 0.8, 0.4]);
-        assert_eq!(Mask::new(mask.size(), mask.weights().to_vec()), Some(mask.clone()));
+        assert_eq!(
+            Mask::new(mask.size(), mask.weights().to_vec()),
+            Some(mask.clone())
+        );
         for wrong in [f32::NAN, -0.1, 1.1, f32::INFINITY] {
             assert_eq!(Mask::new(Size::new(1, 1), vec![wrong]), None);
         }
@@ -125,16 +153,26 @@ mod tests {
 
     #[test]
     fn latents_have_the_means_of_their_pixels() {
-        let weights = (0..16 * 24).map(|i| f32::from(i / 16 >= 8 && i % 16 >= 12)).collect();
-        assert_eq!(Mask::new(Size::new(16, 24), weights).unwrap().to_latents(), [0.0, 0.0, 0.0, 0.5, 0.0, 0.5]);
+        let weights = (0..16 * 24)
+            .map(|i| f32::from(i / 16 >= 8 && i % 16 >= 12))
+            .collect();
+        assert_eq!(
+            Mask::new(Size::new(16, 24), weights).unwrap().to_latents(),
+            [0.0, 0.0, 0.0, 0.5, 0.0, 0.5]
+        );
         assert_eq!(Mask::ones(Size::new(72, 64)).to_latents(), vec![1.0; 72]);
     }
 
     /// Expected values: `adaptive_avg_pool1d`'s parts of 19 columns are 0..10 and 9..19.
     #[test]
     fn uneven_sides_give_overlapping_parts() {
-        let weights = (0..19 * 8).map(|i| if i % 19 == 9 { 1.0 } else { 0.0 }).collect();
-        assert_eq!(Mask::new(Size::new(19, 8), weights).unwrap().to_latents(), [0.1, 0.1]);
+        let weights = (0..19 * 8)
+            .map(|i| if i % 19 == 9 { 1.0 } else { 0.0 })
+            .collect();
+        assert_eq!(
+            Mask::new(Size::new(19, 8), weights).unwrap().to_latents(),
+            [0.1, 0.1]
+        );
         assert!(Mask::ones(Size::new(7, 100)).to_latents().is_empty());
     }
 
@@ -142,11 +180,24 @@ mod tests {
     fn a_mask_has_the_size_of_its_picture() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mask.png");
-        image::RgbImage::from_raw(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap().save(&path).unwrap();
-        let read = |size| read_mask(&path, Path::new("train/a.jpg"), size, &DecodeOptions::default());
+        image::RgbImage::from_raw(2, 1, vec![1, 2, 3, 4, 5, 6])
+            .unwrap()
+            .save(&path)
+            .unwrap();
+        let read = |size| {
+            read_mask(
+                &path,
+                Path::new("train/a.jpg"),
+                size,
+                &DecodeOptions::default(),
+            )
+        };
         assert_eq!(read(Size::new(2, 1)).unwrap().as_bytes(), [1, 4]);
         let message = read(Size::new(1, 2)).unwrap_err().to_string();
-        let expected = format!("`{}` is 2x1; expected 1x2, the size of its picture `train/a.jpg`", path.display());
+        let expected = format!(
+            "`{}` is 2x1; expected 1x2, the size of its picture `train/a.jpg`",
+            path.display()
+        );
         assert_eq!(message, expected);
     }
 }

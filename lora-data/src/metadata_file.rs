@@ -1,4 +1,5 @@
-//! Lists of pictures with their captions: sd-scripts' metadata for fine tuning (`metadata_file`), in JSON.
+//! Lists of pictures with their captions: sd-scripts' metadata for fine tuning (`metadata_file`),
+//! in JSON.
 //!
 //! ```json
 //! {
@@ -7,12 +8,13 @@
 //! }
 //! ```
 //!
-//! A key is a path, absolute or relative to `image_dir`, with or without the picture's extension. One that names a folder and
-//! has no such picture there is tried relative to the working directory, as sd-scripts does. The caption is `caption`,
-//! else `tags`; where both are given, the tags follow each line of the caption, so that none of several lines lacks them.
+//! A key is a path, absolute or relative to `image_dir`, with or without the picture's extension.
+//! One that names a folder and has no such picture there is tried relative to the working
+//! directory, as sd-scripts does. The caption is `caption`, else `tags`; where both are given, the
+//! tags follow each line of the caption, so that none of several lines lacks them.
 //!
-//! `train_resolution` is the size that the tool chose which wrote the file: the picture's bucket is that of this size. Other
-//! fields are left to the tools that share the file.
+//! `train_resolution` is the size that the tool chose which wrote the file: the picture's bucket is
+//! that of this size. Other fields are left to the tools that share the file.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -109,9 +111,14 @@ pub enum MetadataProblemKind {
 /// Each folder is listed once, however many entries it has. No picture is opened.
 ///
 /// # Errors
-/// [`Error::Io`] for an unreadable file, [`Error::FolderNotFound`] or [`Error::NotAFolder`] for a wrong `image_dir`, and
-/// [`Error::Metadata`] with what is wrong in the list: the first problems, and how many there are beyond.
-pub fn read(file: impl AsRef<Path>, image_dir: Option<&Path>, separator: &str) -> Result<Vec<MetadataEntry>> {
+/// [`Error::Io`] for an unreadable file, [`Error::FolderNotFound`] or [`Error::NotAFolder`] for a
+/// wrong `image_dir`, and [`Error::Metadata`] with what is wrong in the list: the first problems,
+/// and how many there are beyond.
+pub fn read(
+    file: impl AsRef<Path>,
+    image_dir: Option<&Path>,
+    separator: &str,
+) -> Result<Vec<MetadataEntry>> {
     let file = file.as_ref();
     let io = |error| Error::io(file, error);
     if let Some(dir) = image_dir {
@@ -122,7 +129,11 @@ pub fn read(file: impl AsRef<Path>, image_dir: Option<&Path>, separator: &str) -
     if text.fill_buf().map_err(io)?.starts_with(MARK) {
         text.consume(MARK.len());
     }
-    let mut reader = Reader { image_dir, separator, ..Reader::default() };
+    let mut reader = Reader {
+        image_dir,
+        separator,
+        ..Reader::default()
+    };
     let mut json = serde_json::Deserializer::from_reader(text);
     match reader.deserialize(&mut json).and_then(|()| json.end()) {
         Ok(()) if reader.first_keys.is_empty() && reader.problems.is_empty() => {
@@ -134,11 +145,30 @@ pub fn read(file: impl AsRef<Path>, image_dir: Option<&Path>, separator: &str) -
             let SyntaxError { line, message } = tree::json_error(&error);
             // What stops the reading is told, however much was wrong before.
             reader.problems.truncate(MOST_PROBLEMS - 1);
-            reader.report("", MetadataProblemKind::Syntax { line, reason: message });
+            reader.report(
+                "",
+                MetadataProblemKind::Syntax {
+                    line,
+                    reason: message,
+                },
+            );
         }
     }
-    let Reader { entries, problems, more, .. } = reader;
-    if problems.is_empty() { Ok(entries) } else { Err(Error::Metadata { file: file.into(), problems, more }) }
+    let Reader {
+        entries,
+        problems,
+        more,
+        ..
+    } = reader;
+    if problems.is_empty() {
+        Ok(entries)
+    } else {
+        Err(Error::Metadata {
+            file: file.into(),
+            problems,
+            more,
+        })
+    }
 }
 
 /// As many are listed, and beyond them their number.
@@ -161,11 +191,22 @@ impl Reader<'_> {
         let path = self.picture(key);
         let Some(table) = value.as_table() else {
             let (found, expected) = (value.to_string(), "an object with `caption` or `tags`");
-            return self.report(key, MetadataProblemKind::Value { field: None, found, expected });
+            return self.report(
+                key,
+                MetadataProblemKind::Value {
+                    field: None,
+                    found,
+                    expected,
+                },
+            );
         };
         let before = self.problems.len() + self.more;
-        let caption = self.field(key, table, "caption", "text", text).unwrap_or_default();
-        let tags = self.field(key, table, "tags", "text such as \"cat, chair\"", text).unwrap_or_default();
+        let caption = self
+            .field(key, table, "caption", "text", text)
+            .unwrap_or_default();
+        let tags = self
+            .field(key, table, "tags", "text such as \"cat, chair\"", text)
+            .unwrap_or_default();
         let expected = "width and height in pixels, such as [512, 768]";
         let train_resolution = self.field(key, table, "train_resolution", expected, size);
         let caption = join(caption.trim(), tags.trim(), self.separator);
@@ -173,7 +214,11 @@ impl Reader<'_> {
             self.report(key, MetadataProblemKind::NoCaption);
         }
         if let Some(path) = path {
-            self.entries.push(MetadataEntry { path, caption, train_resolution });
+            self.entries.push(MetadataEntry {
+                path,
+                caption,
+                train_resolution,
+            });
         }
     }
 
@@ -185,11 +230,15 @@ impl Reader<'_> {
                     self.first_keys.insert(path.clone(), key.into());
                     return Some(path);
                 }
-                Some(first) => MetadataProblemKind::GivenTwice { first: first.clone() },
+                Some(first) => MetadataProblemKind::GivenTwice {
+                    first: first.clone(),
+                },
             },
             Search::Several(found) => MetadataProblemKind::Ambiguous { found },
             Search::Missing(dir) => MetadataProblemKind::NoPicture { dir },
-            Search::Unreadable(dir, reason) => MetadataProblemKind::UnreadableFolder { dir, reason },
+            Search::Unreadable(dir, reason) => {
+                MetadataProblemKind::UnreadableFolder { dir, reason }
+            }
         };
         self.report(key, kind);
         None
@@ -220,7 +269,10 @@ impl Reader<'_> {
         expected: &'static str,
         read: impl Fn(&Value) -> Option<T>,
     ) -> Option<T> {
-        let mut values = table.iter().filter(|(name, _)| name == field).map(|(_, node)| &node.value);
+        let mut values = table
+            .iter()
+            .filter(|(name, _)| name == field)
+            .map(|(_, node)| &node.value);
         let (value, second) = (values.next()?, values.next());
         if second.is_some() {
             self.report(key, MetadataProblemKind::FieldTwice { field });
@@ -230,14 +282,24 @@ impl Reader<'_> {
         }
         let read = read(value);
         if read.is_none() {
-            self.report(key, MetadataProblemKind::Value { field: Some(field), found: value.to_string(), expected });
+            self.report(
+                key,
+                MetadataProblemKind::Value {
+                    field: Some(field),
+                    found: value.to_string(),
+                    expected,
+                },
+            );
         }
         read
     }
 
     fn report(&mut self, key: &str, kind: MetadataProblemKind) {
         if self.problems.len() < MOST_PROBLEMS {
-            self.problems.push(MetadataProblem { key: key.into(), kind });
+            self.problems.push(MetadataProblem {
+                key: key.into(),
+                kind,
+            });
         } else {
             self.more += 1;
         }
@@ -259,15 +321,26 @@ fn size(value: &Value) -> Option<Size> {
     }
 }
 
-/// Tags behind each line of a caption. Tags stay in one line there, for a line is a caption of its own.
+/// Tags behind each line of a caption. Tags stay in one line there, for a line is a caption of its
+/// own.
 fn join(caption: &str, tags: &str, separator: &str) -> String {
     if caption.is_empty() || tags.is_empty() {
         return [caption, tags].concat();
     }
-    let tags: Vec<&str> = tags.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let tags: Vec<&str> = tags
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let tags = tags.join(separator);
-    let lines = caption.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.map(|line| format!("{line}{separator}{tags}")).collect::<Vec<_>>().join("\n")
+    let lines = caption
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    lines
+        .map(|line| format!("{line}{separator}{tags}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Reads entry after entry, so that the file's text and tree are never in memory as a whole.
@@ -317,21 +390,42 @@ impl fmt::Display for MetadataProblemKind {
             Self::NoEntries => f.write_str("holds no entries; expected at least one picture"),
             Self::NoPicture { dir } => {
                 let extensions = extensions();
-                write!(f, "no such picture in `{}`; expected this name, alone or with {extensions}", dir.display())
+                write!(
+                    f,
+                    "no such picture in `{}`; expected this name, alone or with {extensions}",
+                    dir.display()
+                )
             }
-            Self::UnreadableFolder { dir, reason } => write!(f, "cannot list `{}`: {reason}", dir.display()),
+            Self::UnreadableFolder { dir, reason } => {
+                write!(f, "cannot list `{}`: {reason}", dir.display())
+            }
             Self::Ambiguous { found } => {
-                write!(f, "may be any of `{}`; write the extension, too", found.join("`, `"))
+                write!(
+                    f,
+                    "may be any of `{}`; write the extension, too",
+                    found.join("`, `")
+                )
             }
             Self::GivenTwice { first } => {
-                write!(f, "its picture was given before, as `{first}`; remove one of the entries")
+                write!(
+                    f,
+                    "its picture was given before, as `{first}`; remove one of the entries"
+                )
             }
             Self::NoCaption => f.write_str("neither `caption` nor `tags` has text"),
             Self::FieldTwice { field } => write!(f, "`{field}` is given twice"),
-            Self::Value { field: Some(field), found, expected } => {
+            Self::Value {
+                field: Some(field),
+                found,
+                expected,
+            } => {
                 write!(f, "`{field}`: found {found}, expected {expected}")
             }
-            Self::Value { field: None, found, expected } => write!(f, "found {found}, expected {expected}"),
+            Self::Value {
+                field: None,
+                found,
+                expected,
+            } => write!(f, "found {found}, expected {expected}"),
         }
     }
 }

@@ -70,7 +70,10 @@ impl Several {
     pub(crate) fn of(paths: impl IntoIterator<Item = PathBuf>) -> Option<Self> {
         let mut paths = paths.into_iter();
         let first = paths.next()?;
-        Some(Self { first, count: 1 + paths.count() })
+        Some(Self {
+            first,
+            count: 1 + paths.count(),
+        })
     }
 }
 
@@ -88,31 +91,60 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotNamed { path } => {
-                write!(f, "`{}` is not used: its name is not of the form N_name", path.display())
+                write!(
+                    f,
+                    "`{}` is not used: its name is not of the form N_name",
+                    path.display()
+                )
             }
-            Self::ZeroRepeats { path } => write!(f, "`{}` is not used: its number of repeats is 0", path.display()),
-            Self::Empty { path } => write!(f, "`{}` is not used: it holds no pictures", path.display()),
+            Self::ZeroRepeats { path } => write!(
+                f,
+                "`{}` is not used: its number of repeats is 0",
+                path.display()
+            ),
+            Self::Empty { path } => {
+                write!(f, "`{}` is not used: it holds no pictures", path.display())
+            }
             Self::BesideNamedFolders { path, pictures } => {
                 let path = path.display();
-                write!(f, "{pictures} pictures directly in `{path}` are not used: its folders named N_name are")
+                write!(
+                    f,
+                    "{pictures} pictures directly in `{path}` are not used: its folders named \
+                     N_name are"
+                )
             }
             Self::Nested { path } => {
                 write!(
                     f,
-                    "`{}` is not used: only the pictures beside it are (`recursive = true` takes both)",
+                    "`{}` is not used: only the pictures beside it are (`recursive = true` takes \
+                     both)",
                     path.display()
                 )
             }
             Self::Loop { path } => {
-                write!(f, "`{}` is not used: it leads to a folder that was listed before", path.display())
+                write!(
+                    f,
+                    "`{}` is not used: it leads to a folder that was listed before",
+                    path.display()
+                )
             }
-            Self::UnknownFormat(files) => write!(f, "not used, since this program cannot decode the format: {files}"),
+            Self::UnknownFormat(files) => write!(
+                f,
+                "not used, since this program cannot decode the format: {files}"
+            ),
             Self::CaptionWithoutPicture(files) => write!(f, "caption without a picture: {files}"),
             Self::SharedStem(files) => {
-                write!(f, "another picture has the same name but for the extension, and the same caption file: {files}")
+                write!(
+                    f,
+                    "another picture has the same name but for the extension, and the same caption \
+                     file: {files}"
+                )
             }
             Self::NoCaption(files) => {
-                write!(f, "no caption file and no class words, trained on an empty caption: {files}")
+                write!(
+                    f,
+                    "no caption file and no class words, trained on an empty caption: {files}"
+                )
             }
             Self::NothingKept { path } => {
                 write!(
@@ -122,7 +154,11 @@ impl fmt::Display for Notice {
                 )
             }
             Self::RegularisationLeftOut(files) => {
-                write!(f, "not used, since there are as many regularisation as training pictures without them: {files}")
+                write!(
+                    f,
+                    "not used, since there are as many regularisation as training pictures without \
+                     them: {files}"
+                )
             }
         }
     }

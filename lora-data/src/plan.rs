@@ -34,14 +34,17 @@ pub struct Share {
 
 impl Share {
     /// A single process, which takes all batches.
-    pub const WHOLE: Self = Self { rank: 0, world_size: 1 };
+    pub const WHOLE: Self = Self {
+        rank: 0,
+        world_size: 1,
+    };
 }
 
 /// The batches of an epoch.
 ///
-/// Batches never mix buckets, and the last batch of each bucket is smaller where its pictures don't divide evenly. The
-/// order is a pure function of the generator, which the caller makes from seed and epoch: every process of a run computes
-/// the same list and takes its share.
+/// Batches never mix buckets, and the last batch of each bucket is smaller where its pictures don't
+/// divide evenly. The order is a pure function of the generator, which the caller makes from seed
+/// and epoch: every process of a run computes the same list and takes its share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     groups: Vec<Group>,
@@ -55,15 +58,23 @@ impl Plan {
     pub fn new(groups: Vec<Group>) -> Result<Self> {
         if groups.iter().any(|group| group.batch_size == 0) {
             let (found, expected) = ("0".into(), "at least 1".into());
-            return Err(Error::InvalidOption { option: "train_batch_size", found, expected });
+            return Err(Error::InvalidOption {
+                option: "train_batch_size",
+                found,
+                expected,
+            });
         }
         Ok(Self { groups })
     }
 
-    /// The number of batches in an epoch: the sum over the buckets of their sizes over the batch size, rounded up.
+    /// The number of batches in an epoch: the sum over the buckets of their sizes over the batch
+    /// size, rounded up.
     #[must_use]
     pub fn batches_per_epoch(&self) -> usize {
-        self.groups.iter().map(|group| group.items.len().div_ceil(group.batch_size)).sum()
+        self.groups
+            .iter()
+            .map(|group| group.items.len().div_ceil(group.batch_size))
+            .sum()
     }
 
     /// The number of pictures in an epoch, counting repeats.
@@ -78,9 +89,9 @@ impl Plan {
         split(&self.groups)
     }
 
-    /// The batches of an epoch: the pictures of each group shuffled, and the batches too; of these, every `world_size`-th from
-    /// `rank` on. Where the batches don't divide evenly, those at the start are taken again, so that all processes make
-    /// equally many steps (as accelerate does).
+    /// The batches of an epoch: the pictures of each group shuffled, and the batches too; of these,
+    /// every `world_size`-th from `rank` on. Where the batches don't divide evenly, those at the
+    /// start are taken again, so that all processes make equally many steps (as accelerate does).
     ///
     /// ```
     /// # use lora_data::{Group, Plan, Share};
@@ -109,21 +120,34 @@ impl Plan {
             return batches;
         }
         let rounds = batches.len().div_ceil(world_size);
-        batches.iter().cycle().skip(rank).step_by(world_size).take(rounds).cloned().collect()
+        batches
+            .iter()
+            .cycle()
+            .skip(rank)
+            .step_by(world_size)
+            .take(rounds)
+            .cloned()
+            .collect()
     }
 }
 
 fn split(groups: &[Group]) -> Vec<Batch> {
     let batches = |(index, group): (usize, &Group)| {
         let chunks = group.items.chunks(group.batch_size);
-        chunks.map(|items| Batch { group: index, items: items.to_vec() }).collect::<Vec<_>>()
+        chunks
+            .map(|items| Batch {
+                group: index,
+                items: items.to_vec(),
+            })
+            .collect::<Vec<_>>()
     };
     groups.iter().enumerate().flat_map(batches).collect()
 }
 
 /// How batches, epochs and optimizer steps relate, as sd-scripts counts them.
 ///
-/// An accumulation group never reaches over the end of an epoch: the last step of an epoch may have fewer batches.
+/// An accumulation group never reaches over the end of an epoch: the last step of an epoch may have
+/// fewer batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepCount {
     /// Batches of an epoch, over all processes.
@@ -141,7 +165,9 @@ impl StepCount {
     /// If the accumulation or the number of processes is 0.
     #[must_use]
     pub fn steps_per_epoch(&self) -> usize {
-        self.batches_per_epoch.div_ceil(self.num_processes).div_ceil(self.gradient_accumulation_steps)
+        self.batches_per_epoch
+            .div_ceil(self.num_processes)
+            .div_ceil(self.gradient_accumulation_steps)
     }
 
     /// Optimizer steps of this many epochs (`max_train_epochs`).
@@ -169,8 +195,21 @@ mod tests {
     use crate::random::tests::Generator;
 
     fn plan() -> Plan {
-        let members = [(0..10).collect(), vec![10, 10, 10], vec![], (11..20).chain(11..20).collect()];
-        Plan::new(members.map(|items| Group { items, batch_size: 4 }).into()).unwrap()
+        let members = [
+            (0..10).collect(),
+            vec![10, 10, 10],
+            vec![],
+            (11..20).chain(11..20).collect(),
+        ];
+        Plan::new(
+            members
+                .map(|items| Group {
+                    items,
+                    batch_size: 4,
+                })
+                .into(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -180,10 +219,21 @@ mod tests {
             let batches = plan.epoch(&mut Generator(seed), Share::WHOLE);
             assert_eq!(batches.len(), plan.batches_per_epoch());
             for (index, group) in plan.groups.iter().enumerate() {
-                let sizes: Vec<_> = batches.iter().filter(|b| b.group == index).map(|b| b.items.len()).collect();
-                assert!(sizes.iter().filter(|size| **size < 4).count() <= 1, "{sizes:?}");
-                let mut items: Vec<_> =
-                    batches.iter().filter(|b| b.group == index).flat_map(|b| &b.items).copied().collect();
+                let sizes: Vec<_> = batches
+                    .iter()
+                    .filter(|b| b.group == index)
+                    .map(|b| b.items.len())
+                    .collect();
+                assert!(
+                    sizes.iter().filter(|size| **size < 4).count() <= 1,
+                    "{sizes:?}"
+                );
+                let mut items: Vec<_> = batches
+                    .iter()
+                    .filter(|b| b.group == index)
+                    .flat_map(|b| &b.items)
+                    .copied()
+                    .collect();
                 let mut expected = group.items.clone();
                 items.sort_unstable();
                 expected.sort_unstable();
@@ -207,13 +257,21 @@ mod tests {
         let plan = plan();
         let whole = plan.epoch(&mut Generator(1), Share::WHOLE);
         for world_size in [2, 3, 4, 20] {
-            let shares: Vec<Vec<Batch>> =
-                (0..world_size).map(|rank| plan.epoch(&mut Generator(1), Share { rank, world_size })).collect();
+            let shares: Vec<Vec<Batch>> = (0..world_size)
+                .map(|rank| plan.epoch(&mut Generator(1), Share { rank, world_size }))
+                .collect();
             let rounds = whole.len().div_ceil(world_size);
             assert!(shares.iter().all(|share| share.len() == rounds));
-            let dealt: Vec<&Batch> =
-                (0..rounds).flat_map(|round| shares.iter().map(move |share| &share[round])).collect();
-            assert!(dealt.iter().zip(whole.iter().cycle()).all(|(dealt, batch)| *dealt == batch), "{world_size}");
+            let dealt: Vec<&Batch> = (0..rounds)
+                .flat_map(|round| shares.iter().map(move |share| &share[round]))
+                .collect();
+            assert!(
+                dealt
+                    .iter()
+                    .zip(whole.iter().cycle())
+                    .all(|(dealt, batch)| *dealt == batch),
+                "{world_size}"
+            );
         }
     }
 
@@ -228,16 +286,22 @@ mod tests {
         }
         // Mean 1000, standard deviation 29.
         assert_eq!(count.len(), 6);
-        assert!(count.values().all(|count| (880..1120).contains(count)), "{count:?}");
+        assert!(
+            count.values().all(|count| (880..1120).contains(count)),
+            "{count:?}"
+        );
     }
 
     #[test]
     fn a_batch_of_nothing_is_an_error() {
         assert!(
-            Plan::new(vec![Group { items: vec![1], batch_size: 0 }])
-                .unwrap_err()
-                .to_string()
-                .starts_with("`train_batch_size = 0`")
+            Plan::new(vec![Group {
+                items: vec![1],
+                batch_size: 0
+            }])
+            .unwrap_err()
+            .to_string()
+            .starts_with("`train_batch_size = 0`")
         );
     }
 

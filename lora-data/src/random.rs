@@ -2,7 +2,8 @@
 
 use rand_core::Rng;
 
-/// An integer in [0, bound), every one equally likely (Lemire, "Fast random integer generation in an interval", 2019).
+/// An integer in [0, bound), every one equally likely (Lemire, "Fast random integer generation in
+/// an interval", 2019).
 pub(crate) fn below(bound: u64, generator: &mut impl Rng) -> u64 {
     let threshold = bound.wrapping_neg() % bound;
     loop {
@@ -67,7 +68,10 @@ pub(crate) mod tests {
         for _ in 0..30_000 {
             counts[below(3, &mut generator) as usize] += 1;
         }
-        assert!(counts.iter().all(|count| (9_500..10_500).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (9_500..10_500).contains(count)),
+            "{counts:?}"
+        );
         let mean = (0..10_000).map(|_| unit(&mut generator)).sum::<f64>() / 1e4;
         assert!((mean - 0.5).abs() < 0.02, "{mean}");
     }

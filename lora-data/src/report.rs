@@ -47,7 +47,8 @@ pub struct BucketCount {
 /// The buckets in use. Serializes as sd-scripts' `ss_bucket_info`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BucketInfo {
-    /// The buckets that hold pictures, sorted by width and height; serialized as a map from their index.
+    /// The buckets that hold pictures, sorted by width and height; serialized as a map from their
+    /// index.
     #[serde(serialize_with = "as_indexed_map")]
     pub buckets: Vec<BucketCount>,
     /// Mean distance of the pictures' aspect ratios from their buckets', without repeats.
@@ -82,7 +83,8 @@ pub struct PartReport {
     pub bucket_info: Option<BucketInfo>,
     /// Training pictures in an epoch, counting repeats (`ss_num_train_images`).
     pub num_train_images: usize,
-    /// Regularisation pictures in an epoch, counting their repeats before they are balanced (`ss_num_reg_images`).
+    /// Regularisation pictures in an epoch, counting their repeats before they are balanced
+    /// (`ss_num_reg_images`).
     pub num_reg_images: usize,
     /// Tags, in lower case, counted as they stand in the captions, whatever the repeats.
     pub tag_frequency: TagFrequency,
@@ -133,8 +135,9 @@ impl DatasetReport {
         all
     }
 
-    /// Names of folders with repeats and pictures: of training pictures (`ss_dataset_dirs`) or, with `is_reg`, of
-    /// regularisation pictures (`ss_reg_dataset_dirs`). Folders of one name get a number: `name (2)`.
+    /// Names of folders with repeats and pictures: of training pictures (`ss_dataset_dirs`) or,
+    /// with `is_reg`, of regularisation pictures (`ss_reg_dataset_dirs`). Folders of one name get a
+    /// number: `name (2)`.
     #[must_use]
     pub fn dataset_dirs(&self, is_reg: bool) -> BTreeMap<String, DatasetDir> {
         let mut dirs = BTreeMap::new();
@@ -145,7 +148,13 @@ impl DatasetReport {
                 name = format!("{} ({number})", subset.name);
                 number += 1;
             }
-            dirs.insert(name, DatasetDir { n_repeats: subset.repeats, img_count: subset.pictures });
+            dirs.insert(
+                name,
+                DatasetDir {
+                    n_repeats: subset.repeats,
+                    img_count: subset.pictures,
+                },
+            );
         }
         dirs
     }
@@ -157,7 +166,9 @@ impl Dataset {
     pub fn report(&self) -> DatasetReport {
         let reports = self.subset_reports();
         let configs = self.configs.iter().enumerate();
-        let parts = configs.map(|(index, config)| self.part_report(index, config, &reports)).collect();
+        let parts = configs
+            .map(|(index, config)| self.part_report(index, config, &reports))
+            .collect();
         DatasetReport {
             parts,
             notices: self.notices.iter().map(ToString::to_string).collect(),
@@ -165,14 +176,27 @@ impl Dataset {
         }
     }
 
-    fn part_report(&self, index: usize, config: &DatasetConfig, reports: &[SubsetReport]) -> PartReport {
-        let indices: Vec<usize> =
-            (0..self.subsets.len()).filter(|subset| self.subsets[*subset].dataset == index).collect();
-        let subsets: Vec<SubsetReport> = indices.iter().map(|subset| reports[*subset].clone()).collect();
+    fn part_report(
+        &self,
+        index: usize,
+        config: &DatasetConfig,
+        reports: &[SubsetReport],
+    ) -> PartReport {
+        let indices: Vec<usize> = (0..self.subsets.len())
+            .filter(|subset| self.subsets[*subset].dataset == index)
+            .collect();
+        let subsets: Vec<SubsetReport> = indices
+            .iter()
+            .map(|subset| reports[*subset].clone())
+            .collect();
         let is_ours = |item: &&Item| self.subset_of(item).dataset == index && !item.is_validation;
         let items: Vec<&Item> = self.items.iter().filter(is_ours).collect();
         let images = |is_reg: bool| {
-            subsets.iter().filter(|s| s.is_reg == is_reg).map(|s| s.pictures.saturating_mul(s.repeats)).sum()
+            subsets
+                .iter()
+                .filter(|s| s.is_reg == is_reg)
+                .map(|s| s.pictures.saturating_mul(s.repeats))
+                .sum()
         };
         PartReport {
             resolution: config.buckets.resolution,
@@ -232,12 +256,21 @@ fn bucket_info(items: &[&Item]) -> BucketInfo {
     for item in items {
         *counts.entry(item.selection.bucket).or_default() += item.repeats;
     }
-    let buckets = counts.into_iter().map(|(resolution, count)| BucketCount { resolution, count }).collect();
+    let buckets = counts
+        .into_iter()
+        .map(|(resolution, count)| BucketCount { resolution, count })
+        .collect();
     let error: f64 = items.iter().map(|item| item.selection.ar_error.abs()).sum();
-    BucketInfo { buckets, mean_img_ar_error: error / items.len().max(1) as f64 }
+    BucketInfo {
+        buckets,
+        mean_img_ar_error: error / items.len().max(1) as f64,
+    }
 }
 
-fn as_indexed_map<S: Serializer>(buckets: &[BucketCount], serializer: S) -> Result<S::Ok, S::Error> {
+fn as_indexed_map<S: Serializer>(
+    buckets: &[BucketCount],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(buckets.len()))?;
     for (index, bucket) in buckets.iter().enumerate() {
         map.serialize_entry(&index.to_string(), bucket)?;
@@ -270,10 +303,26 @@ mod tests {
         }
         std::fs::create_dir(dir.path().join("raw")).unwrap();
         let found = folder_subsets(dir.path(), &Subset::new("")).unwrap();
-        assert!(found.notices[0].to_string().contains("raw` is not used: its name"));
-        let buckets = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(192, 192)) };
-        let dataset = DatasetConfig { enable_bucket, subsets: found.subsets, ..DatasetConfig::new(buckets) };
-        Dataset::open(DataConfig { datasets: vec![dataset], options: DatasetOptions::default() }).unwrap().report()
+        assert!(
+            found.notices[0]
+                .to_string()
+                .contains("raw` is not used: its name")
+        );
+        let buckets = BucketConfig {
+            min_bucket_reso: 64,
+            ..BucketConfig::new(Size::new(192, 192))
+        };
+        let dataset = DatasetConfig {
+            enable_bucket,
+            subsets: found.subsets,
+            ..DatasetConfig::new(buckets)
+        };
+        Dataset::open(DataConfig {
+            datasets: vec![dataset],
+            options: DatasetOptions::default(),
+        })
+        .unwrap()
+        .report()
     }
 
     fn json(value: &impl Serialize) -> String {
@@ -304,10 +353,24 @@ mod tests {
         let report = report(true);
         let counts: Vec<_> = report
             .subsets()
-            .map(|f| (f.name.as_str(), f.captions_from_files, f.captions_from_class_words, f.captions_missing))
+            .map(|f| {
+                (
+                    f.name.as_str(),
+                    f.captions_from_files,
+                    f.captions_from_class_words,
+                    f.captions_missing,
+                )
+            })
             .collect();
-        assert_eq!(counts, [("2_", 0, 0, 1), ("2_dog", 0, 2, 0), ("5_cat", 2, 0, 0)]);
-        assert!(report.notices[0].contains("no class words"), "{}", report.notices[0]);
+        assert_eq!(
+            counts,
+            [("2_", 0, 0, 1), ("2_dog", 0, 2, 0), ("5_cat", 2, 0, 0)]
+        );
+        assert!(
+            report.notices[0].contains("no class words"),
+            "{}",
+            report.notices[0]
+        );
     }
 
     #[test]
@@ -321,6 +384,9 @@ mod tests {
         for folder in &mut report.parts[0].subsets {
             folder.name = "cat".into();
         }
-        assert_eq!(report.dataset_dirs(false).into_keys().collect::<Vec<_>>(), ["cat", "cat (2)", "cat (3)"]);
+        assert_eq!(
+            report.dataset_dirs(false).into_keys().collect::<Vec<_>>(),
+            ["cat", "cat (2)", "cat (3)"]
+        );
     }
 }

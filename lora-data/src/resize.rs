@@ -1,6 +1,7 @@
 //! Resizing and cropping in one pass: only the pixels that stay are computed.
 //!
-//! By default, reduction is OpenCV's `INTER_AREA` and enlargement Pillow's `LANCZOS`, as in sd-scripts.
+//! By default, reduction is OpenCV's `INTER_AREA` and enlargement Pillow's `LANCZOS`, as in
+//! sd-scripts.
 
 mod area;
 mod lanczos;
@@ -31,12 +32,14 @@ pub struct Window {
 pub enum Interpolation {
     /// The pixel that lies there (`cv2.INTER_NEAREST`).
     Nearest,
-    /// Between two pixels in each direction (`cv2.INTER_LINEAR`). A strong reduction leaves pixels out.
+    /// Between two pixels in each direction (`cv2.INTER_LINEAR`). A strong reduction leaves pixels
+    /// out.
     Linear,
-    /// Between four pixels in each direction (`cv2.INTER_CUBIC`). A strong reduction leaves pixels out.
+    /// Between four pixels in each direction (`cv2.INTER_CUBIC`). A strong reduction leaves pixels
+    /// out.
     Cubic,
-    /// The mean over the area that a pixel covers (`cv2.INTER_AREA`). Where a side grows, blocks of one colour with a blend
-    /// of two at their borders.
+    /// The mean over the area that a pixel covers (`cv2.INTER_AREA`). Where a side grows, blocks of
+    /// one colour with a blend of two at their borders.
     Area,
     /// Lanczos with three lobes (`PIL.Image.LANCZOS`), which are widened for reduction.
     Lanczos,
@@ -59,29 +62,40 @@ impl Interpolation {
         Self::NAMES.map(|(name, _)| name)
     }
 
-    /// The one that sd-scripts uses for this change of size where none is chosen; `None` where the size stays.
+    /// The one that sd-scripts uses for this change of size where none is chosen; `None` where the
+    /// size stays.
     #[must_use]
     pub fn between(from: Size, to: Size) -> Option<Self> {
-        (from != to).then(|| if from.covers(to) { Self::Area } else { Self::Lanczos })
+        (from != to).then(|| {
+            if from.covers(to) {
+                Self::Area
+            } else {
+                Self::Lanczos
+            }
+        })
     }
 }
 
 impl FromStr for Interpolation {
     type Err = Error;
 
-    /// From sd-scripts' names: `lanczos`, `nearest`, `bilinear` or `linear`, `bicubic` or `cubic`, `area`.
+    /// From sd-scripts' names: `lanczos`, `nearest`, `bilinear` or `linear`, `bicubic` or `cubic`,
+    /// `area`.
     fn from_str(name: &str) -> Result<Self, Error> {
         let named = Self::NAMES.iter().find(|(known, _)| *known == name);
-        named.map(|(_, interpolation)| *interpolation).ok_or_else(|| Error::InvalidOption {
-            option: "resize_interpolation",
-            found: name.into(),
-            expected: format!("one of {}", Self::names().join(", ")),
-        })
+        named
+            .map(|(_, interpolation)| *interpolation)
+            .ok_or_else(|| Error::InvalidOption {
+                option: "resize_interpolation",
+                found: name.into(),
+                expected: format!("one of {}", Self::names().join(", ")),
+            })
     }
 }
 
-/// Resizes a picture to `resized` and keeps the part in `window`. Without a choice of `interpolation` it is that of
-/// [`Interpolation::between`]. Where the size stays, so do the pixels.
+/// Resizes a picture to `resized` and keeps the part in `window`. Without a choice of
+/// `interpolation` it is that of [`Interpolation::between`]. Where the size stays, so do the
+/// pixels.
 ///
 /// # Panics
 /// If a side of the picture is 0, or the window is empty or does not lie within `resized`.
@@ -93,7 +107,10 @@ pub fn resize_and_crop<const C: usize>(
     interpolation: Option<Interpolation>,
 ) -> Raster<C> {
     let Window { left, top, size } = window;
-    assert!(picture.size().area() > 0 && size.area() > 0, "an empty picture or window");
+    assert!(
+        picture.size().area() > 0 && size.area() > 0,
+        "an empty picture or window"
+    );
     assert!(
         left + size.width <= resized.width && top + size.height <= resized.height,
         "the window {window:?} leaves the picture of {resized}"
@@ -104,7 +121,9 @@ pub fn resize_and_crop<const C: usize>(
         Some(Interpolation::Nearest) => linear::nearest(picture, resized, window),
         Some(Interpolation::Linear) => linear::linear(picture, resized, window),
         Some(Interpolation::Cubic) => linear::cubic(picture, resized, window),
-        Some(Interpolation::Area) if picture.size().covers(resized) => area::area(picture, resized, window),
+        Some(Interpolation::Area) if picture.size().covers(resized) => {
+            area::area(picture, resized, window)
+        }
         Some(Interpolation::Area) => linear::blocks(picture, resized, window),
         Some(Interpolation::Lanczos) => lanczos::lanczos(picture, resized, window),
     };

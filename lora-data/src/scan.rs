@@ -65,8 +65,13 @@ struct New {
     size: HeaderSize,
 }
 
-/// Reads a subset. What is wrong with single files is collected; only a folder or list that cannot be read at all is an error.
-pub(crate) fn scan(subset: &Subset, options: &DatasetOptions, index: &mut SizeIndex) -> Result<Scanned> {
+/// Reads a subset. What is wrong with single files is collected; only a folder or list that cannot
+/// be read at all is an error.
+pub(crate) fn scan(
+    subset: &Subset,
+    options: &DatasetOptions,
+    index: &mut SizeIndex,
+) -> Result<Scanned> {
     let mut scanned = Scanned::default();
     let found = find(subset, options, &mut scanned)?;
     let masks = match &subset.conditioning_data_dir {
@@ -77,8 +82,16 @@ pub(crate) fn scan(subset: &Subset, options: &DatasetOptions, index: &mut SizeIn
         let files = found.iter().filter(|found| found.image.is_none());
         index.load(files.map(|found| found.path.as_path()));
     }
-    let reader = Reader { subset, options, masks, known: index };
-    let read: Vec<Result<(Picture, Option<New>)>> = found.into_par_iter().map(|found| reader.read(found)).collect();
+    let reader = Reader {
+        subset,
+        options,
+        masks,
+        known: index,
+    };
+    let read: Vec<Result<(Picture, Option<New>)>> = found
+        .into_par_iter()
+        .map(|found| reader.read(found))
+        .collect();
     let mut without_caption = Vec::new();
     for picture in read {
         match picture {
@@ -94,7 +107,9 @@ pub(crate) fn scan(subset: &Subset, options: &DatasetOptions, index: &mut SizeIn
             Err(error) => scanned.problems.push(error),
         }
     }
-    scanned.notices.extend(Several::of(without_caption).map(Notice::NoCaption));
+    scanned
+        .notices
+        .extend(Several::of(without_caption).map(Notice::NoCaption));
     Ok(scanned)
 }
 
@@ -106,20 +121,38 @@ fn find(subset: &Subset, options: &DatasetOptions, scanned: &mut Scanned) -> Res
             scanned.notices.extend(listing.notices());
             let orphans = listing.orphaned_captions(extension);
             if options.strict_captions {
-                scanned.problems.extend(orphans.into_iter().map(|path| Error::CaptionWithoutPicture { path }));
+                scanned.problems.extend(
+                    orphans
+                        .into_iter()
+                        .map(|path| Error::CaptionWithoutPicture { path }),
+                );
             } else {
-                scanned.notices.extend(Several::of(orphans).map(Notice::CaptionWithoutPicture));
+                scanned
+                    .notices
+                    .extend(Several::of(orphans).map(Notice::CaptionWithoutPicture));
             }
             if listing.pictures.is_empty() {
                 let beside = scanned.notices.iter().map(ToString::to_string).collect();
-                return Err(Error::NoPictures { path: dir.clone(), captions: listing.captions.len(), beside });
+                return Err(Error::NoPictures {
+                    path: dir.clone(),
+                    captions: listing.captions.len(),
+                    beside,
+                });
             }
             Ok(listing.pictures.into_iter().map(Found::file).collect())
         }
         Source::Metadata { file, image_dir } => {
-            let entries = metadata_file::read(file, image_dir.as_deref(), &subset.captions.caption_separator)?;
+            let entries = metadata_file::read(
+                file,
+                image_dir.as_deref(),
+                &subset.captions.caption_separator,
+            )?;
             if entries.is_empty() {
-                return Err(Error::NoPictures { path: file.clone(), captions: 0, beside: Vec::new() });
+                return Err(Error::NoPictures {
+                    path: file.clone(),
+                    captions: 0,
+                    beside: Vec::new(),
+                });
             }
             let found = entries.into_iter().map(|entry| Found {
                 caption: Some(entry.caption),
@@ -132,9 +165,16 @@ fn find(subset: &Subset, options: &DatasetOptions, scanned: &mut Scanned) -> Res
         }
         Source::Pictures { name, pictures } => {
             if pictures.is_empty() {
-                return Err(Error::NoPictures { path: name.clone(), captions: 0, beside: Vec::new() });
+                return Err(Error::NoPictures {
+                    path: name.clone(),
+                    captions: 0,
+                    beside: Vec::new(),
+                });
             }
-            let found = pictures.iter().enumerate().map(|(index, picture)| Found::given(picture, name, index));
+            let found = pictures
+                .iter()
+                .enumerate()
+                .map(|(index, picture)| Found::given(picture, name, index));
             Ok(found.collect())
         }
     }
@@ -142,16 +182,28 @@ fn find(subset: &Subset, options: &DatasetOptions, scanned: &mut Scanned) -> Res
 
 impl Found {
     fn file(path: PathBuf) -> Self {
-        Self { path, image: None, caption: None, train_resolution: None }
+        Self {
+            path,
+            image: None,
+            caption: None,
+            train_resolution: None,
+        }
     }
 
     fn given(given: &TrainPicture, list: &Path, index: usize) -> Self {
         let caption = Some(given.caption.clone());
         match &given.picture {
-            PictureSource::File(path) => Self { caption, ..Self::file(path.clone()) },
+            PictureSource::File(path) => Self {
+                caption,
+                ..Self::file(path.clone())
+            },
             PictureSource::Image(image) => {
                 let path = format!("{}[{index}]", list.display()).into();
-                Self { image: Some(Arc::clone(image)), caption, ..Self::file(path) }
+                Self {
+                    image: Some(Arc::clone(image)),
+                    caption,
+                    ..Self::file(path)
+                }
             }
         }
     }
@@ -171,24 +223,37 @@ impl<'a> Masks<'a> {
         let mut by_stem: HashMap<OsString, PathBuf> = HashMap::new();
         for path in listing.pictures {
             if let Some(other) = by_stem.insert(stem(&path), path.clone()) {
-                scanned.problems.push(Error::AmbiguousMask { first: other, second: path });
+                scanned.problems.push(Error::AmbiguousMask {
+                    first: other,
+                    second: path,
+                });
             }
         }
         // Folders below may hold pictures of one name, for which there is one mask only.
         let mut masked: HashMap<OsString, &Path> = HashMap::new();
         for Found { path, .. } in pictures {
             if let Some(other) = masked.insert(stem(path), path) {
-                scanned.problems.push(Error::SharedMask { first: other.into(), second: path.clone(), dir: dir.into() });
+                scanned.problems.push(Error::SharedMask {
+                    first: other.into(),
+                    second: path.clone(),
+                    dir: dir.into(),
+                });
             }
         }
-        let unused = by_stem.iter().filter(|(stem, _)| !masked.contains_key(*stem)).map(|(_, path)| path.clone());
+        let unused = by_stem
+            .iter()
+            .filter(|(stem, _)| !masked.contains_key(*stem))
+            .map(|(_, path)| path.clone());
         scanned.unused_masks.extend(unused);
         Ok(Self { dir, by_stem })
     }
 
     fn of(&self, picture: &Path) -> Result<PathBuf> {
         let mask = picture.file_stem().and_then(|stem| self.by_stem.get(stem));
-        mask.cloned().ok_or_else(|| Error::MaskMissing { path: picture.into(), dir: self.dir.into() })
+        mask.cloned().ok_or_else(|| Error::MaskMissing {
+            path: picture.into(),
+            dir: self.dir.into(),
+        })
     }
 }
 
@@ -203,17 +268,31 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads one picture's header and caption. The second part is what was not known of it before.
     fn read(&self, found: Found) -> Result<(Picture, Option<New>)> {
-        let Found { path, image, caption, train_resolution } = found;
+        let Found {
+            path,
+            image,
+            caption,
+            train_resolution,
+        } = found;
         let (header, new) = match &image {
             Some(image) => (HeaderSize::of(image), None),
             None => self.header(&path)?,
         };
         let size = self.effective(header);
-        let mask = self.masks.as_ref().map(|masks| masks.of(&path)).transpose()?;
+        let mask = self
+            .masks
+            .as_ref()
+            .map(|masks| masks.of(&path))
+            .transpose()?;
         if let Some(mask) = &mask {
             let found = self.effective(header_size(mask)?);
             if found != size {
-                return Err(Error::MaskSize { path: mask.clone(), found, picture: path, expected: size });
+                return Err(Error::MaskSize {
+                    path: mask.clone(),
+                    found,
+                    picture: path,
+                    expected: size,
+                });
             }
         }
         let (caption, caption_source) = match caption {
@@ -221,7 +300,18 @@ impl Reader<'_> {
             Some(caption) => (caption, CaptionSource::Metadata),
             None => self.caption(&path)?,
         };
-        Ok((Picture { path, image, size, caption, caption_source, mask, train_resolution }, new))
+        Ok((
+            Picture {
+                path,
+                image,
+                size,
+                caption,
+                caption_source,
+                mask,
+                train_resolution,
+            },
+            new,
+        ))
     }
 
     fn header(&self, path: &Path) -> Result<(HeaderSize, Option<New>)> {
@@ -250,7 +340,10 @@ impl Reader<'_> {
         }
         if self.options.strict_captions {
             let expected = picture.with_extension(OsStr::new(extension.trim_start_matches('.')));
-            return Err(Error::PictureWithoutCaption { path: picture.into(), expected });
+            return Err(Error::PictureWithoutCaption {
+                path: picture.into(),
+                expected,
+            });
         }
         Ok(self.class_tokens())
     }

@@ -11,7 +11,8 @@ pub struct SubsetInfo {
     pub dataset: usize,
     /// How its pictures are used.
     pub config: Subset,
-    /// How many pictures it has in training, before regularisation pictures are balanced with the others.
+    /// How many pictures it has in training, before regularisation pictures are balanced with the
+    /// others.
     pub pictures: usize,
 }
 
@@ -31,6 +32,9 @@ impl SubsetInfo {
     pub fn name(&self) -> String {
         let path = self.path().canonicalize();
         let name = path.as_deref().unwrap_or(self.path()).file_name();
-        name.map_or_else(|| self.path().display().to_string(), |name| name.to_string_lossy().into_owned())
+        name.map_or_else(
+            || self.path().display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        )
     }
 }

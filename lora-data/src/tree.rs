@@ -1,4 +1,5 @@
-//! TOML and JSON as one tree of values, which keeps what the formats' own maps lose: lines, and keys given twice.
+//! TOML and JSON as one tree of values, which keeps what the formats' own maps lose: lines, and
+//! keys given twice.
 
 use std::fmt;
 
@@ -30,15 +31,27 @@ pub(crate) enum Value {
 
 impl Value {
     pub(crate) fn as_text(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
+        if let Self::Text(text) = self {
+            Some(text)
+        } else {
+            None
+        }
     }
 
     pub(crate) fn as_list(&self) -> Option<&[Node]> {
-        if let Self::List(items) = self { Some(items) } else { None }
+        if let Self::List(items) = self {
+            Some(items)
+        } else {
+            None
+        }
     }
 
     pub(crate) fn as_table(&self) -> Option<&Table> {
-        if let Self::Table(table) = self { Some(table) } else { None }
+        if let Self::Table(table) = self {
+            Some(table)
+        } else {
+            None
+        }
     }
 
     /// Whether this value turns its key off: false, 0, or nothing in text, list or table.
@@ -83,8 +96,11 @@ impl fmt::Display for Value {
             }
             Self::Table(table) if table.is_empty() => f.write_str("an empty table"),
             Self::Table(table) => {
-                let shown: Vec<String> =
-                    table.iter().take(SHOWN).map(|(key, _)| format!("`{}`", shortened(key, LONGEST))).collect();
+                let shown: Vec<String> = table
+                    .iter()
+                    .take(SHOWN)
+                    .map(|(key, _)| format!("`{}`", shortened(key, LONGEST)))
+                    .collect();
                 write!(f, "a table of {}", more(&shown, table.len()))
             }
         }
@@ -93,7 +109,11 @@ impl fmt::Display for Value {
 
 /// Text of a file for a message: one line of at most so many of its characters.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
-    let mut line: String = text.chars().take(most).flat_map(char::escape_debug).collect();
+    let mut line: String = text
+        .chars()
+        .take(most)
+        .flat_map(char::escape_debug)
+        .collect();
     if text.chars().nth(most).is_some() {
         line.push('…');
     }
@@ -113,7 +133,10 @@ pub(super) fn parse_toml(text: &str) -> Result<Node, Vec<SyntaxError>> {
     let lines = Lines::new(text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        return Ok(Node { line: None, value: Value::Table(toml_table(table.get_ref(), &lines)) });
+        return Ok(Node {
+            line: None,
+            value: Value::Table(toml_table(table.get_ref(), &lines)),
+        });
     }
     let syntax = |error: &toml::de::Error| SyntaxError {
         line: error.span().map(|span| lines.of(span.start)),
@@ -125,16 +148,30 @@ pub(super) fn parse_toml(text: &str) -> Result<Node, Vec<SyntaxError>> {
 fn toml_table(table: &DeTable<'_>, lines: &Lines) -> Table {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
-    let node = |start: usize, value| Node { line: Some(lines.of(start)), value: toml_value(value, lines) };
+    let node = |start: usize, value| Node {
+        line: Some(lines.of(start)),
+        value: toml_value(value, lines),
+    };
     entries
         .into_iter()
-        .map(|(key, value)| (key.get_ref().to_string(), node(key.span().start, value.get_ref())))
+        .map(|(key, value)| {
+            (
+                key.get_ref().to_string(),
+                node(key.span().start, value.get_ref()),
+            )
+        })
         .collect()
 }
 
 fn toml_list(items: &DeArray<'_>, lines: &Lines) -> Vec<Node> {
-    let node = |start: usize, value| Node { line: Some(lines.of(start)), value: toml_value(value, lines) };
-    items.iter().map(|item| node(item.span().start, item.get_ref())).collect()
+    let node = |start: usize, value| Node {
+        line: Some(lines.of(start)),
+        value: toml_value(value, lines),
+    };
+    items
+        .iter()
+        .map(|item| node(item.span().start, item.get_ref()))
+        .collect()
 }
 
 fn toml_value(value: &DeValue<'_>, lines: &Lines) -> Value {
@@ -142,9 +179,10 @@ fn toml_value(value: &DeValue<'_>, lines: &Lines) -> Value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map_or_else(|_| Value::Other(number.to_string()), Value::Integer),
-        DeValue::Float(number) => {
-            number.as_str().parse().map_or_else(|_| Value::Other(number.to_string()), Value::Number)
-        }
+        DeValue::Float(number) => number
+            .as_str()
+            .parse()
+            .map_or_else(|_| Value::Other(number.to_string()), Value::Number),
         DeValue::Boolean(flag) => Value::Flag(*flag),
         DeValue::Datetime(time) => Value::Other(time.to_string()),
         DeValue::Array(items) => Value::List(toml_list(items, lines)),
@@ -157,7 +195,13 @@ struct Lines(Vec<usize>);
 
 impl Lines {
     fn new(text: &str) -> Self {
-        Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1).collect())
+        Self(
+            text.bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(at, _)| at + 1)
+                .collect(),
+        )
     }
 
     fn of(&self, offset: usize) -> usize {
@@ -174,8 +218,14 @@ pub(super) fn parse_json(text: &str) -> Result<Node, SyntaxError> {
 /// A reader's error with its line apart from its words.
 pub(crate) fn json_error(error: &serde_json::Error) -> SyntaxError {
     let message = error.to_string();
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(words, _)| words).into();
-    SyntaxError { line: Some(error.line()).filter(|line| *line > 0), message }
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(message.as_str(), |(words, _)| words)
+        .into();
+    SyntaxError {
+        line: Some(error.line()).filter(|line| *line > 0),
+        message,
+    }
 }
 
 impl<'de> Deserialize<'de> for Value {

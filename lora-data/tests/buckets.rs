@@ -14,37 +14,59 @@ fn size() -> impl Strategy<Value = Size> {
 
 /// Any configuration, also impossible ones.
 fn config() -> impl Strategy<Value = BucketConfig> {
-    let resolution = (0_u32..1600, 0_u32..1600).prop_map(|(width, height)| Size::new(width, height));
+    let resolution =
+        (0_u32..1600, 0_u32..1600).prop_map(|(width, height)| Size::new(width, height));
     let step = prop_oneof![4 => (1_u32..17).prop_map(|n| 8 * n), 1 => 0_u32..2000];
     (resolution, 0_u32..700, 0_u32..3300, step, any::<bool>()).prop_map(
-        |(resolution, min_bucket_reso, max_bucket_reso, bucket_reso_steps, bucket_no_upscale)| BucketConfig {
-            resolution,
-            min_bucket_reso,
-            max_bucket_reso,
-            bucket_reso_steps,
-            bucket_no_upscale,
+        |(resolution, min_bucket_reso, max_bucket_reso, bucket_reso_steps, bucket_no_upscale)| {
+            BucketConfig {
+                resolution,
+                min_bucket_reso,
+                max_bucket_reso,
+                bucket_reso_steps,
+                bucket_no_upscale,
+            }
         },
     )
 }
 
 fn check(buckets: &Buckets, picture: Size) -> Result<(), TestCaseError> {
-    let BucketConfig { resolution, bucket_reso_steps: step, bucket_no_upscale, .. } = *buckets.config();
+    let BucketConfig {
+        resolution,
+        bucket_reso_steps: step,
+        bucket_no_upscale,
+        ..
+    } = *buckets.config();
     let Some(selection) = buckets.select(picture) else {
         prop_assert!(bucket_no_upscale, "{picture} has no bucket in {buckets:?}");
-        let scale = (resolution.area() as f64 / picture.area() as f64).sqrt().min(1.0);
+        let scale = (resolution.area() as f64 / picture.area() as f64)
+            .sqrt()
+            .min(1.0);
         let short = f64::from(picture.width.min(picture.height)) * scale;
         // Rounding one side to the step changes the other by the same factor.
-        prop_assert!(short < 2.0 * f64::from(step), "{picture} has no bucket in {buckets:?}");
+        prop_assert!(
+            short < 2.0 * f64::from(step),
+            "{picture} has no bucket in {buckets:?}"
+        );
         return Ok(());
     };
     let (bucket, resized) = (selection.bucket, selection.resized);
-    prop_assert!(bucket.width >= step && bucket.height >= step, "{picture}: {selection:?}");
-    prop_assert!(bucket.width.is_multiple_of(step) && bucket.height.is_multiple_of(step), "{picture}: {selection:?}");
+    prop_assert!(
+        bucket.width >= step && bucket.height >= step,
+        "{picture}: {selection:?}"
+    );
+    prop_assert!(
+        bucket.width.is_multiple_of(step) && bucket.height.is_multiple_of(step),
+        "{picture}: {selection:?}"
+    );
     prop_assert!(resized.covers(bucket), "{picture}: {selection:?}");
     let [left, top] = selection.centre_crop();
     prop_assert!(left + bucket.width <= resized.width && top + bucket.height <= resized.height);
     // The crop is centred.
-    prop_assert!(resized.width - bucket.width - 2 * left <= 1 && resized.height - bucket.height - 2 * top <= 1);
+    prop_assert!(
+        resized.width - bucket.width - 2 * left <= 1
+            && resized.height - bucket.height - 2 * top <= 1
+    );
     if bucket_no_upscale {
         prop_assert!(resized.width - bucket.width < step && resized.height - bucket.height < step);
         if picture.area() <= resolution.area() {
@@ -54,7 +76,10 @@ fn check(buckets: &Buckets, picture: Size) -> Result<(), TestCaseError> {
         let listed = buckets.predefined().expect("a list");
         prop_assert!(listed.contains(&bucket));
         // One side fits exactly: nothing more is enlarged than needed.
-        prop_assert!(resized.width == bucket.width || resized.height == bucket.height, "{picture}: {selection:?}");
+        prop_assert!(
+            resized.width == bucket.width || resized.height == bucket.height,
+            "{picture}: {selection:?}"
+        );
     }
     Ok(())
 }
@@ -84,12 +109,18 @@ proptest! {
 #[test]
 fn extreme_sizes() {
     for bucket_no_upscale in [false, true] {
-        let config = BucketConfig { bucket_no_upscale, ..BucketConfig::new(Size::new(512, 512)) };
+        let config = BucketConfig {
+            bucket_no_upscale,
+            ..BucketConfig::new(Size::new(512, 512))
+        };
         let buckets = Buckets::new(config).unwrap();
         for width in [0, 1, 63, 64, 65, 4096, u32::MAX] {
             for height in [0, 1, 63, 64, 65, 4096, u32::MAX] {
                 if let Some(selection) = buckets.select(Size::new(width, height)) {
-                    assert!(selection.resized.covers(selection.bucket), "{width}x{height}");
+                    assert!(
+                        selection.resized.covers(selection.bucket),
+                        "{width}x{height}"
+                    );
                 }
             }
         }

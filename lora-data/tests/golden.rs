@@ -1,14 +1,17 @@
-//! Buckets and pixels against sd-scripts' own (`buckets.json`, `images.json`, `images.safetensors`).
+//! Buckets and pixels against sd-scripts' own (`buckets.json`, `images.json`,
+//! `images.safetensors`).
 //!
-//! `LORA_TRAINER_GOLDEN` names another directory of the same format; everything that is compared is read from there.
+//! `LORA_TRAINER_GOLDEN` names another directory of the same format; everything that is compared is
+//! read from there.
 
 use std::path::{Path, PathBuf};
 
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::resize::{Interpolation, Window, resize_and_crop};
 use lora_data::{
-    Alpha, BucketConfig, Buckets, DataConfig, Dataset, DatasetConfig, DatasetOptions, DecodeOptions, Draw, Error,
-    ExifOrientation, Mask, Pixels, Selection, Size, Subset, decode, decode_with_alpha, read_size,
+    Alpha, BucketConfig, Buckets, DataConfig, Dataset, DatasetConfig, DatasetOptions,
+    DecodeOptions, Draw, Error, ExifOrientation, Mask, Pixels, Selection, Size, Subset, decode,
+    decode_with_alpha, read_size,
 };
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -30,16 +33,28 @@ fn json(name: &str) -> Value {
 }
 
 fn uint(value: &Value) -> u32 {
-    value.as_u64().and_then(|value| value.try_into().ok()).unwrap_or_else(|| panic!("{value}: a whole number expected"))
+    value
+        .as_u64()
+        .and_then(|value| value.try_into().ok())
+        .unwrap_or_else(|| panic!("{value}: a whole number expected"))
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
-    let values = value.as_array().unwrap_or_else(|| panic!("{value}: a list expected"));
-    values.iter().map(|value| value.as_f64().expect("a number")).collect()
+    let values = value
+        .as_array()
+        .unwrap_or_else(|| panic!("{value}: a list expected"));
+    values
+        .iter()
+        .map(|value| value.as_f64().expect("a number"))
+        .collect()
 }
 
 fn size(value: &Value) -> Size {
-    assert_eq!(value.as_array().map(Vec::len), Some(2), "{value}: a size expected");
+    assert_eq!(
+        value.as_array().map(Vec::len),
+        Some(2),
+        "{value}: a size expected"
+    );
     Size::new(uint(&value[0]), uint(&value[1]))
 }
 
@@ -55,19 +70,29 @@ fn config(setting: &Value, bucket_no_upscale: &Value) -> BucketConfig {
 
 #[track_caller]
 fn assert_near(actual: f64, expected: f64, what: &str) {
-    assert!((actual - expected).abs() <= 1e-9 * expected.abs().max(1.0), "{what}: {actual}, expected {expected}");
+    assert!(
+        (actual - expected).abs() <= 1e-9 * expected.abs().max(1.0),
+        "{what}: {actual}, expected {expected}"
+    );
 }
 
 #[test]
 fn buckets() {
     let golden = json("buckets.json");
-    let sizes: Vec<Size> = golden["sizes"].as_array().expect("sizes").iter().map(size).collect();
+    let sizes: Vec<Size> = golden["sizes"]
+        .as_array()
+        .expect("sizes")
+        .iter()
+        .map(size)
+        .collect();
     let settings = golden["settings"].as_array().expect("settings");
     assert!(!sizes.is_empty() && !settings.is_empty());
     for setting in settings {
         let config = config(setting, &setting["bucket_no_upscale"]);
         let buckets = Buckets::unrounded(config).expect("a usable setting");
-        let predefined = setting["predefined"].as_array().map(|sizes| sizes.iter().map(size).collect::<Vec<_>>());
+        let predefined = setting["predefined"]
+            .as_array()
+            .map(|sizes| sizes.iter().map(size).collect::<Vec<_>>());
         assert_eq!(buckets.predefined(), predefined.as_deref(), "{config:?}");
 
         let rows = setting["rows"].as_array().expect("rows");
@@ -81,19 +106,26 @@ fn buckets() {
 
 fn check_bucket(selection: Option<Selection>, picture: Size, row: &Value, what: &str) {
     // sd-scripts fails at a bucket of size 0, or only later in the run.
-    let Some(row) = row.as_array().filter(|row| uint(&row[0]) > 0 && uint(&row[1]) > 0) else {
+    let Some(row) = row
+        .as_array()
+        .filter(|row| uint(&row[0]) > 0 && uint(&row[1]) > 0)
+    else {
         assert_eq!(selection, None, "{what}");
         return;
     };
     assert_eq!(row.len(), 9, "{what}");
     let selection = selection.unwrap_or_else(|| panic!("{what}: no bucket"));
     assert_eq!(selection.bucket, size(&row[..2].into()), "{what}: bucket");
-    assert_eq!(selection.resized, size(&row[2..4].into()), "{what}: resized");
+    assert_eq!(
+        selection.resized,
+        size(&row[2..4].into()),
+        "{what}: resized"
+    );
     assert_near(selection.ar_error, row[4].as_f64().expect("a number"), what);
     let crop = letterbox_crop_ltrb(selection.bucket, picture);
-    crop.iter()
-        .zip(&row[5..])
-        .for_each(|(actual, expected)| assert_near(*actual, expected.as_f64().expect("a number"), what));
+    crop.iter().zip(&row[5..]).for_each(|(actual, expected)| {
+        assert_near(*actual, expected.as_f64().expect("a number"), what)
+    });
 }
 
 /// How far pixels may be off.
@@ -108,19 +140,34 @@ impl Tolerance {
     fn of(file: &Path, interpolation: Option<Interpolation>) -> Self {
         let bytes = std::fs::read(file).expect("a picture");
         // VP8 is lossy, VP8L is not.
-        let lossy = bytes.starts_with(&[0xFF, 0xD8]) || bytes.windows(4).take(64).any(|chunk| chunk == b"VP8 ");
+        let lossy = bytes.starts_with(&[0xFF, 0xD8])
+            || bytes.windows(4).take(64).any(|chunk| chunk == b"VP8 ");
         match (lossy, interpolation) {
-            (true, _) => Self { worst: 3.0, mean: 0.5 },
-            (false, Some(Interpolation::Lanczos)) => Self { worst: 1.0, mean: 1.0 },
-            (false, _) => Self { worst: 0.0, mean: 0.0 },
+            (true, _) => Self {
+                worst: 3.0,
+                mean: 0.5,
+            },
+            (false, Some(Interpolation::Lanczos)) => Self {
+                worst: 1.0,
+                mean: 1.0,
+            },
+            (false, _) => Self {
+                worst: 0.0,
+                mean: 0.0,
+            },
         }
     }
 
     #[track_caller]
     fn check(self, what: &str, actual: &[u8], expected: &[f64]) {
         assert_eq!(actual.len(), expected.len(), "{what}");
-        let differences = actual.iter().zip(expected).map(|(a, b)| (f64::from(*a) - b).abs());
-        let (worst, sum) = differences.fold((0.0, 0.0), |(worst, sum): (f64, f64), d| (worst.max(d), sum + d));
+        let differences = actual
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| (f64::from(*a) - b).abs());
+        let (worst, sum) = differences.fold((0.0, 0.0), |(worst, sum): (f64, f64), d| {
+            (worst.max(d), sum + d)
+        });
         let mean = sum / expected.len() as f64;
         println!("{what}: worst {worst}, mean {mean:.4}");
         // Network input is stored in f32, so that a level is only nearly a whole number.
@@ -135,10 +182,19 @@ impl Tolerance {
 fn levels(file: &SafeTensors<'_>, key: &str) -> (Vec<usize>, Vec<f64>) {
     let tensor = file.tensor(key).unwrap_or_else(|_| panic!("no `{key}`"));
     let values = match tensor.dtype() {
-        Dtype::U8 => tensor.data().iter().map(|level| f64::from(*level)).collect(),
+        Dtype::U8 => tensor
+            .data()
+            .iter()
+            .map(|level| f64::from(*level))
+            .collect(),
         Dtype::F32 => {
-            let input = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")));
-            input.map(|input| (f64::from(input) + 1.0) * 127.5).collect()
+            let input = tensor
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")));
+            input
+                .map(|input| (f64::from(input) + 1.0) * 127.5)
+                .collect()
         }
         other => panic!("`{key}` is stored as {other:?}"),
     };
@@ -147,12 +203,17 @@ fn levels(file: &SafeTensors<'_>, key: &str) -> (Vec<usize>, Vec<f64>) {
 
 /// `[h, w, 3]` to `[3, h, w]`.
 fn planes(pixels: &Pixels) -> Vec<u8> {
-    (0..3).flat_map(|channel| pixels.as_bytes().iter().skip(channel).step_by(3).copied()).collect()
+    (0..3)
+        .flat_map(|channel| pixels.as_bytes().iter().skip(channel).step_by(3).copied())
+        .collect()
 }
 
 fn picture_names(golden: &Value) -> Vec<String> {
     let rows = golden["rows"].as_array().expect("rows");
-    let mut names: Vec<String> = rows.iter().map(|row| row["file"].as_str().expect("file").to_owned()).collect();
+    let mut names: Vec<String> = rows
+        .iter()
+        .map(|row| row["file"].as_str().expect("file").to_owned())
+        .collect();
     names.dedup();
     assert!(!names.is_empty());
     names
@@ -165,10 +226,20 @@ fn decoded_pictures() {
     let mut compared = 0;
     for name in picture_names(&json("images.json")) {
         let path = dir().join("images").join(&name);
-        let upright = DecodeOptions { exif_orientation: ExifOrientation::Apply, ..DecodeOptions::SD_SCRIPTS };
-        for (suffix, options) in [("rgb_u8", DecodeOptions::SD_SCRIPTS), ("rgb_u8_exif_transposed", upright)] {
+        let upright = DecodeOptions {
+            exif_orientation: ExifOrientation::Apply,
+            ..DecodeOptions::SD_SCRIPTS
+        };
+        for (suffix, options) in [
+            ("rgb_u8", DecodeOptions::SD_SCRIPTS),
+            ("rgb_u8_exif_transposed", upright),
+        ] {
             let pixels = decode(&path, &options).expect(&name);
-            assert_eq!(read_size(&path, &options).expect(&name), pixels.size(), "{name}: size in the header");
+            assert_eq!(
+                read_size(&path, &options).expect(&name),
+                pixels.size(),
+                "{name}: size in the header"
+            );
             let key = format!("{name}/{suffix}");
             // Plain RGB and grey files have no reference pixels.
             if !tensors.names().contains(&key.as_str()) {
@@ -192,8 +263,12 @@ fn truncated_pictures() {
         let path = dir.path().join(&name);
         for percent in [10, 50, 80] {
             std::fs::write(&path, &file[..file.len() * percent / 100]).expect("a copy");
-            let error = decode(&path, &DecodeOptions::default()).expect_err(&format!("{percent} % of {name}"));
-            assert!(matches!(&error, Error::UnreadablePicture { path: named, .. } if *named == path), "{error}");
+            let error = decode(&path, &DecodeOptions::default())
+                .expect_err(&format!("{percent} % of {name}"));
+            assert!(
+                matches!(&error, Error::UnreadablePicture { path: named, .. } if *named == path),
+                "{error}"
+            );
         }
     }
 }
@@ -206,17 +281,26 @@ fn resized_and_cropped_pictures() {
     for row in golden["rows"].as_array().expect("rows") {
         let name = row["file"].as_str().expect("file");
         let path = dir().join("images").join(name);
-        let buckets = Buckets::unrounded(config(&golden, &row["no_upscale"])).expect("a usable setting");
+        let buckets =
+            Buckets::unrounded(config(&golden, &row["no_upscale"])).expect("a usable setting");
         let picture = decode(&path, &DecodeOptions::SD_SCRIPTS).expect(name);
         if row.get("error").is_some() {
             assert_too_small(&path, picture.size(), &buckets);
             continue;
         }
         assert_eq!(picture.size(), size(&row["original"]), "{name}");
-        let selection = buckets.select(picture.size()).unwrap_or_else(|| panic!("{name}: no bucket"));
-        assert_eq!((selection.bucket, selection.resized), (size(&row["bucket"]), size(&row["resized"])), "{name}");
+        let selection = buckets
+            .select(picture.size())
+            .unwrap_or_else(|| panic!("{name}: no bucket"));
+        assert_eq!(
+            (selection.bucket, selection.resized),
+            (size(&row["bucket"]), size(&row["resized"])),
+            "{name}"
+        );
         let crop = letterbox_crop_ltrb(selection.bucket, picture.size());
-        crop.iter().zip(numbers(&row["crop_ltrb"])).for_each(|(actual, expected)| assert_near(*actual, expected, name));
+        crop.iter()
+            .zip(numbers(&row["crop_ltrb"]))
+            .for_each(|(actual, expected)| assert_near(*actual, expected, name));
 
         let interpolation = Interpolation::between(picture.size(), selection.resized);
         let expected_interpolation = match row["interpolation"].as_str() {
@@ -229,9 +313,26 @@ fn resized_and_cropped_pictures() {
 
         let key = row["tensor"].as_str().expect("tensor");
         let [left, top] = selection.centre_crop();
-        let resized = resize_and_crop(&picture, selection.resized, Window { left, top, size: selection.bucket }, None);
+        let resized = resize_and_crop(
+            &picture,
+            selection.resized,
+            Window {
+                left,
+                top,
+                size: selection.bucket,
+            },
+            None,
+        );
         let (shape, expected) = levels(&tensors, key);
-        assert_eq!(shape, [3, selection.bucket.height as usize, selection.bucket.width as usize], "{key}");
+        assert_eq!(
+            shape,
+            [
+                3,
+                selection.bucket.height as usize,
+                selection.bucket.width as usize
+            ],
+            "{key}"
+        );
         Tolerance::of(&path, interpolation).check(key, &planes(&resized), &expected);
     }
 }
@@ -243,21 +344,49 @@ fn transparency_as_masks() {
     let tensors = SafeTensors::deserialize(&bytes).expect("images.safetensors");
     let mut compared = 0;
     for row in golden["rows"].as_array().expect("rows") {
-        let Some(Ok(tensor)) = row["tensor"].as_str().map(|key| tensors.tensor(&format!("{key}/alpha_mask"))) else {
+        let Some(Ok(tensor)) = row["tensor"]
+            .as_str()
+            .map(|key| tensors.tensor(&format!("{key}/alpha_mask")))
+        else {
             continue;
         };
         let name = row["file"].as_str().expect("file");
         let path = dir().join("images").join(name);
-        let picture = decode_with_alpha(&path, &DecodeOptions::SD_SCRIPTS, Alpha::Mask).expect(name);
-        assert_eq!(picture.pixels, decode(&path, &DecodeOptions::SD_SCRIPTS).expect(name), "{name}");
-        let buckets = Buckets::unrounded(config(&golden, &row["no_upscale"])).expect("a usable setting");
-        let selection = buckets.select(picture.pixels.size()).unwrap_or_else(|| panic!("{name}: no bucket"));
+        let picture =
+            decode_with_alpha(&path, &DecodeOptions::SD_SCRIPTS, Alpha::Mask).expect(name);
+        assert_eq!(
+            picture.pixels,
+            decode(&path, &DecodeOptions::SD_SCRIPTS).expect(name),
+            "{name}"
+        );
+        let buckets =
+            Buckets::unrounded(config(&golden, &row["no_upscale"])).expect("a usable setting");
+        let selection = buckets
+            .select(picture.pixels.size())
+            .unwrap_or_else(|| panic!("{name}: no bucket"));
 
         let placed = Draw::centred(&selection).apply(&picture, None);
-        let mask = Mask::from_plane(&placed.alpha.unwrap_or_else(|| panic!("{name}: no transparency")));
-        assert_eq!(tensor.shape(), [mask.size().height as usize, mask.size().width as usize], "{name}");
-        let expected = tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-        let worst = mask.weights().iter().zip(expected).map(|(actual, expected)| (actual - expected).abs());
+        let mask = Mask::from_plane(
+            &placed
+                .alpha
+                .unwrap_or_else(|| panic!("{name}: no transparency")),
+        );
+        assert_eq!(
+            tensor.shape(),
+            [mask.size().height as usize, mask.size().width as usize],
+            "{name}"
+        );
+        let expected = tensor
+            .data()
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes));
+        let worst = mask
+            .weights()
+            .iter()
+            .zip(expected)
+            .map(|(actual, expected)| (actual - expected).abs());
         assert!(worst.fold(0.0, f32::max) < 1e-6, "{name}");
         compared += 1;
     }
@@ -270,9 +399,19 @@ fn assert_too_small(path: &Path, size: Size, buckets: &Buckets) {
     let dir = tempfile::tempdir().expect("a folder");
     let copy = dir.path().join(name);
     std::fs::copy(path, &copy).expect("a copy");
-    let dataset = DatasetConfig { subsets: vec![Subset::new(dir.path())], ..DatasetConfig::new(*buckets.config()) };
-    let options = DatasetOptions { decode: DecodeOptions::SD_SCRIPTS, ..DatasetOptions::default() };
-    let error = Dataset::open(DataConfig { datasets: vec![dataset], options }).expect_err("a picture without a bucket");
+    let dataset = DatasetConfig {
+        subsets: vec![Subset::new(dir.path())],
+        ..DatasetConfig::new(*buckets.config())
+    };
+    let options = DatasetOptions {
+        decode: DecodeOptions::SD_SCRIPTS,
+        ..DatasetOptions::default()
+    };
+    let error = Dataset::open(DataConfig {
+        datasets: vec![dataset],
+        options,
+    })
+    .expect_err("a picture without a bucket");
     assert!(
         matches!(&error, Error::PictureTooSmall { path, size: named, .. } if *path == copy && *named == size),
         "{error}"

@@ -4,35 +4,76 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use lora_data::{
-    Augmentation, BucketConfig, CaptionMoment, CaptionOptions, DataConfig, Dataset, DatasetConfig, DatasetOptions,
-    Share, Size, Subset,
+    Augmentation, BucketConfig, CaptionMoment, CaptionOptions, DataConfig, Dataset, DatasetConfig,
+    DatasetOptions, Share, Size, Subset,
 };
 use rand_core::TryRng;
 use rayon::prelude::*;
 
 fn open(dir: &Path, options: DatasetOptions) -> Dataset {
-    let buckets = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(64, 64)) };
-    let captions = CaptionOptions { shuffle_caption: true, caption_tag_dropout_rate: 0.3, ..CaptionOptions::default() };
-    let augmentation = Augmentation { flip_aug: true, color_aug: true, random_crop: true, ..Augmentation::default() };
-    let subset = Subset { num_repeats: 2, captions, augmentation, ..Subset::new(dir) };
-    let dataset = DatasetConfig { batch_size: 3, subsets: vec![subset], ..DatasetConfig::new(buckets) };
-    Dataset::open(DataConfig { datasets: vec![dataset], options }).expect("a data set")
+    let buckets = BucketConfig {
+        min_bucket_reso: 64,
+        ..BucketConfig::new(Size::new(64, 64))
+    };
+    let captions = CaptionOptions {
+        shuffle_caption: true,
+        caption_tag_dropout_rate: 0.3,
+        ..CaptionOptions::default()
+    };
+    let augmentation = Augmentation {
+        flip_aug: true,
+        color_aug: true,
+        random_crop: true,
+        ..Augmentation::default()
+    };
+    let subset = Subset {
+        num_repeats: 2,
+        captions,
+        augmentation,
+        ..Subset::new(dir)
+    };
+    let dataset = DatasetConfig {
+        batch_size: 3,
+        subsets: vec![subset],
+        ..DatasetConfig::new(buckets)
+    };
+    Dataset::open(DataConfig {
+        datasets: vec![dataset],
+        options,
+    })
+    .expect("a data set")
 }
 
 #[test]
 fn a_broken_picture_among_ten_thousand_is_named() {
     let dir = tempfile::tempdir().expect("a folder");
     let first = dir.path().join("p00000.png");
-    image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 3])).save(&first).expect("a picture");
+    image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 3]))
+        .save(&first)
+        .expect("a picture");
     let bytes = std::fs::read(&first).expect("a file");
     for number in 1..10_000 {
-        let bytes = if number == 5000 { &bytes[..bytes.len() / 2] } else { &bytes[..] };
+        let bytes = if number == 5000 {
+            &bytes[..bytes.len() / 2]
+        } else {
+            &bytes[..]
+        };
         std::fs::write(dir.path().join(format!("p{number:05}.png")), bytes).expect("a picture");
     }
-    let error = open(dir.path(), DatasetOptions::default()).verify(|| {}).expect_err("a broken picture");
-    assert!(error.to_string().contains("p05000.png`: unreadable picture"), "{error}");
+    let error = open(dir.path(), DatasetOptions::default())
+        .verify(|| {})
+        .expect_err("a broken picture");
+    assert!(
+        error
+            .to_string()
+            .contains("p05000.png`: unreadable picture"),
+        "{error}"
+    );
 
-    let options = DatasetOptions { skip_bad_images: true, ..DatasetOptions::default() };
+    let options = DatasetOptions {
+        skip_bad_images: true,
+        ..DatasetOptions::default()
+    };
     let mut dataset = open(dir.path(), options);
     dataset.verify(|| {}).expect("the others are good");
     assert_eq!((dataset.items().len(), dataset.skipped().len()), (9_999, 1));
@@ -62,18 +103,32 @@ impl TryRng for Generator {
 
 /// Everything that an epoch shows, with this many threads.
 fn epoch(dir: &Path, threads: usize) -> Vec<(Vec<u8>, [u32; 2], String)> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .expect("threads");
     pool.install(|| {
         let mut dataset = open(dir, DatasetOptions::default());
         dataset.verify(|| {}).expect("good pictures");
-        let batches = dataset.plan().expect("a plan").epoch(&mut Generator(7), Share::WHOLE);
+        let batches = dataset
+            .plan()
+            .expect("a plan")
+            .epoch(&mut Generator(7), Share::WHOLE);
         let samples: Vec<usize> = batches.into_iter().flat_map(|batch| batch.items).collect();
         let load = |(number, index): (usize, usize)| {
             let (item, mut generator) = (&dataset.items()[index], Generator(number as u64));
             let draw = dataset.draw(item, &mut generator);
-            let at = CaptionMoment { epoch: 1, step: number as u64, total_steps: 100 };
+            let at = CaptionMoment {
+                epoch: 1,
+                step: number as u64,
+                total_steps: 100,
+            };
             let caption = dataset.caption(item, &at, &mut generator);
-            let pixels = dataset.load(item, &draw).expect("a picture").pixels.into_bytes();
+            let pixels = dataset
+                .load(item, &draw)
+                .expect("a picture")
+                .pixels
+                .into_bytes();
             (pixels, draw.crop_offsets(), caption)
         };
         samples.into_par_iter().enumerate().map(load).collect()
@@ -89,7 +144,11 @@ fn one_thread_and_eight_give_the_same_epoch() {
             image::Rgb([(x * number) as u8, (y * 3) as u8, (x ^ y) as u8])
         });
         picture.save(&path).expect("a picture");
-        std::fs::write(path.with_extension("txt"), format!("a, b, c, d{number}, e, f")).expect("a caption");
+        std::fs::write(
+            path.with_extension("txt"),
+            format!("a, b, c, d{number}, e, f"),
+        )
+        .expect("a caption");
     }
     let one = epoch(dir.path(), 1);
     assert_eq!(one.len(), 40);

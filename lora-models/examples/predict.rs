@@ -1,4 +1,5 @@
-//! Opens a Stable Diffusion 1.x checkpoint, encodes a caption and predicts the noise of random latents once.
+//! Opens a Stable Diffusion 1.x checkpoint, encodes a caption and predicts the noise of random
+//! latents once.
 //!
 //! ```text
 //! cargo run --release --example predict -- [CHECKPOINT.safetensors] [CAPTION]
@@ -15,13 +16,18 @@ use lora_core::rng::{Purpose, Stream};
 use lora_models::text::TokenLimit;
 use lora_models::{Checkpoint, Error, ModelConfig, Tokenizer};
 
-const TINY_BASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/tiny-base.safetensors");
+const TINY_BASE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../assets/tiny-base.safetensors"
+);
 const TIMESTEP: f32 = 999.0;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let checkpoint = arguments.next().unwrap_or_else(|| TINY_BASE.into());
-    let caption = arguments.next().unwrap_or_else(|| "red apple, green background".into());
+    let caption = arguments
+        .next()
+        .unwrap_or_else(|| "red apple, green background".into());
     match predict(Path::new(&checkpoint), &caption) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -37,18 +43,32 @@ fn predict(path: &Path, caption: &str) -> Result<(), Error> {
     let checkpoint = Checkpoint::open(path, &ModelConfig::default())?;
 
     let tokenizer = Tokenizer::new();
-    println!("`{caption}` is {} tokens: {:?}", tokenizer.ids(caption).len(), tokenizer.ids(caption));
+    println!(
+        "`{caption}` is {} tokens: {:?}",
+        tokenizer.ids(caption).len(),
+        tokenizer.ids(caption)
+    );
     let (text_encoder, text_layers) = checkpoint.text_encoder(&device, FloatDType::F32)?;
     let windows = tokenizer.windows(caption, TokenLimit::One);
     let context = text_encoder.context(&[windows], 1, &base); // [1, 77, d]
-    println!("context {:?} from {} text encoder layers that can get an adapter", context.dims(), text_layers.len());
+    println!(
+        "context {:?} from {} text encoder layers that can get an adapter",
+        context.dims(),
+        text_layers.len()
+    );
 
     let (unet, unet_layers) = checkpoint.unet(&device, FloatDType::F32)?;
-    let latents: Tensor<4> = Stream::new(0, Purpose::PreviewLatents, 0, 0).normal_tensor([1, 4, 16, 16], &device);
+    let latents: Tensor<4> =
+        Stream::new(0, Purpose::PreviewLatents, 0, 0).normal_tensor([1, 4, 16, 16], &device);
     let prediction = unet.forward(latents.clone(), &[TIMESTEP], &context, None, &base);
-    println!("prediction {:?} from {} UNet layers that can get an adapter", prediction.dims(), unet_layers.len());
+    println!(
+        "prediction {:?} from {} UNet layers that can get an adapter",
+        prediction.dims(),
+        unet_layers.len()
+    );
 
-    // At the last timestep nearly all is noise, and a trained model predicts nearly the latents themselves.
+    // At the last timestep nearly all is noise, and a trained model predicts nearly the latents
+    // themselves.
     let rms = |x: Tensor<4>| (x.clone() * x).mean().sqrt().into_scalar::<f32>();
     println!("rms of the latents    {:.3}", rms(latents.clone()));
     println!("rms of the prediction {:.3}", rms(prediction.clone()));

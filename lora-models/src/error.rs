@@ -26,7 +26,8 @@ pub enum Error {
         reason: String,
     },
     /// The file is something else than a base model that can be used here.
-    #[error("{}: expected a Stable Diffusion 1.x, 2.x or SDXL checkpoint, found {found}", path.display())]
+    #[error("{}: expected a Stable Diffusion 1.x, 2.x or SDXL checkpoint, found \
+         {found}", path.display())]
     Family {
         /// The file.
         path: PathBuf,
@@ -60,7 +61,8 @@ pub enum Error {
         reason: String,
     },
     /// A file of `torch.save` that would run code when Python loads it. Nothing of it was run.
-    #[error("{}: its pickle calls `{call}`, which weights have no need of; nothing was run, and the file is refused", path.display())]
+    #[error("{}: its pickle calls `{call}`, which weights have no need of; nothing was run, and \
+         the file is refused", path.display())]
     PickleCode {
         /// The file.
         path: PathBuf,
@@ -84,7 +86,8 @@ pub enum Error {
         key: String,
     },
     /// A `model_config` that can't be read or that contradicts the tensors.
-    #[error("model_config{}: {reason}", path.as_ref().map(|p| format!(" of {}", p.display())).unwrap_or_default())]
+    #[error("model_config{}: {reason}", path.as_ref().map(|p| format!(" of \
+         {}", p.display())).unwrap_or_default())]
     ModelConfig {
         /// The file whose metadata holds it, if it comes from one.
         path: Option<PathBuf>,

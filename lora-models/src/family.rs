@@ -49,7 +49,8 @@ impl Family {
         }
     }
 
-    /// Heads of attention of a level with this many channels: 8 everywhere in SD 1.x, heads of 64 channels since.
+    /// Heads of attention of a level with this many channels: 8 everywhere in SD 1.x, heads of 64
+    /// channels since.
     pub(crate) fn heads(self, channels: usize) -> usize {
         match self {
             Self::Sd1 => 8,

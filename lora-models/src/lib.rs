@@ -6,14 +6,15 @@
 //! latents ─ AutoencoderKl::decode ─ picture
 //! ```
 //!
-//! [`Checkpoint`] opens a single file or a folder and builds each network from it. Layer counts and widths are
-//! read from the shapes of the tensors; what shapes cannot tell is [`ModelConfig`].
+//! [`Checkpoint`] opens a single file or a folder and builds each network from it. Layer counts and
+//! widths are read from the shapes of the tensors; what shapes cannot tell is [`ModelConfig`].
 //!
 //! Letters in shapes: `b` batch, `c` channels, `h w` height and width, `l` tokens, `d` width.
 //!
 //! # Example
 //!
-//! The context of a caption from the text encoder of a small base model. `examples/predict.rs` goes on to a prediction.
+//! The context of a caption from the text encoder of a small base model. `examples/predict.rs` goes
+//! on to a prediction.
 //!
 //! ```
 //! use std::path::Path;

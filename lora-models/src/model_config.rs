@@ -5,9 +5,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Settings of the networks of a checkpoint. Each key is optional; what is not given follows from the family.
+/// Settings of the networks of a checkpoint. Each key is optional; what is not given follows from
+/// the family.
 ///
-/// The same schema stands in a checkpoint's metadata entry `model_config` as JSON, and in the configuration as a table.
+/// The same schema stands in a checkpoint's metadata entry `model_config` as JSON, and in the
+/// configuration as a table.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
@@ -90,7 +92,10 @@ impl ModelConfig {
     /// # Errors
     /// [`Error::ModelConfig`] for text that is not of this schema, unknown keys included.
     pub fn from_json(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|error| Error::ModelConfig { path: None, reason: error.to_string() })
+        serde_json::from_str(text).map_err(|error| Error::ModelConfig {
+            path: None,
+            reason: error.to_string(),
+        })
     }
 
     /// This configuration with the values that `other` gives in place of its own.
@@ -102,7 +107,10 @@ impl ModelConfig {
         };
         Self {
             unet: UnetConfig {
-                num_attention_heads: other.unet.num_attention_heads.or(self.unet.num_attention_heads),
+                num_attention_heads: other
+                    .unet
+                    .num_attention_heads
+                    .or(self.unet.num_attention_heads),
                 norm_num_groups: other.unet.norm_num_groups.or(self.unet.norm_num_groups),
             },
             vae: VaeConfig {
@@ -128,10 +136,12 @@ fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>,
 fn heads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<AttentionHeads>, D::Error> {
     let heads = Option::<AttentionHeads>::deserialize(deserializer)?;
     match &heads {
-        Some(AttentionHeads::Same(0)) => Err(serde::de::Error::custom("expected a nonzero integer")),
-        Some(AttentionHeads::PerLevel(levels)) if levels.is_empty() || levels.contains(&0) => {
-            Err(serde::de::Error::custom("expected nonzero integers, one a level"))
+        Some(AttentionHeads::Same(0)) => {
+            Err(serde::de::Error::custom("expected a nonzero integer"))
         }
+        Some(AttentionHeads::PerLevel(levels)) if levels.is_empty() || levels.contains(&0) => Err(
+            serde::de::Error::custom("expected nonzero integers, one a level"),
+        ),
         _ => Ok(heads),
     }
 }
@@ -146,7 +156,10 @@ mod tests {
         let file = ModelConfig::from_json(file).expect("valid");
         let user = r#"{"unet": {"num_attention_heads": [1, 2]}, "text_encoder": {"hidden_act": "quick_gelu"}}"#;
         let merged = file.overridden_by(ModelConfig::from_json(user).expect("valid"));
-        assert_eq!(merged.unet.num_attention_heads, Some(AttentionHeads::PerLevel(vec![1, 2])));
+        assert_eq!(
+            merged.unet.num_attention_heads,
+            Some(AttentionHeads::PerLevel(vec![1, 2]))
+        );
         assert_eq!(merged.unet.norm_num_groups, Some(8));
         assert_eq!(merged.vae.scaling_factor, Some(0.2));
         assert_eq!(merged.text_encoder.hidden_act, Some(HiddenAct::QuickGelu));
@@ -154,7 +167,10 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_zeros_are_refused() {
-        for text in [r#"{"unet": {"heads": 2}}"#, r#"{"unet": {"norm_num_groups": 0}}"#] {
+        for text in [
+            r#"{"unet": {"heads": 2}}"#,
+            r#"{"unet": {"norm_num_groups": 0}}"#,
+        ] {
             ModelConfig::from_json(text).expect_err(text);
         }
     }

@@ -7,7 +7,8 @@ use lora_core::ops::ConvShape;
 
 use crate::weights::Weights;
 
-/// Two convolutions behind group norm and SiLU, beside a shortcut; the UNet's also add the time embedding between them.
+/// Two convolutions behind group norm and SiLU, beside a shortcut; the UNet's also add the time
+/// embedding between them.
 #[derive(Debug)]
 pub(crate) struct ResnetBlock2D {
     norm1: GroupNorm,
@@ -20,8 +21,8 @@ pub(crate) struct ResnetBlock2D {
 }
 
 impl ResnetBlock2D {
-    /// Builds the block for `in_channels`; the output's channels are read from the weights. `time_embed_dim` is the width of
-    /// the time embedding, if there is one.
+    /// Builds the block for `in_channels`; the output's channels are read from the weights.
+    /// `time_embed_dim` is the width of the time embedding, if there is one.
     #[must_use]
     pub(crate) fn new(
         weights: &Weights,
@@ -42,11 +43,18 @@ impl ResnetBlock2D {
         Self {
             norm1: weights.group_norm("norm1", in_channels, groups, eps),
             conv1: weights.conv2d("conv1", in_channels, out_channels, ConvShape::SAME3),
-            time_emb_proj: time_embed_dim.map(|dim| weights.linear("time_emb_proj", dim, out_channels, true)),
+            time_emb_proj: time_embed_dim
+                .map(|dim| weights.linear("time_emb_proj", dim, out_channels, true)),
             norm2: weights.group_norm("norm2", out_channels, groups, eps),
             conv2: weights.conv2d("conv2", out_channels, out_channels, ConvShape::SAME3),
-            conv_shortcut: has_shortcut
-                .then(|| weights.conv2d("conv_shortcut", in_channels, out_channels, ConvShape::POINTWISE)),
+            conv_shortcut: has_shortcut.then(|| {
+                weights.conv2d(
+                    "conv_shortcut",
+                    in_channels,
+                    out_channels,
+                    ConvShape::POINTWISE,
+                )
+            }),
             out_channels,
         }
     }
@@ -62,7 +70,12 @@ impl ResnetBlock2D {
     /// - temb: `[b, d]`, after SiLU
     /// - result: `[b, c_out, h, w]`
     #[must_use]
-    pub(crate) fn forward(&self, x: Tensor<4>, temb: Option<&Tensor<2>>, cx: &ForwardContext) -> Tensor<4> {
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<4>,
+        temb: Option<&Tensor<2>>,
+        cx: &ForwardContext,
+    ) -> Tensor<4> {
         let mut h = self.conv1.forward(self.norm1.forward_silu(x.clone()), cx);
         if let (Some(projection), Some(temb)) = (&self.time_emb_proj, temb) {
             let temb = projection.forward(temb.clone(), cx); // [b, c_out]

@@ -28,5 +28,9 @@ pub(super) fn run(path: &Path, set: &[String], json: bool) -> Result<ExitCode> {
         keys.iter().for_each(|line| print_line(line));
         print_line(&report.to_string());
     }
-    Ok(if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    Ok(if report.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(2)
+    })
 }

@@ -14,13 +14,23 @@ pub(super) fn run(input: &Path, out: &Path, force: bool) -> Result<ExitCode> {
     // Presets leave the paths open.
     problems.retain(|problem| !matches!(problem.kind, ProblemKind::Missing { .. }));
     if !problems.is_empty() {
-        return Err(Error::Config { file: Some(input.into()), problems });
+        return Err(Error::Config {
+            file: Some(input.into()),
+            problems,
+        });
     }
     if let (Ok(from), Ok(to)) = (input.canonicalize(), out.canonicalize())
         && from == to
     {
-        let source = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is the file that is converted");
-        return Err(Error::Io { path: out.into(), action: "write", source });
+        let source = std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "it is the file that is converted",
+        );
+        return Err(Error::Io {
+            path: out.into(),
+            action: "write",
+            source,
+        });
     }
     write_new(out, &file.config.to_commented_toml(), force)?;
     keys::table(&file).iter().for_each(|line| print_line(line));

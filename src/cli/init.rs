@@ -11,7 +11,12 @@ use crate::TrainConfig;
 use crate::atomic;
 use crate::error::{Error, Result};
 
-pub(super) fn run(family: Family, is_expert: bool, out: Option<&Path>, force: bool) -> Result<ExitCode> {
+pub(super) fn run(
+    family: Family,
+    is_expert: bool,
+    out: Option<&Path>,
+    force: bool,
+) -> Result<ExitCode> {
     let text = TrainConfig::starting_toml(family, is_expert);
     match out {
         Some(out) => {
@@ -26,9 +31,15 @@ pub(super) fn run(family: Family, is_expert: bool, out: Option<&Path>, force: bo
 /// Writes a text file, which must not be there yet unless it is to be written over.
 pub(super) fn write_new(path: &Path, text: &str, force: bool) -> Result<()> {
     if !force && path.symlink_metadata().is_ok() {
-        let source =
-            std::io::Error::new(std::io::ErrorKind::AlreadyExists, "it is there already; --force writes over it");
-        return Err(Error::Io { path: path.into(), action: "write", source });
+        let source = std::io::Error::new(
+            std::io::ErrorKind::AlreadyExists,
+            "it is there already; --force writes over it",
+        );
+        return Err(Error::Io {
+            path: path.into(),
+            action: "write",
+            source,
+        });
     }
     atomic::write(path, |file| file.write_all(text.as_bytes()))
 }

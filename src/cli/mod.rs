@@ -49,7 +49,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Write a configuration file of sd-scripts or SD-Trainer anew, and say what became of each of its keys
+    /// Write a configuration file of sd-scripts or SD-Trainer anew, and say what became of each of
+    /// its keys
     ConvertConfig {
         /// The file to read
         input: PathBuf,
@@ -97,8 +98,8 @@ enum Command {
     },
 }
 
-/// Runs the program with these arguments, the program's name first. Exit codes: 0 done, 1 a fault of the program, 2 a
-/// fault of the input, 130 and 143 ended by SIGINT and SIGTERM.
+/// Runs the program with these arguments, the program's name first. Exit codes: 0 done, 1 a fault
+/// of the program, 2 a fault of the input, 130 and 143 ended by SIGINT and SIGTERM.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -113,8 +114,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // Leaves nothing behind: signals end it as they end any program.
         Command::Check { config, set, json } => check::run(&config, &set, json),
         Command::ConvertConfig { input, out, force } => convert_config::run(&input, &out, force),
-        Command::Init { family, expert, force, out } => init::run(family, expert, out.as_deref(), force),
-        Command::Options { family, markdown, names } => options::run(family, markdown, &names),
+        Command::Init {
+            family,
+            expert,
+            force,
+            out,
+        } => init::run(family, expert, out.as_deref(), force),
+        Command::Options {
+            family,
+            markdown,
+            names,
+        } => options::run(family, markdown, &names),
         Command::RandomCheckpoint { family, seed, out } => {
             watched(|signals| random_checkpoint::run(family, seed, &out, signals))
         }
@@ -134,7 +144,10 @@ fn watched(command: impl FnOnce(&Signals) -> Result<ExitCode>) -> Result<ExitCod
     match Signals::install() {
         Ok(signals) => command(&signals),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: cannot watch for signals: {error}");
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: cannot watch for signals: {error}"
+            );
             Ok(ExitCode::FAILURE)
         }
     }

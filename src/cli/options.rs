@@ -11,19 +11,40 @@ use crate::error::{Error, Problem, ProblemKind, Result};
 pub(super) fn run(family: Option<Family>, markdown: bool, names: &[String]) -> Result<ExitCode> {
     let unknown = names.iter().filter(|name| option(name).is_none());
     let problems: Vec<Problem> = unknown
-        .map(|name| Problem::new(name, ProblemKind::Unknown { nearest: nearest_option(name).map(Into::into) }))
+        .map(|name| {
+            Problem::new(
+                name,
+                ProblemKind::Unknown {
+                    nearest: nearest_option(name).map(Into::into),
+                },
+            )
+        })
         .collect();
     if !problems.is_empty() {
-        return Err(Error::Config { file: None, problems });
+        return Err(Error::Config {
+            file: None,
+            problems,
+        });
     }
     let is_shown = |spec: &&OptionSpec| {
-        let is_named = names.is_empty() || names.iter().any(|name| spec.names().any(|known| known == name));
+        let is_named = names.is_empty()
+            || names
+                .iter()
+                .any(|name| spec.names().any(|known| known == name));
         is_named && family.is_none_or(|family| spec.families.contains(&family))
     };
-    let groups =
-        Group::ALL.into_iter().map(|group| (group, group.options().iter().filter(is_shown).collect::<Vec<_>>()));
+    let groups = Group::ALL.into_iter().map(|group| {
+        (
+            group,
+            group.options().iter().filter(is_shown).collect::<Vec<_>>(),
+        )
+    });
     let groups: Vec<_> = groups.filter(|(_, options)| !options.is_empty()).collect();
-    let text = if markdown { in_markdown(&groups, family) } else { in_lines(&groups, family) };
+    let text = if markdown {
+        in_markdown(&groups, family)
+    } else {
+        in_lines(&groups, family)
+    };
     print_line(text.trim_end());
     Ok(ExitCode::SUCCESS)
 }
@@ -38,8 +59,15 @@ fn default(spec: &OptionSpec, family: Option<Family>) -> String {
     let of = |family| shown(&spec.default_for(family));
     match family {
         Some(family) => of(family),
-        None if Family::ALL.iter().all(|family| of(*family) == of(Family::Sd1)) => of(Family::Sd1),
-        None => Family::ALL.map(|family| format!("{}: {}", family.name(), of(family))).join("; "),
+        None if Family::ALL
+            .iter()
+            .all(|family| of(*family) == of(Family::Sd1)) =>
+        {
+            of(Family::Sd1)
+        }
+        None => Family::ALL
+            .map(|family| format!("{}: {}", family.name(), of(family)))
+            .join("; "),
     }
 }
 
@@ -71,24 +99,42 @@ fn in_lines(groups: &[(Group, Vec<&OptionSpec>)], family: Option<Family>) -> Str
                 text if text.is_empty() => String::new(),
                 text => format!(" (default {text})"),
             };
-            text += &format!("{}{default}\n    {}\n    {}{}\n\n", spec.name, spec.kind, spec.help, rules(spec));
+            text += &format!(
+                "{}{default}\n    {}\n    {}{}\n\n",
+                spec.name,
+                spec.kind,
+                spec.help,
+                rules(spec)
+            );
         }
     }
     text
 }
 
 fn in_markdown(groups: &[(Group, Vec<&OptionSpec>)], family: Option<Family>) -> String {
-    let cell = |text: &str| text.replace('|', "\\|").replace('<', "\\<").replace('*', "\\*");
+    let cell = |text: &str| {
+        text.replace('|', "\\|")
+            .replace('<', "\\<")
+            .replace('*', "\\*")
+    };
     let mut text = String::from(
-        "# Options\n\nEvery option of a configuration file. `lora-trainer options` prints the same, \
+        "# Options\n\nEvery option of a configuration file. `lora-trainer options` prints the \
+         same, \
          `lora-trainer init --expert` a file with all of them.\n\
          This page is made by `lora-trainer options --markdown > docs/options.md`.\n",
     );
     for (group, options) in groups {
-        text += &format!("\n## {}\n\n| option | value | default | what it does |\n|---|---|---|---|\n", group.title());
+        text += &format!(
+            "\n## {}\n\n| option | value | default | what it does |\n|---|---|---|---|\n",
+            group.title()
+        );
         for spec in options {
             let help = cell(&format!("{}{}", spec.help, rules(spec)));
-            let row = [cell(&spec.kind.to_string()), cell(&default(spec, family)), help];
+            let row = [
+                cell(&spec.kind.to_string()),
+                cell(&default(spec, family)),
+                help,
+            ];
             text += &format!("| `{}` | {} |\n", spec.name, row.join(" | "));
         }
     }

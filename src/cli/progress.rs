@@ -6,7 +6,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::train::{Cached, Event, Pace, RunPlan, Step, Summary};
 
-/// Without a terminal, a line appears each time when this share of the run is done, and at the first and last step.
+/// Without a terminal, a line appears each time when this share of the run is done, and at the
+/// first and last step.
 const LINES: u64 = 20;
 
 #[derive(Debug)]
@@ -18,9 +19,14 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        // The bar is drawn on standard error, and the lines above it on standard output: both must be the terminal.
+        // The bar is drawn on standard error, and the lines above it on standard output: both must
+        // be the terminal.
         let terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
-        Self { terminal, bar: ProgressBar::hidden(), pace: Pace::default() }
+        Self {
+            terminal,
+            bar: ProgressBar::hidden(),
+            pace: Pace::default(),
+        }
     }
 
     /// What is being done, where there is no number yet.
@@ -28,7 +34,8 @@ impl Progress {
         if self.terminal {
             self.bar = ProgressBar::new_spinner();
             self.bar.set_message(what.to_owned());
-            self.bar.enable_steady_tick(std::time::Duration::from_millis(120));
+            self.bar
+                .enable_steady_tick(std::time::Duration::from_millis(120));
         } else {
             print_line(what);
         }
@@ -54,16 +61,24 @@ impl Progress {
                     Cached::Latents => "encoding pictures",
                     Cached::TextOutputs => "encoding captions",
                 };
-                self.advance(what, progress.done as u64, progress.total as u64, String::new());
+                self.advance(
+                    what,
+                    progress.done as u64,
+                    progress.total as u64,
+                    String::new(),
+                );
             }
             Event::Step(step) => self.step(step),
             // A wait on its own is noise; the sum is told at the end.
             Event::DataWait(_) => {}
             Event::Epoch(end) => {
-                let validation =
-                    end.validation_loss.map_or_else(String::new, |loss| format!(", validation loss {loss:.4}"));
+                let validation = end
+                    .validation_loss
+                    .map_or_else(String::new, |loss| format!(", validation loss {loss:.4}"));
                 let (epoch, epochs, average) = (end.epoch, end.epochs, end.average_loss);
-                self.print(&format!("epoch {epoch} of {epochs}: average loss {average:.4}{validation}"));
+                self.print(&format!(
+                    "epoch {epoch} of {epochs}: average loss {average:.4}{validation}"
+                ));
             }
             Event::Preview(preview) => self.print(&format!("preview: {}", preview.path.display())),
             Event::Saved(saved) => self.print(&format!("saved {}", saved.path.display())),
@@ -71,7 +86,9 @@ impl Progress {
             Event::Warning(warning) => self.print(&format!("warning: {warning}")),
             Event::End(summary) => {
                 self.bar.finish_and_clear();
-                summary_lines(summary).iter().for_each(|line| print_line(line));
+                summary_lines(summary)
+                    .iter()
+                    .for_each(|line| print_line(line));
             }
         }
     }
@@ -102,7 +119,11 @@ impl Progress {
                 self.bar.finish();
             }
         } else if done == 1 || done == total || done.is_multiple_of(total.div_ceil(LINES)) {
-            let figures = if figures.is_empty() { figures } else { format!(": {figures}") };
+            let figures = if figures.is_empty() {
+                figures
+            } else {
+                format!(": {figures}")
+            };
             print_line(&format!("{what} {done}/{total}{figures}"));
         }
     }
@@ -116,11 +137,16 @@ pub(super) fn print_line(line: &str) {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix} {bar:32} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template("{prefix} {bar:32} {pos}/{len} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn speed(per_second: f64) -> String {
-    if per_second < 1.0 { format!("{:.2} s/it", 1.0 / per_second) } else { format!("{per_second:.2} it/s") }
+    if per_second < 1.0 {
+        format!("{:.2} s/it", 1.0 / per_second)
+    } else {
+        format!("{per_second:.2} it/s")
+    }
 }
 
 fn duration(seconds: f64) -> String {
@@ -138,9 +164,14 @@ fn plan_lines(plan: &RunPlan) -> Vec<String> {
         .subsets()
         .map(|folder| {
             format!(
-                "{}{}: {} pictures x {} repeats ({} captions from files, {} from class tokens, {} without)",
+                "{}{}: {} pictures x {} repeats ({} captions from files, {} from class tokens, {} \
+                 without)",
                 folder.name,
-                if folder.is_reg { " (regularisation)" } else { "" },
+                if folder.is_reg {
+                    " (regularisation)"
+                } else {
+                    ""
+                },
                 folder.pictures,
                 folder.repeats,
                 folder.captions_from_files,
@@ -151,36 +182,63 @@ fn plan_lines(plan: &RunPlan) -> Vec<String> {
         .collect();
     lines.extend_from_slice(&data.notices);
     for part in &data.parts {
-        let of = if data.parts.len() > 1 { format!(" of {}", part.resolution) } else { String::new() };
+        let of = if data.parts.len() > 1 {
+            format!(" of {}", part.resolution)
+        } else {
+            String::new()
+        };
         for bucket in part.bucket_info.iter().flat_map(|info| &info.buckets) {
-            lines.push(format!("bucket {}{of}: {} pictures an epoch", bucket.resolution, bucket.count));
+            lines.push(format!(
+                "bucket {}{of}: {} pictures an epoch",
+                bucket.resolution, bucket.count
+            ));
         }
     }
     lines.push(format!(
         "{} pictures an epoch in {} batches, {} steps; {} epochs, {} steps in all",
-        plan.pictures_per_epoch, plan.batches_per_epoch, plan.steps_per_epoch, plan.epochs, plan.total_steps
+        plan.pictures_per_epoch,
+        plan.batches_per_epoch,
+        plan.steps_per_epoch,
+        plan.epochs,
+        plan.total_steps
     ));
     lines.push(format!(
-        "adapters: {} layers of the UNet, {} of the text encoder, {:.2} million parameters; device {}",
+        "adapters: {} layers of the UNet, {} of the text encoder, {:.2} million parameters; device \
+         {}",
         plan.unet_adapters,
         plan.text_encoder_adapters,
         plan.parameters as f64 / 1e6,
         plan.device
     ));
-    lines.push(format!("memory: about {:.1} GB", plan.memory.total() as f64 / 1e9));
-    lines.extend(plan.reproduced.iter().map(|line| format!("as sd-scripts: {line}")));
+    lines.push(format!(
+        "memory: about {:.1} GB",
+        plan.memory.total() as f64 / 1e9
+    ));
+    lines.extend(
+        plan.reproduced
+            .iter()
+            .map(|line| format!("as sd-scripts: {line}")),
+    );
     lines
 }
 
 fn summary_lines(summary: &Summary) -> Vec<String> {
     let mut lines = vec![format!("LoRA:     {}", summary.lora.display())];
     if let Some(sheet) = &summary.contact_sheet {
-        lines.push(format!("previews: {} (above before, below after training)", sheet.display()));
+        lines.push(format!(
+            "previews: {} (above before, below after training)",
+            sheet.display()
+        ));
     }
     if let Some(logs) = &summary.logs {
-        lines.push(format!("logs:     {} (tensorboard --logdir)", logs.display()));
+        lines.push(format!(
+            "logs:     {} (tensorboard --logdir)",
+            logs.display()
+        ));
     }
-    let memory = peak_memory().map_or_else(String::new, |bytes| format!(", peak memory {:.2} GB", bytes as f64 / 1e9));
+    let memory = peak_memory().map_or_else(String::new, |bytes| {
+        format!(", peak memory {:.2} GB", bytes as f64 / 1e9)
+    });
     lines.push(format!(
         "{} steps in {} ({}){memory}",
         summary.steps,
@@ -188,10 +246,14 @@ fn summary_lines(summary: &Summary) -> Vec<String> {
         speed(summary.steps_per_second)
     ));
     if summary.data_wait_seconds >= 0.01 * summary.seconds {
-        lines.push(format!("of that, {} waiting for pictures to be loaded", duration(summary.data_wait_seconds)));
+        lines.push(format!(
+            "of that, {} waiting for pictures to be loaded",
+            duration(summary.data_wait_seconds)
+        ));
     }
     lines.push(format!(
-        "To use it, copy the file to ComfyUI's models/loras or the WebUI's models/Lora, or load it in diffusers with \
+        "To use it, copy the file to ComfyUI's models/loras or the WebUI's models/Lora, or load it \
+         in diffusers with \
          pipe.load_lora_weights(\"{}\").",
         summary.lora.display()
     ));
@@ -201,7 +263,9 @@ fn summary_lines(summary: &Summary) -> Vec<String> {
 /// The most memory that the process had, where the system tells.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -14,7 +14,10 @@ use crate::error::Result;
 
 pub(super) fn parse_family(name: &str) -> Result<Family, String> {
     let known = || Family::ALL.map(Family::name).join(", ");
-    Family::ALL.into_iter().find(|family| family.name() == name).ok_or_else(|| format!("expected one of: {}", known()))
+    Family::ALL
+        .into_iter()
+        .find(|family| family.name() == name)
+        .ok_or_else(|| format!("expected one of: {}", known()))
 }
 
 pub(super) fn run(family: Family, seed: u64, out: &Path, signals: &Signals) -> Result<ExitCode> {

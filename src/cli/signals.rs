@@ -18,13 +18,21 @@ impl Signals {
         let received = Arc::new(AtomicUsize::new(0));
         let again = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            flag::register_conditional_shutdown(signal, exit_code(signal).into(), Arc::clone(&again))?;
+            flag::register_conditional_shutdown(
+                signal,
+                exit_code(signal).into(),
+                Arc::clone(&again),
+            )?;
             flag::register(signal, Arc::clone(&again))?;
             flag::register_usize(signal, Arc::clone(&received), signal as usize)?;
         }
-        // With a handler, writing beyond `ulimit -f` is an error that names the file instead of a silent death.
+        // With a handler, writing beyond `ulimit -f` is an error that names the file instead of a
+        // silent death.
         #[cfg(unix)]
-        flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        flag::register(
+            signal_hook::consts::SIGXFSZ,
+            Arc::new(AtomicBool::new(false)),
+        )?;
         Ok(Self { received })
     }
 

@@ -13,9 +13,12 @@ use crate::{TrainConfig, Trainer};
 pub(super) fn run(path: &Path, set: &[String], signals: &Signals) -> Result<ExitCode> {
     let file = TrainConfig::read(path, &assignments(set)?)?;
     let mut progress = Progress::new();
-    keys::summary(&file).iter().for_each(|line| progress.print(line));
+    keys::summary(&file)
+        .iter()
+        .for_each(|line| progress.print(line));
     progress.status("reading pictures and model");
-    let mut trainer = Trainer::new(file.config).map_err(|error| keys::located(error, path, &file.keys))?;
+    let mut trainer =
+        Trainer::new(file.config).map_err(|error| keys::located(error, path, &file.keys))?;
     while let Some(event) = trainer.next() {
         match event {
             Ok(event) => progress.show(&event),
@@ -28,11 +31,18 @@ pub(super) fn run(path: &Path, set: &[String], signals: &Signals) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// Keeps what was learned before an error that has not done so itself, such as a preview that can't be written.
+/// Keeps what was learned before an error that has not done so itself, such as a preview that can't
+/// be written.
 fn rescued(trainer: &mut Trainer, progress: &Progress, error: Error) -> Error {
-    let worthwhile = trainer.step() > 0 && !trainer.is_complete() && !matches!(error, Error::LossNotFinite { .. });
+    let worthwhile = trainer.step() > 0
+        && !trainer.is_complete()
+        && !matches!(error, Error::LossNotFinite { .. });
     if worthwhile && let Ok(path) = trainer.save_now() {
-        progress.print(&format!("after step {}, saved {}", trainer.step(), path.display()));
+        progress.print(&format!(
+            "after step {}, saved {}",
+            trainer.step(),
+            path.display()
+        ));
     }
     error
 }
@@ -48,15 +58,27 @@ pub(super) fn assignments(set: &[String]) -> Result<Vec<(String, Value)>> {
     if problems.is_empty() {
         Ok(pairs.into_iter().filter_map(Result::ok).collect())
     } else {
-        Err(Error::Config { file: None, problems })
+        Err(Error::Config {
+            file: None,
+            problems,
+        })
     }
 }
 
-/// Lists and tables are written as in the file; everything else is text, which options read as what they need.
+/// Lists and tables are written as in the file; everything else is text, which options read as what
+/// they need.
 fn typed(text: &str) -> Value {
-    let in_toml = || toml::from_str::<std::collections::BTreeMap<String, Value>>(&format!("value = {text}")).ok();
-    let table = if text.starts_with(['[', '{']) { in_toml() } else { None };
-    table.and_then(|mut table| table.remove("value")).unwrap_or_else(|| text.into())
+    let in_toml = || {
+        toml::from_str::<std::collections::BTreeMap<String, Value>>(&format!("value = {text}")).ok()
+    };
+    let table = if text.starts_with(['[', '{']) {
+        in_toml()
+    } else {
+        None
+    };
+    table
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| text.into())
 }
 
 /// Keeps what was learned so far, if anything was.
@@ -65,7 +87,11 @@ fn stopped(trainer: &mut Trainer, progress: &Progress, code: u8) -> Result<ExitC
         progress.print("stopped before the first step; nothing was saved");
     } else {
         let path = trainer.save_now()?;
-        progress.print(&format!("stopped after step {}; saved {}", trainer.step(), path.display()));
+        progress.print(&format!(
+            "stopped after step {}; saved {}",
+            trainer.step(),
+            path.display()
+        ));
     }
     Ok(ExitCode::from(code))
 }

@@ -53,7 +53,8 @@ pub enum BlockWeights {
 }
 
 impl BlockWeights {
-    /// The weights of this many blocks. Numbers that are missing are 1, those beyond are left out, as in sd-scripts.
+    /// The weights of this many blocks. Numbers that are missing are 1, those beyond are left out,
+    /// as in sd-scripts.
     pub fn resolve(&self, blocks: usize) -> Vec<f64> {
         match self {
             Self::Numbers(numbers) => {
@@ -61,14 +62,20 @@ impl BlockWeights {
                 weights.resize(blocks, 1.0);
                 weights
             }
-            Self::Curve { curve, base } => (0..blocks).map(|i| curve.at(i, blocks) + base).collect(),
+            Self::Curve { curve, base } => {
+                (0..blocks).map(|i| curve.at(i, blocks) + base).collect()
+            }
         }
     }
 
     fn from_text(text: &str) -> Option<Self> {
         let (name, base) = text.split_once('+').unwrap_or((text, "0"));
         if let Some(curve) = BlockCurve::from_name(name.trim()) {
-            let base = base.trim().parse().ok().filter(|base: &f64| base.is_finite())?;
+            let base = base
+                .trim()
+                .parse()
+                .ok()
+                .filter(|base: &f64| base.is_finite())?;
             return Some(Self::Curve { curve, base });
         }
         // sd-scripts reads nothing between commas as 0.
@@ -76,7 +83,10 @@ impl BlockWeights {
             "" => Some(0.0),
             text => text.parse().ok(),
         };
-        text.split(',').map(number).collect::<Option<Vec<f64>>>().map(Self::Numbers)
+        text.split(',')
+            .map(number)
+            .collect::<Option<Vec<f64>>>()
+            .map(Self::Numbers)
     }
 }
 
@@ -85,28 +95,41 @@ impl OptionValue for BlockWeights {
         let weights = match value {
             Value::String(text) => Self::from_text(text),
             Value::Number(number) => number.as_f64().map(|number| Self::Numbers(vec![number])),
-            Value::Array(items) => items.iter().map(Value::as_f64).collect::<Option<_>>().map(Self::Numbers),
+            Value::Array(items) => items
+                .iter()
+                .map(Value::as_f64)
+                .collect::<Option<_>>()
+                .map(Self::Numbers),
             _ => None,
         };
         let in_range = |weights: &Self| match weights {
             Self::Numbers(numbers) => {
-                (1..=100).contains(&numbers.len()) && numbers.iter().all(|n| (0.0..=1000.0).contains(n))
+                (1..=100).contains(&numbers.len())
+                    && numbers.iter().all(|n| (0.0..=1000.0).contains(n))
             }
             Self::Curve { base, .. } => (-1000.0..=1000.0).contains(base),
         };
-        weights.filter(in_range).ok_or_else(|| Mismatch::new(value, Kind::BlockWeights.to_string()))
+        weights
+            .filter(in_range)
+            .ok_or_else(|| Mismatch::new(value, Kind::BlockWeights.to_string()))
     }
 
     fn write(&self) -> Value {
         match self {
-            Self::Numbers(numbers) => numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",").into(),
+            Self::Numbers(numbers) => numbers
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(",")
+                .into(),
             Self::Curve { curve, base: 0.0 } => curve.name().into(),
             Self::Curve { curve, base } => format!("{curve}+{base}").into(),
         }
     }
 }
 
-/// Blocks of the UNet on the way down, in the middle and on the way up that have weights of their own.
+/// Blocks of the UNet on the way down, in the middle and on the way up that have weights of their
+/// own.
 pub(super) fn block_counts(family: Family) -> [usize; 3] {
     match family {
         Family::Sd1 | Family::Sd2 => [12, 1, 12],
@@ -114,7 +137,8 @@ pub(super) fn block_counts(family: Family) -> [usize; 3] {
     }
 }
 
-/// Entries of `block_dims` and the like: all blocks, of SDXL those before the first and behind the last, too.
+/// Entries of `block_dims` and the like: all blocks, of SDXL those before the first and behind the
+/// last, too.
 pub(super) fn block_count(family: Family) -> usize {
     block_counts(family).iter().sum::<usize>() + if family == Family::Sdxl { 2 } else { 0 }
 }
@@ -128,8 +152,8 @@ impl TrainConfig {
         ]
     }
 
-    /// What the learning rate of each of the UNet's blocks is multiplied by, 25 numbers, or 23 for SDXL; 0 for no adapters.
-    /// `None` where no weights are given.
+    /// What the learning rate of each of the UNet's blocks is multiplied by, 25 numbers, or 23 for
+    /// SDXL; 0 for no adapters. `None` where no weights are given.
     pub fn block_lr_weights(&self, family: Family) -> Option<Vec<f64>> {
         let given = self.block_weight_options();
         if given.iter().all(|(_, weights)| weights.is_none()) {
@@ -141,7 +165,13 @@ impl TrainConfig {
             None => vec![1.0; count],
         });
         // sd-scripts compares before it drops a block, so that 0 is dropped at a threshold of 0.
-        let kept = weights.map(|weight| if weight > self.block_lr_zero_threshold { weight } else { 0.0 });
+        let kept = weights.map(|weight| {
+            if weight > self.block_lr_zero_threshold {
+                weight
+            } else {
+                0.0
+            }
+        });
         Some(match family {
             Family::Sd1 | Family::Sd2 => kept.collect(),
             Family::Sdxl => std::iter::once(1.0).chain(kept).chain([1.0]).collect(),
@@ -166,7 +196,10 @@ mod tests {
         assert_eq!(read("zeros+.25").resolve(2), [0.25, 0.25]);
         let sine = read("sine").resolve(12);
         let expected = (std::f64::consts::FRAC_PI_2 * 3.0 / 11.0).sin();
-        assert!((sine[3] - expected).abs() < 1e-15 && sine[0] == 0.0 && sine[11] == 1.0, "{sine:?}");
+        assert!(
+            (sine[3] - expected).abs() < 1e-15 && sine[0] == 0.0 && sine[11] == 1.0,
+            "{sine:?}"
+        );
         let cosine: Vec<f64> = read("COSINE").resolve(12).into_iter().rev().collect();
         assert_eq!(cosine, sine);
         assert_eq!(read("linear").resolve(1), [0.0]);
@@ -177,10 +210,22 @@ mod tests {
         assert_eq!(read("0.5, ,2").resolve(5), [0.5, 0.0, 2.0, 1.0, 1.0]);
         assert_eq!(read("1,2,3").resolve(2), [1.0, 2.0]);
         assert_eq!(BlockWeights::read(&json!([1, 0.5])).unwrap(), read("1,0.5"));
-        for weights in [read("0.5"), read("1,0,0.25"), read("sine+0.5"), read("zeros")] {
+        for weights in [
+            read("0.5"),
+            read("1,0,0.25"),
+            read("sine+0.5"),
+            read("zeros"),
+        ] {
             assert_eq!(BlockWeights::read(&weights.write()).unwrap(), weights);
         }
-        for value in [json!("sin"), json!("linear+x"), json!("1,x"), json!([]), json!(-1), json!(true)] {
+        for value in [
+            json!("sin"),
+            json!("linear+x"),
+            json!("1,x"),
+            json!([]),
+            json!(-1),
+            json!(true),
+        ] {
             assert!(BlockWeights::read(&value).is_err(), "{value}");
         }
     }

@@ -100,7 +100,8 @@ choice! {
         L2 = "l2",
         /// Its absolute value.
         L1 = "l1",
-        /// Pseudo-Huber loss, <https://arxiv.org/abs/2403.16728>: a square for small differences, straight for large ones.
+        /// Pseudo-Huber loss, <https://arxiv.org/abs/2403.16728>: a square for small differences,
+        /// straight for large ones.
         Huber = "huber",
         /// The same, scaled so that the straight part is as steep at every threshold.
         SmoothL1 = "smooth_l1",
@@ -217,7 +218,10 @@ mod tests {
         assert_eq!(Sampler::from_name("K_Euler_A"), Some(Sampler::EulerA));
         assert_eq!(Compat::from_name("SD-scripts"), Some(Compat::SdScripts));
         assert_eq!(SavePrecision::from_name("float16"), None);
-        assert_eq!(LrScheduler::CosineWithRestarts.to_string(), "cosine_with_restarts");
+        assert_eq!(
+            LrScheduler::CosineWithRestarts.to_string(),
+            "cosine_with_restarts"
+        );
         assert_eq!(LrScheduler::NAMES.len(), 10);
     }
 }

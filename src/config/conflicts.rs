@@ -34,8 +34,8 @@ impl TrainConfig {
         problems
     }
 
-    /// What is at odds with a base of this family: values that contradict it, and rules between options whose defaults depend
-    /// on it.
+    /// What is at odds with a base of this family: values that contradict it, and rules between
+    /// options whose defaults depend on it.
     pub fn check_family(&self, family: Family) -> Vec<Problem> {
         let mut problems = Vec::new();
         let name = self.pretrained_model_name_or_path.display();
@@ -43,16 +43,28 @@ impl TrainConfig {
             problems.push(conflict("v2", format!("is {v2}, but `{name}` is {family}")));
         }
         let is_sdxl = family == Family::Sdxl;
-        if let Some(told) = self.model_train_type.filter(|told| (*told == ModelTrainType::SdxlLora) != is_sdxl) {
-            problems.push(conflict("model_train_type", format!("is {told}, but `{name}` is {family}")));
+        if let Some(told) = self
+            .model_train_type
+            .filter(|told| (*told == ModelTrainType::SdxlLora) != is_sdxl)
+        {
+            problems.push(conflict(
+                "model_train_type",
+                format!("is {told}, but `{name}` is {family}"),
+            ));
         }
         if self.cache_text_encoder_outputs_to_disk && !is_sdxl {
-            let reason = format!("is for SDXL only: there is no file format for it of {family}, as `{name}` is");
+            let reason = format!(
+                "is for SDXL only: there is no file format for it of {family}, as `{name}` is"
+            );
             problems.push(conflict("cache_text_encoder_outputs_to_disk", reason));
         }
         if self.text_encoder_lr.len() > 1 && !is_sdxl {
             let found = format!("{} numbers", self.text_encoder_lr.len());
-            problems.push(Problem::value("text_encoder_lr", found, format!("one: {family} has one text encoder")));
+            problems.push(Problem::value(
+                "text_encoder_lr",
+                found,
+                format!("one: {family} has one text encoder"),
+            ));
         }
         let count = block_count(family);
         for (key, given) in [
@@ -79,26 +91,46 @@ impl TrainConfig {
         let needs = "needs a base that predicts velocities; this one predicts noise";
         let excludes = "is for bases that predict noise; this one predicts velocities";
         [
-            broken(self.scale_v_pred_loss_like_noise_pred && !is_v, "scale_v_pred_loss_like_noise_pred", needs),
-            broken(self.v_pred_like_loss.is_some_and(|share| share > 0.0) && is_v, "v_pred_like_loss", excludes),
+            broken(
+                self.scale_v_pred_loss_like_noise_pred && !is_v,
+                "scale_v_pred_loss_like_noise_pred",
+                needs,
+            ),
+            broken(
+                self.v_pred_like_loss.is_some_and(|share| share > 0.0) && is_v,
+                "v_pred_like_loss",
+                excludes,
+            ),
         ]
         .into_iter()
         .flatten()
         .collect()
     }
 
-    /// More or fewer weights of blocks than a base of this family has, as far as they are made to fit.
+    /// More or fewer weights of blocks than a base of this family has, as far as they are made to
+    /// fit.
     pub(super) fn block_weight_doubts(&self, family: Family) -> Vec<String> {
-        let parts = self.block_weight_options().into_iter().zip(block_counts(family));
-        let doubt = |((key, weights), count): ((&str, Option<&super::BlockWeights>), usize)| match weights {
-            Some(super::BlockWeights::Numbers(numbers)) if numbers.len() > count => Some(format!(
-                "`{key}` has {} numbers and {family} {count} blocks: the last ones are not used",
-                numbers.len()
-            )),
-            Some(super::BlockWeights::Numbers(numbers)) if numbers.len() < count => {
-                Some(format!("`{key}` has {} numbers and {family} {count} blocks: the others count 1", numbers.len()))
+        let parts = self
+            .block_weight_options()
+            .into_iter()
+            .zip(block_counts(family));
+        let doubt = |((key, weights), count): ((&str, Option<&super::BlockWeights>), usize)| {
+            match weights {
+                Some(super::BlockWeights::Numbers(numbers)) if numbers.len() > count => {
+                    Some(format!(
+                        "`{key}` has {} numbers and {family} {count} blocks: the last ones are not \
+                         used",
+                        numbers.len()
+                    ))
+                }
+                Some(super::BlockWeights::Numbers(numbers)) if numbers.len() < count => {
+                    Some(format!(
+                        "`{key}` has {} numbers and {family} {count} blocks: the others count 1",
+                        numbers.len()
+                    ))
+                }
+                _ => None,
             }
-            _ => None,
         };
         parts.filter_map(doubt).collect()
     }
@@ -111,8 +143,12 @@ impl TrainConfig {
             let excluded = spec.excludes.iter().filter(|name| is_on(name));
             problems.extend(excluded.map(|name| conflict(spec.name, format!("excludes `{name}`"))));
             if !spec.needs.is_empty() && !spec.needs.iter().any(|name| is_on(name)) {
-                let names: Vec<String> = spec.needs.iter().map(|name| format!("`{name}`")).collect();
-                problems.push(conflict(spec.name, format!("needs {}", super::value::one_of(&names))));
+                let names: Vec<String> =
+                    spec.needs.iter().map(|name| format!("`{name}`")).collect();
+                problems.push(conflict(
+                    spec.name,
+                    format!("needs {}", super::value::one_of(&names)),
+                ));
             }
         }
         problems
@@ -120,9 +156,14 @@ impl TrainConfig {
 
     fn data_conflicts(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if !self.caption_extension.starts_with('.') || self.caption_extension.contains(['/', '\\']) {
+        if !self.caption_extension.starts_with('.') || self.caption_extension.contains(['/', '\\'])
+        {
             let found = format!("\"{}\"", self.caption_extension);
-            problems.push(Problem::value("caption_extension", found, "an extension with its dot, such as \".txt\""));
+            problems.push(Problem::value(
+                "caption_extension",
+                found,
+                "an extension with its dot, such as \".txt\"",
+            ));
         }
         let trained = self.trains_text_encoder();
         let to_disk = self.cache_text_encoder_outputs_to_disk;
@@ -133,8 +174,16 @@ impl TrainConfig {
                 "cache_text_encoder_outputs_to_disk",
                 "needs `cache_text_encoder_outputs`",
             ),
-            broken(self.cache_text_encoder_outputs == Some(true) && trained, "cache_text_encoder_outputs", needs),
-            broken(to_disk && trained, "cache_text_encoder_outputs_to_disk", needs),
+            broken(
+                self.cache_text_encoder_outputs == Some(true) && trained,
+                "cache_text_encoder_outputs",
+                needs,
+            ),
+            broken(
+                to_disk && trained,
+                "cache_text_encoder_outputs_to_disk",
+                needs,
+            ),
         ];
         problems.extend(broken.into_iter().flatten());
         // Sizes that are not given depend on the family: what is wrong with every one is told now.
@@ -156,26 +205,44 @@ impl TrainConfig {
         let step = self.bucket_reso_steps;
         if !self.enable_bucket {
             if !width.is_multiple_of(LATENT) || !height.is_multiple_of(LATENT) {
-                problems.push(Problem::value("resolution", found, format!("multiples of {LATENT}")));
+                problems.push(Problem::value(
+                    "resolution",
+                    found,
+                    format!("multiples of {LATENT}"),
+                ));
             }
             return problems;
         }
         if !step.is_multiple_of(LATENT) {
             let expected = format!("a multiple of {LATENT}");
-            problems.push(Problem::value("bucket_reso_steps", step.to_string(), expected));
+            problems.push(Problem::value(
+                "bucket_reso_steps",
+                step.to_string(),
+                expected,
+            ));
         } else if self.bucket_no_upscale {
             if short < step {
                 let expected = format!("at least one of bucket_reso_steps, {step}");
                 problems.push(Problem::value("resolution", found, expected));
             }
         } else {
-            let max = self.max_bucket_reso_for(family).div_ceil(step).saturating_mul(step);
+            let max = self
+                .max_bucket_reso_for(family)
+                .div_ceil(step)
+                .saturating_mul(step);
             let min = self.min_bucket_reso / step * step;
             if min == 0 || min > max {
-                let expected = format!("at least bucket_reso_steps, {step}, and at most max_bucket_reso, {max}");
-                problems.push(Problem::value("min_bucket_reso", self.min_bucket_reso.to_string(), expected));
+                let expected = format!(
+                    "at least bucket_reso_steps, {step}, and at most max_bucket_reso, {max}"
+                );
+                problems.push(Problem::value(
+                    "min_bucket_reso",
+                    self.min_bucket_reso.to_string(),
+                    expected,
+                ));
             } else if short < min || long > max {
-                let expected = format!("sides from min_bucket_reso, {min}, to max_bucket_reso, {max}");
+                let expected =
+                    format!("sides from min_bucket_reso, {min}, to max_bucket_reso, {max}");
                 problems.push(Problem::value("resolution", found, expected));
             }
         }
@@ -186,14 +253,21 @@ impl TrainConfig {
         let mut problems = Vec::new();
         if self.min_timestep >= self.max_timestep {
             let expected = format!("less than max_timestep, {}", self.max_timestep);
-            problems.push(Problem::value("min_timestep", self.min_timestep.to_string(), expected));
+            problems.push(Problem::value(
+                "min_timestep",
+                self.min_timestep.to_string(),
+                expected,
+            ));
         }
         // A base that is said to predict velocities excludes `v_pred_like_loss` by the table.
         if self.v_parameterization == Some(false) {
             problems.extend(self.check_prediction_type(PredictionType::Epsilon));
         }
         if let Err(Error::Device { reason, .. }) = crate::device::check_name(&self.device) {
-            problems.push(conflict("device", format!("device \"{}\": {reason}", self.device)));
+            problems.push(conflict(
+                "device",
+                format!("device \"{}\": {reason}", self.device),
+            ));
         }
         problems
     }
@@ -207,7 +281,8 @@ impl TrainConfig {
             broken(
                 is(LrScheduler::Constant) && self.lr_warmup_steps != none,
                 "lr_warmup_steps",
-                "a constant learning rate has no warm-up; `lr_scheduler = \"constant_with_warmup\"` has one",
+                "a constant learning rate has no warm-up; `lr_scheduler \
+                 = \"constant_with_warmup\"` has one",
             ),
             broken(
                 self.lr_decay_steps != none && !is(LrScheduler::WarmupStableDecay),
@@ -248,10 +323,25 @@ impl TrainConfig {
         .into_iter()
         .flatten()
         .collect();
-        if let Some((key, text)) = self.lr_scheduler_args.0.iter().find(|(key, _)| key != "step_rules") {
-            problems.push(Problem::value("lr_scheduler_args", format!("`{key}={text}`"), "step_rules"));
-        } else if let (true, Some(_), Err(wrong)) = (is(LrScheduler::PiecewiseConstant), rules, self.step_rules()) {
-            problems.push(Problem::value("lr_scheduler_args", wrong.found, wrong.expected));
+        if let Some((key, text)) = self
+            .lr_scheduler_args
+            .0
+            .iter()
+            .find(|(key, _)| key != "step_rules")
+        {
+            problems.push(Problem::value(
+                "lr_scheduler_args",
+                format!("`{key}={text}`"),
+                "step_rules",
+            ));
+        } else if let (true, Some(_), Err(wrong)) =
+            (is(LrScheduler::PiecewiseConstant), rules, self.step_rules())
+        {
+            problems.push(Problem::value(
+                "lr_scheduler_args",
+                wrong.found,
+                wrong.expected,
+            ));
         }
         problems
     }
@@ -260,11 +350,18 @@ impl TrainConfig {
     fn rate_conflicts(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         match optimizer::optimizer_config(self.optimizer_type, &self.optimizer_args) {
-            Err(wrong) => problems.push(Problem::value("optimizer_args", wrong.found, wrong.expected)),
+            Err(wrong) => problems.push(Problem::value(
+                "optimizer_args",
+                wrong.found,
+                wrong.expected,
+            )),
             Ok(optimizer) => problems.extend(broken(
                 optimizer.is_schedule_free() && self.ema_decay.is_some(),
                 "ema_decay",
-                &format!("excludes {}, which averages the adapters itself", self.optimizer_type),
+                &format!(
+                    "excludes {}, which averages the adapters itself",
+                    self.optimizer_type
+                ),
             )),
         }
         if !self.optimizer_type.needs_one_learning_rate() {
@@ -272,7 +369,10 @@ impl TrainConfig {
         }
         let name = self.optimizer_type;
         let used = [(self.trains_unet(), vec![self.unet_learning_rate()])].into_iter();
-        let used = used.chain([(self.trains_text_encoder(), self.text_encoder_learning_rates().into())]);
+        let used = used.chain([(
+            self.trains_text_encoder(),
+            self.text_encoder_learning_rates().into(),
+        )]);
         let mut rates: Vec<f64> = used
             .filter(|(is_trained, _)| *is_trained)
             .flat_map(|(_, rates)| rates)
@@ -281,16 +381,32 @@ impl TrainConfig {
         rates.dedup();
         if let [first, second, ..] = rates.as_slice() {
             let reason = format!(
-                "{name} finds one rate for all adapters and cannot use the factors {first} and {second}; \
+                "{name} finds one rate for all adapters and cannot use the factors {first} and \
+                 {second}; \
                  set `unet_lr = 1` and `text_encoder_lr = 1`, or leave out both"
             );
             problems.push(conflict("optimizer_type", reason));
         }
-        let ratios = [self.loraplus_lr_ratio, self.loraplus_unet_lr_ratio, self.loraplus_text_encoder_lr_ratio];
-        let names = ["loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio"];
-        let reason = format!("needs an optimizer that takes several learning rates; {name} finds one for all adapters");
+        let ratios = [
+            self.loraplus_lr_ratio,
+            self.loraplus_unet_lr_ratio,
+            self.loraplus_text_encoder_lr_ratio,
+        ];
+        let names = [
+            "loraplus_lr_ratio",
+            "loraplus_unet_lr_ratio",
+            "loraplus_text_encoder_lr_ratio",
+        ];
+        let reason = format!(
+            "needs an optimizer that takes several learning rates; {name} finds one for all \
+             adapters"
+        );
         for (key, ratio) in names.into_iter().zip(ratios) {
-            problems.extend(broken(ratio.is_some_and(|ratio| ratio > 0.0 && ratio != 1.0), key, &reason));
+            problems.extend(broken(
+                ratio.is_some_and(|ratio| ratio > 0.0 && ratio != 1.0),
+                key,
+                &reason,
+            ));
         }
         for (key, weights) in self.block_weight_options() {
             problems.extend(broken(weights.is_some(), key, &reason));
@@ -311,14 +427,25 @@ impl TrainConfig {
     fn output_conflicts(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let is_name = |name: &str| !name.contains(['/', '\\', '\0']);
-        if self.output_name.trim().is_empty() || !is_name(&self.output_name) || self.output_name.len() > MAX_NAME {
+        if self.output_name.trim().is_empty()
+            || !is_name(&self.output_name)
+            || self.output_name.len() > MAX_NAME
+        {
             let found = format!("\"{}\"", self.output_name);
             let expected = format!("a file name without folders, of at most {MAX_NAME} bytes");
             problems.push(Problem::value("output_name", found, expected));
         }
-        if let Some(prefix) = self.log_prefix.as_deref().filter(|prefix| !is_name(prefix) || prefix.len() > MAX_NAME) {
+        if let Some(prefix) = self
+            .log_prefix
+            .as_deref()
+            .filter(|prefix| !is_name(prefix) || prefix.len() > MAX_NAME)
+        {
             let expected = format!("the start of a folder's name, of at most {MAX_NAME} bytes");
-            problems.push(Problem::value("log_prefix", format!("\"{prefix}\""), expected));
+            problems.push(Problem::value(
+                "log_prefix",
+                format!("\"{prefix}\""),
+                expected,
+            ));
         }
         if cfg!(not(feature = "tensorboard")) && self.logging_dir.is_some() {
             let reason = "this build has no TensorBoard; rebuild with `--features tensorboard`";

@@ -5,14 +5,18 @@ use std::path::PathBuf;
 use lora_models::Family;
 
 use super::{
-    Arguments, BaseDtype, Compat, HuberSchedule, LossType, LrScheduler, MixedPrecision, ModelConfig, ModelTrainType,
-    NetworkModule, OptimizerArgs, OptimizerType, Preset, Resolution, Sampler, SavePrecision, TrainConfig, WarmupSteps,
+    Arguments, BaseDtype, Compat, HuberSchedule, LossType, LrScheduler, MixedPrecision,
+    ModelConfig, ModelTrainType, NetworkModule, OptimizerArgs, OptimizerType, Preset, Resolution,
+    Sampler, SavePrecision, TrainConfig, WarmupSteps,
 };
 
 impl TrainConfig {
     /// The default settings for this base checkpoint and folder of pictures.
     #[expect(clippy::too_many_lines, reason = "one line a field")]
-    pub fn new(pretrained_model_name_or_path: impl Into<PathBuf>, train_data_dir: impl Into<PathBuf>) -> Self {
+    pub fn new(
+        pretrained_model_name_or_path: impl Into<PathBuf>,
+        train_data_dir: impl Into<PathBuf>,
+    ) -> Self {
         Self {
             pretrained_model_name_or_path: pretrained_model_name_or_path.into(),
             model_train_type: None,
@@ -180,29 +184,32 @@ impl TrainConfig {
 
     /// The training resolution with a base of this family.
     pub fn resolution_for(&self, family: Family) -> Resolution {
-        self.resolution.unwrap_or(Resolution::square(match self.family_of_defaults(family) {
-            Family::Sd1 => 512,
-            Family::Sd2 => 768,
-            Family::Sdxl => 1024,
-        }))
+        self.resolution
+            .unwrap_or(Resolution::square(match self.family_of_defaults(family) {
+                Family::Sd1 => 512,
+                Family::Sd2 => 768,
+                Family::Sdxl => 1024,
+            }))
     }
 
     /// The longest side of a bucket with a base of this family. Pixels.
     pub fn max_bucket_reso_for(&self, family: Family) -> u32 {
-        self.max_bucket_reso.unwrap_or(match self.family_of_defaults(family) {
-            Family::Sd1 => 1024,
-            Family::Sd2 => 1536,
-            Family::Sdxl => 2048,
-        })
+        self.max_bucket_reso
+            .unwrap_or(match self.family_of_defaults(family) {
+                Family::Sd1 => 1024,
+                Family::Sd2 => 1536,
+                Family::Sdxl => 2048,
+            })
     }
 
     /// The number type of the UNet's weights in memory with a base of this family.
     pub fn base_dtype_for(&self, family: Family) -> BaseDtype {
-        self.base_dtype.unwrap_or(match self.family_of_defaults(family) {
-            _ if self.mixed_precision == MixedPrecision::Bf16 => BaseDtype::Bf16,
-            Family::Sd1 | Family::Sd2 => BaseDtype::Float,
-            Family::Sdxl => BaseDtype::Bf16,
-        })
+        self.base_dtype
+            .unwrap_or(match self.family_of_defaults(family) {
+                _ if self.mixed_precision == MixedPrecision::Bf16 => BaseDtype::Bf16,
+                Family::Sd1 | Family::Sd2 => BaseDtype::Float,
+                Family::Sdxl => BaseDtype::Bf16,
+            })
     }
 
     /// The family that the configuration itself speaks of, SD 1.x where it speaks of none.
@@ -236,13 +243,30 @@ mod tests {
         let sizes = |config: &TrainConfig| {
             Family::ALL.map(|family| {
                 let config = config.resolved(family);
-                (config.resolution.unwrap().width, config.max_bucket_reso.unwrap(), config.base_dtype.unwrap())
+                (
+                    config.resolution.unwrap().width,
+                    config.max_bucket_reso.unwrap(),
+                    config.base_dtype.unwrap(),
+                )
             })
         };
         let config = TrainConfig::new("", "");
         let sd1 = (512, 1024, BaseDtype::Float);
-        assert_eq!(sizes(&config), [sd1, (768, 1536, BaseDtype::Float), (1024, 2048, BaseDtype::Bf16)]);
-        assert_eq!(sizes(&TrainConfig { compat: Compat::SdScripts, ..config.clone() }), [sd1; 3]);
+        assert_eq!(
+            sizes(&config),
+            [
+                sd1,
+                (768, 1536, BaseDtype::Float),
+                (1024, 2048, BaseDtype::Bf16)
+            ]
+        );
+        assert_eq!(
+            sizes(&TrainConfig {
+                compat: Compat::SdScripts,
+                ..config.clone()
+            }),
+            [sd1; 3]
+        );
         let given = TrainConfig {
             resolution: Some(Resolution::square(640)),
             max_bucket_reso: Some(896),

@@ -21,7 +21,11 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Config`], naming the option, what was found and what was expected.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) -> Result<()> {
-        self.assign(name, &value.into()).map_err(|problem| Error::Config { file: None, problems: vec![problem] })
+        self.assign(name, &value.into())
+            .map_err(|problem| Error::Config {
+                file: None,
+                problems: vec![problem],
+            })
     }
 
     pub(super) fn assign(&mut self, name: &str, value: &Value) -> Result<(), Problem> {
@@ -29,7 +33,8 @@ impl TrainConfig {
             let nearest = options::nearest_option(name).map(Into::into);
             return Err(Problem::new(name, ProblemKind::Unknown { nearest }));
         };
-        spec.set(self, value).map_err(|Mismatch { found, expected }| Problem::value(name, found, expected))
+        spec.set(self, value)
+            .map_err(|Mismatch { found, expected }| Problem::value(name, found, expected))
     }
 
     /// The length of the run.
@@ -43,7 +48,9 @@ impl TrainConfig {
 
     /// The base learning rate of the UNet's adapters.
     pub fn unet_learning_rate(&self) -> f64 {
-        self.unet_lr.or(self.learning_rate).unwrap_or_else(|| self.default_rate(1e-4))
+        self.unet_lr
+            .or(self.learning_rate)
+            .unwrap_or_else(|| self.default_rate(1e-4))
     }
 
     /// The base learning rate of the first text encoder's adapters.
@@ -51,10 +58,14 @@ impl TrainConfig {
         self.text_encoder_learning_rates()[0]
     }
 
-    /// The base learning rates of the adapters of both text encoders of SDXL; other bases have the first alone.
+    /// The base learning rates of the adapters of both text encoders of SDXL; other bases have the
+    /// first alone.
     pub fn text_encoder_learning_rates(&self) -> [f64; 2] {
         match self.text_encoder_lr.as_slice() {
-            [] => [self.learning_rate.unwrap_or_else(|| self.default_rate(1e-5)); 2],
+            [] => {
+                [self.learning_rate
+                    .unwrap_or_else(|| self.default_rate(1e-5)); 2]
+            }
             [both] => [*both; 2],
             // sd-scripts takes a list and uses its first number.
             [first, ..] if self.compat == Compat::SdScripts => [*first; 2],
@@ -64,11 +75,15 @@ impl TrainConfig {
 
     /// Where the optimizer finds the rate, the one that is given is a factor of it.
     fn default_rate(&self, usual: f64) -> f64 {
-        if self.optimizer_type.adapts_learning_rate() { 1.0 } else { usual }
+        if self.optimizer_type.adapts_learning_rate() {
+            1.0
+        } else {
+            usual
+        }
     }
 
-    /// Which layer's output of the text encoder is used, counted from the last, 1. 0, the embeddings, only as sd-scripts has it:
-    /// else it is the same as not given.
+    /// Which layer's output of the text encoder is used, counted from the last, 1. 0, the
+    /// embeddings, only as sd-scripts has it: else it is the same as not given.
     pub fn clip_layer(&self) -> u32 {
         match self.clip_skip {
             Some(0) if self.compat == Compat::SdScripts => 0,
@@ -82,14 +97,17 @@ impl TrainConfig {
         self.min_snr_gamma.filter(|gamma| *gamma > 0.0)
     }
 
-    /// Whether the noise schedule ends in nothing but noise: as the configuration says, else as the base was trained.
+    /// Whether the noise schedule ends in nothing but noise: as the configuration says, else as the
+    /// base was trained.
     pub(crate) fn ends_in_noise(&self, base_is_zero_terminal: bool) -> bool {
         self.zero_terminal_snr.unwrap_or(base_is_zero_terminal)
     }
 
     /// Alpha of linear layers and 1x1 convolutions.
     pub fn linear_alpha(&self) -> f64 {
-        self.network_alpha.filter(|alpha| *alpha > 0.0).unwrap_or_else(|| self.network_dim.into())
+        self.network_alpha
+            .filter(|alpha| *alpha > 0.0)
+            .unwrap_or_else(|| self.network_dim.into())
     }
 
     /// Rank and alpha of 3x3 convolutions, where these get adapters.
@@ -107,27 +125,38 @@ impl TrainConfig {
 
     /// The files of `base_weights`, each with its strength.
     pub fn merged_files(&self) -> impl Iterator<Item = (&std::path::Path, f64)> {
-        let strengths = self.base_weights_multiplier.iter().copied().chain(std::iter::repeat(1.0));
-        self.base_weights.iter().map(std::path::PathBuf::as_path).zip(strengths)
+        let strengths = self
+            .base_weights_multiplier
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(1.0));
+        self.base_weights
+            .iter()
+            .map(std::path::PathBuf::as_path)
+            .zip(strengths)
     }
 
-    /// Whether the UNet gets adapters: not where only the text encoder is trained, or where `unet_lr` is 0 and it is not the only rate.
+    /// Whether the UNet gets adapters: not where only the text encoder is trained, or where
+    /// `unet_lr` is 0 and it is not the only rate.
     pub fn trains_unet(&self) -> bool {
         let is_frozen = self.unet_lr == Some(0.0) && self.text_encoder_learning_rates() != [0.0; 2];
         let is_left_out = is_frozen && self.leaves_out_frozen() && !self.network_train_unet_only;
         !self.network_train_text_encoder_only && !is_left_out
     }
 
-    /// Whether the text encoder gets adapters: not where only the UNet is trained, or where `text_encoder_lr` is 0 and it is not the
-    /// only rate.
+    /// Whether the text encoder gets adapters: not where only the UNet is trained, or where
+    /// `text_encoder_lr` is 0 and it is not the only rate.
     pub fn trains_text_encoder(&self) -> bool {
-        let is_zero = !self.text_encoder_lr.is_empty() && self.text_encoder_lr.iter().all(|rate| *rate == 0.0);
+        let is_zero = !self.text_encoder_lr.is_empty()
+            && self.text_encoder_lr.iter().all(|rate| *rate == 0.0);
         let is_frozen = is_zero && self.unet_learning_rate() != 0.0;
-        let is_left_out = is_frozen && self.leaves_out_frozen() && !self.network_train_text_encoder_only;
+        let is_left_out =
+            is_frozen && self.leaves_out_frozen() && !self.network_train_text_encoder_only;
         !self.network_train_unet_only && !is_left_out
     }
 
-    /// Whether a network without learning rate gets no adapters; in sd-scripts it gets some that stay as they are.
+    /// Whether a network without learning rate gets no adapters; in sd-scripts it gets some that
+    /// stay as they are.
     fn leaves_out_frozen(&self) -> bool {
         self.compat == Compat::None
     }
@@ -140,11 +169,29 @@ mod tests {
     #[test]
     fn learning_rates_fall_back() {
         let mut config = TrainConfig::new("", "");
-        assert_eq!((config.unet_learning_rate(), config.text_encoder_learning_rate()), (1e-4, 1e-5));
+        assert_eq!(
+            (
+                config.unet_learning_rate(),
+                config.text_encoder_learning_rate()
+            ),
+            (1e-4, 1e-5)
+        );
         config.learning_rate = Some(3e-4);
-        assert_eq!((config.unet_learning_rate(), config.text_encoder_learning_rate()), (3e-4, 3e-4));
+        assert_eq!(
+            (
+                config.unet_learning_rate(),
+                config.text_encoder_learning_rate()
+            ),
+            (3e-4, 3e-4)
+        );
         config.text_encoder_lr = vec![0.0];
-        assert_eq!((config.unet_learning_rate(), config.text_encoder_learning_rate()), (3e-4, 0.0));
+        assert_eq!(
+            (
+                config.unet_learning_rate(),
+                config.text_encoder_learning_rate()
+            ),
+            (3e-4, 0.0)
+        );
         config.text_encoder_lr = vec![1e-5, 2e-5];
         assert_eq!(config.text_encoder_learning_rates(), [1e-5, 2e-5]);
     }
@@ -155,13 +202,39 @@ mod tests {
         let base = || TrainConfig::new("", "");
         let (frozen_text, frozen_unet) = (vec![0.0], Some(0.0));
         assert_eq!(trained(base()), (true, true));
-        assert_eq!(trained(TrainConfig { text_encoder_lr: frozen_text.clone(), ..base() }), (true, false));
-        assert_eq!(trained(TrainConfig { unet_lr: frozen_unet, ..base() }), (false, true));
+        assert_eq!(
+            trained(TrainConfig {
+                text_encoder_lr: frozen_text.clone(),
+                ..base()
+            }),
+            (true, false)
+        );
+        assert_eq!(
+            trained(TrainConfig {
+                unet_lr: frozen_unet,
+                ..base()
+            }),
+            (false, true)
+        );
         // Then nothing would be left to be trained.
-        assert_eq!(trained(TrainConfig { learning_rate: Some(0.0), ..base() }), (true, true));
-        let both = TrainConfig { unet_lr: frozen_unet, text_encoder_lr: frozen_text.clone(), ..base() };
+        assert_eq!(
+            trained(TrainConfig {
+                learning_rate: Some(0.0),
+                ..base()
+            }),
+            (true, true)
+        );
+        let both = TrainConfig {
+            unet_lr: frozen_unet,
+            text_encoder_lr: frozen_text.clone(),
+            ..base()
+        };
         assert_eq!(trained(both), (true, true));
-        let as_sd_scripts = TrainConfig { text_encoder_lr: frozen_text, compat: Compat::SdScripts, ..base() };
+        let as_sd_scripts = TrainConfig {
+            text_encoder_lr: frozen_text,
+            compat: Compat::SdScripts,
+            ..base()
+        };
         assert_eq!(trained(as_sd_scripts), (true, true));
     }
 
@@ -177,26 +250,57 @@ mod tests {
 
     #[test]
     fn alpha_defaults() {
-        let mut config = TrainConfig { network_dim: 8, ..TrainConfig::new("", "") };
-        assert_eq!((config.linear_alpha(), config.conv_rank_and_alpha()), (8.0, None));
+        let mut config = TrainConfig {
+            network_dim: 8,
+            ..TrainConfig::new("", "")
+        };
+        assert_eq!(
+            (config.linear_alpha(), config.conv_rank_and_alpha()),
+            (8.0, None)
+        );
         config.network_alpha = Some(0.0);
         config.conv_dim = Some(4);
-        assert_eq!((config.linear_alpha(), config.conv_rank_and_alpha()), (8.0, Some((4, 1.0))));
+        assert_eq!(
+            (config.linear_alpha(), config.conv_rank_and_alpha()),
+            (8.0, Some((4, 1.0)))
+        );
         config.network_alpha = Some(2.0);
         config.conv_alpha = Some(0.0);
-        assert_eq!((config.linear_alpha(), config.conv_rank_and_alpha()), (2.0, Some((4, 4.0))));
+        assert_eq!(
+            (config.linear_alpha(), config.conv_rank_and_alpha()),
+            (2.0, Some((4, 4.0)))
+        );
     }
 
     #[test]
     fn a_clip_skip_of_zero() {
-        let layer = |clip_skip, compat| TrainConfig { clip_skip, compat, ..TrainConfig::new("", "") }.clip_layer();
-        assert_eq!([None, Some(0), Some(2)].map(|skip| layer(skip, Compat::None)), [1, 1, 2]);
-        assert_eq!([None, Some(0), Some(2)].map(|skip| layer(skip, Compat::SdScripts)), [1, 0, 2]);
+        let layer = |clip_skip, compat| {
+            TrainConfig {
+                clip_skip,
+                compat,
+                ..TrainConfig::new("", "")
+            }
+            .clip_layer()
+        };
+        assert_eq!(
+            [None, Some(0), Some(2)].map(|skip| layer(skip, Compat::None)),
+            [1, 1, 2]
+        );
+        assert_eq!(
+            [None, Some(0), Some(2)].map(|skip| layer(skip, Compat::SdScripts)),
+            [1, 0, 2]
+        );
     }
 
     #[test]
     fn token_windows() {
-        let windows = |length| TrainConfig { max_token_length: length, ..TrainConfig::new("", "") }.token_windows();
+        let windows = |length| {
+            TrainConfig {
+                max_token_length: length,
+                ..TrainConfig::new("", "")
+            }
+            .token_windows()
+        };
         assert_eq!([75, 150, 225, 255].map(windows), [1, 2, 3, 3]);
     }
 }

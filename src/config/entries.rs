@@ -28,12 +28,24 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(key: &str, value: Value, line: Option<usize>) -> Self {
-        Self { key: key.into(), spelled: key.into(), value, line, is_told: false }
+        Self {
+            key: key.into(),
+            spelled: key.into(),
+            value,
+            line,
+            is_told: false,
+        }
     }
 
     /// What this entry, of which was told what becomes of it, says of another key.
     pub(super) fn made_into(&self, key: &str, value: Value) -> Self {
-        Self { key: key.into(), spelled: self.spelled.clone(), value, line: self.line, is_told: true }
+        Self {
+            key: key.into(),
+            spelled: self.spelled.clone(),
+            value,
+            line: self.line,
+            is_told: true,
+        }
     }
 
     /// The value as text, without spaces around.
@@ -55,7 +67,9 @@ pub(super) fn is_off(value: &Value) -> bool {
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => {
             let text = text.trim();
-            ["", "none", "false", "no", "0"].iter().any(|off| text.eq_ignore_ascii_case(off))
+            ["", "none", "false", "no", "0"]
+                .iter()
+                .any(|off| text.eq_ignore_ascii_case(off))
         }
         Value::Array(items) => items.is_empty(),
         Value::Object(table) => table.is_empty(),
@@ -75,8 +89,12 @@ pub(super) struct Parsed {
 /// # Errors
 /// All places that are no TOML.
 pub(super) fn parse(text: &str) -> Result<Parsed, Vec<Problem>> {
-    let line =
-        |span: Range<usize>| 1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|b| **b == b'\n').count();
+    let line = |span: Range<usize>| {
+        1 + text.as_bytes()[..span.start.min(text.len())]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count()
+    };
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let problem = |error: &toml::de::Error| {
@@ -84,13 +102,16 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Vec<Problem>> {
                 // As in paths of Windows.
                 message if message.contains("escape") => {
                     format!(
-                        "{message}; between double quotes a backslash begins an escape: write `/`, `\\\\` or single quotes"
+                        "{message}; between double quotes a backslash begins an escape: write `/`, \
+                         `\\\\` or single quotes"
                     )
                 }
                 message => message.into(),
             };
             let problem = Problem::new("TOML", ProblemKind::Conflict(message));
-            error.span().map_or_else(|| problem.clone(), |span| problem.clone().at(line(span)))
+            error
+                .span()
+                .map_or_else(|| problem.clone(), |span| problem.clone().at(line(span)))
         };
         let mut problems: Vec<Problem> = errors.iter().map(problem).collect();
         // Each part of a wrong path is one.
@@ -98,11 +119,20 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Vec<Problem>> {
         return Err(problems);
     }
     let table = table.get_ref();
-    let is_table = |name: &str| matches!(table.get(name).map(Spanned::get_ref), Some(DeValue::Table(_)));
+    let is_table = |name: &str| {
+        matches!(
+            table.get(name).map(Spanned::get_ref),
+            Some(DeValue::Table(_))
+        )
+    };
     let is_preset = PRESET.iter().all(|name| is_table(name));
     let entry = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
         let key: &Spanned<std::borrow::Cow<'_, str>> = key;
-        Entry::new(key.get_ref(), to_value(value.get_ref()), Some(line(key.span())))
+        Entry::new(
+            key.get_ref(),
+            to_value(value.get_ref()),
+            Some(line(key.span())),
+        )
     };
     let mut parsed = Parsed::default();
     for (key, value) in table {
@@ -110,7 +140,9 @@ pub(super) fn parse(text: &str) -> Result<Parsed, Vec<Problem>> {
             DeValue::Table(section) if is_preset && key.get_ref() == PRESET[0] => {
                 parsed.about_preset.extend(section.iter().map(entry));
             }
-            DeValue::Table(section) if key.get_ref() != TABLE => parsed.entries.extend(section.iter().map(entry)),
+            DeValue::Table(section) if key.get_ref() != TABLE => {
+                parsed.entries.extend(section.iter().map(entry))
+            }
             _ => parsed.entries.push(entry((key, value))),
         }
     }
@@ -135,8 +167,9 @@ fn to_value(value: &DeValue<'_>) -> Value {
         DeValue::Boolean(flag) => (*flag).into(),
         DeValue::Datetime(time) => time.to_string().into(),
         DeValue::Array(items) => items.iter().map(|item| to_value(item.get_ref())).collect(),
-        DeValue::Table(table) => {
-            table.iter().map(|(key, value)| (key.get_ref().to_string(), to_value(value.get_ref()))).collect()
-        }
+        DeValue::Table(table) => table
+            .iter()
+            .map(|(key, value)| (key.get_ref().to_string(), to_value(value.get_ref())))
+            .collect(),
     }
 }

@@ -8,7 +8,8 @@ use super::{ConfigFile, TrainConfig, Value};
 use crate::error::{Error, Result};
 
 impl TrainConfig {
-    /// Reads a configuration file; see [`read`](Self::read), which also tells what became of each key.
+    /// Reads a configuration file; see [`read`](Self::read), which also tells what became of each
+    /// key.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -16,12 +17,15 @@ impl TrainConfig {
         Self::from_toml_file_with(path, &[])
     }
 
-    /// As [`from_toml_file`](Self::from_toml_file), with options that go before those of the file. The file need not give
-    /// what they give, and what it says about them is not read.
+    /// As [`from_toml_file`](Self::from_toml_file), with options that go before those of the file.
+    /// The file need not give what they give, and what it says about them is not read.
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn from_toml_file_with(path: impl AsRef<Path>, options: &[(String, Value)]) -> Result<Self> {
+    pub fn from_toml_file_with(
+        path: impl AsRef<Path>,
+        options: &[(String, Value)],
+    ) -> Result<Self> {
         Ok(Self::read(path, options)?.config)
     }
 
@@ -30,9 +34,16 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Config`] with all of the text's problems.
     pub fn from_toml_str(text: &str) -> Result<Self> {
-        let refuse = |problems| Error::Config { file: None, problems };
+        let refuse = |problems| Error::Config {
+            file: None,
+            problems,
+        };
         let (file, problems) = ConfigFile::parse(text, &[]).map_err(refuse)?;
-        if problems.is_empty() { Ok(file.config) } else { Err(refuse(problems)) }
+        if problems.is_empty() {
+            Ok(file.config)
+        } else {
+            Err(refuse(problems))
+        }
     }
 
     /// The text of a configuration file with all options that have a value.
@@ -46,7 +57,11 @@ impl TrainConfig {
                 true => String::new(),
                 false => line(spec, &value),
             };
-            if value.is_object() { tables = format!("{tables}\n{line}") } else { text += &line }
+            if value.is_object() {
+                tables = format!("{tables}\n{line}")
+            } else {
+                text += &line
+            }
         }
         text + &tables
     }
@@ -63,7 +78,9 @@ impl TrainConfig {
 pub(super) fn line(spec: &OptionSpec, value: &Value) -> String {
     match value {
         Value::Null => format!("{} = \"\"\n", spec.name),
-        Value::Object(table) => toml::to_string(&BTreeMap::from([(spec.name, table)])).unwrap_or_default(),
+        Value::Object(table) => {
+            toml::to_string(&BTreeMap::from([(spec.name, table)])).unwrap_or_default()
+        }
         value => match toml::Value::try_from(value) {
             Ok(value) => format!("{} = {value}\n", spec.name),
             Err(_) => String::new(),
@@ -76,7 +93,8 @@ mod tests {
     use super::*;
     use crate::config::{AttentionHeads, LrScheduler, OptimizerArgs, Resolution, WarmupSteps};
 
-    const START: &str = "pretrained_model_name_or_path = 'base.safetensors'\ntrain_data_dir = 'pictures'\n";
+    const START: &str =
+        "pretrained_model_name_or_path = 'base.safetensors'\ntrain_data_dir = 'pictures'\n";
 
     fn problems(text: &str) -> Vec<String> {
         match TrainConfig::from_toml_str(text).unwrap_err() {
@@ -88,7 +106,8 @@ mod tests {
     #[test]
     fn flat_keys_and_sections() {
         let flat = TrainConfig::from_toml_str(&format!(
-            "{START}unet_lr = \"2e-4\"\nlr_scheduler = \"linear\"\nlr_warmup_steps = 0.1\nresolution = \"512,768\"\n\
+            "{START}unet_lr = \"2e-4\"\nlr_scheduler = \"linear\"\nlr_warmup_steps = \
+             0.1\nresolution = \"512,768\"\n\
              optimizer_args = [\"betas=0.9,0.99\"]\n"
         ))
         .unwrap();
@@ -96,13 +115,17 @@ mod tests {
             unet_lr: Some(2e-4),
             lr_scheduler: LrScheduler::Linear,
             lr_warmup_steps: WarmupSteps::Ratio(0.1),
-            resolution: Some(Resolution { width: 512, height: 768 }),
+            resolution: Some(Resolution {
+                width: 512,
+                height: 768,
+            }),
             optimizer_args: OptimizerArgs::from([("betas", "0.9,0.99")]),
             ..TrainConfig::new("base.safetensors", "pictures")
         };
         assert_eq!(flat, expected);
         let sections = TrainConfig::from_toml_str(
-            "train_data_dir = 'pictures'\n[model]\npretrained_model_name_or_path = 'base.safetensors'\n\
+            "train_data_dir = 'pictures'\n[model]\npretrained_model_name_or_path = \
+             'base.safetensors'\n\
              [learning]\nunet_lr = 2e-4\nlr_scheduler = \"LINEAR\"\nlr_warmup_steps = \"10%\"\n\
              resolution = [512, 768]\noptimizer_args = \"betas=0.9,0.99\"\n",
         )
@@ -118,20 +141,29 @@ mod tests {
             format!("{START}[model]\nmodel_config = {{ unet = {{ num_attention_heads = 2 }} }}\n"),
         ] {
             let config = TrainConfig::from_toml_str(&text).unwrap();
-            assert_eq!(config.model_config.unet.num_attention_heads, Some(AttentionHeads::Same(2)), "{text}");
+            assert_eq!(
+                config.model_config.unet.num_attention_heads,
+                Some(AttentionHeads::Same(2)),
+                "{text}"
+            );
         }
         assert_eq!(
             problems(&format!("{START}[model_config.unet]\nheads = 2\n")),
-            ["line 3: `model_config`: found `unet.heads` = 2, expected `num_attention_heads` or `norm_num_groups`"]
+            [
+                "line 3: `model_config`: found `unet.heads` = 2, expected `num_attention_heads` or \
+                 `norm_num_groups`"
+            ]
         );
     }
 
     #[test]
     fn all_problems_are_reported_with_their_lines() {
-        let text = "train_data_dir = 'pictures'\n\n[a]\nnetwork_dimm = 8\nunet_lr = 'fast'\nseed = nan\n\
+        let text = "train_data_dir = 'pictures'\n\n[a]\nnetwork_dimm = 8\nunet_lr = 'fast'\nseed = \
+             nan\n\
                     caption_extension = '.txt'\n[b]\ncaption_extention = '.txt'\nconv_dim = 4\n\
                     network_args = ['conv_dim=4']\nnetwork_train_unet_only = true\n\
-                    network_train_text_encoder_only = true\nmax_train_steps = 99999999999999999999\n";
+                    network_train_text_encoder_only = true\nmax_train_steps = \
+                    99999999999999999999\n";
         assert_eq!(
             problems(text),
             [
@@ -141,8 +173,10 @@ mod tests {
                 "line 9: `caption_extention`: already given as `caption_extension`",
                 "line 11: `network_args: conv_dim`: already given as `conv_dim`",
                 "line 12: `network_train_unet_only`: excludes `network_train_text_encoder_only`",
-                "line 14: `max_train_steps`: found \"99999999999999999999\", expected an integer of at least 1",
-                "`pretrained_model_name_or_path`: not given, expected the base checkpoint, a file or a folder",
+                "line 14: `max_train_steps`: found \"99999999999999999999\", expected an integer \
+                 of at least 1",
+                "`pretrained_model_name_or_path`: not given, expected the base checkpoint, a file \
+                 or a folder",
             ]
         );
     }
@@ -150,8 +184,14 @@ mod tests {
     #[test]
     fn broken_toml_names_its_lines() {
         let problems = problems("seed = 1\nseed = 2\n\nresolution = \n");
-        assert!(problems.iter().any(|p| p.starts_with("line 2: ")), "{problems:?}");
-        assert!(problems.iter().any(|p| p.starts_with("line 4: ")), "{problems:?}");
+        assert!(
+            problems.iter().any(|p| p.starts_with("line 2: ")),
+            "{problems:?}"
+        );
+        assert!(
+            problems.iter().any(|p| p.starts_with("line 4: ")),
+            "{problems:?}"
+        );
     }
 
     #[test]
@@ -159,32 +199,59 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("job.toml");
         let error = TrainConfig::from_toml_file(&path).unwrap_err();
-        assert!(error.to_string().contains("job.toml: cannot read"), "{error}");
+        assert!(
+            error.to_string().contains("job.toml: cannot read"),
+            "{error}"
+        );
         std::fs::write(&path, "sed = 1").unwrap();
         let error = TrainConfig::from_toml_file(&path).unwrap_err();
-        assert!(error.to_string().contains("job.toml: 3 problems\n  line 1: `sed`"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("job.toml: 3 problems\n  line 1: `sed`"),
+            "{error}"
+        );
         std::fs::write(&path, START).unwrap();
-        assert_eq!(TrainConfig::from_toml_file(&path).unwrap(), TrainConfig::new("base.safetensors", "pictures"));
+        assert_eq!(
+            TrainConfig::from_toml_file(&path).unwrap(),
+            TrainConfig::new("base.safetensors", "pictures")
+        );
         std::fs::write(&path, b"output_name = '\xff'").unwrap();
-        assert!(TrainConfig::from_toml_file(&path).unwrap_err().to_string().contains("UTF-8"));
+        assert!(
+            TrainConfig::from_toml_file(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("UTF-8")
+        );
     }
 
     #[test]
     fn options_go_before_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("job.toml");
-        std::fs::write(&path, "train_data_dir = 'pictures'\nunet_lr = 'fast'\nnum_repeats = 3\n").unwrap();
+        std::fs::write(
+            &path,
+            "train_data_dir = 'pictures'\nunet_lr = 'fast'\nnum_repeats = 3\n",
+        )
+        .unwrap();
         let with = |options: &[(&str, &str)]| {
-            let options: Vec<_> = options.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+            let options: Vec<_> = options
+                .iter()
+                .map(|(key, value)| ((*key).into(), (*value).into()))
+                .collect();
             TrainConfig::from_toml_file_with(&path, &options)
         };
         let base = ("pretrained_model_name_or_path", "base.safetensors");
         let config = with(&[base, ("unet_lr", "2e-4"), ("dataset_repeats", "5")]).unwrap();
         assert_eq!((config.unet_lr, config.dataset_repeats), (Some(2e-4), 5));
-        let error = with(&[("unet_lr", "slow"), ("sede", "1")]).unwrap_err().to_string();
-        for part in
-            ["`unet_lr`: found \"slow\"", "`sede`: no such option", "`pretrained_model_name_or_path`: not given"]
-        {
+        let error = with(&[("unet_lr", "slow"), ("sede", "1")])
+            .unwrap_err()
+            .to_string();
+        for part in [
+            "`unet_lr`: found \"slow\"",
+            "`sede`: no such option",
+            "`pretrained_model_name_or_path`: not given",
+        ] {
             assert!(error.contains(part), "{error}");
         }
     }
@@ -204,6 +271,9 @@ mod tests {
         config.model_config.vae.scaling_factor = Some(0.5);
         let text = config.to_toml();
         assert_eq!(TrainConfig::from_toml_str(&text).unwrap(), config, "{text}");
-        assert!(text.contains("unet_lr = 0.00001\n") && text.contains("[model_config.unet]\n"), "{text}");
+        assert!(
+            text.contains("unet_lr = 0.00001\n") && text.contains("[model_config.unet]\n"),
+            "{text}"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! The configuration of a training run.
 //!
-//! [`TrainConfig`] is a plain struct whose fields have the names of sd-scripts' options. It is filled from Rust, from a
-//! TOML file, or option by option from names and [`Value`]s; [`options`] describes each of them.
+//! [`TrainConfig`] is a plain struct whose fields have the names of sd-scripts' options. It is
+//! filled from Rust, from a TOML file, or option by option from names and [`Value`]s; [`options`]
+//! describes each of them.
 //!
 //! ```
 //! use lora_trainer::config::TrainConfig;
@@ -38,18 +39,21 @@ pub(crate) mod value;
 mod warnings;
 mod write;
 
-/// A value of an option before it is checked. JSON's types, so that programs and other languages have them at hand.
+/// A value of an option before it is checked. JSON's types, so that programs and other languages
+/// have them at hand.
 pub use serde_json::Value;
 
 pub use block_weights::{BlockCurve, BlockWeights};
 pub use choice::{
-    BaseDtype, Compat, HuberSchedule, Interpolation, LossType, LrScheduler, MixedPrecision, ModelTrainType,
-    NetworkModule, Preset, Sampler, SavePrecision,
+    BaseDtype, Compat, HuberSchedule, Interpolation, LossType, LrScheduler, MixedPrecision,
+    ModelTrainType, NetworkModule, Preset, Sampler, SavePrecision,
 };
 pub use derived::TrainLength;
 pub use lora_core::diffusion::PredictionType;
 pub use lora_models::Family;
-pub use lora_models::model_config::{AttentionHeads, HiddenAct, ModelConfig, TextEncoderConfig, UnetConfig, VaeConfig};
+pub use lora_models::model_config::{
+    AttentionHeads, HiddenAct, ModelConfig, TextEncoderConfig, UnetConfig, VaeConfig,
+};
 pub use optimizer::OptimizerType;
 pub(crate) use options::NETWORK_ARGS;
 pub use options::{Group, Kind, OptionSpec, nearest_option, option, options};

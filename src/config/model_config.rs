@@ -5,7 +5,8 @@ use lora_models::ModelConfig;
 use super::Value;
 use super::value::{Mismatch, OptionValue, describe};
 
-/// Reads JSON or TOML values. Unknown keys, wrong types and values out of range are refused, all of them at once.
+/// Reads JSON or TOML values. Unknown keys, wrong types and values out of range are refused, all of
+/// them at once.
 ///
 /// # Errors
 /// Pairs of a key path such as `unet.norm_num_groups` and what is wrong there.
@@ -17,14 +18,24 @@ fn read_model_config(value: &Value) -> Result<ModelConfig, Vec<(String, Mismatch
     let mut problems = Vec::new();
     let mut probe = |path: String, found: &Value, probe: Value| {
         if let Err(error) = serde_json::from_value::<ModelConfig>(probe) {
-            problems.push((path, Mismatch { found: describe(found), expected: expectation(&error.to_string()) }));
+            problems.push((
+                path,
+                Mismatch {
+                    found: describe(found),
+                    expected: expectation(&error.to_string()),
+                },
+            ));
         }
     };
     for (key, value) in keys {
         match value {
             Value::Object(inner) if !inner.is_empty() => {
                 for (name, value) in inner {
-                    probe(format!("{key}.{name}"), value, serde_json::json!({ key: { name: value } }));
+                    probe(
+                        format!("{key}.{name}"),
+                        value,
+                        serde_json::json!({ key: { name: value } }),
+                    );
                 }
             }
             _ => probe(key.clone(), value, serde_json::json!({ key: value })),
@@ -44,14 +55,24 @@ impl OptionValue for ModelConfig {
         }
         read_model_config(value).map_err(|problems| {
             let (paths, mismatches): (Vec<String>, Vec<Mismatch>) = problems.into_iter().unzip();
-            let found = paths.iter().zip(&mismatches).map(|(path, m)| format!("`{path}` = {}", m.found));
+            let found = paths
+                .iter()
+                .zip(&mismatches)
+                .map(|(path, m)| format!("`{path}` = {}", m.found));
             let expected = mismatches.iter().map(|m| m.expected.as_str());
-            Mismatch { found: found.collect::<Vec<_>>().join("; "), expected: expected.collect::<Vec<_>>().join("; ") }
+            Mismatch {
+                found: found.collect::<Vec<_>>().join("; "),
+                expected: expected.collect::<Vec<_>>().join("; "),
+            }
         })
     }
 
     fn write(&self) -> Value {
-        if *self == Self::default() { Value::Null } else { serde_json::to_value(self).unwrap_or(Value::Null) }
+        if *self == Self::default() {
+            Value::Null
+        } else {
+            serde_json::to_value(self).unwrap_or(Value::Null)
+        }
     }
 }
 
@@ -84,11 +105,17 @@ mod tests {
             "prediction_type": "v_prediction",
         });
         let config = read_model_config(&value).unwrap();
-        assert_eq!(config.unet.num_attention_heads, Some(AttentionHeads::PerLevel(vec![5, 10, 20, 20])));
+        assert_eq!(
+            config.unet.num_attention_heads,
+            Some(AttentionHeads::PerLevel(vec![5, 10, 20, 20]))
+        );
         assert_eq!(config.text_encoder_2.hidden_act, Some(HiddenAct::Gelu));
         assert_eq!(config.prediction_type, Some(PredictionType::VPrediction));
         assert_eq!(config.write(), value);
-        assert_eq!(read_model_config(&json!({})).unwrap(), ModelConfig::default());
+        assert_eq!(
+            read_model_config(&json!({})).unwrap(),
+            ModelConfig::default()
+        );
     }
 
     #[test]
@@ -100,8 +127,10 @@ mod tests {
             "vae": 3,
         });
         let problems = read_model_config(&value).unwrap_err();
-        let lines: Vec<String> =
-            problems.iter().map(|(path, m)| format!("{path}: {} / {}", m.found, m.expected)).collect();
+        let lines: Vec<String> = problems
+            .iter()
+            .map(|(path, m)| format!("{path}: {} / {}", m.found, m.expected))
+            .collect();
         assert_eq!(
             lines,
             [
@@ -110,7 +139,8 @@ mod tests {
                 "unet.norm_num_groups: 0 / a nonzero integer",
                 "unet.num_attention_heads: \"8\" / an integer, or a list of one integer a level",
                 "vae: 3 / a table",
-                "vea: a table / one of `unet`, `vae`, `text_encoder`, `text_encoder_2`, `prediction_type`",
+                "vea: a table / one of `unet`, `vae`, `text_encoder`, `text_encoder_2`, \
+                 `prediction_type`",
             ]
         );
     }

@@ -1,4 +1,5 @@
-//! The table of all options: names, types, ranges, rules and help. TOML, command line and documentation derive from it.
+//! The table of all options: names, types, ranges, rules and help. TOML, command line and
+//! documentation derive from it.
 
 use lora_models::Family;
 use serde_json::Value;
@@ -115,12 +116,14 @@ impl OptionSpec {
         (self.get)(config)
     }
 
-    /// The value in a new configuration; `Null` where the option has none, or where it depends on the base's family.
+    /// The value in a new configuration; `Null` where the option has none, or where it depends on
+    /// the base's family.
     pub fn default(&self) -> Value {
         self.get(&TrainConfig::new("", ""))
     }
 
-    /// The value that a new configuration comes to with a base of this family; `Null` where the option has none.
+    /// The value that a new configuration comes to with a base of this family; `Null` where the
+    /// option has none.
     pub fn default_for(&self, family: Family) -> Value {
         self.get(&TrainConfig::new("", "").resolved(family))
     }
@@ -135,8 +138,8 @@ impl OptionSpec {
         }
     }
 
-    /// Sets the value. Numbers and flags may be given as text; `Null` or an empty text takes an option back that need
-    /// not be given.
+    /// Sets the value. Numbers and flags may be given as text; `Null` or an empty text takes an
+    /// option back that need not be given.
     ///
     /// # Errors
     /// A value of another type or out of range.
@@ -190,8 +193,15 @@ pub enum Group {
 
 impl Group {
     /// All parts, in their order.
-    pub const ALL: [Self; 7] =
-        [Self::Model, Self::Data, Self::Training, Self::Optimizer, Self::Network, Self::Output, Self::Previews];
+    pub const ALL: [Self; 7] = [
+        Self::Model,
+        Self::Data,
+        Self::Training,
+        Self::Optimizer,
+        Self::Network,
+        Self::Output,
+        Self::Previews,
+    ];
 
     /// The heading.
     pub fn title(self) -> &'static str {

@@ -53,7 +53,10 @@ pub struct FaceCropRange {
 impl OptionValue for FaceCropRange {
     fn read(value: &Value) -> Result<Self, Mismatch> {
         let numbers: Option<Vec<f64>> = match value {
-            Value::String(text) => text.split(',').map(|number| number.trim().parse().ok()).collect(),
+            Value::String(text) => text
+                .split(',')
+                .map(|number| number.trim().parse().ok())
+                .collect(),
             Value::Array(items) => items.iter().map(Value::as_f64).collect(),
             _ => None,
         };
@@ -86,7 +89,11 @@ mod tests {
 
     #[test]
     fn crops_around_faces() {
-        let read = |value: Value| FaceCropRange::read(&value).ok().map(|range| (range.least, range.greatest));
+        let read = |value: Value| {
+            FaceCropRange::read(&value)
+                .ok()
+                .map(|range| (range.least, range.greatest))
+        };
         assert_eq!(read("2.0, 4.5".into()), Some((2.0, 4.5)));
         assert_eq!(read(serde_json::json!([1, 1.5])), Some((1.0, 1.5)));
         for text in ["4,2", "0,2", "2,101", "2", "nan,1", ""] {

@@ -5,8 +5,9 @@ use serde_json::json;
 use super::{Preset, TrainConfig, Value, options};
 
 impl Preset {
-    /// The options that it sets. Of what SD-Trainer's novice form has behind the scenes, values that are the defaults here
-    /// anyhow, paths, and what is of no use here are left out. `clip_skip`, which is 2 for SD 1.x, follows with the family.
+    /// The options that it sets. Of what SD-Trainer's novice form has behind the scenes, values
+    /// that are the defaults here anyhow, paths, and what is of no use here are left out.
+    /// `clip_skip`, which is 2 for SD 1.x, follows with the family.
     pub fn values(self) -> Vec<(&'static str, Value)> {
         match self {
             Self::Novice => vec![
@@ -19,8 +20,9 @@ impl Preset {
 }
 
 impl TrainConfig {
-    /// Sets the options of a preset, over what they are. With `novice`, [`resolved`](Self::resolved) then takes 2 for a
-    /// `clip_skip` that is not given, of SD 1.x. A file's preset is applied before the rest of the file.
+    /// Sets the options of a preset, over what they are. With `novice`,
+    /// [`resolved`](Self::resolved) then takes 2 for a `clip_skip` that is not given, of SD 1.x. A
+    /// file's preset is applied before the rest of the file.
     pub fn apply_preset(&mut self, preset: Option<Preset>) {
         self.preset = preset;
         for (name, value) in preset.map(Preset::values).unwrap_or_default() {
@@ -44,7 +46,10 @@ mod tests {
             assert_eq!(options::option(name).unwrap().get(&config), value, "{name}");
         }
         config.validate().unwrap();
-        assert_eq!(Family::ALL.map(|family| config.resolved(family).clip_skip), [Some(2), None, None]);
+        assert_eq!(
+            Family::ALL.map(|family| config.resolved(family).clip_skip),
+            [Some(2), None, None]
+        );
         config.clip_skip = Some(1);
         assert_eq!(config.resolved(Family::Sd1).clip_skip, Some(1));
     }

@@ -25,8 +25,8 @@ pub struct ConfigFile {
     pub keys: Vec<KeyUse>,
     /// The options that the preset set and the file did not, with their values.
     pub preset_set: Vec<(String, Value)>,
-    /// Where the file is another program's: options that it does not give and that have another default in sd-scripts, with both
-    /// values, this program's first.
+    /// Where the file is another program's: options that it does not give and that have another
+    /// default in sd-scripts, with both values, this program's first.
     pub other_defaults: Vec<(String, [String; 2])>,
 }
 
@@ -69,13 +69,14 @@ impl fmt::Display for KeyClass {
 }
 
 impl TrainConfig {
-    /// Reads a configuration file of this program, sd-scripts or SD-Trainer: one key an option, or sections of such keys,
-    /// whose names mean nothing. Options that are given beside the file go before those of the file, which need not give what they
-    /// give, and is not read for it.
+    /// Reads a configuration file of this program, sd-scripts or SD-Trainer: one key an option, or
+    /// sections of such keys, whose names mean nothing. Options that are given beside the file go
+    /// before those of the file, which need not give what they give, and is not read for it.
     ///
     /// # Errors
-    /// [`Error::Io`] for an unreadable file. [`Error::Config`] with all of the file's problems: unknown options, values of the wrong
-    /// type or out of range, options given twice, what is not supported, and what [`validate`](Self::validate) finds.
+    /// [`Error::Io`] for an unreadable file. [`Error::Config`] with all of the file's problems:
+    /// unknown options, values of the wrong type or out of range, options given twice, what is not
+    /// supported, and what [`validate`](Self::validate) finds.
     pub fn read(path: impl AsRef<Path>, overrides: &[(String, Value)]) -> Result<ConfigFile> {
         let (file, problems) = ConfigFile::read_all(path.as_ref(), overrides)?;
         file.unless(problems, path.as_ref())
@@ -86,7 +87,10 @@ impl TrainConfig {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn read_beside_pictures(path: impl AsRef<Path>, overrides: &[(String, Value)]) -> Result<ConfigFile> {
+    pub fn read_beside_pictures(
+        path: impl AsRef<Path>,
+        overrides: &[(String, Value)],
+    ) -> Result<ConfigFile> {
         let (file, problems) = ConfigFile::read_all(path.as_ref(), overrides)?;
         file.unless(beside_pictures(problems), path.as_ref())
     }
@@ -98,44 +102,87 @@ impl ConfigFile {
         self.keys.iter().filter(move |key| key.class == class)
     }
 
-    /// As from a file with these options and nothing else, for programs that have options by their names.
+    /// As from a file with these options and nothing else, for programs that have options by their
+    /// names.
     ///
     /// # Errors
     /// [`Error::Config`] as from [`TrainConfig::read_beside_pictures`].
     pub fn from_options(options: &[(String, Value)]) -> Result<Self> {
-        let refuse = |problems| Error::Config { file: None, problems };
+        let refuse = |problems| Error::Config {
+            file: None,
+            problems,
+        };
         let (file, problems) = Self::parse("", options).map_err(refuse)?;
         let problems = beside_pictures(problems);
-        if problems.is_empty() { Ok(file) } else { Err(refuse(problems)) }
+        if problems.is_empty() {
+            Ok(file)
+        } else {
+            Err(refuse(problems))
+        }
     }
 
     fn unless(self, problems: Vec<Problem>, path: &Path) -> Result<Self> {
-        if problems.is_empty() { Ok(self) } else { Err(Error::Config { file: Some(path.into()), problems }) }
+        if problems.is_empty() {
+            Ok(self)
+        } else {
+            Err(Error::Config {
+                file: Some(path.into()),
+                problems,
+            })
+        }
     }
 
     /// Reads as far as possible, with the problems beside.
-    pub(crate) fn read_all(path: &Path, overrides: &[(String, Value)]) -> Result<(Self, Vec<Problem>)> {
+    pub(crate) fn read_all(
+        path: &Path,
+        overrides: &[(String, Value)],
+    ) -> Result<(Self, Vec<Problem>)> {
         let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
         // Editors of Windows put a mark before UTF-8.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let text = std::str::from_utf8(bytes).map_err(|_| {
-            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "expected text in UTF-8");
-            Error::Io { path: path.into(), action: "read", source }
+            let source =
+                std::io::Error::new(std::io::ErrorKind::InvalidData, "expected text in UTF-8");
+            Error::Io {
+                path: path.into(),
+                action: "read",
+                source,
+            }
         })?;
-        Self::parse(text, overrides).map_err(|problems| Error::Config { file: Some(path.into()), problems })
+        Self::parse(text, overrides).map_err(|problems| Error::Config {
+            file: Some(path.into()),
+            problems,
+        })
     }
 
     /// As [`read_all`](Self::read_all), from text.
-    pub(super) fn parse(text: &str, overrides: &[(String, Value)]) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+    pub(super) fn parse(
+        text: &str,
+        overrides: &[(String, Value)],
+    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let parsed = entries::parse(text)?;
         let overridden = |entry: &Entry| {
-            let names = options::option(&entry.key).map(|spec| spec.names().collect::<Vec<_>>()).unwrap_or_default();
-            overrides.iter().any(|(key, _)| *key == entry.key || names.contains(&key.as_str()))
+            let names = options::option(&entry.key)
+                .map(|spec| spec.names().collect::<Vec<_>>())
+                .unwrap_or_default();
+            overrides
+                .iter()
+                .any(|(key, _)| *key == entry.key || names.contains(&key.as_str()))
         };
         // Before the form's rules, which depend on what there is, and of what they have made of it.
-        let mut form = form::rewrite(parsed.entries.into_iter().filter(|entry| !overridden(entry)).collect());
+        let mut form = form::rewrite(
+            parsed
+                .entries
+                .into_iter()
+                .filter(|entry| !overridden(entry))
+                .collect(),
+        );
         form.entries.retain(|entry| !overridden(entry));
-        form.entries.extend(overrides.iter().map(|(key, value)| Entry::new(key, value.clone(), None)));
+        form.entries.extend(
+            overrides
+                .iter()
+                .map(|(key, value)| Entry::new(key, value.clone(), None)),
+        );
         let mut reading = Reading::new(form);
         for entry in &parsed.about_preset {
             reading.tell(entry, KeyClass::Ignored, "describes the preset");
@@ -169,11 +216,20 @@ impl Reading {
     }
 
     fn tell(&mut self, entry: &Entry, class: KeyClass, note: impl Into<String>) {
-        self.keys.push(KeyUse { key: entry.spelled.clone(), line: entry.line, class, note: note.into() });
+        self.keys.push(KeyUse {
+            key: entry.spelled.clone(),
+            line: entry.line,
+            class,
+            note: note.into(),
+        });
     }
 
     fn refuse(&mut self, entry: &Entry, kind: ProblemKind) {
-        self.problems.push(Problem { key: entry.spelled.clone(), line: entry.line, kind });
+        self.problems.push(Problem {
+            key: entry.spelled.clone(),
+            line: entry.line,
+            kind,
+        });
     }
 
     fn read(&mut self) {
@@ -189,7 +245,13 @@ impl Reading {
                     self.tell(entry, class, note);
                     if class == KeyClass::Unsupported {
                         let found = describe(&entry.value);
-                        self.refuse(entry, ProblemKind::Unsupported { found, instead: note.into() });
+                        self.refuse(
+                            entry,
+                            ProblemKind::Unsupported {
+                                found,
+                                instead: note.into(),
+                            },
+                        );
                     }
                 }
                 (None, None) => {
@@ -199,7 +261,12 @@ impl Reading {
                 }
             }
         }
-        for (name, value) in self.config.preset.map(super::Preset::values).unwrap_or_default() {
+        for (name, value) in self
+            .config
+            .preset
+            .map(super::Preset::values)
+            .unwrap_or_default()
+        {
             if !self.given.contains_key(name) {
                 self.preset_set.push((name.into(), value));
             }
@@ -217,7 +284,8 @@ impl Reading {
         }
         for (option, spelling) in destinations(name, entry) {
             // Of options beside the file the last one holds.
-            if let Some((first, Some(_))) = self.given.insert(option, (spelling.clone(), entry.line))
+            if let Some((first, Some(_))) =
+                self.given.insert(option, (spelling.clone(), entry.line))
                 && entry.line.is_some()
             {
                 self.problems.push(Problem {
@@ -251,22 +319,33 @@ impl Reading {
     fn note(&self, name: &str, entry: &Entry) -> (KeyClass, String) {
         let config = &self.config;
         match name {
-            "mixed_precision" if config.mixed_precision == MixedPrecision::Bf16 => {
-                (KeyClass::Used, "the base's weights are kept in bf16; layers compute in f32".into())
+            "mixed_precision" if config.mixed_precision == MixedPrecision::Bf16 => (
+                KeyClass::Used,
+                "the base's weights are kept in bf16; layers compute in f32".into(),
+            ),
+            "mixed_precision" if config.mixed_precision == MixedPrecision::Fp16 => (
+                KeyClass::Implied,
+                "layers compute in f32, which holds all that fp16 does".into(),
+            ),
+            "max_token_length" if config.max_token_length == 255 => {
+                (KeyClass::Used, "acts as 225".into())
             }
-            "mixed_precision" if config.mixed_precision == MixedPrecision::Fp16 => {
-                (KeyClass::Implied, "layers compute in f32, which holds all that fp16 does".into())
+            "clip_skip" if config.clip_skip == Some(0) => {
+                (KeyClass::Used, "without `compat`, as if not given".into())
             }
-            "max_token_length" if config.max_token_length == 255 => (KeyClass::Used, "acts as 225".into()),
-            "clip_skip" if config.clip_skip == Some(0) => (KeyClass::Used, "without `compat`, as if not given".into()),
             _ if name != entry.key => (KeyClass::Used, format!("as `{name}`")),
             _ => (KeyClass::Used, String::new()),
         }
     }
 
     fn other_defaults(&self) -> Vec<(String, [String; 2])> {
-        let is_others = self.keys.iter().any(|key| matches!(key.class, KeyClass::Implied | KeyClass::Ignored));
-        let missing = foreign::DEFAULTS.iter().filter(|(name, _)| is_others && !self.given.contains_key(name));
+        let is_others = self
+            .keys
+            .iter()
+            .any(|key| matches!(key.class, KeyClass::Implied | KeyClass::Ignored));
+        let missing = foreign::DEFAULTS
+            .iter()
+            .filter(|(name, _)| is_others && !self.given.contains_key(name));
         let values = missing.filter_map(|(name, there)| {
             let here = match *name {
                 "network_alpha" => self.config.linear_alpha().to_string(),
@@ -281,9 +360,12 @@ impl Reading {
     }
 
     fn finish(mut self) -> (ConfigFile, Vec<Problem>) {
-        // An option whose own value was refused is not to be reported as missing or in conflict as well.
+        // An option whose own value was refused is not to be reported as missing or in conflict as
+        // well.
         let is_refused = |spelling: &str, line: Option<usize>| {
-            self.problems.iter().any(|problem| problem.key == spelling && problem.line == line)
+            self.problems
+                .iter()
+                .any(|problem| problem.key == spelling && problem.line == line)
         };
         let refused: Vec<&str> = self
             .given
@@ -295,14 +377,32 @@ impl Reading {
             if refused.contains(&problem.key.as_str()) {
                 continue;
             }
-            problem.line = self.given.get(problem.key.as_str()).and_then(|(_, line)| *line);
+            problem.line = self
+                .given
+                .get(problem.key.as_str())
+                .and_then(|(_, line)| *line);
             self.problems.push(problem);
         }
-        self.problems.sort_by_key(|problem| (problem.line.is_none(), problem.line));
+        self.problems
+            .sort_by_key(|problem| (problem.line.is_none(), problem.line));
         self.keys.sort_by_key(|key| (key.line.is_none(), key.line));
         let other_defaults = self.other_defaults();
-        let Self { config, keys, problems, preset_set, .. } = self;
-        (ConfigFile { config, keys, preset_set, other_defaults }, problems)
+        let Self {
+            config,
+            keys,
+            problems,
+            preset_set,
+            ..
+        } = self;
+        (
+            ConfigFile {
+                config,
+                keys,
+                preset_set,
+                other_defaults,
+            },
+            problems,
+        )
     }
 }
 

@@ -7,14 +7,20 @@ use super::{LrScheduler, TrainConfig};
 use crate::error::{Error, Result};
 
 impl TrainConfig {
-    /// The course of the learning rate over a run of `total_steps` updates. An optimizer that makes its own course gets a constant one.
+    /// The course of the learning rate over a run of `total_steps` updates. An optimizer that makes
+    /// its own course gets a constant one.
     ///
     /// # Errors
-    /// [`Error::Config`] for settings of an optimizer or schedule that can't be; a valid configuration has none.
+    /// [`Error::Config`] for settings of an optimizer or schedule that can't be; a valid
+    /// configuration has none.
     pub fn lr_schedule(&self, total_steps: u64) -> Result<LrSchedule> {
         let total = total_steps as usize;
         if !self.optimizer()?.takes_schedule() {
-            return Ok(LrSchedule { curve: LrCurve::Constant, warmup_steps: 0, total_steps: total });
+            return Ok(LrSchedule {
+                curve: LrCurve::Constant,
+                warmup_steps: 0,
+                total_steps: total,
+            });
         }
         let warmup_steps = self.lr_warmup_steps.resolve(total_steps) as usize;
         let cycles = self.lr_scheduler_num_cycles as usize;
@@ -25,12 +31,25 @@ impl TrainConfig {
             LrScheduler::Cosine => LrCurve::Cosine,
             LrScheduler::CosineWithRestarts => LrCurve::CosineWithRestarts { cycles },
             LrScheduler::Polynomial => {
-                let learning_rate = self.learning_rate.unwrap_or_else(|| self.unet_learning_rate());
-                LrCurve::Polynomial { power: self.lr_scheduler_power, learning_rate }
+                let learning_rate = self
+                    .learning_rate
+                    .unwrap_or_else(|| self.unet_learning_rate());
+                LrCurve::Polynomial {
+                    power: self.lr_scheduler_power,
+                    learning_rate,
+                }
             }
             LrScheduler::InverseSqrt => {
-                let usual = if warmup_steps > 0 { warmup_steps } else { 10_000 };
-                LrCurve::InverseSqrt { timescale: self.lr_scheduler_timescale.map_or(usual, |steps| steps as usize) }
+                let usual = if warmup_steps > 0 {
+                    warmup_steps
+                } else {
+                    10_000
+                };
+                LrCurve::InverseSqrt {
+                    timescale: self
+                        .lr_scheduler_timescale
+                        .map_or(usual, |steps| steps as usize),
+                }
             }
             LrScheduler::CosineWithMinLr => LrCurve::CosineWithMinLr { cycles, min_ratio },
             LrScheduler::WarmupStableDecay => LrCurve::WarmupStableDecay {
@@ -39,11 +58,17 @@ impl TrainConfig {
                 min_ratio,
             },
             LrScheduler::PiecewiseConstant => {
-                let rules = self.step_rules().map_err(|wrong| Error::option("lr_scheduler_args", wrong))?;
+                let rules = self
+                    .step_rules()
+                    .map_err(|wrong| Error::option("lr_scheduler_args", wrong))?;
                 LrCurve::PiecewiseConstant(rules)
             }
         };
-        Ok(LrSchedule { curve, warmup_steps, total_steps: total })
+        Ok(LrSchedule {
+            curve,
+            warmup_steps,
+            total_steps: total,
+        })
     }
 
     /// The rules of `piecewise_constant`.
@@ -52,6 +77,9 @@ impl TrainConfig {
         let text = text.trim_matches(['\'', '"']);
         let found = format!("`step_rules={text}`");
         text.parse()
-            .map_err(|error: lora_core::optim::StepRulesError| Mismatch { found, expected: error.expected.into() })
+            .map_err(|error: lora_core::optim::StepRulesError| Mismatch {
+                found,
+                expected: error.expected.into(),
+            })
     }
 }

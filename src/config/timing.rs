@@ -3,36 +3,48 @@
 use super::TrainConfig;
 
 impl TrainConfig {
-    /// Whether a LoRA is saved after `epoch`, counted from 1, of `epochs`. The last one is saved anyhow, as the result.
+    /// Whether a LoRA is saved after `epoch`, counted from 1, of `epochs`. The last one is saved
+    /// anyhow, as the result.
     pub fn saves_after_epoch(&self, epoch: u32, epochs: u32) -> bool {
-        epoch < epochs && self.epochs_between_saves(epochs).is_some_and(|n| epoch.is_multiple_of(n))
+        epoch < epochs
+            && self
+                .epochs_between_saves(epochs)
+                .is_some_and(|n| epoch.is_multiple_of(n))
     }
 
     /// `save_n_epoch_ratio` goes before `save_every_n_epochs`, as in sd-scripts.
     fn epochs_between_saves(&self, epochs: u32) -> Option<u32> {
-        self.save_n_epoch_ratio.map(|ratio| (epochs / ratio.max(1)).max(1)).or(self.save_every_n_epochs)
+        self.save_n_epoch_ratio
+            .map(|ratio| (epochs / ratio.max(1)).max(1))
+            .or(self.save_every_n_epochs)
     }
 
     /// The epoch whose LoRA is deleted once that of `epoch` is saved.
     pub fn epoch_to_delete(&self, epoch: u32, epochs: u32) -> Option<u32> {
-        let kept = self.save_last_n_epochs?.checked_mul(self.epochs_between_saves(epochs)?)?;
+        let kept = self
+            .save_last_n_epochs?
+            .checked_mul(self.epochs_between_saves(epochs)?)?;
         epoch.checked_sub(kept).filter(|epoch| *epoch > 0)
     }
 
     /// Whether a LoRA is saved after the update `step`, counted from 1.
     pub fn saves_after_step(&self, step: u64) -> bool {
-        self.save_every_n_steps.is_some_and(|n| step.is_multiple_of(n.into()))
+        self.save_every_n_steps
+            .is_some_and(|n| step.is_multiple_of(n.into()))
     }
 
     /// The update whose LoRA is deleted once that of `step` is saved.
     pub fn step_to_delete(&self, step: u64) -> Option<u64> {
-        let (kept, interval) = (u64::from(self.save_last_n_steps?), u64::from(self.save_every_n_steps?));
+        let (kept, interval) = (
+            u64::from(self.save_last_n_steps?),
+            u64::from(self.save_every_n_steps?),
+        );
         let before = step.checked_sub(kept + 1)?;
         Some(before - before % interval).filter(|step| *step > 0)
     }
 
-    /// Whether previews are drawn after `epoch`, counted from 1, of `epochs`. Without any interval they are drawn once,
-    /// after the last.
+    /// Whether previews are drawn after `epoch`, counted from 1, of `epochs`. Without any interval
+    /// they are drawn once, after the last.
     pub fn previews_after_epoch(&self, epoch: u32, epochs: u32) -> bool {
         self.sample_prompts.is_some()
             && match (self.sample_every_n_epochs, self.sample_every_n_steps) {
@@ -46,7 +58,9 @@ impl TrainConfig {
     pub fn previews_after_step(&self, step: u64) -> bool {
         self.sample_prompts.is_some()
             && self.sample_every_n_epochs.is_none()
-            && self.sample_every_n_steps.is_some_and(|n| step.is_multiple_of(n.into()))
+            && self
+                .sample_every_n_steps
+                .is_some_and(|n| step.is_multiple_of(n.into()))
     }
 }
 
@@ -67,7 +81,10 @@ mod tests {
         config.save_n_epoch_ratio = Some(2);
         assert_eq!(epochs(&config, TrainConfig::saves_after_epoch), [3]);
         config.save_n_epoch_ratio = Some(100);
-        assert_eq!(epochs(&config, TrainConfig::saves_after_epoch), [1, 2, 3, 4, 5]);
+        assert_eq!(
+            epochs(&config, TrainConfig::saves_after_epoch),
+            [1, 2, 3, 4, 5]
+        );
         config.save_n_epoch_ratio = None;
 
         config.sample_every_n_epochs = Some(3);
@@ -85,12 +102,25 @@ mod tests {
 
     #[test]
     fn old_files_are_deleted() {
-        let config = TrainConfig { save_every_n_epochs: Some(2), ..TrainConfig::new("", "") };
+        let config = TrainConfig {
+            save_every_n_epochs: Some(2),
+            ..TrainConfig::new("", "")
+        };
         assert_eq!(config.epoch_to_delete(8, 10), None);
-        let config = TrainConfig { save_last_n_epochs: Some(2), save_every_n_steps: Some(10), ..config };
-        assert_eq!([2, 4, 6, 8].map(|epoch| config.epoch_to_delete(epoch, 10)), [None, None, Some(2), Some(4)]);
+        let config = TrainConfig {
+            save_last_n_epochs: Some(2),
+            save_every_n_steps: Some(10),
+            ..config
+        };
+        assert_eq!(
+            [2, 4, 6, 8].map(|epoch| config.epoch_to_delete(epoch, 10)),
+            [None, None, Some(2), Some(4)]
+        );
         assert_eq!(config.step_to_delete(30), None);
-        let config = TrainConfig { save_last_n_steps: Some(20), ..config };
+        let config = TrainConfig {
+            save_last_n_steps: Some(20),
+            ..config
+        };
         assert!(config.saves_after_step(30) && !config.saves_after_step(35));
         // Those of the last 20 updates are kept: 20, 30 and 40 after update 40.
         assert_eq!(

@@ -3,55 +3,65 @@
 use std::path::PathBuf;
 
 use super::{
-    Arguments, BaseDtype, BlockWeights, Color, Compat, FaceCropRange, HuberSchedule, Interpolation, LossType,
-    LrScheduler, MixedPrecision, ModelConfig, ModelTrainType, NetworkModule, OptimizerArgs, OptimizerType, Preset,
-    Resolution, Sampler, SavePrecision, WarmupSteps,
+    Arguments, BaseDtype, BlockWeights, Color, Compat, FaceCropRange, HuberSchedule, Interpolation,
+    LossType, LrScheduler, MixedPrecision, ModelConfig, ModelTrainType, NetworkModule,
+    OptimizerArgs, OptimizerType, Preset, Resolution, Sampler, SavePrecision, WarmupSteps,
 };
 
-/// All settings of a training run. Fields have sd-scripts' names; relative paths start at the working directory.
+/// All settings of a training run. Fields have sd-scripts' names; relative paths start at the
+/// working directory.
 ///
-/// [`TrainConfig::new`] gives settings that train a good LoRA of an SD 1.x model. Fields that are `None` are not given;
-/// their documentation says what holds then. [`validate`](Self::validate) checks the values.
+/// [`TrainConfig::new`] gives settings that train a good LoRA of an SD 1.x model. Fields that are
+/// `None` are not given; their documentation says what holds then. [`validate`](Self::validate)
+/// checks the values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainConfig {
     // Model
-    /// The base checkpoint: a `.safetensors`, `.ckpt` or `.pt` file, or a folder in diffusers' layout. The family follows from it.
+    /// The base checkpoint: a `.safetensors`, `.ckpt` or `.pt` file, or a folder in diffusers'
+    /// layout. The family follows from it.
     pub pretrained_model_name_or_path: PathBuf,
-    /// What SD-Trainer's form says of the base. `None`: the checkpoint tells. A contradiction is an error.
+    /// What SD-Trainer's form says of the base. `None`: the checkpoint tells. A contradiction is an
+    /// error.
     pub model_train_type: Option<ModelTrainType>,
     /// Whether the base is SD 2.x. `None`: the checkpoint tells. A contradiction is an error.
     pub v2: Option<bool>,
-    /// Whether the base predicts velocities. `None`: the checkpoint tells; for SD 2.x, where it may not, a trial does.
+    /// Whether the base predicts velocities. `None`: the checkpoint tells; for SD 2.x, where it may
+    /// not, a trial does.
     pub v_parameterization: Option<bool>,
     /// A file or folder whose VAE is used in place of the checkpoint's.
     pub vae: Option<PathBuf>,
-    /// The number type that the UNet's weights have in memory. `None`: float; bf16 for SDXL and with `mixed_precision` bf16.
+    /// The number type that the UNet's weights have in memory. `None`: float; bf16 for SDXL and
+    /// with `mixed_precision` bf16.
     pub base_dtype: Option<BaseDtype>,
-    /// The number type of the base: with bf16 its weights are kept in bf16, where `base_dtype` is not given. Layers compute in f32 in any
-    /// case.
+    /// The number type of the base: with bf16 its weights are kept in bf16, where `base_dtype` is
+    /// not given. Layers compute in f32 in any case.
     pub mixed_precision: MixedPrecision,
     /// LoRA files that become a part of the base before training.
     pub base_weights: Vec<PathBuf>,
     /// The strength of each of `base_weights`; 1 where not given.
     pub base_weights_multiplier: Vec<f64>,
-    /// What the shapes of the checkpoint's tensors cannot tell; overrides the checkpoint's own entry.
+    /// What the shapes of the checkpoint's tensors cannot tell; overrides the checkpoint's own
+    /// entry.
     pub model_config: ModelConfig,
-    /// Which layer's output of the text encoder is used, counted from the last, 1. `None` or 0: 1; with `compat` 0 are the embeddings.
+    /// Which layer's output of the text encoder is used, counted from the last, 1. `None` or 0: 1;
+    /// with `compat` 0 are the embeddings.
     pub clip_skip: Option<u32>,
     /// Tokens of a caption that are used: 75, 150 or 225. 255 acts as 225.
     pub max_token_length: u32,
 
     // Data
-    /// A folder with pictures, or with folders named `N_name` whose pictures are repeated N times an epoch.
+    /// A folder with pictures, or with folders named `N_name` whose pictures are repeated N times
+    /// an epoch.
     pub train_data_dir: PathBuf,
     /// A folder of the same kind with regularisation pictures.
     pub reg_data_dir: Option<PathBuf>,
     /// A JSON file that lists pictures and captions; names in it are relative to `train_data_dir`.
     pub in_json: Option<PathBuf>,
-    /// A file in sd-scripts' `dataset_config` form, TOML or JSON. It goes before the three above; the other options of pictures
-    /// and captions are the defaults of what it does not say.
+    /// A file in sd-scripts' `dataset_config` form, TOML or JSON. It goes before the three above;
+    /// the other options of pictures and captions are the defaults of what it does not say.
     pub dataset_config: Option<PathBuf>,
-    /// How often an epoch shows each picture that lies directly in `train_data_dir` or is listed in `in_json`.
+    /// How often an epoch shows each picture that lies directly in `train_data_dir` or is listed in
+    /// `in_json`.
     pub dataset_repeats: u32,
     /// Whether folders in folders belong to them.
     pub recursive: bool,
@@ -89,15 +99,16 @@ pub struct TrainConfig {
     pub token_warmup_step: f64,
     /// Whether weights such as `(cat:1.2)` in captions are read, instead of being text.
     pub weighted_captions: bool,
-    /// The training resolution: with buckets the area, else the exact size. Pixels. `None`: 512 x 512, 768 x 768
-    /// for SD 2.x, 1024 x 1024 for SDXL.
+    /// The training resolution: with buckets the area, else the exact size. Pixels. `None`: 512 x
+    /// 512, 768 x 768 for SD 2.x, 1024 x 1024 for SDXL.
     pub resolution: Option<Resolution>,
     /// Whether pictures keep their aspect ratio, in batches of equal size.
     pub enable_bucket: bool,
-    /// The shortest side of a bucket in pixels, rounded down to steps. Not used with `bucket_no_upscale`.
+    /// The shortest side of a bucket in pixels, rounded down to steps. Not used with
+    /// `bucket_no_upscale`.
     pub min_bucket_reso: u32,
-    /// The longest side of a bucket in pixels, rounded up to steps. Not used with `bucket_no_upscale`. `None`: 1024,
-    /// 1536 for SD 2.x, 2048 for SDXL.
+    /// The longest side of a bucket in pixels, rounded up to steps. Not used with
+    /// `bucket_no_upscale`. `None`: 1024, 1536 for SD 2.x, 2048 for SDXL.
     pub max_bucket_reso: Option<u32>,
     /// Sides of buckets are multiples of this. Pixels.
     pub bucket_reso_steps: u32,
@@ -111,7 +122,8 @@ pub struct TrainConfig {
     pub color_aug: bool,
     /// Whether pictures are cropped at a random place.
     pub random_crop: bool,
-    /// Crops around the face whose place is in the file's name, this many times (least, greatest) as large as the face.
+    /// Crops around the face whose place is in the file's name, this many times (least, greatest)
+    /// as large as the face.
     pub face_crop_aug_range: Option<FaceCropRange>,
     /// Whether transparency weights the loss.
     pub alpha_mask: bool,
@@ -121,43 +133,49 @@ pub struct TrainConfig {
     pub conditioning_data_dir: Option<PathBuf>,
     /// Whether masks of `conditioning_data_dir` are used. `None`: where there are any.
     pub masked_loss: Option<bool>,
-    /// Whether pictures are encoded once, before training. `None`: yes, unless an augmentation needs them anew each time.
+    /// Whether pictures are encoded once, before training. `None`: yes, unless an augmentation
+    /// needs them anew each time.
     pub cache_latents: Option<bool>,
     /// Whether latents are kept beside the pictures, for further runs.
     pub cache_latents_to_disk: bool,
-    /// Whether captions are encoded once, before training. `None`: where that is possible and takes less than 1 GB.
+    /// Whether captions are encoded once, before training. `None`: where that is possible and takes
+    /// less than 1 GB.
     pub cache_text_encoder_outputs: Option<bool>,
     /// Whether encoded captions are kept beside the pictures, for further runs. SDXL only.
     pub cache_text_encoder_outputs_to_disk: bool,
-    /// Whether sizes of pictures are kept in their folders, so that the next run need not open them. `None`: with
-    /// `cache_latents_to_disk`.
+    /// Whether sizes of pictures are kept in their folders, so that the next run need not open
+    /// them. `None`: with `cache_latents_to_disk`.
     pub cache_info: Option<bool>,
     /// Whether unreadable pictures are skipped and listed instead of refused.
     pub skip_bad_images: bool,
-    /// Which share of the pictures is kept out of training, to measure the loss on after each epoch.
+    /// Which share of the pictures is kept out of training, to measure the loss on after each
+    /// epoch.
     pub validation_split: f64,
     /// Says which pictures these are.
     pub validation_seed: u64,
 
     // Training
-    /// Whose defaults hold for options that are not given: see [`apply_preset`](Self::apply_preset).
+    /// Whose defaults hold for options that are not given: see
+    /// [`apply_preset`](Self::apply_preset).
     pub preset: Option<Preset>,
     /// Pictures of a batch.
     pub train_batch_size: u32,
     /// Batches whose gradients make one update.
     pub gradient_accumulation_steps: u32,
-    /// Passes over the pictures; goes before `max_train_steps`. `None`: 10, if that is not given either.
+    /// Passes over the pictures; goes before `max_train_steps`. `None`: 10, if that is not given
+    /// either.
     pub max_train_epochs: Option<u32>,
     /// Updates of the whole run, where `max_train_epochs` is not given.
     pub max_train_steps: Option<u64>,
     /// The seed of every random draw.
     pub seed: u64,
-    /// Whether the networks' blocks are computed again in the backward pass instead of being kept: less memory, a third more
-    /// time, the same result.
+    /// Whether the networks' blocks are computed again in the backward pass instead of being kept:
+    /// less memory, a third more time, the same result.
     pub gradient_checkpointing: bool,
     /// What the loss of regularisation pictures is multiplied by.
     pub prior_loss_weight: f64,
-    /// The share that each update keeps of a running mean of the adapters, which is saved and drawn. `None`: no mean.
+    /// The share that each update keeps of a running mean of the adapters, which is saved and
+    /// drawn. `None`: no mean.
     pub ema_decay: Option<f64>,
     /// The error of a predicted value.
     pub loss_type: LossType,
@@ -169,17 +187,20 @@ pub struct TrainConfig {
     pub huber_scale: f64,
     /// Gamma of min-SNR weighting, <https://arxiv.org/abs/2303.09556>. `None`: no weighting.
     pub min_snr_gamma: Option<f64>,
-    /// Whether weights take away the bias of the early timesteps, <https://arxiv.org/abs/2310.08442>.
+    /// Whether weights take away the bias of the early timesteps,
+    /// <https://arxiv.org/abs/2310.08442>.
     pub debiased_estimation_loss: bool,
     /// Whether the loss of a velocity is scaled to what that of the noise would be.
     pub scale_v_pred_loss_like_noise_pred: bool,
-    /// How much of what the loss of a velocity would be is added to that of the noise. `None`: none.
+    /// How much of what the loss of a velocity would be is added to that of the noise. `None`:
+    /// none.
     pub v_pred_like_loss: Option<f64>,
     /// The first timestep that noise is drawn for.
     pub min_timestep: u32,
     /// The timestep that draws stay below.
     pub max_timestep: u32,
-    /// Whether the noise schedule ends in pure noise, <https://arxiv.org/abs/2305.08891>. `None`: the checkpoint tells.
+    /// Whether the noise schedule ends in pure noise, <https://arxiv.org/abs/2305.08891>. `None`:
+    /// the checkpoint tells.
     pub zero_terminal_snr: Option<bool>,
     /// Strength of a constant that is added to each channel's noise. `None`: none.
     pub noise_offset: Option<f64>,
@@ -191,7 +212,8 @@ pub struct TrainConfig {
     pub multires_noise_iterations: Option<u32>,
     /// What each level counts of the one before.
     pub multires_noise_discount: f64,
-    /// Strength of further noise that the UNet sees but is not asked to predict, <https://arxiv.org/abs/2301.11706>.
+    /// Strength of further noise that the UNet sees but is not asked to predict,
+    /// <https://arxiv.org/abs/2301.11706>.
     pub ip_noise_gamma: Option<f64>,
     /// Whether the strength is drawn from 0 to `ip_noise_gamma`.
     pub ip_noise_gamma_random_strength: bool,
@@ -203,12 +225,14 @@ pub struct TrainConfig {
     // Optimizer
     /// The learning rate of the parts that have none of their own.
     pub learning_rate: Option<f64>,
-    /// The learning rate of the UNet's adapters. `None`: `learning_rate`, else 1e-4, or 1 where the optimizer finds the rate.
+    /// The learning rate of the UNet's adapters. `None`: `learning_rate`, else 1e-4, or 1 where the
+    /// optimizer finds the rate.
     pub unet_lr: Option<f64>,
-    /// The learning rate of the text encoder's adapters, or of each of SDXL's two. None: `learning_rate`, else 1e-5, or 1
-    /// where the optimizer finds the rate.
+    /// The learning rate of the text encoder's adapters, or of each of SDXL's two. None:
+    /// `learning_rate`, else 1e-5, or 1 where the optimizer finds the rate.
     pub text_encoder_lr: Vec<f64>,
-    /// How many times as high the learning rate of `lora_up` is, <https://arxiv.org/abs/2402.12354>. `None`: once.
+    /// How many times as high the learning rate of `lora_up` is,
+    /// <https://arxiv.org/abs/2402.12354>. `None`: once.
     pub loraplus_lr_ratio: Option<f64>,
     /// The same for the UNet alone.
     pub loraplus_unet_lr_ratio: Option<f64>,
@@ -244,7 +268,8 @@ pub struct TrainConfig {
     pub network_dim: u32,
     /// Alpha of these; they are scaled by alpha / rank. `None` or 0: the rank.
     pub network_alpha: Option<f64>,
-    /// The rank of adapters of 3x3 convolutions. `None`: these, and the other layers of the resnets, get no adapter.
+    /// The rank of adapters of 3x3 convolutions. `None`: these, and the other layers of the
+    /// resnets, get no adapter.
     pub conv_dim: Option<u32>,
     /// Alpha of 3x3 convolutions. `None`: 1; 0: the rank.
     pub conv_alpha: Option<f64>,
@@ -264,7 +289,8 @@ pub struct TrainConfig {
     pub conv_block_dims: Vec<u32>,
     /// Alpha of the 3x3 convolutions of each block. None: `conv_alpha`.
     pub conv_block_alphas: Vec<f64>,
-    /// What the learning rates of blocks on the way down are multiplied by: see [`block_lr_weights`](Self::block_lr_weights).
+    /// What the learning rates of blocks on the way down are multiplied by: see
+    /// [`block_lr_weights`](Self::block_lr_weights).
     pub down_lr_weight: Option<BlockWeights>,
     /// The same of the block in the middle: numbers.
     pub mid_lr_weight: Option<BlockWeights>,
@@ -322,7 +348,8 @@ pub struct TrainConfig {
     pub training_comment: Option<String>,
 
     // Previews
-    /// Prompts of preview pictures: a file with one a line, or the text itself. `None`: no previews.
+    /// Prompts of preview pictures: a file with one a line, or the text itself. `None`: no
+    /// previews.
     pub sample_prompts: Option<String>,
     /// Draws previews after each N epochs; goes before `sample_every_n_steps`.
     pub sample_every_n_epochs: Option<u32>,

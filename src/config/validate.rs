@@ -8,7 +8,8 @@ use crate::atomic::AtomicFile;
 use crate::error::{Error, Problem, ProblemKind, Result};
 
 impl TrainConfig {
-    /// Checks every value and every rule between options. Reads nothing; [`check_paths`](Self::check_paths) does.
+    /// Checks every value and every rule between options. Reads nothing;
+    /// [`check_paths`](Self::check_paths) does.
     ///
     /// # Errors
     /// [`Error::Config`] with all problems.
@@ -27,8 +28,15 @@ impl TrainConfig {
 
     /// [`validate`](Self::validate) and [`check_paths`](Self::check_paths) in one error.
     pub(crate) fn check_all(&self, has_pictures: bool) -> Result<()> {
-        let mut problems = if has_pictures { beside_pictures(self.problems()) } else { self.problems() };
-        if let Err(Error::Config { problems: further, .. }) = self.check_paths() {
+        let mut problems = if has_pictures {
+            beside_pictures(self.problems())
+        } else {
+            self.problems()
+        };
+        if let Err(Error::Config {
+            problems: further, ..
+        }) = self.check_paths()
+        {
             let is_new = |problem: &Problem| !problems.iter().any(|known| known.key == problem.key);
             let further: Vec<Problem> = further.into_iter().filter(is_new).collect();
             problems.extend(further);
@@ -36,7 +44,8 @@ impl TrainConfig {
         report(problems)
     }
 
-    /// Checks that what is to be read exists and that the output folder can be one, by a file that is removed at once.
+    /// Checks that what is to be read exists and that the output folder can be one, by a file that
+    /// is removed at once.
     ///
     /// # Errors
     /// [`Error::Config`] with all problems.
@@ -47,11 +56,25 @@ impl TrainConfig {
         };
         let mut problems = Vec::new();
         let model = |key: &str, path: &Path| {
-            (!path.exists()).then(|| unfit(key, path, "nothing", "a file, or a folder in diffusers' layout"))
+            (!path.exists()).then(|| {
+                unfit(
+                    key,
+                    path,
+                    "nothing",
+                    "a file, or a folder in diffusers' layout",
+                )
+            })
         };
-        problems.extend(model("pretrained_model_name_or_path", &self.pretrained_model_name_or_path));
+        problems.extend(model(
+            "pretrained_model_name_or_path",
+            &self.pretrained_model_name_or_path,
+        ));
         problems.extend(self.vae.as_deref().and_then(|path| model("vae", path)));
-        problems.extend(self.base_weights.iter().filter_map(|path| file("base_weights", path)));
+        problems.extend(
+            self.base_weights
+                .iter()
+                .filter_map(|path| file("base_weights", path)),
+        );
         let folder = |key: &str, path: &Path| {
             let found = if path.exists() { "a file" } else { "no folder" };
             (!path.is_dir()).then(|| unfit(key, path, found, "a folder with pictures"))
@@ -59,46 +82,84 @@ impl TrainConfig {
         match &self.dataset_config {
             Some(path) => problems.extend(file("dataset_config", path)),
             None => {
-                let dirs =
-                    [Some(&self.train_data_dir), self.reg_data_dir.as_ref(), self.conditioning_data_dir.as_ref()];
+                let dirs = [
+                    Some(&self.train_data_dir),
+                    self.reg_data_dir.as_ref(),
+                    self.conditioning_data_dir.as_ref(),
+                ];
                 let keys = ["train_data_dir", "reg_data_dir", "conditioning_data_dir"];
-                let given = keys.into_iter().zip(dirs).filter_map(|(key, dir)| Some((key, dir?)));
+                let given = keys
+                    .into_iter()
+                    .zip(dirs)
+                    .filter_map(|(key, dir)| Some((key, dir?)));
                 problems.extend(
-                    given.filter(|(_, dir)| !dir.as_os_str().is_empty()).filter_map(|(key, dir)| folder(key, dir)),
+                    given
+                        .filter(|(_, dir)| !dir.as_os_str().is_empty())
+                        .filter_map(|(key, dir)| folder(key, dir)),
                 );
-                problems.extend(self.in_json.as_deref().and_then(|path| file("in_json", path)));
+                problems.extend(
+                    self.in_json
+                        .as_deref()
+                        .and_then(|path| file("in_json", path)),
+                );
             }
         }
-        problems.extend(self.network_weights.as_deref().and_then(|path| file("network_weights", path)));
+        problems.extend(
+            self.network_weights
+                .as_deref()
+                .and_then(|path| file("network_weights", path)),
+        );
         problems.extend(unwritable("output_dir", &self.output_dir));
-        problems.extend(self.logging_dir.as_deref().and_then(|path| unwritable("logging_dir", path)));
+        problems.extend(
+            self.logging_dir
+                .as_deref()
+                .and_then(|path| unwritable("logging_dir", path)),
+        );
         problems.extend(self.blocked_outputs());
         report(problems)
     }
 
     /// What is in the way of the files that are to be written.
     fn blocked_outputs(&self) -> Option<Problem> {
-        let lora = self.output_dir.join(format!("{}.safetensors", self.output_name));
+        let lora = self
+            .output_dir
+            .join(format!("{}.safetensors", self.output_name));
         let samples = self.output_dir.join("sample");
         if lora.is_dir() {
             let found = format!("a folder at `{}`", lora.display());
-            return Some(Problem::value("output_name", found, "a name that is free for a file"));
+            return Some(Problem::value(
+                "output_name",
+                found,
+                "a name that is free for a file",
+            ));
         }
         if self.sample_prompts.is_some() && samples.exists() && !samples.is_dir() {
             let found = format!("a file at `{}`", samples.display());
-            return Some(Problem::value("output_dir", found, "a folder for previews, or nothing"));
+            return Some(Problem::value(
+                "output_dir",
+                found,
+                "a folder for previews, or nothing",
+            ));
         }
         let existing = lora.canonicalize().ok()?;
         let overwrites = |input: &Path| input.canonicalize().is_ok_and(|input| input == existing);
         let input = match () {
             () if overwrites(&self.pretrained_model_name_or_path) => "the base checkpoint",
-            () if self.network_weights.as_deref().is_some_and(overwrites) => "the file of `network_weights`",
+            () if self.network_weights.as_deref().is_some_and(overwrites) => {
+                "the file of `network_weights`"
+            }
             () if self.vae.as_deref().is_some_and(overwrites) => "the VAE",
-            () if self.base_weights.iter().any(|path| overwrites(path)) => "a file of `base_weights`",
+            () if self.base_weights.iter().any(|path| overwrites(path)) => {
+                "a file of `base_weights`"
+            }
             () => return None,
         };
         let found = format!("`{}`, {input}", lora.display());
-        Some(Problem::value("output_name", found, "a name that overwrites no input"))
+        Some(Problem::value(
+            "output_name",
+            found,
+            "a name that overwrites no input",
+        ))
     }
 
     /// Everything that is wrong, in the order of the options.
@@ -124,8 +185,13 @@ impl TrainConfig {
 
     fn missing(&self) -> Vec<Problem> {
         let missing = |key: &str, value: &Path, expected: &str| {
-            let kind = ProblemKind::Missing { expected: expected.into() };
-            value.as_os_str().is_empty().then(|| Problem::new(key, kind))
+            let kind = ProblemKind::Missing {
+                expected: expected.into(),
+            };
+            value
+                .as_os_str()
+                .is_empty()
+                .then(|| Problem::new(key, kind))
         };
         [
             missing(
@@ -133,8 +199,12 @@ impl TrainConfig {
                 &self.pretrained_model_name_or_path,
                 "the base checkpoint, a file or a folder",
             ),
-            missing("train_data_dir", &self.train_data_dir, "the folder with the training pictures")
-                .filter(|_| self.dataset_config.is_none() && self.in_json.is_none()),
+            missing(
+                "train_data_dir",
+                &self.train_data_dir,
+                "the folder with the training pictures",
+            )
+            .filter(|_| self.dataset_config.is_none() && self.in_json.is_none()),
         ]
         .into_iter()
         .flatten()
@@ -162,18 +232,31 @@ fn unfit(key: &str, path: &Path, what: &str, expected: &str) -> Problem {
 
 /// Why no file can be written into this folder, which need not exist yet.
 fn unwritable(key: &str, folder: &Path) -> Option<Problem> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     let exists = |part: &&Path| part.symlink_metadata().is_ok();
-    let nearest = folder.ancestors().find(exists).filter(|part| !part.as_os_str().is_empty());
+    let nearest = folder
+        .ancestors()
+        .find(exists)
+        .filter(|part| !part.as_os_str().is_empty());
     let nearest = nearest.unwrap_or(Path::new("."));
     if !nearest.is_dir() {
         return Some(unfit(key, nearest, "a file", "a folder"));
     }
-    // Permissions alone do not tell: file systems can be mounted read-only. The file is gone when this returns.
-    let Err(Error::Io { source, .. }) = AtomicFile::create(nearest.join("lora-trainer")) else { return None };
+    // Permissions alone do not tell: file systems can be mounted read-only. The file is gone when
+    // this returns.
+    let Err(Error::Io { source, .. }) = AtomicFile::create(nearest.join("lora-trainer")) else {
+        return None;
+    };
     let kind = ProblemKind::Path {
         path: nearest.into(),
-        found: format!("the folder `{}`, which cannot be written to ({source})", nearest.display()),
+        found: format!(
+            "the folder `{}`, which cannot be written to ({source})",
+            nearest.display()
+        ),
         expected: "a folder for the files of the run".into(),
         refused: Some(source.kind()),
     };
@@ -181,7 +264,14 @@ fn unwritable(key: &str, folder: &Path) -> Option<Problem> {
 }
 
 fn report(problems: Vec<Problem>) -> Result<()> {
-    if problems.is_empty() { Ok(()) } else { Err(Error::Config { file: None, problems }) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Config {
+            file: None,
+            problems,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -194,13 +284,20 @@ mod tests {
 
     /// The keys that are complained about.
     fn keys(config: &TrainConfig) -> Vec<String> {
-        config.problems().into_iter().map(|problem| problem.key).collect()
+        config
+            .problems()
+            .into_iter()
+            .map(|problem| problem.key)
+            .collect()
     }
 
     #[test]
     fn the_defaults_are_valid() {
         base().validate().unwrap();
-        assert_eq!(keys(&TrainConfig::new("", "")), ["pretrained_model_name_or_path", "train_data_dir"]);
+        assert_eq!(
+            keys(&TrainConfig::new("", "")),
+            ["pretrained_model_name_or_path", "train_data_dir"]
+        );
     }
 
     #[test]
@@ -213,7 +310,13 @@ mod tests {
             max_token_length: 77,
             ..base()
         };
-        let expected = ["max_token_length", "caption_dropout_rate", "unet_lr", "max_grad_norm", "network_dim"];
+        let expected = [
+            "max_token_length",
+            "caption_dropout_rate",
+            "unet_lr",
+            "max_grad_norm",
+            "network_dim",
+        ];
         assert_eq!(keys(&config), expected);
     }
 
@@ -223,22 +326,42 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         let good = TrainConfig::new(&file, folder.path());
-        let good = TrainConfig { output_dir: folder.path().join("new/folder"), ..good };
+        let good = TrainConfig {
+            output_dir: folder.path().join("new/folder"),
+            ..good
+        };
         good.check_paths().unwrap();
 
         let bad = TrainConfig {
             network_weights: Some(folder.path().join("absent")),
             output_dir: file.join("output"),
             logging_dir: Some(file.clone()),
-            ..TrainConfig::new(folder.path().join("no.safetensors"), folder.path().join("absent"))
+            ..TrainConfig::new(
+                folder.path().join("no.safetensors"),
+                folder.path().join("absent"),
+            )
         };
         let error = bad.check_paths().unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        let Error::Config { problems, .. } = error else { panic!("{error}") };
-        let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
-        let expected =
-            ["pretrained_model_name_or_path", "train_data_dir", "network_weights", "output_dir", "logging_dir"];
+        let Error::Config { problems, .. } = error else {
+            panic!("{error}")
+        };
+        let keys: Vec<&str> = problems
+            .iter()
+            .map(|problem| problem.key.as_str())
+            .collect();
+        let expected = [
+            "pretrained_model_name_or_path",
+            "train_data_dir",
+            "network_weights",
+            "output_dir",
+            "logging_dir",
+        ];
         assert_eq!(keys, expected);
-        assert!(problems.iter().all(|problem| problem.to_string().contains(folder.path().to_str().unwrap())));
+        assert!(problems.iter().all(|problem| {
+            problem
+                .to_string()
+                .contains(folder.path().to_str().unwrap())
+        }));
     }
 }

@@ -15,7 +15,10 @@ pub struct Mismatch {
 
 impl Mismatch {
     pub(crate) fn new(found: &Value, expected: impl Into<String>) -> Self {
-        Self { found: describe(found), expected: expected.into() }
+        Self {
+            found: describe(found),
+            expected: expected.into(),
+        }
     }
 
     /// All of them in one, if there are any.
@@ -23,8 +26,14 @@ impl Mismatch {
         if all.is_empty() {
             return Ok(());
         }
-        let (found, expected): (Vec<_>, Vec<_>) = all.into_iter().map(|wrong| (wrong.found, wrong.expected)).unzip();
-        Err(Self { found: found.join("; "), expected: expected.join("; ") })
+        let (found, expected): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .map(|wrong| (wrong.found, wrong.expected))
+            .unzip();
+        Err(Self {
+            found: found.join("; "),
+            expected: expected.join("; "),
+        })
     }
 }
 
@@ -48,17 +57,25 @@ pub(crate) fn one_of<T: ToString>(names: &[T]) -> String {
     }
 }
 
-/// What was expected, with the one of these names that is nearest to what was found, if any is near.
+/// What was expected, with the one of these names that is nearest to what was found, if any is
+/// near.
 pub(crate) fn or_nearest(expected: String, found: &str, names: &[&str]) -> String {
     let lower: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-    let nearest = super::options::nearest(&found.to_ascii_lowercase(), lower.iter().map(String::as_str));
-    match names.iter().find(|name| nearest.is_some_and(|nearest| nearest.eq_ignore_ascii_case(name))) {
+    let nearest = super::options::nearest(
+        &found.to_ascii_lowercase(),
+        lower.iter().map(String::as_str),
+    );
+    match names
+        .iter()
+        .find(|name| nearest.is_some_and(|nearest| nearest.eq_ignore_ascii_case(name)))
+    {
         Some(name) => format!("{expected}; did you mean `{name}`?"),
         None => expected,
     }
 }
 
-/// A type of a field of the configuration. Values reach it after [`Kind::check`](super::Kind::check).
+/// A type of a field of the configuration. Values reach it after
+/// [`Kind::check`](super::Kind::check).
 pub(super) trait OptionValue: Sized {
     fn read(value: &Value) -> Result<Self, Mismatch>;
     /// `Null` for an option that is not given.
@@ -67,7 +84,11 @@ pub(super) trait OptionValue: Sized {
 
 impl<T: OptionValue> OptionValue for Option<T> {
     fn read(value: &Value) -> Result<Self, Mismatch> {
-        if value.is_null() { Ok(None) } else { T::read(value).map(Some) }
+        if value.is_null() {
+            Ok(None)
+        } else {
+            T::read(value).map(Some)
+        }
     }
 
     fn write(&self) -> Value {
@@ -77,7 +98,9 @@ impl<T: OptionValue> OptionValue for Option<T> {
 
 impl OptionValue for bool {
     fn read(value: &Value) -> Result<Self, Mismatch> {
-        value.as_bool().ok_or_else(|| Mismatch::new(value, "true or false"))
+        value
+            .as_bool()
+            .ok_or_else(|| Mismatch::new(value, "true or false"))
     }
 
     fn write(&self) -> Value {
@@ -98,7 +121,9 @@ impl OptionValue for u32 {
 
 impl OptionValue for u64 {
     fn read(value: &Value) -> Result<Self, Mismatch> {
-        value.as_u64().ok_or_else(|| Mismatch::new(value, "an integer of at least 0"))
+        value
+            .as_u64()
+            .ok_or_else(|| Mismatch::new(value, "an integer of at least 0"))
     }
 
     fn write(&self) -> Value {
@@ -108,18 +133,28 @@ impl OptionValue for u64 {
 
 impl OptionValue for f64 {
     fn read(value: &Value) -> Result<Self, Mismatch> {
-        value.as_f64().ok_or_else(|| Mismatch::new(value, "a number"))
+        value
+            .as_f64()
+            .ok_or_else(|| Mismatch::new(value, "a number"))
     }
 
     fn write(&self) -> Value {
-        // A number that JSON lacks becomes text, so that it is refused instead of taken for "not given".
-        if self.is_finite() { (*self).into() } else { self.to_string().into() }
+        // A number that JSON lacks becomes text, so that it is refused instead of taken for "not
+        // given".
+        if self.is_finite() {
+            (*self).into()
+        } else {
+            self.to_string().into()
+        }
     }
 }
 
 impl OptionValue for String {
     fn read(value: &Value) -> Result<Self, Mismatch> {
-        value.as_str().map(Into::into).ok_or_else(|| Mismatch::new(value, "text"))
+        value
+            .as_str()
+            .map(Into::into)
+            .ok_or_else(|| Mismatch::new(value, "text"))
     }
 
     fn write(&self) -> Value {
@@ -129,12 +164,19 @@ impl OptionValue for String {
 
 impl OptionValue for PathBuf {
     fn read(value: &Value) -> Result<Self, Mismatch> {
-        value.as_str().map(Into::into).ok_or_else(|| Mismatch::new(value, "a path"))
+        value
+            .as_str()
+            .map(Into::into)
+            .ok_or_else(|| Mismatch::new(value, "a path"))
     }
 
     fn write(&self) -> Value {
         // An empty path is one that is not given.
-        if self.as_os_str().is_empty() { Value::Null } else { self.to_string_lossy().into_owned().into() }
+        if self.as_os_str().is_empty() {
+            Value::Null
+        } else {
+            self.to_string_lossy().into_owned().into()
+        }
     }
 }
 
@@ -153,7 +195,11 @@ impl<T: OptionValue> OptionValue for Vec<T> {
     }
 
     fn write(&self) -> Value {
-        if self.is_empty() { Value::Null } else { self.iter().map(T::write).collect::<Vec<_>>().into() }
+        if self.is_empty() {
+            Value::Null
+        } else {
+            self.iter().map(T::write).collect::<Vec<_>>().into()
+        }
     }
 }
 
@@ -169,14 +215,20 @@ pub struct Resolution {
 impl Resolution {
     /// A square.
     pub const fn square(size: u32) -> Self {
-        Self { width: size, height: size }
+        Self {
+            width: size,
+            height: size,
+        }
     }
 
     /// Reads `512`, `512,768` or `512x768`.
     fn from_text(text: &str) -> Option<Self> {
         let side = |text: &str| text.trim().parse().ok().filter(|side| *side > 0);
         match text.split_once([',', 'x']) {
-            Some((width, height)) => Some(Self { width: side(width)?, height: side(height)? }),
+            Some((width, height)) => Some(Self {
+                width: side(width)?,
+                height: side(height)?,
+            }),
             None => side(text).map(Self::square),
         }
     }
@@ -198,7 +250,8 @@ impl OptionValue for Resolution {
             },
             number => Self::from_text(&number.to_string()),
         };
-        resolution.ok_or_else(|| Mismatch::new(value, "a size in pixels such as 512 or \"512,768\""))
+        resolution
+            .ok_or_else(|| Mismatch::new(value, "a size in pixels such as 512 or \"512,768\""))
     }
 
     fn write(&self) -> Value {
@@ -246,14 +299,21 @@ impl OptionValue for WarmupSteps {
             Value::Number(number) => number.as_f64().and_then(Self::from_number),
             _ => None,
         };
-        warmup.ok_or_else(|| Mismatch::new(value, "a number of steps, a part of the run below 1, or a percentage"))
+        warmup.ok_or_else(|| {
+            Mismatch::new(
+                value,
+                "a number of steps, a part of the run below 1, or a percentage",
+            )
+        })
     }
 
     fn write(&self) -> Value {
         match *self {
             Self::Steps(steps) => steps.into(),
             // 1.0 would be read back as one step.
-            Self::Ratio(ratio) if ratio >= 1.0 || ratio == 0.0 => format!("{}%", ratio * 100.0).into(),
+            Self::Ratio(ratio) if ratio >= 1.0 || ratio == 0.0 => {
+                format!("{}%", ratio * 100.0).into()
+            }
             Self::Ratio(ratio) => ratio.into(),
         }
     }
@@ -269,7 +329,11 @@ pub type OptimizerArgs = Arguments;
 impl Arguments {
     /// The text of a key, the last one where there are more.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(known, _)| known == key).map(|(_, text)| text.as_str())
+        self.0
+            .iter()
+            .rev()
+            .find(|(known, _)| known == key)
+            .map(|(_, text)| text.as_str())
     }
 
     /// Whether there are none.
@@ -280,7 +344,12 @@ impl Arguments {
 
 impl<K: Into<String>, V: Into<String>, const N: usize> From<[(K, V); N]> for Arguments {
     fn from(pairs: [(K, V); N]) -> Self {
-        Self(pairs.into_iter().map(|(key, text)| (key.into(), text.into())).collect())
+        Self(
+            pairs
+                .into_iter()
+                .map(|(key, text)| (key.into(), text.into()))
+                .collect(),
+        )
     }
 }
 
@@ -292,7 +361,11 @@ impl OptionValue for Arguments {
     fn write(&self) -> Value {
         match self.0.as_slice() {
             [] => Value::Null,
-            pairs => pairs.iter().map(|(key, text)| format!("{key}={text}")).collect::<Vec<_>>().into(),
+            pairs => pairs
+                .iter()
+                .map(|(key, text)| format!("{key}={text}"))
+                .collect::<Vec<_>>()
+                .into(),
         }
     }
 }
@@ -305,7 +378,11 @@ pub(super) fn arguments(value: &Value) -> Result<Vec<(String, String)>, Mismatch
         Value::String(text) => split_arguments(text),
         Value::Array(items) => items
             .iter()
-            .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| Mismatch::new(item, expected)))
+            .map(|item| {
+                item.as_str()
+                    .map(str::to_owned)
+                    .ok_or_else(|| Mismatch::new(item, expected))
+            })
             .collect::<Result<_, _>>()?,
         other => return Err(Mismatch::new(other, expected)),
     };

@@ -26,17 +26,23 @@ const NOVICE: [&str; 12] = [
 ];
 
 impl TrainConfig {
-    /// The options that are not at their defaults or, with a preset, at those that it sets; `Null` where one that it sets is taken back.
-    /// [`ConfigFile::from_options`](super::ConfigFile::from_options) makes this configuration of them.
+    /// The options that are not at their defaults or, with a preset, at those that it sets; `Null`
+    /// where one that it sets is taken back.
+    /// [`ConfigFile::from_options`](super::ConfigFile::from_options) makes this configuration of
+    /// them.
     pub fn given_options(&self) -> Vec<(&'static OptionSpec, Value)> {
         let base = self.under_preset();
-        let is_given =
-            |spec: &&OptionSpec| spec.get(self) != spec.get(&base) || spec.name == "preset" && self.preset.is_some();
-        options().filter(is_given).map(|spec| (spec, spec.get(self))).collect()
+        let is_given = |spec: &&OptionSpec| {
+            spec.get(self) != spec.get(&base) || spec.name == "preset" && self.preset.is_some()
+        };
+        options()
+            .filter(is_given)
+            .map(|spec| (spec, spec.get(self)))
+            .collect()
     }
 
-    /// The text of a configuration file with the options that are not at their defaults, by groups and with what they do as comments.
-    /// Reading it gives this configuration.
+    /// The text of a configuration file with the options that are not at their defaults, by groups
+    /// and with what they do as comments. Reading it gives this configuration.
     pub fn to_commented_toml(&self) -> String {
         let given = self.given_options();
         let mut text = String::new();
@@ -55,28 +61,43 @@ impl TrainConfig {
                 })
                 .collect();
             if !lines.is_empty() {
-                text = format!("{text}{}# {}\n\n{}", gap(&text), group.title(), lines.join("\n"));
+                text = format!(
+                    "{text}{}# {}\n\n{}",
+                    gap(&text),
+                    group.title(),
+                    lines.join("\n")
+                );
             }
         }
         text + &tables
     }
 
-    /// The text of a file to start from, for a base of this family, with what options do as comments: the few that matter most, or,
-    /// for experts, all of them, out of effect at their defaults. The two paths are to be filled in.
+    /// The text of a file to start from, for a base of this family, with what options do as
+    /// comments: the few that matter most, or, for experts, all of them, out of effect at their
+    /// defaults. The two paths are to be filled in.
     pub fn starting_toml(family: Family, is_expert: bool) -> String {
         let mut config = Self::new("", "");
         let mut text = format!(
-            "# A LoRA for {family}. Fill in the two paths, then run\n#   lora-trainer check FILE\n#   lora-trainer train FILE\n"
+            "# A LoRA for {family}. Fill in the two paths, then run\n#   lora-trainer check \
+             FILE\n#   lora-trainer train FILE\n"
         );
         text += "# `lora-trainer options` explains every option.\n\n";
         if !is_expert {
             config.apply_preset(Some(Preset::Novice));
         }
-        let config = Self { max_train_epochs: Some(10), network_alpha: Some(16.0), ..config.resolved(family) };
+        let config = Self {
+            max_train_epochs: Some(10),
+            network_alpha: Some(16.0),
+            ..config.resolved(family)
+        };
         for spec in options().filter(|spec| PATHS.contains(&spec.name)) {
             text += &format!("{}{} = \"\"\n\n", comment(spec.help), spec.name);
         }
-        if is_expert { text + &all_options(family) } else { text + &novice_options(&config, family) }
+        if is_expert {
+            text + &all_options(family)
+        } else {
+            text + &novice_options(&config, family)
+        }
     }
 }
 
@@ -84,11 +105,14 @@ fn novice_options(config: &TrainConfig, family: Family) -> String {
     let mut config = config.clone();
     config.unet_lr = Some(config.unet_learning_rate());
     config.text_encoder_lr = vec![config.text_encoder_learning_rate()];
-    let mut text =
-        String::from("# The values of SD-Trainer's novice form for what is not below.\npreset = \"novice\"\n");
+    let mut text = String::from(
+        "# The values of SD-Trainer's novice form for what is not below.\npreset = \"novice\"\n",
+    );
     for spec in NOVICE.iter().filter_map(|name| option(name)) {
         // Both are said to need only the UNet.
-        let off = if family == Family::Sdxl && spec.name == "text_encoder_lr" || spec.name == "sample_prompts" {
+        let off = if family == Family::Sdxl && spec.name == "text_encoder_lr"
+            || spec.name == "sample_prompts"
+        {
             "#"
         } else {
             ""
@@ -96,7 +120,11 @@ fn novice_options(config: &TrainConfig, family: Family) -> String {
         let value = match spec.name {
             "sample_prompts" => {
                 let size = config.resolution_for(family);
-                format!("a cat --n lowres --w {} --h {} --s 24 --l 7 --d 1", size.width, size.height).into()
+                format!(
+                    "a cat --n lowres --w {} --h {} --s 24 --l 7 --d 1",
+                    size.width, size.height
+                )
+                .into()
             }
             _ => spec.get(&config),
         };
@@ -104,7 +132,10 @@ fn novice_options(config: &TrainConfig, family: Family) -> String {
     }
     if family == Family::Sdxl {
         for (name, why) in [
-            ("network_train_unet_only", "SDXL's text encoders are large and seldom need training."),
+            (
+                "network_train_unet_only",
+                "SDXL's text encoders are large and seldom need training.",
+            ),
             ("gradient_checkpointing", "SDXL needs much memory."),
         ] {
             text += &format!("\n# {why}\n{name} = true\n");
@@ -117,7 +148,10 @@ fn all_options(family: Family) -> String {
     let mut text = String::new();
     for group in Group::ALL {
         text += &format!("# ---- {} ----\n\n", group.title());
-        for spec in group.options().iter().filter(|spec| !PATHS.contains(&spec.name) && spec.families.contains(&family))
+        for spec in group
+            .options()
+            .iter()
+            .filter(|spec| !PATHS.contains(&spec.name) && spec.families.contains(&family))
         {
             let value = spec.default_for(family);
             text += &comment(spec.help);
@@ -144,7 +178,10 @@ fn comment(text: &str) -> String {
     const WIDTH: usize = 100;
     let mut lines = vec![String::from("#")];
     for word in text.split_whitespace() {
-        if lines.last().is_some_and(|line| line.chars().count() + 1 + word.chars().count() > WIDTH) {
+        if lines
+            .last()
+            .is_some_and(|line| line.chars().count() + 1 + word.chars().count() > WIDTH)
+        {
             lines.push("#".into());
         }
         if let Some(line) = lines.last_mut() {
@@ -173,23 +210,44 @@ mod tests {
         for family in Family::ALL {
             let novice = TrainConfig::starting_toml(family, false);
             let config = read(&novice);
-            assert_eq!(config.resolution, Some(TrainConfig::new("", "").resolution_for(family)), "{novice}");
-            assert!(config.preset == Some(Preset::Novice) && config.shuffle_caption, "{novice}");
+            assert_eq!(
+                config.resolution,
+                Some(TrainConfig::new("", "").resolution_for(family)),
+                "{novice}"
+            );
+            assert!(
+                config.preset == Some(Preset::Novice) && config.shuffle_caption,
+                "{novice}"
+            );
             assert_eq!(config.network_train_unet_only, family == Family::Sdxl);
             assert!(
-                novice.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')).count() <= 17,
+                novice
+                    .lines()
+                    .filter(|line| line.contains(" = ") && !line.starts_with('#'))
+                    .count()
+                    <= 17,
                 "{novice}"
             );
             assert!(novice.lines().all(|line| line.chars().count() <= 120));
 
             let expert = TrainConfig::starting_toml(family, true);
             assert_eq!(read(&expert), TrainConfig::new("there", "there"));
-            // Taking a line into effect at its default changes nothing but what depends on the family.
+            // Taking a line into effect at its default changes nothing but what depends on the
+            // family.
             let lines = expert.lines().filter_map(|line| line.strip_prefix('#'));
             let options = lines.filter(|line| option(line.split(" = ").next().unwrap()).is_some());
-            let with: String = options.filter(|line| !line.contains('…')).map(|line| format!("{line}\n")).collect();
-            let with = format!("pretrained_model_name_or_path = 'there'\ntrain_data_dir = 'there'\n{with}");
-            assert_eq!(read(&with), TrainConfig::new("there", "there").resolved(family), "{with}");
+            let with: String = options
+                .filter(|line| !line.contains('…'))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            let with = format!(
+                "pretrained_model_name_or_path = 'there'\ntrain_data_dir = 'there'\n{with}"
+            );
+            assert_eq!(
+                read(&with),
+                TrainConfig::new("there", "there").resolved(family),
+                "{with}"
+            );
         }
     }
 
@@ -212,7 +270,10 @@ mod tests {
         ] {
             assert!(text.contains(part), "no `{part}` in\n{text}");
         }
-        assert!(!text.contains("seed") && !text.contains("optimizer_type"), "{text}");
+        assert!(
+            !text.contains("seed") && !text.contains("optimizer_type"),
+            "{text}"
+        );
         assert_eq!(read(&config.to_toml()), config);
     }
 }

@@ -21,9 +21,17 @@ impl Entries {
         self.flag("ss_cache_latents", facts.caches_latents);
         self.float("ss_prior_loss_weight", config.prior_loss_weight);
         self.float("ss_caption_dropout_rate", config.caption_dropout_rate);
-        self.put("ss_caption_dropout_every_n_epochs", &config.caption_dropout_every_n_epochs);
-        self.float("ss_caption_tag_dropout_rate", config.caption_tag_dropout_rate);
-        let range = config.face_crop_aug_range.map(|range| format!("{},{}", range.least, range.greatest));
+        self.put(
+            "ss_caption_dropout_every_n_epochs",
+            &config.caption_dropout_every_n_epochs,
+        );
+        self.float(
+            "ss_caption_tag_dropout_rate",
+            config.caption_tag_dropout_rate,
+        );
+        let range = config
+            .face_crop_aug_range
+            .map(|range| format!("{},{}", range.least, range.greatest));
         self.option("ss_face_crop_aug_range", range);
         self.option("ss_resize_interpolation", config.resize_interpolation);
         match &facts.datasets {
@@ -41,11 +49,20 @@ impl Entries {
         let Resolution { width, height } = config.resolution_for(facts.family);
         self.put("ss_resolution", &format!("({width}, {height})"));
         self.flag("ss_enable_bucket", config.enable_bucket);
-        self.flag("ss_bucket_no_upscale", config.enable_bucket && config.bucket_no_upscale);
+        self.flag(
+            "ss_bucket_no_upscale",
+            config.enable_bucket && config.bucket_no_upscale,
+        );
         let step = config.bucket_reso_steps.max(1);
         let bucket_side = |side: u32| config.enable_bucket.then_some(side);
-        self.option("ss_min_bucket_reso", bucket_side(config.min_bucket_reso / step * step));
-        self.option("ss_max_bucket_reso", bucket_side(config.max_bucket_reso_for(facts.family).div_ceil(step) * step));
+        self.option(
+            "ss_min_bucket_reso",
+            bucket_side(config.min_bucket_reso / step * step),
+        );
+        self.option(
+            "ss_max_bucket_reso",
+            bucket_side(config.max_bucket_reso_for(facts.family).div_ceil(step) * step),
+        );
         self.put("ss_bucket_info", &json(&facts.bucket_info));
         self.put("ss_reg_dataset_dirs", &json(&facts.reg_dataset_dirs));
         self.flag("ss_color_aug", config.color_aug);
@@ -62,9 +79,16 @@ pub(crate) fn datasets(report: &DatasetReport) -> Value {
 }
 
 fn dataset(part: &PartReport) -> Value {
-    let DatasetConfig { enable_bucket, batch_size, .. } = &part.config;
+    let DatasetConfig {
+        enable_bucket,
+        batch_size,
+        ..
+    } = &part.config;
     // With its limits rounded to steps.
-    let buckets = part.config.buckets().map_or(part.config.buckets, |buckets| *buckets.config());
+    let buckets = part
+        .config
+        .buckets()
+        .map_or(part.config.buckets, |buckets| *buckets.config());
     let bucket_side = |side: u32| enable_bucket.then_some(side);
     let subsets = part.config.subsets.iter().zip(&part.subsets);
     json!({

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-/// Python's `repr` of a float: the shortest digits that read back as the same number, with an exponent from 1e16 and
-/// below 1e-4.
+/// Python's `repr` of a float: the shortest digits that read back as the same number, with an
+/// exponent from 1e16 and below 1e-4.
 pub(crate) fn float(value: f64) -> String {
     if !value.is_finite() {
         return value.to_string().to_lowercase();
@@ -17,7 +17,9 @@ pub(crate) fn float(value: f64) -> String {
     }
     let text = format!("{value:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+    let (sign, exponent) = exponent
+        .strip_prefix('-')
+        .map_or(('+', exponent), |exponent| ('-', exponent));
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
@@ -27,7 +29,11 @@ pub(super) fn argument(text: &str) -> String {
     if !text.contains(',') {
         return scalar(text);
     }
-    let items = text.trim_matches(['(', ')', '[', ']']).split(',').map(str::trim).filter(|item| !item.is_empty());
+    let items = text
+        .trim_matches(['(', ')', '[', ']'])
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty());
     format!("({})", items.map(scalar).collect::<Vec<_>>().join(", "))
 }
 
@@ -55,19 +61,39 @@ impl Formatter for Python {
         writer.write_all(float(value).as_bytes())
     }
 
-    fn begin_array_value<W: Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
+    fn begin_array_value<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first {
+            Ok(())
+        } else {
+            writer.write_all(b", ")
+        }
     }
 
-    fn begin_object_key<W: Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
+    fn begin_object_key<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first {
+            Ok(())
+        } else {
+            writer.write_all(b", ")
+        }
     }
 
     fn begin_object_value<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
         writer.write_all(b": ")
     }
 
-    fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+    fn write_string_fragment<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
         for character in fragment.chars() {
             if (' '..='~').contains(&character) {
                 write!(writer, "{character}")?;
@@ -112,7 +138,11 @@ mod tests {
 
     #[test]
     fn nested_json() {
-        let value = serde_json::json!({"a": [1, 2.5e-7, null, true], "b \"\\\n\u{7f}": "ü😀", "c": {}});
-        assert_eq!(json(&value), r#"{"a": [1, 2.5e-07, null, true], "b \"\\\n\u007f": "\u00fc\ud83d\ude00", "c": {}}"#);
+        let value =
+            serde_json::json!({"a": [1, 2.5e-7, null, true], "b \"\\\n\u{7f}": "ü😀", "c": {}});
+        assert_eq!(
+            json(&value),
+            r#"{"a": [1, 2.5e-07, null, true], "b \"\\\n\u007f": "\u00fc\ud83d\ude00", "c": {}}"#
+        );
     }
 }

@@ -21,7 +21,14 @@ fn facts() -> Facts {
         max_train_steps: 40,
         steps: 20,
         epoch: 1,
-        dataset_dirs: [("5_item".into(), DatasetDir { n_repeats: 5, img_count: 8 })].into(),
+        dataset_dirs: [(
+            "5_item".into(),
+            DatasetDir {
+                n_repeats: 5,
+                img_count: 8,
+            },
+        )]
+        .into(),
         reg_dataset_dirs: BTreeMap::new(),
         tag_frequency: [("5_item".into(), [("café".into(), 8)].into())].into(),
         bucket_info: None,
@@ -55,8 +62,14 @@ fn values_have_python_s_spelling() {
         ("ss_unet_lr", "0.0001"),
         ("ss_text_encoder_lr", "5e-06"),
         ("ss_network_alpha", "32.0"),
-        ("ss_network_args", r#"{"conv_alpha": "4", "conv_dim": "8", "dropout": null}"#),
-        ("ss_optimizer", "torch.optim.adamw.AdamW(betas=(0.9, 0.99),weight_decay=0.1)"),
+        (
+            "ss_network_args",
+            r#"{"conv_alpha": "4", "conv_dim": "8", "dropout": null}"#,
+        ),
+        (
+            "ss_optimizer",
+            "torch.optim.adamw.AdamW(betas=(0.9, 0.99),weight_decay=0.1)",
+        ),
         ("ss_total_batch_size", "6"),
         ("ss_training_started_at", "1795355540.5"),
         ("ss_enable_bucket", "False"),
@@ -82,28 +95,68 @@ fn learning_rates_are_those_of_the_options() {
         ["ss_learning_rate", "ss_unet_lr", "ss_text_encoder_lr"].map(|key| metadata[key].clone())
     };
     assert_eq!(rates(&config()), ["0.0001", "0.0001", "1e-05"]);
-    assert_eq!(rates(&TrainConfig { learning_rate: Some(0.001), ..config() }), ["0.001", "None", "None"]);
+    assert_eq!(
+        rates(&TrainConfig {
+            learning_rate: Some(0.001),
+            ..config()
+        }),
+        ["0.001", "None", "None"]
+    );
 }
 
 #[test]
 fn families() {
     let entries = |family, v_prediction| {
-        let metadata = adapter_metadata(&config(), &Facts { family, v_prediction, ..facts() });
-        let keys = ["ss_v2", "ss_base_model_version", "modelspec.architecture", "modelspec.prediction_type"];
+        let metadata = adapter_metadata(
+            &config(),
+            &Facts {
+                family,
+                v_prediction,
+                ..facts()
+            },
+        );
+        let keys = [
+            "ss_v2",
+            "ss_base_model_version",
+            "modelspec.architecture",
+            "modelspec.prediction_type",
+        ];
         keys.map(|key| metadata[key].clone())
     };
-    assert_eq!(entries(Family::Sd1, false), ["False", "sd_v1", "stable-diffusion-v1/lora", "epsilon"]);
-    assert_eq!(entries(Family::Sd2, false), ["True", "sd_v2", "stable-diffusion-v2-512/lora", "epsilon"]);
-    assert_eq!(entries(Family::Sd2, true), ["True", "sd_v2_v", "stable-diffusion-v2-768-v/lora", "v"]);
-    let sdxl = ["False", "sdxl_base_v1-0", "stable-diffusion-xl-v1-base/lora", "epsilon"];
+    assert_eq!(
+        entries(Family::Sd1, false),
+        ["False", "sd_v1", "stable-diffusion-v1/lora", "epsilon"]
+    );
+    assert_eq!(
+        entries(Family::Sd2, false),
+        ["True", "sd_v2", "stable-diffusion-v2-512/lora", "epsilon"]
+    );
+    assert_eq!(
+        entries(Family::Sd2, true),
+        ["True", "sd_v2_v", "stable-diffusion-v2-768-v/lora", "v"]
+    );
+    let sdxl = [
+        "False",
+        "sdxl_base_v1-0",
+        "stable-diffusion-xl-v1-base/lora",
+        "epsilon",
+    ];
     assert_eq!(entries(Family::Sdxl, false), sdxl);
 }
 
 #[test]
 fn no_metadata_keeps_what_loading_needs() {
-    let config = TrainConfig { no_metadata: true, conv_dim: Some(4), ..config() };
+    let config = TrainConfig {
+        no_metadata: true,
+        conv_dim: Some(4),
+        ..config()
+    };
     let metadata = adapter_metadata(&config, &facts());
-    let kept: Vec<&str> = metadata.keys().map(String::as_str).filter(|key| key.starts_with("ss_")).collect();
+    let kept: Vec<&str> = metadata
+        .keys()
+        .map(String::as_str)
+        .filter(|key| key.starts_with("ss_"))
+        .collect();
     assert_eq!(kept, MINIMUM);
     assert!(metadata.contains_key("modelspec.architecture"));
 }

@@ -8,27 +8,45 @@ use crate::config::{NETWORK_ARGS, OptimizerType, TrainConfig, Value, WarmupSteps
 
 impl Entries {
     pub(super) fn optimizer(&mut self, config: &TrainConfig) {
-        // Without `learning_rate` the parts do not fall back to it, so their own rates are written out.
-        let rate = |given: Option<f64>, used: f64| given.or(config.learning_rate.is_none().then_some(used));
-        let (unet, text_encoder) = (config.unet_learning_rate(), config.text_encoder_learning_rate());
+        // Without `learning_rate` the parts do not fall back to it, so their own rates are written
+        // out.
+        let rate = |given: Option<f64>, used: f64| {
+            given.or(config.learning_rate.is_none().then_some(used))
+        };
+        let (unet, text_encoder) = (
+            config.unet_learning_rate(),
+            config.text_encoder_learning_rate(),
+        );
         self.float("ss_learning_rate", config.learning_rate.unwrap_or(unet));
         self.option("ss_unet_lr", rate(config.unet_lr, unet).map(python_float));
         let text_encoder = match config.text_encoder_lr.as_slice() {
-            several @ [_, _, ..] => {
-                Some(format!("[{}]", several.iter().map(|rate| python_float(*rate)).collect::<Vec<_>>().join(", ")))
-            }
+            several @ [_, _, ..] => Some(format!(
+                "[{}]",
+                several
+                    .iter()
+                    .map(|rate| python_float(*rate))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )),
             given => rate(given.first().copied(), text_encoder).map(python_float),
         };
         self.option("ss_text_encoder_lr", text_encoder);
         self.put("ss_lr_scheduler", &config.lr_scheduler);
-        // Adafactor makes its own rates: sd-scripts takes away those that are given, and names its schedule after the first.
+        // Adafactor makes its own rates: sd-scripts takes away those that are given, and names its
+        // schedule after the first.
         if config.optimizer_type == OptimizerType::Adafactor
             && config.optimizer().is_ok_and(|own| !own.takes_schedule())
         {
             for key in ["ss_learning_rate", "ss_unet_lr", "ss_text_encoder_lr"] {
                 self.put(key, "None");
             }
-            self.put("ss_lr_scheduler", &format!("adafactor:{}", python_float(config.learning_rate.unwrap_or(unet))));
+            self.put(
+                "ss_lr_scheduler",
+                &format!(
+                    "adafactor:{}",
+                    python_float(config.learning_rate.unwrap_or(unet))
+                ),
+            );
         }
         let warmup = match config.lr_warmup_steps {
             WarmupSteps::Steps(steps) => steps.to_string(),
@@ -38,11 +56,22 @@ impl Entries {
         let given = &config.optimizer_args.0;
         let added = config.optimizer_type.default_arguments().iter();
         let added = added.filter(|(key, _)| !given.iter().any(|(name, _)| name == key));
-        let args = given.iter().map(|(key, text)| format!("{key}={}", argument(text)));
-        let args: Vec<String> = args.chain(added.map(|(key, text)| format!("{key}={text}"))).collect();
-        let args = if args.is_empty() { String::new() } else { format!("({})", args.join(",")) };
+        let args = given
+            .iter()
+            .map(|(key, text)| format!("{key}={}", argument(text)));
+        let args: Vec<String> = args
+            .chain(added.map(|(key, text)| format!("{key}={text}")))
+            .collect();
+        let args = if args.is_empty() {
+            String::new()
+        } else {
+            format!("({})", args.join(","))
+        };
         // The name by which metadata viewers know the algorithm.
-        self.put("ss_optimizer", &format!("{}{args}", config.optimizer_type.class()));
+        self.put(
+            "ss_optimizer",
+            &format!("{}{args}", config.optimizer_type.class()),
+        );
         self.flag("ss_gradient_checkpointing", config.gradient_checkpointing);
         self.float("ss_max_grad_norm", config.max_grad_norm);
     }
@@ -56,20 +85,38 @@ impl Entries {
         self.float("ss_huber_scale", config.huber_scale);
         self.flag("ss_zero_terminal_snr", zero_terminal_snr);
         self.option("ss_noise_offset", config.noise_offset.map(python_float));
-        self.flag("ss_noise_offset_random_strength", config.noise_offset_random_strength);
-        self.option("ss_adaptive_noise_scale", config.adaptive_noise_scale.map(python_float));
-        self.option("ss_multires_noise_iterations", config.multires_noise_iterations);
+        self.flag(
+            "ss_noise_offset_random_strength",
+            config.noise_offset_random_strength,
+        );
+        self.option(
+            "ss_adaptive_noise_scale",
+            config.adaptive_noise_scale.map(python_float),
+        );
+        self.option(
+            "ss_multires_noise_iterations",
+            config.multires_noise_iterations,
+        );
         self.float("ss_multires_noise_discount", config.multires_noise_discount);
         self.option("ss_ip_noise_gamma", config.ip_noise_gamma.map(python_float));
-        self.flag("ss_ip_noise_gamma_random_strength", config.ip_noise_gamma_random_strength);
+        self.flag(
+            "ss_ip_noise_gamma_random_strength",
+            config.ip_noise_gamma_random_strength,
+        );
     }
 
     pub(super) fn network(&mut self, config: &TrainConfig) {
         self.put("ss_network_module", &config.network_module);
         self.put("ss_network_dim", &config.network_dim);
         self.float("ss_network_alpha", config.linear_alpha());
-        self.option("ss_network_dropout", config.network_dropout.map(python_float));
-        self.option("ss_scale_weight_norms", config.scale_weight_norms.map(python_float));
+        self.option(
+            "ss_network_dropout",
+            config.network_dropout.map(python_float),
+        );
+        self.option(
+            "ss_scale_weight_norms",
+            config.scale_weight_norms.map(python_float),
+        );
         let default = TrainConfig::new("", "");
         let mut args: BTreeMap<&str, Value> = BTreeMap::new();
         for spec in NETWORK_ARGS.iter().filter_map(|name| option(name)) {
@@ -79,11 +126,17 @@ impl Entries {
             }
         }
         if let Some((dim, alpha)) = config.conv_rank_and_alpha() {
-            args.extend([("conv_dim", dim.to_string().into()), ("conv_alpha", alpha.to_string().into())]);
+            args.extend([
+                ("conv_dim", dim.to_string().into()),
+                ("conv_alpha", alpha.to_string().into()),
+            ]);
         }
         if !args.is_empty() {
             // sd-scripts adds it to the arguments that it is given, as a number.
-            args.insert("dropout", config.network_dropout.map_or(Value::Null, Value::from));
+            args.insert(
+                "dropout",
+                config.network_dropout.map_or(Value::Null, Value::from),
+            );
             self.put("ss_network_args", &json(&args));
         }
     }

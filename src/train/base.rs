@@ -7,7 +7,8 @@ use lora_models::{AutoencoderKl, Checkpoint, TextEncoders, UNet2DConditionModel}
 use crate::config::{BaseDtype, PredictionType};
 use crate::error::Result;
 
-/// The type that the networks compute in, and keep their weights in but where the configuration says otherwise.
+/// The type that the networks compute in, and keep their weights in but where the configuration
+/// says otherwise.
 const DTYPE: FloatDType = FloatDType::F32;
 
 /// What every step needs besides the UNet.
@@ -61,7 +62,9 @@ impl Base {
 
     /// What the UNet predicts, as far as configuration and checkpoint tell.
     pub(super) fn told_prediction_type(&self) -> Option<PredictionType> {
-        self.checkpoint.prediction_type().or(self.tried_prediction_type)
+        self.checkpoint
+            .prediction_type()
+            .or(self.tried_prediction_type)
     }
 
     /// What the UNet predicts, if need be by a trial.

@@ -35,19 +35,35 @@ pub(super) struct Wanted<'a> {
     pub(super) key: String,
 }
 
-/// Refuses pictures that would share a cache file, as those do whose names differ in the extension only, and subsets that want
-/// different things of one picture in the same arrays.
+/// Refuses pictures that would share a cache file, as those do whose names differ in the extension
+/// only, and subsets that want different things of one picture in the same arrays.
 pub(super) fn refuse_shared<'a>(files: impl Iterator<Item = Wanted<'a>>) -> Result<()> {
     let mut pictures: HashMap<PathBuf, (&Path, BTreeMap<String, String>)> = HashMap::new();
-    for Wanted { cache, picture, slot, key } in files {
+    for Wanted {
+        cache,
+        picture,
+        slot,
+        key,
+    } in files
+    {
         match pictures.get_mut(&cache) {
             None => _ = pictures.insert(cache, (picture, BTreeMap::from([(slot, key)]))),
             Some((first, _)) if *first != picture => {
-                return Err(Error::SharedCache { first: (*first).into(), second: picture.into(), cache });
+                return Err(Error::SharedCache {
+                    first: (*first).into(),
+                    second: picture.into(),
+                    cache,
+                });
             }
             Some((_, slots)) => {
-                if slots.insert(slot, key.clone()).is_some_and(|other| other != key) {
-                    return Err(Error::CacheUsedTwice { picture: picture.into(), cache });
+                if slots
+                    .insert(slot, key.clone())
+                    .is_some_and(|other| other != key)
+                {
+                    return Err(Error::CacheUsedTwice {
+                        picture: picture.into(),
+                        cache,
+                    });
                 }
             }
         }
@@ -67,7 +83,10 @@ pub(super) enum Found {
 impl CacheFiles {
     /// The records of a picture's folder.
     pub(super) fn records(&mut self, picture: &Path) -> Result<&CacheRecords> {
-        let dir = picture.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = picture
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let records = match self.records.take() {
             Some((opened, records)) if opened == dir => records,
             _ => CacheRecords::open(dir)?,
@@ -99,7 +118,8 @@ impl CacheFiles {
         let mut bytes = Cursor::new(Vec::new());
         write(&mut bytes).map_err(Error::io(path, "write"))?;
         let mut file = AtomicFile::create(path)?;
-        file.write_all(bytes.get_ref()).map_err(Error::io(path, "write"))?;
+        file.write_all(bytes.get_ref())
+            .map_err(Error::io(path, "write"))?;
         file.commit()?;
         Ok(self.records(picture)?.add(path, origin, seen, kept)?)
     }
@@ -114,11 +134,15 @@ impl CacheFiles {
     pub(super) fn summary(&self, what: &str) -> Vec<String> {
         let mut lines = Vec::new();
         if self.made_again > TOLD {
-            lines.push(format!("{what} of {} further pictures were made again", self.made_again - TOLD));
+            lines.push(format!(
+                "{what} of {} further pictures were made again",
+                self.made_again - TOLD
+            ));
         }
         if self.foreign > 0 {
             lines.push(format!(
-                "{what} of {} pictures are taken from files of another program, which fit in shape; whether they were made with \
+                "{what} of {} pictures are taken from files of another program, which fit in \
+                 shape; whether they were made with \
                  this model cannot be told",
                 self.foreign
             ));

@@ -20,7 +20,10 @@ use crate::error::Result;
 impl Trainer {
     /// The networks that every step needs besides the UNet.
     pub(super) fn needs(&self) -> Needs {
-        Needs { text_encoders: self.texts.is_off(), vae: self.latents.is_off() }
+        Needs {
+            text_encoders: self.texts.is_off(),
+            vae: self.latents.is_off(),
+        }
     }
 
     /// Encodes the next picture, or finds its latents.
@@ -28,7 +31,12 @@ impl Trainer {
         let total = self.dataset.items().len();
         if self.latents.done(total) == total {
             if let LatentCache::Disk(disk) = &mut self.latents {
-                self.events.extend(disk.files().summary("latents").into_iter().map(Event::Warning));
+                self.events.extend(
+                    disk.files()
+                        .summary("latents")
+                        .into_iter()
+                        .map(Event::Warning),
+                );
                 disk.files().close();
             }
             if !self.needs().vae {
@@ -49,8 +57,13 @@ impl Trainer {
                         warn(&mut self.events, found, |why| disk.files().make_again(why));
                         let device = self.base.device().clone();
                         let seen = Seen::of(&self.dataset.items()[index].path)?;
-                        let encoded =
-                            latents::encode(&self.dataset, index, self.base.vae()?, self.config.seed, &device)?;
+                        let encoded = latents::encode(
+                            &self.dataset,
+                            index,
+                            self.base.vae()?,
+                            self.config.seed,
+                            &device,
+                        )?;
                         disk.write(&self.dataset, encoded, seen)?;
                         false
                     }
@@ -58,13 +71,24 @@ impl Trainer {
             }
             LatentCache::Memory(cached) => {
                 let device = self.base.device().clone();
-                let encoded = latents::encode(&self.dataset, index, self.base.vae()?, self.config.seed, &device)?;
+                let encoded = latents::encode(
+                    &self.dataset,
+                    index,
+                    self.base.vae()?,
+                    self.config.seed,
+                    &device,
+                )?;
                 cached.push(encoded.into_memory(self.base.checkpoint().scaling_factor()));
                 false
             }
             LatentCache::Off => unreachable!("nothing is left to do"),
         };
-        self.events.push_back(Event::Cached(CacheProgress { what: Cached::Latents, done: index + 1, total, reused }));
+        self.events.push_back(Event::Cached(CacheProgress {
+            what: Cached::Latents,
+            done: index + 1,
+            total,
+            reused,
+        }));
         Ok(Stage::CacheLatents)
     }
 
@@ -73,7 +97,12 @@ impl Trainer {
         let total = self.texts.total(&self.dataset);
         if self.texts.done() == total {
             if let TextCache::Disk(disk) = &mut self.texts {
-                self.events.extend(disk.files().summary("encoded captions").into_iter().map(Event::Warning));
+                self.events.extend(
+                    disk.files()
+                        .summary("encoded captions")
+                        .into_iter()
+                        .map(Event::Warning),
+                );
                 disk.files().close();
             }
             if !self.needs().text_encoders {
@@ -84,7 +113,9 @@ impl Trainer {
         let clip_skip = self.algorithm.clip_skip;
         let reused = match &mut self.texts {
             TextCache::Disk(disk) => {
-                disk.set_model(|| text_model(&self.config, self.base.checkpoint(), self.reader.weighted))?;
+                disk.set_model(|| {
+                    text_model(&self.config, self.base.checkpoint(), self.reader.weighted)
+                })?;
                 match disk.find(&self.dataset)? {
                     Found::Usable(_) => {
                         disk.take();
@@ -92,7 +123,12 @@ impl Trainer {
                     }
                     found => {
                         warn(&mut self.events, found, |why| disk.files().make_again(why));
-                        disk.encode_next(&self.dataset, &self.reader, self.base.text_encoders()?, clip_skip)?;
+                        disk.encode_next(
+                            &self.dataset,
+                            &self.reader,
+                            self.base.text_encoders()?,
+                            clip_skip,
+                        )?;
                         false
                     }
                 }
@@ -104,7 +140,12 @@ impl Trainer {
             TextCache::Off { .. } => unreachable!("nothing is left to do"),
         };
         let done = self.texts.done();
-        self.events.push_back(Event::Cached(CacheProgress { what: Cached::TextOutputs, done, total, reused }));
+        self.events.push_back(Event::Cached(CacheProgress {
+            what: Cached::TextOutputs,
+            done,
+            total,
+            reused,
+        }));
         Ok(Stage::CacheTextOutputs)
     }
 
@@ -121,7 +162,12 @@ impl Trainer {
             prior_loss_weight: self.config.prior_loss_weight as f32,
         };
         let accumulated = self.config.gradient_accumulation_steps as usize;
-        let order = Order::new(self.plan.clone(), self.config.seed, accumulated, self.length.total_steps);
+        let order = Order::new(
+            self.plan.clone(),
+            self.config.seed,
+            accumulated,
+            self.length.total_steps,
+        );
         self.loader = Some(Loader::new(source, order)?);
 
         self.base.training_networks(self.needs())?;
@@ -129,7 +175,10 @@ impl Trainer {
         let prediction_type = self.base.prediction_type()?;
         let problems = self.config.check_prediction_type(prediction_type);
         if !problems.is_empty() {
-            return Err(crate::Error::Config { file: None, problems });
+            return Err(crate::Error::Config {
+                file: None,
+                problems,
+            });
         }
         self.algorithm.objective.prediction_type = prediction_type;
         if !is_told {
@@ -174,5 +223,8 @@ fn text_model(
         model += &format!("; with {} at {strength}", crate::hash::sha256(file)?);
     }
     let weights = if weighted { "with weights" } else { "as text" };
-    Ok(format!("{model}; {} tokens, {weights}; compat {}", config.max_token_length, config.compat))
+    Ok(format!(
+        "{model}; {} tokens, {weights}; compat {}",
+        config.max_token_length, config.compat
+    ))
 }

@@ -1,5 +1,5 @@
-//! What the text encoders make of captions, made once for all epochs where captions stay the same: in memory or in files beside
-//! the pictures.
+//! What the text encoders make of captions, made once for all epochs where captions stay the same:
+//! in memory or in files beside the pictures.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,7 +7,9 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::ForwardContext;
 use lora_core::rng::{Purpose, Stream};
-use lora_data::cache::{CachedText, FloatFormat, Kept, Origin, TextShape, Validity, is_newer_than, text_path};
+use lora_data::cache::{
+    CachedText, FloatFormat, Kept, Origin, TextShape, Validity, is_newer_than, text_path,
+};
 use lora_data::{CaptionMoment, CaptionOptions, CaptionSource, Dataset, Item};
 use lora_models::text::{Encoded, multiply_weights};
 use lora_models::{Layers, TextEncoders};
@@ -49,11 +51,21 @@ impl TextCache {
     ///
     /// # Errors
     /// [`Error::SharedCache`](crate::Error::SharedCache).
-    pub(super) fn new(config: &TrainConfig, dataset: &Dataset, shape: &TextWidths, tokens: usize) -> Result<Self> {
+    pub(super) fn new(
+        config: &TrainConfig,
+        dataset: &Dataset,
+        shape: &TextWidths,
+        tokens: usize,
+    ) -> Result<Self> {
         let mut subsets = dataset.subsets().iter();
         let fixed = subsets.all(|subset| subset.config.captions.is_fixed());
-        if config.trains_text_encoder() || !fixed || config.cache_text_encoder_outputs == Some(false) {
-            return Ok(Self::Off { is_too_large: false });
+        if config.trains_text_encoder()
+            || !fixed
+            || config.cache_text_encoder_outputs == Some(false)
+        {
+            return Ok(Self::Off {
+                is_too_large: false,
+            });
         }
         if config.cache_text_encoder_outputs_to_disk {
             refuse_shared(dataset.items().iter().map(|item| Wanted {
@@ -78,7 +90,11 @@ impl TextCache {
         if config.cache_text_encoder_outputs.is_none() && bytes > MAX_BYTES {
             return Ok(Self::Off { is_too_large: true });
         }
-        Ok(Self::Memory(InMemory { caption_of, captions, encoded: Vec::new() }))
+        Ok(Self::Memory(InMemory {
+            caption_of,
+            captions,
+            encoded: Vec::new(),
+        }))
     }
 
     /// How many are to be encoded: different captions in memory, one file a picture on disk.
@@ -103,7 +119,8 @@ impl TextCache {
     pub(super) fn warning(&self) -> Option<String> {
         matches!(self, Self::Off { is_too_large: true }).then(|| {
             "the encoded captions would take more than 1 GB, so they are encoded in each step; \
-             `cache_text_encoder_outputs_to_disk` (SDXL) or `cache_text_encoder_outputs` makes them once"
+             `cache_text_encoder_outputs_to_disk` (SDXL) or `cache_text_encoder_outputs` makes \
+             them once"
                 .into()
         })
     }
@@ -124,27 +141,54 @@ impl TextCache {
 
     /// Captions in memory, by their indices.
     pub(super) fn of(&self, captions: &[usize]) -> Encoded {
-        let Self::Memory(texts) = self else { unreachable!("the batch says where its captions are") };
-        Encoded::cat(captions.iter().map(|caption| texts.encoded[*caption].clone()).collect())
+        let Self::Memory(texts) = self else {
+            unreachable!("the batch says where its captions are")
+        };
+        Encoded::cat(
+            captions
+                .iter()
+                .map(|caption| texts.encoded[*caption].clone())
+                .collect(),
+        )
     }
 }
 
 impl InMemory {
     /// Encodes the next caption.
-    pub(super) fn encode_next(&mut self, reader: &CaptionReader, encoders: &TextEncoders, clip_skip: usize) {
+    pub(super) fn encode_next(
+        &mut self,
+        reader: &CaptionReader,
+        encoders: &TextEncoders,
+        clip_skip: usize,
+    ) {
         let tokens = reader.read(&self.captions[self.encoded.len()]);
-        self.encoded.push(encode(encoders, vec![tokens], clip_skip, &ForwardContext::base()));
+        self.encoded.push(encode(
+            encoders,
+            vec![tokens],
+            clip_skip,
+            &ForwardContext::base(),
+        ));
     }
 }
 
 /// Encodes captions with their weights.
-pub(super) fn encode(encoders: &TextEncoders, captions: Vec<Tokens>, clip_skip: usize, cx: &ForwardContext) -> Encoded {
-    let (windows, weights): (Vec<_>, Vec<_>) =
-        captions.into_iter().map(|tokens| (tokens.windows, tokens.weights)).unzip();
+pub(super) fn encode(
+    encoders: &TextEncoders,
+    captions: Vec<Tokens>,
+    clip_skip: usize,
+    cx: &ForwardContext,
+) -> Encoded {
+    let (windows, weights): (Vec<_>, Vec<_>) = captions
+        .into_iter()
+        .map(|tokens| (tokens.windows, tokens.weights))
+        .unzip();
     let Encoded { context, pooled } = encoders.encode(&windows, clip_skip, cx);
     let weights: Option<Vec<&[f32]>> = weights.iter().map(Option::as_deref).collect();
     match weights {
-        Some(weights) => Encoded { context: multiply_weights(context, &weights), pooled },
+        Some(weights) => Encoded {
+            context: multiply_weights(context, &weights),
+            pooled,
+        },
         None => Encoded { context, pooled },
     }
 }
@@ -158,7 +202,10 @@ pub(super) struct TextWidths {
 
 impl TextWidths {
     pub(super) fn of(layers: &Layers) -> Self {
-        Self { states: layers.text_widths.clone(), pooled: layers.pooled_width }
+        Self {
+            states: layers.text_widths.clone(),
+            pooled: layers.pooled_width,
+        }
     }
 
     /// Bytes of an encoded caption.
@@ -168,7 +215,12 @@ impl TextWidths {
 
     fn on_disk(&self, tokens: usize) -> TextShape {
         let width = |encoder: usize| self.states.get(encoder).copied().unwrap_or(0);
-        TextShape { tokens, width1: width(0), width2: width(1), projection: self.pooled.unwrap_or(0) }
+        TextShape {
+            tokens,
+            width1: width(0),
+            width2: width(1),
+            projection: self.pooled.unwrap_or(0),
+        }
     }
 }
 
@@ -184,7 +236,12 @@ pub(super) struct OnDisk {
 
 impl OnDisk {
     fn new(shape: TextShape) -> Self {
-        Self { shape, model: String::new(), files: CacheFiles::default(), done: 0 }
+        Self {
+            shape,
+            model: String::new(),
+            files: CacheFiles::default(),
+            done: 0,
+        }
     }
 
     /// Says of which model the outputs must be, unless it is said.
@@ -201,7 +258,11 @@ impl OnDisk {
         let path = text_path(&item.path);
         let caption = fixed_caption(dataset, item);
         let key = self.key(&caption);
-        let origin = Origin { slot: SLOT, source: None, key: &key };
+        let origin = Origin {
+            slot: SLOT,
+            source: None,
+            key: &key,
+        };
         let reason = match self.files.records(&item.path)?.check(&path, &origin)? {
             Validity::Valid => return Ok(Found::Usable(path)),
             Validity::Missing => return Ok(Found::Nothing),
@@ -216,7 +277,10 @@ impl OnDisk {
                 Err(error) => return Err(error.into()),
             },
         };
-        Ok(Found::Outdated(format!("`{}` is made again: {reason}", path.display())))
+        Ok(Found::Outdated(format!(
+            "`{}` is made again: {reason}",
+            path.display()
+        )))
     }
 
     /// Takes the usable file of the next picture.
@@ -234,21 +298,43 @@ impl OnDisk {
     ) -> Result<()> {
         let item = &dataset.items()[self.done];
         let caption = fixed_caption(dataset, item);
-        let encoded = encode(encoders, vec![reader.read(&caption)], clip_skip, &ForwardContext::base());
+        let encoded = encode(
+            encoders,
+            vec![reader.read(&caption)],
+            clip_skip,
+            &ForwardContext::base(),
+        );
         let key = self.key(&caption);
-        let origin = Origin { slot: SLOT, source: None, key: &key };
+        let origin = Origin {
+            slot: SLOT,
+            source: None,
+            key: &key,
+        };
         let text = self.to_file(&encoded);
         let path = text_path(&item.path);
         self.files
-            .write(&item.path, &path, &origin, None, Kept::default(), |file| text.write(file, FloatFormat::F32))?;
+            .write(&item.path, &path, &origin, None, Kept::default(), |file| {
+                text.write(file, FloatFormat::F32)
+            })?;
         self.done += 1;
         Ok(())
     }
 
     fn to_file(&self, encoded: &Encoded) -> CachedText {
-        let TextShape { tokens, width1, width2, .. } = self.shape;
-        let part =
-            |first: usize, width: usize| values(encoded.context.clone().slice([0..1, 0..tokens, first..first + width]));
+        let TextShape {
+            tokens,
+            width1,
+            width2,
+            ..
+        } = self.shape;
+        let part = |first: usize, width: usize| {
+            values(
+                encoded
+                    .context
+                    .clone()
+                    .slice([0..1, 0..tokens, first..first + width]),
+            )
+        };
         CachedText {
             shape: self.shape,
             hidden_state1: part(0, width1),
@@ -269,12 +355,27 @@ impl OnDisk {
 /// Captions from files, as the UNet takes them.
 pub(super) fn from_files(texts: Vec<CachedText>, device: &Device) -> Encoded {
     let encoded = texts.into_iter().map(|text| {
-        let TextShape { tokens, width1, width2, projection } = text.shape;
-        let states =
-            |values: Vec<f32>, width| Tensor::<3>::from_data(TensorData::new(values, [1, tokens, width]), device);
+        let TextShape {
+            tokens,
+            width1,
+            width2,
+            projection,
+        } = text.shape;
+        let states = |values: Vec<f32>, width| {
+            Tensor::<3>::from_data(TensorData::new(values, [1, tokens, width]), device)
+        };
         Encoded {
-            context: Tensor::cat(vec![states(text.hidden_state1, width1), states(text.hidden_state2, width2)], 2),
-            pooled: Some(Tensor::from_data(TensorData::new(text.pool2, [1, projection]), device)),
+            context: Tensor::cat(
+                vec![
+                    states(text.hidden_state1, width1),
+                    states(text.hidden_state2, width2),
+                ],
+                2,
+            ),
+            pooled: Some(Tensor::from_data(
+                TensorData::new(text.pool2, [1, projection]),
+                device,
+            )),
         }
     });
     Encoded::cat(encoded.collect())
@@ -290,27 +391,50 @@ pub(super) fn whole_caption(dataset: &Dataset, item: &Item) -> String {
         token_warmup_step: 0.0,
         ..dataset.subset_of(item).config.captions.clone()
     };
-    let at = CaptionMoment { epoch: 1, step: 0, total_steps: 1 };
+    let at = CaptionMoment {
+        epoch: 1,
+        step: 0,
+        total_steps: 1,
+    };
     // Only wildcards are drawn: one choice is as good as another.
-    options.process(&item.caption, &at, &mut Stream::new(0, Purpose::Caption, 0, 0))
+    options.process(
+        &item.caption,
+        &at,
+        &mut Stream::new(0, Purpose::Caption, 0, 0),
+    )
 }
 
 /// The caption of a picture where captions stay the same.
 pub(super) fn fixed_caption(dataset: &Dataset, item: &Item) -> String {
-    let at = CaptionMoment { epoch: 1, step: 0, total_steps: 1 };
+    let at = CaptionMoment {
+        epoch: 1,
+        step: 0,
+        total_steps: 1,
+    };
     // Nothing is drawn.
     let mut stream = Stream::new(0, Purpose::Caption, 0, 0);
     dataset.caption(item, &at, &mut stream)
 }
 
-/// Whether a file of another program can be used: sd-scripts encodes captions as they stand in their files.
-fn foreign(dataset: &Dataset, item: &Item, path: &Path, shape: TextShape) -> lora_data::Result<bool> {
+/// Whether a file of another program can be used: sd-scripts encodes captions as they stand in
+/// their files.
+fn foreign(
+    dataset: &Dataset,
+    item: &Item,
+    path: &Path,
+    shape: TextShape,
+) -> lora_data::Result<bool> {
     CachedText::read(path, shape)?;
     if fixed_caption(dataset, item) != item.caption {
         return Ok(false);
     }
-    match lora_data::caption::find_file(&item.path, &dataset.subset_of(item).config.caption_extension) {
-        Some(caption) if item.caption_source == CaptionSource::File => is_newer_than(path, &caption),
+    match lora_data::caption::find_file(
+        &item.path,
+        &dataset.subset_of(item).config.caption_extension,
+    ) {
+        Some(caption) if item.caption_source == CaptionSource::File => {
+            is_newer_than(path, &caption)
+        }
         _ => is_newer_than(path, &item.path),
     }
 }

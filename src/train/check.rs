@@ -48,9 +48,11 @@ pub struct CheckReport {
     pub tiny_pictures: Vec<TinyPicture>,
     /// A few of the pictures.
     pub examples: Vec<ExamplePicture>,
-    /// Bytes of cached latents, in memory or on disk; 0 where none are cached or the checkpoint can't be read.
+    /// Bytes of cached latents, in memory or on disk; 0 where none are cached or the checkpoint
+    /// can't be read.
     pub latent_bytes: u64,
-    /// Bytes of cached captions, in memory or on disk; 0 where none are cached or the checkpoint can't be read.
+    /// Bytes of cached captions, in memory or on disk; 0 where none are cached or the checkpoint
+    /// can't be read.
     pub text_bytes: u64,
     /// About how much memory the steps take; `None` where checkpoint or pictures can't be read.
     pub memory: Option<MemoryEstimate>,
@@ -105,23 +107,30 @@ impl CheckReport {
     }
 }
 
-/// Reads everything that a run would read, decodes every picture, and trains nothing. What is wrong is collected instead of ending
-/// the check. Nothing is written but, with `cache_info`, the sizes of the pictures.
+/// Reads everything that a run would read, decodes every picture, and trains nothing. What is wrong
+/// is collected instead of ending the check. Nothing is written but, with `cache_info`, the sizes
+/// of the pictures.
 #[must_use]
 pub fn check(config: &TrainConfig) -> CheckReport {
     check_with_pictures(config, &[])
 }
 
-/// As [`check`], for a run that a program gives pictures to ([`Trainer::with_pictures`](crate::Trainer::with_pictures)).
+/// As [`check`], for a run that a program gives pictures to
+/// ([`Trainer::with_pictures`](crate::Trainer::with_pictures)).
 #[must_use]
 pub fn check_with_pictures(config: &TrainConfig, pictures: &[TrainPicture]) -> CheckReport {
     let mut report = CheckReport::default();
     for checked in [config.check_all(!pictures.is_empty()), prompts(config)] {
         report.problems.extend(checked.err().iter().flat_map(each));
     }
-    let opened = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(config));
+    let opened = Checkpoint::open_with(
+        &config.pretrained_model_name_or_path,
+        &run::checkpoint(config),
+    );
     let checkpoint = opened.map_err(|error| report.tell(Error::from(error))).ok();
-    let family = checkpoint.as_ref().map_or_else(|| config.likely_family(), Checkpoint::family);
+    let family = checkpoint
+        .as_ref()
+        .map_or_else(|| config.likely_family(), Checkpoint::family);
     if let Some(checkpoint) = &checkpoint {
         report.reproduced = config.reproduced(family, checkpoint.zero_terminal_snr());
     }
@@ -139,26 +148,43 @@ pub fn check_with_pictures(config: &TrainConfig, pictures: &[TrainPicture]) -> C
     }
     // The same file or option may be at fault in more than one respect.
     let mut told = BTreeSet::new();
-    report.problems.retain(|problem| told.insert(problem.clone()));
+    report
+        .problems
+        .retain(|problem| told.insert(problem.clone()));
     report
 }
 
 /// The problems of an error, each by itself.
 fn each(error: &Error) -> Vec<String> {
-    let Error::Config { file, problems } = error else { return vec![error.to_string()] };
-    let place = file.as_ref().map_or_else(String::new, |file| format!("{}: ", file.display()));
-    problems.iter().map(|problem| format!("{place}{problem}")).collect()
+    let Error::Config { file, problems } = error else {
+        return vec![error.to_string()];
+    };
+    let place = file
+        .as_ref()
+        .map_or_else(String::new, |file| format!("{}: ", file.display()));
+    problems
+        .iter()
+        .map(|problem| format!("{place}{problem}"))
+        .collect()
 }
 
 fn prompts(config: &TrainConfig) -> Result<()> {
-    config.sample_prompts.as_deref().map(prompt::load).transpose().map(drop)
+    config
+        .sample_prompts
+        .as_deref()
+        .map(prompt::load)
+        .transpose()
+        .map(drop)
 }
 
 impl CheckReport {
     /// The report of a configuration that can't even be read.
     #[cfg(feature = "cli")]
     pub(crate) fn refused(error: &Error) -> Self {
-        Self { problems: each(error), ..Self::default() }
+        Self {
+            problems: each(error),
+            ..Self::default()
+        }
     }
 
     fn tell(&mut self, problem: impl std::fmt::Display) {
@@ -169,32 +195,60 @@ impl CheckReport {
         let family = checkpoint.family();
         self.family = Some(family.to_string());
         run::check_family(config, &checkpoint)?;
-        let prepared = Prepared::new(&mut config.clone(), checkpoint, &crate::device::parse("cpu")?)?;
+        let prepared = Prepared::new(
+            &mut config.clone(),
+            checkpoint,
+            &crate::device::parse("cpu")?,
+        )?;
         self.warnings.extend(prepared.warnings.iter().cloned());
         run::learning_rates(config, family, &prepared.adapters)?;
         Ok(prepared)
     }
 
     fn look_at(&mut self, config: &TrainConfig, described: Described, base: Option<&Prepared>) {
-        let Described { config: data, notices } = described;
-        self.problems.extend(data::check_uses(config, &data).err().map(|error| error.to_string()));
-        let Survey { mut dataset, problems } = Dataset::survey(data);
-        self.problems.extend(problems.iter().map(ToString::to_string));
+        let Described {
+            config: data,
+            notices,
+        } = described;
+        self.problems.extend(
+            data::check_uses(config, &data)
+                .err()
+                .map(|error| error.to_string()),
+        );
+        let Survey {
+            mut dataset,
+            problems,
+        } = Dataset::survey(data);
+        self.problems
+            .extend(problems.iter().map(ToString::to_string));
         // Why nothing is left to look at was told.
         let is_told = dataset.items().is_empty() && !problems.is_empty();
         if let Some(error) = dataset.verify(|| ()).err().filter(|_| !is_told) {
-            self.problems.extend(error.into_parts().iter().map(ToString::to_string));
+            self.problems
+                .extend(error.into_parts().iter().map(ToString::to_string));
         }
         let summary = run::report(&dataset, &notices);
         self.warnings.extend(summary.notices.iter().cloned());
-        self.warnings.extend(summary.skipped_pictures.iter().map(|message| format!("skipped: {message}")));
+        self.warnings.extend(
+            summary
+                .skipped_pictures
+                .iter()
+                .map(|message| format!("skipped: {message}")),
+        );
         self.length = self.length_of(config, &dataset);
         self.tags = tags(&summary);
         self.dataset = Some(summary);
         self.duplicates = dataset.duplicates();
         let mut seen = BTreeSet::new();
-        let different: Vec<&Item> = dataset.items().iter().filter(|item| seen.insert(&item.path)).collect();
-        self.tiny_pictures = different.iter().filter_map(|item| tiny(&dataset, item)).collect();
+        let different: Vec<&Item> = dataset
+            .items()
+            .iter()
+            .filter(|item| seen.insert(&item.path))
+            .collect();
+        self.tiny_pictures = different
+            .iter()
+            .filter_map(|item| tiny(&dataset, item))
+            .collect();
         self.long_captions = long_captions(config, &dataset, &different);
         self.examples = examples(&dataset, &different);
         if let Some(base) = base {
@@ -222,18 +276,28 @@ impl CheckReport {
     fn caches(&mut self, config: &TrainConfig, dataset: &Dataset, base: &Prepared) {
         let tokens = 75 * run::token_limit(config).windows() + 2;
         let (family, text_bytes) = (base.checkpoint.family(), base.widths.bytes(tokens));
-        let latents = LatentCache::new(config, dataset, family).map_err(|error| self.tell(error)).ok();
-        let texts = TextCache::new(config, dataset, &base.widths, tokens).map_err(|error| self.tell(error)).ok();
+        let latents = LatentCache::new(config, dataset, family)
+            .map_err(|error| self.tell(error))
+            .ok();
+        let texts = TextCache::new(config, dataset, &base.widths, tokens)
+            .map_err(|error| self.tell(error))
+            .ok();
         self.latent_bytes = latents.as_ref().map_or(0, |cache| cache.bytes(dataset));
         if let Some(cache) = &texts {
             self.text_bytes = (cache.total(dataset) * text_bytes) as u64;
             self.warnings.extend(cache.warning());
         }
-        let load = Load::new(config, family, base.parameters, base.adapters.parameter_count());
+        let load = Load::new(
+            config,
+            family,
+            base.parameters,
+            base.adapters.parameter_count(),
+        );
         if let (Ok(load), Some(latents), Some(texts)) = (load, &latents, &texts) {
             let memory = load.estimate(dataset, latents, texts, text_bytes);
             let device = crate::device::parse(&config.device).ok();
-            self.warnings.extend(device.and_then(|device| memory.doubt(&device)));
+            self.warnings
+                .extend(device.and_then(|device| memory.doubt(&device)));
             self.memory = Some(memory);
         }
     }
@@ -252,7 +316,11 @@ fn long_captions(config: &TrainConfig, dataset: &Dataset, items: &[&Item]) -> Ve
     let used = 75 * limit.windows();
     let long = items.par_iter().filter_map(|item| {
         let tokens = reader.count(&whole_caption(dataset, item));
-        (tokens > used).then(|| LongCaption { path: item.path.clone(), tokens, used })
+        (tokens > used).then(|| LongCaption {
+            path: item.path.clone(),
+            tokens,
+            used,
+        })
     });
     long.collect()
 }
@@ -268,7 +336,9 @@ fn tags(report: &DatasetReport) -> Vec<(String, usize)> {
 }
 
 fn tiny(dataset: &Dataset, item: &Item) -> Option<TinyPicture> {
-    let resolution = dataset.configs()[dataset.subset_of(item).dataset].buckets.resolution;
+    let resolution = dataset.configs()[dataset.subset_of(item).dataset]
+        .buckets
+        .resolution;
     (4 * item.size.area() < resolution.area()).then(|| TinyPicture {
         path: item.path.clone(),
         size: item.size,

@@ -1,9 +1,9 @@
 //! The data set that a configuration describes.
 
 use lora_data::{
-    Alpha, Augmentation, BucketConfig, CaptionOptions, DataConfig, Dataset, DatasetConfig, DatasetOptions,
-    DecodeOptions, FolderSubsets, Item, Notice, PictureSource, Size, Source, Subset, TrainPicture,
-    bucket::letterbox_crop_ltrb, dataset_config, folder_subsets, resize,
+    Alpha, Augmentation, BucketConfig, CaptionOptions, DataConfig, Dataset, DatasetConfig,
+    DatasetOptions, DecodeOptions, FolderSubsets, Item, Notice, PictureSource, Size, Source,
+    Subset, TrainPicture, bucket::letterbox_crop_ltrb, dataset_config, folder_subsets, resize,
 };
 
 use crate::config::{Compat, Family, Interpolation, TrainConfig};
@@ -20,21 +20,36 @@ pub(crate) struct Described {
 /// What stands for the path of pictures that a program gives.
 const GIVEN: &str = "data";
 
-/// Finds the folders and reads the lists of a configuration, for a base of this family. `pictures` that a program gives are beside them.
-pub(crate) fn describe(config: &TrainConfig, family: Family, pictures: &[TrainPicture]) -> Result<Described> {
+/// Finds the folders and reads the lists of a configuration, for a base of this family. `pictures`
+/// that a program gives are beside them.
+pub(crate) fn describe(
+    config: &TrainConfig,
+    family: Family,
+    pictures: &[TrainPicture],
+) -> Result<Described> {
     let mut notices = Vec::new();
     let template = template(config, family);
     let mut cache_info = config.cache_info;
     let datasets = if let Some(file) = &config.dataset_config {
         let read = dataset_config::read(file, &template)?;
         cache_info = read.cache_info.or(cache_info);
-        let given =
-            given(&template.subsets[0], pictures).map(|subset| DatasetConfig { subsets: vec![subset], ..template });
+        let given = given(&template.subsets[0], pictures).map(|subset| DatasetConfig {
+            subsets: vec![subset],
+            ..template
+        });
         read.datasets.into_iter().chain(given).collect()
     } else {
-        let mut subsets = subsets(config, &template.subsets[0], !pictures.is_empty(), &mut notices)?;
+        let mut subsets = subsets(
+            config,
+            &template.subsets[0],
+            !pictures.is_empty(),
+            &mut notices,
+        )?;
         subsets.extend(given(&template.subsets[0], pictures));
-        vec![DatasetConfig { subsets, ..template }]
+        vec![DatasetConfig {
+            subsets,
+            ..template
+        }]
     };
     let options = DatasetOptions {
         decode: decode_options(config.compat),
@@ -43,13 +58,19 @@ pub(crate) fn describe(config: &TrainConfig, family: Family, pictures: &[TrainPi
         // Without this file, every run decodes every picture to find the broken ones.
         cache_info: cache_info.unwrap_or(config.cache_latents_to_disk),
     };
-    Ok(Described { config: DataConfig { datasets, options }, notices })
+    Ok(Described {
+        config: DataConfig { datasets, options },
+        notices,
+    })
 }
 
 /// The subset of the pictures that a program gives, if it gives any.
 fn given(template: &Subset, pictures: &[TrainPicture]) -> Option<Subset> {
     (!pictures.is_empty()).then(|| Subset {
-        source: Source::Pictures { name: GIVEN.into(), pictures: pictures.into() },
+        source: Source::Pictures {
+            name: GIVEN.into(),
+            pictures: pictures.into(),
+        },
         conditioning_data_dir: None,
         ..template.clone()
     })
@@ -62,8 +83,15 @@ fn subsets(
     notices: &mut Vec<Notice>,
 ) -> Result<Vec<Subset>> {
     if let Some(file) = &config.in_json {
-        let image_dir = (!config.train_data_dir.as_os_str().is_empty()).then(|| config.train_data_dir.clone());
-        return Ok(vec![Subset { source: Source::Metadata { file: file.clone(), image_dir }, ..template.clone() }]);
+        let image_dir =
+            (!config.train_data_dir.as_os_str().is_empty()).then(|| config.train_data_dir.clone());
+        return Ok(vec![Subset {
+            source: Source::Metadata {
+                file: file.clone(),
+                image_dir,
+            },
+            ..template.clone()
+        }]);
     }
     let is_given_only = has_pictures && config.train_data_dir.as_os_str().is_empty();
     let mut found = match is_given_only {
@@ -71,7 +99,11 @@ fn subsets(
         false => folder_subsets(&config.train_data_dir, template)?,
     };
     if let Some(dir) = &config.reg_data_dir {
-        let template = Subset { is_reg: true, conditioning_data_dir: None, ..template.clone() };
+        let template = Subset {
+            is_reg: true,
+            conditioning_data_dir: None,
+            ..template.clone()
+        };
         let regularisation = folder_subsets(dir, &template)?;
         found.subsets.extend(regularisation.subsets);
         found.notices.extend(regularisation.notices);
@@ -84,7 +116,10 @@ fn subsets(
 fn template(config: &TrainConfig, family: Family) -> DatasetConfig {
     let resolution = config.resolution_for(family);
     let subset = Subset {
-        source: Source::Folder { dir: config.train_data_dir.clone(), recursive: config.recursive },
+        source: Source::Folder {
+            dir: config.train_data_dir.clone(),
+            recursive: config.recursive,
+        },
         num_repeats: config.dataset_repeats as usize,
         is_reg: false,
         class_tokens: config.class_tokens.clone(),
@@ -100,7 +135,9 @@ fn template(config: &TrainConfig, family: Family) -> DatasetConfig {
             flip_aug: config.flip_aug,
             color_aug: config.color_aug,
             random_crop: config.random_crop,
-            face_crop_aug_range: config.face_crop_aug_range.map(|range| [range.least, range.greatest]),
+            face_crop_aug_range: config
+                .face_crop_aug_range
+                .map(|range| [range.least, range.greatest]),
         },
         resize_interpolation: config.resize_interpolation.map(Into::into),
         preserve_base_output: false,
@@ -161,8 +198,15 @@ impl From<Interpolation> for resize::Interpolation {
 }
 
 /// Scans the folders, gives every picture its bucket and decodes each once.
-pub(crate) fn open(config: &TrainConfig, family: Family, pictures: &[TrainPicture]) -> Result<(Dataset, Vec<Notice>)> {
-    let Described { config: data, notices } = describe(config, family, pictures)?;
+pub(crate) fn open(
+    config: &TrainConfig,
+    family: Family,
+    pictures: &[TrainPicture],
+) -> Result<(Dataset, Vec<Notice>)> {
+    let Described {
+        config: data,
+        notices,
+    } = describe(config, family, pictures)?;
     check_uses(config, &data)?;
     let mut dataset = Dataset::open(data)?;
     dataset.verify(|| ())?;
@@ -173,10 +217,12 @@ pub(crate) fn open(config: &TrainConfig, family: Family, pictures: &[TrainPictur
 pub(crate) fn check_uses(config: &TrainConfig, data: &DataConfig) -> Result<()> {
     let subsets = || data.datasets.iter().flat_map(|dataset| &dataset.subsets);
     let mut problems = Vec::new();
-    let mut conflict = |key: &str, reason: &str| problems.push(Problem::new(key, ProblemKind::Conflict(reason.into())));
+    let mut conflict = |key: &str, reason: &str| {
+        problems.push(Problem::new(key, ProblemKind::Conflict(reason.into())))
+    };
     let allow_cached_latents = subsets().all(|subset| subset.augmentation.allows_cached_latents());
-    let needs_latents =
-        "excludes `color_aug`, `random_crop` and `face_crop_aug_range`, which change pictures each time";
+    let needs_latents = "excludes `color_aug`, `random_crop` and `face_crop_aug_range`, which \
+         change pictures each time";
     if config.cache_latents_to_disk && !allow_cached_latents {
         conflict("cache_latents_to_disk", needs_latents);
     } else if config.cache_latents == Some(true) && !allow_cached_latents {
@@ -184,47 +230,94 @@ pub(crate) fn check_uses(config: &TrainConfig, data: &DataConfig) -> Result<()> 
     }
     let outputs = match config.cache_text_encoder_outputs_to_disk {
         true => Some("cache_text_encoder_outputs_to_disk"),
-        false => (config.cache_text_encoder_outputs == Some(true)).then_some("cache_text_encoder_outputs"),
+        false => (config.cache_text_encoder_outputs == Some(true))
+            .then_some("cache_text_encoder_outputs"),
     };
     if let Some(key) = outputs.filter(|_| !subsets().all(|subset| subset.captions.is_fixed())) {
-        conflict(key, "excludes what changes captions from time to time: shuffling, dropout, wildcards, warm-up");
+        conflict(
+            key,
+            "excludes what changes captions from time to time: shuffling, dropout, wildcards, \
+             warm-up",
+        );
     }
     let kept = [
         ("cache_latents_to_disk", config.cache_latents_to_disk),
-        ("cache_text_encoder_outputs_to_disk", config.cache_text_encoder_outputs_to_disk),
+        (
+            "cache_text_encoder_outputs_to_disk",
+            config.cache_text_encoder_outputs_to_disk,
+        ),
     ];
-    for (key, _) in kept.into_iter().filter(|(_, is_on)| *is_on && subsets().any(has_images)) {
-        conflict(key, "keeps files beside pictures, and some of those that are given are in memory, not in files");
+    for (key, _) in kept
+        .into_iter()
+        .filter(|(_, is_on)| *is_on && subsets().any(has_images))
+    {
+        conflict(
+            key,
+            "keeps files beside pictures, and some of those that are given are in memory, not in \
+             files",
+        );
     }
-    let has_masks = subsets().any(|subset| subset.conditioning_data_dir.is_some() || subset.alpha == Alpha::Mask);
+    let has_masks = subsets()
+        .any(|subset| subset.conditioning_data_dir.is_some() || subset.alpha == Alpha::Mask);
     if config.masked_loss == Some(true) && !has_masks {
-        conflict("masked_loss", "needs `conditioning_data_dir` or `alpha_mask`");
+        conflict(
+            "masked_loss",
+            "needs `conditioning_data_dir` or `alpha_mask`",
+        );
     }
-    if config.masked_loss == Some(false) && subsets().any(|subset| subset.conditioning_data_dir.is_some()) {
-        conflict("masked_loss", "is false, but there is a `conditioning_data_dir`");
+    if config.masked_loss == Some(false)
+        && subsets().any(|subset| subset.conditioning_data_dir.is_some())
+    {
+        conflict(
+            "masked_loss",
+            "is false, but there is a `conditioning_data_dir`",
+        );
     }
-    if problems.is_empty() { Ok(()) } else { Err(Error::Config { file: None, problems }) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Config {
+            file: None,
+            problems,
+        })
+    }
 }
 
 /// Whether pictures of a subset are in memory.
 fn has_images(subset: &Subset) -> bool {
-    let Source::Pictures { pictures, .. } = &subset.source else { return false };
-    pictures.iter().any(|picture| matches!(picture.picture, PictureSource::Image(_)))
+    let Source::Pictures { pictures, .. } = &subset.source else {
+        return false;
+    };
+    pictures
+        .iter()
+        .any(|picture| matches!(picture.picture, PictureSource::Image(_)))
 }
 
-/// What SDXL is told of a picture: original height and width, top and left of the crop, target height and width.
+/// What SDXL is told of a picture: original height and width, top and left of the crop, target
+/// height and width.
 pub(super) fn sizes(item: &Item, crop: [u32; 2], flipped: bool, compat: Compat) -> [f32; 6] {
     let (original, target) = (item.size, item.selection.bucket);
     let [left, top] = match compat {
         Compat::None => crop.map(|offset| offset as f32),
         Compat::SdScripts => {
             let [left, top, right, _] = letterbox_crop_ltrb(target, original);
-            let left = if flipped { f64::from(target.width) - right } else { left };
+            let left = if flipped {
+                f64::from(target.width) - right
+            } else {
+                left
+            };
             [left.trunc() as f32, top.trunc() as f32]
         }
     };
     let side = |side: u32| side as f32;
-    [side(original.height), side(original.width), top, left, side(target.height), side(target.width)]
+    [
+        side(original.height),
+        side(original.width),
+        top,
+        left,
+        side(target.height),
+        side(target.width),
+    ]
 }
 
 #[cfg(test)]
@@ -235,11 +328,17 @@ mod tests {
 
     #[test]
     fn sizes_of_sdxl() {
-        let buckets =
-            Buckets::new(BucketConfig { max_bucket_reso: 2048, ..BucketConfig::new(Size::new(1024, 1024)) }).unwrap();
+        let buckets = Buckets::new(BucketConfig {
+            max_bucket_reso: 2048,
+            ..BucketConfig::new(Size::new(1024, 1024))
+        })
+        .unwrap();
         let size = Size::new(1000, 1200);
         let selection = buckets.select(size).unwrap();
-        assert_eq!((selection.bucket, selection.resized), (Size::new(960, 1088), Size::new(960, 1152)));
+        assert_eq!(
+            (selection.bucket, selection.resized),
+            (Size::new(960, 1088), Size::new(960, 1152))
+        );
         let item = Item {
             path: "a.png".into(),
             image: None,
@@ -254,9 +353,18 @@ mod tests {
         };
         let told = |crop, flipped, compat| sizes(&item, crop, flipped, compat);
         // What stands over is cut at top and bottom.
-        assert_eq!(told([0, 32], false, Compat::None), [1200.0, 1000.0, 32.0, 0.0, 1088.0, 960.0]);
+        assert_eq!(
+            told([0, 32], false, Compat::None),
+            [1200.0, 1000.0, 32.0, 0.0, 1088.0, 960.0]
+        );
         // The whole picture fitted into the bucket is 906.7 wide and begins at 26.
-        assert_eq!(told([0, 32], false, Compat::SdScripts), [1200.0, 1000.0, 0.0, 26.0, 1088.0, 960.0]);
-        assert_eq!(told([0, 32], true, Compat::SdScripts), [1200.0, 1000.0, 0.0, 27.0, 1088.0, 960.0]);
+        assert_eq!(
+            told([0, 32], false, Compat::SdScripts),
+            [1200.0, 1000.0, 0.0, 26.0, 1088.0, 960.0]
+        );
+        assert_eq!(
+            told([0, 32], true, Compat::SdScripts),
+            [1200.0, 1000.0, 0.0, 27.0, 1088.0, 960.0]
+        );
     }
 }

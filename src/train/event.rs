@@ -27,7 +27,8 @@ pub enum Event {
     Preview(Box<Preview>),
     /// A LoRA file was written, read back and found to be right.
     Saved(Saved),
-    /// An older LoRA file of the run was deleted, as `save_last_n_epochs` or `save_last_n_steps` asks for.
+    /// An older LoRA file of the run was deleted, as `save_last_n_epochs` or `save_last_n_steps`
+    /// asks for.
     Deleted(PathBuf),
     /// Something that a user should know.
     Warning(String),
@@ -98,7 +99,8 @@ pub struct DataWait {
 /// The learning rate of a group of parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupRate {
-    /// The group, by sd-scripts' name: `unet`, `textencoder`, `unet_block7`; with ` plus` for the up matrices of LoRA+.
+    /// The group, by sd-scripts' name: `unet`, `textencoder`, `unet_block7`; with ` plus` for the
+    /// up matrices of LoRA+.
     pub group: String,
     /// Its rate.
     pub lr: f64,
@@ -143,7 +145,8 @@ impl Step {
     }
 }
 
-/// How fast a run goes, by the steps that it has told so far. The first one prepares much and counts only while it is alone.
+/// How fast a run goes, by the steps that it has told so far. The first one prepares much and
+/// counts only while it is alone.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pace {
     first: f64,
@@ -190,7 +193,8 @@ pub struct EpochEnd {
     pub step: u64,
     /// The loss averaged over the epoch's steps.
     pub average_loss: f32,
-    /// The loss on the pictures that are kept out of training, at noise and timesteps that stay the same; none where there are none.
+    /// The loss on the pictures that are kept out of training, at noise and timesteps that stay the
+    /// same; none where there are none.
     pub validation_loss: Option<f32>,
 }
 
@@ -227,7 +231,8 @@ pub struct Saved {
 pub struct Summary {
     /// The LoRA file.
     pub lora: PathBuf,
-    /// Pictures before and after training, if previews were drawn before the first and after the last step.
+    /// Pictures before and after training, if previews were drawn before the first and after the
+    /// last step.
     pub contact_sheet: Option<PathBuf>,
     /// The folder of TensorBoard's events, if there is one.
     pub logs: Option<PathBuf>,

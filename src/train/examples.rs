@@ -33,8 +33,13 @@ pub struct ExamplePicture {
 /// Pictures from all over the list. Those that can't be decoded are told elsewhere.
 pub(super) fn examples(dataset: &Dataset, items: &[&Item]) -> Vec<ExamplePicture> {
     let shown = items.len().min(SHOWN);
-    let chosen = (0..shown).map(|index| items[index * items.len() / shown]).collect::<Vec<_>>();
-    chosen.into_par_iter().filter_map(|item| example(dataset, item)).collect()
+    let chosen = (0..shown)
+        .map(|index| items[index * items.len() / shown])
+        .collect::<Vec<_>>();
+    chosen
+        .into_par_iter()
+        .filter_map(|item| example(dataset, item))
+        .collect()
 }
 
 fn example(dataset: &Dataset, item: &Item) -> Option<ExamplePicture> {

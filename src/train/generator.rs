@@ -35,15 +35,18 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Reads the LoRA files, each with its strength, for the base of this configuration. Of its options those of the base, its device and
-    /// the sampler count.
+    /// Reads the LoRA files, each with its strength, for the base of this configuration. Of its
+    /// options those of the base, its device and the sampler count.
     ///
     /// # Errors
     /// Options that are wrong, and base or LoRA files that can't be read or don't fit each other.
     pub fn new(config: &TrainConfig, loras: &[(PathBuf, f32)]) -> Result<Self> {
         config.validate_beside_pictures()?;
         let device = crate::device::parse(&config.device)?;
-        let checkpoint = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(config))?;
+        let checkpoint = Checkpoint::open_with(
+            &config.pretrained_model_name_or_path,
+            &run::checkpoint(config),
+        )?;
         let family = checkpoint.family();
         let config = config.resolved(family);
         run::check_family(&config, &checkpoint)?;
@@ -51,8 +54,9 @@ impl Generator {
         checkpoint.check_finite()?;
         let clip_skip = run::clip_skip(&config, networks.text_encoder_depth)?;
         let layers = [networks.text_encoders, networks.unet].concat();
-        let open =
-            |(path, strength): &(PathBuf, f32)| Ok((save::open_lora(path, &layers, family, &device)?, *strength));
+        let open = |(path, strength): &(PathBuf, f32)| {
+            Ok((save::open_lora(path, &layers, family, &device)?, *strength))
+        };
         Ok(Self {
             loras: loras.iter().map(open).collect::<Result<_>>()?,
             base: Base::new(checkpoint, config.base_dtype_for(family), &device),
@@ -74,16 +78,26 @@ impl Generator {
         self.config.resolution_for(self.family())
     }
 
-    /// Draws a prompt. Its own seed goes before `seed`. The same prompt, seed and files give the same picture. The networks stay in memory
-    /// for the next one.
+    /// Draws a prompt. Its own seed goes before `seed`. The same prompt, seed and files give the
+    /// same picture. The networks stay in memory for the next one.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for a prompt with impossible settings; networks that can't be read.
+    /// [`Error::Config`](crate::Error::Config) for a prompt with impossible settings; networks that
+    /// can't be read.
     pub fn generate(&mut self, prompt: &Prompt, seed: u64) -> Result<RgbImage> {
         prompt.check()?;
         let style = Style::new(&self.config, self.clip_skip, &mut self.base)?;
-        let bind = |cx: ForwardContext, (adapters, strength): &(AdapterSet, f32)| cx.with(adapters.bind(*strength));
+        let bind = |cx: ForwardContext, (adapters, strength): &(AdapterSet, f32)| {
+            cx.with(adapters.bind(*strength))
+        };
         let cx = self.loras.iter().fold(ForwardContext::base(), bind);
-        preview::render(prompt, prompt.seed.unwrap_or(seed), style, &self.tokenizer, &mut self.base, &cx)
+        preview::render(
+            prompt,
+            prompt.seed.unwrap_or(seed),
+            style,
+            &self.tokenizer,
+            &mut self.base,
+            &cx,
+        )
     }
 }

@@ -29,7 +29,11 @@ enum Full {
 
 impl HashedModel {
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.into(), short: String::new(), full: None }
+        Self {
+            path: path.into(),
+            short: String::new(),
+            full: None,
+        }
     }
 
     /// Starts to hash.
@@ -56,20 +60,32 @@ impl HashedModel {
     }
 }
 
-/// Widespread VAEs by the first ten digits of their SHA-256, as web interfaces show them. Those of SD 1.x, 2.x and SDXL have the same
-/// shapes, so nothing else tells them apart.
+/// Widespread VAEs by the first ten digits of their SHA-256, as web interfaces show them. Those of
+/// SD 1.x, 2.x and SDXL have the same shapes, so nothing else tells them apart.
 const KNOWN_VAES: [(&str, &str, &[Family]); 4] = [
-    ("735e4c3a44", "vae-ft-mse-840000-ema-pruned", &[Family::Sd1, Family::Sd2]),
-    ("c6a580b13a", "vae-ft-mse-840000-ema-pruned (ckpt)", &[Family::Sd1, Family::Sd2]),
+    (
+        "735e4c3a44",
+        "vae-ft-mse-840000-ema-pruned",
+        &[Family::Sd1, Family::Sd2],
+    ),
+    (
+        "c6a580b13a",
+        "vae-ft-mse-840000-ema-pruned (ckpt)",
+        &[Family::Sd1, Family::Sd2],
+    ),
     ("63aeecb90f", "SDXL's VAE", &[Family::Sdxl]),
     ("235745af8d", "SDXL's VAE, fixed for fp16", &[Family::Sdxl]),
 ];
 
 /// Why a VAE of this hash can hardly be meant for this family.
 pub(super) fn doubt_of_vae(path: &Path, sha256: &str, family: Family) -> Option<String> {
-    let (_, name, _) =
-        KNOWN_VAES.iter().find(|(start, _, families)| sha256.starts_with(start) && !families.contains(&family))?;
-    Some(format!("`vae`: {} is {name}; the base is {family}", path.display()))
+    let (_, name, _) = KNOWN_VAES
+        .iter()
+        .find(|(start, _, families)| sha256.starts_with(start) && !families.contains(&family))?;
+    Some(format!(
+        "`vae`: {} is {name}; the base is {family}",
+        path.display()
+    ))
 }
 
 #[cfg(test)]
@@ -81,7 +97,10 @@ mod tests {
         let path = Path::new("vae.safetensors");
         let sdxl = "63aeecb90ff7bc1c115395962d3e803571385b61938377bc7089b36e81e92e2e";
         let doubt = doubt_of_vae(path, sdxl, Family::Sd1).expect("a doubt");
-        assert!(doubt.contains("vae.safetensors is SDXL's VAE; the base is Stable Diffusion 1.x"), "{doubt}");
+        assert!(
+            doubt.contains("vae.safetensors is SDXL's VAE; the base is Stable Diffusion 1.x"),
+            "{doubt}"
+        );
         assert_eq!(doubt_of_vae(path, sdxl, Family::Sdxl), None);
         assert_eq!(doubt_of_vae(path, "0123456789abcdef", Family::Sd1), None);
     }

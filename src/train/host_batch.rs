@@ -68,9 +68,11 @@ pub(super) struct HostBatch {
     pub(super) size: Size,
     pub(super) latents: HostLatents,
     pub(super) text: HostText,
-    /// What each place of the latents counts, `[b, h / 8, w / 8]`, where it is not in memory with the latents.
+    /// What each place of the latents counts, `[b, h / 8, w / 8]`, where it is not in memory with
+    /// the latents.
     pub(super) masks: Option<Vec<f32>>,
-    /// Original height and width, top and left of the crop, height and width of each picture, for SDXL.
+    /// Original height and width, top and left of the crop, height and width of each picture, for
+    /// SDXL.
     pub(super) sizes: Vec<[f32; 6]>,
     /// What each sample counts; none where all count 1.
     pub(super) weights: Vec<f32>,
@@ -127,10 +129,17 @@ impl CaptionReader {
 
     pub(super) fn read(&self, caption: &str) -> Tokens {
         if !self.weighted {
-            return Tokens { windows: self.tokenizer.caption(caption, self.limit, self.family), weights: None };
+            return Tokens {
+                windows: self.tokenizer.caption(caption, self.limit, self.family),
+                weights: None,
+            };
         }
-        let (windows, weights) = WeightedTokens::new(caption, &self.tokenizer).caption(self.limit, self.family);
-        Tokens { windows, weights: Some(weights) }
+        let (windows, weights) =
+            WeightedTokens::new(caption, &self.tokenizer).caption(self.limit, self.family);
+        Tokens {
+            windows,
+            weights: Some(weights),
+        }
     }
 }
 
@@ -144,35 +153,73 @@ struct Sample {
 }
 
 impl BatchSource {
-    /// Loads a batch. Its first sample has the number `first_sample` in its update: every draw depends on that number and the
-    /// moment alone.
-    pub(super) fn load(&self, batch: &Batch, moment: Moment, first_sample: usize) -> Result<HostBatch> {
-        let items: Vec<&Item> = batch.items.iter().map(|item| &self.dataset.items()[*item]).collect();
+    /// Loads a batch. Its first sample has the number `first_sample` in its update: every draw
+    /// depends on that number and the moment alone.
+    pub(super) fn load(
+        &self,
+        batch: &Batch,
+        moment: Moment,
+        first_sample: usize,
+    ) -> Result<HostBatch> {
+        let items: Vec<&Item> = batch
+            .items
+            .iter()
+            .map(|item| &self.dataset.items()[*item])
+            .collect();
         let samples: Vec<Result<Sample>> = (0..items.len())
             .into_par_iter()
-            .map(|at| self.sample(batch.items[at], self.stream(Purpose::Augmentation, moment, first_sample + at)))
+            .map(|at| {
+                self.sample(
+                    batch.items[at],
+                    self.stream(Purpose::Augmentation, moment, first_sample + at),
+                )
+            })
             .collect();
         let samples = samples.into_iter().collect::<Result<Vec<Sample>>>()?;
-        let subsets: Vec<_> = items.iter().map(|item| self.dataset.subset_of(item)).collect();
-        let weights = subsets.iter().map(|subset| if subset.config.is_reg { self.prior_loss_weight } else { 1.0 });
+        let subsets: Vec<_> = items
+            .iter()
+            .map(|item| self.dataset.subset_of(item))
+            .collect();
+        let weights = subsets.iter().map(|subset| {
+            if subset.config.is_reg {
+                self.prior_loss_weight
+            } else {
+                1.0
+            }
+        });
         let weights: Vec<f32> = weights.collect();
         let flipped: Vec<bool> = samples.iter().map(|sample| sample.draw.flipped).collect();
-        let sizes = items
-            .iter()
-            .zip(&samples)
-            .map(|(item, sample)| data::sizes(item, sample.draw.crop_offsets(), sample.draw.flipped, self.compat));
+        let sizes = items.iter().zip(&samples).map(|(item, sample)| {
+            data::sizes(
+                item,
+                sample.draw.crop_offsets(),
+                sample.draw.flipped,
+                self.compat,
+            )
+        });
         Ok(HostBatch {
             size: items[0].selection.bucket,
             sizes: sizes.collect(),
             text: self.text(batch, moment, first_sample)?,
             masks: joined_masks(&samples, items[0].selection.bucket),
-            weights: if weights.iter().all(|weight| *weight == 1.0) { Vec::new() } else { weights },
+            weights: if weights.iter().all(|weight| *weight == 1.0) {
+                Vec::new()
+            } else {
+                weights
+            },
             multiplier: self.dataset.configs()[subsets[0].dataset].network_multiplier as f32,
-            preserves_base: subsets.iter().map(|subset| subset.config.preserve_base_output).collect(),
+            preserves_base: subsets
+                .iter()
+                .map(|subset| subset.config.preserve_base_output)
+                .collect(),
             latents: match &self.latents {
                 LatentPlace::Memory => HostLatents::Memory,
-                LatentPlace::Disk(_) => HostLatents::Values(samples.into_iter().flat_map(|s| s.latents).collect()),
-                LatentPlace::Pixels => HostLatents::Pixels(samples.into_iter().flat_map(|s| s.pixels).collect()),
+                LatentPlace::Disk(_) => {
+                    HostLatents::Values(samples.into_iter().flat_map(|s| s.latents).collect())
+                }
+                LatentPlace::Pixels => {
+                    HostLatents::Pixels(samples.into_iter().flat_map(|s| s.pixels).collect())
+                }
             },
             items: batch.items.clone(),
             flipped,
@@ -197,23 +244,42 @@ impl BatchSource {
                 (Vec::new(), loaded.pixels.into_bytes(), loaded.mask)
             }
         };
-        Ok(Sample { draw, latents, pixels, mask: mask.map(|mask| mask.to_latents()) })
+        Ok(Sample {
+            draw,
+            latents,
+            pixels,
+            mask: mask.map(|mask| mask.to_latents()),
+        })
     }
 
     fn text(&self, batch: &Batch, moment: Moment, first_sample: usize) -> Result<HostText> {
-        let items = batch.items.iter().map(|index| (*index, &self.dataset.items()[*index]));
+        let items = batch
+            .items
+            .iter()
+            .map(|index| (*index, &self.dataset.items()[*index]));
         Ok(match &self.texts {
-            TextPlace::Memory(caption_of) => HostText::Memory(items.map(|(index, _)| caption_of[index]).collect()),
+            TextPlace::Memory(caption_of) => {
+                HostText::Memory(items.map(|(index, _)| caption_of[index]).collect())
+            }
             TextPlace::Disk(shape) => {
-                let read =
-                    |(_, item): (usize, &Item)| Ok(CachedText::read(&lora_data::cache::text_path(&item.path), *shape)?);
+                let read = |(_, item): (usize, &Item)| {
+                    Ok(CachedText::read(
+                        &lora_data::cache::text_path(&item.path),
+                        *shape,
+                    )?)
+                };
                 HostText::Encoded(items.map(read).collect::<Result<_>>()?)
             }
             TextPlace::Tokens => {
-                let at = CaptionMoment { epoch: moment.epoch, step: moment.step, total_steps: self.total_steps };
+                let at = CaptionMoment {
+                    epoch: moment.epoch,
+                    step: moment.step,
+                    total_steps: self.total_steps,
+                };
                 let tokens = items.enumerate().map(|(sample, (_, item))| {
                     let mut stream = self.stream(Purpose::Caption, moment, first_sample + sample);
-                    self.captions.read(&self.dataset.caption(item, &at, &mut stream))
+                    self.captions
+                        .read(&self.dataset.caption(item, &at, &mut stream))
                 });
                 HostText::Tokens(tokens.collect())
             }
@@ -228,10 +294,19 @@ fn read_latents(
     file: &std::path::Path,
     draw: &Draw,
 ) -> Result<(Vec<f32>, Option<Mask>)> {
-    let sample = LatentsSample::read(file, &WantedLatents { flipped: draw.flipped, ..wanted_latents(dataset, item) })?;
+    let sample = LatentsSample::read(
+        file,
+        &WantedLatents {
+            flipped: draw.flipped,
+            ..wanted_latents(dataset, item)
+        },
+    )?;
     let mask = match sample.alpha_mask {
         // Of files of other programs, this was checked when they were found.
-        Some(weights) => Mask::new(item.selection.bucket, weights.iter().map(|w| w.clamp(0.0, 1.0)).collect()),
+        Some(weights) => Mask::new(
+            item.selection.bucket,
+            weights.iter().map(|w| w.clamp(0.0, 1.0)).collect(),
+        ),
         None => dataset.load_mask(item, draw)?,
     };
     Ok((sample.latents, mask))
@@ -244,7 +319,8 @@ pub(super) fn wanted_latents(dataset: &Dataset, item: &Item) -> WantedLatents {
     WantedLatents {
         size: Size::new(width / 8, height / 8),
         flipped: subset.augmentation.flip_aug,
-        alpha_mask: (subset.alpha == Alpha::Mask && item.mask.is_none()).then_some(item.selection.bucket),
+        alpha_mask: (subset.alpha == Alpha::Mask && item.mask.is_none())
+            .then_some(item.selection.bucket),
     }
 }
 

@@ -74,19 +74,41 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<LoraInfo> {
         }
     }
     let adapter = |(name, shapes): (&str, [Option<&[usize]>; 2])| {
-        let [down, up] = [Factor::Down, Factor::Up].map(|factor| shapes[factor as usize].unwrap_or_default().to_vec());
+        let [down, up] = [Factor::Down, Factor::Up]
+            .map(|factor| shapes[factor as usize].unwrap_or_default().to_vec());
         let rank = down.first().copied().unwrap_or(0);
         let alpha = alphas.get(name).copied().flatten().unwrap_or(rank as f32);
-        AdapterInfo { name: name.into(), rank, alpha, down, up }
+        AdapterInfo {
+            name: name.into(),
+            rank,
+            alpha,
+            down,
+            up,
+        }
     };
     let adapters: Vec<AdapterInfo> = shapes.into_iter().map(adapter).collect();
     if adapters.is_empty() {
-        return Err(Error::NotALora { path: path.into(), key: file.tensors().keys().next().cloned() });
+        return Err(Error::NotALora {
+            path: path.into(),
+            key: file.tensors().keys().next().cloned(),
+        });
     }
-    let mut dtypes: Vec<String> = file.tensors().values().map(|info| info.dtype.to_string()).collect();
+    let mut dtypes: Vec<String> = file
+        .tensors()
+        .values()
+        .map(|info| info.dtype.to_string())
+        .collect();
     dtypes.sort_unstable();
     dtypes.dedup();
     let bytes = path.metadata().map_err(Error::io(path, "read"))?.len();
     let metadata = file.metadata().clone().into_iter().collect();
-    Ok(LoraInfo { family: family_of(&file), adapters, other_keys, dtypes, parameters, bytes, metadata })
+    Ok(LoraInfo {
+        family: family_of(&file),
+        adapters,
+        other_keys,
+        dtypes,
+        parameters,
+        bytes,
+        metadata,
+    })
 }

@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::rng::{Purpose, Stream};
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::cache::{
-    CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Seen, Validity, is_newer_than,
-    latents_candidates, latents_path,
+    CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Seen, Validity,
+    is_newer_than, latents_candidates, latents_path,
 };
 use lora_data::{Alpha, Dataset, Item, Mask, Pixels, Sample, Size, mirror_rows};
 use lora_models::{AutoencoderKl, Family};
@@ -48,22 +48,30 @@ impl LatentCache {
     /// # Errors
     /// [`Error::SharedCache`].
     pub(super) fn new(config: &TrainConfig, dataset: &Dataset, family: Family) -> Result<Self> {
-        let allowed = dataset.subsets().iter().all(|subset| subset.config.augmentation.allows_cached_latents());
-        Ok(match (config.cache_latents_to_disk, config.cache_latents.unwrap_or(allowed)) {
-            (true, _) => {
-                let disk = OnDisk::new(family, config.compat);
-                // The shorter of the two names that are looked for.
-                refuse_shared(dataset.items().iter().map(|item| Wanted {
-                    cache: latents_path(&item.path, item.size, disk.family, LatentsName::Stem),
-                    picture: &item.path,
-                    slot: slot(item),
-                    key: disk.key(dataset, item),
-                }))?;
-                Self::Disk(Box::new(disk))
-            }
-            (false, true) => Self::Memory(Vec::new()),
-            (false, false) => Self::Off,
-        })
+        let allowed = dataset
+            .subsets()
+            .iter()
+            .all(|subset| subset.config.augmentation.allows_cached_latents());
+        Ok(
+            match (
+                config.cache_latents_to_disk,
+                config.cache_latents.unwrap_or(allowed),
+            ) {
+                (true, _) => {
+                    let disk = OnDisk::new(family, config.compat);
+                    // The shorter of the two names that are looked for.
+                    refuse_shared(dataset.items().iter().map(|item| Wanted {
+                        cache: latents_path(&item.path, item.size, disk.family, LatentsName::Stem),
+                        picture: &item.path,
+                        slot: slot(item),
+                        key: disk.key(dataset, item),
+                    }))?;
+                    Self::Disk(Box::new(disk))
+                }
+                (false, true) => Self::Memory(Vec::new()),
+                (false, false) => Self::Off,
+            },
+        )
     }
 
     /// Bytes of the latents of all pictures and, on disk, of their masks.
@@ -72,7 +80,9 @@ impl LatentCache {
             let images = 1 + u64::from(dataset.subset_of(item).config.augmentation.flip_aug);
             // Four channels of four bytes for each 8x8 pixels.
             let latents = images * item.selection.bucket.area() / 64 * 16;
-            let mask = wanted_latents(dataset, item).alpha_mask.map_or(0, |size| 4 * size.area());
+            let mask = wanted_latents(dataset, item)
+                .alpha_mask
+                .map_or(0, |size| 4 * size.area());
             match self {
                 Self::Memory(_) => latents,
                 Self::Disk(_) => latents + mask,
@@ -107,8 +117,16 @@ impl LatentCache {
 
     /// The latents of a batch and what their places count, where they are in memory.
     pub(super) fn batch(&self, batch: &HostBatch) -> (Tensor<4>, Option<Vec<f32>>) {
-        let Self::Memory(latents) = self else { unreachable!("the batch says where its latents are") };
-        let pictures = || batch.items.iter().map(|item| &latents[*item]).zip(&batch.flipped);
+        let Self::Memory(latents) = self else {
+            unreachable!("the batch says where its latents are")
+        };
+        let pictures = || {
+            batch
+                .items
+                .iter()
+                .map(|item| &latents[*item])
+                .zip(&batch.flipped)
+        };
         let tensors = pictures().map(|(picture, flipped)| match (&picture.flipped, flipped) {
             (_, false) => picture.latents.clone(),
             (Some(mirrored), true) => mirrored.clone(),
@@ -125,7 +143,10 @@ impl LatentCache {
             mask
         };
         let has_masks = pictures().any(|(picture, _)| picture.mask.is_some());
-        (Tensor::cat(tensors, 0), has_masks.then(|| pictures().flat_map(mask).collect()))
+        (
+            Tensor::cat(tensors, 0),
+            has_masks.then(|| pictures().flat_map(mask).collect()),
+        )
     }
 }
 
@@ -137,8 +158,8 @@ pub(super) struct EncodedPicture {
     mask: Option<Mask>,
 }
 
-/// Encodes a picture and, where it is mirrored at times, its mirror image. One draw from the posterior of each serves all epochs,
-/// as in sd-scripts.
+/// Encodes a picture and, where it is mirrored at times, its mirror image. One draw from the
+/// posterior of each serves all epochs, as in sd-scripts.
 pub(super) fn encode(
     dataset: &Dataset,
     index: usize,
@@ -157,7 +178,9 @@ pub(super) fn encode(
         let noise = stream.normal_tensor(posterior.mean.dims(), device);
         let latents = posterior.sample(noise);
         if !latents.clone().sum().into_scalar::<f32>().is_finite() {
-            return Err(Error::LatentsNotFinite { path: item.path.clone() });
+            return Err(Error::LatentsNotFinite {
+                path: item.path.clone(),
+            });
         }
         Ok(latents)
     };
@@ -169,7 +192,11 @@ pub(super) fn encode(
         }
         false => None,
     };
-    Ok(EncodedPicture { latents: upright, flipped, mask })
+    Ok(EncodedPicture {
+        latents: upright,
+        flipped,
+        mask,
+    })
 }
 
 impl EncodedPicture {
@@ -201,8 +228,16 @@ pub(super) struct OnDisk {
 impl OnDisk {
     fn new(family: Family, compat: Compat) -> Self {
         Self {
-            family: if family == Family::Sdxl { LatentsFamily::Sdxl } else { LatentsFamily::Sd },
-            name: if compat == Compat::SdScripts { LatentsName::Stem } else { LatentsName::WithSize },
+            family: if family == Family::Sdxl {
+                LatentsFamily::Sdxl
+            } else {
+                LatentsFamily::Sd
+            },
+            name: if compat == Compat::SdScripts {
+                LatentsName::Stem
+            } else {
+                LatentsName::WithSize
+            },
             vae: String::new(),
             files: CacheFiles::default(),
             foreign: HashSet::new(),
@@ -228,7 +263,11 @@ impl OnDisk {
     pub(super) fn find(&mut self, dataset: &Dataset) -> Result<Found> {
         let item = &dataset.items()[self.count];
         let (key, slot) = (self.key(dataset, item), slot(item));
-        let origin = Origin { slot: &slot, source: Some(&item.path), key: &key };
+        let origin = Origin {
+            slot: &slot,
+            source: Some(&item.path),
+            key: &key,
+        };
         let mut found = Found::Nothing;
         for path in latents_candidates(&item.path, item.size, self.family, self.name) {
             let reason = match self.files.records(&item.path)?.check(&path, &origin)? {
@@ -261,7 +300,12 @@ impl OnDisk {
 
     /// Writes the latents of the next picture, beside those of other sizes that its file holds.
     /// `seen` is what the picture was before it was read.
-    pub(super) fn write(&mut self, dataset: &Dataset, encoded: EncodedPicture, seen: Seen) -> Result<()> {
+    pub(super) fn write(
+        &mut self,
+        dataset: &Dataset,
+        encoded: EncodedPicture,
+        seen: Seen,
+    ) -> Result<()> {
         let item = &dataset.items()[self.count];
         let path = self.path(item);
         let (key, slot) = (self.key(dataset, item), slot(item));
@@ -270,20 +314,41 @@ impl OnDisk {
             size: wanted.size,
             latents: values(encoded.latents),
             flipped: encoded.flipped.map(values),
-            alpha_mask: wanted.alpha_mask.map(|size| (size, weights(encoded.mask, size))),
+            alpha_mask: wanted
+                .alpha_mask
+                .map(|size| (size, weights(encoded.mask, size))),
             original_size: item.size,
             crop_ltrb: letterbox_crop_ltrb(item.selection.bucket, item.size),
         };
         let kept = self.files.records(&item.path)?.keep(&path)?;
         // What else is in the file stays there, if it is known to be good.
         let is_kept = !kept.is_empty() || self.foreign.contains(&path);
-        let others = if is_kept { OtherLatents::open(&path).ok() } else { None };
-        let kept = if others.is_some() { kept } else { Kept::default() };
-        let origin = Origin { slot: &slot, source: Some(&item.path), key: &key };
-        self.files.write(&item.path, &path, &origin, Some(seen), kept, |file| match others {
-            Some(others) => latents.write_beside(others, file),
-            None => latents.write(file),
-        })?;
+        let others = if is_kept {
+            OtherLatents::open(&path).ok()
+        } else {
+            None
+        };
+        let kept = if others.is_some() {
+            kept
+        } else {
+            Kept::default()
+        };
+        let origin = Origin {
+            slot: &slot,
+            source: Some(&item.path),
+            key: &key,
+        };
+        self.files.write(
+            &item.path,
+            &path,
+            &origin,
+            Some(seen),
+            kept,
+            |file| match others {
+                Some(others) => latents.write_beside(others, file),
+                None => latents.write(file),
+            },
+        )?;
         self.take(path);
         Ok(())
     }
@@ -298,7 +363,8 @@ impl OnDisk {
         let selection = &item.selection;
         let has_mask = wanted_latents(dataset, item).alpha_mask.is_some();
         format!(
-            "version {VERSION}; vae {} f32; {} to {} crop {:?}; {:?}; flip {}; alpha {:?}, mask {has_mask}; {:?}",
+            "version {VERSION}; vae {} f32; {} to {} crop {:?}; {:?}; flip {}; alpha {:?}, mask \
+             {has_mask}; {:?}",
             self.vae,
             selection.resized,
             selection.bucket,
@@ -311,17 +377,23 @@ impl OnDisk {
     }
 }
 
-/// Whether a file of another program can be used: it must be complete and fit, and be newer than its picture.
+/// Whether a file of another program can be used: it must be complete and fit, and be newer than
+/// its picture.
 fn foreign(dataset: &Dataset, item: &Item, path: &Path) -> lora_data::Result<bool> {
     // What lies under transparency, or a filter, is nothing that a shape shows.
     let subset = &dataset.subset_of(item).config;
-    let is_plain = !matches!(subset.alpha, Alpha::Background(_)) && subset.resize_interpolation.is_none();
+    let is_plain =
+        !matches!(subset.alpha, Alpha::Background(_)) && subset.resize_interpolation.is_none();
     let read = CachedLatents::read(path, &wanted_latents(dataset, item))?;
     let is_mask = |(size, weights)| Mask::new(size, weights).is_some();
     // Other programs take photographs as they are stored.
     let is_turned = lora_data::is_turned(&item.path, &dataset.options().decode)?;
     let is_same = read.original_size == item.size;
-    Ok(is_plain && is_same && !is_turned && read.alpha_mask.is_none_or(is_mask) && is_newer_than(path, &item.path)?)
+    Ok(is_plain
+        && is_same
+        && !is_turned
+        && read.alpha_mask.is_none_or(is_mask)
+        && is_newer_than(path, &item.path)?)
 }
 
 /// The latents' size, which tells them from others in their file.

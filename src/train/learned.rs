@@ -18,11 +18,17 @@ pub(super) struct Learned {
 impl Learned {
     pub(super) fn new(adapters: AdapterSet, optimizer: Optimizer, ema_decay: Option<f64>) -> Self {
         let ema = ema_decay.map(|decay| Ema::new(decay, &adapters));
-        Self { adapters, optimizer, ema, idle: Vec::new() }
+        Self {
+            adapters,
+            optimizer,
+            ema,
+            idle: Vec::new(),
+        }
     }
 
-    /// The adapters with which pictures are drawn and files written: averaged, where the run averages them. They share what they can with
-    /// those that are trained, so drop them before the next update.
+    /// The adapters with which pictures are drawn and files written: averaged, where the run
+    /// averages them. They share what they can with those that are trained, so drop them before the
+    /// next update.
     pub(super) fn shown(&self) -> AdapterSet {
         let averages = match &self.ema {
             Some(ema) => Some(ema.values().to_vec()),
@@ -34,17 +40,25 @@ impl Learned {
         }
     }
 
-    /// Adds what is left of the gradients of earlier updates where a stack's rates are 0, as they count in the norm.
+    /// Adds what is left of the gradients of earlier updates where a stack's rates are 0, as they
+    /// count in the norm.
     pub(super) fn add_idle(&mut self, gradients: &mut [StackGradient], rates: &[Vec<f64>]) {
         self.idle.resize(gradients.len(), None);
         for ((gradient, rates), idle) in gradients.iter_mut().zip(rates).zip(&mut self.idle) {
-            let Some(left) = idle.take().filter(|_| is_idle(rates)) else { continue };
+            let Some(left) = idle.take().filter(|_| is_idle(rates)) else {
+                continue;
+            };
             gradient.values = gradient.values.clone() + left;
         }
     }
 
     /// Keeps clipped gradients where a stack's rates are 0.
-    pub(super) fn keep_idle(&mut self, gradients: &[StackGradient], factor: &Tensor<1>, rates: &[Vec<f64>]) {
+    pub(super) fn keep_idle(
+        &mut self,
+        gradients: &[StackGradient],
+        factor: &Tensor<1>,
+        rates: &[Vec<f64>],
+    ) {
         for ((gradient, rates), idle) in gradients.iter().zip(rates).zip(&mut self.idle) {
             if is_idle(rates) {
                 *idle = Some(gradient.values.clone() * factor.clone().reshape([1, 1, 1]));

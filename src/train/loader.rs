@@ -54,8 +54,15 @@ impl Loader {
     /// # Errors
     /// [`Error::Threads`].
     pub(super) fn new(source: BatchSource, order: Order) -> Result<Self> {
-        let pool = ThreadPoolBuilder::new().build().map_err(|error| Error::Threads(error.to_string()))?;
-        let mut loader = Self { source: Arc::new(source), pool: Arc::new(pool), order, next: None };
+        let pool = ThreadPoolBuilder::new()
+            .build()
+            .map_err(|error| Error::Threads(error.to_string()))?;
+        let mut loader = Self {
+            source: Arc::new(source),
+            pool: Arc::new(pool),
+            order,
+            next: None,
+        };
         loader.load_next();
         Ok(loader)
     }
@@ -87,7 +94,11 @@ impl Loader {
                     loaded
                 };
                 let batches = batches.iter().map(load).collect::<Result<_>>()?;
-                Ok(Update { epoch: moment.epoch, ends_epoch, batches })
+                Ok(Update {
+                    epoch: moment.epoch,
+                    ends_epoch,
+                    batches,
+                })
             })
         });
     }
@@ -104,13 +115,28 @@ impl Drop for Loader {
 }
 
 fn join<T>(thread: JoinHandle<T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 impl Order {
-    pub(super) fn new(plan: Plan, seed: u64, gradient_accumulation_steps: usize, total_steps: u64) -> Self {
+    pub(super) fn new(
+        plan: Plan,
+        seed: u64,
+        gradient_accumulation_steps: usize,
+        total_steps: u64,
+    ) -> Self {
         let batches = VecDeque::new();
-        Self { plan, seed, gradient_accumulation_steps, total_steps, epoch: 0, step: 0, batches }
+        Self {
+            plan,
+            seed,
+            gradient_accumulation_steps,
+            total_steps,
+            epoch: 0,
+            step: 0,
+            batches,
+        }
     }
 
     /// The next update's moment, whether it ends its epoch, and its batches.
@@ -125,9 +151,16 @@ impl Order {
         }
         let accumulated = self.gradient_accumulation_steps.min(self.batches.len());
         let batches: Vec<Batch> = self.batches.drain(..accumulated).collect();
-        let moment = Moment { epoch: self.epoch, step: self.step };
+        let moment = Moment {
+            epoch: self.epoch,
+            step: self.step,
+        };
         self.step += 1;
-        Some((moment, self.batches.is_empty() || self.step == self.total_steps, batches))
+        Some((
+            moment,
+            self.batches.is_empty() || self.step == self.total_steps,
+            batches,
+        ))
     }
 }
 
@@ -139,11 +172,17 @@ mod tests {
 
     #[test]
     fn updates_do_not_reach_over_the_end_of_an_epoch() {
-        let plan = Plan::new(vec![Group { items: (0..5).collect(), batch_size: 1 }]).unwrap();
+        let plan = Plan::new(vec![Group {
+            items: (0..5).collect(),
+            batch_size: 1,
+        }])
+        .unwrap();
         let mut order = Order::new(plan, 1, 2, 7);
         let updates: Vec<_> = std::iter::from_fn(|| order.next()).collect();
-        let shapes: Vec<_> =
-            updates.iter().map(|(moment, ends, batches)| (moment.epoch, moment.step, *ends, batches.len())).collect();
+        let shapes: Vec<_> = updates
+            .iter()
+            .map(|(moment, ends, batches)| (moment.epoch, moment.step, *ends, batches.len()))
+            .collect();
         assert_eq!(
             shapes,
             [
@@ -156,8 +195,11 @@ mod tests {
                 (3, 6, true, 2)
             ]
         );
-        let mut seen: Vec<usize> =
-            updates[..3].iter().flat_map(|(_, _, batches)| batches).flat_map(|batch| batch.items.clone()).collect();
+        let mut seen: Vec<usize> = updates[..3]
+            .iter()
+            .flat_map(|(_, _, batches)| batches)
+            .flat_map(|batch| batch.items.clone())
+            .collect();
         seen.sort_unstable();
         assert_eq!(seen, [0, 1, 2, 3, 4]);
     }

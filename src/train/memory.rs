@@ -42,7 +42,8 @@ impl Load {
     /// What a run with `trained` numbers in its adapters needs.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for an optimizer with settings that it does not have.
+    /// [`Error::Config`](crate::Error::Config) for an optimizer with settings that it does not
+    /// have.
     pub(super) fn new(
         config: &TrainConfig,
         family: Family,
@@ -53,7 +54,11 @@ impl Load {
         Ok(Self {
             family,
             parameters,
-            unet_bytes: if config.base_dtype_for(family) == BaseDtype::Bf16 { 2 } else { 4 },
+            unet_bytes: if config.base_dtype_for(family) == BaseDtype::Bf16 {
+                2
+            } else {
+                4
+            },
             trained: trained as u64,
             state_bytes: config.optimizer()?.state_bytes() as u64 + average,
             recomputing: config.gradient_checkpointing,
@@ -72,19 +77,38 @@ impl Load {
             let batch_size = dataset.configs()[dataset.subset_of(item).dataset].batch_size;
             item.selection.bucket.area() * batch_size as u64
         };
-        let latent_bytes = if matches!(latents, LatentCache::Memory(_)) { latents.bytes(dataset) } else { 0 };
-        let captions = if matches!(texts, TextCache::Memory(_)) { texts.total(dataset) } else { 0 };
-        let needs = Needs { text_encoders: texts.is_off(), vae: latents.is_off() };
+        let latent_bytes = if matches!(latents, LatentCache::Memory(_)) {
+            latents.bytes(dataset)
+        } else {
+            0
+        };
+        let captions = if matches!(texts, TextCache::Memory(_)) {
+            texts.total(dataset)
+        } else {
+            0
+        };
+        let needs = Needs {
+            text_encoders: texts.is_off(),
+            vae: latents.is_off(),
+        };
         let pixels = dataset.items().iter().map(pixels).max().unwrap_or(0);
-        MemoryEstimate { caches: latent_bytes + (captions * text_bytes) as u64, ..self.of_steps(needs, pixels) }
+        MemoryEstimate {
+            caches: latent_bytes + (captions * text_bytes) as u64,
+            ..self.of_steps(needs, pixels)
+        }
     }
 
     /// Without caches; `pixels` are those of the largest batch.
     fn of_steps(&self, needs: Needs, pixels: u64) -> MemoryEstimate {
-        let text_encoders = if needs.text_encoders { self.parameters.text_encoders } else { 0 };
+        let text_encoders = if needs.text_encoders {
+            self.parameters.text_encoders
+        } else {
+            0
+        };
         let vae = if needs.vae { self.parameters.vae } else { 0 };
         MemoryEstimate {
-            weights: self.parameters.unet as u64 * self.unet_bytes + 4 * (text_encoders + vae) as u64,
+            weights: self.parameters.unet as u64 * self.unet_bytes
+                + 4 * (text_encoders + vae) as u64,
             // Values and gradients, the latter once more while they are gathered.
             adapters: self.trained * (12 + self.state_bytes),
             activations: (pixels as f64 * kept_bytes(self)) as u64,
@@ -102,15 +126,21 @@ impl MemoryEstimate {
 
     /// A warning where that is more than `device` has, as far as the system tells.
     pub(super) fn doubt(&self, device: &Device) -> Option<String> {
-        self.doubt_with(if crate::device::is_cpu(device) { available() } else { None })
+        self.doubt_with(if crate::device::is_cpu(device) {
+            available()
+        } else {
+            None
+        })
     }
 
     fn doubt_with(&self, available: Option<u64>) -> Option<String> {
         let available = available.filter(|available| *available < self.total())?;
         let gigabytes = |bytes: u64| bytes as f64 / 1e9;
         Some(format!(
-            "the run needs about {:.1} GB of memory (weights {:.1}, activations {:.1}, adapters {:.1}, caches {:.1}), {:.1} GB are free; \
-             `gradient_checkpointing`, `base_dtype = \"bf16\"`, a smaller `train_batch_size` or `resolution` need less",
+            "the run needs about {:.1} GB of memory (weights {:.1}, activations {:.1}, adapters \
+             {:.1}, caches {:.1}), {:.1} GB are free; \
+             `gradient_checkpointing`, `base_dtype = \"bf16\"`, a smaller `train_batch_size` or \
+             `resolution` need less",
             gigabytes(self.total()),
             gigabytes(self.weights),
             gigabytes(self.activations),
@@ -121,9 +151,9 @@ impl MemoryEstimate {
     }
 }
 
-/// Bytes that a step keeps for each pixel, for a UNet whose weights are those of the family's released model; it grows with the root of
-/// their number. Measured on the CPU at 256 and 512 pixels (benches/README.md), but for SDXL with recomputation, where the ratio is that of
-/// SD 1.5.
+/// Bytes that a step keeps for each pixel, for a UNet whose weights are those of the family's
+/// released model; it grows with the root of their number. Measured on the CPU at 256 and 512
+/// pixels (benches/README.md), but for SDXL with recomputation, where the ratio is that of SD 1.5.
 fn kept_bytes(load: &Load) -> f64 {
     let (kept, recomputed, released) = match load.family {
         Family::Sd1 | Family::Sd2 => (5500.0, 1300.0, 8.6e8),
@@ -133,7 +163,8 @@ fn kept_bytes(load: &Load) -> f64 {
     width * if load.recomputing { recomputed } else { kept }
 }
 
-/// Bytes of memory that programs can still take on this machine; none where the system does not tell.
+/// Bytes of memory that programs can still take on this machine; none where the system does not
+/// tell.
 fn available() -> Option<u64> {
     if !sysinfo::IS_SUPPORTED_SYSTEM {
         return None;
@@ -142,7 +173,10 @@ fn available() -> Option<u64> {
     system.refresh_memory();
     // A container may be allowed less than the machine has.
     let limits = system.cgroup_limits().map(|limits| limits.free_memory);
-    let free = [Some(system.available_memory()), limits].into_iter().flatten().min()?;
+    let free = [Some(system.available_memory()), limits]
+        .into_iter()
+        .flatten()
+        .min()?;
     (free > 0).then_some(free)
 }
 
@@ -162,12 +196,19 @@ pub fn resident_memory() -> Option<u64> {
 mod tests {
     use super::*;
 
-    const NONE: Needs = Needs { text_encoders: false, vae: false };
+    const NONE: Needs = Needs {
+        text_encoders: false,
+        vae: false,
+    };
 
     fn sd15(recomputing: bool) -> Load {
         Load {
             family: Family::Sd1,
-            parameters: ParameterCounts { unet: 859_520_964, vae: 83_653_863, text_encoders: 123_060_480 },
+            parameters: ParameterCounts {
+                unet: 859_520_964,
+                vae: 83_653_863,
+                text_encoders: 123_060_480,
+            },
             unet_bytes: 4,
             trained: 13_565_952,
             state_bytes: 8,
@@ -180,7 +221,11 @@ mod tests {
     fn estimates_are_near_what_was_measured() {
         let sdxl = |unet_bytes| Load {
             family: Family::Sdxl,
-            parameters: ParameterCounts { unet: 2_567_463_684, vae: 83_653_863, text_encoders: 817_000_000 },
+            parameters: ParameterCounts {
+                unet: 2_567_463_684,
+                vae: 83_653_863,
+                text_encoders: 817_000_000,
+            },
             unet_bytes,
             trained: 42_557_440,
             ..sd15(false)
@@ -195,7 +240,10 @@ mod tests {
             (sdxl(2), 512, 8.82),
         ] {
             let estimate = load.of_steps(NONE, side * side).total() as f64 / 1e9;
-            assert!((0.9..1.15).contains(&(estimate / measured)), "{estimate:.2} GB, measured {measured} GB: {load:?}");
+            assert!(
+                (0.9..1.15).contains(&(estimate / measured)),
+                "{estimate:.2} GB, measured {measured} GB: {load:?}"
+            );
         }
     }
 
@@ -205,8 +253,17 @@ mod tests {
         assert_eq!(estimate.doubt_with(Some(estimate.total())), None);
         assert_eq!(estimate.doubt_with(None), None);
         let doubt = estimate.doubt_with(Some(1_000_000_000)).expect("a doubt");
-        assert!(doubt.contains("needs about 5.2 GB") && doubt.contains("1.0 GB are free"), "{doubt}");
-        let more = sd15(false).of_steps(Needs { text_encoders: true, vae: true }, 512 * 512);
+        assert!(
+            doubt.contains("needs about 5.2 GB") && doubt.contains("1.0 GB are free"),
+            "{doubt}"
+        );
+        let more = sd15(false).of_steps(
+            Needs {
+                text_encoders: true,
+                vae: true,
+            },
+            512 * 512,
+        );
         assert!(more.weights > estimate.weights + 800_000_000);
     }
 

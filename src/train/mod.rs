@@ -1,7 +1,7 @@
 //! The training run.
 //!
-//! [`Trainer::new`] reads and checks everything; iterating does the work and yields an [`Event`] for each thing that
-//! happened. `step.rs` is the algorithm, `stages.rs` the order of things.
+//! [`Trainer::new`] reads and checks everything; iterating does the work and yields an [`Event`]
+//! for each thing that happened. `step.rs` is the algorithm, `stages.rs` the order of things.
 
 mod assemble;
 mod base;
@@ -32,7 +32,8 @@ mod trainer;
 
 pub use check::{CheckReport, LongCaption, RunLength, TinyPicture, check, check_with_pictures};
 pub use event::{
-    CacheProgress, Cached, DataWait, EpochEnd, Event, GroupRate, Pace, Preview, RunPlan, Saved, Step, Summary,
+    CacheProgress, Cached, DataWait, EpochEnd, Event, GroupRate, Pace, Preview, RunPlan, Saved,
+    Step, Summary,
 };
 pub use examples::ExamplePicture;
 pub use generator::Generator;

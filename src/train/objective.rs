@@ -2,21 +2,29 @@
 
 use burn::tensor::FloatDType;
 use lora_core::diffusion::{
-    HuberSchedule, HuberThreshold, InputPerturbation, LossType, MultiresNoise, NoiseConfig, NoiseOffset, NoiseSchedule,
-    Objective,
+    HuberSchedule, HuberThreshold, InputPerturbation, LossType, MultiresNoise, NoiseConfig,
+    NoiseOffset, NoiseSchedule, Objective,
 };
 
 use crate::config::{self, Compat, MixedPrecision, PredictionType, TrainConfig};
 
-/// What the run minimizes. `is_zero_terminal` tells whether the base was trained with zero terminal SNR.
-pub(super) fn objective(config: &TrainConfig, prediction_type: PredictionType, is_zero_terminal: bool) -> Objective {
+/// What the run minimizes. `is_zero_terminal` tells whether the base was trained with zero terminal
+/// SNR.
+pub(super) fn objective(
+    config: &TrainConfig,
+    prediction_type: PredictionType,
+    is_zero_terminal: bool,
+) -> Objective {
     Objective {
         schedule: schedule(config, is_zero_terminal),
         prediction_type,
         loss_type: loss_type(config),
         min_snr_gamma: config.min_snr().map(|gamma| gamma as f32),
         scale_v_pred_loss_like_noise_pred: config.scale_v_pred_loss_like_noise_pred,
-        v_pred_like_loss: config.v_pred_like_loss.filter(|share| *share > 0.0).map(|share| share as f32),
+        v_pred_like_loss: config
+            .v_pred_like_loss
+            .filter(|share| *share > 0.0)
+            .map(|share| share as f32),
         debiased_estimation_loss: config.debiased_estimation_loss,
     }
 }
@@ -26,7 +34,9 @@ fn schedule(config: &TrainConfig, is_zero_terminal: bool) -> NoiseSchedule {
     let schedule = match config.ends_in_noise(is_zero_terminal) {
         false => plain.clone(),
         // sd-scripts computes the ratios before it stretches the schedule.
-        true if config.compat == Compat::SdScripts => plain.with_zero_terminal_snr().weighted_as(&plain),
+        true if config.compat == Compat::SdScripts => {
+            plain.with_zero_terminal_snr().weighted_as(&plain)
+        }
         true => plain.with_zero_terminal_snr(),
     };
     match noise_dtype(config) {
@@ -56,7 +66,11 @@ fn loss_type(config: &TrainConfig) -> LossType {
 
 /// What is done to the noise. 0 is the same as not given, as in sd-scripts.
 pub(super) fn noise(config: &TrainConfig) -> NoiseConfig {
-    let positive = |number: Option<f64>| number.filter(|number| *number != 0.0).map(|number| number as f32);
+    let positive = |number: Option<f64>| {
+        number
+            .filter(|number| *number != 0.0)
+            .map(|number| number as f32)
+    };
     NoiseConfig {
         offset: positive(config.noise_offset).map(|strength| NoiseOffset {
             strength,
@@ -66,9 +80,14 @@ pub(super) fn noise(config: &TrainConfig) -> NoiseConfig {
         multires: config
             .multires_noise_iterations
             .filter(|iterations| *iterations > 0)
-            .map(|iterations| MultiresNoise { iterations, discount: config.multires_noise_discount as f32 }),
-        input_perturbation: positive(config.ip_noise_gamma)
-            .map(|gamma| InputPerturbation { gamma, random_strength: config.ip_noise_gamma_random_strength }),
+            .map(|iterations| MultiresNoise {
+                iterations,
+                discount: config.multires_noise_discount as f32,
+            }),
+        input_perturbation: positive(config.ip_noise_gamma).map(|gamma| InputPerturbation {
+            gamma,
+            random_strength: config.ip_noise_gamma_random_strength,
+        }),
     }
 }
 

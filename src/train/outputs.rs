@@ -56,7 +56,9 @@ struct DrawnAt {
 impl Outputs {
     /// Reads the prompts. Nothing is written yet.
     pub(super) fn new(config: &TrainConfig) -> Result<Self> {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let seed = since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()) << 32;
         Ok(Self {
             output_dir: config.output_dir.clone(),
@@ -65,7 +67,12 @@ impl Outputs {
             vae: config.vae.as_deref().map(HashedModel::new),
             session_id: Stream::new(seed, Purpose::Session, 0, 0).next_u32(),
             started_at: since_epoch.as_secs_f64(),
-            prompts: config.sample_prompts.as_deref().map(prompt::load).transpose()?.unwrap_or_default(),
+            prompts: config
+                .sample_prompts
+                .as_deref()
+                .map(prompt::load)
+                .transpose()?
+                .unwrap_or_default(),
             clip_skip: 1,
             tokenizer: Tokenizer::new(),
             first_previews: DrawnAt::default(),
@@ -80,13 +87,16 @@ impl Outputs {
         })
     }
 
-    /// Starts to hash the base in the background; the first saved file needs the result. A VAE is hashed at once: what is known
-    /// of it is returned.
+    /// Starts to hash the base in the background; the first saved file needs the result. A VAE is
+    /// hashed at once: what is known of it is returned.
     pub(super) fn hash_models(&mut self, family: Family) -> Result<Option<String>> {
         self.base.start()?;
-        let Some(vae) = &mut self.vae else { return Ok(None) };
+        let Some(vae) = &mut self.vae else {
+            return Ok(None);
+        };
         vae.start()?;
-        // A VAE by itself has a third of a GB; a whole checkpoint is not one of those that are known.
+        // A VAE by itself has a third of a GB; a whole checkpoint is not one of those that are
+        // known.
         if vae.path.metadata().is_ok_and(|file| file.len() > 1 << 30) {
             return Ok(None);
         }
@@ -122,7 +132,10 @@ impl Outputs {
         Facts {
             session_id: self.session_id,
             training_started_at: self.started_at,
-            training_finished_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+            training_finished_at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs_f64(),
             family,
             v_prediction: algorithm.objective.prediction_type == PredictionType::VPrediction,
             zero_terminal_snr: algorithm.objective.schedule.has_zero_terminal_snr(),
@@ -141,13 +154,16 @@ impl Outputs {
             dataset_dirs: report.dataset_dirs(false),
             reg_dataset_dirs: report.dataset_dirs(true),
             tag_frequency: report.tag_frequency(),
-            bucket_info: report.parts.first().and_then(|part| part.bucket_info.clone()),
+            bucket_info: report
+                .parts
+                .first()
+                .and_then(|part| part.bucket_info.clone()),
             datasets: has_dataset_config.then(|| metadata::datasets(report)),
         }
     }
 
-    /// Writes a LoRA file. What the chosen number type cannot hold is saved as `float` instead of being lost; the result is
-    /// then a warning.
+    /// Writes a LoRA file. What the chosen number type cannot hold is saved as `float` instead of
+    /// being lost; the result is then a warning.
     pub(super) fn save(
         &self,
         path: &Path,
@@ -184,16 +200,37 @@ impl Outputs {
         let prompt = self.prompts[index].clone();
         let seed = seed_of(&prompt, config, index);
         let picture = self.draw(&prompt, seed, config, base, adapters.bind(1.0))?;
-        let name = prompt::file_name(&config.output_name, at, index, ZonedDateTime::now().datetime(), prompt.seed);
+        let name = prompt::file_name(
+            &config.output_name,
+            at,
+            index,
+            ZonedDateTime::now().datetime(),
+            prompt.seed,
+        );
         let path = self.output_dir.join("sample").join(name);
         create_parent(&path)?;
         write_png(&path, &picture)?;
-        let pictures = if step == 0 { &mut self.first_previews } else { &mut self.last_previews };
+        let pictures = if step == 0 {
+            &mut self.first_previews
+        } else {
+            &mut self.last_previews
+        };
         if index == 0 {
-            *pictures = DrawnAt { step, pictures: Vec::new() };
+            *pictures = DrawnAt {
+                step,
+                pictures: Vec::new(),
+            };
         }
         pictures.pictures.push(picture.clone());
-        Ok(Preview { path, at, step, index, prompt, seed, picture })
+        Ok(Preview {
+            path,
+            at,
+            step,
+            index,
+            prompt,
+            seed,
+            picture,
+        })
     }
 
     /// Draws one prompt, with the adapters scaled by `multiplier`.
@@ -206,7 +243,13 @@ impl Outputs {
         adapters: &AdapterSet,
     ) -> Result<RgbImage> {
         prompt.check()?;
-        self.draw(prompt, seed_of(prompt, config, 0), config, base, adapters.bind(multiplier))
+        self.draw(
+            prompt,
+            seed_of(prompt, config, 0),
+            config,
+            base,
+            adapters.bind(multiplier),
+        )
     }
 
     fn draw(
@@ -218,17 +261,35 @@ impl Outputs {
         adapters: BoundAdapters,
     ) -> Result<RgbImage> {
         let style = Style::new(config, self.clip_skip, base)?;
-        preview::render(prompt, seed, style, &self.tokenizer, base, &ForwardContext::base().with(adapters))
+        preview::render(
+            prompt,
+            seed,
+            style,
+            &self.tokenizer,
+            base,
+            &ForwardContext::base().with(adapters),
+        )
     }
 
-    /// Writes the pictures before training above those after `steps` steps, its last, if there are both.
-    pub(super) fn write_contact_sheet(&self, config: &TrainConfig, steps: u64) -> Result<Option<PathBuf>> {
+    /// Writes the pictures before training above those after `steps` steps, its last, if there are
+    /// both.
+    pub(super) fn write_contact_sheet(
+        &self,
+        config: &TrainConfig,
+        steps: u64,
+    ) -> Result<Option<PathBuf>> {
         let (first, last) = (&self.first_previews, &self.last_previews);
         if first.pictures.is_empty() || last.pictures.is_empty() || last.step != steps {
             return Ok(None);
         }
-        let path = self.output_dir.join("sample").join(format!("{}_before_after.png", config.output_name));
-        write_png(&path, &contact_sheet(&[first.pictures.clone(), last.pictures.clone()]))?;
+        let path = self
+            .output_dir
+            .join("sample")
+            .join(format!("{}_before_after.png", config.output_name));
+        write_png(
+            &path,
+            &contact_sheet(&[first.pictures.clone(), last.pictures.clone()]),
+        )?;
         Ok(Some(path))
     }
 
@@ -247,7 +308,9 @@ impl Outputs {
     /// Writes an event to the logs.
     #[cfg(feature = "tensorboard")]
     pub(super) fn log(&mut self, event: &Event) -> Result<()> {
-        let Some(folder) = &self.tensorboard_folder else { return Ok(()) };
+        let Some(folder) = &self.tensorboard_folder else {
+            return Ok(());
+        };
         if self.tensorboard.is_none() {
             self.tensorboard = Some(crate::tensorboard::EventWriter::create(folder)?);
         }
@@ -267,12 +330,16 @@ impl Outputs {
 
 /// A prompt's own seed, else one that it keeps over the run, so that previews can be compared.
 fn seed_of(prompt: &Prompt, config: &TrainConfig, index: usize) -> u64 {
-    prompt.seed.unwrap_or_else(|| u64::from(Stream::new(config.seed, Purpose::PreviewSeed, 0, index as u64).next_u32()))
+    prompt.seed.unwrap_or_else(|| {
+        u64::from(Stream::new(config.seed, Purpose::PreviewSeed, 0, index as u64).next_u32())
+    })
 }
 
 fn create_parent(path: &Path) -> Result<()> {
     match path.parent() {
-        Some(folder) => std::fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder")),
+        Some(folder) => {
+            std::fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))
+        }
         None => Ok(()),
     }
 }

@@ -1,4 +1,5 @@
-//! The base and the adapters over it: all that is known and checked of them before a network is read.
+//! The base and the adapters over it: all that is known and checked of them before a network is
+//! read.
 
 use burn::tensor::Device;
 use lora_core::adapter::AdapterSet;
@@ -23,12 +24,16 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Looks at layout and values of the checkpoint, merges what is to be merged and makes the adapters. Options that follow from the file
-    /// that is continued are taken over into `config`.
+    /// Looks at layout and values of the checkpoint, merges what is to be merged and makes the
+    /// adapters. Options that follow from the file that is continued are taken over into `config`.
     ///
     /// # Errors
     /// What does not fit, of the checkpoint, of LoRA files or of options about them.
-    pub(super) fn new(config: &mut TrainConfig, mut checkpoint: Checkpoint, device: &Device) -> Result<Self> {
+    pub(super) fn new(
+        config: &mut TrainConfig,
+        mut checkpoint: Checkpoint,
+        device: &Device,
+    ) -> Result<Self> {
         let family = checkpoint.family();
         let networks = checkpoint.layers()?;
         let clip_skip = run::clip_skip(config, networks.text_encoder_depth)?;
@@ -42,6 +47,13 @@ impl Prepared {
         }
         let (adapters, further) = save::adapters(config, &layers, family, device)?;
         warnings.extend(further);
-        Ok(Self { checkpoint, adapters, widths, parameters, clip_skip, warnings })
+        Ok(Self {
+            checkpoint,
+            adapters,
+            widths,
+            parameters,
+            clip_skip,
+            warnings,
+        })
     }
 }

@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 use image::RgbImage;
 use lora_core::ForwardContext;
-use lora_core::diffusion::{NoiseSchedule, PredictionType, Sampler, SamplerKind, SamplerSettings, SettingsOf, guided};
+use lora_core::diffusion::{
+    NoiseSchedule, PredictionType, Sampler, SamplerKind, SamplerSettings, SettingsOf, guided,
+};
 use lora_core::rng::{Purpose, Stream};
 use lora_models::text::{Encoded, WeightedTokens, apply_weights};
 use lora_models::{AutoencoderKl, TextEncoders, Tokenizer, UNet2DConditionModel};
@@ -55,7 +57,13 @@ pub(super) fn render(
     base: &mut Base,
     cx: &ForwardContext,
 ) -> Result<RgbImage> {
-    let contexts = encode(prompt, tokenizer, base.text_encoders()?, style.clip_skip, cx);
+    let contexts = encode(
+        prompt,
+        tokenizer,
+        base.text_encoders()?,
+        style.clip_skip,
+        cx,
+    );
     let latents = draw(prompt, seed, contexts, style, base.unet()?, cx);
     Ok(picture(latents, base.vae()?))
 }
@@ -67,8 +75,8 @@ struct Contexts {
     negative: Option<Encoded>,
 }
 
-/// Encodes a prompt with its weights. Prompt and negative prompt take as many windows as the longer one needs, at most
-/// three.
+/// Encodes a prompt with its weights. Prompt and negative prompt take as many windows as the longer
+/// one needs, at most three.
 fn encode(
     prompt: &Prompt,
     tokenizer: &Tokenizer,
@@ -79,13 +87,21 @@ fn encode(
     let positive = WeightedTokens::new(&prompt.prompt, tokenizer);
     let is_guided = prompt.scale > 1.0;
     let negative = is_guided.then(|| WeightedTokens::new(&prompt.negative_prompt, tokenizer));
-    let limit = negative.as_ref().map_or(positive.limit(), |negative| negative.limit().max(positive.limit()));
+    let limit = negative.as_ref().map_or(positive.limit(), |negative| {
+        negative.limit().max(positive.limit())
+    });
     let context = |tokens: &WeightedTokens| {
         let (windows, weights) = tokens.caption(limit, encoders.family());
         let Encoded { context, pooled } = encoders.encode(&[windows], clip_skip, cx);
-        Encoded { context: apply_weights(context, &[&weights]), pooled }
+        Encoded {
+            context: apply_weights(context, &[&weights]),
+            pooled,
+        }
     };
-    Contexts { positive: context(&positive), negative: negative.as_ref().map(context) }
+    Contexts {
+        positive: context(&positive),
+        negative: negative.as_ref().map(context),
+    }
 }
 
 /// Draws latents for a prompt. The same seed gives the same latents. `[1, 4, h / 8, w / 8]`
@@ -100,10 +116,19 @@ fn draw(
     let device = contexts.positive.context.device();
     let kind = prompt.sampler.unwrap_or(style.sampler).into();
     let settings = SamplerSettings::of(kind, style.settings_of, style.prediction_type);
-    let sampler = Sampler::new(kind, settings, prompt.steps as usize, &NoiseSchedule::scaled_linear());
+    let sampler = Sampler::new(
+        kind,
+        settings,
+        prompt.steps as usize,
+        &NoiseSchedule::scaled_linear(),
+    );
     let shape = [1, 4, prompt.height as usize / 8, prompt.width as usize / 8];
     let start = Stream::new(seed, Purpose::PreviewLatents, 0, 0).normal_tensor(shape, &device);
-    let told = contexts.negative.into_iter().chain([contexts.positive]).collect();
+    let told = contexts
+        .negative
+        .into_iter()
+        .chain([contexts.positive])
+        .collect();
     let Encoded { context, pooled } = Encoded::cat(told);
     // As of a picture of this size that was neither resized nor cropped.
     let (height, width) = (prompt.height as f32, prompt.width as f32);
@@ -111,8 +136,16 @@ fn draw(
     let vector = unet.vector(pooled, &sizes);
     (0..sampler.timesteps().len()).fold(start * sampler.init_noise_sigma(), |sample, index| {
         let [copies, _, _] = context.dims();
-        let input = sampler.model_input(sample.clone(), index).repeat_dim(0, copies);
-        let prediction = unet.forward(input, &vec![sampler.timesteps()[index]; copies], &context, vector.as_ref(), cx);
+        let input = sampler
+            .model_input(sample.clone(), index)
+            .repeat_dim(0, copies);
+        let prediction = unet.forward(
+            input,
+            &vec![sampler.timesteps()[index]; copies],
+            &context,
+            vector.as_ref(),
+            cx,
+        );
         let prediction = match copies {
             1 => prediction,
             _ => {
@@ -120,9 +153,9 @@ fn draw(
                 guided(halves[0].clone(), halves[1].clone(), prompt.scale as f32)
             }
         };
-        let noise = sampler
-            .uses_noise()
-            .then(|| Stream::new(seed, Purpose::PreviewNoise, index as u64, 0).normal_tensor(shape, &device));
+        let noise = sampler.uses_noise().then(|| {
+            Stream::new(seed, Purpose::PreviewNoise, index as u64, 0).normal_tensor(shape, &device)
+        });
         sampler.step(prediction, sample, index, noise)
     })
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use lora_core::adapter::{
-    AdapterSet, AdapterTensor, Error as AdapterError, SavePrecision, StoredTensor, adapters_in, add_peft_alphas,
-    is_lora_key,
+    AdapterSet, AdapterTensor, Error as AdapterError, SavePrecision, StoredTensor, adapters_in,
+    add_peft_alphas, is_lora_key,
 };
 use lora_core::layers::LayerSpec;
 use lora_models::Family;
@@ -31,8 +31,8 @@ impl From<config::SavePrecision> for SavePrecision {
     }
 }
 
-/// Writes the adapters as a LoRA file, reads it back and compares. A previous file of that name stays intact until the new
-/// one is complete and right.
+/// Writes the adapters as a LoRA file, reads it back and compares. A previous file of that name
+/// stays intact until the new one is complete and right.
 pub(super) fn write_lora(
     path: &Path,
     adapters: &AdapterSet,
@@ -41,7 +41,11 @@ pub(super) fn write_lora(
 ) -> Result<()> {
     let tensors = adapters.to_tensors(precision.into());
     if let Some(tensor) = tensors.iter().find(|tensor| !is_finite(tensor)) {
-        return Err(Error::SaveRange { path: path.into(), key: tensor.key.clone(), precision: precision.name() });
+        return Err(Error::SaveRange {
+            path: path.into(),
+            key: tensor.key.clone(),
+            precision: precision.name(),
+        });
     }
     let hashes = adapter_hashes(views(&tensors)?, &metadata)?;
     insert_hashes(&mut metadata, hashes);
@@ -57,7 +61,13 @@ pub(super) fn write_lora(
 
 fn views(tensors: &[AdapterTensor]) -> Result<Vec<(&str, TensorView<'_>)>> {
     let mut views = Vec::with_capacity(tensors.len());
-    for AdapterTensor { key, dtype, shape, bytes } in tensors {
+    for AdapterTensor {
+        key,
+        dtype,
+        shape,
+        bytes,
+    } in tensors
+    {
         views.push((key.as_str(), TensorView::new(*dtype, shape.clone(), bytes)?));
     }
     Ok(views)
@@ -65,16 +75,24 @@ fn views(tensors: &[AdapterTensor]) -> Result<Vec<(&str, TensorView<'_>)>> {
 
 fn is_finite(tensor: &AdapterTensor) -> bool {
     use half::{bf16, f16};
-    let shorts = || tensor.bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]));
+    let shorts = || {
+        tensor
+            .bytes
+            .chunks_exact(2)
+            .map(|b| u16::from_le_bytes([b[0], b[1]]))
+    };
     match tensor.dtype {
         safetensors::Dtype::F16 => shorts().all(|bits| f16::from_bits(bits).is_finite()),
         safetensors::Dtype::BF16 => shorts().all(|bits| bf16::from_bits(bits).is_finite()),
-        _ => tensor.bytes.chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite()),
+        _ => tensor
+            .bytes
+            .chunks_exact(4)
+            .all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite()),
     }
 }
 
-/// The adapters of a run: fresh ones, or those of the file that is continued. Where alphas of the configuration give way to
-/// those of the file, warnings say so.
+/// The adapters of a run: fresh ones, or those of the file that is continued. Where alphas of the
+/// configuration give way to those of the file, warnings say so.
 pub(super) fn adapters(
     config: &mut TrainConfig,
     layers: &[LayerSpec],
@@ -85,40 +103,73 @@ pub(super) fn adapters(
         return Ok((fresh(config, layers, family, device)?, Vec::new()));
     };
     if config.dim_from_weights {
-        let wanted: Vec<LayerSpec> = layers.iter().filter(|layer| run::trains(config, layer)).cloned().collect();
+        let wanted: Vec<LayerSpec> = layers
+            .iter()
+            .filter(|layer| run::trains(config, layer))
+            .cloned()
+            .collect();
         let adapters = open_lora(&path, &wanted, family, device)?;
         let warnings = run::adopt_shape(config, &adapters);
         return Ok((adapters, warnings));
     }
     let mut adapters = fresh(config, layers, family, device)?;
     let tensors = read_lora(&path, family)?;
-    adapters.load(tensors).map_err(|source| Error::Adapter { file: Some(path), source })?;
+    adapters.load(tensors).map_err(|source| Error::Adapter {
+        file: Some(path),
+        source,
+    })?;
     let warnings = run::adopt_alphas(config, &adapters);
     Ok((adapters, warnings))
 }
 
-fn fresh(config: &TrainConfig, layers: &[LayerSpec], family: Family, device: &Device) -> Result<AdapterSet> {
-    AdapterSet::new(layers, &run::targets(config, family), config.seed, device).map_err(|source| match source {
-        AdapterError::Pattern { option, pattern } => {
-            let expected = "a pattern of the path or name of a layer that gets an adapter, such as *attn1*".into();
-            Error::option(
-                &format!("{option}_patterns"),
-                Mismatch { found: format!("\"{pattern}\", which matches none"), expected },
-            )
+fn fresh(
+    config: &TrainConfig,
+    layers: &[LayerSpec],
+    family: Family,
+    device: &Device,
+) -> Result<AdapterSet> {
+    AdapterSet::new(layers, &run::targets(config, family), config.seed, device).map_err(|source| {
+        match source {
+            AdapterError::Pattern { option, pattern } => {
+                let expected =
+                    "a pattern of the path or name of a layer that gets an adapter, such as \
+                 *attn1*"
+                        .into();
+                Error::option(
+                    &format!("{option}_patterns"),
+                    Mismatch {
+                        found: format!("\"{pattern}\", which matches none"),
+                        expected,
+                    },
+                )
+            }
+            source => Error::Adapter { file: None, source },
         }
-        source => Error::Adapter { file: None, source },
     })
 }
 
 /// The adapters of a LoRA file, with its targets, ranks and alphas.
-pub(super) fn open_lora(path: &Path, layers: &[LayerSpec], family: Family, device: &Device) -> Result<AdapterSet> {
+pub(super) fn open_lora(
+    path: &Path,
+    layers: &[LayerSpec],
+    family: Family,
+    device: &Device,
+) -> Result<AdapterSet> {
     let (tensors, naming) = (read_lora(path, family)?, family.lora_naming());
-    let misfit = |source| Error::Adapter { file: Some(path.into()), source };
+    let misfit = |source| Error::Adapter {
+        file: Some(path.into()),
+        source,
+    };
     let found = adapters_in(&tensors, layers, naming).map_err(misfit)?;
     if found.is_empty() {
-        return Err(Error::NotALora { path: path.into(), key: tensors.into_keys().next() });
+        return Err(Error::NotALora {
+            path: path.into(),
+            key: tensors.into_keys().next(),
+        });
     }
-    let mut adapters = AdapterSet::like(&found, 0, device).map_err(misfit)?.named(naming);
+    let mut adapters = AdapterSet::like(&found, 0, device)
+        .map_err(misfit)?
+        .named(naming);
     adapters.load(tensors).map_err(misfit)?;
     Ok(adapters)
 }
@@ -127,22 +178,37 @@ pub(super) fn open_lora(path: &Path, layers: &[LayerSpec], family: Family, devic
 fn read_lora(path: &Path, expected: Family) -> Result<BTreeMap<String, StoredTensor>> {
     let file = SafetensorsFile::open(path)?;
     if let Some(found) = family_of(&file).filter(|found| *found != expected) {
-        return Err(Error::LoraFamily { path: path.into(), found, expected });
+        return Err(Error::LoraFamily {
+            path: path.into(),
+            found,
+            expected,
+        });
     }
     // A checkpoint is refused before its gigabytes are read.
     if !file.tensors().keys().any(|key| is_lora_key(key)) {
         let key = file.tensors().keys().next().cloned();
-        return Err(Error::NotALora { path: path.into(), key });
+        return Err(Error::NotALora {
+            path: path.into(),
+            key,
+        });
     }
     let mut tensors = BTreeMap::new();
     for (key, info) in file.tensors() {
-        tensors.insert(key.clone(), StoredTensor { shape: info.shape.clone(), values: file.read_f32(key)? });
+        tensors.insert(
+            key.clone(),
+            StoredTensor {
+                shape: info.shape.clone(),
+                values: file.read_f32(key)?,
+            },
+        );
     }
     if let Some(metadata) = file.metadata().get("lora_adapter_metadata") {
         add_peft_alphas(&mut tensors, metadata);
     }
     // PEFT keeps its settings in a file beside the weights.
-    if tensors.keys().any(|key| key.starts_with("base_model.model."))
+    if tensors
+        .keys()
+        .any(|key| key.starts_with("base_model.model."))
         && let Ok(settings) = std::fs::read_to_string(path.with_file_name("adapter_config.json"))
     {
         add_peft_alphas(&mut tensors, &settings);
@@ -150,13 +216,26 @@ fn read_lora(path: &Path, expected: Family) -> Result<BTreeMap<String, StoredTen
     Ok(tensors)
 }
 
-/// The family that a LoRA file was made for, as far as its metadata and the names of its text encoders tell.
+/// The family that a LoRA file was made for, as far as its metadata and the names of its text
+/// encoders tell.
 pub(super) fn family_of(file: &SafetensorsFile) -> Option<Family> {
-    let of_version = [("sd_v1", Family::Sd1), ("sd_v2", Family::Sd2), ("sdxl", Family::Sdxl)];
+    let of_version = [
+        ("sd_v1", Family::Sd1),
+        ("sd_v2", Family::Sd2),
+        ("sdxl", Family::Sdxl),
+    ];
     if let Some(version) = file.metadata().get("ss_base_model_version") {
-        return of_version.into_iter().find(|(start, _)| version.starts_with(start)).map(|(_, family)| family);
+        return of_version
+            .into_iter()
+            .find(|(start, _)| version.starts_with(start))
+            .map(|(_, family)| family);
     }
-    let only_sdxl = ["lora_te1_", "lora_te2_", "lora_unet_input_blocks_", "text_encoder_2."];
+    let only_sdxl = [
+        "lora_te1_",
+        "lora_te2_",
+        "lora_unet_input_blocks_",
+        "text_encoder_2.",
+    ];
     let has = |start: &&str| file.tensors().keys().any(|key| key.starts_with(*start));
     only_sdxl.iter().any(has).then_some(Family::Sdxl)
 }

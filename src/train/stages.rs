@@ -90,7 +90,15 @@ impl Progress {
 
 /// The stage of drawing previews, where they are wanted, before `then`.
 fn previews(wanted: bool, at: PreviewTime, then: Stage) -> Stage {
-    if wanted { Stage::Previews { at, index: 0, then: Box::new(then) } } else { then }
+    if wanted {
+        Stage::Previews {
+            at,
+            index: 0,
+            then: Box::new(then),
+        }
+    } else {
+        then
+    }
 }
 
 impl Trainer {
@@ -99,9 +107,14 @@ impl Trainer {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Plan => {
                 self.progress.started = Instant::now();
-                let warnings = self.dataset.skipped().iter().map(|error| Event::Warning(format!("skipped: {error}")));
+                let warnings = self
+                    .dataset
+                    .skipped()
+                    .iter()
+                    .map(|error| Event::Warning(format!("skipped: {error}")));
                 self.events.extend(warnings);
-                self.events.push_front(Event::Plan(Box::new(self.run_plan())));
+                self.events
+                    .push_front(Event::Plan(Box::new(self.run_plan())));
                 Stage::CacheLatents
             }
             Stage::CacheLatents => self.cache_latents()?,
@@ -122,7 +135,13 @@ impl Trainer {
     }
 
     fn run_plan(&self) -> RunPlan {
-        let unet_adapters = self.learned.adapters.slots().iter().filter(|slot| slot.is_unet()).count();
+        let unet_adapters = self
+            .learned
+            .adapters
+            .slots()
+            .iter()
+            .filter(|slot| slot.is_unet())
+            .count();
         RunPlan {
             dataset: self.report.clone(),
             pictures_per_epoch: self.plan.pictures_per_epoch() as u64,
@@ -150,12 +169,17 @@ impl Trainer {
 
     fn train_step(&mut self) -> Result<Stage> {
         let started = Instant::now();
-        let Some(loaded) = self.loader.as_mut().and_then(Loader::next) else { unreachable!("there are steps left") };
+        let Some(loaded) = self.loader.as_mut().and_then(Loader::next) else {
+            unreachable!("there are steps left")
+        };
         let (loaded, waited) = loaded?;
         let step = self.progress.step + 1;
         self.progress.data_wait_seconds += waited.as_secs_f64();
         if waited >= MIN_WAIT {
-            self.events.push_back(Event::DataWait(DataWait { step, seconds: waited.as_secs_f64() }));
+            self.events.push_back(Event::DataWait(DataWait {
+                step,
+                seconds: waited.as_secs_f64(),
+            }));
         }
         let ends_epoch = loaded.ends_epoch;
         debug_assert_eq!(loaded.epoch, self.progress.epoch);
@@ -167,11 +191,22 @@ impl Trainer {
         let done = self.count_step(outcome, seconds);
         self.events.push_back(Event::Step(done));
         if self.config.saves_after_step(step) {
-            let old = self.config.step_to_delete(step).map(|step| self.outputs.step_path(step));
+            let old = self
+                .config
+                .step_to_delete(step)
+                .map(|step| self.outputs.step_path(step));
             self.save_in_between(self.outputs.step_path(step), old)?;
         }
-        let next = if ends_epoch { Stage::EndEpoch } else { Stage::Epoch };
-        Ok(previews(self.config.previews_after_step(step), PreviewTime::Step(step), next))
+        let next = if ends_epoch {
+            Stage::EndEpoch
+        } else {
+            Stage::Epoch
+        };
+        Ok(previews(
+            self.config.previews_after_step(step),
+            PreviewTime::Step(step),
+            next,
+        ))
     }
 
     fn update(&mut self, loaded: Update) -> Result<Outcome> {
@@ -192,7 +227,9 @@ impl Trainer {
             batches.push(assembler.batch(batch, update, first_sample)?);
             first_sample += samples;
         }
-        Ok(self.algorithm.update(update, batches, networks, &mut self.learned))
+        Ok(self
+            .algorithm
+            .update(update, batches, networks, &mut self.learned))
     }
 
     fn setting(&self) -> Setting {
@@ -208,7 +245,12 @@ impl Trainer {
     /// The loss on the pictures that are kept out of training, if there are any.
     fn validate(&mut self) -> Result<Option<f32>> {
         let batches = self.dataset.validation_batches()?;
-        let Some(source) = self.loader.as_ref().map(Loader::source).filter(|_| !batches.is_empty()) else {
+        let Some(source) = self
+            .loader
+            .as_ref()
+            .map(Loader::source)
+            .filter(|_| !batches.is_empty())
+        else {
             return Ok(None);
         };
         let source = Arc::clone(source);
@@ -222,13 +264,17 @@ impl Trainer {
             networks,
             setting: &setting,
         };
-        // Always the same, so that losses can be compared: what is drawn for pictures and captions, too.
+        // Always the same, so that losses can be compared: what is drawn for pictures and captions,
+        // too.
         let moment = Moment { epoch: 1, step: 0 };
         let (mut first_sample, mut sum) = (0, 0.0);
         for batch in batches {
             let samples = batch.items.len();
-            let batch = assembler.batch(source.load(&batch, moment, first_sample)?, 0, first_sample)?;
-            let loss = self.algorithm.validation_loss(first_sample, &batch, networks, &adapters);
+            let batch =
+                assembler.batch(source.load(&batch, moment, first_sample)?, 0, first_sample)?;
+            let loss = self
+                .algorithm
+                .validation_loss(first_sample, &batch, networks, &adapters);
             sum += f64::from(loss) * samples as f64;
             first_sample += samples;
         }
@@ -264,21 +310,38 @@ impl Trainer {
 
     /// The learning rates of the current step.
     fn rates(&self) -> StepRates {
-        let multiplier = self.algorithm.lr_schedule.multiplier(self.progress.step as usize);
+        let multiplier = self
+            .algorithm
+            .lr_schedule
+            .multiplier(self.progress.step as usize);
         let network = |is_unet: bool| {
-            let stack = self.learned.adapters.stacks().iter().position(|stack| stack.is_unet == is_unet)?;
+            let stack = self
+                .learned
+                .adapters
+                .stacks()
+                .iter()
+                .position(|stack| stack.is_unet == is_unet)?;
             Some(self.learned.optimizer.effective_lr(stack))
         };
-        // Whether it is trained, and the rate that the optimizer makes for it, which may be read from the device.
+        // Whether it is trained, and the rate that the optimizer makes for it, which may be read
+        // from the device.
         let (unet, text_encoder) = (network(true), network(false));
         let rate = |own: Option<f64>, base: f64| own.unwrap_or(multiplier * base);
         let group = |group: &LearningRateGroup| {
-            let own = if group.description.starts_with("unet") { unet } else { text_encoder };
-            GroupRate { group: group.description.clone(), lr: rate(own.flatten(), group.lr) }
+            let own = if group.description.starts_with("unet") {
+                unet
+            } else {
+                text_encoder
+            };
+            GroupRate {
+                group: group.description.clone(),
+                lr: rate(own.flatten(), group.lr),
+            }
         };
         StepRates {
             unet: unet.map(|own| rate(own, self.config.unet_learning_rate())),
-            text_encoder: text_encoder.map(|own| rate(own, self.config.text_encoder_learning_rate())),
+            text_encoder: text_encoder
+                .map(|own| rate(own, self.config.text_encoder_learning_rate())),
             groups: self.groups.iter().map(group).collect(),
         }
     }
@@ -286,10 +349,18 @@ impl Trainer {
     fn not_finite(&mut self, outcome: Outcome) -> Error {
         let rates = self.rates();
         let lr = rates.unet.or(rates.text_encoder).unwrap_or(0.0);
-        let Outcome { loss, grad_norm, .. } = outcome;
+        let Outcome {
+            loss, grad_norm, ..
+        } = outcome;
         let step = self.progress.step + 1;
         let saved = self.save_now().map_err(Box::new);
-        Error::LossNotFinite { step, loss, grad_norm, lr, saved }
+        Error::LossNotFinite {
+            step,
+            loss,
+            grad_norm,
+            lr,
+            saved,
+        }
     }
 
     fn end_epoch(&mut self) -> Result<Stage> {
@@ -298,29 +369,49 @@ impl Trainer {
         let average_loss = self.progress.average_loss();
         let validation_loss = self.validate()?;
         let step = self.progress.step;
-        self.events.push_back(Event::Epoch(EpochEnd { epoch, epochs, step, average_loss, validation_loss }));
+        self.events.push_back(Event::Epoch(EpochEnd {
+            epoch,
+            epochs,
+            step,
+            average_loss,
+            validation_loss,
+        }));
         if self.config.saves_after_epoch(epoch as u32, epochs as u32) {
             let old = self.config.epoch_to_delete(epoch as u32, epochs as u32);
             let old = old.map(|epoch| self.outputs.epoch_path(epoch.into()));
             self.save_in_between(self.outputs.epoch_path(epoch), old)?;
         }
-        let wanted = self.config.previews_after_epoch(epoch as u32, epochs as u32);
-        Ok(previews(wanted, PreviewTime::Epoch(epoch as u32), Stage::BeginEpoch))
+        let wanted = self
+            .config
+            .previews_after_epoch(epoch as u32, epochs as u32);
+        Ok(previews(
+            wanted,
+            PreviewTime::Epoch(epoch as u32),
+            Stage::BeginEpoch,
+        ))
     }
 
     /// Saves the LoRA while the run goes on, then deletes `old`, if this run wrote it.
     fn save_in_between(&mut self, path: PathBuf, old: Option<PathBuf>) -> Result<()> {
         self.save_to(&path)?;
         self.progress.saved.push(path.clone());
-        self.events.push_back(Event::Saved(Saved { path, step: self.progress.step }));
+        self.events.push_back(Event::Saved(Saved {
+            path,
+            step: self.progress.step,
+        }));
         let Some(old) = old else { return Ok(()) };
-        let Some(at) = self.progress.saved.iter().position(|saved| *saved == old) else { return Ok(()) };
+        let Some(at) = self.progress.saved.iter().position(|saved| *saved == old) else {
+            return Ok(());
+        };
         self.progress.saved.swap_remove(at);
         match std::fs::remove_file(&old) {
             Ok(()) => self.events.push_back(Event::Deleted(old)),
             // It was moved away.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => self.events.push_back(Event::Warning(format!("{}: cannot delete: {error}", old.display()))),
+            Err(error) => self.events.push_back(Event::Warning(format!(
+                "{}: cannot delete: {error}",
+                old.display()
+            ))),
         }
         Ok(())
     }
@@ -329,15 +420,21 @@ impl Trainer {
         let lora = self.outputs.lora_path(&self.config.output_name);
         self.save_to(&lora)?;
         self.is_saved = true;
-        self.events.push_back(Event::Saved(Saved { path: lora.clone(), step: self.progress.step }));
-        let contact_sheet = self.outputs.write_contact_sheet(&self.config, self.progress.step)?;
+        self.events.push_back(Event::Saved(Saved {
+            path: lora.clone(),
+            step: self.progress.step,
+        }));
+        let contact_sheet = self
+            .outputs
+            .write_contact_sheet(&self.config, self.progress.step)?;
         self.events.push_back(Event::End(Summary {
             lora,
             contact_sheet,
             logs: self.outputs.logs(),
             steps: self.progress.step,
             seconds: self.progress.started.elapsed().as_secs_f64(),
-            steps_per_second: self.progress.step as f64 / self.progress.step_seconds.max(f64::MIN_POSITIVE),
+            steps_per_second: self.progress.step as f64
+                / self.progress.step_seconds.max(f64::MIN_POSITIVE),
             data_wait_seconds: self.progress.data_wait_seconds,
             average_loss: self.progress.average_loss(),
         }));
@@ -351,8 +448,19 @@ impl Trainer {
             return Ok(*then);
         }
         let (step, config) = (self.progress.step, &self.config);
-        let preview = self.outputs.draw_preview(index, at, step, config, &mut self.base, &self.learned.shown())?;
+        let preview = self.outputs.draw_preview(
+            index,
+            at,
+            step,
+            config,
+            &mut self.base,
+            &self.learned.shown(),
+        )?;
         self.events.push_back(Event::Preview(Box::new(preview)));
-        Ok(Stage::Previews { at, index: index + 1, then })
+        Ok(Stage::Previews {
+            at,
+            index: index + 1,
+            then,
+        })
     }
 }

@@ -43,13 +43,15 @@ pub(super) struct MicroBatch {
     /// `[b, 4, h, w]`
     pub(super) latents: Tensor<4>,
     pub(super) text: Text,
-    /// Original height and width, top and left of the crop, height and width of each picture, for SDXL.
+    /// Original height and width, top and left of the crop, height and width of each picture, for
+    /// SDXL.
     pub(super) sizes: Vec<[f32; 6]>,
     /// What samples and their places count.
     pub(super) weights: LossWeights,
     /// What the adapters are multiplied by.
     pub(super) multiplier: f32,
-    /// 1 for each sample whose target is the base's own prediction, else 0, `[b, 1, 1, 1]`; none where all are 0.
+    /// 1 for each sample whose target is the base's own prediction, else 0, `[b, 1, 1, 1]`; none
+    /// where all are 0.
     pub(super) preserved: Option<Tensor<4>>,
 }
 
@@ -89,14 +91,16 @@ impl Algorithm {
         learned: &mut Learned,
     ) -> Outcome {
         let share = 1.0 / batches.len() as f32;
-        // A group cut short by the end of the epoch is divided by the full number, too, as in sd-scripts.
+        // A group cut short by the end of the epoch is divided by the full number, too, as in
+        // sd-scripts.
         let divisor = self.gradient_accumulation_steps as f32;
         let mut loss = 0.0;
         let mut gradients: Option<Vec<StackGradient>> = None;
         let mut first_sample = 0;
         for batch in batches {
             let samples = batch.latents.dims()[0];
-            let (batch_loss, further) = self.gradients(update, first_sample, batch, networks, &learned.adapters);
+            let (batch_loss, further) =
+                self.gradients(update, first_sample, batch, networks, &learned.adapters);
             first_sample += samples;
             loss += batch_loss * share;
             match &mut gradients {
@@ -121,12 +125,21 @@ impl Algorithm {
         }
         // What has no rate is in no group of an optimizer, whose rule may move it all the same.
         for (gradient, rates) in gradients.iter_mut().zip(&self.learning_rates) {
-            gradient.present.iter_mut().zip(rates).for_each(|(present, rate)| *present &= *rate != 0.0);
+            gradient
+                .present
+                .iter_mut()
+                .zip(rates)
+                .for_each(|(present, rate)| *present &= *rate != 0.0);
         }
         let multiplier = self.lr_schedule.multiplier(update as usize);
-        let rates: Vec<Vec<f64>> =
-            self.learning_rates.iter().map(|rates| rates.iter().map(|rate| rate * multiplier).collect()).collect();
-        learned.optimizer.step(learned.adapters.stacks_mut(), gradients, &factor, &rates);
+        let rates: Vec<Vec<f64>> = self
+            .learning_rates
+            .iter()
+            .map(|rates| rates.iter().map(|rate| rate * multiplier).collect())
+            .collect();
+        learned
+            .optimizer
+            .step(learned.adapters.stacks_mut(), gradients, &factor, &rates);
         // Read when everything is on its way to the device.
         let grad_norm: f32 = norm.norm.into_scalar();
         let is_finite = loss.is_finite() && grad_norm.is_finite();
@@ -135,7 +148,11 @@ impl Algorithm {
         if let Some(ema) = learned.ema.as_mut().filter(|_| is_finite) {
             ema.update(&learned.adapters);
         }
-        Outcome { loss, grad_norm, weight_norms }
+        Outcome {
+            loss,
+            grad_norm,
+            weight_norms,
+        }
     }
 
     /// Loss of a batch and the gradients of all adapters.
@@ -148,11 +165,30 @@ impl Algorithm {
         adapters: &AdapterSet,
     ) -> (f32, Vec<StackGradient>) {
         let count = batch.latents.dims()[0];
-        let noise = self.noise.noise(&batch.latents, self.draw(Purpose::Noise, update, first_sample));
-        let timesteps = random_timesteps(self.seed, update, first_sample, count, self.timesteps.clone());
+        let noise = self.noise.noise(
+            &batch.latents,
+            self.draw(Purpose::Noise, update, first_sample),
+        );
+        let timesteps = random_timesteps(
+            self.seed,
+            update,
+            first_sample,
+            count,
+            self.timesteps.clone(),
+        );
         let sink = GradientSink::default();
-        let pass = TrainingPass { dropout: self.dropout, seed: self.seed, update, first_sample, samples: count };
-        let cx = ForwardContext::base().with(adapters.bind_training_pass(batch.multiplier, &sink, &pass));
+        let pass = TrainingPass {
+            dropout: self.dropout,
+            seed: self.seed,
+            update,
+            first_sample,
+            samples: count,
+        };
+        let cx = ForwardContext::base().with(adapters.bind_training_pass(
+            batch.multiplier,
+            &sink,
+            &pass,
+        ));
         let cx = cx.recomputing(self.gradient_checkpointing);
         let loss = self.loss(batch, noise, &timesteps, networks, &cx);
         let value = loss.clone().inner();
@@ -163,8 +199,8 @@ impl Algorithm {
         (value.into_scalar(), adapters.gradients(&sink))
     }
 
-    /// Loss of a batch of validation pictures, at four timesteps that are the same each time, as is the noise. `first_sample` is the
-    /// number of its first picture among all of them.
+    /// Loss of a batch of validation pictures, at four timesteps that are the same each time, as is
+    /// the noise. `first_sample` is the number of its first picture among all of them.
     pub(super) fn validation_loss(
         &self,
         first_sample: usize,
@@ -177,9 +213,14 @@ impl Algorithm {
         let cx = ForwardContext::base().with(adapters.bind(batch.multiplier));
         let loss = |draw: usize| -> f32 {
             // In the middle of each quarter.
-            let timestep = self.timesteps.start + self.timesteps.len() * (2 * draw + 1) / (2 * TIMESTEPS);
-            let noise = self.noise.noise(&batch.latents, self.draw(Purpose::Validation, draw as u64, first_sample));
-            self.loss(batch.clone(), noise, &vec![timestep; count], networks, &cx).into_scalar()
+            let timestep =
+                self.timesteps.start + self.timesteps.len() * (2 * draw + 1) / (2 * TIMESTEPS);
+            let noise = self.noise.noise(
+                &batch.latents,
+                self.draw(Purpose::Validation, draw as u64, first_sample),
+            );
+            self.loss(batch.clone(), noise, &vec![timestep; count], networks, &cx)
+                .into_scalar()
         };
         (0..TIMESTEPS).map(loss).sum::<f32>() / TIMESTEPS as f32
     }
@@ -192,34 +233,78 @@ impl Algorithm {
         networks: TrainingNetworks<'_>,
         cx: &ForwardContext,
     ) -> Tensor<1> {
-        let MicroBatch { latents, text, sizes, weights, preserved, .. } = batch;
+        let MicroBatch {
+            latents,
+            text,
+            sizes,
+            weights,
+            preserved,
+            ..
+        } = batch;
         let (noisy, mut target) = self.noisy_and_target(latents, noise, timesteps);
         let Encoded { context, pooled } = match (text, networks.text_encoders) {
             (Text::Encoded(encoded), _) => encoded,
-            (Text::Tokens(tokens), Some(encoders)) => captions::encode(encoders, tokens, self.clip_skip, cx),
+            (Text::Tokens(tokens), Some(encoders)) => {
+                captions::encode(encoders, tokens, self.clip_skip, cx)
+            }
             (Text::Tokens(_), None) => unreachable!("tokens are there for a text encoder"),
         };
         let vector = networks.unet.vector(pooled, &sizes);
         let at: Vec<f32> = timesteps.iter().map(|timestep| *timestep as f32).collect();
         if let Some(preserved) = preserved {
             let (context, vector) = (context.clone().inner(), vector.clone().map(Tensor::inner));
-            let own = networks.unet.forward(noisy.clone(), &at, &context, vector.as_ref(), &ForwardContext::base());
+            let own = networks.unet.forward(
+                noisy.clone(),
+                &at,
+                &context,
+                vector.as_ref(),
+                &ForwardContext::base(),
+            );
             target = target.clone() + (own - target) * preserved;
         }
-        let prediction = networks.unet.forward(noisy, &at, &context, vector.as_ref(), cx);
-        self.objective.weighted_loss(prediction, target, timesteps, weights).mean
+        let prediction = networks
+            .unet
+            .forward(noisy, &at, &context, vector.as_ref(), cx);
+        self.objective
+            .weighted_loss(prediction, target, timesteps, weights)
+            .mean
     }
 
     /// What the UNet sees and what it should predict.
-    fn noisy_and_target(&self, latents: Tensor<4>, noise: Noise, timesteps: &[usize]) -> (Tensor<4>, Tensor<4>) {
-        let narrow = |x: Tensor<4>| self.noise_dtype.map_or_else(|| x.clone(), |dtype| x.clone().cast(dtype));
-        let wide = |x: Tensor<4>| if self.noise_dtype.is_some() { x.cast(FloatDType::F32) } else { x };
+    fn noisy_and_target(
+        &self,
+        latents: Tensor<4>,
+        noise: Noise,
+        timesteps: &[usize],
+    ) -> (Tensor<4>, Tensor<4>) {
+        let narrow = |x: Tensor<4>| {
+            self.noise_dtype
+                .map_or_else(|| x.clone(), |dtype| x.clone().cast(dtype))
+        };
+        let wide = |x: Tensor<4>| {
+            if self.noise_dtype.is_some() {
+                x.cast(FloatDType::F32)
+            } else {
+                x
+            }
+        };
         let (latents, input, target) = (narrow(latents), narrow(noise.input), narrow(noise.target));
-        let noisy = self.objective.schedule.add_noise(&latents, &input, timesteps);
-        (wide(noisy), wide(self.objective.target(&latents, &target, timesteps)))
+        let noisy = self
+            .objective
+            .schedule
+            .add_noise(&latents, &input, timesteps);
+        (
+            wide(noisy),
+            wide(self.objective.target(&latents, &target, timesteps)),
+        )
     }
 
     fn draw(&self, purpose: Purpose, update: u64, first_sample: usize) -> Draw {
-        Draw { seed: self.seed, update, first_sample, purpose }
+        Draw {
+            seed: self.seed,
+            update,
+            first_sample,
+            purpose,
+        }
     }
 }

@@ -28,10 +28,11 @@ use crate::config::{Resolution, SavePrecision, TrainConfig};
 use crate::error::{Error, Result};
 use crate::prompt::Prompt;
 
-/// A training run. Iterate over it to train; every item is an [`Event`] or the error that ended the run.
+/// A training run. Iterate over it to train; every item is an [`Event`] or the error that ended the
+/// run.
 ///
-/// Dropping it ends the run without a trace but the files already written; to keep what was learned so far, call
-/// [`save_now`](Self::save_now) first.
+/// Dropping it ends the run without a trace but the files already written; to keep what was learned
+/// so far, call [`save_now`](Self::save_now) first.
 ///
 /// ```no_run
 /// use lora_trainer::{Event, TrainConfig, Trainer};
@@ -72,8 +73,9 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Reads and checks everything that the run needs: configuration, pictures, captions, base model. Nothing is written. Of the base
-    /// model nothing is kept yet: each network comes into memory when it is needed.
+    /// Reads and checks everything that the run needs: configuration, pictures, captions, base
+    /// model. Nothing is written. Of the base model nothing is kept yet: each network comes into
+    /// memory when it is needed.
     ///
     /// # Errors
     /// Everything that is wrong with them; see [`Error`].
@@ -81,8 +83,9 @@ impl Trainer {
         Self::with_pictures(config, &[])
     }
 
-    /// As [`new`](Self::new), with pictures that the program gives beside those of the configuration, which then need not name any.
-    /// Options of pictures and captions hold for them, too; errors call them `data[0]`, `data[1]` and so on.
+    /// As [`new`](Self::new), with pictures that the program gives beside those of the
+    /// configuration, which then need not name any. Options of pictures and captions hold for them,
+    /// too; errors call them `data[0]`, `data[1]` and so on.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -91,7 +94,10 @@ impl Trainer {
         let device = crate::device::parse(&config.device)?;
         let mut outputs = Outputs::new(&config)?;
         // What is not given may follow from the family.
-        let checkpoint = Checkpoint::open_with(&config.pretrained_model_name_or_path, &run::checkpoint(&config))?;
+        let checkpoint = Checkpoint::open_with(
+            &config.pretrained_model_name_or_path,
+            &run::checkpoint(&config),
+        )?;
         let family = checkpoint.family();
         let reproduced = config.reproduced(family, checkpoint.zero_terminal_snr());
         config = config.resolved(family);
@@ -100,25 +106,48 @@ impl Trainer {
         let plan = dataset.plan()?;
         let length = Length::new(&config, plan.batches_per_epoch());
 
-        let Prepared { checkpoint, adapters, widths, parameters, clip_skip, warnings } =
-            Prepared::new(&mut config, checkpoint, &device)?;
-        let mut events: VecDeque<Event> = run::doubts(&config, length).into_iter().map(Event::Warning).collect();
+        let Prepared {
+            checkpoint,
+            adapters,
+            widths,
+            parameters,
+            clip_skip,
+            warnings,
+        } = Prepared::new(&mut config, checkpoint, &device)?;
+        let mut events: VecDeque<Event> = run::doubts(&config, length)
+            .into_iter()
+            .map(Event::Warning)
+            .collect();
         events.extend(outputs.hash_models(family)?.map(Event::Warning));
         events.extend(warnings.into_iter().map(Event::Warning));
         outputs.clip_skip = clip_skip;
         let limit = run::token_limit(&config);
-        let reader = CaptionReader { tokenizer: Tokenizer::new(), limit, family, weighted: config.weighted_captions };
+        let reader = CaptionReader {
+            tokenizer: Tokenizer::new(),
+            limit,
+            family,
+            weighted: config.weighted_captions,
+        };
         let texts = TextCache::new(&config, &dataset, &widths, 75 * limit.windows() + 2)?;
         events.extend(texts.warning().map(Event::Warning));
         let latents = LatentCache::new(&config, &dataset, family)?;
         let load = Load::new(&config, family, parameters, adapters.parameter_count())?;
-        let memory = load.estimate(&dataset, &latents, &texts, widths.bytes(75 * limit.windows() + 2));
+        let memory = load.estimate(
+            &dataset,
+            &latents,
+            &texts,
+            widths.bytes(75 * limit.windows() + 2),
+        );
         events.extend(memory.doubt(&device).map(Event::Warning));
         let rates = run::learning_rates(&config, family, &adapters)?;
         Ok(Self {
             algorithm: run::algorithm(&config, &checkpoint, length.total_steps, clip_skip, &rates)?,
             groups: rates.groups,
-            learned: Learned::new(adapters, Optimizer::new(config.optimizer()?), config.ema_decay),
+            learned: Learned::new(
+                adapters,
+                Optimizer::new(config.optimizer()?),
+                config.ema_decay,
+            ),
             base: Base::new(checkpoint, config.base_dtype_for(family), &device),
             report: run::report(&dataset, &notices),
             latents,
@@ -152,7 +181,8 @@ impl Trainer {
         self.config.resolution_for(self.base.checkpoint().family())
     }
 
-    /// The adapters as they are trained now. Files and previews have their averages, where the run makes averages.
+    /// The adapters as they are trained now. Files and previews have their averages, where the run
+    /// makes averages.
     #[must_use]
     pub fn adapters(&self) -> &AdapterSet {
         &self.learned.adapters
@@ -170,7 +200,8 @@ impl Trainer {
         self.progress.step
     }
 
-    /// Saves the adapters as they are now under the output name with the step's number, and returns the path.
+    /// Saves the adapters as they are now under the output name with the step's number, and returns
+    /// the path.
     ///
     /// # Errors
     /// [`Error::Io`] where the file can't be written; an earlier file of that name is then intact.
@@ -209,7 +240,9 @@ impl Trainer {
             [self.progress.step, self.progress.completed_epochs],
             [!self.latents.is_off(), self.config.dataset_config.is_some()],
         );
-        let warning = self.outputs.save(path, &self.config, precision, &self.learned.shown(), &facts)?;
+        let warning =
+            self.outputs
+                .save(path, &self.config, precision, &self.learned.shown(), &facts)?;
         self.events.extend(warning.map(Event::Warning));
         Ok(())
     }
@@ -220,13 +253,20 @@ impl Trainer {
         self.learned.shown().to_tensors(SavePrecision::Float.into())
     }
 
-    /// Draws a picture with the adapters as they are now, scaled by `multiplier`; at 0 it is the bare base's. The same
-    /// prompt, seed and adapters give the same picture.
+    /// Draws a picture with the adapters as they are now, scaled by `multiplier`; at 0 it is the
+    /// bare base's. The same prompt, seed and adapters give the same picture.
     ///
     /// # Errors
-    /// [`Error::Config`] for a prompt with impossible settings; where text encoder or VAE can't be read again.
+    /// [`Error::Config`] for a prompt with impossible settings; where text encoder or VAE can't be
+    /// read again.
     pub fn sample(&mut self, prompt: &Prompt, multiplier: f32) -> Result<RgbImage> {
-        let picture = self.outputs.sample(prompt, multiplier, &self.config, &mut self.base, &self.learned.shown());
+        let picture = self.outputs.sample(
+            prompt,
+            multiplier,
+            &self.config,
+            &mut self.base,
+            &self.learned.shown(),
+        );
         self.drop_preview_networks();
         picture
     }

@@ -1,5 +1,5 @@
-//! Bad input gets a message that names the file, key or option, what was found and what was expected; exit code 2; and
-//! nothing half-written.
+//! Bad input gets a message that names the file, key or option, what was found and what was
+//! expected; exit code 2; and nothing half-written.
 
 use std::fs;
 use std::process::Command;
@@ -26,34 +26,58 @@ fn folders() {
     ]);
 
     fs::create_dir(job.path("empty")).unwrap();
-    job.set("train_data_dir", "empty").is_refused(&["`empty`", "no pictures found", ".png, .jpg"]);
+    job.set("train_data_dir", "empty")
+        .is_refused(&["`empty`", "no pictures found", ".png, .jpg"]);
     fs::create_dir_all(job.path("empty/5_cats")).unwrap();
     job.write("empty/5_cats/notes.md", "no picture");
     job.is_refused(&["`empty`", "no pictures found", ".png, .jpg"]);
 
     fs::create_dir_all(job.path("wrong/cats")).unwrap();
     fs::create_dir_all(job.path("wrong/dogs")).unwrap();
-    job.set("train_data_dir", "wrong").is_refused(&["`wrong`", "`N_name`", "found `cats`, `dogs`", "`10_cats`"]);
+    job.set("train_data_dir", "wrong").is_refused(&[
+        "`wrong`",
+        "`N_name`",
+        "found `cats`, `dogs`",
+        "`10_cats`",
+    ]);
 
-    fs::rename(job.path("pictures/2_emoji"), job.path("pictures/2000000000_emoji")).unwrap();
-    job.set("train_data_dir", "pictures").is_refused(&["2000000000_emoji", "6000000000 pictures", "at most 10000000"]);
+    fs::rename(
+        job.path("pictures/2_emoji"),
+        job.path("pictures/2000000000_emoji"),
+    )
+    .unwrap();
+    job.set("train_data_dir", "pictures").is_refused(&[
+        "2000000000_emoji",
+        "6000000000 pictures",
+        "at most 10000000",
+    ]);
 }
 
 #[test]
 fn pictures_and_captions() {
     let job = Job::new();
     let whole = fs::read(job.picture("banana.png")).unwrap();
-    for (broken, reason) in
-        [(&whole[..whole.len() / 2], "unreadable"), (&b"GIF89a?"[..], "unreadable"), (b"", "unreadable")]
-    {
+    for (broken, reason) in [
+        (&whole[..whole.len() / 2], "unreadable"),
+        (&b"GIF89a?"[..], "unreadable"),
+        (b"", "unreadable"),
+    ] {
         fs::write(job.picture("banana.png"), broken).unwrap();
         job.is_refused(&["2_emoji/banana.png`", reason]);
     }
     fs::write(job.picture("banana.png"), &whole).unwrap();
     fs::write(job.picture("banana.txt"), "  \n").unwrap();
-    job.is_refused(&["2_emoji/banana.txt`", "empty caption", "expected the caption in the first line"]);
+    job.is_refused(&[
+        "2_emoji/banana.txt`",
+        "empty caption",
+        "expected the caption in the first line",
+    ]);
     fs::write(job.picture("banana.txt"), b"caf\xe9").unwrap();
-    job.is_refused(&["2_emoji/banana.txt`", "not UTF-8 at byte 3", "expected a text file"]);
+    job.is_refused(&[
+        "2_emoji/banana.txt`",
+        "not UTF-8 at byte 3",
+        "expected a text file",
+    ]);
 }
 
 #[test]
@@ -65,10 +89,19 @@ fn bad_pictures_can_be_skipped() {
     let run = job.toml("skip_bad_images", "true").run();
     run.succeeded();
     assert!(run.stdout.contains("2_emoji: 1 pictures"), "{}", run.stdout);
-    let skipped: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with("warning: skipped: ")).collect();
+    let skipped: Vec<&str> = run
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("warning: skipped: "))
+        .collect();
     assert_eq!(skipped.len(), 2, "{}", run.stdout);
     for name in ["banana.png", "bicycle.png"] {
-        assert!(skipped.iter().any(|line| line.contains(name) && line.contains("unreadable")), "{skipped:?}");
+        assert!(
+            skipped
+                .iter()
+                .any(|line| line.contains(name) && line.contains("unreadable")),
+            "{skipped:?}"
+        );
     }
     assert_eq!(job.outputs(), ["emoji.safetensors"]);
 
@@ -78,7 +111,8 @@ fn bad_pictures_can_be_skipped() {
         fs::remove_file(job.picture(name)).unwrap();
     }
     let mut job = job;
-    job.toml("skip_bad_images", "true").is_refused(&["none of the 1 pictures can be used", "banana.png"]);
+    job.toml("skip_bad_images", "true")
+        .is_refused(&["none of the 1 pictures can be used", "banana.png"]);
 }
 
 #[test]
@@ -87,29 +121,120 @@ fn options() {
         (
             "network_dimm",
             "4",
-            &["job.toml", "line ", "`network_dimm`: no such option", "did you mean `network_dim`?"][..],
+            &[
+                "job.toml",
+                "line ",
+                "`network_dimm`: no such option",
+                "did you mean `network_dim`?",
+            ][..],
         ),
-        ("network_dim", "'big'", &["`network_dim`", "found \"big\"", "expected an integer from 1 to"]),
-        ("network_dim", "4294967295", &["`network_dim`", "found 4294967295", "expected an integer from 1 to"]),
+        (
+            "network_dim",
+            "'big'",
+            &[
+                "`network_dim`",
+                "found \"big\"",
+                "expected an integer from 1 to",
+            ],
+        ),
+        (
+            "network_dim",
+            "4294967295",
+            &[
+                "`network_dim`",
+                "found 4294967295",
+                "expected an integer from 1 to",
+            ],
+        ),
         ("network_dim", "-4", &["`network_dim`", "found -4"]),
-        ("unet_lr", "nan", &["`unet_lr`", "found \"nan\"", "expected a number from 0"]),
-        ("unet_lr", "1e300", &["`unet_lr`", "expected a number from 0"]),
-        ("unet_lr", "[1, 2]", &["`unet_lr`", "found the list [1,2]", "expected a number"]),
-        ("max_train_steps", "99999999999999999999999", &["`max_train_steps`", "expected an integer of at least 1"]),
-        ("max_bucket_reso", "4294967295", &["`max_bucket_reso = 4294967295`", "expected at most"]),
-        ("optimizer_args", "['eps=0']", &["`optimizer_args`", "found `eps=0`", "expected a number from 1e-30"]),
-        ("network_train_unet_only", "3", &["`network_train_unet_only`", "found 3", "expected true or false"]),
-        ("optimizer_type", "'Adamm'", &["`optimizer_type`", "found \"Adamm\"", "expected AdamW"]),
-        ("device", "'tpu'", &["`device`", "\"tpu\"", "expected auto, cpu, cuda"]),
-        ("device", "'rocm'", &["`device`", "this build lacks it", "--features rocm"]),
-        ("clip_skip", "13", &["`clip_skip`", "found 13", "expected 1 to ", "the text encoder's layers"]),
-        ("sample_prompts", "'a cat --w 4294967295'", &["`sample_prompts`", "`--w 4294967295`", "64 to 4096"]),
-        ("sample_prompts", "'nowhere.txt'", &["`sample_prompts`", "no file at `nowhere.txt`", "expected a text file"]),
+        (
+            "unet_lr",
+            "nan",
+            &["`unet_lr`", "found \"nan\"", "expected a number from 0"],
+        ),
+        (
+            "unet_lr",
+            "1e300",
+            &["`unet_lr`", "expected a number from 0"],
+        ),
+        (
+            "unet_lr",
+            "[1, 2]",
+            &["`unet_lr`", "found the list [1,2]", "expected a number"],
+        ),
+        (
+            "max_train_steps",
+            "99999999999999999999999",
+            &["`max_train_steps`", "expected an integer of at least 1"],
+        ),
+        (
+            "max_bucket_reso",
+            "4294967295",
+            &["`max_bucket_reso = 4294967295`", "expected at most"],
+        ),
+        (
+            "optimizer_args",
+            "['eps=0']",
+            &[
+                "`optimizer_args`",
+                "found `eps=0`",
+                "expected a number from 1e-30",
+            ],
+        ),
+        (
+            "network_train_unet_only",
+            "3",
+            &[
+                "`network_train_unet_only`",
+                "found 3",
+                "expected true or false",
+            ],
+        ),
+        (
+            "optimizer_type",
+            "'Adamm'",
+            &["`optimizer_type`", "found \"Adamm\"", "expected AdamW"],
+        ),
+        (
+            "device",
+            "'tpu'",
+            &["`device`", "\"tpu\"", "expected auto, cpu, cuda"],
+        ),
+        (
+            "device",
+            "'rocm'",
+            &["`device`", "this build lacks it", "--features rocm"],
+        ),
+        (
+            "clip_skip",
+            "13",
+            &[
+                "`clip_skip`",
+                "found 13",
+                "expected 1 to ",
+                "the text encoder's layers",
+            ],
+        ),
+        (
+            "sample_prompts",
+            "'a cat --w 4294967295'",
+            &["`sample_prompts`", "`--w 4294967295`", "64 to 4096"],
+        ),
+        (
+            "sample_prompts",
+            "'nowhere.txt'",
+            &[
+                "`sample_prompts`",
+                "no file at `nowhere.txt`",
+                "expected a text file",
+            ],
+        ),
         ("train_data_dir", "", &["job.toml", "line ", "TOML"]),
     ] {
         let mut job = Job::new();
         if key == "max_bucket_reso" {
-            job.toml("bucket_no_upscale", "false").toml("min_bucket_reso", "64");
+            job.toml("bucket_no_upscale", "false")
+                .toml("min_bucket_reso", "64");
         }
         job.toml(key, value).is_refused(parts);
     }
@@ -118,7 +243,10 @@ fn options() {
 #[test]
 fn all_problems_of_a_configuration_come_at_once() {
     let mut job = Job::new();
-    job.toml("train_batch_size", "0").toml("outputdir", "1").toml("seed", "'x'").remove("train_data_dir");
+    job.toml("train_batch_size", "0")
+        .toml("outputdir", "1")
+        .toml("seed", "'x'")
+        .remove("train_data_dir");
     job.is_refused(&[
         "job.toml: 4 problems",
         "`train_batch_size`",
@@ -128,8 +256,15 @@ fn all_problems_of_a_configuration_come_at_once() {
     ]);
 
     let mut job = Job::new();
-    job.set("train_data_dir", "nowhere").set("network_weights", "absent").set("logging_dir", "job.toml");
-    job.is_refused(&["3 problems", "`train_data_dir`", "`network_weights`", "`logging_dir`"]);
+    job.set("train_data_dir", "nowhere")
+        .set("network_weights", "absent")
+        .set("logging_dir", "job.toml");
+    job.is_refused(&[
+        "3 problems",
+        "`train_data_dir`",
+        "`network_weights`",
+        "`logging_dir`",
+    ]);
 
     let job = Job::new();
     job.write("empty.toml", "");
@@ -138,12 +273,36 @@ fn all_problems_of_a_configuration_come_at_once() {
         command.arg("--set");
         command
     };
-    refused(&Run::of(command().arg("network_dim")), &["`--set`", "found `network_dim`", "expected KEY=VALUE"]);
-    refused(&Run::of(command().arg("netwrk_dim=3")), &["`netwrk_dim`: no such option; did you mean `network_dim`?"]);
-    refused(&Run::of(command().arg("network_dim=x")), &["`network_dim`", "found \"x\"", "expected an integer"]);
-    let train = |file: &str| Run::of(Command::new(PROGRAM).args(["train", file]).current_dir(job.path("")));
-    refused(&train("empty.toml"), &["empty.toml: 2 problems", "`pretrained_model_name_or_path`: not given"]);
-    refused(&train("nowhere.toml"), &["nowhere.toml: cannot read: No such file"]);
+    refused(
+        &Run::of(command().arg("network_dim")),
+        &["`--set`", "found `network_dim`", "expected KEY=VALUE"],
+    );
+    refused(
+        &Run::of(command().arg("netwrk_dim=3")),
+        &["`netwrk_dim`: no such option; did you mean `network_dim`?"],
+    );
+    refused(
+        &Run::of(command().arg("network_dim=x")),
+        &["`network_dim`", "found \"x\"", "expected an integer"],
+    );
+    let train = |file: &str| {
+        Run::of(
+            Command::new(PROGRAM)
+                .args(["train", file])
+                .current_dir(job.path("")),
+        )
+    };
+    refused(
+        &train("empty.toml"),
+        &[
+            "empty.toml: 2 problems",
+            "`pretrained_model_name_or_path`: not given",
+        ],
+    );
+    refused(
+        &train("nowhere.toml"),
+        &["nowhere.toml: cannot read: No such file"],
+    );
     refused(&train("pictures"), &["pictures: cannot read"]);
 }
 
@@ -151,21 +310,46 @@ fn all_problems_of_a_configuration_come_at_once() {
 fn places_that_cannot_be_written_to() {
     let mut job = Job::new();
     job.write("file", "");
-    job.set("output_dir", "file/output").is_refused(&["`output_dir`", "a file at `file`", "expected a folder"]);
-    job.set("output_dir", "file").is_refused(&["`output_dir`", "a file at `file`", "expected a folder"]);
+    job.set("output_dir", "file/output").is_refused(&[
+        "`output_dir`",
+        "a file at `file`",
+        "expected a folder",
+    ]);
+    job.set("output_dir", "file").is_refused(&[
+        "`output_dir`",
+        "a file at `file`",
+        "expected a folder",
+    ]);
     #[cfg(target_os = "linux")]
-    job.set("output_dir", "/proc/output").is_refused(&["`output_dir`", "`/proc`", "cannot be written to"]);
-    job.set("output_dir", "output").set("logging_dir", "file/logs").is_refused(&["`logging_dir`", "a file at `file`"]);
-    job.remove("logging_dir").set("output_name", "a/b").is_refused(&["`output_name`", "\"a/b\"", "without folders"]);
+    job.set("output_dir", "/proc/output").is_refused(&[
+        "`output_dir`",
+        "`/proc`",
+        "cannot be written to",
+    ]);
+    job.set("output_dir", "output")
+        .set("logging_dir", "file/logs")
+        .is_refused(&["`logging_dir`", "a file at `file`"]);
+    job.remove("logging_dir")
+        .set("output_name", "a/b")
+        .is_refused(&["`output_name`", "\"a/b\"", "without folders"]);
 
     fs::create_dir_all(job.path("other/emoji.safetensors")).unwrap();
     job.set("output_dir", "other").set("output_name", "emoji");
     job.is_refused(&["`output_name`", "a folder at `other/emoji.safetensors`"]);
 
     fs::copy(base(), job.path("base.safetensors")).unwrap();
-    job.set("pretrained_model_name_or_path", "base.safetensors").set("output_dir", ".").set("output_name", "base");
-    job.is_refused(&["`output_name`", "the base checkpoint", "overwrites no input"]);
-    assert_eq!(fs::read(job.path("base.safetensors")).unwrap(), fs::read(base()).unwrap());
+    job.set("pretrained_model_name_or_path", "base.safetensors")
+        .set("output_dir", ".")
+        .set("output_name", "base");
+    job.is_refused(&[
+        "`output_name`",
+        "the base checkpoint",
+        "overwrites no input",
+    ]);
+    assert_eq!(
+        fs::read(job.path("base.safetensors")).unwrap(),
+        fs::read(base()).unwrap()
+    );
 }
 
 /// With a limit to the size of files, which the system reports as it does a full disk.
@@ -179,18 +363,36 @@ fn a_full_disk_leaves_the_earlier_file() {
     let limited = |blocks: u32, arguments: &[&str]| {
         let script = format!("ulimit -f {blocks}; exec \"$0\" \"$@\"");
         let mut shell = Command::new("bash");
-        shell.args(["-c", &script, PROGRAM]).args(arguments).current_dir(job.path(""));
+        shell
+            .args(["-c", &script, PROGRAM])
+            .args(arguments)
+            .current_dir(job.path(""));
         Run::of(&mut shell)
     };
     drop(command);
     let run = limited(100, &["train", "job.toml"]);
     assert_eq!(run.code, Some(2), "{run:?}");
-    assert!(run.stderr.contains("output/emoji.safetensors: cannot write: "), "{run:?}");
+    assert!(
+        run.stderr
+            .contains("output/emoji.safetensors: cannot write: "),
+        "{run:?}"
+    );
     assert!(run.stdout.contains("training 1/1"), "{run:?}");
-    assert_eq!(fs::read(job.path("output/emoji.safetensors")).unwrap(), b"the earlier file");
+    assert_eq!(
+        fs::read(job.path("output/emoji.safetensors")).unwrap(),
+        b"the earlier file"
+    );
     assert_eq!(job.outputs(), ["emoji.safetensors"]);
 
-    let run = limited(100, &["random-checkpoint", "--family", "sd15", "output/random.safetensors"]);
+    let run = limited(
+        100,
+        &[
+            "random-checkpoint",
+            "--family",
+            "sd15",
+            "output/random.safetensors",
+        ],
+    );
     refused(&run, &["output/random.safetensors: cannot write: "]);
     assert_eq!(job.outputs(), ["emoji.safetensors"]);
 }
@@ -207,18 +409,37 @@ fn a_loss_that_is_not_finite() {
         let run = job.set("save_precision", precision).run();
         assert_eq!(run.code, Some(2), "{run:?}");
         let outputs = job.outputs();
-        let [file] = &outputs[..] else { panic!("one file: {outputs:?}") };
-        let step: u32 = file.strip_prefix("emoji-step").unwrap().strip_suffix(".safetensors").unwrap().parse().unwrap();
+        let [file] = &outputs[..] else {
+            panic!("one file: {outputs:?}")
+        };
+        let step: u32 = file
+            .strip_prefix("emoji-step")
+            .unwrap()
+            .strip_suffix(".safetensors")
+            .unwrap()
+            .parse()
+            .unwrap();
         assert!((1..5).contains(&step), "{file}");
         let path = format!("output/{file}");
         let failed = format!("error: step {}: loss ", step + 1);
-        for part in [&failed, &path, "NaN", "learning rate", "1e30", "max_grad_norm", "network_weights"] {
+        for part in [
+            &failed,
+            &path,
+            "NaN",
+            "learning rate",
+            "1e30",
+            "max_grad_norm",
+            "network_weights",
+        ] {
             assert!(run.stderr.contains(part), "no `{part}` in {}", run.stderr);
         }
         // Reading refuses what is not finite.
         let lora = SafetensorsFile::open(&job.path(&path)).unwrap();
-        let largest =
-            lora.tensors().keys().flat_map(|key| lora.read_f32(key).unwrap()).fold(0.0, |a: f32, b| a.max(b.abs()));
+        let largest = lora
+            .tensors()
+            .keys()
+            .flat_map(|key| lora.read_f32(key).unwrap())
+            .fold(0.0, |a: f32, b| a.max(b.abs()));
         assert!(largest > 1e29, "the update before was taken: {largest}");
         assert_eq!(lora.metadata()["ss_steps"], step.to_string());
     }
@@ -230,10 +451,23 @@ fn adapters_too_large_for_the_number_type_are_saved_wider() {
     let mut job = Job::new();
     let run = job.toml("unet_lr", "1e6").run();
     run.succeeded();
-    assert!(run.stdout.contains("emoji.safetensors: `lora_unet_"), "{}", run.stdout);
-    assert!(run.stdout.contains("beyond the range of save_precision = \"fp16\"; saved as float"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("emoji.safetensors: `lora_unet_"),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout
+            .contains("beyond the range of save_precision = \"fp16\"; saved as float"),
+        "{}",
+        run.stdout
+    );
     let lora = SafetensorsFile::open(&job.path("output/emoji.safetensors")).unwrap();
-    assert!(lora.tensors().values().all(|tensor| tensor.dtype == safetensors::Dtype::F32));
+    assert!(
+        lora.tensors()
+            .values()
+            .all(|tensor| tensor.dtype == safetensors::Dtype::F32)
+    );
 }
 
 /// A reader that goes away does not end the run.
@@ -243,7 +477,13 @@ fn a_closed_pipe_does_no_harm() {
     let job = Job::new();
     drop(job.command());
     let mut shell = Command::new("bash");
-    shell.args(["-c", "set -o pipefail; \"$0\" train job.toml | true", PROGRAM]).current_dir(job.path(""));
+    shell
+        .args([
+            "-c",
+            "set -o pipefail; \"$0\" train job.toml | true",
+            PROGRAM,
+        ])
+        .current_dir(job.path(""));
     Run::of(&mut shell).succeeded();
     assert_eq!(job.outputs(), ["emoji.safetensors"]);
 }
@@ -268,17 +508,28 @@ fn the_library_returns_typed_errors() {
     job.remove("netwrk_dim");
 
     let problems = keys(error(Job::new().toml("clip_skip", "24")));
-    assert!(matches!(&problems[..], [Problem { key, kind: ProblemKind::Value { .. }, .. }] if key == "clip_skip"));
-    let problems = keys(error(Job::new().set("pretrained_model_name_or_path", "/nowhere")));
+    assert!(
+        matches!(&problems[..], [Problem { key, kind: ProblemKind::Value { .. }, .. }] if key == "clip_skip")
+    );
+    let problems = keys(error(
+        Job::new().set("pretrained_model_name_or_path", "/nowhere"),
+    ));
     assert_eq!(problems[0].key, "pretrained_model_name_or_path");
 
     job.write("garbage", [7; 100]);
     let garbage = job.path("garbage");
     let refused = error(Job::new().set("pretrained_model_name_or_path", &garbage));
-    assert!(matches!(refused, Error::Model(lora_models::Error::Format { path, .. }) if path == garbage));
+    assert!(
+        matches!(refused, Error::Model(lora_models::Error::Format { path, .. }) if path == garbage)
+    );
     let refused = error(Job::new().set("network_weights", &garbage));
-    assert!(matches!(refused, Error::Model(lora_models::Error::Format { path, .. }) if path == garbage));
-    assert!(matches!(error(Job::new().set("network_weights", base())), Error::NotALora { .. }));
+    assert!(
+        matches!(refused, Error::Model(lora_models::Error::Format { path, .. }) if path == garbage)
+    );
+    assert!(matches!(
+        error(Job::new().set("network_weights", base())),
+        Error::NotALora { .. }
+    ));
     fs::write(job.picture("banana.png"), "").unwrap();
     assert!(
         matches!(error(&job), Error::Data(lora_data::Error::UnreadablePicture { path, .. }) if path == job.picture("banana.png"))

@@ -1,4 +1,5 @@
-//! Weight files that are not what they should be are refused, with everything that is wrong with them in one message.
+//! Weight files that are not what they should be are refused, with everything that is wrong with
+//! them in one message.
 
 use std::fs;
 
@@ -14,44 +15,110 @@ const VAE_BIAS: &str = "first_stage_model.decoder.up.1.upsample.conv.bias";
 fn files_that_are_no_base() {
     let mut job = Job::new();
     let whole = fs::read(base()).unwrap();
-    let lora = WeightFile::of(&["lora_unet_mid_block_attentions_0_proj_in.lora_down.weight"]).to_bytes();
-    let vae = WeightFile::of(&["encoder.down.0.block.0.conv1.weight", "decoder.conv_in.weight"]).to_bytes();
-    let vae_of_checkpoint = WeightFile::of(&["first_stage_model.encoder.conv_in.weight"]).to_bytes();
+    let lora =
+        WeightFile::of(&["lora_unet_mid_block_attentions_0_proj_in.lora_down.weight"]).to_bytes();
+    let vae = WeightFile::of(&[
+        "encoder.down.0.block.0.conv1.weight",
+        "decoder.conv_in.weight",
+    ])
+    .to_bytes();
+    let vae_of_checkpoint =
+        WeightFile::of(&["first_stage_model.encoder.conv_in.weight"]).to_bytes();
     let unet = "model.diffusion_model.input_blocks.0.0.weight";
     let sdxl = WeightFile::of(&[unet, "conditioner.embedders.1.model.ln_final.weight"]).to_bytes();
     let sd2 = WeightFile::of(&[unet, "cond_stage_model.model.ln_final.weight"]).to_bytes();
-    let refiner = WeightFile::of(&[unet, "conditioner.embedders.0.model.ln_final.weight"]).to_bytes();
+    let refiner =
+        WeightFile::of(&[unet, "conditioner.embedders.0.model.ln_final.weight"]).to_bytes();
     let flux = WeightFile::of(&["double_blocks.0.img_attn.qkv.weight"]).to_bytes();
-    let sd3 = WeightFile::of(&["model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight"]).to_bytes();
+    let sd3 = WeightFile::of(&["model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight"])
+        .to_bytes();
     let files: [(&str, &[u8], &[&str]); 13] = [
-        ("cut.safetensors", &whole[..whole.len() / 2], &["not a valid safetensors file", "its header promises"]),
-        ("head.safetensors", &whole[..1000], &["not a valid safetensors file", "cut off"]),
-        ("garbage.safetensors", &[0x5a; 5000], &["not a valid safetensors file"]),
-        ("model.ckpt", b"PK\x03\x04 and more", &["not a valid file of torch.save"]),
-        ("empty.safetensors", b"", &["not a valid safetensors file", "it has 0 bytes"]),
-        ("lora.safetensors", &lora, &["expected a Stable Diffusion 1.x, 2.x or SDXL checkpoint", "found a LoRA file"]),
-        ("vae.safetensors", &vae, &["expected a Stable Diffusion", "found a VAE"]),
-        ("vae2.safetensors", &vae_of_checkpoint, &["expected a Stable Diffusion", "found a VAE"]),
-        ("refiner.safetensors", &refiner, &["expected a Stable Diffusion", "found an SDXL refiner"]),
-        ("flux.safetensors", &flux, &["expected a Stable Diffusion", "found a checkpoint of Flux"]),
-        ("sd3.safetensors", &sd3, &["expected a Stable Diffusion", "SD3"]),
-        ("sdxl.safetensors", &sdxl, &["not the tensors of SDXL", "is missing"]),
-        ("sd2.safetensors", &sd2, &["not the tensors of Stable Diffusion 2.x", "is missing"]),
+        (
+            "cut.safetensors",
+            &whole[..whole.len() / 2],
+            &["not a valid safetensors file", "its header promises"],
+        ),
+        (
+            "head.safetensors",
+            &whole[..1000],
+            &["not a valid safetensors file", "cut off"],
+        ),
+        (
+            "garbage.safetensors",
+            &[0x5a; 5000],
+            &["not a valid safetensors file"],
+        ),
+        (
+            "model.ckpt",
+            b"PK\x03\x04 and more",
+            &["not a valid file of torch.save"],
+        ),
+        (
+            "empty.safetensors",
+            b"",
+            &["not a valid safetensors file", "it has 0 bytes"],
+        ),
+        (
+            "lora.safetensors",
+            &lora,
+            &[
+                "expected a Stable Diffusion 1.x, 2.x or SDXL checkpoint",
+                "found a LoRA file",
+            ],
+        ),
+        (
+            "vae.safetensors",
+            &vae,
+            &["expected a Stable Diffusion", "found a VAE"],
+        ),
+        (
+            "vae2.safetensors",
+            &vae_of_checkpoint,
+            &["expected a Stable Diffusion", "found a VAE"],
+        ),
+        (
+            "refiner.safetensors",
+            &refiner,
+            &["expected a Stable Diffusion", "found an SDXL refiner"],
+        ),
+        (
+            "flux.safetensors",
+            &flux,
+            &["expected a Stable Diffusion", "found a checkpoint of Flux"],
+        ),
+        (
+            "sd3.safetensors",
+            &sd3,
+            &["expected a Stable Diffusion", "SD3"],
+        ),
+        (
+            "sdxl.safetensors",
+            &sdxl,
+            &["not the tensors of SDXL", "is missing"],
+        ),
+        (
+            "sd2.safetensors",
+            &sd2,
+            &["not the tensors of Stable Diffusion 2.x", "is missing"],
+        ),
     ];
     for (name, bytes, parts) in files {
         job.write(name, bytes);
-        job.set("pretrained_model_name_or_path", name).is_refused(&[&[name], parts].concat());
+        job.set("pretrained_model_name_or_path", name)
+            .is_refused(&[&[name], parts].concat());
     }
-    job.set("pretrained_model_name_or_path", "nowhere.safetensors").is_refused(&[
-        "`pretrained_model_name_or_path`",
-        "nothing at `nowhere.safetensors`",
-        "expected a file, or a folder in diffusers' layout",
-    ]);
-    job.set("pretrained_model_name_or_path", "pictures").is_refused(&["pictures", "a folder without `unet`, `vae`"]);
+    job.set("pretrained_model_name_or_path", "nowhere.safetensors")
+        .is_refused(&[
+            "`pretrained_model_name_or_path`",
+            "nothing at `nowhere.safetensors`",
+            "expected a file, or a folder in diffusers' layout",
+        ]);
+    job.set("pretrained_model_name_or_path", "pictures")
+        .is_refused(&["pictures", "a folder without `unet`, `vae`"]);
 }
 
-/// Everything that is wrong with the tensors of all three networks stands in one message, in the file's own spelling, and
-/// nothing that is right.
+/// Everything that is wrong with the tensors of all three networks stands in one message, in the
+/// file's own spelling, and nothing that is right.
 #[test]
 fn tensors_that_are_missing_surplus_misshaped_or_not_finite() {
     let whole = WeightFile::read(&base());
@@ -60,30 +127,62 @@ fn tensors_that_are_missing_surplus_misshaped_or_not_finite() {
 
     let mut broken = whole.clone();
     let surplus = "model.diffusion_model.surprise.weight";
-    let [outputs, inputs, ..] = broken.tensors[CONV].shape[..] else { panic!("a convolution") };
+    let [outputs, inputs, ..] = broken.tensors[CONV].shape[..] else {
+        panic!("a convolution")
+    };
     broken.tensors.remove(TO_Q).unwrap();
     broken.tensors.remove(VAE_BIAS).unwrap();
     broken.tensors.insert(surplus.into(), Stored::zeros(&[3]));
-    broken.tensors.insert(CONV.into(), Stored::zeros(&[outputs + 1, inputs, 3, 3]));
-    let [hidden, width] = broken.tensors[FC1].shape[..] else { panic!("a matrix") };
-    broken.tensors.insert(FC1.into(), Stored::zeros(&[hidden, width + 2]));
+    broken
+        .tensors
+        .insert(CONV.into(), Stored::zeros(&[outputs + 1, inputs, 3, 3]));
+    let [hidden, width] = broken.tensors[FC1].shape[..] else {
+        panic!("a matrix")
+    };
+    broken
+        .tensors
+        .insert(FC1.into(), Stored::zeros(&[hidden, width + 2]));
     job.write("base.safetensors", broken.to_bytes());
     job.is_refused(&[
         "base.safetensors",
         "5 problems",
-        &format!("`{TO_Q}` is missing, expected shape {:?}", whole.tensors[TO_Q].shape),
-        &format!("`{VAE_BIAS}` is missing, expected shape {:?}", whole.tensors[VAE_BIAS].shape),
+        &format!(
+            "`{TO_Q}` is missing, expected shape {:?}",
+            whole.tensors[TO_Q].shape
+        ),
+        &format!(
+            "`{VAE_BIAS}` is missing, expected shape {:?}",
+            whole.tensors[VAE_BIAS].shape
+        ),
         &format!("`{surplus}` is not a part of its UNet"),
-        &format!("`{CONV}` has shape [{}, {inputs}, 3, 3], expected [{outputs}, {inputs}, 3, 3]", outputs + 1),
-        &format!("`{FC1}` has shape [{hidden}, {}], expected [{hidden}, {width}]", width + 2),
+        &format!(
+            "`{CONV}` has shape [{}, {inputs}, 3, 3], expected [{outputs}, {inputs}, 3, 3]",
+            outputs + 1
+        ),
+        &format!(
+            "`{FC1}` has shape [{hidden}, {}], expected [{hidden}, {width}]",
+            width + 2
+        ),
     ]);
 
     // A module that is missing as a whole is no smaller network.
     for (module, key) in [
-        ("model.diffusion_model.output_blocks.8.1.", "model.diffusion_model.output_blocks.8.1.proj_in.weight"),
-        ("model.diffusion_model.output_blocks.2.1.", "model.diffusion_model.output_blocks.2.1.conv.weight"),
-        ("model.diffusion_model.input_blocks.3.", "model.diffusion_model.input_blocks.3.0.op.weight"),
-        ("first_stage_model.encoder.down.1.downsample.", "first_stage_model.encoder.down.1.downsample.conv.bias"),
+        (
+            "model.diffusion_model.output_blocks.8.1.",
+            "model.diffusion_model.output_blocks.8.1.proj_in.weight",
+        ),
+        (
+            "model.diffusion_model.output_blocks.2.1.",
+            "model.diffusion_model.output_blocks.2.1.conv.weight",
+        ),
+        (
+            "model.diffusion_model.input_blocks.3.",
+            "model.diffusion_model.input_blocks.3.0.op.weight",
+        ),
+        (
+            "first_stage_model.encoder.down.1.downsample.",
+            "first_stage_model.encoder.down.1.downsample.conv.bias",
+        ),
     ] {
         let mut broken = whole.clone();
         broken.tensors.retain(|key, _| !key.starts_with(module));
@@ -107,7 +206,8 @@ fn tensors_that_are_missing_surplus_misshaped_or_not_finite() {
 fn network_weights() {
     let mut job = Job::new();
     job.set("output_dir", "first").run().succeeded();
-    job.set("output_dir", "output").set("network_weights", "first/emoji.safetensors");
+    job.set("output_dir", "output")
+        .set("network_weights", "first/emoji.safetensors");
     job.run().succeeded();
     fs::remove_dir_all(job.path("output")).unwrap();
 
@@ -119,13 +219,20 @@ fn network_weights() {
         "expected [8, 48",
         "network_dim",
     ]);
-    job.toml("network_dim", "4").toml("network_train_unet_only", "false");
-    job.is_refused(&["first/emoji.safetensors", "no `lora_te_text_model_encoder_layers_0", "network_train_unet_only"]);
+    job.toml("network_dim", "4")
+        .toml("network_train_unet_only", "false");
+    job.is_refused(&[
+        "first/emoji.safetensors",
+        "no `lora_te_text_model_encoder_layers_0",
+        "network_train_unet_only",
+    ]);
     job.toml("network_train_unet_only", "true");
 
     let whole = WeightFile::read(&job.path("first/emoji.safetensors"));
     let mut other = whole.clone();
-    other.tensors.insert("lora_unet_nowhere.alpha".into(), Stored::zeros(&[1]));
+    other
+        .tensors
+        .insert("lora_unet_nowhere.alpha".into(), Stored::zeros(&[1]));
     let tensor = other.tensors.remove(key).unwrap();
     job.write("other.safetensors", other.to_bytes());
     job.set("network_weights", "other.safetensors");
@@ -139,7 +246,9 @@ fn network_weights() {
     let mut not_finite = whole.clone();
     let infinity = half::f16::INFINITY.to_le_bytes();
     let bytes = [&infinity[..], &tensor.bytes[2..]].concat();
-    not_finite.tensors.insert(key.into(), Stored { bytes, ..tensor });
+    not_finite
+        .tensors
+        .insert(key.into(), Stored { bytes, ..tensor });
     job.write("other.safetensors", not_finite.to_bytes());
     job.is_refused(&["other.safetensors", key, "values that are not finite"]);
 
@@ -151,5 +260,9 @@ fn network_weights() {
         "expected a LoRA file for this base",
         "found tensors such as `",
     ]);
-    job.set("network_weights", "nowhere").is_refused(&["`network_weights`", "no file at `nowhere`", "expected a file"]);
+    job.set("network_weights", "nowhere").is_refused(&[
+        "`network_weights`",
+        "no file at `nowhere`",
+        "expected a file",
+    ]);
 }

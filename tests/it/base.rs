@@ -13,7 +13,9 @@ use crate::tiny::stored;
 
 /// A file of the bundled assets.
 pub(crate) fn asset(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("assets")
+        .join(name)
 }
 
 /// UNet and text encoder of a checkpoint.
@@ -28,18 +30,31 @@ impl Base {
     pub(crate) fn open(path: &Path) -> Self {
         let device = golden::device();
         let checkpoint = Checkpoint::open(path, &ModelConfig::default()).expect("checkpoint");
-        let (text_encoder, mut layers) = checkpoint.text_encoder(&device, FloatDType::F32).expect("text encoder");
+        let (text_encoder, mut layers) = checkpoint
+            .text_encoder(&device, FloatDType::F32)
+            .expect("text encoder");
         let (unet, unet_layers) = checkpoint.unet(&device, FloatDType::F32).expect("unet");
         layers.extend(unet_layers);
-        Self { checkpoint, text_encoder, unet, layers }
+        Self {
+            checkpoint,
+            text_encoder,
+            unet,
+            layers,
+        }
     }
 
     /// The adapters of a LoRA file for linear layers and 1x1 convolutions.
     pub(crate) fn adapters(&self, lora: &Path, rank: usize, text_encoder: bool) -> AdapterSet {
         let linear = RankAlpha { rank, alpha: 1.0 };
-        let targets = Targets { linear, text_encoder, ..Targets::default() };
-        let mut set = AdapterSet::new(&self.layers, &targets, 0, &golden::device()).expect("targets");
-        set.load(stored(&Arrays::open(lora))).expect("the LoRA fits");
+        let targets = Targets {
+            linear,
+            text_encoder,
+            ..Targets::default()
+        };
+        let mut set =
+            AdapterSet::new(&self.layers, &targets, 0, &golden::device()).expect("targets");
+        set.load(stored(&Arrays::open(lora)))
+            .expect("the LoRA fits");
         set
     }
 
@@ -50,6 +65,9 @@ impl Base {
         context: &Tensor<3>,
         cx: &ForwardContext,
     ) -> Vec<f32> {
-        golden::values(self.unet.forward(latents.clone(), timesteps, context, None, cx))
+        golden::values(
+            self.unet
+                .forward(latents.clone(), timesteps, context, None, cx),
+        )
     }
 }

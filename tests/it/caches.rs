@@ -1,4 +1,5 @@
-//! Latents and encoded captions on disk: made once, made again when something they depend on has changed.
+//! Latents and encoded captions on disk: made once, made again when something they depend on has
+//! changed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,7 +15,8 @@ use crate::program::{Job, refused};
 /// A job that keeps latents on disk.
 fn job() -> Job {
     let mut job = Job::new();
-    job.toml("cache_latents_to_disk", "true").toml("max_train_steps", "3");
+    job.toml("cache_latents_to_disk", "true")
+        .toml("max_train_steps", "3");
     job
 }
 
@@ -25,8 +27,18 @@ fn made_and_found(job: &Job, what: Cached) -> (usize, usize, Vec<String>) {
         let is = |event: &&Event| matches!(event, Event::Cached(p) if p.what == what && p.reused == reused);
         events.iter().filter(is).count()
     };
-    let warning = |event: &Event| if let Event::Warning(text) = event { Some(text.clone()) } else { None };
-    (progress(false), progress(true), events.iter().filter_map(warning).collect())
+    let warning = |event: &Event| {
+        if let Event::Warning(text) = event {
+            Some(text.clone())
+        } else {
+            None
+        }
+    };
+    (
+        progress(false),
+        progress(true),
+        events.iter().filter_map(warning).collect(),
+    )
 }
 
 fn latents(job: &Job) -> (usize, usize, Vec<String>) {
@@ -35,9 +47,12 @@ fn latents(job: &Job) -> (usize, usize, Vec<String>) {
 
 /// The cache files, sorted.
 fn files(job: &Job) -> Vec<PathBuf> {
-    let entries =
-        fs::read_dir(job.path("pictures/2_emoji")).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "npz")).collect();
+    let entries = fs::read_dir(job.path("pictures/2_emoji"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|e| e == "npz"))
+        .collect();
     files.sort();
     files
 }
@@ -48,10 +63,20 @@ fn a_second_run_finds_what_the_first_made() {
     let expected = job.remove("cache_latents_to_disk").losses();
     job.toml("cache_latents_to_disk", "true");
     assert_eq!(job.losses(), expected);
-    let names: Vec<String> =
-        files(&job).iter().map(|path| path.file_name().expect("a name").to_string_lossy().into_owned()).collect();
+    let names: Vec<String> = files(&job)
+        .iter()
+        .map(|path| {
+            path.file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
     let size = image::image_dimensions(job.picture("airplane.png")).expect("a picture");
-    assert_eq!(names[0], format!("airplane_{:04}x{:04}_sd.npz", size.0, size.1));
+    assert_eq!(
+        names[0],
+        format!("airplane_{:04}x{:04}_sd.npz", size.0, size.1)
+    );
     assert_eq!(names.len(), 3);
     assert_eq!(latents(&job), (0, 3, vec![]));
     assert_eq!(job.losses(), expected);
@@ -69,7 +94,8 @@ fn what_has_changed_is_made_again() {
     let (made, found, warnings) = latents(&job);
     assert_eq!((made, found), (1, 2));
     assert!(
-        warnings[0].contains("banana_") && warnings[0].contains("is made again: the picture changed"),
+        warnings[0].contains("banana_")
+            && warnings[0].contains("is made again: the picture changed"),
         "{warnings:?}"
     );
     // Another bucket.
@@ -91,7 +117,10 @@ fn what_has_changed_is_made_again() {
     let at = 8 + length + bias["data_offsets"][0].as_u64().expect("an offset") as usize;
     changed[at] ^= 1;
     let other = job.write("other.safetensors", changed);
-    job.set("pretrained_model_name_or_path", other.to_str().expect("UTF-8"));
+    job.set(
+        "pretrained_model_name_or_path",
+        other.to_str().expect("UTF-8"),
+    );
     let (made, found, warnings) = latents(&job);
     assert_eq!((made, found), (3, 0));
     assert!(warnings[0].contains("another model"), "{warnings:?}");
@@ -117,19 +146,32 @@ fn files_of_other_programs_are_used_if_they_fit() {
     let (made, found, warnings) = latents(&job);
     assert_eq!((made, found), (0, 3));
     assert!(
-        warnings.concat().contains("latents of 3 pictures are taken from files of another program"),
+        warnings
+            .concat()
+            .contains("latents of 3 pictures are taken from files of another program"),
         "{warnings:?}"
     );
     // Under the name of an older version, too.
     for file in files(&job) {
-        let stem = file.file_name().expect("a name").to_string_lossy().split('_').next().expect("a stem").to_owned();
+        let stem = file
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .split('_')
+            .next()
+            .expect("a stem")
+            .to_owned();
         fs::rename(&file, file.with_file_name(format!("{stem}.npz"))).expect("renamed");
     }
     assert_eq!(job.losses(), expected);
 
     let airplane = job.path("pictures/2_emoji/airplane.npz");
     let whole = fs::read(&airplane).expect("a file");
-    let write = |latents: &CachedLatents| latents.write(fs::File::create(&airplane).expect("a file")).expect("written");
+    let write = |latents: &CachedLatents| {
+        latents
+            .write(fs::File::create(&airplane).expect("a file"))
+            .expect("written")
+    };
     let size = Size::new(8, 8);
     let good = CachedLatents {
         size,
@@ -139,9 +181,20 @@ fn files_of_other_programs_are_used_if_they_fit() {
         original_size: Size::new(64, 64),
         crop_ltrb: [0.0; 4],
     };
-    let nan = CachedLatents { latents: vec![f32::NAN; 4 * 64], ..good.clone() };
-    let small = CachedLatents { size: Size::new(4, 8), latents: vec![0.5; 4 * 32], ..good.clone() };
-    for (case, message) in [("truncated", "damaged"), ("nan", "NaN"), ("shape", "expected [4, 8, 8]")] {
+    let nan = CachedLatents {
+        latents: vec![f32::NAN; 4 * 64],
+        ..good.clone()
+    };
+    let small = CachedLatents {
+        size: Size::new(4, 8),
+        latents: vec![0.5; 4 * 32],
+        ..good.clone()
+    };
+    for (case, message) in [
+        ("truncated", "damaged"),
+        ("nan", "NaN"),
+        ("shape", "expected [4, 8, 8]"),
+    ] {
         match case {
             "truncated" => fs::write(&airplane, &whole[..whole.len() / 2]).expect("written"),
             "nan" => write(&nan),
@@ -154,10 +207,15 @@ fn files_of_other_programs_are_used_if_they_fit() {
             .for_each(|path| fs::remove_file(path).expect("removed"));
         let (made, found, warnings) = latents(&job);
         assert_eq!((made, found), (1, 2), "{case}");
-        assert!(warnings[0].contains("airplane.npz` is made again") && warnings[0].contains(message), "{warnings:?}");
+        assert!(
+            warnings[0].contains("airplane.npz` is made again") && warnings[0].contains(message),
+            "{warnings:?}"
+        );
     }
     job.toml("compat", "'sd-scripts'");
-    files(&job).iter().for_each(|path| fs::remove_file(path).expect("removed"));
+    files(&job)
+        .iter()
+        .for_each(|path| fs::remove_file(path).expect("removed"));
     assert_eq!(latents(&job).0, 3);
     assert!(airplane.is_file());
 }
@@ -189,47 +247,106 @@ fn encoded_captions_of_sdxl() {
     job.toml("cache_text_encoder_outputs_to_disk", "true");
     let texts = |job: &Job| made_and_found(job, Cached::TextOutputs);
     assert_eq!(texts(&job).0, 3);
-    assert_eq!(files(&job).iter().filter(|path| path.to_string_lossy().ends_with("_te_outputs.npz")).count(), 3);
+    assert_eq!(
+        files(&job)
+            .iter()
+            .filter(|path| path.to_string_lossy().ends_with("_te_outputs.npz"))
+            .count(),
+        3
+    );
     assert_eq!(texts(&job).1, 3);
     let from_disk = job.losses();
-    assert!(from_disk.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-6 * b), "{from_disk:?}, {expected:?}");
+    assert!(
+        from_disk
+            .iter()
+            .zip(&expected)
+            .all(|(a, b)| (a - b).abs() <= 1e-6 * b),
+        "{from_disk:?}, {expected:?}"
+    );
     fs::write(job.picture("banana.txt"), "another caption").expect("a caption");
     let (made, found, warnings) = texts(&job);
     assert_eq!((made, found), (1, 2), "{warnings:?}");
-    assert!(warnings.concat().contains("banana_te_outputs.npz` is made again"), "{warnings:?}");
+    assert!(
+        warnings
+            .concat()
+            .contains("banana_te_outputs.npz` is made again"),
+        "{warnings:?}"
+    );
     assert_eq!(texts(job.set("caption_prefix", "photo of")).0, 3);
 
     job.toml("shuffle_caption", "true");
-    refused(&job.run(), &["`cache_text_encoder_outputs_to_disk`", "excludes what changes captions"]);
-    job.remove("shuffle_caption").toml("network_train_unet_only", "false");
-    refused(&job.run(), &["`cache_text_encoder_outputs_to_disk`", "needs `network_train_unet_only`"]);
+    refused(
+        &job.run(),
+        &[
+            "`cache_text_encoder_outputs_to_disk`",
+            "excludes what changes captions",
+        ],
+    );
+    job.remove("shuffle_caption")
+        .toml("network_train_unet_only", "false");
+    refused(
+        &job.run(),
+        &[
+            "`cache_text_encoder_outputs_to_disk`",
+            "needs `network_train_unet_only`",
+        ],
+    );
     let mut sd1 = Job::new();
-    sd1.toml("cache_text_encoder_outputs_to_disk", "true").is_refused(&["is for SDXL only"]);
-    sd1.remove("cache_text_encoder_outputs_to_disk").toml("cache_latents", "true").toml("color_aug", "true");
+    sd1.toml("cache_text_encoder_outputs_to_disk", "true")
+        .is_refused(&["is for SDXL only"]);
+    sd1.remove("cache_text_encoder_outputs_to_disk")
+        .toml("cache_latents", "true")
+        .toml("color_aug", "true");
     sd1.is_refused(&["`cache_latents`", "excludes `color_aug`"]);
 }
 
 #[test]
 fn pictures_do_not_share_a_file() {
     let job = job();
-    let picture = image::open(job.picture("banana.png")).expect("a picture").into_rgb8();
+    let picture = image::open(job.picture("banana.png"))
+        .expect("a picture")
+        .into_rgb8();
     picture.save(job.picture("banana.bmp")).expect("a picture");
-    refused(&job.run(), &["banana.bmp`", "banana.png`", "would share the cache file", "rename one of them"]);
+    refused(
+        &job.run(),
+        &[
+            "banana.bmp`",
+            "banana.png`",
+            "would share the cache file",
+            "rename one of them",
+        ],
+    );
 }
 
 #[test]
 fn subsets_do_not_share_a_file_for_different_things() {
     let mut job = job();
     let folder = job.path("pictures/2_emoji");
-    let subset = |more: &str| format!("[[datasets.subsets]]\nimage_dir = '{}'\n{more}\n", folder.display());
-    let write = |job: &Job, more: &str| {
-        job.write("data.toml", format!("[[datasets]]\nresolution = 64\n{}{}", subset(""), subset(more)));
+    let subset = |more: &str| {
+        format!(
+            "[[datasets.subsets]]\nimage_dir = '{}'\n{more}\n",
+            folder.display()
+        )
     };
-    job.remove("train_data_dir").set("dataset_config", "data.toml");
+    let write = |job: &Job, more: &str| {
+        job.write(
+            "data.toml",
+            format!(
+                "[[datasets]]\nresolution = 64\n{}{}",
+                subset(""),
+                subset(more)
+            ),
+        );
+    };
+    job.remove("train_data_dir")
+        .set("dataset_config", "data.toml");
     write(&job, "num_repeats = 2");
     job.run().succeeded();
     write(&job, "flip_aug = true");
-    refused(&job.run(), &["airplane.png`: two subsets use it", "keep caches in memory"]);
+    refused(
+        &job.run(),
+        &["airplane.png`: two subsets use it", "keep caches in memory"],
+    );
 }
 
 #[test]
@@ -241,7 +358,9 @@ fn sizes_are_kept_with_the_latents() {
     fs::remove_file(&sizes).expect("removed");
     job.toml("cache_info", "false").losses();
     assert!(!sizes.exists());
-    job.remove("cache_latents_to_disk").toml("cache_info", "true").losses();
+    job.remove("cache_latents_to_disk")
+        .toml("cache_info", "true")
+        .losses();
     assert!(sizes.is_file());
 }
 
@@ -257,7 +376,10 @@ fn a_full_disk_while_caching() {
     job.set("resolution", "512,512");
     let mut command = std::process::Command::new("sh");
     // Blocks of 512 bytes: 16 kB, less than the latents of the second picture.
-    let script = format!("ulimit -f 32; exec {} train job.toml", crate::program::PROGRAM);
+    let script = format!(
+        "ulimit -f 32; exec {} train job.toml",
+        crate::program::PROGRAM
+    );
     job.config().expect("written");
     command.args(["-c", &script]).current_dir(job.path(""));
     let run = crate::program::Run::of(&mut command);

@@ -8,18 +8,29 @@ use crate::program::{Job, refused};
 
 fn json(job: &Job) -> (Option<i32>, Value) {
     let run = job.check(&["--json"]);
-    (run.code, serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout)))
+    (
+        run.code,
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stdout)),
+    )
 }
 
 #[test]
 fn a_run_that_is_possible() {
     let mut job = Job::new();
-    job.toml("train_batch_size", "4").toml("max_train_epochs", "3").toml("gradient_accumulation_steps", "2");
-    fs::write(job.picture("banana.txt"), "blueprint style, a banana, ".to_owned() + &"very ".repeat(90))
-        .expect("a caption");
+    job.toml("train_batch_size", "4")
+        .toml("max_train_epochs", "3")
+        .toml("gradient_accumulation_steps", "2");
+    fs::write(
+        job.picture("banana.txt"),
+        "blueprint style, a banana, ".to_owned() + &"very ".repeat(90),
+    )
+    .expect("a caption");
     fs::copy(job.picture("airplane.png"), job.picture("copy.png")).expect("a picture");
-    image::RgbImage::new(20, 20).save(job.picture("small.png")).expect("a picture");
-    job.toml("bucket_no_upscale", "false").toml("min_bucket_reso", "64");
+    image::RgbImage::new(20, 20)
+        .save(job.picture("small.png"))
+        .expect("a picture");
+    job.toml("bucket_no_upscale", "false")
+        .toml("min_bucket_reso", "64");
     let run = job.check(&[]);
     run.succeeded();
     for part in [
@@ -70,17 +81,40 @@ fn everything_that_is_wrong_is_told_at_once() {
     }
     let (code, report) = json(&job);
     assert_eq!(code, Some(2));
-    assert_eq!(report["problems"].as_array().map(Vec::len), Some(2), "{report}");
+    assert_eq!(
+        report["problems"].as_array().map(Vec::len),
+        Some(2),
+        "{report}"
+    );
     // One picture can still be looked at.
     assert_eq!(report["length"]["pictures_per_epoch"], 2);
 
     // What only a run reads is read, too.
-    let run = job.check(&["--set", "sample_prompts=none.txt", "--set", "network_weights=none.safetensors"]);
-    assert!(run.stdout.contains("no file at `none.txt`") && run.stdout.contains("`network_weights`"), "{}", run.stdout);
+    let run = job.check(&[
+        "--set",
+        "sample_prompts=none.txt",
+        "--set",
+        "network_weights=none.safetensors",
+    ]);
+    assert!(
+        run.stdout.contains("no file at `none.txt`") && run.stdout.contains("`network_weights`"),
+        "{}",
+        run.stdout
+    );
 
     let run = job.check(&["--json", "--set", "netwok_dim=4"]);
     assert_eq!(run.code, Some(2));
-    assert!(run.stdout.contains("`netwok_dim`: no such option") && run.stderr.is_empty(), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("`netwok_dim`: no such option") && run.stderr.is_empty(),
+        "{}",
+        run.stdout
+    );
     let run = job.check(&["--set", "netwok_dim=4"]);
-    refused(&run, &["`netwok_dim`: no such option", "did you mean `network_dim`?"]);
+    refused(
+        &run,
+        &[
+            "`netwok_dim`: no such option",
+            "did you mean `network_dim`?",
+        ],
+    );
 }

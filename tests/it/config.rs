@@ -1,4 +1,5 @@
-//! Files of SD-Trainer and sd-scripts are read as they are; files are converted, begun and explained.
+//! Files of SD-Trainer and sd-scripts are read as they are; files are converted, begun and
+//! explained.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,14 +16,24 @@ fn root() -> &'static Path {
 
 fn samples() -> Vec<PathBuf> {
     let entries = fs::read_dir(root().join("tests/config")).expect("the samples");
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
     files.sort();
     files
 }
 
 fn program(folder: &Path, arguments: &[&str]) -> Run {
-    Run::of(Command::new(PROGRAM).args(arguments).current_dir(folder).stdin(Stdio::null()))
+    Run::of(
+        Command::new(PROGRAM)
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::null()),
+    )
 }
 
 /// What is said of each key, and what comes of the file, is what the committed text says.
@@ -32,7 +43,10 @@ fn files_of_other_programs() {
     let is_blessing = std::env::var_os("LORA_TRAINER_BLESS").is_some();
     assert!(samples().len() > 7);
     for sample in samples() {
-        let name = sample.file_name().and_then(|name| name.to_str()).expect("a name");
+        let name = sample
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("a name");
         fs::copy(&sample, folder.path().join(name)).expect("a copy");
         let out = format!("{name}.out");
         let run = program(folder.path(), &["convert-config", name, &out]);
@@ -48,7 +62,12 @@ fn files_of_other_programs() {
             fs::write(&committed, &found).expect("written");
         }
         let expected = fs::read_to_string(&committed).unwrap_or_default();
-        assert_eq!(found, expected, "{name}: LORA_TRAINER_BLESS=1 writes {} anew", committed.display());
+        assert_eq!(
+            found,
+            expected,
+            "{name}: LORA_TRAINER_BLESS=1 writes {} anew",
+            committed.display()
+        );
     }
 }
 
@@ -57,16 +76,26 @@ fn files_of_other_programs() {
 fn converting_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let paths = [
-        ("pretrained_model_name_or_path".to_owned(), "base.safetensors".into()),
+        (
+            "pretrained_model_name_or_path".to_owned(),
+            "base.safetensors".into(),
+        ),
         ("train_data_dir".to_owned(), "pictures".into()),
     ];
     let mut read = 0;
     for sample in samples() {
-        let Ok(file) = TrainConfig::read(&sample, &paths) else { continue };
+        let Ok(file) = TrainConfig::read(&sample, &paths) else {
+            continue;
+        };
         assert!(file.keys_of(KeyClass::Unsupported).next().is_none());
         let out = folder.path().join(format!("{read}.toml"));
         fs::write(&out, file.config.to_commented_toml()).expect("written");
-        assert_eq!(TrainConfig::read(&out, &[]).expect("options").config, file.config, "{}", sample.display());
+        assert_eq!(
+            TrainConfig::read(&out, &[]).expect("options").config,
+            file.config,
+            "{}",
+            sample.display()
+        );
         read += 1;
     }
     assert!(read >= 7, "{read} files were read");
@@ -80,19 +109,38 @@ fn no_file_is_written_over() {
         let arguments = [&["convert-config", "job.toml"], more].concat();
         program(&job.path(""), &arguments)
     };
-    refused(&convert(&["job.toml", "--force"]), &["job.toml: cannot write: it is the file that is converted"]);
+    refused(
+        &convert(&["job.toml", "--force"]),
+        &["job.toml: cannot write: it is the file that is converted"],
+    );
     convert(&["new.toml"]).succeeded();
-    refused(&convert(&["new.toml"]), &["new.toml: cannot write: it is there already; --force writes over it"]);
+    refused(
+        &convert(&["new.toml"]),
+        &["new.toml: cannot write: it is there already; --force writes over it"],
+    );
     convert(&["new.toml", "--force"]).succeeded();
     assert_eq!(
         TrainConfig::from_toml_file(job.path("new.toml")).expect("options"),
         TrainConfig::from_toml_file(job.path("job.toml")).expect("options")
     );
     job.write("wrong.toml", "netwrk_dim = 4\nsave_state = true\n");
-    let run = program(&job.path(""), &["convert-config", "wrong.toml", "other.toml"]);
-    refused(&run, &["wrong.toml: 2 problems", "line 1: `netwrk_dim`", "line 2: `save_state`: true is not supported"]);
+    let run = program(
+        &job.path(""),
+        &["convert-config", "wrong.toml", "other.toml"],
+    );
+    refused(
+        &run,
+        &[
+            "wrong.toml: 2 problems",
+            "line 1: `netwrk_dim`",
+            "line 2: `save_state`: true is not supported",
+        ],
+    );
     assert!(!job.path("other.toml").exists());
-    refused(&program(&job.path(""), &["init", "new.toml"]), &["new.toml", "--force"]);
+    refused(
+        &program(&job.path(""), &["init", "new.toml"]),
+        &["new.toml", "--force"],
+    );
 }
 
 /// With its two paths filled in, a file to start from trains.
@@ -100,7 +148,10 @@ fn no_file_is_written_over() {
 fn a_file_to_start_from_trains() {
     let job = Job::new();
     let folder = job.path("");
-    for (file, arguments) in [("novice.toml", &["init", "novice.toml"][..]), ("expert.toml", &["init", "--expert"])] {
+    for (file, arguments) in [
+        ("novice.toml", &["init", "novice.toml"][..]),
+        ("expert.toml", &["init", "--expert"]),
+    ] {
         let run = program(&folder, arguments);
         run.succeeded();
         let text = if arguments.contains(&"--expert") {
@@ -109,10 +160,20 @@ fn a_file_to_start_from_trains() {
             fs::read_to_string(job.path(file)).expect("written")
         };
         let name = base().display().to_string();
-        let text =
-            text.replace("pretrained_model_name_or_path = \"\"", &format!("pretrained_model_name_or_path = '{name}'"));
-        job.write(file, text.replace("train_data_dir = \"\"", "train_data_dir = 'pictures'"));
-        let small = ["resolution=64", "max_train_epochs=", "max_train_steps=1", "max_token_length=75"];
+        let text = text.replace(
+            "pretrained_model_name_or_path = \"\"",
+            &format!("pretrained_model_name_or_path = '{name}'"),
+        );
+        job.write(
+            file,
+            text.replace("train_data_dir = \"\"", "train_data_dir = 'pictures'"),
+        );
+        let small = [
+            "resolution=64",
+            "max_train_epochs=",
+            "max_train_steps=1",
+            "max_token_length=75",
+        ];
         let mut arguments = vec!["train", file];
         arguments.extend(small.iter().flat_map(|option| ["--set", option]));
         program(&folder, &arguments).succeeded();
@@ -125,12 +186,16 @@ fn a_file_to_start_from_trains() {
 #[test]
 fn keys_that_change_nothing_are_told() {
     let mut job = Job::new();
-    job.toml("xformers", "true").toml("ddp_timeout", "30").toml("ddp_static_graph", "true").toml("save_state", "false");
+    job.toml("xformers", "true")
+        .toml("ddp_timeout", "30")
+        .toml("ddp_static_graph", "true")
+        .toml("save_state", "false");
     job.set("preset", "novice").set("optimizer_type", "AdamW");
     for run in [job.run(), job.check(&[])] {
         run.succeeded();
         for line in [
-            "preset novice: shuffle_caption = true, save_every_n_epochs = 2, clip_skip = 2 for SD 1.x\n",
+            "preset novice: shuffle_caption = true, save_every_n_epochs = 2, clip_skip = 2 for SD \
+             1.x\n",
             "implied: xformers (attention never",
             "ignored: ddp_static_graph, ddp_timeout (one device trains)\n",
         ] {
@@ -138,16 +203,22 @@ fn keys_that_change_nothing_are_told() {
         }
         assert!(!run.stdout.contains("save_state"), "{}", run.stdout);
     }
-    let report: serde_json::Value = serde_json::from_str(&job.check(&["--json"]).stdout).expect("JSON");
+    let report: serde_json::Value =
+        serde_json::from_str(&job.check(&["--json"]).stdout).expect("JSON");
     let keys = report["keys"].as_array().expect("a list");
     assert!(
-        keys.iter().any(|key| key["key"] == "xformers" && key["class"] == "implied" && key["line"].is_u64()),
+        keys.iter().any(|key| key["key"] == "xformers"
+            && key["class"] == "implied"
+            && key["line"].is_u64()),
         "{keys:?}"
     );
 
     let mut job = Job::new();
     job.set("model_train_type", "sdxl-lora");
-    job.is_refused(&["`model_train_type`: is sdxl-lora, but `", "tiny-base.safetensors` is Stable Diffusion 1.x"]);
+    job.is_refused(&[
+        "`model_train_type`: is sdxl-lora, but `",
+        "tiny-base.safetensors` is Stable Diffusion 1.x",
+    ]);
 }
 
 #[test]
@@ -155,12 +226,17 @@ fn options_are_explained() {
     let all = program(root(), &["options"]);
     all.succeeded();
     for spec in options() {
-        assert!(all.stdout.contains(&format!("\n{}", spec.name)), "{}", spec.name);
+        assert!(
+            all.stdout.contains(&format!("\n{}", spec.name)),
+            "{}",
+            spec.name
+        );
     }
     let one = program(root(), &["options", "resolution", "--family", "sdxl"]);
     one.succeeded();
     assert!(
-        one.stdout.contains("resolution (default 1024,1024)") && !one.stdout.contains("network_dim"),
+        one.stdout.contains("resolution (default 1024,1024)")
+            && !one.stdout.contains("network_dim"),
         "{}",
         one.stdout
     );
@@ -178,5 +254,8 @@ fn the_page_of_options_is_up_to_date() {
     let page = fs::read_to_string(root().join("docs/options.md")).unwrap_or_default();
     let run = program(root(), &["options", "--markdown"]);
     run.succeeded();
-    assert_eq!(run.stdout, page, "`lora-trainer options --markdown > docs/options.md` makes it anew");
+    assert_eq!(
+        run.stdout, page,
+        "`lora-trainer options --markdown > docs/options.md` makes it anew"
+    );
 }

@@ -19,11 +19,17 @@ fn plan(job: &Job) -> lora_trainer::train::RunPlan {
 fn each_option_of_pictures_changes_what_is_trained() {
     let mut plain = Job::new();
     // Larger than the bucket in one direction, so that there is something to crop.
-    let picture = RgbImage::from_fn(150, 100, |x, y| Rgb([(x * 3) as u8, (y * 4) as u8, (x * y) as u8]));
+    let picture = RgbImage::from_fn(150, 100, |x, y| {
+        Rgb([(x * 3) as u8, (y * 4) as u8, (x * y) as u8])
+    });
     for name in ["airplane", "banana", "bicycle"] {
-        picture.save(plain.picture(&format!("{name}.png"))).expect("a picture");
+        picture
+            .save(plain.picture(&format!("{name}.png")))
+            .expect("a picture");
     }
-    plain.toml("enable_bucket", "false").toml("max_train_steps", "6");
+    plain
+        .toml("enable_bucket", "false")
+        .toml("max_train_steps", "6");
     let expected = plain.losses();
     for (key, value) in [
         ("flip_aug", "true"),
@@ -65,8 +71,16 @@ fn each_option_of_captions_changes_what_is_trained() {
         ("token_warmup_step", "5", None),
         ("weighted_captions", "true", None),
         ("keep_tokens", "3", Some(("shuffle_caption", "true"))),
-        ("keep_tokens_separator", "'|||'", Some(("shuffle_caption", "true"))),
-        ("caption_separator", "' '", Some(("shuffle_caption", "true"))),
+        (
+            "keep_tokens_separator",
+            "'|||'",
+            Some(("shuffle_caption", "true")),
+        ),
+        (
+            "caption_separator",
+            "' '",
+            Some(("shuffle_caption", "true")),
+        ),
         ("token_warmup_min", "3", Some(("token_warmup_step", "5"))),
     ] {
         let without = match also {
@@ -87,7 +101,11 @@ fn captions_encoded_before_or_in_each_step() {
         let mut job = families::job(family);
         job.toml("max_train_steps", "3");
         let before = job.losses();
-        assert_eq!(job.toml("cache_text_encoder_outputs", "false").losses(), before, "{family}");
+        assert_eq!(
+            job.toml("cache_text_encoder_outputs", "false").losses(),
+            before,
+            "{family}"
+        );
     }
 }
 
@@ -96,24 +114,42 @@ fn regularisation_pictures_are_weighted() {
     let mut job = Job::new();
     fs::create_dir_all(job.path("reg/1_thing")).expect("a folder");
     fs::copy(job.picture("banana.png"), job.path("reg/1_thing/other.png")).expect("a picture");
-    job.set("reg_data_dir", "reg").toml("max_train_epochs", "1").remove("max_train_steps");
+    job.set("reg_data_dir", "reg")
+        .toml("max_train_epochs", "1")
+        .remove("max_train_steps");
     let plan = plan(&job);
     // Two repeats of three pictures, and as many of the other.
     assert_eq!((plan.pictures_per_epoch, plan.total_steps), (12, 12));
-    assert_eq!((plan.dataset.num_train_images(), plan.dataset.num_reg_images()), (6, 1));
+    assert_eq!(
+        (
+            plan.dataset.num_train_images(),
+            plan.dataset.num_reg_images()
+        ),
+        (6, 1)
+    );
     let whole = job.losses();
     let none = job.toml("prior_loss_weight", "0").losses();
-    assert_eq!(none.iter().filter(|loss| **loss == 0.0).count(), 6, "{none:?}");
+    assert_eq!(
+        none.iter().filter(|loss| **loss == 0.0).count(),
+        6,
+        "{none:?}"
+    );
     let half = job.toml("prior_loss_weight", "0.5").losses();
     // Before the first update of a regularisation picture all runs are the same.
-    let first = none.iter().position(|loss| *loss == 0.0).expect("a regularisation picture");
+    let first = none
+        .iter()
+        .position(|loss| *loss == 0.0)
+        .expect("a regularisation picture");
     assert_eq!(whole[..first], none[..first]);
     assert!((half[first] - whole[first] * 0.5).abs() <= 1e-6 * whole[first]);
 
     job.run().succeeded();
     let file = crate::golden::Arrays::open(&job.path("output/emoji.safetensors"));
     assert_eq!(file.metadata["ss_num_reg_images"], "1");
-    assert_eq!(file.metadata["ss_reg_dataset_dirs"], r#"{"1_thing": {"n_repeats": 1, "img_count": 1}}"#);
+    assert_eq!(
+        file.metadata["ss_reg_dataset_dirs"],
+        r#"{"1_thing": {"n_repeats": 1, "img_count": 1}}"#
+    );
     assert_eq!(file.metadata["ss_prior_loss_weight"], "0.5");
 }
 
@@ -124,9 +160,11 @@ fn masks_weight_places() {
     fs::create_dir(job.path("masks")).expect("a folder");
     let masks = |job: &Job, level: fn(u32) -> u8| {
         for name in ["airplane", "banana", "bicycle"] {
-            let size = image::image_dimensions(job.picture(&format!("{name}.png"))).expect("a picture");
+            let size =
+                image::image_dimensions(job.picture(&format!("{name}.png"))).expect("a picture");
             let mask = GrayImage::from_fn(size.0, size.1, |x, _| Luma([level(x)]));
-            mask.save(job.path(&format!("masks/{name}.png"))).expect("a mask");
+            mask.save(job.path(&format!("masks/{name}.png")))
+                .expect("a mask");
         }
     };
     let plain = job.losses();
@@ -137,25 +175,45 @@ fn masks_weight_places() {
     assert_eq!(job.losses(), [0.0, 0.0]);
     masks(&job, |x| if x < 64 { 255 } else { 0 });
     let left = job.losses();
-    assert!(left.iter().zip(&plain).all(|(left, plain)| *left > 0.0 && left < plain), "{left:?} of {plain:?}");
+    assert!(
+        left.iter()
+            .zip(&plain)
+            .all(|(left, plain)| *left > 0.0 && left < plain),
+        "{left:?} of {plain:?}"
+    );
     // The same from files, and with pictures encoded in each step.
     job.toml("cache_latents_to_disk", "true");
     assert_eq!(job.losses(), left);
     assert_eq!(job.losses(), left);
-    job.remove("cache_latents_to_disk").toml("cache_latents", "false");
+    job.remove("cache_latents_to_disk")
+        .toml("cache_latents", "false");
     masks(&job, |_| 0);
     assert_eq!(job.losses(), [0.0, 0.0]);
     job.toml("masked_loss", "false");
-    refused(&job.run(), &["`masked_loss`", "is false, but there is a `conditioning_data_dir`"]);
-    job.remove("masked_loss");
-
-    GrayImage::new(3, 3).save(job.path("masks/banana.png")).expect("a mask");
     refused(
         &job.run(),
-        &["masks/banana.png` is 3x3; expected ", "the size of its picture `pictures/2_emoji/banana.png`"],
+        &[
+            "`masked_loss`",
+            "is false, but there is a `conditioning_data_dir`",
+        ],
+    );
+    job.remove("masked_loss");
+
+    GrayImage::new(3, 3)
+        .save(job.path("masks/banana.png"))
+        .expect("a mask");
+    refused(
+        &job.run(),
+        &[
+            "masks/banana.png` is 3x3; expected ",
+            "the size of its picture `pictures/2_emoji/banana.png`",
+        ],
     );
     fs::remove_file(job.path("masks/banana.png")).expect("removed");
-    refused(&job.run(), &["2_emoji/banana.png`: no mask; expected a picture of the same name in `masks`"]);
+    refused(
+        &job.run(),
+        &["2_emoji/banana.png`: no mask; expected a picture of the same name in `masks`"],
+    );
 }
 
 #[test]
@@ -164,8 +222,11 @@ fn transparency() {
     job.toml("max_train_steps", "1");
     let save = |job: &Job, alpha: u8| {
         for name in ["airplane", "banana", "bicycle"] {
-            let picture = RgbaImage::from_fn(64, 64, |x, y| Rgba([x as u8 * 4, y as u8 * 4, 99, alpha]));
-            picture.save(job.picture(&format!("{name}.png"))).expect("a picture");
+            let picture =
+                RgbaImage::from_fn(64, 64, |x, y| Rgba([x as u8 * 4, y as u8 * 4, 99, alpha]));
+            picture
+                .save(job.picture(&format!("{name}.png")))
+                .expect("a picture");
         }
     };
     save(&job, 255);
@@ -183,22 +244,36 @@ fn transparency() {
 #[test]
 fn a_dataset_config_of_two_resolutions() {
     let mut job = Job::new();
-    job.remove("train_data_dir").toml("max_train_epochs", "1").remove("max_train_steps");
+    job.remove("train_data_dir")
+        .toml("max_train_epochs", "1")
+        .remove("max_train_steps");
     let folder = job.path("pictures/2_emoji");
     let text = format!(
         "[general]\ncaption_extension = '.txt'\nenable_bucket = true\nbucket_no_upscale = true\n\
-         [[datasets]]\nresolution = 64\nbatch_size = 2\n[[datasets.subsets]]\nimage_dir = '{0}'\nnum_repeats = 3\n\
+         [[datasets]]\nresolution = 64\nbatch_size = 2\n[[datasets.subsets]]\nimage_dir = \
+         '{0}'\nnum_repeats = 3\n\
          [[datasets]]\nresolution = [128, 128]\n[[datasets.subsets]]\nimage_dir = '{0}'\n",
         folder.display()
     );
     job.write("data.toml", &text);
     job.set("dataset_config", "data.toml");
     let plan = plan(&job);
-    assert_eq!(plan.dataset.parts.iter().map(|part| part.resolution.width).collect::<Vec<_>>(), [64, 128]);
-    assert_eq!((plan.pictures_per_epoch, plan.batches_per_epoch), (9 + 3, 5 + 3));
+    assert_eq!(
+        plan.dataset
+            .parts
+            .iter()
+            .map(|part| part.resolution.width)
+            .collect::<Vec<_>>(),
+        [64, 128]
+    );
+    assert_eq!(
+        (plan.pictures_per_epoch, plan.batches_per_epoch),
+        (9 + 3, 5 + 3)
+    );
     job.run().succeeded();
     let file = crate::golden::Arrays::open(&job.path("output/emoji.safetensors"));
-    let datasets: serde_json::Value = serde_json::from_str(&file.metadata["ss_datasets"]).expect("JSON");
+    let datasets: serde_json::Value =
+        serde_json::from_str(&file.metadata["ss_datasets"]).expect("JSON");
     assert_eq!(datasets[0]["num_train_images"], 9);
     assert_eq!(datasets[1]["subsets"][0]["image_dir"], "2_emoji");
     assert!(!file.metadata.contains_key("ss_bucket_info"));
@@ -211,14 +286,28 @@ fn a_dataset_config_of_two_resolutions() {
         fs::read_dir(job.path("pictures/2_emoji"))
             .expect("a folder")
             .filter(|entry| {
-                entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "npz"))
+                entry.as_ref().is_ok_and(|entry| {
+                    entry
+                        .path()
+                        .extension()
+                        .is_some_and(|extension| extension == "npz")
+                })
             })
             .count()
     };
     assert_eq!(caches(&job), 3);
 
-    job.write("data.toml", text.replace("batch_size = 2", "batch_sise = 2"));
-    refused(&job.run(), &["data.toml`: line 7: `datasets[0].batch_sise`", "did you mean `batch_size`?"]);
+    job.write(
+        "data.toml",
+        text.replace("batch_size = 2", "batch_sise = 2"),
+    );
+    refused(
+        &job.run(),
+        &[
+            "data.toml`: line 7: `datasets[0].batch_sise`",
+            "did you mean `batch_size`?",
+        ],
+    );
 }
 
 #[test]
@@ -226,7 +315,10 @@ fn the_base_output_can_be_the_target() {
     let mut job = Job::new();
     let folder = job.path("pictures/2_emoji");
     let config = |more: &str| {
-        format!("[[datasets]]\nresolution = 64\n[[datasets.subsets]]\nimage_dir = '{}'\n{more}", folder.display())
+        format!(
+            "[[datasets]]\nresolution = 64\n[[datasets.subsets]]\nimage_dir = '{}'\n{more}",
+            folder.display()
+        )
     };
     job.set("dataset_config", "data.toml")
         .remove("train_data_dir")
@@ -234,14 +326,24 @@ fn the_base_output_can_be_the_target() {
         .toml("unet_lr", "0.01");
     job.write("data.toml", config(""));
     let plain = job.losses();
-    job.write("data.toml", config("custom_attributes = { diff_output_preservation = true }\n"));
+    job.write(
+        "data.toml",
+        config("custom_attributes = { diff_output_preservation = true }\n"),
+    );
     // New adapters change nothing, so the base's own prediction is hit.
     let first = job.losses()[0];
-    assert!(first < 1e-12 && plain[0] > 1e-3, "{first}, without {}", plain[0]);
+    assert!(
+        first < 1e-12 && plain[0] > 1e-3,
+        "{first}, without {}",
+        plain[0]
+    );
     // Adapters times 0 learn nothing either.
     job.write(
         "data.toml",
-        config("").replace("[[datasets.subsets]]", "network_multiplier = 0.0\n[[datasets.subsets]]"),
+        config("").replace(
+            "[[datasets.subsets]]",
+            "network_multiplier = 0.0\n[[datasets.subsets]]",
+        ),
     );
     let without = job.losses();
     assert_eq!(without[0], plain[0]);
@@ -251,19 +353,30 @@ fn the_base_output_can_be_the_target() {
 #[test]
 fn lists_of_pictures() {
     let mut job = Job::new();
-    let expected = job.toml("max_train_steps", "3").toml("dataset_repeats", "2").losses();
+    let expected = job
+        .toml("max_train_steps", "3")
+        .toml("dataset_repeats", "2")
+        .losses();
     let list: serde_json::Map<String, serde_json::Value> = ["airplane", "banana", "bicycle"]
         .into_iter()
         .map(|name| {
-            let caption = fs::read_to_string(job.picture(&format!("{name}.txt"))).expect("a caption");
-            (name.to_owned(), serde_json::json!({ "caption": caption.trim() }))
+            let caption =
+                fs::read_to_string(job.picture(&format!("{name}.txt"))).expect("a caption");
+            (
+                name.to_owned(),
+                serde_json::json!({ "caption": caption.trim() }),
+            )
         })
         .collect();
     job.write("list.json", serde_json::to_string(&list).expect("JSON"));
-    job.set("train_data_dir", "pictures/2_emoji").set("in_json", "list.json");
+    job.set("train_data_dir", "pictures/2_emoji")
+        .set("in_json", "list.json");
     assert_eq!(job.losses(), expected);
     job.write("list.json", r#"{"apple": {"caption": "x"}, "banana": {}}"#);
-    refused(&job.run(), &["list.json", "`apple`: no such picture", "`banana`"]);
+    refused(
+        &job.run(),
+        &["list.json", "`apple`: no such picture", "`banana`"],
+    );
 }
 
 #[test]
@@ -275,34 +388,65 @@ fn waits_for_pictures_are_told() {
     for name in ["banana", "bicycle"] {
         fs::remove_file(job.picture(&format!("{name}.png"))).expect("removed");
     }
-    job.toml("cache_latents", "false").toml("max_train_steps", "3");
+    job.toml("cache_latents", "false")
+        .toml("max_train_steps", "3");
     let events = job.events();
-    let waits: Vec<f64> =
-        events.iter().filter_map(|e| if let Event::DataWait(wait) = e { Some(wait.seconds) } else { None }).collect();
-    let Some(Event::End(summary)) = events.last() else { panic!("no end") };
-    assert!(!waits.is_empty() && waits.iter().all(|seconds| *seconds >= 1e-3), "{waits:?}");
-    assert!((summary.data_wait_seconds - waits.iter().sum::<f64>()).abs() < 0.003 * events.len() as f64);
+    let waits: Vec<f64> = events
+        .iter()
+        .filter_map(|e| {
+            if let Event::DataWait(wait) = e {
+                Some(wait.seconds)
+            } else {
+                None
+            }
+        })
+        .collect();
+    let Some(Event::End(summary)) = events.last() else {
+        panic!("no end")
+    };
+    assert!(
+        !waits.is_empty() && waits.iter().all(|seconds| *seconds >= 1e-3),
+        "{waits:?}"
+    );
+    assert!(
+        (summary.data_wait_seconds - waits.iter().sum::<f64>()).abs() < 0.003 * events.len() as f64
+    );
 }
 
 #[test]
 fn captions_where_there_is_no_file() {
     let mut job = Job::new();
     fs::remove_file(job.picture("banana.txt")).expect("removed");
-    job.set("train_data_dir", "pictures/2_emoji").toml("max_train_steps", "3");
+    job.set("train_data_dir", "pictures/2_emoji")
+        .toml("max_train_steps", "3");
     let without = job.losses();
     assert_ne!(job.set("class_tokens", "a yellow fruit").losses(), without);
     job.toml("strict_captions", "true");
-    refused(&job.run(), &["2_emoji/banana.png`: no caption; expected `pictures/2_emoji/banana.txt`"]);
+    refused(
+        &job.run(),
+        &["2_emoji/banana.png`: no caption; expected `pictures/2_emoji/banana.txt`"],
+    );
 }
 
 #[test]
 fn folders_in_folders() {
     let mut job = Job::new();
     fs::create_dir(job.path("pictures/2_emoji/more")).expect("a folder");
-    fs::copy(job.picture("banana.png"), job.path("pictures/2_emoji/more/banana.png")).expect("a picture");
+    fs::copy(
+        job.picture("banana.png"),
+        job.path("pictures/2_emoji/more/banana.png"),
+    )
+    .expect("a picture");
     let plain = plan(&job);
-    assert_eq!(plan(job.toml("recursive", "true")).pictures_per_epoch, plain.pictures_per_epoch + 2);
-    assert!(plain.dataset.notices[0].contains("more` is not used"), "{:?}", plain.dataset.notices);
+    assert_eq!(
+        plan(job.toml("recursive", "true")).pictures_per_epoch,
+        plain.pictures_per_epoch + 2
+    );
+    assert!(
+        plain.dataset.notices[0].contains("more` is not used"),
+        "{:?}",
+        plain.dataset.notices
+    );
 }
 
 #[test]
@@ -311,9 +455,13 @@ fn faces_are_cropped() {
     for name in ["airplane", "banana", "bicycle"] {
         fs::remove_file(job.picture(&format!("{name}.png"))).expect("removed");
         let picture = RgbImage::from_fn(256, 256, |x, y| Rgb([x as u8, y as u8, (x ^ y) as u8]));
-        picture.save(job.picture(&format!("{name}_60_70_50_50.png"))).expect("a picture");
+        picture
+            .save(job.picture(&format!("{name}_60_70_50_50.png")))
+            .expect("a picture");
     }
-    job.toml("enable_bucket", "false").toml("max_train_steps", "2").toml("cache_latents", "false");
+    job.toml("enable_bucket", "false")
+        .toml("max_train_steps", "2")
+        .toml("cache_latents", "false");
     let whole = job.losses();
     assert_ne!(job.set("face_crop_aug_range", "1.5,2").losses(), whole);
 }
@@ -322,17 +470,31 @@ fn faces_are_cropped() {
 fn one_folder_of_masks_serves_several_folders() {
     let mut job = Job::new();
     fs::create_dir_all(job.path("pictures/3_more")).expect("a folder");
-    fs::rename(job.picture("banana.png"), job.path("pictures/3_more/banana.png")).expect("moved");
+    fs::rename(
+        job.picture("banana.png"),
+        job.path("pictures/3_more/banana.png"),
+    )
+    .expect("moved");
     fs::create_dir(job.path("masks")).expect("a folder");
-    for path in ["2_emoji/airplane.png", "2_emoji/bicycle.png", "3_more/banana.png"] {
+    for path in [
+        "2_emoji/airplane.png",
+        "2_emoji/bicycle.png",
+        "3_more/banana.png",
+    ] {
         let picture = job.path("pictures").join(path);
         let size = image::image_dimensions(&picture).expect("a picture");
         let mask = GrayImage::from_pixel(size.0, size.1, Luma([128]));
-        mask.save(job.path("masks").join(picture.file_name().expect("a name"))).expect("a mask");
+        mask.save(job.path("masks").join(picture.file_name().expect("a name")))
+            .expect("a mask");
     }
     job.set("conditioning_data_dir", "masks").run().succeeded();
-    GrayImage::new(8, 8).save(job.path("masks/cherry.png")).expect("a mask");
-    refused(&job.run(), &["masks without a picture of the same name: `masks/cherry.png`"]);
+    GrayImage::new(8, 8)
+        .save(job.path("masks/cherry.png"))
+        .expect("a mask");
+    refused(
+        &job.run(),
+        &["masks without a picture of the same name: `masks/cherry.png`"],
+    );
     // A mask that breaks off is found before training.
     fs::remove_file(job.path("masks/cherry.png")).expect("removed");
     let whole = fs::read(job.path("masks/banana.png")).expect("a mask");
@@ -346,36 +508,69 @@ fn options_that_another_one_leaves_without_effect_are_told() {
     let folder = job.path("pictures/2_emoji");
     job.write(
         "data.toml",
-        format!("[[datasets]]\nresolution = 64\n[[datasets.subsets]]\nimage_dir = '{}'\n", folder.display()),
+        format!(
+            "[[datasets]]\nresolution = 64\n[[datasets.subsets]]\nimage_dir = '{}'\n",
+            folder.display()
+        ),
     );
     let run = job.set("dataset_config", "data.toml").run();
     run.succeeded();
-    assert!(run.stdout.contains("warning: `train_data_dir` is not used: `dataset_config` says"), "{}", run.stdout);
+    assert!(
+        run.stdout
+            .contains("warning: `train_data_dir` is not used: `dataset_config` says"),
+        "{}",
+        run.stdout
+    );
 }
 
 #[test]
 fn pictures_kept_out_of_training() {
     let mut job = Job::new();
-    job.toml("max_train_epochs", "3").remove("max_train_steps").toml("unet_lr", "0.02");
+    job.toml("max_train_epochs", "3")
+        .remove("max_train_steps")
+        .toml("unet_lr", "0.02");
     assert_eq!(plan(&job).pictures_per_epoch, 6);
     job.toml("validation_split", "0.34");
     let losses = |job: &Job| -> Vec<f32> {
-        let loss = |event: &Event| if let Event::Epoch(end) = event { end.validation_loss } else { None };
+        let loss = |event: &Event| {
+            if let Event::Epoch(end) = event {
+                end.validation_loss
+            } else {
+                None
+            }
+        };
         job.events().iter().filter_map(loss).collect()
     };
     let plan = plan(&job);
-    assert_eq!((plan.pictures_per_epoch, plan.dataset.num_validation_images()), (4, 1));
+    assert_eq!(
+        (
+            plan.pictures_per_epoch,
+            plan.dataset.num_validation_images()
+        ),
+        (4, 1)
+    );
     let first = losses(&job);
     assert_eq!((first.len(), losses(&job)), (3, first.clone()));
-    assert!(first[0] != first[1], "the adapters change the loss: {first:?}");
+    assert!(
+        first[0] != first[1],
+        "the adapters change the loss: {first:?}"
+    );
     // Without learning, it stays: noise and timesteps are the same.
     let still = losses(job.toml("unet_lr", "0"));
     assert!(still[0] == still[1] && still[1] == still[2], "{still:?}");
     // Another seed keeps another picture out, of three.
-    let others: Vec<f32> = (1..6).map(|seed| losses(job.toml("validation_seed", &seed.to_string()))[0]).collect();
+    let others: Vec<f32> = (1..6)
+        .map(|seed| losses(job.toml("validation_seed", &seed.to_string()))[0])
+        .collect();
     assert!(others.iter().any(|loss| *loss != still[0]), "{others:?}");
     job.run().succeeded();
     let file = crate::golden::Arrays::open(&job.path("output/emoji.safetensors"));
     let entry = |key: &str| file.metadata[key].as_str();
-    assert_eq!((entry("ss_num_validation_images"), entry("ss_validation_split")), ("1", "0.34"));
+    assert_eq!(
+        (
+            entry("ss_num_validation_images"),
+            entry("ss_validation_split")
+        ),
+        ("1", "0.34")
+    );
 }

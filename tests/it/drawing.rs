@@ -11,7 +11,13 @@ use crate::base::asset;
 use crate::golden;
 
 fn prompt() -> Prompt {
-    Prompt { width: 64, height: 64, steps: 3, seed: Some(5), ..Prompt::new("a banana, blueprint style") }
+    Prompt {
+        width: 64,
+        height: 64,
+        steps: 3,
+        seed: Some(5),
+        ..Prompt::new("a banana, blueprint style")
+    }
 }
 
 fn config(output: &Path) -> TrainConfig {
@@ -35,24 +41,45 @@ fn a_file_draws_what_its_training_draws() {
     let output = tempfile::tempdir().expect("a folder");
     let config = config(output.path());
     let mut trainer = Trainer::new(config.clone()).expect("a trainer");
-    trainer.by_ref().for_each(|event| drop(event.expect("an event")));
+    trainer
+        .by_ref()
+        .for_each(|event| drop(event.expect("an event")));
     let lora = output.path().join("last.safetensors");
     let generator = |loras: &[_]| Generator::new(&config, loras).expect("a generator");
     let mut drawn = Vec::new();
     for strength in [0.0, 0.5, 1.0] {
         let mut generator = generator(&[(lora.clone(), strength)]);
         let picture = generator.generate(&prompt(), 9).expect("a picture");
-        assert_eq!(picture, trainer.sample(&prompt(), strength).expect("a picture"), "at {strength}");
+        assert_eq!(
+            picture,
+            trainer.sample(&prompt(), strength).expect("a picture"),
+            "at {strength}"
+        );
         drawn.push(picture);
     }
     assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2]);
-    assert_eq!(generator(&[]).generate(&prompt(), 9).expect("a picture"), drawn[0]);
+    assert_eq!(
+        generator(&[]).generate(&prompt(), 9).expect("a picture"),
+        drawn[0]
+    );
     // Twice half of it is all of it, but for rounding.
-    let twice = generator(&[(lora.clone(), 0.5), (lora, 0.5)]).generate(&prompt(), 9).expect("a picture");
-    let difference = twice.iter().zip(drawn[2].iter()).map(|(a, b)| a.abs_diff(*b)).max();
-    assert!(difference.is_some_and(|levels| levels <= 2), "{difference:?}");
+    let twice = generator(&[(lora.clone(), 0.5), (lora, 0.5)])
+        .generate(&prompt(), 9)
+        .expect("a picture");
+    let difference = twice
+        .iter()
+        .zip(drawn[2].iter())
+        .map(|(a, b)| a.abs_diff(*b))
+        .max();
+    assert!(
+        difference.is_some_and(|levels| levels <= 2),
+        "{difference:?}"
+    );
 
-    let unseeded = Prompt { seed: None, ..prompt() };
+    let unseeded = Prompt {
+        seed: None,
+        ..prompt()
+    };
     let mut bare = generator(&[]);
     assert_eq!(bare.generate(&unseeded, 5).expect("a picture"), drawn[0]);
     assert_ne!(bare.generate(&unseeded, 6).expect("a picture"), drawn[0]);
@@ -63,15 +90,31 @@ fn a_file_draws_what_its_training_draws() {
 fn drawing_names_what_is_wrong() {
     let output = tempfile::tempdir().expect("a folder");
     let refused = |config: TrainConfig, lora: &str| {
-        Generator::new(&config, &[(lora.into(), 1.0)]).expect_err("an error").to_string()
+        Generator::new(&config, &[(lora.into(), 1.0)])
+            .expect_err("an error")
+            .to_string()
     };
     assert!(refused(config(output.path()), "absent.safetensors").contains("absent.safetensors"));
     let base = asset("tiny-base.safetensors");
     let message = refused(config(output.path()), base.to_str().expect("UTF-8"));
-    assert!(message.contains("expected a LoRA file for this base"), "{message}");
+    assert!(
+        message.contains("expected a LoRA file for this base"),
+        "{message}"
+    );
     let mut generator = Generator::new(&config(output.path()), &[]).expect("a generator");
-    let error = generator.generate(&Prompt { width: 65, ..prompt() }, 0).expect_err("an error");
-    assert!(matches!(error, Error::Config { .. }) && error.to_string().contains("`width`: found 65"), "{error}");
+    let error = generator
+        .generate(
+            &Prompt {
+                width: 65,
+                ..prompt()
+            },
+            0,
+        )
+        .expect_err("an error");
+    assert!(
+        matches!(error, Error::Config { .. }) && error.to_string().contains("`width`: found 65"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -83,24 +126,48 @@ fn a_lora_tells_what_it_holds() {
     trainer.save_to(&path).expect("a file");
     let info = inspect(&path).expect("a LoRA");
     assert_eq!(info.family.map(|family| family.name()), Some("sd15"));
-    assert_eq!((3 * info.adapters.len(), info.dtypes.join(" ").as_str()), (tensors.len(), "F32"));
+    assert_eq!(
+        (3 * info.adapters.len(), info.dtypes.join(" ").as_str()),
+        (tensors.len(), "F32")
+    );
     assert_eq!(info.parameters, trainer.adapters().parameter_count());
     assert_eq!(info.metadata["ss_network_dim"], "4");
     assert_eq!(info.bytes, path.metadata().expect("a file").len());
-    let (unet, text): (Vec<_>, Vec<_>) = info.adapters.iter().partition(|adapter| adapter.is_unet());
+    let (unet, text): (Vec<_>, Vec<_>) =
+        info.adapters.iter().partition(|adapter| adapter.is_unet());
     assert!(
-        text.iter().all(|adapter| adapter.name.starts_with("lora_te_") && (adapter.rank, adapter.alpha) == (4, 2.0))
+        text.iter()
+            .all(|adapter| adapter.name.starts_with("lora_te_")
+                && (adapter.rank, adapter.alpha) == (4, 2.0))
     );
-    let convolutions = unet.iter().filter(|adapter| adapter.down.ends_with(&[3, 3])).collect::<Vec<_>>();
-    assert!(!convolutions.is_empty() && convolutions.iter().all(|adapter| adapter.rank == 2 && adapter.up.len() == 4));
+    let convolutions = unet
+        .iter()
+        .filter(|adapter| adapter.down.ends_with(&[3, 3]))
+        .collect::<Vec<_>>();
+    assert!(
+        !convolutions.is_empty()
+            && convolutions
+                .iter()
+                .all(|adapter| adapter.rank == 2 && adapter.up.len() == 4)
+    );
 
-    assert!(matches!(inspect(asset("tiny-base.safetensors")), Err(Error::NotALora { .. })));
-    assert!(matches!(inspect("absent.safetensors"), Err(Error::Model(_))));
+    assert!(matches!(
+        inspect(asset("tiny-base.safetensors")),
+        Err(Error::NotALora { .. })
+    ));
+    assert!(matches!(
+        inspect("absent.safetensors"),
+        Err(Error::Model(_))
+    ));
 }
 
 /// Files of other programs, too.
 #[test]
 fn every_naming_is_understood() {
     let lora = inspect(golden::dir().join("sd1/lora.safetensors")).expect("a LoRA");
-    assert!(lora.other_keys.is_empty() && lora.adapters.len() > 1, "{:?}", lora.other_keys);
+    assert!(
+        lora.other_keys.is_empty() && lora.adapters.len() > 1,
+        "{:?}",
+        lora.other_keys
+    );
 }

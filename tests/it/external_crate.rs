@@ -1,4 +1,5 @@
-//! A crate outside the workspace that depends on this one by its path trains with it, as the README says.
+//! A crate outside the workspace that depends on this one by its path trains with it, as the README
+//! says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,37 +44,74 @@ fn a_crate_outside_the_workspace_trains() {
 
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--offline", "--profile", profile]);
-    cargo.current_dir(job.path("outside")).env("CARGO_TARGET_DIR", &target);
+    cargo
+        .current_dir(job.path("outside"))
+        .env("CARGO_TARGET_DIR", &target);
     let built = cargo.output().expect("cargo starts");
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
 
     let mut program = Command::new(target.join(&folder).join("outside"));
-    let trained = program.arg(base()).arg(job.path("pictures")).arg(job.path("output")).output().expect("it starts");
-    assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    let trained = program
+        .arg(base())
+        .arg(job.path("pictures"))
+        .arg(job.path("output"))
+        .output()
+        .expect("it starts");
+    assert!(
+        trained.status.success(),
+        "{}",
+        String::from_utf8_lossy(&trained.stderr)
+    );
     let said = String::from_utf8(trained.stdout).expect("UTF-8");
-    let starts: Vec<&str> = said.lines().map(|line| line.split(':').next().unwrap_or_default()).collect();
+    let starts: Vec<&str> = said
+        .lines()
+        .map(|line| line.split(':').next().unwrap_or_default())
+        .collect();
     assert_eq!(starts, ["step 1 of 2", "step 2 of 2"]);
 
     assert_eq!(job.outputs(), ["last.safetensors"]);
     let lora = WeightFile::read(&job.path("output/last.safetensors"));
     assert_eq!(lora.metadata("ss_steps"), Some("2"));
-    let learned = |key: &str| key.ends_with("lora_up.weight") && lora.tensors[key].bytes.iter().any(|byte| *byte != 0);
+    let learned = |key: &str| {
+        key.ends_with("lora_up.weight") && lora.tensors[key].bytes.iter().any(|byte| *byte != 0)
+    };
     for start in ["lora_unet_", "lora_te_"] {
-        assert!(lora.tensors.keys().any(|key| key.starts_with(start) && learned(key)), "{start}");
+        assert!(
+            lora.tensors
+                .keys()
+                .any(|key| key.starts_with(start) && learned(key)),
+            "{start}"
+        );
     }
 }
 
-/// The manifest of a crate that needs nothing but this one. What the workspace depends on stands there too, with the same
-/// features, and so do its profiles: then cargo finds what it built for this test and need not build all of burn again.
+/// The manifest of a crate that needs nothing but this one. What the workspace depends on stands
+/// there too, with the same features, and so do its profiles: then cargo finds what it built for
+/// this test and need not build all of burn again.
 fn manifest(workspace: &Path, profile: &str) -> String {
-    let read = |path: PathBuf| -> Table { fs::read_to_string(path).expect("a manifest").parse().expect("TOML") };
+    let read = |path: PathBuf| -> Table {
+        fs::read_to_string(path)
+            .expect("a manifest")
+            .parse()
+            .expect("TOML")
+    };
     let root = read(workspace.join("Cargo.toml"));
-    let shared = root["workspace"]["dependencies"].as_table().expect("a table");
+    let shared = root["workspace"]["dependencies"]
+        .as_table()
+        .expect("a table");
     let mut dependencies = Table::new();
     for member in root["workspace"]["members"].as_array().expect("a list") {
-        let manifest = read(workspace.join(member.as_str().expect("a path")).join("Cargo.toml"));
-        let sections =
-            ["dependencies", "dev-dependencies"].map(|section| manifest.get(section).and_then(Value::as_table));
+        let manifest = read(
+            workspace
+                .join(member.as_str().expect("a path"))
+                .join("Cargo.toml"),
+        );
+        let sections = ["dependencies", "dev-dependencies"]
+            .map(|section| manifest.get(section).and_then(Value::as_table));
         for (name, dependency) in sections.into_iter().flatten().flatten() {
             let mut dependency = to_table(dependency);
             if dependency.remove("workspace").is_some() {
@@ -98,19 +136,43 @@ fn manifest(workspace: &Path, profile: &str) -> String {
         ("metal", cfg!(feature = "metal")),
         ("rocm", cfg!(feature = "rocm")),
     ];
-    let features: Vec<Value> = devices.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.into()).collect();
+    let features: Vec<Value> = devices
+        .into_iter()
+        .filter(|(_, on)| *on)
+        .map(|(name, _)| name.into())
+        .collect();
     let path = workspace.to_str().expect("UTF-8");
-    let own = [("path", Value::from(path)), ("default-features", false.into()), ("features", features.into())];
+    let own = [
+        ("path", Value::from(path)),
+        ("default-features", false.into()),
+        ("features", features.into()),
+    ];
     dependencies.insert("lora-trainer".into(), table(own).into());
 
     // This workspace's own crates are built anew, so quickly.
-    let mut profiles = root.get("profile").and_then(Value::as_table).cloned().unwrap_or_default();
-    let profile = profiles.entry(profile).or_insert_with(|| Table::new().into()).as_table_mut().expect("a table");
-    let packages = profile.entry("package").or_insert_with(|| Table::new().into()).as_table_mut().expect("a table");
+    let mut profiles = root
+        .get("profile")
+        .and_then(Value::as_table)
+        .cloned()
+        .unwrap_or_default();
+    let profile = profiles
+        .entry(profile)
+        .or_insert_with(|| Table::new().into())
+        .as_table_mut()
+        .expect("a table");
+    let packages = profile
+        .entry("package")
+        .or_insert_with(|| Table::new().into())
+        .as_table_mut()
+        .expect("a table");
     for name in ["lora-core", "lora-data", "lora-models", "lora-trainer"] {
         packages.insert(name.into(), table([("opt-level", 0.into())]).into());
     }
-    let package = [("name", Value::from("outside")), ("version", "0.0.0".into()), ("edition", "2024".into())];
+    let package = [
+        ("name", Value::from("outside")),
+        ("version", "0.0.0".into()),
+        ("edition", "2024".into()),
+    ];
     let tables = [
         ("package", table(package)),
         ("workspace", Table::new()),
@@ -121,7 +183,10 @@ fn manifest(workspace: &Path, profile: &str) -> String {
 }
 
 fn table<const N: usize>(entries: [(&str, Value); N]) -> Table {
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    entries
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
 /// A dependency in its long form.
@@ -135,7 +200,8 @@ fn to_table(dependency: &Value) -> Table {
 /// Adds what a further mention of a dependency asks for.
 fn merge(dependency: &mut Table, further: &Table) {
     let default_features = |table: &Table| table.get("default-features").and_then(Value::as_bool);
-    let lists = [&*dependency, further].map(|table| table.get("features").and_then(Value::as_array).cloned());
+    let lists = [&*dependency, further]
+        .map(|table| table.get("features").and_then(Value::as_array).cloned());
     let mut features: Vec<Value> = lists.into_iter().flatten().flatten().collect();
     features.dedup();
     let default = match (default_features(dependency), default_features(further)) {
@@ -153,7 +219,17 @@ fn merge(dependency: &mut Table, further: &Table) {
 /// Where cargo put this test, `TARGET/PROFILE/deps/it-…`.
 fn target_and_profile() -> (PathBuf, String) {
     let test = std::env::current_exe().expect("a path");
-    let profile = test.parent().and_then(Path::parent).expect("a profile's folder");
-    let name = profile.file_name().expect("a name").to_str().expect("UTF-8");
-    (profile.parent().expect("a target folder").into(), name.into())
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("a profile's folder");
+    let name = profile
+        .file_name()
+        .expect("a name")
+        .to_str()
+        .expect("UTF-8");
+    (
+        profile.parent().expect("a target folder").into(),
+        name.into(),
+    )
 }

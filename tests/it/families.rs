@@ -1,10 +1,12 @@
-//! SD 2.x and SDXL are trained as SD 1.x is: the small models of the reference data, through the program.
+//! SD 2.x and SDXL are trained as SD 1.x is: the small models of the reference data, through the
+//! program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lora_core::adapter::{
-    AdapterSet, BlockTargets, Naming, RankAlpha, SavePrecision, StoredTensor, Targets, block_count, block_index,
+    AdapterSet, BlockTargets, Naming, RankAlpha, SavePrecision, StoredTensor, Targets, block_count,
+    block_index,
 };
 use lora_models::{Checkpoint, Family, ModelConfig, random};
 use lora_trainer::{Event, Trainer};
@@ -19,18 +21,24 @@ pub(crate) fn job(family: &str) -> Job {
     let info = golden::json(&format!("{family}/info.json"));
     let (unet, vae) = (&info["config"]["unet"], &info["config"]["vae"]);
     let second = match info["config"].get("text2") {
-        Some(text) => format!(", text_encoder_2 = {{num_attention_heads = {}}}", text["num_attention_heads"]),
+        Some(text) => format!(
+            ", text_encoder_2 = {{num_attention_heads = {}}}",
+            text["num_attention_heads"]
+        ),
         None => String::new(),
     };
     let config = format!(
-        "{{unet = {{num_attention_heads = {}, norm_num_groups = {}}}, vae = {{norm_num_groups = {}}}, \
+        "{{unet = {{num_attention_heads = {}, norm_num_groups = {}}}, vae = {{norm_num_groups = \
+         {}}}, \
          text_encoder = {{num_attention_heads = {}}}{second}}}",
         unet["num_heads"],
         unet["norm_num_groups"],
         vae["norm_num_groups"],
         info["config"]["text"]["num_attention_heads"]
     );
-    job.toml("model_config", &config).toml("unet_lr", "0.01").toml("save_precision", "'float'");
+    job.toml("model_config", &config)
+        .toml("unet_lr", "0.01")
+        .toml("save_precision", "'float'");
     job
 }
 
@@ -46,24 +54,39 @@ fn lora(job: &Job, folder: &str) -> Arrays {
 #[test]
 fn text_encoders_of_sdxl_have_rates_of_their_own() {
     let mut job = job("sdxl");
-    job.toml("network_train_unet_only", "false").toml("max_train_steps", "2");
-    for (rates, optimizer) in [("[1e-3, 0]", "AdamW"), ("[0, 1e-3]", "AdamW"), ("[1e-3, 0]", "AdaFactor")] {
-        job.toml("text_encoder_lr", rates).set("optimizer_type", optimizer).events();
+    job.toml("network_train_unet_only", "false")
+        .toml("max_train_steps", "2");
+    for (rates, optimizer) in [
+        ("[1e-3, 0]", "AdamW"),
+        ("[0, 1e-3]", "AdamW"),
+        ("[1e-3, 0]", "AdaFactor"),
+    ] {
+        job.toml("text_encoder_lr", rates)
+            .set("optimizer_type", optimizer)
+            .events();
         let lora = lora(&job, "output");
         let is_trained = |start: &str| {
-            let mut up =
-                lora.arrays.iter().filter(|(key, _)| key.starts_with(start) && key.ends_with("lora_up.weight"));
+            let mut up = lora
+                .arrays
+                .iter()
+                .filter(|(key, _)| key.starts_with(start) && key.ends_with("lora_up.weight"));
             up.any(|(_, array)| array.values.iter().any(|value| *value != 0.0))
         };
         let first = rates.starts_with("[1");
-        assert_eq!([is_trained("lora_te1_"), is_trained("lora_te2_")], [first, !first], "{rates}, {optimizer}");
+        assert_eq!(
+            [is_trained("lora_te1_"), is_trained("lora_te2_")],
+            [first, !first],
+            "{rates}, {optimizer}"
+        );
     }
 }
 
 #[test]
 fn sdxl_writes_the_keys_of_sd_scripts() {
     let mut job = job("sdxl");
-    job.toml("network_train_unet_only", "false").toml("gradient_checkpointing", "true").toml("max_train_steps", "2");
+    job.toml("network_train_unet_only", "false")
+        .toml("gradient_checkpointing", "true")
+        .toml("max_train_steps", "2");
     job.run().succeeded();
     let lora = lora(&job, "output");
     for start in [
@@ -73,17 +96,33 @@ fn sdxl_writes_the_keys_of_sd_scripts() {
         "lora_te1_text_model_encoder_layers_0_mlp_fc1.",
         "lora_te2_text_model_encoder_layers_3_self_attn_q_proj.",
     ] {
-        let tensors = lora.arrays.keys().filter(|key| key.starts_with(start)).count();
+        let tensors = lora
+            .arrays
+            .keys()
+            .filter(|key| key.starts_with(start))
+            .count();
         assert_eq!(tensors, 3, "{start}");
     }
-    assert_eq!(lora.get("lora_unet_middle_block_1_proj_in.lora_down.weight").shape.len(), 2);
+    assert_eq!(
+        lora.get("lora_unet_middle_block_1_proj_in.lora_down.weight")
+            .shape
+            .len(),
+        2
+    );
     let entry = |key: &str| lora.metadata[key].as_str();
     assert_eq!(entry("ss_base_model_version"), "sdxl_base_v1-0");
-    assert_eq!(entry("modelspec.architecture"), "stable-diffusion-xl-v1-base/lora");
+    assert_eq!(
+        entry("modelspec.architecture"),
+        "stable-diffusion-xl-v1-base/lora"
+    );
     assert_eq!(entry("ss_v2"), "False");
     let moved = |start: &str| {
-        let ups = lora.arrays.iter().filter(|(key, _)| key.starts_with(start) && key.ends_with("lora_up.weight"));
-        ups.filter(|(_, array)| array.f32().iter().any(|value| *value != 0.0)).count()
+        let ups = lora
+            .arrays
+            .iter()
+            .filter(|(key, _)| key.starts_with(start) && key.ends_with("lora_up.weight"));
+        ups.filter(|(_, array)| array.f32().iter().any(|value| *value != 0.0))
+            .count()
     };
     assert!(moved("lora_unet_") > 10 && moved("lora_te1_") > 5 && moved("lora_te2_") > 5);
 }
@@ -94,9 +133,17 @@ fn sd2_writes_convolutions_where_sd_scripts_does() {
     job.toml("v_parameterization", "true");
     job.run().succeeded();
     let lora = lora(&job, "output");
-    assert_eq!(lora.get("lora_unet_mid_block_attentions_0_proj_in.lora_down.weight").shape.len(), 4);
+    assert_eq!(
+        lora.get("lora_unet_mid_block_attentions_0_proj_in.lora_down.weight")
+            .shape
+            .len(),
+        4
+    );
     let entry = |key: &str| lora.metadata[key].as_str();
-    assert_eq!((entry("ss_base_model_version"), entry("ss_v2")), ("sd_v2_v", "True"));
+    assert_eq!(
+        (entry("ss_base_model_version"), entry("ss_v2")),
+        ("sd_v2_v", "True")
+    );
     assert_eq!(entry("modelspec.prediction_type"), "v");
 }
 
@@ -106,7 +153,8 @@ fn what_sd2_predicts_is_tried_and_told() {
     let run = job("sd2").run();
     run.succeeded();
     assert!(
-        run.stdout.contains("by a trial at timestep 999") && run.stdout.contains("v_parameterization ="),
+        run.stdout.contains("by a trial at timestep 999")
+            && run.stdout.contains("v_parameterization ="),
         "{run:?}"
     );
 }
@@ -114,9 +162,15 @@ fn what_sd2_predicts_is_tried_and_told() {
 #[test]
 fn previews_of_sdxl() {
     let mut job = job("sdxl");
-    job.set("sample_prompts", "a (red:1.3) cat --w 64 --h 64 --s 2 --l 7.5").toml("sample_at_first", "true");
+    job.set(
+        "sample_prompts",
+        "a (red:1.3) cat --w 64 --h 64 --s 2 --l 7.5",
+    )
+    .toml("sample_at_first", "true");
     job.run().succeeded();
-    let pictures = std::fs::read_dir(job.path("output/sample")).expect("previews").count();
+    let pictures = std::fs::read_dir(job.path("output/sample"))
+        .expect("previews")
+        .count();
     assert!(pictures >= 2, "{pictures}");
 }
 
@@ -130,27 +184,47 @@ fn a_lora_of_each_family_is_continued_and_merged() {
         }
         // Merging rounds to the base's number type, adapters by themselves do not.
         job.set("base_dtype", "float");
-        job.toml("network_train_unet_only", "false").toml("conv_dim", "2").toml("network_alpha", "2.0");
+        job.toml("network_train_unet_only", "false")
+            .toml("conv_dim", "2")
+            .toml("network_alpha", "2.0");
         job.set("output_dir", "first").run().succeeded();
         let first = lora(&job, "first");
 
         // At a learning rate of 0 the file comes back as it was.
-        job.set("network_weights", "first/emoji.safetensors").toml("learning_rate", "0.0").toml("unet_lr", "0.0");
+        job.set("network_weights", "first/emoji.safetensors")
+            .toml("learning_rate", "0.0")
+            .toml("unet_lr", "0.0");
         job.set("output_dir", "again").run().succeeded();
         same(&first, &lora(&job, "again"));
 
         // Ranks and targets come from the file.
-        job.remove("conv_dim").remove("network_alpha").toml("network_dim", "8").toml("dim_from_weights", "true");
+        job.remove("conv_dim")
+            .remove("network_alpha")
+            .toml("network_dim", "8")
+            .toml("dim_from_weights", "true");
         job.set("output_dir", "dims").run().succeeded();
         let dims = lora(&job, "dims");
         same(&first, &dims);
-        let entries = ["ss_network_dim", "ss_network_alpha", "ss_network_args"].map(|key| &dims.metadata[key]);
-        assert_eq!(entries, ["ss_network_dim", "ss_network_alpha", "ss_network_args"].map(|key| &first.metadata[key]));
+        let entries = ["ss_network_dim", "ss_network_alpha", "ss_network_args"]
+            .map(|key| &dims.metadata[key]);
+        assert_eq!(
+            entries,
+            ["ss_network_dim", "ss_network_alpha", "ss_network_args"]
+                .map(|key| &first.metadata[key])
+        );
 
         let loss = |job: &Job| {
             let events = Trainer::new(job.config().expect("a configuration")).expect("a trainer");
             let mut events = events.map(|event| event.expect("an event"));
-            events.find_map(|event| if let Event::Step(step) = event { Some(step.loss) } else { None }).expect("a step")
+            events
+                .find_map(|event| {
+                    if let Event::Step(step) = event {
+                        Some(step.loss)
+                    } else {
+                        None
+                    }
+                })
+                .expect("a step")
         };
         let with_lora = loss(&job);
         job.remove("network_weights").remove("dim_from_weights");
@@ -159,9 +233,18 @@ fn a_lora_of_each_family_is_continued_and_merged() {
         let strength_1 = loss(&job);
         job.toml("base_weights_multiplier", "[0.0]");
         let strength_0 = loss(&job);
-        assert!((with_lora - without).abs() > 1e-4 * without, "{family}: {with_lora} and {without}");
-        assert!((with_lora - strength_1).abs() < 1e-5 * without, "{family}: {with_lora} and {strength_1}");
-        assert!((without - strength_0).abs() < 1e-6 * without, "{family}: {without} and {strength_0}");
+        assert!(
+            (with_lora - without).abs() > 1e-4 * without,
+            "{family}: {with_lora} and {without}"
+        );
+        assert!(
+            (with_lora - strength_1).abs() < 1e-5 * without,
+            "{family}: {with_lora} and {strength_1}"
+        );
+        assert!(
+            (without - strength_0).abs() < 1e-6 * without,
+            "{family}: {without} and {strength_0}"
+        );
     }
 }
 
@@ -176,28 +259,48 @@ fn same(a: &Arrays, b: &Arrays) {
 #[test]
 fn a_configuration_that_contradicts_the_file_is_refused() {
     let mut job = job("sd1");
-    job.toml("v2", "true").is_refused(&["`v2`", "is true, but", "model.safetensors` is Stable Diffusion 1.x"]);
+    job.toml("v2", "true").is_refused(&[
+        "`v2`",
+        "is true, but",
+        "model.safetensors` is Stable Diffusion 1.x",
+    ]);
     job.remove("v2");
     for (family, title) in [("sd2", "Stable Diffusion 2.x"), ("sdxl", "SDXL")] {
         let v2 = (family != "sd2").to_string();
-        job.set("pretrained_model_name_or_path", model(family)).remove("model_config").toml("v2", &v2);
+        job.set("pretrained_model_name_or_path", model(family))
+            .remove("model_config")
+            .toml("v2", &v2);
         job.is_refused(&["`v2`", &format!("is {v2}, but"), &format!("is {title}")]);
     }
-    job.toml("v2", "true").set("pretrained_model_name_or_path", formats("sd2")).toml("v_parameterization", "false");
-    job.is_refused(&["`v_parameterization`", "is false, but", "says that it predicts velocities"]);
+    job.toml("v2", "true")
+        .set("pretrained_model_name_or_path", formats("sd2"))
+        .toml("v_parameterization", "false");
+    job.is_refused(&[
+        "`v_parameterization`",
+        "is false, but",
+        "says that it predicts velocities",
+    ]);
 }
 
 fn formats(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/formats")
+        .join(name)
 }
 
-/// A folder is trained on as a file is, an external VAE takes the place of its own, and a LoRA of another family does not fit.
+/// A folder is trained on as a file is, an external VAE takes the place of its own, and a LoRA of
+/// another family does not fit.
 #[test]
 fn folders_vaes_and_loras_of_other_families() {
     let mut job = Job::new();
-    job.set("pretrained_model_name_or_path", formats("sdxl")).set("vae", formats("vae-ldm.pt"));
-    job.toml("resolution", "'32,32'").toml("bucket_reso_steps", "32").toml("min_bucket_reso", "32");
-    job.toml("model_config", "{vae = {norm_num_groups = 4}}").run().succeeded();
+    job.set("pretrained_model_name_or_path", formats("sdxl"))
+        .set("vae", formats("vae-ldm.pt"));
+    job.toml("resolution", "'32,32'")
+        .toml("bucket_reso_steps", "32")
+        .toml("min_bucket_reso", "32");
+    job.toml("model_config", "{vae = {norm_num_groups = 4}}")
+        .run()
+        .succeeded();
     let made = lora(&job, "output");
     assert_eq!(made.metadata["ss_vae_name"], "vae-ldm.pt");
     assert_eq!(made.metadata["ss_new_vae_hash"].len(), 64);
@@ -205,13 +308,17 @@ fn folders_vaes_and_loras_of_other_families() {
     job.remove("model_config").remove("vae");
     std::fs::remove_dir_all(job.path("output")).expect("a folder");
     let lora = golden::dir().join("sd1/lora.safetensors");
-    job.set("network_weights", lora)
-        .is_refused(&["lora.safetensors", "the LoRA is for Stable Diffusion 1.x, the base is SDXL"]);
-    job.remove("network_weights").set("vae", formats("sdxl/unet/config.json"));
+    job.set("network_weights", lora).is_refused(&[
+        "lora.safetensors",
+        "the LoRA is for Stable Diffusion 1.x, the base is SDXL",
+    ]);
+    job.remove("network_weights")
+        .set("vae", formats("sdxl/unet/config.json"));
     job.is_refused(&["config.json"]);
 }
 
-/// The layers of a full-size SDXL, from the header alone, get the adapters that sd-scripts gives them.
+/// The layers of a full-size SDXL, from the header alone, get the adapters that sd-scripts gives
+/// them.
 #[test]
 fn adapters_of_a_full_size_sdxl() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -222,89 +329,198 @@ fn adapters_of_a_full_size_sdxl() {
     };
     let checkpoint = open(Family::Sdxl);
     let layers = checkpoint.layers().expect("layers");
-    let linear = RankAlpha { rank: 16, alpha: 8.0 };
+    let linear = RankAlpha {
+        rank: 16,
+        alpha: 8.0,
+    };
     let device = burn::tensor::Device::flex();
     let set = |layers: &[_], conv, unet, text_encoder| {
-        let targets = Targets { linear, conv, unet, text_encoder, ..Targets::default() };
+        let targets = Targets {
+            linear,
+            conv,
+            unet,
+            text_encoder,
+            ..Targets::default()
+        };
         AdapterSet::new(layers, &targets, 0, &device).expect("targets")
     };
     let unet = set(&layers.unet, None, true, false);
-    let found: BTreeMap<String, Vec<usize>> =
-        unet.to_tensors(SavePrecision::F16).into_iter().map(|tensor| (tensor.key, tensor.shape)).collect();
+    let found: BTreeMap<String, Vec<usize>> = unet
+        .to_tensors(SavePrecision::F16)
+        .into_iter()
+        .map(|tensor| (tensor.key, tensor.shape))
+        .collect();
     let golden = golden::layout("lora_sdxl_rank16_unet.json");
     let expected: BTreeMap<String, (String, Vec<usize>)> =
         serde_json::from_value(golden["tensors"].clone()).expect("key -> [dtype, shape]");
-    let expected: BTreeMap<String, Vec<usize>> = expected.into_iter().map(|(key, (_, shape))| (key, shape)).collect();
+    let expected: BTreeMap<String, Vec<usize>> = expected
+        .into_iter()
+        .map(|(key, (_, shape))| (key, shape))
+        .collect();
     assert_eq!(found, expected);
-    assert_eq!(set(&layers.unet, Some(linear), true, false).slots().len(), 788);
-    assert_eq!(set(&layers.text_encoders, None, false, true).slots().len(), 72 + 192);
+    assert_eq!(
+        set(&layers.unet, Some(linear), true, false).slots().len(),
+        788
+    );
+    assert_eq!(
+        set(&layers.text_encoders, None, false, true).slots().len(),
+        72 + 192
+    );
     let checkpoint = open(Family::Sd2);
     let layers = checkpoint.layers().expect("layers");
-    assert_eq!(set(&layers.text_encoders, None, false, true).slots().len(), 138);
+    assert_eq!(
+        set(&layers.text_encoders, None, false, true).slots().len(),
+        138
+    );
     assert_eq!(set(&layers.unet, None, true, false).slots().len(), 192);
-    assert_eq!(set(&layers.unet, Some(linear), true, false).slots().len(), 278);
+    assert_eq!(
+        set(&layers.unet, Some(linear), true, false).slots().len(),
+        278
+    );
 }
 
-/// Every layer that can get an adapter lies in one of the blocks that sd-scripts numbers, and their entries choose it.
+/// Every layer that can get an adapter lies in one of the blocks that sd-scripts numbers, and their
+/// entries choose it.
 #[test]
 fn blocks_of_full_size_models() {
     let folder = tempfile::tempdir().expect("a folder");
     let device = burn::tensor::Device::flex();
-    let linear = RankAlpha { rank: 2, alpha: 1.0 };
+    let linear = RankAlpha {
+        rank: 2,
+        alpha: 1.0,
+    };
     for (family, naming, blocks_with_attention, all, others) in [
-        (Family::Sd1, Naming::Sd, vec![1, 2, 4, 5, 7, 8, 12, 16, 17, 18, 19, 20, 21, 22, 23, 24], 278, 86),
-        (Family::Sdxl, Naming::Sdxl, vec![5, 6, 8, 9, 11, 13, 14, 15, 16, 17, 18], 788, 66),
+        (
+            Family::Sd1,
+            Naming::Sd,
+            vec![1, 2, 4, 5, 7, 8, 12, 16, 17, 18, 19, 20, 21, 22, 23, 24],
+            278,
+            86,
+        ),
+        (
+            Family::Sdxl,
+            Naming::Sdxl,
+            vec![5, 6, 8, 9, 11, 13, 14, 15, 16, 17, 18],
+            788,
+            66,
+        ),
     ] {
         let path = folder.path().join(format!("{}.safetensors", family.name()));
         write_header_of(family, &path, |_| true);
-        let layers = Checkpoint::open(&path, &ModelConfig::default()).expect("a header").layers().expect("layers").unet;
-        let set = |targets: Targets| AdapterSet::new(&layers, &targets, 0, &device).expect("targets");
+        let layers = Checkpoint::open(&path, &ModelConfig::default())
+            .expect("a header")
+            .layers()
+            .expect("layers")
+            .unet;
+        let set =
+            |targets: Targets| AdapterSet::new(&layers, &targets, 0, &device).expect("targets");
         let blocks_of = |set: &AdapterSet| {
             let slots = set.slots().iter();
-            slots.map(|slot| block_index(slot.layer.path.as_str(), naming).expect("a block")).collect::<BTreeSet<_>>()
+            slots
+                .map(|slot| block_index(slot.layer.path.as_str(), naming).expect("a block"))
+                .collect::<BTreeSet<_>>()
         };
-        let plain = set(Targets { linear, ..Targets::default() });
-        assert_eq!(blocks_of(&plain), blocks_with_attention.iter().copied().collect());
-        let conv = Targets { linear, conv: Some(linear), ..Targets::default() };
+        let plain = set(Targets {
+            linear,
+            ..Targets::default()
+        });
+        assert_eq!(
+            blocks_of(&plain),
+            blocks_with_attention.iter().copied().collect()
+        );
+        let conv = Targets {
+            linear,
+            conv: Some(linear),
+            ..Targets::default()
+        };
         assert_eq!(set(conv.clone()).slots().len(), all);
-        let wide = set(Targets { linear, widened: true, ..Targets::default() });
-        let kernels = set(conv).slots().iter().filter(|slot| slot.layer.kind.kernel() > 1).count();
-        assert_eq!((wide.slots().len(), plain.slots().len()), (all - kernels, all - others));
+        let wide = set(Targets {
+            linear,
+            widened: true,
+            ..Targets::default()
+        });
+        let kernels = set(conv)
+            .slots()
+            .iter()
+            .filter(|slot| slot.layer.kind.kernel() > 1)
+            .count();
+        assert_eq!(
+            (wide.slots().len(), plain.slots().len()),
+            (all - kernels, all - others)
+        );
 
         // A rank for each block, and one block without adapters.
-        let dims: Vec<usize> =
-            (0..block_count(naming)).map(|block| if block == 5 { 0 } else { 1 + block % 3 }).collect();
-        let blocks = BlockTargets { dims: Some(dims.clone()), ..BlockTargets::default() };
-        let mut of_blocks = set(Targets { linear, blocks, ..Targets::default() });
+        let dims: Vec<usize> = (0..block_count(naming))
+            .map(|block| if block == 5 { 0 } else { 1 + block % 3 })
+            .collect();
+        let blocks = BlockTargets {
+            dims: Some(dims.clone()),
+            ..BlockTargets::default()
+        };
+        let mut of_blocks = set(Targets {
+            linear,
+            blocks,
+            ..Targets::default()
+        });
         for slot in of_blocks.slots() {
-            assert_eq!(slot.rank, dims[block_index(slot.layer.path.as_str(), naming).expect("a block")]);
+            assert_eq!(
+                slot.rank,
+                dims[block_index(slot.layer.path.as_str(), naming).expect("a block")]
+            );
         }
-        let left = plain.slots().iter().filter(|slot| block_index(slot.layer.path.as_str(), naming) != Some(5)).count();
+        let left = plain
+            .slots()
+            .iter()
+            .filter(|slot| block_index(slot.layer.path.as_str(), naming) != Some(5))
+            .count();
         assert_eq!(of_blocks.slots().len(), left);
         // Their file is read back.
         let tensors = of_blocks.to_tensors(SavePrecision::Float);
         assert_eq!(tensors.len(), 3 * left);
         let read = tensors.iter().map(|tensor| {
-            let values =
-                tensor.bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect();
-            (tensor.key.clone(), StoredTensor { shape: tensor.shape.clone(), values })
+            let values = tensor
+                .bytes
+                .chunks(4)
+                .map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")))
+                .collect();
+            (
+                tensor.key.clone(),
+                StoredTensor {
+                    shape: tensor.shape.clone(),
+                    values,
+                },
+            )
         });
         of_blocks.load(read.collect()).expect("the file fits");
         assert_eq!(of_blocks.to_tensors(SavePrecision::Float), tensors);
     }
 }
 
-/// Writes a file with the header of a full-size checkpoint, but for some of its keys, and holes for values.
+/// Writes a file with the header of a full-size checkpoint, but for some of its keys, and holes for
+/// values.
 pub(crate) fn write_header_of(family: Family, path: &Path, keep: impl Fn(&str) -> bool) {
     let mut header = serde_json::Map::new();
     let mut end = 0;
-    for (key, dtype, shape) in random::layout(family).into_iter().filter(|(key, ..)| keep(key)) {
+    for (key, dtype, shape) in random::layout(family)
+        .into_iter()
+        .filter(|(key, ..)| keep(key))
+    {
         let start = end;
         end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
-        header.insert(key, serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]}));
+        header.insert(
+            key,
+            serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]}),
+        );
     }
     let header = serde_json::to_vec(&header).expect("JSON");
-    std::fs::write(path, [&(header.len() as u64).to_le_bytes()[..], &header].concat()).expect("a file");
-    let file = std::fs::OpenOptions::new().write(true).open(path).expect("a file");
+    std::fs::write(
+        path,
+        [&(header.len() as u64).to_le_bytes()[..], &header].concat(),
+    )
+    .expect("a file");
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .expect("a file");
     file.set_len((8 + header.len() + end) as u64).expect("room");
 }

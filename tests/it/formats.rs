@@ -1,5 +1,5 @@
-//! Weights in the formats that `torch.save` and diffusers' `save_pretrained` write, in files that they wrote
-//! (`tests/formats/make.py`), compared with what torch computes from them.
+//! Weights in the formats that `torch.save` and diffusers' `save_pretrained` write, in files that
+//! they wrote (`tests/formats/make.py`), compared with what torch computes from them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,15 +40,29 @@ fn check(checkpoint: &Checkpoint, name: &str) {
     let close = |key: &str, actual: &[f32]| assert_close(key, actual, &get(key).f32(), TOLERANCE);
     checkpoint.layers().expect("a right layout");
     let base = ForwardContext::base();
-    let encoders = checkpoint.text_encoders(&device, FloatDType::F32).expect("text encoders");
+    let encoders = checkpoint
+        .text_encoders(&device, FloatDType::F32)
+        .expect("text encoders");
     let windows = windows(get("ids"));
-    let second = if encoders.encoders().len() > 1 { windows.clone() } else { Vec::new() };
-    let encoded = encoders.encode(&[CaptionWindows { first: windows, second }], 1, &base);
+    let second = if encoders.encoders().len() > 1 {
+        windows.clone()
+    } else {
+        Vec::new()
+    };
+    let encoded = encoders.encode(
+        &[CaptionWindows {
+            first: windows,
+            second,
+        }],
+        1,
+        &base,
+    );
     close("context", &values(encoded.context.clone()));
     let (unet, _) = checkpoint.unet(&device, FloatDType::F32).expect("unet");
     let vector = encoded.pooled.map(|pooled| {
         close("pooled", &values(pooled.clone()));
-        unet.vector(Some(pooled), get("sizes").f32().as_chunks().0).expect("a vector")
+        unet.vector(Some(pooled), get("sizes").f32().as_chunks().0)
+            .expect("a vector")
     });
     let latents: Tensor<4> = get("latents").tensor(&device);
     let prediction = unet.forward(latents, &[500.0], &encoded.context, vector.as_ref(), &base);
@@ -76,45 +90,74 @@ fn files_of_torch_save() {
 
 #[test]
 fn code_in_a_pickle_is_refused_and_named() {
-    let error = Checkpoint::open(&formats().join("code.ckpt"), &ModelConfig::default()).expect_err("code");
-    assert!(matches!(&error, Error::PickleCode { call, .. } if call == "posix.system"), "{error}");
+    let error =
+        Checkpoint::open(&formats().join("code.ckpt"), &ModelConfig::default()).expect_err("code");
+    assert!(
+        matches!(&error, Error::PickleCode { call, .. } if call == "posix.system"),
+        "{error}"
+    );
     let text = error.to_string();
-    assert!(text.contains("code.ckpt") && text.contains("nothing was run"), "{text}");
+    assert!(
+        text.contains("code.ckpt") && text.contains("nothing was run"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_folder_of_sd2() {
-    let checkpoint = Checkpoint::open(&formats().join("sd2"), &ModelConfig::default()).expect("a folder");
+    let checkpoint =
+        Checkpoint::open(&formats().join("sd2"), &ModelConfig::default()).expect("a folder");
     assert_eq!(checkpoint.family(), Family::Sd2);
-    assert_eq!(checkpoint.prediction_type(), Some(PredictionType::VPrediction));
+    assert_eq!(
+        checkpoint.prediction_type(),
+        Some(PredictionType::VPrediction)
+    );
     check(&checkpoint, "sd2");
 }
 
 #[test]
 fn a_folder_of_sdxl_in_shards() {
-    let checkpoint = Checkpoint::open(&formats().join("sdxl"), &ModelConfig::default()).expect("a folder");
+    let checkpoint =
+        Checkpoint::open(&formats().join("sdxl"), &ModelConfig::default()).expect("a folder");
     assert_eq!(checkpoint.family(), Family::Sdxl);
     check(&checkpoint, "sdxl");
 }
 
 #[test]
 fn external_vaes() {
-    for name in ["vae-ldm.safetensors", "vae-ldm.pt", "vae-diffusers-old.bin", "vae-diffusers", "sd1.ckpt"] {
+    for name in [
+        "vae-ldm.safetensors",
+        "vae-ldm.pt",
+        "vae-diffusers-old.bin",
+        "vae-diffusers",
+        "sd1.ckpt",
+    ] {
         let vae = Some(formats().join(name));
-        let options = CheckpointOptions { model_config: model_config(), vae, ..CheckpointOptions::default() };
+        let options = CheckpointOptions {
+            model_config: model_config(),
+            vae,
+            ..CheckpointOptions::default()
+        };
         let base = crate::golden::dir().join("sd1/model.safetensors");
         let checkpoint = Checkpoint::open_with(&base, &options).expect(name);
         check_vae(&checkpoint, "vae");
     }
-    let options = CheckpointOptions { vae: Some(formats().join("code.ckpt")), ..CheckpointOptions::default() };
+    let options = CheckpointOptions {
+        vae: Some(formats().join("code.ckpt")),
+        ..CheckpointOptions::default()
+    };
     let base = crate::golden::dir().join("sd1/model.safetensors");
-    assert!(matches!(Checkpoint::open_with(&base, &options), Err(Error::PickleCode { .. })));
+    assert!(matches!(
+        Checkpoint::open_with(&base, &options),
+        Err(Error::PickleCode { .. })
+    ));
 }
 
 /// A LoRA that diffusers saved: PEFT's names, alpha in the metadata.
 #[test]
 fn a_lora_of_peft() {
-    let checkpoint = Checkpoint::open(&formats().join("sdxl"), &ModelConfig::default()).expect("a folder");
+    let checkpoint =
+        Checkpoint::open(&formats().join("sdxl"), &ModelConfig::default()).expect("a folder");
     let (expected, device) = (expected(), device());
     let get = |key: &str| expected.get(&format!("peft.{key}"));
     let file = Arrays::open(&formats().join("peft-lora.safetensors"));
@@ -122,17 +165,37 @@ fn a_lora_of_peft() {
     add_peft_alphas(&mut tensors, &file.metadata["lora_adapter_metadata"]);
     let (layers, naming) = (checkpoint.layers().expect("layers").unet, Naming::Sdxl);
     let found = adapters_in(&tensors, &layers, naming).expect("factors");
-    assert!(found.iter().all(|adapter| (adapter.rank, adapter.alpha) == (2, 6.0)), "{found:?}");
-    let mut adapters = AdapterSet::like(&found, 0, &device).expect("adapters").named(naming);
-    adapters.load(tensors).expect("all tensors belong to layers");
+    assert!(
+        found
+            .iter()
+            .all(|adapter| (adapter.rank, adapter.alpha) == (2, 6.0)),
+        "{found:?}"
+    );
+    let mut adapters = AdapterSet::like(&found, 0, &device)
+        .expect("adapters")
+        .named(naming);
+    adapters
+        .load(tensors)
+        .expect("all tensors belong to layers");
     let (unet, _) = checkpoint.unet(&device, FloatDType::F32).expect("unet");
-    let vector = unet.vector(Some(get("pooled").tensor(&device)), get("sizes").f32().as_chunks().0);
+    let vector = unet.vector(
+        Some(get("pooled").tensor(&device)),
+        get("sizes").f32().as_chunks().0,
+    );
     let predict = |cx: &ForwardContext| {
-        let (latents, context) = (get("latents").tensor(&device), get("context").tensor(&device));
+        let (latents, context) = (
+            get("latents").tensor(&device),
+            get("context").tensor(&device),
+        );
         values(unet.forward(latents, &[500.0], &context, vector.as_ref(), cx))
     };
     let cx = ForwardContext::base().with(adapters.bind(1.0));
-    assert_close("prediction", &predict(&cx), &get("prediction").f32(), TOLERANCE);
+    assert_close(
+        "prediction",
+        &predict(&cx),
+        &get("prediction").f32(),
+        TOLERANCE,
+    );
     assert_ne!(predict(&cx), predict(&ForwardContext::base()));
 }
 
@@ -154,16 +217,26 @@ fn what_is_missing_or_cut_off_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let sdxl = folder.path().join("sdxl");
     copy(&formats().join("sdxl"), &sdxl);
-    let message = || Checkpoint::open(&sdxl, &ModelConfig::default()).expect_err("spoilt").to_string();
+    let message = || {
+        Checkpoint::open(&sdxl, &ModelConfig::default())
+            .expect_err("spoilt")
+            .to_string()
+    };
 
     let shard = sdxl.join("unet/diffusion_pytorch_model-00002-of-00003.safetensors");
     let bytes = fs::read(&shard).unwrap();
     fs::write(&shard, &bytes[..bytes.len() / 2]).unwrap();
     let text = message();
-    assert!(text.contains("00002-of-00003") && text.contains("is it cut off?"), "{text}");
+    assert!(
+        text.contains("00002-of-00003") && text.contains("is it cut off?"),
+        "{text}"
+    );
     fs::remove_file(&shard).unwrap();
     let text = message();
-    assert!(text.contains("1 of 3 shards are missing: diffusion_pytorch_model-00002-of-00003"), "{text}");
+    assert!(
+        text.contains("1 of 3 shards are missing: diffusion_pytorch_model-00002-of-00003"),
+        "{text}"
+    );
     fs::remove_dir_all(sdxl.join("vae")).unwrap();
     let text = message();
     assert!(text.contains("a folder without `vae`"), "{text}");
@@ -180,7 +253,8 @@ fn what_is_missing_or_cut_off_is_named() {
     assert!(error.to_string().contains("cut.ckpt"), "{error}");
 }
 
-/// Files in the wild carry averaged weights beside those that are used, and text encoders without `text_model.`.
+/// Files in the wild carry averaged weights beside those that are used, and text encoders without
+/// `text_model.`.
 #[test]
 fn keys_of_files_in_the_wild() {
     let mut file = WeightFile::read(&crate::golden::dir().join("sd1/model.safetensors"));
@@ -189,14 +263,21 @@ fn keys_of_files_in_the_wild() {
         .into_iter()
         .map(|(key, tensor)| (key.replace(text, "cond_stage_model.transformer."), tensor))
         .collect();
-    for key in ["model_ema.diffusion_modelinput_blocks00weight", "model_ema.decay", "cond_stage_model.logit_scale"] {
+    for key in [
+        "model_ema.diffusion_modelinput_blocks00weight",
+        "model_ema.decay",
+        "cond_stage_model.logit_scale",
+    ] {
         file.tensors.insert(key.into(), Stored::zeros(&[2]));
     }
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("wild.safetensors");
     fs::write(&path, file.to_bytes()).expect("a file");
     let config = Tiny::load("sd1").checkpoint.config().clone();
-    Checkpoint::open(&path, &config).expect("a checkpoint").layers().expect("a right layout");
+    Checkpoint::open(&path, &config)
+        .expect("a checkpoint")
+        .layers()
+        .expect("a right layout");
 }
 
 /// Tensors without meaning but their names.
@@ -207,11 +288,18 @@ fn markers_of_sdxl() {
     let folder = tempfile::tempdir().expect("a folder");
     let open = |keys: &[&str]| {
         let path = folder.path().join("marked.safetensors");
-        fs::write(&path, WeightFile::of(&[&[unet, second], keys].concat()).to_bytes()).expect("a file");
+        fs::write(
+            &path,
+            WeightFile::of(&[&[unet, second], keys].concat()).to_bytes(),
+        )
+        .expect("a file");
         Checkpoint::open(&path, &ModelConfig::default()).expect("a header")
     };
     let marked = open(&["v_pred", "ztsnr"]);
-    assert_eq!((marked.family(), marked.prediction_type()), (Family::Sdxl, Some(PredictionType::VPrediction)));
+    assert_eq!(
+        (marked.family(), marked.prediction_type()),
+        (Family::Sdxl, Some(PredictionType::VPrediction))
+    );
     assert!(marked.zero_terminal_snr());
     let plain = open(&[]);
     assert_eq!(plain.prediction_type(), Some(PredictionType::Epsilon));
@@ -221,15 +309,25 @@ fn markers_of_sdxl() {
 /// Layers that are missing at the end leave no smaller network behind.
 #[test]
 fn half_of_a_text_encoder_is_missing() {
-    let is_half =
-        |key: &str| (16..32).any(|layer| key.contains(&format!("embedders.1.model.transformer.resblocks.{layer}.")));
+    let is_half = |key: &str| {
+        (16..32)
+            .any(|layer| key.contains(&format!("embedders.1.model.transformer.resblocks.{layer}.")))
+    };
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("half.safetensors");
     write_header_of(Family::Sdxl, &path, |key| !is_half(key));
     let checkpoint = Checkpoint::open(&path, &ModelConfig::default()).expect("a header");
-    let text = checkpoint.layers().expect_err("half is missing").to_string();
+    let text = checkpoint
+        .layers()
+        .expect_err("half is missing")
+        .to_string();
     assert!(text.contains("not the tensors of SDXL"), "{text}");
-    assert!(text.contains("`conditioner.embedders.1.model.transformer.resblocks.16.ln_1.weight` is missing"), "{text}");
+    assert!(
+        text.contains(
+            "`conditioner.embedders.1.model.transformer.resblocks.16.ln_1.weight` is missing"
+        ),
+        "{text}"
+    );
     assert!(text.contains("and 216 more"), "{text}");
 }
 
@@ -240,19 +338,33 @@ fn what_is_no_base_model_is_named() {
         (lora, "a LoRA file"),
         (formats().join("vae-ldm.safetensors"), "a VAE without UNet"),
         (formats().join("vae-ldm.pt"), "a VAE without UNet"),
-        (formats().join("sd2/unet/diffusion_pytorch_model.fp16.safetensors"), "a UNet out of a diffusers folder"),
-        (formats().join("sd2/text_encoder/model.fp16.safetensors"), "a text encoder without UNet"),
-        (formats().join("sd2/unet"), "a folder without `unet`, `vae`, `text_encoder`"),
+        (
+            formats().join("sd2/unet/diffusion_pytorch_model.fp16.safetensors"),
+            "a UNet out of a diffusers folder",
+        ),
+        (
+            formats().join("sd2/text_encoder/model.fp16.safetensors"),
+            "a text encoder without UNet",
+        ),
+        (
+            formats().join("sd2/unet"),
+            "a folder without `unet`, `vae`, `text_encoder`",
+        ),
     ] {
         let error = Checkpoint::open(&path, &ModelConfig::default()).expect_err(found);
-        assert!(matches!(error, Error::Family { .. }) && error.to_string().contains(found), "{error}");
+        assert!(
+            matches!(error, Error::Family { .. }) && error.to_string().contains(found),
+            "{error}"
+        );
     }
 }
 
-/// Matrices and kernels in bf16 predict what those in f32 do, but for the eight bits of their mantissas.
+/// Matrices and kernels in bf16 predict what those in f32 do, but for the eight bits of their
+/// mantissas.
 #[test]
 fn weights_may_stay_in_bf16() {
-    let checkpoint = Checkpoint::open(&formats().join("sd1.ckpt"), &model_config()).expect("a checkpoint");
+    let checkpoint =
+        Checkpoint::open(&formats().join("sd1.ckpt"), &model_config()).expect("a checkpoint");
     let expected = expected();
     let get = |key: &str| expected.get(&format!("sd1.{key}"));
     let predict = |dtype| {

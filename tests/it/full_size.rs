@@ -1,5 +1,5 @@
-//! A full-size SD 1.5 checkpoint (with random weights) loads in little more than its own memory, and a LoRA trained on it
-//! has exactly what sd-scripts' own file has.
+//! A full-size SD 1.5 checkpoint (with random weights) loads in little more than its own memory,
+//! and a LoRA trained on it has exactly what sd-scripts' own file has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -33,19 +33,33 @@ fn write_pictures(folder: &Path) {
     std::fs::create_dir_all(folder).expect("a folder");
     for index in 0..2_u64 {
         let mut stream = Stream::new(index, Purpose::Noise, 0, 0);
-        let picture = image::RgbImage::from_fn(64, 64, |_, _| image::Rgb([0; 3].map(|_: u8| stream.below(256) as u8)));
-        picture.save(folder.join(format!("{index}.png"))).expect("a picture");
+        let picture = image::RgbImage::from_fn(64, 64, |_, _| {
+            image::Rgb([0; 3].map(|_: u8| stream.below(256) as u8))
+        });
+        picture
+            .save(folder.join(format!("{index}.png")))
+            .expect("a picture");
         std::fs::write(folder.join(format!("{index}.txt")), "item, noise").expect("a caption");
     }
 }
 
 fn config(checkpoint: &Path, folder: &Path, golden: &Value) -> TrainConfig {
-    let metadata =
-        |key: &str| golden["metadata"][key].as_str().unwrap_or_else(|| panic!("metadata `{key}`")).to_string();
-    let number = |key: &str| metadata(key).parse::<f64>().unwrap_or_else(|_| panic!("metadata `{key}`"));
+    let metadata = |key: &str| {
+        golden["metadata"][key]
+            .as_str()
+            .unwrap_or_else(|| panic!("metadata `{key}`"))
+            .to_string()
+    };
+    let number = |key: &str| {
+        metadata(key)
+            .parse::<f64>()
+            .unwrap_or_else(|_| panic!("metadata `{key}`"))
+    };
     let mut config = TrainConfig::new(checkpoint, folder.join("pictures"));
     config.set("resolution", "64,64").expect("resolution");
-    config.set("lr_scheduler", metadata("ss_lr_scheduler")).expect("lr_scheduler");
+    config
+        .set("lr_scheduler", metadata("ss_lr_scheduler"))
+        .expect("lr_scheduler");
     TrainConfig {
         min_bucket_reso: 64,
         network_dim: number("ss_network_dim") as u32,
@@ -70,10 +84,23 @@ fn check_layout(file: &Arrays, golden: &Value) {
     }
     assert_eq!(file.arrays.len(), expected.len(), "number of tensors");
     let keys = |map: BTreeSet<String>| map;
-    let expected = golden["metadata"].as_object().expect("metadata").keys().cloned().collect();
-    assert_eq!(keys(file.metadata.keys().cloned().collect()), keys(expected));
+    let expected = golden["metadata"]
+        .as_object()
+        .expect("metadata")
+        .keys()
+        .cloned()
+        .collect();
+    assert_eq!(
+        keys(file.metadata.keys().cloned().collect()),
+        keys(expected)
+    );
     for (key, value) in [
-        ("ss_network_dim", golden["metadata"]["ss_network_dim"].as_str().expect("a text")),
+        (
+            "ss_network_dim",
+            golden["metadata"]["ss_network_dim"]
+                .as_str()
+                .expect("a text"),
+        ),
         ("ss_base_model_version", "sd_v1"),
         ("ss_steps", "1"),
         ("ss_num_train_images", "2"),
@@ -99,7 +126,10 @@ fn a_lora_of_sd15() {
     let half: PathBuf = folder.path().join("output/lora.safetensors");
     let saved = Arrays::open(&half);
     check_layout(&saved, &golden);
-    let expected = golden["metadata"]["ss_new_sd_model_hash"].as_str().expect("a hash").len();
+    let expected = golden["metadata"]["ss_new_sd_model_hash"]
+        .as_str()
+        .expect("a hash")
+        .len();
     assert_eq!(saved.metadata["ss_new_sd_model_hash"].len(), expected);
     let rank = trainer.config().network_dim as usize;
     let trained = trainer.adapters().clone();
@@ -112,55 +142,93 @@ fn a_lora_of_sd15() {
     let windows = Tokenizer::new().windows("item, noise", TokenLimit::One);
     let predict = |set: &lora_core::adapter::AdapterSet| {
         let cx = ForwardContext::base().with(set.bind(1.0));
-        let context = base.text_encoder.context(std::slice::from_ref(&windows), 1, &cx);
+        let context = base
+            .text_encoder
+            .context(std::slice::from_ref(&windows), 1, &cx);
         base.predict(&latents, &[500.0], &context, &cx)
     };
     let prediction = predict(&trained);
     assert!(prediction.iter().all(|value| value.is_finite()));
-    assert!(golden::max_abs(&prediction) < 100.0, "activations are not of order one");
-    assert_eq!(prediction, predict(&read), "a LoRA saved in f32 predicts something else");
+    assert!(
+        golden::max_abs(&prediction) < 100.0,
+        "activations are not of order one"
+    );
+    assert_eq!(
+        prediction,
+        predict(&read),
+        "a LoRA saved in f32 predicts something else"
+    );
 }
 
 /// Saves in f32 and frees the trainer.
 fn exact_copy(mut trainer: Trainer, path: &Path) -> PathBuf {
-    trainer.save_to_with(path, SavePrecision::Float).expect("saved");
+    trainer
+        .save_to_with(path, SavePrecision::Float)
+        .expect("saved");
     path.into()
 }
 
 /// Loads all three networks in a process of its own and looks at its peak.
 fn loading_takes_little_more_than_the_model(checkpoint: &Path) {
     let output = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "full_size::loads_a_checkpoint", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "full_size::loads_a_checkpoint",
+            "--ignored",
+            "--nocapture",
+        ])
         .env(CHECKPOINT, checkpoint)
         .output()
         .expect("a child process");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    println!("{}", text.lines().find(|line| line.contains("peak")).expect("the child's figures"));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    println!(
+        "{}",
+        text.lines()
+            .find(|line| line.contains("peak"))
+            .expect("the child's figures")
+    );
 }
 
 #[test]
 #[ignore = "the child process of a_lora_of_sd15"]
 fn loads_a_checkpoint() {
-    let Some(path) = std::env::var_os(CHECKPOINT) else { return };
+    let Some(path) = std::env::var_os(CHECKPOINT) else {
+        return;
+    };
     let path = PathBuf::from(path);
     let device = golden::device();
     let checkpoint = Checkpoint::open(&path, &ModelConfig::default()).expect("checkpoint");
     let networks = (
-        checkpoint.text_encoder(&device, FloatDType::F32).expect("text encoder"),
+        checkpoint
+            .text_encoder(&device, FloatDType::F32)
+            .expect("text encoder"),
         checkpoint.unet(&device, FloatDType::F32).expect("unet"),
         checkpoint.vae(&device, FloatDType::F32).expect("vae"),
     );
     // The file holds f16: twice its size in f32.
     let model = 2 * path.metadata().expect("the file").len();
     let Some(peak) = peak_memory() else { return };
-    println!("model {:.0} MB, peak {:.0} MB", model as f64 / 1e6, peak as f64 / 1e6);
-    assert!(peak <= model + 300_000_000, "model {model} bytes, peak {peak} bytes");
+    println!(
+        "model {:.0} MB, peak {:.0} MB",
+        model as f64 / 1e6,
+        peak as f64 / 1e6
+    );
+    assert!(
+        peak <= model + 300_000_000,
+        "model {model} bytes, peak {peak} bytes"
+    );
     drop(networks);
 }
 
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }

@@ -29,8 +29,14 @@ fn file(name: &str) -> PathBuf {
 }
 
 fn pictures(source: impl Fn(PathBuf) -> PictureSource) -> Vec<TrainPicture> {
-    let caption = |name| std::fs::read_to_string(file(name).with_extension("txt")).expect("a caption");
-    NAMES.map(|name| TrainPicture { picture: source(file(name)), caption: caption(name).trim().into() }).into()
+    let caption =
+        |name| std::fs::read_to_string(file(name).with_extension("txt")).expect("a caption");
+    NAMES
+        .map(|name| TrainPicture {
+            picture: source(file(name)),
+            caption: caption(name).trim().into(),
+        })
+        .into()
 }
 
 fn in_memory(path: PathBuf) -> PictureSource {
@@ -38,8 +44,16 @@ fn in_memory(path: PathBuf) -> PictureSource {
 }
 
 fn losses(trainer: Trainer) -> Vec<f32> {
-    let loss = |event| if let Event::Step(step) = event { Some(step.loss) } else { None };
-    trainer.filter_map(|event| loss(event.expect("an event"))).collect()
+    let loss = |event| {
+        if let Event::Step(step) = event {
+            Some(step.loss)
+        } else {
+            None
+        }
+    };
+    trainer
+        .filter_map(|event| loss(event.expect("an event")))
+        .collect()
 }
 
 #[test]
@@ -53,14 +67,26 @@ fn pictures_in_memory_and_in_files_train_alike() {
         }
     }
     let config = config(&output);
-    let from_folder =
-        losses(Trainer::new(TrainConfig { train_data_dir: folder.clone(), ..config.clone() }).expect("a trainer"));
+    let from_folder = losses(
+        Trainer::new(TrainConfig {
+            train_data_dir: folder.clone(),
+            ..config.clone()
+        })
+        .expect("a trainer"),
+    );
     assert_eq!(from_folder.len(), 3);
     for given in [pictures(in_memory), pictures(PictureSource::File)] {
-        assert_eq!(losses(Trainer::with_pictures(config.clone(), &given).expect("a trainer")), from_folder);
+        assert_eq!(
+            losses(Trainer::with_pictures(config.clone(), &given).expect("a trainer")),
+            from_folder
+        );
     }
     // Beside the folder they are further pictures.
-    let both = TrainConfig { train_data_dir: folder, dataset_repeats: 2, ..config };
+    let both = TrainConfig {
+        train_data_dir: folder,
+        dataset_repeats: 2,
+        ..config
+    };
     let report = check_with_pictures(&both, &pictures(in_memory));
     assert_eq!(report.problems, [""; 0]);
     let subsets = report
@@ -80,14 +106,25 @@ fn pictures_in_memory_and_in_files_train_alike() {
 fn what_is_wrong_with_given_pictures_is_named() {
     let output = tempfile::tempdir().expect("a folder");
     let error = |config: TrainConfig, pictures: &[TrainPicture]| {
-        Trainer::with_pictures(config, pictures).expect_err("an error").to_string()
+        Trainer::with_pictures(config, pictures)
+            .expect_err("an error")
+            .to_string()
     };
     let mut given = pictures(in_memory);
     let none = error(config(&output), &[]);
     assert!(none.contains("`train_data_dir`: not given"), "{none}");
 
-    let kept = error(TrainConfig { cache_latents_to_disk: true, ..config(&output) }, &given);
-    assert!(kept.contains("`cache_latents_to_disk`: keeps files beside pictures"), "{kept}");
+    let kept = error(
+        TrainConfig {
+            cache_latents_to_disk: true,
+            ..config(&output)
+        },
+        &given,
+    );
+    assert!(
+        kept.contains("`cache_latents_to_disk`: keeps files beside pictures"),
+        "{kept}"
+    );
 
     let tiny = image::DynamicImage::new_rgb8(16, 64);
     given[1].picture = PictureSource::Image(Arc::new(tiny));
@@ -108,11 +145,21 @@ fn a_caption_that_is_not_given_is_that_of_the_class() {
     given[0].caption.clear();
     let report = check_with_pictures(&config(&output), &given);
     assert_eq!(
-        report.warnings.iter().filter(|warning| warning.contains("data[0]")).count(),
+        report
+            .warnings
+            .iter()
+            .filter(|warning| warning.contains("data[0]"))
+            .count(),
         1,
         "{:?}",
         report.warnings
     );
-    let report = check_with_pictures(&TrainConfig { class_tokens: Some("emoji".into()), ..config(&output) }, &given);
+    let report = check_with_pictures(
+        &TrainConfig {
+            class_tokens: Some("emoji".into()),
+            ..config(&output)
+        },
+        &given,
+    );
     assert_eq!(report.examples[0].caption, "emoji");
 }

@@ -25,8 +25,8 @@ pub(crate) fn json(name: &str) -> serde_json::Value {
     json_file(&dir().join(name))
 }
 
-/// Keys and shapes of a full-size file. They are facts of released models and of sd-scripts, so that a directory with other
-/// random data need not have them.
+/// Keys and shapes of a full-size file. They are facts of released models and of sd-scripts, so
+/// that a directory with other random data need not have them.
 pub(crate) fn layout(name: &str) -> serde_json::Value {
     let folder = dir().join("layouts");
     let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/layouts");
@@ -36,7 +36,10 @@ pub(crate) fn layout(name: &str) -> serde_json::Value {
 fn json_file(path: &Path) -> serde_json::Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     // Python's writer spells numbers that JSON lacks.
-    let text = text.replace("-Infinity", "null").replace("Infinity", "null").replace("NaN", "null");
+    let text = text
+        .replace("-Infinity", "null")
+        .replace("Infinity", "null")
+        .replace("NaN", "null");
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
@@ -105,12 +108,18 @@ impl Arrays {
             })
             .collect();
         let metadata = header.metadata().clone().unwrap_or_default();
-        Self { name: name.into(), arrays, metadata }
+        Self {
+            name: name.into(),
+            arrays,
+            metadata,
+        }
     }
 
     /// The array of this key. Panics, naming file and key, where it is missing.
     pub(crate) fn get(&self, key: &str) -> &Array {
-        self.arrays.get(key).unwrap_or_else(|| panic!("{}: no `{key}`", self.name))
+        self.arrays
+            .get(key)
+            .unwrap_or_else(|| panic!("{}: no `{key}`", self.name))
     }
 
     pub(crate) fn has(&self, key: &str) -> bool {
@@ -119,14 +128,20 @@ impl Arrays {
 
     /// The metadata entry of this key as JSON.
     pub(crate) fn metadata_json(&self, key: &str) -> serde_json::Value {
-        let text = self.metadata.get(key).unwrap_or_else(|| panic!("{}: no metadata `{key}`", self.name));
+        let text = self
+            .metadata
+            .get(key)
+            .unwrap_or_else(|| panic!("{}: no metadata `{key}`", self.name));
         serde_json::from_str(text).expect(key)
     }
 }
 
 fn widen(dtype: Dtype, bytes: &[u8]) -> Vec<f64> {
     fn each<const N: usize>(bytes: &[u8], f: impl Fn([u8; N]) -> f64) -> Vec<f64> {
-        bytes.chunks_exact(N).map(|c| f(c.try_into().expect("exact chunk"))).collect()
+        bytes
+            .chunks_exact(N)
+            .map(|c| f(c.try_into().expect("exact chunk")))
+            .collect()
     }
     match dtype {
         Dtype::F64 => each(bytes, f64::from_le_bytes),
@@ -143,11 +158,15 @@ fn widen(dtype: Dtype, bytes: &[u8]) -> Vec<f64> {
 
 /// The values of a float tensor.
 pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_to_vec().expect("f32 values")
+    tensor
+        .into_data()
+        .convert::<f32>()
+        .try_to_vec()
+        .expect("f32 values")
 }
 
-/// Asserts that no value differs by more than `tolerance` times the largest expected magnitude, and that all are finite.
-/// Returns the worst difference in that unit.
+/// Asserts that no value differs by more than `tolerance` times the largest expected magnitude, and
+/// that all are finite. Returns the worst difference in that unit.
 #[track_caller]
 pub(crate) fn assert_close(what: &str, actual: &[f32], expected: &[f32], tolerance: f64) -> f64 {
     assert_close_floor(what, actual, expected, tolerance, f64::MIN_POSITIVE)
@@ -155,10 +174,19 @@ pub(crate) fn assert_close(what: &str, actual: &[f32], expected: &[f32], toleran
 
 /// Like [`assert_close`], with a lower bound for the magnitude that the tolerance refers to.
 #[track_caller]
-pub(crate) fn assert_close_floor(what: &str, actual: &[f32], expected: &[f32], tolerance: f64, floor: f64) -> f64 {
+pub(crate) fn assert_close_floor(
+    what: &str,
+    actual: &[f32],
+    expected: &[f32],
+    tolerance: f64,
+    floor: f64,
+) -> f64 {
     assert_eq!(actual.len(), expected.len(), "{what}: number of values");
     assert!(!expected.is_empty(), "{what}: nothing to compare");
-    assert!(actual.iter().chain(expected).all(|v| v.is_finite()), "{what}: not finite");
+    assert!(
+        actual.iter().chain(expected).all(|v| v.is_finite()),
+        "{what}: not finite"
+    );
     let unit = max_abs(expected).max(floor);
     let (at, worst) = actual
         .iter()
@@ -169,7 +197,8 @@ pub(crate) fn assert_close_floor(what: &str, actual: &[f32], expected: &[f32], t
         .expect("values");
     assert!(
         worst <= tolerance,
-        "{what}: value {at} is {}, expected {}; {worst:.2e} of the maximum {unit:.3e}, allowed {tolerance:.0e}",
+        "{what}: value {at} is {}, expected {}; {worst:.2e} of the maximum {unit:.3e}, allowed \
+         {tolerance:.0e}",
         actual[at],
         expected[at]
     );

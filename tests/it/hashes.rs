@@ -30,7 +30,12 @@ fn checkpoint_and_adapter_hashes() {
                     "sshs_legacy_hash" => adapter_hashes(&path).legacy,
                     other => panic!("{}: unknown hash `{other}`", path.display()),
                 };
-                assert_eq!(hash, value.as_str().expect("text"), "{}: {key}", path.display());
+                assert_eq!(
+                    hash,
+                    value.as_str().expect("text"),
+                    "{}: {key}",
+                    path.display()
+                );
                 compared += 1;
             }
         }

@@ -1,4 +1,5 @@
-//! The metadata of adapter files has the entries that sd-scripts writes, with values of the same form.
+//! The metadata of adapter files has the entries that sd-scripts writes, with values of the same
+//! form.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +11,19 @@ use lora_trainer::metadata::{Facts, adapter_metadata, insert_hashes};
 use crate::golden;
 
 /// Entries that name the program, or depend on the tensors or the time zone.
-const OWN: [&str; 3] = ["ss_sd_scripts_commit_hash", "modelspec.implementation_version", "modelspec.date"];
+const OWN: [&str; 3] = [
+    "ss_sd_scripts_commit_hash",
+    "modelspec.implementation_version",
+    "modelspec.date",
+];
 
 /// Options of sd-scripts by the entry that tells their value.
 const OPTIONS: [(&str, &str); 43] = [
     ("ss_adaptive_noise_scale", "adaptive_noise_scale"),
-    ("ss_caption_dropout_every_n_epochs", "caption_dropout_every_n_epochs"),
+    (
+        "ss_caption_dropout_every_n_epochs",
+        "caption_dropout_every_n_epochs",
+    ),
     ("ss_caption_dropout_rate", "caption_dropout_rate"),
     ("ss_caption_tag_dropout_rate", "caption_tag_dropout_rate"),
     ("ss_color_aug", "color_aug"),
@@ -45,7 +53,10 @@ const OPTIONS: [(&str, &str); 43] = [
     ("ss_network_module", "network_module"),
     ("ss_network_dim", "network_dim"),
     ("ss_network_alpha", "network_alpha"),
-    ("ss_gradient_accumulation_steps", "gradient_accumulation_steps"),
+    (
+        "ss_gradient_accumulation_steps",
+        "gradient_accumulation_steps",
+    ),
     ("ss_batch_size_per_device", "train_batch_size"),
     ("ss_max_grad_norm", "max_grad_norm"),
     ("ss_min_snr_gamma", "min_snr_gamma"),
@@ -66,15 +77,24 @@ impl Golden {
         let file = golden::layout("lora_sd15_rank32.json");
         let entries = file["metadata"].as_object().expect("metadata");
         let text = |value: &Value| value.as_str().expect("text").to_owned();
-        Self(entries.iter().map(|(key, value)| (key.clone(), text(value))).collect())
+        Self(
+            entries
+                .iter()
+                .map(|(key, value)| (key.clone(), text(value)))
+                .collect(),
+        )
     }
 
     fn text(&self, key: &str) -> &str {
-        self.0.get(key).unwrap_or_else(|| panic!("no entry `{key}`"))
+        self.0
+            .get(key)
+            .unwrap_or_else(|| panic!("no entry `{key}`"))
     }
 
     fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(&self, key: &str) -> T {
-        self.text(key).parse().unwrap_or_else(|e| panic!("`{key}`: {e:?}"))
+        self.text(key)
+            .parse()
+            .unwrap_or_else(|e| panic!("`{key}`: {e:?}"))
     }
 
     fn json<T: serde::de::DeserializeOwned>(&self, key: &str) -> T {
@@ -83,7 +103,10 @@ impl Golden {
 
     /// The configuration that sd-scripts was run with.
     fn config(&self) -> TrainConfig {
-        let mut config = TrainConfig { max_token_length: 75, ..TrainConfig::new("", "") };
+        let mut config = TrainConfig {
+            max_token_length: 75,
+            ..TrainConfig::new("", "")
+        };
         for (key, option) in OPTIONS {
             match self.text(key).trim_matches(['(', ')']) {
                 "None" => {}
@@ -91,13 +114,17 @@ impl Golden {
             }
         }
         if self.text("ss_max_token_length") != "None" {
-            config.set("max_token_length", self.text("ss_max_token_length")).expect("token length");
+            config
+                .set("max_token_length", self.text("ss_max_token_length"))
+                .expect("token length");
         }
         if self.0.contains_key("ss_network_args") {
             let args: BTreeMap<String, Option<String>> = self.json("ss_network_args");
             for (key, value) in args {
                 if let Some(value) = value {
-                    config.set("network_args", vec![format!("{key}={value}")]).expect("network arguments");
+                    config
+                        .set("network_args", vec![format!("{key}={value}")])
+                        .expect("network arguments");
                 }
             }
         }
@@ -112,14 +139,17 @@ impl Golden {
         };
         let info: Value = self.json("ss_bucket_info");
         let bucket = |bucket: &Value| {
-            let [width, height] = [0, 1].map(|i| bucket["resolution"][i].as_u64().expect("resolution") as u32);
+            let [width, height] =
+                [0, 1].map(|i| bucket["resolution"][i].as_u64().expect("resolution") as u32);
             BucketCount {
                 resolution: Size::new(width, height),
                 count: bucket["count"].as_u64().expect("count") as usize,
             }
         };
         let bucket_info = info["buckets"].as_object().map(|buckets| BucketInfo {
-            buckets: (0..buckets.len()).map(|index| bucket(&buckets[&index.to_string()])).collect(),
+            buckets: (0..buckets.len())
+                .map(|index| bucket(&buckets[&index.to_string()]))
+                .collect(),
             mean_img_ar_error: info["mean_img_ar_error"].as_f64().expect("error"),
         });
         Facts {
@@ -141,7 +171,10 @@ impl Golden {
             max_train_steps: self.number("ss_max_train_steps"),
             steps: self.number("ss_steps"),
             epoch: self.number("ss_epoch"),
-            dataset_dirs: dirs.into_iter().map(|(name, counts)| (name, dir(counts))).collect(),
+            dataset_dirs: dirs
+                .into_iter()
+                .map(|(name, counts)| (name, dir(counts)))
+                .collect(),
             reg_dataset_dirs: BTreeMap::new(),
             tag_frequency: self.json("ss_tag_frequency"),
             bucket_info,
@@ -167,7 +200,13 @@ fn entries_are_those_of_sd_scripts() {
     let config = golden.config();
     let mut metadata = adapter_metadata(&config, &golden.facts());
     let hash = |key: &str| golden.text(key).to_owned();
-    insert_hashes(&mut metadata, AdapterHashes { model: hash("sshs_model_hash"), legacy: hash("sshs_legacy_hash") });
+    insert_hashes(
+        &mut metadata,
+        AdapterHashes {
+            model: hash("sshs_model_hash"),
+            legacy: hash("sshs_legacy_hash"),
+        },
+    );
 
     let keys = |map: &BTreeMap<String, String>| map.keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(keys(&metadata), keys(&golden.0));
@@ -191,11 +230,18 @@ fn entries_are_those_of_sd_scripts() {
 
     let date = &metadata["modelspec.date"];
     assert_eq!(date.len(), golden.text("modelspec.date").len(), "{date}");
-    assert!(date.chars().zip("0000-00-00T00:00:00".chars()).all(|(c, form)| match form {
-        '0' => c.is_ascii_digit(),
-        other => c == other,
-    }));
-    for key in ["ss_sd_scripts_commit_hash", "modelspec.implementation_version"] {
+    assert!(
+        date.chars()
+            .zip("0000-00-00T00:00:00".chars())
+            .all(|(c, form)| match form {
+                '0' => c.is_ascii_digit(),
+                other => c == other,
+            })
+    );
+    for key in [
+        "ss_sd_scripts_commit_hash",
+        "modelspec.implementation_version",
+    ] {
         assert!(metadata[key].starts_with("lora-trainer/"), "{key}");
     }
 }

@@ -20,17 +20,29 @@ fn text_encoder(family: &str) {
     };
     let ids = windows(golden.get("input_ids"));
     for layers in 0..=encoder.layer_count() {
-        close(&format!("hidden.{layers}"), encoder.hidden_state(&ids, layers, &base));
+        close(
+            &format!("hidden.{layers}"),
+            encoder.hidden_state(&ids, layers, &base),
+        );
     }
     let mut skips = 0;
-    for skip in (1..=encoder.layer_count()).filter(|skip| golden.has(&format!("clip_skip.{skip}"))) {
-        close(&format!("clip_skip.{skip}"), encoder.forward(&ids, skip, &base));
+    for skip in (1..=encoder.layer_count()).filter(|skip| golden.has(&format!("clip_skip.{skip}")))
+    {
+        close(
+            &format!("clip_skip.{skip}"),
+            encoder.forward(&ids, skip, &base),
+        );
         skips += 1;
     }
     assert!(skips > 0, "no clip_skip was compared");
     if tiny.text_encoders.encoders().len() == 1 {
         let long = long_windows(&golden, "input_ids_225");
-        close("context", tiny.text_encoders.encode(&tiny.captions(&golden, "input_ids"), 1, &base).context);
+        close(
+            "context",
+            tiny.text_encoders
+                .encode(&tiny.captions(&golden, "input_ids"), 1, &base)
+                .context,
+        );
         close("context_225", encoder.context(&long, 1, &base));
         close("context_225_clip_skip2", encoder.context(&long, 2, &base));
     }
@@ -39,7 +51,10 @@ fn text_encoder(family: &str) {
 /// The windows of captions of several windows each.
 fn long_windows(golden: &Arrays, key: &str) -> Vec<Vec<Window>> {
     let long = golden.get(key);
-    windows(long).chunks(long.shape[1]).map(<[_]>::to_vec).collect()
+    windows(long)
+        .chunks(long.shape[1])
+        .map(<[_]>::to_vec)
+        .collect()
 }
 
 #[test]
@@ -64,17 +79,29 @@ fn text_encoders_of_sdxl() {
     let second = &tiny.text_encoders.encoders()[1];
     let ids = windows(golden.get("input_ids2"));
     for layers in 0..=second.layer_count() {
-        close(&format!("hidden2.{layers}"), &values(second.hidden_state(&ids, layers, &base)));
+        close(
+            &format!("hidden2.{layers}"),
+            &values(second.hidden_state(&ids, layers, &base)),
+        );
     }
     close("last_normed2", &values(second.forward(&ids, 1, &base)));
-    let encoded = tiny.text_encoders.encode(&tiny.captions(&golden, "input_ids"), 1, &base);
+    let encoded = tiny
+        .text_encoders
+        .encode(&tiny.captions(&golden, "input_ids"), 1, &base);
     close("context", &values(encoded.context));
     close("pooled2", &values(encoded.pooled.expect("a pooled state")));
-    let captions = long_windows(&golden, "input_ids_225").into_iter().zip(long_windows(&golden, "input_ids2_225"));
-    let captions: Vec<_> = captions.map(|(first, second)| CaptionWindows { first, second }).collect();
+    let captions = long_windows(&golden, "input_ids_225")
+        .into_iter()
+        .zip(long_windows(&golden, "input_ids2_225"));
+    let captions: Vec<_> = captions
+        .map(|(first, second)| CaptionWindows { first, second })
+        .collect();
     let encoded = tiny.text_encoders.encode(&captions, 1, &base);
     close("context_225", &values(encoded.context));
-    close("pooled2_225", &values(encoded.pooled.expect("a pooled state")));
+    close(
+        "pooled2_225",
+        &values(encoded.pooled.expect("a pooled state")),
+    );
 }
 
 /// sd-scripts multiplies by the transposed projection of a single file.
@@ -89,8 +116,14 @@ fn the_projection_as_sd_scripts_uses_it() {
     };
     let path = crate::golden::dir().join("sdxl/model.safetensors");
     let checkpoint = Checkpoint::open_with(&path, &options).expect("checkpoint");
-    let encoders = checkpoint.text_encoders(&tiny.device, FloatDType::F32).expect("text encoders");
-    let encoded = encoders.encode(&tiny.captions(&golden, "input_ids"), 1, &ForwardContext::base());
+    let encoders = checkpoint
+        .text_encoders(&tiny.device, FloatDType::F32)
+        .expect("text encoders");
+    let encoded = encoders.encode(
+        &tiny.captions(&golden, "input_ids"),
+        1,
+        &ForwardContext::base(),
+    );
     let pooled = values(encoded.pooled.expect("a pooled state"));
     let key = "pooled2_projection_not_transposed";
     assert_close(key, &pooled, &golden.get(key).f32(), TOLERANCE);
@@ -99,20 +132,39 @@ fn the_projection_as_sd_scripts_uses_it() {
 #[test]
 fn prompts_become_the_windows_that_sd_scripts_makes() {
     for family in [Family::Sd1, Family::Sd2, Family::Sdxl] {
-        let name = if family == Family::Sd1 { "sd1" } else { family.name() };
+        let name = if family == Family::Sd1 {
+            "sd1"
+        } else {
+            family.name()
+        };
         let golden = Arrays::read(&format!("{name}/text.safetensors"));
         let tokenizer = Tokenizer::new();
-        for (prompts, ending, limit) in [("prompts", "", TokenLimit::One), ("prompts_225", "_225", TokenLimit::Three)] {
+        for (prompts, ending, limit) in [
+            ("prompts", "", TokenLimit::One),
+            ("prompts_225", "_225", TokenLimit::Three),
+        ] {
             let prompts: Vec<String> =
                 serde_json::from_value(golden.metadata_json(prompts)).expect("a list of prompts");
             assert!(!prompts.is_empty());
-            let captions = || prompts.iter().map(|prompt| tokenizer.caption(prompt, limit, family));
+            let captions = || {
+                prompts
+                    .iter()
+                    .map(|prompt| tokenizer.caption(prompt, limit, family))
+            };
             let first: Vec<Window> = captions().flat_map(|caption| caption.first).collect();
-            assert_eq!(first, windows(golden.get(&format!("input_ids{ending}"))), "{name}: input_ids{ending}");
+            assert_eq!(
+                first,
+                windows(golden.get(&format!("input_ids{ending}"))),
+                "{name}: input_ids{ending}"
+            );
             let second: Vec<Window> = captions().flat_map(|caption| caption.second).collect();
             match family {
                 Family::Sdxl => {
-                    assert_eq!(second, windows(golden.get(&format!("input_ids2{ending}"))), "input_ids2{ending}");
+                    assert_eq!(
+                        second,
+                        windows(golden.get(&format!("input_ids2{ending}"))),
+                        "input_ids2{ending}"
+                    );
                 }
                 _ => assert!(second.is_empty()),
             }
@@ -128,7 +180,12 @@ fn vae(family: &str) {
     for case in (0..).take_while(|case| golden.has(&format!("{case}.image"))) {
         let get = |name: &str| golden.get(&format!("{case}.{name}"));
         let close = |name: &str, actual: Tensor<4>| {
-            assert_close(&format!("{case}.{name}"), &values(actual), &get(name).f32(), TOLERANCE);
+            assert_close(
+                &format!("{case}.{name}"),
+                &values(actual),
+                &get(name).f32(),
+                TOLERANCE,
+            );
         };
         let image = get("image").tensor::<4>(&device);
         close("moments", tiny.vae.moments(image.clone()));
@@ -137,7 +194,10 @@ fn vae(family: &str) {
         close("logvar_clamped", posterior.logvar.clone());
         close("std", posterior.std());
         let latents = posterior.sample(get("noise").tensor(&device));
-        close("latents_scaled", latents.clone() * tiny.vae.scaling_factor());
+        close(
+            "latents_scaled",
+            latents.clone() * tiny.vae.scaling_factor(),
+        );
         close("decoded", tiny.vae.decode(latents));
         cases += 1;
     }
@@ -166,15 +226,29 @@ fn unet(family: &str) {
     let predict = |case: usize, cx: &ForwardContext| {
         let get = |name: &str| golden.get(&format!("{case}.{name}"));
         let context = get("context").tensor::<3>(&device);
-        let pooled = tiny.unet.vector_width().map(|_| get("pooled").tensor::<2>(&device));
+        let pooled = tiny
+            .unet
+            .vector_width()
+            .map(|_| get("pooled").tensor::<2>(&device));
         let vector = tiny.vector(&golden, &format!("{case}.time_ids"), pooled);
         let latents = get("latents").tensor(&device);
-        values(tiny.unet.forward(latents, &get("timesteps").f32(), &context, vector.as_ref(), cx))
+        values(tiny.unet.forward(
+            latents,
+            &get("timesteps").f32(),
+            &context,
+            vector.as_ref(),
+            cx,
+        ))
     };
     let mut cases = 0;
     for case in (0..).take_while(|case| golden.has(&format!("{case}.latents"))) {
         let expected = golden.get(&format!("{case}.out")).f32();
-        assert_close(&format!("{case}.out"), &predict(case, &ForwardContext::base()), &expected, TOLERANCE);
+        assert_close(
+            &format!("{case}.out"),
+            &predict(case, &ForwardContext::base()),
+            &expected,
+            TOLERANCE,
+        );
         cases += 1;
     }
     assert!(cases > 0, "no case was compared");
@@ -183,7 +257,12 @@ fn unet(family: &str) {
     for multiplier in multipliers(&golden, "0.out_lora_") {
         let cx = ForwardContext::base().with(adapters.bind(multiplier.parse().expect("a number")));
         let expected = golden.get(&format!("0.out_lora_{multiplier}")).f32();
-        assert_close(&format!("0.out_lora_{multiplier}"), &predict(0, &cx), &expected, TOLERANCE);
+        assert_close(
+            &format!("0.out_lora_{multiplier}"),
+            &predict(0, &cx),
+            &expected,
+            TOLERANCE,
+        );
     }
     let silent = ForwardContext::base().with(adapters.bind(0.0));
     assert_eq!(predict(0, &silent), predict(0, &ForwardContext::base()));
@@ -212,7 +291,8 @@ fn text_encoders_with_adapters() {
         let captions = tiny.captions(&golden, "text.input_ids");
         let adapters = tiny.adapters(family);
         for multiplier in multipliers(&golden, "text.context_lora_") {
-            let cx = ForwardContext::base().with(adapters.bind(multiplier.parse().expect("a number")));
+            let cx =
+                ForwardContext::base().with(adapters.bind(multiplier.parse().expect("a number")));
             let encoded = tiny.text_encoders.encode(&captions, 1, &cx);
             let close = |what: &str, actual: &[f32]| {
                 let key = format!("text.{what}_lora_{multiplier}");
@@ -228,8 +308,11 @@ fn text_encoders_with_adapters() {
 
 /// The multipliers that keys with this start name.
 fn multipliers(golden: &Arrays, start: &str) -> Vec<String> {
-    let found: Vec<String> =
-        golden.arrays.keys().filter_map(|key| key.strip_prefix(start).map(ToString::to_string)).collect();
+    let found: Vec<String> = golden
+        .arrays
+        .keys()
+        .filter_map(|key| key.strip_prefix(start).map(ToString::to_string))
+        .collect();
     assert!(!found.is_empty(), "no `{start}*` was found");
     found
 }

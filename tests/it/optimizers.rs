@@ -24,7 +24,10 @@ fn literal(value: &Value) -> String {
         Value::Bool(true) => "True".into(),
         Value::Bool(false) => "False".into(),
         Value::String(text) => format!("'{text}'"),
-        Value::Array(items) => format!("({})", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => format!(
+            "({})",
+            items.iter().map(literal).collect::<Vec<_>>().join(", ")
+        ),
         // serde_json's numbers may be off in the last digit.
         other => format!("{:.12e}", other.as_f64().expect("a number")),
     }
@@ -32,21 +35,34 @@ fn literal(value: &Value) -> String {
 
 /// The settings of a row, and its rate.
 fn config(name: &str, row: &Value) -> (OptimizerConfig, f64) {
-    let class = row["class"].as_str().unwrap_or_else(|| panic!("{name}: {row}"));
-    let kind = OptimizerKind::ALL.into_iter().find(|kind| kind.class() == class);
+    let class = row["class"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{name}: {row}"));
+    let kind = OptimizerKind::ALL
+        .into_iter()
+        .find(|kind| kind.class() == class);
     let kind = kind.unwrap_or_else(|| panic!("{name}: no optimizer for {class}"));
     let arguments = |of: &Value, all: bool| -> Vec<(String, String)> {
         let names = OptimizerConfig::argument_names(kind);
         let own = |key: &str| key != "lr" && (all || names.contains(&key));
         let of = of.as_object().expect("an object").iter();
-        of.filter(|(key, _)| own(key)).map(|(key, value)| (key.clone(), literal(value))).collect()
+        of.filter(|(key, _)| own(key))
+            .map(|(key, value)| (key.clone(), literal(value)))
+            .collect()
     };
     let given = arguments(&row["args"], true);
-    let config = OptimizerConfig::from_arguments(kind, &given).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let config = OptimizerConfig::from_arguments(kind, &given)
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
     // The package's defaults are ours. JSON lacks infinity, the default of growth_rate.
-    let defaults = arguments(&row["defaults"], false).into_iter().filter(|(key, _)| key != "growth_rate");
+    let defaults = arguments(&row["defaults"], false)
+        .into_iter()
+        .filter(|(key, _)| key != "growth_rate");
     let all: Vec<_> = defaults.chain(given).collect();
-    assert_eq!(OptimizerConfig::from_arguments(kind, &all).as_ref(), Ok(&config), "{name}: defaults");
+    assert_eq!(
+        OptimizerConfig::from_arguments(kind, &all).as_ref(),
+        Ok(&config),
+        "{name}: defaults"
+    );
     (config, row["args"]["lr"].as_f64().unwrap_or(0.0))
 }
 
@@ -55,16 +71,31 @@ fn stack(array: &Array) -> Stack {
     let (rows, columns, axes) = match array.shape.as_slice() {
         [columns] => (1, *columns, ParameterAxes::Vector),
         [rows, columns] => (*rows, *columns, ParameterAxes::Matrix),
-        [rows, channels, kernel, _] => (*rows, channels * kernel * kernel, ParameterAxes::Kernel(*kernel)),
+        [rows, channels, kernel, _] => (
+            *rows,
+            channels * kernel * kernel,
+            ParameterAxes::Kernel(*kernel),
+        ),
         other => panic!("shape {other:?}"),
     };
-    let values = Tensor::<1>::from_floats(array.f32().as_slice(), &golden::device()).reshape([1, rows, columns]);
-    Stack { values, is_unet: true, factor: Factor::Down, axes }
+    let values = Tensor::<1>::from_floats(array.f32().as_slice(), &golden::device())
+        .reshape([1, rows, columns]);
+    Stack {
+        values,
+        is_unet: true,
+        factor: Factor::Down,
+        axes,
+    }
 }
 
 fn update(optimizer: &mut Optimizer, stacks: &mut [Stack], gradients: Vec<Tensor<3>>, lr: f64) {
-    let gradients: Vec<StackGradient> =
-        gradients.into_iter().map(|values| StackGradient { values, present: vec![true] }).collect();
+    let gradients: Vec<StackGradient> = gradients
+        .into_iter()
+        .map(|values| StackGradient {
+            values,
+            present: vec![true],
+        })
+        .collect();
     let rates = vec![vec![lr]; stacks.len()];
     let norm = global_norm(&gradients, 0.0);
     optimizer.step(stacks, gradients, &norm.factor, &rates);
@@ -75,9 +106,15 @@ fn compare_d(name: &str, optimizer: &Optimizer, golden: &Arrays, step: usize) {
     if !golden.has(&key) {
         return;
     }
-    let (actual, expected) = (optimizer.d().expect("a rule that adapts its rate"), golden.get(&key).values[step]);
+    let (actual, expected) = (
+        optimizer.d().expect("a rule that adapts its rate"),
+        golden.get(&key).values[step],
+    );
     let difference = (actual / expected - 1.0).abs();
-    assert!(difference <= D_TOLERANCE, "{name}, d after step {step}: {actual:e}, expected {expected:e}");
+    assert!(
+        difference <= D_TOLERANCE,
+        "{name}, d after step {step}: {actual:e}, expected {expected:e}"
+    );
 }
 
 /// The regression of the reference data: loss = mean((x W + b − y)²), a new batch in each step.
@@ -91,9 +128,16 @@ fn follow(name: &str, golden: &Arrays, row: &Value) {
     let mut stacks = [stack(given("W0")), stack(given("b0"))];
     stacks[1].is_unet = row["groups"] != true;
     let mut optimizer = Optimizer::new(config.clone());
-    let (ws, bs, losses) =
-        (golden.get(&format!("{name}.W")), golden.get(&format!("{name}.b")), golden.get(&format!("{name}.loss")));
-    let steps = if matches!(config, OptimizerConfig::Prodigy(_)) { PRODIGY_STEPS } else { usize::MAX };
+    let (ws, bs, losses) = (
+        golden.get(&format!("{name}.W")),
+        golden.get(&format!("{name}.b")),
+        golden.get(&format!("{name}.loss")),
+    );
+    let steps = if matches!(config, OptimizerConfig::Prodigy(_)) {
+        PRODIGY_STEPS
+    } else {
+        usize::MAX
+    };
     for step in 0..ws.shape[0].min(steps) {
         let x = given("X").at(step).tensor::<2>(&device);
         let y = given("Y").at(step).tensor::<2>(&device);
@@ -102,26 +146,54 @@ fn follow(name: &str, golden: &Arrays, row: &Value) {
         let error = x.clone().matmul(w.reshape([rows, columns])) + b.reshape([1, columns]) - y;
         let count = error.shape().num_elements() as f32;
         let loss = values((error.clone() * error.clone()).mean());
-        assert_close(&format!("{name}, loss {step}"), &loss, &losses.at(step).f32(), 1e-4);
+        assert_close(
+            &format!("{name}, loss {step}"),
+            &loss,
+            &losses.at(step).f32(),
+            1e-4,
+        );
         let output = error * (2.0 / count);
-        let gradients = vec![x.transpose().matmul(output.clone()).unsqueeze(), output.sum_dim(0).unsqueeze()];
+        let gradients = vec![
+            x.transpose().matmul(output.clone()).unsqueeze(),
+            output.sum_dim(0).unsqueeze(),
+        ];
         update(&mut optimizer, &mut stacks, gradients, lr);
         for (stack, (key, expected)) in stacks.iter().zip([("W", ws), ("b", bs)]) {
             let what = format!("{name}, {key} after step {step}");
-            assert_close(&what, &values(stack.values.clone()), &expected.at(step).f32(), TOLERANCE);
+            assert_close(
+                &what,
+                &values(stack.values.clone()),
+                &expected.at(step).f32(),
+                TOLERANCE,
+            );
         }
         compare_d(name, &optimizer, golden, step);
     }
     let averages = optimizer.evaluation_values(&stacks);
-    assert_eq!(averages.is_some(), golden.has(&format!("{name}.W_eval")), "{name}: whether there are averages");
+    assert_eq!(
+        averages.is_some(),
+        golden.has(&format!("{name}.W_eval")),
+        "{name}: whether there are averages"
+    );
     for (key, average) in ["W", "b"].into_iter().zip(averages.into_iter().flatten()) {
         let expected = golden.get(&format!("{name}.{key}_eval")).f32();
-        assert_close(&format!("{name}, average of {key}"), &values(average), &expected, TOLERANCE);
+        assert_close(
+            &format!("{name}, average of {key}"),
+            &values(average),
+            &expected,
+            TOLERANCE,
+        );
     }
 }
 
 /// A parameter with gradients that are given.
-fn follow_gradients(name: &str, golden: &Arrays, row: &Value, parameter: &str, expected: &str) -> Optimizer {
+fn follow_gradients(
+    name: &str,
+    golden: &Arrays,
+    row: &Value,
+    parameter: &str,
+    expected: &str,
+) -> Optimizer {
     let (config, lr) = config(name, row);
     let gradients = golden.get(&format!("{parameter}.gradients"));
     let mut stacks = [stack(golden.get(&format!("{parameter}.start")))];
@@ -129,28 +201,47 @@ fn follow_gradients(name: &str, golden: &Arrays, row: &Value, parameter: &str, e
     let expected = golden.get(expected);
     assert_eq!(expected.shape[0], gradients.shape[0], "{name}");
     for step in 0..gradients.shape[0] {
-        let gradient = Tensor::<1>::from_floats(gradients.at(step).f32().as_slice(), &golden::device());
-        let gradient = StackGradient { values: gradient.reshape(stacks[0].values.dims()), present: vec![true] };
+        let gradient =
+            Tensor::<1>::from_floats(gradients.at(step).f32().as_slice(), &golden::device());
+        let gradient = StackGradient {
+            values: gradient.reshape(stacks[0].values.dims()),
+            present: vec![true],
+        };
         let one = Tensor::from_floats([1.0], &golden::device());
         optimizer.step(&mut stacks, vec![gradient], &one, &[vec![lr]]);
         let what = format!("{name} of {parameter} after step {step}");
-        assert_close(&what, &values(stacks[0].values.clone()), &expected.at(step).f32(), TOLERANCE);
+        assert_close(
+            &what,
+            &values(stacks[0].values.clone()),
+            &expected.at(step).f32(),
+            TOLERANCE,
+        );
     }
     optimizer
 }
 
-/// The moments' codes, where a parameter is large enough for them. A value on the boundary of two codes may round to either.
+/// The moments' codes, where a parameter is large enough for them. A value on the boundary of two
+/// codes may round to either.
 fn compare_codes(name: &str, optimizer: &Optimizer, golden: &Arrays, key: &str) {
     let codes = optimizer.state_codes(0);
     if !golden.has(key) {
-        assert!(codes.is_empty(), "{name}: a small parameter's moments stay f32");
+        assert!(
+            codes.is_empty(),
+            "{name}: a small parameter's moments stay f32"
+        );
         return;
     }
     let expected = golden.get(key);
     assert_eq!(codes.len(), expected.shape[0], "{name}: moments");
     let pairs: Vec<_> = codes.concat().into_iter().zip(expected.i64()).collect();
-    let off = pairs.iter().filter(|(actual, expected)| i64::from(*actual) != *expected).count();
-    let far = pairs.iter().filter(|(actual, expected)| (i64::from(*actual) - *expected).abs() > 1).count();
+    let off = pairs
+        .iter()
+        .filter(|(actual, expected)| i64::from(*actual) != *expected)
+        .count();
+    let far = pairs
+        .iter()
+        .filter(|(actual, expected)| (i64::from(*actual) - *expected).abs() > 1)
+        .count();
     assert!(
         far == 0 && off * 1000 <= pairs.len(),
         "{name}: {off} of {} codes differ, {far} by more than 1",
@@ -160,14 +251,20 @@ fn compare_codes(name: &str, optimizer: &Optimizer, golden: &Arrays, key: &str) 
 
 /// Follows all rows, also behind one that fails.
 fn each(rows: &serde_json::Map<String, Value>, follow: impl Fn(&str, &Value)) {
-    let fails = |(name, row): &(&String, &Value)| catch_unwind(AssertUnwindSafe(|| follow(name, row))).is_err();
+    let fails = |(name, row): &(&String, &Value)| {
+        catch_unwind(AssertUnwindSafe(|| follow(name, row))).is_err()
+    };
     let failed: Vec<&String> = rows.iter().filter(fails).map(|(name, _)| name).collect();
     assert!(failed.is_empty(), "{failed:?}");
 }
 
 #[test]
 fn every_optimizer_of_the_packages() {
-    let file = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name);
+    let file = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/reference")
+            .join(name)
+    };
     let info = golden::json(file("optimizers.json").to_str().expect("UTF-8"));
     let golden = Arrays::open(&file("optimizers.safetensors"));
     let optimizers = info["optimizers"].as_object().expect("optimizers");
@@ -179,7 +276,13 @@ fn every_optimizer_of_the_packages() {
             for parameter in parameters {
                 let parameter = parameter.as_str().expect("a name");
                 let expected = format!("{name}.{parameter}");
-                let optimizer = follow_gradients(name, &golden, row, &format!("eight_bit.{parameter}"), &expected);
+                let optimizer = follow_gradients(
+                    name,
+                    &golden,
+                    row,
+                    &format!("eight_bit.{parameter}"),
+                    &expected,
+                );
                 compare_codes(&expected, &optimizer, &golden, &format!("{expected}.codes"));
             }
         } else {
@@ -190,22 +293,34 @@ fn every_optimizer_of_the_packages() {
 
 #[test]
 fn every_optimizer_of_the_reference_data() {
-    let (info, golden) = (golden::json("optimizers.json"), Arrays::read("optimizers.safetensors"));
+    let (info, golden) = (
+        golden::json("optimizers.json"),
+        Arrays::read("optimizers.safetensors"),
+    );
     let optimizers = info["optimizers"].as_object().expect("optimizers");
     assert!(!optimizers.is_empty());
     each(optimizers, |name, row| follow(name, &golden, row));
 }
 
-/// Each rule is followed along some package's trajectory, but that of [`paged_adamw_decays_behind_its_step`].
+/// Each rule is followed along some package's trajectory, but that of
+/// [`paged_adamw_decays_behind_its_step`].
 #[test]
 fn no_rule_is_without_reference() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/optimizers.json");
-    let files = [golden::json("optimizers.json"), golden::json(file.to_str().expect("UTF-8"))];
-    let rows = files.iter().flat_map(|info| info["optimizers"].as_object().expect("optimizers").values());
+    let files = [
+        golden::json("optimizers.json"),
+        golden::json(file.to_str().expect("UTF-8")),
+    ];
+    let rows = files
+        .iter()
+        .flat_map(|info| info["optimizers"].as_object().expect("optimizers").values());
     let classes: Vec<&str> = rows.filter_map(|row| row["class"].as_str()).collect();
     let rule = |kind| std::mem::discriminant(&OptimizerConfig::of_kind(kind));
-    let followed: Vec<_> =
-        OptimizerKind::ALL.into_iter().filter(|kind| classes.contains(&kind.class())).map(rule).collect();
+    let followed: Vec<_> = OptimizerKind::ALL
+        .into_iter()
+        .filter(|kind| classes.contains(&kind.class()))
+        .map(rule)
+        .collect();
     let missing: Vec<&str> = OptimizerKind::ALL
         .into_iter()
         .filter(|kind| !followed.contains(&rule(*kind)))
@@ -221,14 +336,28 @@ fn paged_adamw_decays_behind_its_step() {
     let after_a_step = |name: &str, decay: f64| {
         let kind = OptimizerKind::from_name(name).expect("an optimizer");
         let arguments = [("weight_decay".to_owned(), decay.to_string())];
-        let mut optimizer = Optimizer::new(OptimizerConfig::from_arguments(kind, &arguments).expect("settings"));
+        let mut optimizer =
+            Optimizer::new(OptimizerConfig::from_arguments(kind, &arguments).expect("settings"));
         let start = Tensor::from_floats([[[1.0, -2.0, 3.0]]], &golden::device());
-        let mut stacks = [Stack { values: start, is_unet: true, factor: Factor::Down, axes: ParameterAxes::Matrix }];
+        let mut stacks = [Stack {
+            values: start,
+            is_unet: true,
+            factor: Factor::Down,
+            axes: ParameterAxes::Matrix,
+        }];
         let gradient = Tensor::from_floats([[[0.5, 0.25, -1.0]]], &golden::device());
         update(&mut optimizer, &mut stacks, vec![gradient], lr);
         values(stacks[0].values.clone())
     };
-    let shrunk: Vec<f32> = after_a_step("AdamW", 0.0).iter().map(|value| value * (1.0 - lr * decay) as f32).collect();
-    assert_close("PagedAdamW", &after_a_step("PagedAdamW", decay), &shrunk, 1e-6);
+    let shrunk: Vec<f32> = after_a_step("AdamW", 0.0)
+        .iter()
+        .map(|value| value * (1.0 - lr * decay) as f32)
+        .collect();
+    assert_close(
+        "PagedAdamW",
+        &after_a_step("PagedAdamW", decay),
+        &shrunk,
+        1e-6,
+    );
     assert_ne!(after_a_step("AdamW", decay), shrunk);
 }

@@ -49,17 +49,35 @@ const fn row(
     changes: &'static [Seen],
     metadata: &'static [&'static str],
 ) -> Row {
-    Row { option, value, with: &[], prepare: |_| (), expected: Expected::Changes(changes, metadata) }
+    Row {
+        option,
+        value,
+        with: &[],
+        prepare: |_| (),
+        expected: Expected::Changes(changes, metadata),
+    }
 }
 
 /// A row whose run is refused.
 const fn refusal(option: &'static str, value: &'static str, message: &'static str) -> Row {
-    Row { option, value, with: &[], prepare: |_| (), expected: Expected::Refusal(message) }
+    Row {
+        option,
+        value,
+        with: &[],
+        prepare: |_| (),
+        expected: Expected::Refusal(message),
+    }
 }
 
 /// A row whose run is refused without the option.
 const fn permission(option: &'static str, value: &'static str, message: &'static str) -> Row {
-    Row { option, value, with: &[], prepare: |_| (), expected: Expected::Permission(message) }
+    Row {
+        option,
+        value,
+        with: &[],
+        prepare: |_| (),
+        expected: Expected::Permission(message),
+    }
 }
 
 impl Row {
@@ -74,7 +92,8 @@ impl Row {
     /// The run without the option.
     fn job(&self) -> Job {
         let mut job = Job::new();
-        job.toml("max_train_steps", "3").toml("save_precision", "'float'");
+        job.toml("max_train_steps", "3")
+            .toml("save_precision", "'float'");
         for (key, value) in self.with {
             job.toml(key, value);
         }
@@ -90,7 +109,9 @@ impl Row {
         let base = match (base, self.expected) {
             (Ok(base), _) => base,
             (Err(error), Expected::Permission(message)) if error.to_string().contains(message) => {
-                return Observed::of(&job).err().map(|error| format!("{option} = {value}: {error}"));
+                return Observed::of(&job)
+                    .err()
+                    .map(|error| format!("{option} = {value}: {error}"));
             }
             (Err(error), _) => return Some(format!("without {option} = {value}: {error}")),
         };
@@ -100,11 +121,19 @@ impl Row {
                 let (different, entries) = observed.differences(base);
                 let sides: BTreeSet<Seen> = sides.iter().copied().collect();
                 let is_meant = |entry: &String, key: &str| {
-                    key.strip_suffix('*').map_or(entry == key, |start| entry.starts_with(start))
+                    key.strip_suffix('*')
+                        .map_or(entry == key, |start| entry.starts_with(start))
                 };
-                let all_meant = entries.iter().all(|entry| metadata.iter().any(|key| is_meant(entry, key)));
-                let all_there = metadata.iter().all(|key| entries.iter().any(|entry| is_meant(entry, key)));
-                let right = different == sides && all_meant && all_there && !(sides.is_empty() && metadata.is_empty());
+                let all_meant = entries
+                    .iter()
+                    .all(|entry| metadata.iter().any(|key| is_meant(entry, key)));
+                let all_there = metadata
+                    .iter()
+                    .all(|key| entries.iter().any(|entry| is_meant(entry, key)));
+                let right = different == sides
+                    && all_meant
+                    && all_there
+                    && !(sides.is_empty() && metadata.is_empty());
                 (!right).then(|| {
                     let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
                     format!("{option} = {value} changes {different:?}, {entries:?}")
@@ -126,12 +155,26 @@ fn check(rows: &[Row]) {
         let base = bases.entry(key).or_insert_with(|| Observed::of(&row.job()));
         problems.extend(row.check(base));
     }
-    assert!(problems.is_empty(), "{} of {}:\n{}", problems.len(), rows.len(), problems.join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} of {}:\n{}",
+        problems.len(),
+        rows.len(),
+        problems.join("\n")
+    );
 }
 
 #[test]
 fn every_option_has_a_row() {
-    let rows = [model::ROWS, data::PICTURES, data::CAPTIONS, data::CACHES, training::ROWS, network::ROWS, output::ROWS];
+    let rows = [
+        model::ROWS,
+        data::PICTURES,
+        data::CAPTIONS,
+        data::CACHES,
+        training::ROWS,
+        network::ROWS,
+        output::ROWS,
+    ];
     let tested: BTreeSet<&str> = rows.concat().iter().map(|row| row.option).collect();
     let known: BTreeSet<&str> = options().map(|spec| spec.name).collect();
     let missing: Vec<&&str> = known.difference(&tested).collect();

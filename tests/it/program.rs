@@ -1,4 +1,5 @@
-//! The program, run as a user runs it: a configuration file in a folder of its own, a command, what it says and leaves.
+//! The program, run as a user runs it: a configuration file in a folder of its own, a command, what
+//! it says and leaves.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -21,22 +22,40 @@ pub(crate) struct Job {
 impl Job {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut job = Self { folder, options: BTreeMap::new() };
+        let mut job = Self {
+            folder,
+            options: BTreeMap::new(),
+        };
         let pictures = job.path("pictures/2_emoji");
         fs::create_dir_all(&pictures).expect("a folder");
         for name in PICTURES {
             for extension in ["png", "txt"] {
                 let file = format!("{name}.{extension}");
-                fs::copy(assets().join("train/8_blueprint").join(&file), pictures.join(&file)).expect("a picture");
+                fs::copy(
+                    assets().join("train/8_blueprint").join(&file),
+                    pictures.join(&file),
+                )
+                .expect("a picture");
             }
         }
         job.set("pretrained_model_name_or_path", base());
-        for (key, value) in [("train_data_dir", "pictures"), ("output_dir", "output"), ("output_name", "emoji")] {
+        for (key, value) in [
+            ("train_data_dir", "pictures"),
+            ("output_dir", "output"),
+            ("output_name", "emoji"),
+        ] {
             job.set(key, value);
         }
-        let values = [("resolution", "\"64,64\""), ("max_train_steps", "1"), ("network_dim", "4"), ("seed", "0")];
-        for (key, value) in values.into_iter().chain([("network_train_unet_only", "true"), ("max_token_length", "75")])
-        {
+        let values = [
+            ("resolution", "\"64,64\""),
+            ("max_train_steps", "1"),
+            ("network_dim", "4"),
+            ("seed", "0"),
+        ];
+        for (key, value) in values.into_iter().chain([
+            ("network_train_unet_only", "true"),
+            ("max_token_length", "75"),
+        ]) {
             job.toml(key, value);
         }
         job
@@ -77,10 +96,17 @@ impl Job {
 
     /// The command `train job.toml`, in the job's folder, with the configuration written.
     pub(crate) fn command(&self) -> Command {
-        let text: String = self.options.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let text: String = self
+            .options
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}\n"))
+            .collect();
         self.write("job.toml", text);
         let mut command = Command::new(PROGRAM);
-        command.args(["train", "job.toml"]).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+            .args(["train", "job.toml"])
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
         command
     }
 
@@ -92,8 +118,12 @@ impl Job {
     pub(crate) fn config(&self) -> lora_trainer::Result<lora_trainer::TrainConfig> {
         self.command();
         let mut config = lora_trainer::TrainConfig::from_toml_file(self.path("job.toml"))?;
-        let paths =
-            [&mut config.pretrained_model_name_or_path, &mut config.train_data_dir, &mut config.output_dir].into_iter();
+        let paths = [
+            &mut config.pretrained_model_name_or_path,
+            &mut config.train_data_dir,
+            &mut config.output_dir,
+        ]
+        .into_iter();
         let given = [
             &mut config.vae,
             &mut config.network_weights,
@@ -103,7 +133,10 @@ impl Job {
             &mut config.conditioning_data_dir,
             &mut config.logging_dir,
         ];
-        for path in paths.chain(given.into_iter().flatten()).chain(&mut config.base_weights) {
+        for path in paths
+            .chain(given.into_iter().flatten())
+            .chain(&mut config.base_weights)
+        {
             if !path.as_os_str().is_empty() {
                 *path = self.folder.path().join(&path);
             }
@@ -115,13 +148,18 @@ impl Job {
     pub(crate) fn check(&self, arguments: &[&str]) -> Run {
         self.command();
         let mut command = Command::new(PROGRAM);
-        command.args(["check", "job.toml"]).args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+            .args(["check", "job.toml"])
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
         Run::of(&mut command)
     }
 
     /// The events of the same job, run from Rust.
     pub(crate) fn events(&self) -> Vec<lora_trainer::Event> {
-        let trainer = lora_trainer::Trainer::new(self.config().expect("a configuration")).expect("a trainer");
+        let trainer =
+            lora_trainer::Trainer::new(self.config().expect("a configuration")).expect("a trainer");
         trainer.map(|event| event.expect("an event")).collect()
     }
 
@@ -139,17 +177,25 @@ impl Job {
         names(&self.path("output"))
     }
 
-    /// Runs the job, which must be refused before anything is written, with a message that has all of these parts.
+    /// Runs the job, which must be refused before anything is written, with a message that has all
+    /// of these parts.
     pub(crate) fn is_refused(&self, parts: &[&str]) {
         refused(&self.run(), parts);
-        assert!(!self.path("output").is_dir(), "left behind: {:?}", self.outputs());
+        assert!(
+            !self.path("output").is_dir(),
+            "left behind: {:?}",
+            self.outputs()
+        );
         self.has_no_temporary();
     }
 
     pub(crate) fn has_no_temporary(&self) {
         for folder in [self.path(""), self.path("output")] {
             let names = names(&folder);
-            assert!(!names.iter().any(|name| name.ends_with(".tmp")), "left behind: {names:?}");
+            assert!(
+                !names.iter().any(|name| name.ends_with(".tmp")),
+                "left behind: {names:?}"
+            );
         }
     }
 }
@@ -167,8 +213,15 @@ pub(crate) fn base() -> PathBuf {
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+    let mut names: Vec<String> = entries
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
+        .collect();
     names.sort();
     names
 }
@@ -183,21 +236,38 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn of(command: &mut Command) -> Self {
-        let Output { status, stdout, stderr } = command.output().expect("the program starts");
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = command.output().expect("the program starts");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+        Self {
+            code: status.code(),
+            stdout: text(stdout),
+            stderr: text(stderr),
+        }
     }
 
     pub(crate) fn succeeded(&self) {
-        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{}", self.stdout);
+        assert_eq!(
+            (self.code, self.stderr.as_str()),
+            (Some(0), ""),
+            "{}",
+            self.stdout
+        );
     }
 }
 
-/// The program ended with exit code 2 and a message that has all of these parts, before the first step.
+/// The program ended with exit code 2 and a message that has all of these parts, before the first
+/// step.
 pub(crate) fn refused(run: &Run, parts: &[&str]) {
     println!("{}", run.stderr);
     assert_eq!(run.code, Some(2), "{run:?}");
-    assert!(run.stderr.starts_with("error: ") && !run.stderr.contains("panicked"), "{run:?}");
+    assert!(
+        run.stderr.starts_with("error: ") && !run.stderr.contains("panicked"),
+        "{run:?}"
+    );
     assert!(!run.stdout.contains("training"), "{run:?}");
     for part in parts {
         assert!(run.stderr.contains(part), "no `{part}` in: {}", run.stderr);
@@ -214,7 +284,11 @@ pub(crate) struct Stored {
 
 impl Stored {
     pub(crate) fn zeros(shape: &[usize]) -> Self {
-        Self { dtype: Dtype::F16, shape: shape.into(), bytes: vec![0; 2 * shape.iter().product::<usize>()] }
+        Self {
+            dtype: Dtype::F16,
+            shape: shape.into(),
+            bytes: vec![0; 2 * shape.iter().product::<usize>()],
+        }
     }
 }
 
@@ -227,8 +301,14 @@ pub(crate) struct WeightFile {
 
 impl WeightFile {
     pub(crate) fn of(keys: &[&str]) -> Self {
-        let tensors = keys.iter().map(|key| ((*key).to_owned(), Stored::zeros(&[4, 4]))).collect();
-        Self { tensors, metadata: None }
+        let tensors = keys
+            .iter()
+            .map(|key| ((*key).to_owned(), Stored::zeros(&[4, 4])))
+            .collect();
+        Self {
+            tensors,
+            metadata: None,
+        }
     }
 
     pub(crate) fn read(path: &Path) -> Self {
@@ -240,8 +320,15 @@ impl WeightFile {
             shape: view.shape().into(),
             bytes: view.data().into(),
         };
-        let tensors = file.tensors().iter().map(|(key, view)| (key.clone(), stored(view))).collect();
-        Self { tensors, metadata: header.metadata().clone() }
+        let tensors = file
+            .tensors()
+            .iter()
+            .map(|(key, view)| (key.clone(), stored(view)))
+            .collect();
+        Self {
+            tensors,
+            metadata: header.metadata().clone(),
+        }
     }
 
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
@@ -250,7 +337,11 @@ impl WeightFile {
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let views = self.tensors.iter().map(|(key, stored)| {
-            (key, TensorView::new(stored.dtype, stored.shape.clone(), &stored.bytes).expect("a tensor"))
+            (
+                key,
+                TensorView::new(stored.dtype, stored.shape.clone(), &stored.bytes)
+                    .expect("a tensor"),
+            )
         });
         safetensors::serialize(views, self.metadata.clone()).expect("a weight file")
     }

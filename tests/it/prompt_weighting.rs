@@ -17,16 +17,24 @@ fn assets() -> PathBuf {
 
 #[test]
 fn contexts() {
-    let checkpoint = Checkpoint::open(&assets().join("tiny-base.safetensors"), &ModelConfig::default()).expect("base");
-    let (encoder, _) = checkpoint.text_encoder(&golden::device(), FloatDType::F32).expect("text encoder");
+    let checkpoint = Checkpoint::open(
+        &assets().join("tiny-base.safetensors"),
+        &ModelConfig::default(),
+    )
+    .expect("base");
+    let (encoder, _) = checkpoint
+        .text_encoder(&golden::device(), FloatDType::F32)
+        .expect("text encoder");
     let tokenizer = Tokenizer::new();
     let cx = ForwardContext::base();
     let weighted = |prompt: &str, limit: TokenLimit| {
-        let WeightedWindows { ids, weights } = WeightedTokens::new(prompt, &tokenizer).windows(limit);
+        let WeightedWindows { ids, weights } =
+            WeightedTokens::new(prompt, &tokenizer).windows(limit);
         values(apply_weights(encoder.context(&[ids], 1, &cx), &[&weights]))
     };
-    let plain =
-        |prompt: &str, limit: TokenLimit| -> Tensor<3> { encoder.context(&[tokenizer.windows(prompt, limit)], 1, &cx) };
+    let plain = |prompt: &str, limit: TokenLimit| -> Tensor<3> {
+        encoder.context(&[tokenizer.windows(prompt, limit)], 1, &cx)
+    };
     for limit in [TokenLimit::One, TokenLimit::Two] {
         let expected = plain("a teapot, blueprint style", limit);
         let [_, length, d] = expected.dims();
@@ -35,20 +43,33 @@ fn contexts() {
         assert_eq!(weighted("a (teapot:1.0), blueprint style", limit), expected);
 
         let actual = weighted("a (teapot:1.5), blueprint style", limit);
-        // In proportion to the others, which share a factor, the token at position 2 grew by a half.
+        // In proportion to the others, which share a factor, the token at position 2 grew by a
+        // half.
         let factor = |position: usize| {
             let states = |context: &[f32]| context[position * d..(position + 1) * d].to_vec();
             let (before, after) = (states(&expected), states(&actual));
-            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+            let dot =
+                |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
             dot(&before, &after) / dot(&before, &before)
         };
         let scale = factor(0);
         for position in 0..length {
             let weight = if position == 2 { 1.5 } else { 1.0 };
-            assert!((factor(position) / scale - weight).abs() < 1e-4, "{position}: {}", factor(position) / scale);
+            assert!(
+                (factor(position) / scale - weight).abs() < 1e-4,
+                "{position}: {}",
+                factor(position) / scale
+            );
         }
-        let mean = |context: &[f32]| context.iter().map(|v| f64::from(*v)).sum::<f64>() / context.len() as f64;
-        assert!((mean(&actual) - mean(&expected)).abs() < 1e-5, "{} {}", mean(&actual), mean(&expected));
+        let mean = |context: &[f32]| {
+            context.iter().map(|v| f64::from(*v)).sum::<f64>() / context.len() as f64
+        };
+        assert!(
+            (mean(&actual) - mean(&expected)).abs() < 1e-5,
+            "{} {}",
+            mean(&actual),
+            mean(&expected)
+        );
     }
 }
 
@@ -56,7 +77,10 @@ fn contexts() {
 fn previews(prompts: &[&str]) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = "--w 64 --h 64 --s 2 --l 4 --d 1";
-    let lines: Vec<String> = prompts.iter().map(|prompt| format!("{prompt} {settings}")).collect();
+    let lines: Vec<String> = prompts
+        .iter()
+        .map(|prompt| format!("{prompt} {settings}"))
+        .collect();
     let base = assets().join("tiny-base.safetensors");
     let config = TrainConfig {
         output_dir: folder.path().into(),
@@ -72,7 +96,11 @@ fn previews(prompts: &[&str]) -> Vec<Vec<u8>> {
         Ok(_) => None,
         Err(error) => panic!("{error}"),
     };
-    Trainer::new(config).expect("a run").filter_map(pixels).take(prompts.len()).collect()
+    Trainer::new(config)
+        .expect("a run")
+        .filter_map(pixels)
+        .take(prompts.len())
+        .collect()
 }
 
 #[test]

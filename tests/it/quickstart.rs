@@ -7,7 +7,9 @@ use image::RgbImage;
 use lora_core::ForwardContext;
 use lora_core::diffusion::NoiseSchedule;
 use lora_core::rng::{Purpose, Stream};
-use lora_data::{BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, Size, Subset, folder_subsets};
+use lora_data::{
+    BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, Size, Subset, folder_subsets,
+};
 use lora_models::Tokenizer;
 use lora_models::text::TokenLimit;
 use lora_trainer::train::Preview;
@@ -22,8 +24,17 @@ const STYLE: &str = "blueprint style";
 
 fn distance_to_paper(picture: &RgbImage) -> f64 {
     let count = f64::from(picture.width() * picture.height());
-    let mean = |channel: usize| picture.pixels().map(|pixel| f64::from(pixel[channel])).sum::<f64>() / count;
-    (0..3).map(|channel| (mean(channel) - PAPER[channel]).powi(2)).sum::<f64>().sqrt()
+    let mean = |channel: usize| {
+        picture
+            .pixels()
+            .map(|pixel| f64::from(pixel[channel]))
+            .sum::<f64>()
+            / count
+    };
+    (0..3)
+        .map(|channel| (mean(channel) - PAPER[channel]).powi(2))
+        .sum::<f64>()
+        .sqrt()
 }
 
 fn mean_distance(previews: &[Preview]) -> f64 {
@@ -32,47 +43,78 @@ fn mean_distance(previews: &[Preview]) -> f64 {
         .filter(|preview| preview.prompt.prompt.ends_with(STYLE))
         .map(|preview| distance_to_paper(&preview.picture))
         .collect();
-    assert!(styled.len() >= 4, "only {} prompts ask for the style", styled.len());
+    assert!(
+        styled.len() >= 4,
+        "only {} prompts ask for the style",
+        styled.len()
+    );
     styled.iter().sum::<f64>() / styled.len() as f64
 }
 
 /// The loss on pictures that training does not see: eight fixed noises and timesteps for each.
 fn kept_out_loss(base: &Base, cx: &ForwardContext, size: u32) -> f64 {
     let device = golden::device();
-    let found = folder_subsets(&asset("validation"), &Subset::new("")).expect("validation pictures");
-    let buckets = BucketConfig { min_bucket_reso: 64, ..BucketConfig::new(Size::new(size, size)) };
-    let datasets = vec![DatasetConfig { subsets: found.subsets, ..DatasetConfig::new(buckets) }];
-    let dataset = Dataset::open(DataConfig { datasets, options: DatasetOptions::default() }).expect("data set");
+    let found =
+        folder_subsets(&asset("validation"), &Subset::new("")).expect("validation pictures");
+    let buckets = BucketConfig {
+        min_bucket_reso: 64,
+        ..BucketConfig::new(Size::new(size, size))
+    };
+    let datasets = vec![DatasetConfig {
+        subsets: found.subsets,
+        ..DatasetConfig::new(buckets)
+    }];
+    let dataset = Dataset::open(DataConfig {
+        datasets,
+        options: DatasetOptions::default(),
+    })
+    .expect("data set");
     let vae = base.checkpoint.vae(&device, FloatDType::F32).expect("vae");
     let (schedule, tokenizer) = (NoiseSchedule::scaled_linear(), Tokenizer::new());
     let mut losses = Vec::new();
     for (index, item) in dataset.items().iter().enumerate() {
-        let sample = dataset.load(item, &dataset.centred(item)).expect("a picture");
-        let pixels: Vec<f32> = sample.pixels.as_bytes().iter().map(|byte| f32::from(*byte) / 127.5 - 1.0).collect();
+        let sample = dataset
+            .load(item, &dataset.centred(item))
+            .expect("a picture");
+        let pixels: Vec<f32> = sample
+            .pixels
+            .as_bytes()
+            .iter()
+            .map(|byte| f32::from(*byte) / 127.5 - 1.0)
+            .collect();
         let Size { width, height } = sample.pixels.size();
         let shape = [1, height as usize, width as usize, 3];
-        let image = Tensor::<4>::from_data(TensorData::new(pixels, shape), &device).permute([0, 3, 1, 2]);
+        let image =
+            Tensor::<4>::from_data(TensorData::new(pixels, shape), &device).permute([0, 3, 1, 2]);
         let latents = vae.encode(image).mean * vae.scaling_factor();
         let windows = tokenizer.windows(&item.caption, TokenLimit::One);
         let context = base.text_encoder.context(&[windows], 1, cx);
         for draw in 0..8_usize {
-            let noise =
-                Stream::new(5, Purpose::Noise, draw as u64, index as u64).normal_tensor(latents.dims(), &device);
+            let noise = Stream::new(5, Purpose::Noise, draw as u64, index as u64)
+                .normal_tensor(latents.dims(), &device);
             let timestep = draw * 125 + 60;
             let noisy = schedule.add_noise(&latents, &noise, &[timestep]);
             let prediction = base.predict(&noisy, &[timestep as f32], &context, cx);
-            let squares = prediction.iter().zip(golden::values(noise)).map(|(p, n)| f64::from(p - n).powi(2));
+            let squares = prediction
+                .iter()
+                .zip(golden::values(noise))
+                .map(|(p, n)| f64::from(p - n).powi(2));
             losses.push(squares.sum::<f64>() / prediction.len() as f64);
         }
     }
     losses.iter().sum::<f64>() / losses.len() as f64
 }
 
-/// Runs the quickstart; gives the previews before the first and after the last step, and the trainer at its end.
+/// Runs the quickstart; gives the previews before the first and after the last step, and the
+/// trainer at its end.
 fn run(output: &Path) -> (Vec<Preview>, Vec<Preview>, Trainer) {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut config = TrainConfig::from_toml_file(manifest.join("examples/quickstart.toml")).expect("quickstart.toml");
-    for path in [&mut config.pretrained_model_name_or_path, &mut config.train_data_dir] {
+    let mut config = TrainConfig::from_toml_file(manifest.join("examples/quickstart.toml"))
+        .expect("quickstart.toml");
+    for path in [
+        &mut config.pretrained_model_name_or_path,
+        &mut config.train_data_dir,
+    ] {
         *path = manifest.join(&path);
     }
     config.output_dir = output.join("output");
@@ -95,28 +137,48 @@ fn trains_a_style() {
     let folder = tempfile::tempdir().expect("a folder");
     let (first, last, mut trainer) = run(folder.path());
     let (before, after) = (mean_distance(&first), mean_distance(&last));
-    println!("distance to the paper: {before:.1} before, {after:.1} after, {:.2}", after / before);
-    assert!(after <= 0.65 * before, "distance to the paper: {before:.1} before, {after:.1} after");
+    println!(
+        "distance to the paper: {before:.1} before, {after:.1} after, {:.2}",
+        after / before
+    );
+    assert!(
+        after <= 0.65 * before,
+        "distance to the paper: {before:.1} before, {after:.1} after"
+    );
 
     let silent = trainer.sample(&last[0].prompt, 0.0).expect("a picture");
     assert_eq!(silent, first[0].picture, "multiplier 0 is not the base");
     let again = trainer.sample(&last[0].prompt, 1.0).expect("a picture");
-    assert_eq!(again, last[0].picture, "the same seed gives another picture");
+    assert_eq!(
+        again, last[0].picture,
+        "the same seed gives another picture"
+    );
     for preview in first.iter().chain(&last) {
-        let stored = image::open(&preview.path).expect("the preview's file").to_rgb8();
+        let stored = image::open(&preview.path)
+            .expect("the preview's file")
+            .to_rgb8();
         assert_eq!(stored, preview.picture);
     }
 
     let config = trainer.config().clone();
-    let lora = config.output_dir.join(format!("{}.safetensors", config.output_name));
+    let lora = config
+        .output_dir
+        .join(format!("{}.safetensors", config.output_name));
     let base = Base::open(&asset("tiny-base.safetensors"));
     let adapters = base.adapters(&lora, config.network_dim as usize, false);
     let size = config.resolution.expect("a size").width;
     let before = kept_out_loss(&base, &ForwardContext::base(), size);
-    let after = kept_out_loss(&base, &ForwardContext::base().with(adapters.bind(1.0)), size);
+    let after = kept_out_loss(
+        &base,
+        &ForwardContext::base().with(adapters.bind(1.0)),
+        size,
+    );
     println!(
         "loss on pictures kept out: {before:.4} before, {after:.4} after, {:.0} % less",
         100.0 - 100.0 * after / before
     );
-    assert!(after <= 0.6 * before, "loss on pictures kept out: {before:.4} before, {after:.4} after");
+    assert!(
+        after <= 0.6 * before,
+        "loss on pictures kept out: {before:.4} before, {after:.4} after"
+    );
 }

@@ -16,8 +16,10 @@ fn has_the_layout(family: Family, name: &str) {
     let golden = golden::layout(name);
     let expected: BTreeMap<String, (String, Vec<usize>)> =
         serde_json::from_value(golden["tensors"].clone()).expect("key -> [dtype, shape]");
-    let actual: BTreeMap<String, (String, Vec<usize>)> =
-        random::layout(family).into_iter().map(|(key, dtype, shape)| (key, (format!("{dtype:?}"), shape))).collect();
+    let actual: BTreeMap<String, (String, Vec<usize>)> = random::layout(family)
+        .into_iter()
+        .map(|(key, dtype, shape)| (key, (format!("{dtype:?}"), shape)))
+        .collect();
     for (key, entry) in &expected {
         assert_eq!(actual.get(key), Some(entry), "{key}");
     }

@@ -25,25 +25,55 @@ fn step(
 ) -> (f32, Vec<OfStack>) {
     let sink = GradientSink::default();
     let samples = golden.get("timesteps").values.len();
-    let pass = TrainingPass { dropout, seed: 5, update: 2, first_sample: 1, samples };
-    let cx = ForwardContext::base().with(adapters.bind_training_pass(1.0, &sink, &pass)).recomputing(recomputing);
+    let pass = TrainingPass {
+        dropout,
+        seed: 5,
+        update: 2,
+        first_sample: 1,
+        samples,
+    };
+    let cx = ForwardContext::base()
+        .with(adapters.bind_training_pass(1.0, &sink, &pass))
+        .recomputing(recomputing);
     let tensor = |key: &str| -> Tensor<4> { golden.get(key).tensor(&tiny.device) };
-    let timesteps: Vec<usize> = golden.get("timesteps").values.iter().map(|t| *t as usize).collect();
+    let timesteps: Vec<usize> = golden
+        .get("timesteps")
+        .values
+        .iter()
+        .map(|t| *t as usize)
+        .collect();
     let objective = Objective::default();
-    let noisy = objective.schedule.add_noise(&tensor("latents"), &tensor("noise"), &timesteps);
+    let noisy = objective
+        .schedule
+        .add_noise(&tensor("latents"), &tensor("noise"), &timesteps);
     let target = objective.target(&tensor("latents"), &tensor("noise"), &timesteps);
-    let context = tiny.text_encoder().forward(&windows(golden.get("input_ids")), 1, &cx);
-    let prediction = tiny.unet.forward(noisy, &golden.get("timesteps").f32(), &context, None, &cx);
+    let context = tiny
+        .text_encoder()
+        .forward(&windows(golden.get("input_ids")), 1, &cx);
+    let prediction = tiny
+        .unet
+        .forward(noisy, &golden.get("timesteps").f32(), &context, None, &cx);
     let loss = objective.loss(prediction, target, &timesteps).mean;
     let _ = loss.clone().backward();
-    let gradients = adapters.gradients(&sink).into_iter().map(|of_stack| (of_stack.present, values(of_stack.values)));
+    let gradients = adapters
+        .gradients(&sink)
+        .into_iter()
+        .map(|of_stack| (of_stack.present, values(of_stack.values)));
     (loss.inner().into_scalar(), gradients.collect())
 }
 
 fn adapters(tiny: &Tiny, unet: bool, text_encoder: bool, with_convolutions: bool) -> AdapterSet {
-    let rank = RankAlpha { rank: 2, alpha: 1.0 };
-    let targets =
-        Targets { linear: rank, conv: with_convolutions.then_some(rank), unet, text_encoder, ..Targets::default() };
+    let rank = RankAlpha {
+        rank: 2,
+        alpha: 1.0,
+    };
+    let targets = Targets {
+        linear: rank,
+        conv: with_convolutions.then_some(rank),
+        unet,
+        text_encoder,
+        ..Targets::default()
+    };
     let mut adapters = AdapterSet::new(&tiny.layers, &targets, 3, &tiny.device).expect("targets");
     // Fresh factors give no gradient to their partners.
     for stack in adapters.stacks_mut() {
@@ -52,24 +82,45 @@ fn adapters(tiny: &Tiny, unet: bool, text_encoder: bool, with_convolutions: bool
     adapters
 }
 
-/// What `work` returns, if it returns: nested backward passes that touch each other's graphs wait for ever.
+/// What `work` returns, if it returns: nested backward passes that touch each other's graphs wait
+/// for ever.
 fn within_two_minutes<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(work()));
-    receiver.recv_timeout(Duration::from_secs(120)).expect("a result in time")
+    receiver
+        .recv_timeout(Duration::from_secs(120))
+        .expect("a result in time")
 }
 
 /// Loss and gradients with and without recomputation, which are equal to the bit.
-fn equal(unet: bool, text_encoder: bool, with_convolutions: bool, dropout: Dropout) -> (f32, Vec<OfStack>) {
+fn equal(
+    unet: bool,
+    text_encoder: bool,
+    with_convolutions: bool,
+    dropout: Dropout,
+) -> (f32, Vec<OfStack>) {
     let ((kept_loss, kept), (loss, recomputed)) = within_two_minutes(move || {
-        let (tiny, golden) = (Tiny::load("sd1"), Arrays::read("sd1/train_step.safetensors"));
+        let (tiny, golden) = (
+            Tiny::load("sd1"),
+            Arrays::read("sd1/train_step.safetensors"),
+        );
         let adapters = adapters(&tiny, unet, text_encoder, with_convolutions);
-        (step(&tiny, &adapters, &golden, dropout, false), step(&tiny, &adapters, &golden, dropout, true))
+        (
+            step(&tiny, &adapters, &golden, dropout, false),
+            step(&tiny, &adapters, &golden, dropout, true),
+        )
     });
     assert_eq!(kept_loss.to_bits(), loss.to_bits());
     for (index, ((_, kept), (_, again))) in kept.iter().zip(&recomputed).enumerate() {
-        let differing = kept.iter().zip(again).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
-        println!("stack {index}: {differing} of {} gradients differ", kept.len());
+        let differing = kept
+            .iter()
+            .zip(again)
+            .filter(|(a, b)| a.to_bits() != b.to_bits())
+            .count();
+        println!(
+            "stack {index}: {differing} of {} gradients differ",
+            kept.len()
+        );
     }
     assert!(kept == recomputed, "gradients differ");
     (kept_loss, kept)
@@ -98,14 +149,38 @@ fn of_both() {
 /// A segment that is computed again drops what it dropped at first.
 #[test]
 fn with_dropout() {
-    let losses = [Dropout::default(), Dropout { network: 0.2, rank: 0.3, module: 0.0 }].map(|dropout| {
+    let losses = [
+        Dropout::default(),
+        Dropout {
+            network: 0.2,
+            rank: 0.3,
+            module: 0.0,
+        },
+    ]
+    .map(|dropout| {
         let (loss, gradients) = equal(true, true, true, dropout);
-        assert!(gradients.iter().all(|(present, _)| present.iter().all(|present| *present)));
+        assert!(
+            gradients
+                .iter()
+                .all(|(present, _)| present.iter().all(|present| *present))
+        );
         loss
     });
     assert_ne!(losses[0], losses[1]);
-    let (_, gradients) = equal(true, true, true, Dropout { network: 0.2, rank: 0.3, module: 0.4 });
-    let present: Vec<bool> = gradients.iter().flat_map(|(present, _)| present.clone()).collect();
+    let (_, gradients) = equal(
+        true,
+        true,
+        true,
+        Dropout {
+            network: 0.2,
+            rank: 0.3,
+            module: 0.4,
+        },
+    );
+    let present: Vec<bool> = gradients
+        .iter()
+        .flat_map(|(present, _)| present.clone())
+        .collect();
     let share = present.iter().filter(|present| **present).count() as f64 / present.len() as f64;
     assert!((0.45..0.75).contains(&share), "{share}");
 }
@@ -118,20 +193,36 @@ fn the_option_saves_memory() {
     use std::time::Duration;
 
     let mut job = crate::program::Job::new();
-    job.toml("resolution", "'256,256'").toml("bucket_no_upscale", "false").toml("train_batch_size", "3");
+    job.toml("resolution", "'256,256'")
+        .toml("bucket_no_upscale", "false")
+        .toml("train_batch_size", "3");
     let mut peak = |recomputing: &str| {
         let mut command = job.toml("gradient_checkpointing", recomputing).command();
-        let mut program = command.stdout(Stdio::null()).spawn().expect("the program starts");
+        let mut program = command
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program starts");
         let status = format!("/proc/{}/status", program.id());
         let mut peak = 0;
         while program.try_wait().expect("a status").is_none() {
             let text = std::fs::read_to_string(&status).unwrap_or_default();
-            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-            peak = peak.max(line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number"));
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("VmHWM:"))
+                .unwrap_or("0 kB");
+            peak = peak.max(
+                line.trim()
+                    .trim_end_matches(" kB")
+                    .parse::<u64>()
+                    .expect("a number"),
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
         peak
     };
     let (kept, recomputed) = (peak("false"), peak("true"));
-    assert!(4 * recomputed < 3 * kept, "{recomputed} kB, without recomputation {kept} kB");
+    assert!(
+        4 * recomputed < 3 * kept,
+        "{recomputed} kB, without recomputation {kept} kB"
+    );
 }

@@ -1,4 +1,5 @@
-//! Signals: the running step is finished, what was learned is saved, and the exit code tells which signal it was.
+//! Signals: the running step is finished, what was learned is saved, and the exit code tells which
+//! signal it was.
 #![cfg(unix)]
 
 use std::io::{BufRead as _, BufReader, Lines, Read as _};
@@ -14,20 +15,31 @@ struct Running {
 
 impl Running {
     fn start(job: &Job) -> Self {
-        let mut child =
-            job.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut child = job
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         Self { child, lines }
     }
 
     /// Reads until a line that starts like this.
     fn wait_for(&mut self, start: &str) {
-        let found = self.lines.by_ref().map_while(Result::ok).any(|line| line.starts_with(start));
+        let found = self
+            .lines
+            .by_ref()
+            .map_while(Result::ok)
+            .any(|line| line.starts_with(start));
         assert!(found, "ended without `{start}`");
     }
 
     fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill");
+        let status = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()
+            .expect("kill");
         assert!(status.success());
     }
 
@@ -35,7 +47,12 @@ impl Running {
     fn end(mut self) -> (Option<i32>, Vec<String>, String) {
         let lines = self.lines.by_ref().map_while(Result::ok).collect();
         let mut stderr = String::new();
-        self.child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("UTF-8");
+        self.child
+            .stderr
+            .take()
+            .expect("a pipe")
+            .read_to_string(&mut stderr)
+            .expect("UTF-8");
         (self.child.wait().expect("an end").code(), lines, stderr)
     }
 
@@ -64,17 +81,28 @@ fn signals_finish_the_step_and_save() {
         assert_eq!((exit, stderr.as_str()), (Some(code), ""), "{lines:?}");
 
         let outputs = job.outputs();
-        let [file] = &outputs[..] else { panic!("one file: {outputs:?}") };
-        let number =
-            file.strip_prefix("emoji-step").and_then(|name| name.strip_suffix(".safetensors")).expect("a name");
+        let [file] = &outputs[..] else {
+            panic!("one file: {outputs:?}")
+        };
+        let number = file
+            .strip_prefix("emoji-step")
+            .and_then(|name| name.strip_suffix(".safetensors"))
+            .expect("a name");
         let step: u64 = number.parse().expect("a number");
         assert!(number.len() == 8 && step >= 1, "{file}");
-        assert_eq!(lines.last(), Some(&format!("stopped after step {step}; saved output/{file}")), "{lines:?}");
+        assert_eq!(
+            lines.last(),
+            Some(&format!("stopped after step {step}; saved output/{file}")),
+            "{lines:?}"
+        );
         let saved = WeightFile::read(&job.path("output").join(file));
         assert_eq!(saved.metadata("ss_steps"), Some(step.to_string().as_str()));
 
         // It loads: the next run continues from it.
-        job.toml("max_train_steps", "1").set("network_weights", format!("output/{file}")).run().succeeded();
+        job.toml("max_train_steps", "1")
+            .set("network_weights", format!("output/{file}"))
+            .run()
+            .succeeded();
     }
 }
 
@@ -95,7 +123,11 @@ fn a_second_signal_ends_at_once() {
     let sent = Instant::now();
     running.signal("-INT");
     let (exit, lines, stderr) = running.end();
-    assert!(sent.elapsed() < Duration::from_secs(20), "{:?}", sent.elapsed());
+    assert!(
+        sent.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        sent.elapsed()
+    );
     assert_eq!((exit, stderr.as_str()), (Some(130), ""), "{lines:?}");
     assert_eq!(job.outputs(), [""; 0]);
 }
@@ -104,7 +136,11 @@ fn a_second_signal_ends_at_once() {
 fn before_the_first_step_nothing_is_saved() {
     let mut job = Job::new();
     for copy in 0..300 {
-        std::fs::copy(job.picture("banana.png"), job.picture(&format!("copy{copy}.png"))).expect("a picture");
+        std::fs::copy(
+            job.picture("banana.png"),
+            job.picture(&format!("copy{copy}.png")),
+        )
+        .expect("a picture");
     }
     job.set("resolution", "128,128");
     let mut running = Running::start(&job);
@@ -112,8 +148,16 @@ fn before_the_first_step_nothing_is_saved() {
     running.signal("-INT");
     let (exit, lines, stderr) = running.end();
     assert_eq!((exit, stderr.as_str()), (Some(130), ""), "{lines:?}");
-    assert_eq!(lines.last().map(String::as_str), Some("stopped before the first step; nothing was saved"));
-    assert!(!lines.iter().any(|line| line.starts_with("encoding pictures 303/")), "{lines:?}");
+    assert_eq!(
+        lines.last().map(String::as_str),
+        Some("stopped before the first step; nothing was saved")
+    );
+    assert!(
+        !lines
+            .iter()
+            .any(|line| line.starts_with("encoding pictures 303/")),
+        "{lines:?}"
+    );
     assert_eq!(job.outputs(), [""; 0]);
 }
 
@@ -123,12 +167,16 @@ fn before_the_first_step_nothing_is_saved() {
 fn the_library_handles_no_signal() {
     let caught = || {
         let status = std::fs::read_to_string("/proc/self/status").expect("a status");
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask");
+        let mask = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:"))
+            .expect("a mask");
         u64::from_str_radix(mask.trim(), 16).expect("a mask")
     };
     let before = caught();
     let job = Job::new();
-    for event in lora_trainer::Trainer::new(job.config().expect("a configuration")).expect("a run") {
+    for event in lora_trainer::Trainer::new(job.config().expect("a configuration")).expect("a run")
+    {
         event.expect("no error");
     }
     assert_eq!(caught(), before);

@@ -7,7 +7,9 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use lora_core::adapter::{AdapterSet, RankAlpha, StoredTensor, Targets};
 use lora_core::layers::LayerSpec;
 use lora_models::text::{CaptionWindows, WINDOW, Window};
-use lora_models::{AutoencoderKl, Checkpoint, Layers, ModelConfig, TextEncoder, TextEncoders, UNet2DConditionModel};
+use lora_models::{
+    AutoencoderKl, Checkpoint, Layers, ModelConfig, TextEncoder, TextEncoders, UNet2DConditionModel,
+};
 use serde_json::{Value, json};
 
 use crate::golden::{self, Array, Arrays};
@@ -28,12 +30,26 @@ impl Tiny {
         let device = golden::device();
         let info = golden::json(&format!("{family}/info.json"));
         let checkpoint = open(&golden::dir().join(family).join("model.safetensors"), &info);
-        let Layers { text_encoders: mut layers, unet: unet_layers, .. } = checkpoint.layers().expect("layers");
+        let Layers {
+            text_encoders: mut layers,
+            unet: unet_layers,
+            ..
+        } = checkpoint.layers().expect("layers");
         layers.extend(unet_layers);
-        let text_encoders = checkpoint.text_encoders(&device, FloatDType::F32).expect("text encoders");
+        let text_encoders = checkpoint
+            .text_encoders(&device, FloatDType::F32)
+            .expect("text encoders");
         let (unet, _) = checkpoint.unet(&device, FloatDType::F32).expect("unet");
         let vae = checkpoint.vae(&device, FloatDType::F32).expect("vae");
-        Self { checkpoint, text_encoders, unet, vae, layers, info, device }
+        Self {
+            checkpoint,
+            text_encoders,
+            unet,
+            vae,
+            layers,
+            info,
+            device,
+        }
     }
 
     /// The first text encoder.
@@ -41,19 +57,39 @@ impl Tiny {
         &self.text_encoders.encoders()[0]
     }
 
-    /// Captions of one window each, from the token ids under a key and, for SDXL's second encoder, under the key with a 2.
+    /// Captions of one window each, from the token ids under a key and, for SDXL's second encoder,
+    /// under the key with a 2.
     pub(crate) fn captions(&self, golden: &Arrays, key: &str) -> Vec<CaptionWindows> {
         let first = windows(golden.get(key));
         let second = match self.text_encoders.encoders().len() {
             1 => vec![Vec::new(); first.len()],
-            _ => windows(golden.get(&format!("{key}2"))).into_iter().map(|window| vec![window]).collect(),
+            _ => windows(golden.get(&format!("{key}2")))
+                .into_iter()
+                .map(|window| vec![window])
+                .collect(),
         };
-        first.into_iter().zip(second).map(|(first, second)| CaptionWindows { first: vec![first], second }).collect()
+        first
+            .into_iter()
+            .zip(second)
+            .map(|(first, second)| CaptionWindows {
+                first: vec![first],
+                second,
+            })
+            .collect()
     }
 
     /// SDXL's vector beside the time, of the sizes under a key.
-    pub(crate) fn vector(&self, golden: &Arrays, key: &str, pooled: Option<Tensor<2>>) -> Option<Tensor<2>> {
-        let sizes: Vec<f32> = if golden.has(key) { golden.get(key).f32() } else { Vec::new() };
+    pub(crate) fn vector(
+        &self,
+        golden: &Arrays,
+        key: &str,
+        pooled: Option<Tensor<2>>,
+    ) -> Option<Tensor<2>> {
+        let sizes: Vec<f32> = if golden.has(key) {
+            golden.get(key).f32()
+        } else {
+            Vec::new()
+        };
         self.unet.vector(pooled, sizes.as_chunks().0)
     }
 
@@ -62,7 +98,10 @@ impl Tiny {
         let lora = &self.info["config"]["lora"];
         let rank_alpha = |rank: &str, alpha: &str| {
             let rank = lora[rank].as_u64()? as usize;
-            (rank > 0).then_some(RankAlpha { rank, alpha: lora[alpha].as_f64()? as f32 })
+            (rank > 0).then_some(RankAlpha {
+                rank,
+                alpha: lora[alpha].as_f64()? as f32,
+            })
         };
         let targets = Targets {
             linear: rank_alpha("rank", "alpha").expect("a rank"),
@@ -71,7 +110,8 @@ impl Tiny {
         };
         let mut set = AdapterSet::new(&self.layers, &targets, 0, &self.device).expect("targets");
         set = set.named(self.checkpoint.family().lora_naming());
-        set.load(stored(&Arrays::read(&format!("{family}/lora.safetensors")))).expect("the LoRA fits");
+        set.load(stored(&Arrays::read(&format!("{family}/lora.safetensors"))))
+            .expect("the LoRA fits");
         set
     }
 }
@@ -99,12 +139,22 @@ fn model_config(info: &Value) -> ModelConfig {
 
 /// The tensors of a LoRA file as [`AdapterSet::load`] takes them.
 pub(crate) fn stored(arrays: &Arrays) -> BTreeMap<String, StoredTensor> {
-    let tensor = |array: &Array| StoredTensor { shape: array.shape.clone(), values: array.f32() };
-    arrays.arrays.iter().map(|(key, array)| (key.clone(), tensor(array))).collect()
+    let tensor = |array: &Array| StoredTensor {
+        shape: array.shape.clone(),
+        values: array.f32(),
+    };
+    arrays
+        .arrays
+        .iter()
+        .map(|(key, array)| (key.clone(), tensor(array)))
+        .collect()
 }
 
 /// Token ids `[.., 77]` as windows.
 pub(crate) fn windows(ids: &Array) -> Vec<Window> {
     assert_eq!(ids.shape.last(), Some(&WINDOW));
-    ids.i64().chunks(WINDOW).map(|ids| std::array::from_fn(|i| ids[i] as u32)).collect()
+    ids.i64()
+        .chunks(WINDOW)
+        .map(|ids| std::array::from_fn(|i| ids[i] as u32))
+        .collect()
 }

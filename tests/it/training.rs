@@ -9,7 +9,8 @@ use lora_trainer::{Event, TrainConfig, Trainer};
 use crate::base::asset;
 use crate::golden::Arrays;
 
-/// A folder with some of the bundled pictures, and a configuration that trains on them for a moment.
+/// A folder with some of the bundled pictures, and a configuration that trains on them for a
+/// moment.
 struct Job {
     folder: tempfile::TempDir,
     config: TrainConfig,
@@ -23,7 +24,8 @@ impl Job {
         for picture in pictures {
             for extension in ["png", "txt"] {
                 let name = format!("{picture}.{extension}");
-                std::fs::copy(asset("train/8_blueprint").join(&name), data.join(&name)).expect("a copy");
+                std::fs::copy(asset("train/8_blueprint").join(&name), data.join(&name))
+                    .expect("a copy");
             }
         }
         let mut config = TrainConfig {
@@ -36,10 +38,15 @@ impl Job {
             output_dir: folder.path().join("output"),
             output_name: "lora".into(),
             device: std::env::var("LORA_TRAINER_DEVICE").unwrap_or_else(|_| "cpu".into()),
-            ..TrainConfig::new(asset("tiny-base.safetensors"), folder.path().join("pictures"))
+            ..TrainConfig::new(
+                asset("tiny-base.safetensors"),
+                folder.path().join("pictures"),
+            )
         };
         config.set("resolution", "64,64").expect("resolution");
-        config.set("lr_scheduler", "constant").expect("lr_scheduler");
+        config
+            .set("lr_scheduler", "constant")
+            .expect("lr_scheduler");
         Self { folder, config }
     }
 
@@ -50,35 +57,59 @@ impl Job {
 
 fn events(config: &TrainConfig) -> (Vec<Event>, Trainer) {
     let mut trainer = Trainer::new(config.clone()).expect("trainer");
-    let events = trainer.by_ref().map(|event| event.expect("an event")).collect();
+    let events = trainer
+        .by_ref()
+        .map(|event| event.expect("an event"))
+        .collect();
     (events, trainer)
 }
 
 fn losses(events: &[Event]) -> Vec<f32> {
-    let loss = |event: &Event| if let Event::Step(step) = event { Some(step.loss) } else { None };
+    let loss = |event: &Event| {
+        if let Event::Step(step) = event {
+            Some(step.loss)
+        } else {
+            None
+        }
+    };
     events.iter().filter_map(loss).collect()
 }
 
 fn tensors(set: &AdapterSet) -> BTreeMap<String, Vec<u8>> {
-    set.to_tensors(SavePrecision::Float).into_iter().map(|tensor| (tensor.key, tensor.bytes)).collect()
+    set.to_tensors(SavePrecision::Float)
+        .into_iter()
+        .map(|tensor| (tensor.key, tensor.bytes))
+        .collect()
 }
 
 /// How many modules of each network a file holds.
 fn modules(path: &Path) -> (usize, usize) {
     let file = Arrays::open(path);
-    let count = |start: &str| file.arrays.keys().filter(|k| k.starts_with(start) && k.ends_with(".alpha")).count();
+    let count = |start: &str| {
+        file.arrays
+            .keys()
+            .filter(|k| k.starts_with(start) && k.ends_with(".alpha"))
+            .count()
+    };
     (count("lora_unet_"), count("lora_te_"))
 }
 
 #[test]
 fn the_same_configuration_gives_the_same_lora() {
     let job = Job::new(&["airplane", "banana", "bicycle"], 1);
-    let config = TrainConfig { train_batch_size: 2, max_train_steps: Some(3), ..job.config.clone() };
+    let config = TrainConfig {
+        train_batch_size: 2,
+        max_train_steps: Some(3),
+        ..job.config.clone()
+    };
     let (first_events, first) = events(&config);
     let (second_events, second) = events(&config);
     assert_eq!(losses(&first_events), losses(&second_events));
     assert_eq!(tensors(first.adapters()), tensors(second.adapters()));
-    let (_, other) = events(&TrainConfig { seed: config.seed + 1, ..config });
+    let (_, other) = events(&TrainConfig {
+        seed: config.seed + 1,
+        ..config
+    });
     assert_ne!(tensors(first.adapters()), tensors(other.adapters()));
 }
 
@@ -94,8 +125,18 @@ fn accumulated_batches_are_one_large_batch() {
             max_train_steps: None,
             ..job.config.clone()
         };
-        let figures = |event: &Event| if let Event::Step(s) = event { Some([s.loss, s.grad_norm]) } else { None };
-        events(&config).0.iter().filter_map(figures).collect::<Vec<_>>()
+        let figures = |event: &Event| {
+            if let Event::Step(s) = event {
+                Some([s.loss, s.grad_norm])
+            } else {
+                None
+            }
+        };
+        events(&config)
+            .0
+            .iter()
+            .filter_map(figures)
+            .collect::<Vec<_>>()
     };
     let whole = run(8, 4, 1);
     assert_eq!(whole.len(), 2);
@@ -103,14 +144,20 @@ fn accumulated_batches_are_one_large_batch() {
         let parts = run(8, batch, accumulation);
         assert_eq!(parts.len(), whole.len());
         for (part, whole) in parts.iter().flatten().zip(whole.iter().flatten()) {
-            assert!((part - whole).abs() < 1e-3 * whole, "{accumulation} batches of {batch}: {part}, expected {whole}");
+            assert!(
+                (part - whole).abs() < 1e-3 * whole,
+                "{accumulation} batches of {batch}: {part}, expected {whole}"
+            );
         }
     }
     // The end of an epoch cuts a group short; its gradient is divided by the full number, too.
     let [alone, cut_short] = [run(1, 1, 1), run(1, 1, 2)];
     assert_eq!((alone.len(), cut_short.len()), (1, 1));
     assert_eq!(alone[0][0], cut_short[0][0]);
-    assert!((cut_short[0][1] - 0.5 * alone[0][1]).abs() < 1e-5 * alone[0][1], "{cut_short:?}, {alone:?}");
+    assert!(
+        (cut_short[0][1] - 0.5 * alone[0][1]).abs() < 1e-5 * alone[0][1],
+        "{cut_short:?}, {alone:?}"
+    );
 }
 
 #[test]
@@ -126,25 +173,78 @@ fn files_and_events_of_three_epochs() {
         ..job.config.clone()
     };
     let (events, _) = events(&config);
-    assert!(matches!(&events[0], Event::Plan(plan) if (plan.steps_per_epoch, plan.total_steps) == (4, 12)));
-    let steps: Vec<_> =
-        events.iter().filter_map(|e| if let Event::Step(s) = e { Some((s.epoch, s.step)) } else { None }).collect();
-    assert_eq!(steps, (0..12).map(|step| (step / 4 + 1, step + 1)).collect::<Vec<_>>());
-    let saved: Vec<_> =
-        events.iter().filter_map(|e| if let Event::Saved(s) = e { Some(s.path.clone()) } else { None }).collect();
-    let names = ["lora-000001.safetensors", "lora-000002.safetensors", "lora.safetensors"];
+    assert!(
+        matches!(&events[0], Event::Plan(plan) if (plan.steps_per_epoch, plan.total_steps) == (4, 12))
+    );
+    let steps: Vec<_> = events
+        .iter()
+        .filter_map(|e| {
+            if let Event::Step(s) = e {
+                Some((s.epoch, s.step))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(
+        steps,
+        (0..12)
+            .map(|step| (step / 4 + 1, step + 1))
+            .collect::<Vec<_>>()
+    );
+    let saved: Vec<_> = events
+        .iter()
+        .filter_map(|e| {
+            if let Event::Saved(s) = e {
+                Some(s.path.clone())
+            } else {
+                None
+            }
+        })
+        .collect();
+    let names = [
+        "lora-000001.safetensors",
+        "lora-000002.safetensors",
+        "lora.safetensors",
+    ];
     assert_eq!(saved, names.map(|name| job.output(name)));
     assert_eq!(Arrays::open(&saved[1]).metadata["ss_epoch"], "2");
-    let previews: Vec<_> =
-        events.iter().filter_map(|e| if let Event::Preview(p) = e { Some(p) } else { None }).collect();
-    assert_eq!(previews.iter().map(|preview| preview.step).collect::<Vec<_>>(), [4, 8, 12]);
-    let name = previews[0].path.file_name().expect("a name").to_string_lossy();
-    assert!(name.starts_with("lora_000004_00_") && name.ends_with("_1.png"), "{name}");
+    let previews: Vec<_> = events
+        .iter()
+        .filter_map(|e| {
+            if let Event::Preview(p) = e {
+                Some(p)
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(
+        previews
+            .iter()
+            .map(|preview| preview.step)
+            .collect::<Vec<_>>(),
+        [4, 8, 12]
+    );
+    let name = previews[0]
+        .path
+        .file_name()
+        .expect("a name")
+        .to_string_lossy();
+    assert!(
+        name.starts_with("lora_000004_00_") && name.ends_with("_1.png"),
+        "{name}"
+    );
     assert_ne!(previews[0].picture, previews[2].picture);
-    let Some(Event::End(summary)) = events.last() else { panic!("the last event is {:?}", events.last()) };
+    let Some(Event::End(summary)) = events.last() else {
+        panic!("the last event is {:?}", events.last())
+    };
     assert_eq!(summary.lora, saved[2]);
     let logs = summary.logs.as_ref().expect("logs");
-    assert_eq!(std::fs::read_dir(logs).expect("the folder of logs").count(), 1);
+    assert_eq!(
+        std::fs::read_dir(logs).expect("the folder of logs").count(),
+        1
+    );
 }
 
 #[test]
@@ -152,63 +252,124 @@ fn a_run_goes_on_from_a_lora() {
     let job = Job::new(&["airplane"], 2);
     let (_, mut first) = events(&job.config);
     let exact = job.folder.path().join("exact.safetensors");
-    first.save_to_with(&exact, lora_trainer::config::SavePrecision::Float).expect("saved");
-    let further = Trainer::new(TrainConfig { network_weights: Some(exact), ..job.config.clone() }).expect("trainer");
+    first
+        .save_to_with(&exact, lora_trainer::config::SavePrecision::Float)
+        .expect("saved");
+    let further = Trainer::new(TrainConfig {
+        network_weights: Some(exact),
+        ..job.config.clone()
+    })
+    .expect("trainer");
     assert_eq!(tensors(further.adapters()), tensors(first.adapters()));
 }
 
 #[test]
 fn the_options_choose_what_is_trained() {
     let job = Job::new(&["airplane"], 1);
-    let mut config = TrainConfig { max_train_steps: Some(1), ..job.config.clone() };
-    // Smaller latents would leave the middle block a single token, whose attention has nothing to learn.
+    let mut config = TrainConfig {
+        max_train_steps: Some(1),
+        ..job.config.clone()
+    };
+    // Smaller latents would leave the middle block a single token, whose attention has nothing to
+    // learn.
     config.set("resolution", "128,128").expect("resolution");
     let (unet, text_encoder, conv) = (192, 4 * 6, 278);
     for (config, expected) in [
         (config.clone(), (unet, text_encoder)),
-        (TrainConfig { network_train_unet_only: true, ..config.clone() }, (unet, 0)),
-        (TrainConfig { network_train_text_encoder_only: true, ..config.clone() }, (0, text_encoder)),
-        (TrainConfig { conv_dim: Some(2), network_train_unet_only: true, ..config.clone() }, (conv, 0)),
+        (
+            TrainConfig {
+                network_train_unet_only: true,
+                ..config.clone()
+            },
+            (unet, 0),
+        ),
+        (
+            TrainConfig {
+                network_train_text_encoder_only: true,
+                ..config.clone()
+            },
+            (0, text_encoder),
+        ),
+        (
+            TrainConfig {
+                conv_dim: Some(2),
+                network_train_unet_only: true,
+                ..config.clone()
+            },
+            (conv, 0),
+        ),
     ] {
         let before = Trainer::new(config.clone()).expect("trainer");
         let (_, after) = events(&config);
         assert_eq!(modules(&job.output("lora.safetensors")), expected);
         let (before, after) = (tensors(before.adapters()), tensors(after.adapters()));
-        let unchanged: Vec<_> =
-            after.iter().filter(|(key, value)| key.ends_with("lora_up.weight") && before[*key] == **value).collect();
-        assert!(unchanged.is_empty(), "not trained: {:?}", unchanged.iter().map(|(key, _)| key).collect::<Vec<_>>());
+        let unchanged: Vec<_> = after
+            .iter()
+            .filter(|(key, value)| key.ends_with("lora_up.weight") && before[*key] == **value)
+            .collect();
+        assert!(
+            unchanged.is_empty(),
+            "not trained: {:?}",
+            unchanged.iter().map(|(key, _)| key).collect::<Vec<_>>()
+        );
     }
 }
 
 #[test]
 fn clip_skip_and_windows_change_what_the_unet_sees() {
     let job = Job::new(&["airplane"], 1);
-    let config = TrainConfig { max_train_steps: Some(1), network_train_unet_only: true, ..job.config.clone() };
+    let config = TrainConfig {
+        max_train_steps: Some(1),
+        network_train_unet_only: true,
+        ..job.config.clone()
+    };
     let plain = losses(&events(&config).0);
     for other in [
-        TrainConfig { clip_skip: Some(2), ..config.clone() },
-        TrainConfig { max_token_length: 225, ..config.clone() },
-        TrainConfig { min_timestep: 900, ..config.clone() },
-        TrainConfig { min_snr_gamma: Some(0.001), ..config.clone() },
+        TrainConfig {
+            clip_skip: Some(2),
+            ..config.clone()
+        },
+        TrainConfig {
+            max_token_length: 225,
+            ..config.clone()
+        },
+        TrainConfig {
+            min_timestep: 900,
+            ..config.clone()
+        },
+        TrainConfig {
+            min_snr_gamma: Some(0.001),
+            ..config.clone()
+        },
     ] {
         assert_ne!(losses(&events(&other).0), plain);
     }
 }
 
-/// Files hold the averages of a run that makes averages; without one, or with one that forgets at once, what is trained.
+/// Files hold the averages of a run that makes averages; without one, or with one that forgets at
+/// once, what is trained.
 #[test]
 fn averages_are_what_is_saved() {
     let mut job = Job::new(&["airplane"], 3);
-    job.config.set("save_precision", "float").expect("a precision");
+    job.config
+        .set("save_precision", "float")
+        .expect("a precision");
     job.config.network_train_unet_only = true;
     let holds_what_is_trained = |config: &TrainConfig| {
         let (_, trainer) = events(config);
         let saved = Arrays::open(&config.output_dir.join("lora.safetensors"));
         let is_saved = |tensor: &lora_core::adapter::AdapterTensor| {
-            let values = tensor.bytes.chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")));
+            let values = tensor
+                .bytes
+                .chunks(4)
+                .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")));
             saved.get(&tensor.key).f32() == values.collect::<Vec<f32>>()
         };
-        trainer.adapters().to_tensors(SavePrecision::Float).iter().all(is_saved)
+        trainer
+            .adapters()
+            .to_tensors(SavePrecision::Float)
+            .iter()
+            .all(is_saved)
     };
     for (optimizer, ema_decay, expected) in [
         ("AdamW", None, true),
@@ -217,8 +378,14 @@ fn averages_are_what_is_saved() {
         ("AdamWScheduleFree", None, false),
         ("prodigyplus.ProdigyPlusScheduleFree", None, false),
     ] {
-        job.config.set("optimizer_type", optimizer).expect("an optimizer");
+        job.config
+            .set("optimizer_type", optimizer)
+            .expect("an optimizer");
         job.config.ema_decay = ema_decay;
-        assert_eq!(holds_what_is_trained(&job.config), expected, "{optimizer}, {ema_decay:?}");
+        assert_eq!(
+            holds_what_is_trained(&job.config),
+            expected,
+            "{optimizer}, {ema_decay:?}"
+        );
     }
 }

@@ -32,28 +32,60 @@ struct Outcome {
 }
 
 fn objective(variant: &str) -> Objective {
-    let (kind, gamma) = variant.split_once("_minsnr").map_or((variant, None), |(kind, gamma)| (kind, Some(gamma)));
+    let (kind, gamma) = variant
+        .split_once("_minsnr")
+        .map_or((variant, None), |(kind, gamma)| (kind, Some(gamma)));
     Objective {
-        prediction_type: if kind == "v" { PredictionType::VPrediction } else { PredictionType::Epsilon },
+        prediction_type: if kind == "v" {
+            PredictionType::VPrediction
+        } else {
+            PredictionType::Epsilon
+        },
         min_snr_gamma: gamma.map(|gamma| gamma.parse().expect("a number")),
         ..Objective::default()
     }
 }
 
-fn step(tiny: &Tiny, adapters: &AdapterSet, golden: &Arrays, inputs: &Inputs, objective: &Objective) -> Outcome {
+fn step(
+    tiny: &Tiny,
+    adapters: &AdapterSet,
+    golden: &Arrays,
+    inputs: &Inputs,
+    objective: &Objective,
+) -> Outcome {
     let sink = GradientSink::default();
     let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink));
-    let (latents, noise) = (inputs.latents.tensor(&tiny.device), inputs.noise.tensor(&tiny.device));
-    let timesteps: Vec<usize> = inputs.timesteps.values.iter().map(|t| *t as usize).collect();
+    let (latents, noise) = (
+        inputs.latents.tensor(&tiny.device),
+        inputs.noise.tensor(&tiny.device),
+    );
+    let timesteps: Vec<usize> = inputs
+        .timesteps
+        .values
+        .iter()
+        .map(|t| *t as usize)
+        .collect();
     let noisy = objective.schedule.add_noise(&latents, &noise, &timesteps);
     let target = objective.target(&latents, &noise, &timesteps);
-    let Encoded { context, pooled } = tiny.text_encoders.encode(&tiny.captions(golden, "input_ids"), 1, &cx);
+    let Encoded { context, pooled } =
+        tiny.text_encoders
+            .encode(&tiny.captions(golden, "input_ids"), 1, &cx);
     let vector = tiny.vector(golden, "time_ids", pooled.clone());
     let at = inputs.timesteps.f32();
-    let prediction = tiny.unet.forward(noisy.clone(), &at, &context, vector.as_ref(), &cx);
+    let prediction = tiny
+        .unet
+        .forward(noisy.clone(), &at, &context, vector.as_ref(), &cx);
     let loss = objective.loss(prediction.clone(), target.clone(), &timesteps);
     let _ = loss.mean.backward();
-    Outcome { context, pooled, noisy, prediction, target, loss, gradients: adapters.gradients(&sink) }
+    Outcome {
+        context,
+        pooled,
+        noisy,
+        prediction,
+        target,
+        loss,
+        gradients: adapters.gradients(&sink),
+    }
 }
 
 /// Stacked values, and the alphas, under the keys of the LoRA file.
@@ -65,7 +97,10 @@ fn by_key(adapters: &AdapterSet, stacks: &[Tensor<3>]) -> Vec<(String, Vec<f32>)
     set.to_tensors(SavePrecision::Float)
         .into_iter()
         .map(|tensor| {
-            let floats = tensor.bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")));
+            let floats = tensor
+                .bytes
+                .chunks(4)
+                .map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")));
             (tensor.key, floats.collect())
         })
         .collect()
@@ -95,11 +130,18 @@ fn losses_and_gradients(family: &str) {
         noise: golden.get("noise").clone(),
         timesteps: golden.get("timesteps").clone(),
     };
-    let variants = tiny.info["config"]["variants"].as_array().expect("variants").clone();
+    let variants = tiny.info["config"]["variants"]
+        .as_array()
+        .expect("variants")
+        .clone();
     assert!(!variants.is_empty());
-    for variant in variants.iter().map(|variant| variant.as_str().expect("a name")) {
+    for variant in variants
+        .iter()
+        .map(|variant| variant.as_str().expect("a name"))
+    {
         let outcome = step(&tiny, &adapters, &golden, &inputs, &objective(variant));
-        let close = |key: &str, actual: &[f32]| assert_close(key, actual, &golden.get(key).f32(), 1e-4);
+        let close =
+            |key: &str, actual: &[f32]| assert_close(key, actual, &golden.get(key).f32(), 1e-4);
         let kind = variant.split('_').next().expect("a kind");
         close("noisy_latents", &values(outcome.noisy));
         close("context", &values(outcome.context.inner()));
@@ -108,30 +150,65 @@ fn losses_and_gradients(family: &str) {
         }
         close(&format!("{kind}.pred"), &values(outcome.prediction.inner()));
         close(&format!("{kind}.target"), &values(outcome.target));
-        close(&format!("{variant}.per_sample"), &values(outcome.loss.per_sample.inner()));
+        close(
+            &format!("{variant}.per_sample"),
+            &values(outcome.loss.per_sample.inner()),
+        );
         let key = format!("{variant}.loss");
-        assert_close(&key, &values(outcome.loss.mean.inner()), &golden.get(&key).f32(), 1e-5);
+        assert_close(
+            &key,
+            &values(outcome.loss.mean.inner()),
+            &golden.get(&key).f32(),
+            1e-5,
+        );
 
         let expected = Arrays::read(&format!("{family}/grads_{variant}.safetensors"));
-        let largest = expected.arrays.values().map(|array| max_abs(&array.f32())).fold(0.0, f64::max);
-        let stacks: Vec<_> = outcome.gradients.iter().map(|gradient| gradient.values.clone()).collect();
+        let largest = expected
+            .arrays
+            .values()
+            .map(|array| max_abs(&array.f32()))
+            .fold(0.0, f64::max);
+        let stacks: Vec<_> = outcome
+            .gradients
+            .iter()
+            .map(|gradient| gradient.values.clone())
+            .collect();
         let absent = modules_without_gradient(&adapters, &outcome.gradients);
         let expected_absent = serde_json::from_value(tiny.info["modules_without_gradient"].clone());
-        assert_eq!(absent, expected_absent.expect("a list of names"), "{variant}: without gradient");
+        assert_eq!(
+            absent,
+            expected_absent.expect("a list of names"),
+            "{variant}: without gradient"
+        );
         let mut actual = by_key(&adapters, &stacks);
-        actual.retain(|(key, _)| !key.ends_with(".alpha") && !absent.iter().any(|name| key.starts_with(name)));
-        assert_eq!(actual.len(), expected.arrays.len(), "{variant}: number of gradients");
+        actual.retain(|(key, _)| {
+            !key.ends_with(".alpha") && !absent.iter().any(|name| key.starts_with(name))
+        });
+        assert_eq!(
+            actual.len(),
+            expected.arrays.len(),
+            "{variant}: number of gradients"
+        );
         let mut worst = 0.0_f64;
         for (key, gradient) in &actual {
             let expected = expected.get(key).f32();
-            worst = worst.max(assert_close_floor(key, gradient, &expected, 1e-3, 1e-3 * largest));
+            worst = worst.max(assert_close_floor(
+                key,
+                gradient,
+                &expected,
+                1e-3,
+                1e-3 * largest,
+            ));
         }
         println!("{variant}: {} gradients, worst {worst:.1e}", actual.len());
     }
 }
 
 /// The adapters whose factors got no gradient.
-fn modules_without_gradient(adapters: &AdapterSet, gradients: &[StackGradient]) -> BTreeSet<String> {
+fn modules_without_gradient(
+    adapters: &AdapterSet,
+    gradients: &[StackGradient],
+) -> BTreeSet<String> {
     let names = adapters.slots().iter().filter(|slot| {
         let present = [Factor::Down, Factor::Up].map(|factor| {
             let place = slot.place(factor);
@@ -140,7 +217,14 @@ fn modules_without_gradient(adapters: &AdapterSet, gradients: &[StackGradient]) 
         assert_eq!(present[0], present[1], "{}", slot.layer.path);
         !present[0]
     });
-    names.map(|slot| adapters.naming().of(slot.layer.path.as_str()).expect("a name")).collect()
+    names
+        .map(|slot| {
+            adapters
+                .naming()
+                .of(slot.layer.path.as_str())
+                .expect("a name")
+        })
+        .collect()
 }
 
 #[test]
@@ -172,28 +256,51 @@ fn ten_steps_of_adamw(family: &str) {
         weight_decay: number(&settings["weight_decay"]),
     };
     let mut optimizer = Optimizer::new(OptimizerConfig::AdamW(config));
-    let (unet_lr, te_lr, max_norm) =
-        (number(&settings["unet_lr"]), number(&settings["te_lr"]), number(&settings["max_grad_norm"]));
+    let (unet_lr, te_lr, max_norm) = (
+        number(&settings["unet_lr"]),
+        number(&settings["te_lr"]),
+        number(&settings["max_grad_norm"]),
+    );
     let steps = golden.get("losses").values.len();
     for index in 0..steps {
         let at = |key: &str| golden.get(key).at(index);
-        let inputs = Inputs { latents: at("latents"), noise: at("noise"), timesteps: at("timesteps") };
+        let inputs = Inputs {
+            latents: at("latents"),
+            noise: at("noise"),
+            timesteps: at("timesteps"),
+        };
         let outcome = step(&tiny, &adapters, &golden, &inputs, &objective);
         let close = |key: &str, actual: Tensor<1>, tolerance: f64| {
             let expected = golden.get(key).values[index];
             let actual = f64::from(actual.inner().into_scalar::<f32>());
             let difference = (actual - expected).abs() / expected.abs();
-            assert!(difference <= tolerance, "{key} {index}: {actual}, expected {expected}: {difference:.1e}");
+            assert!(
+                difference <= tolerance,
+                "{key} {index}: {actual}, expected {expected}: {difference:.1e}"
+            );
         };
         close("losses", outcome.loss.mean, 1e-5);
         let norm = global_norm(&outcome.gradients, max_norm);
         close("grad_norms_before_clip", norm.norm, 1e-4);
         let lr = |is_unet: bool| if is_unet { unet_lr } else { te_lr };
-        let rates: Vec<_> = adapters.stacks().iter().map(|stack| vec![lr(stack.is_unet); stack.count()]).collect();
-        optimizer.step(adapters.stacks_mut(), outcome.gradients, &norm.factor, &rates);
+        let rates: Vec<_> = adapters
+            .stacks()
+            .iter()
+            .map(|stack| vec![lr(stack.is_unet); stack.count()])
+            .collect();
+        optimizer.step(
+            adapters.stacks_mut(),
+            outcome.gradients,
+            &norm.factor,
+            &rates,
+        );
     }
     let expected = Arrays::read(&format!("{family}/adamw10_lora_final.safetensors"));
-    let stacks: Vec<_> = adapters.stacks().iter().map(|stack| stack.values.clone()).collect();
+    let stacks: Vec<_> = adapters
+        .stacks()
+        .iter()
+        .map(|stack| stack.values.clone())
+        .collect();
     let actual = by_key(&adapters, &stacks);
     assert_eq!(actual.len(), expected.arrays.len(), "number of tensors");
     let mut worst = 0.0_f32;

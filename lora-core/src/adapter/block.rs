@@ -4,7 +4,8 @@ use super::error::Error;
 use super::names::{Naming, ldm_unet_path};
 use super::target::RankAlpha;
 
-/// The number of blocks that a UNet has, with those that never get adapters: 25 of SD 1.x and 2.x, 23 of SDXL.
+/// The number of blocks that a UNet has, with those that never get adapters: 25 of SD 1.x and 2.x,
+/// 23 of SDXL.
 #[must_use]
 pub fn block_count(naming: Naming) -> usize {
     match naming {
@@ -13,17 +14,21 @@ pub fn block_count(naming: Naming) -> usize {
     }
 }
 
-/// The block of the layer at `path` (of a UNet, in diffusers' spelling, or for SDXL in Stability's). None for what is in no block.
+/// The block of the layer at `path` (of a UNet, in diffusers' spelling, or for SDXL in
+/// Stability's). None for what is in no block.
 ///
-/// SD 1.x and 2.x: `conv_in` is 0; each level down has two stages and its downsampler, 1 to 11; the middle is 12; each level up has
-/// three stages, the last one with its upsampler, 13 to 24. SDXL: time and label embedding are 0, input blocks 1 to 9, middle blocks 10
-/// to 12, output blocks 13 to 21, the output 22.
+/// SD 1.x and 2.x: `conv_in` is 0; each level down has two stages and its downsampler, 1 to 11; the
+/// middle is 12; each level up has three stages, the last one with its upsampler, 13 to 24. SDXL:
+/// time and label embedding are 0, input blocks 1 to 9, middle blocks 10 to 12, output blocks 13 to
+/// 21, the output 22.
 #[must_use]
 pub fn block_index(path: &str, naming: Naming) -> Option<usize> {
     let path = path.strip_prefix("unet.")?;
     match naming {
         Naming::Sd => block_of_sd(path),
-        Naming::Sdxl => block_of_sdxl(path).or_else(|| block_of_sdxl(&ldm_unet_path(path, 2, |_| true)?)),
+        Naming::Sdxl => {
+            block_of_sdxl(path).or_else(|| block_of_sdxl(&ldm_unet_path(path, 2, |_| true)?))
+        }
     }
 }
 
@@ -62,26 +67,38 @@ fn block_of_sdxl(path: &str) -> Option<usize> {
     (number < count).then_some(first + number)
 }
 
-/// What differs from block to block of the UNet, one entry for each ([`block_count`]); none where all are the same.
+/// What differs from block to block of the UNet, one entry for each ([`block_count`]); none where
+/// all are the same.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BlockTargets {
     /// Ranks of linear layers and 1x1 convolutions, `block_dims`. A block with 0 gets no adapters.
     pub dims: Option<Vec<usize>>,
     /// Their alphas, `block_alphas`; 0 means the rank.
     pub alphas: Option<Vec<f32>>,
-    /// Ranks of convolutions with larger kernels, `conv_block_dims`. With them, the resnets and the up- and downsamplers become
-    /// targets too.
+    /// Ranks of convolutions with larger kernels, `conv_block_dims`. With them, the resnets and the
+    /// up- and downsamplers become targets too.
     pub conv_dims: Option<Vec<usize>>,
-    /// Their alphas, `conv_block_alphas`; 0 means the rank, and by default they are those of all convolutions, or 1.
+    /// Their alphas, `conv_block_alphas`; 0 means the rank, and by default they are those of all
+    /// convolutions, or 1.
     pub conv_alphas: Option<Vec<f32>>,
     /// What the learning rate of a block is multiplied by. A block with 0 gets no adapters.
     pub lr_weights: Option<Vec<f64>>,
 }
 
 impl BlockTargets {
-    /// Rank and alpha of a layer in this block, where they would be `usual` if blocks did not differ.
-    pub(super) fn rank(&self, block: usize, is_conv: bool, usual: Option<RankAlpha>) -> Option<RankAlpha> {
-        if self.lr_weights.as_ref().is_some_and(|weights| weights[block] == 0.0) {
+    /// Rank and alpha of a layer in this block, where they would be `usual` if blocks did not
+    /// differ.
+    pub(super) fn rank(
+        &self,
+        block: usize,
+        is_conv: bool,
+        usual: Option<RankAlpha>,
+    ) -> Option<RankAlpha> {
+        if self
+            .lr_weights
+            .as_ref()
+            .is_some_and(|weights| weights[block] == 0.0)
+        {
             return None;
         }
         let (dims, alphas) = match is_conv {
@@ -117,7 +134,11 @@ impl BlockTargets {
 fn check_count(option: &'static str, found: Option<usize>, naming: Naming) -> Result<(), Error> {
     let expected = block_count(naming);
     match found.filter(|found| *found != expected) {
-        Some(found) => Err(Error::BlockCount { option, found, expected }),
+        Some(found) => Err(Error::BlockCount {
+            option,
+            found,
+            expected,
+        }),
         None => Ok(()),
     }
 }
@@ -127,7 +148,10 @@ pub(super) fn check_weights(weights: Option<&[f64]>, naming: Naming) -> Result<(
     check_count("block_lr_weight", weights.map(<[f64]>::len), naming)?;
     let mut weights = weights.unwrap_or_default().iter().enumerate();
     match weights.find(|(_, weight)| !weight.is_finite() || **weight < 0.0) {
-        Some((block, weight)) => Err(Error::BlockWeight { block, found: *weight }),
+        Some((block, weight)) => Err(Error::BlockWeight {
+            block,
+            found: *weight,
+        }),
         None => Ok(()),
     }
 }
@@ -143,22 +167,38 @@ mod tests {
             ("down_blocks.0.attentions.0.proj_in", Some(1)),
             ("down_blocks.0.resnets.1.conv1", Some(2)),
             ("down_blocks.0.downsamplers.0.conv", Some(3)),
-            ("down_blocks.2.attentions.1.transformer_blocks.0.attn1.to_q", Some(8)),
+            (
+                "down_blocks.2.attentions.1.transformer_blocks.0.attn1.to_q",
+                Some(8),
+            ),
             ("down_blocks.3.resnets.1.time_emb_proj", Some(11)),
             ("mid_block.attentions.0.proj_out", Some(12)),
             ("mid_block.resnets.1.conv2", Some(12)),
             ("up_blocks.0.resnets.0.conv_shortcut", Some(13)),
             ("up_blocks.0.upsamplers.0.conv", Some(15)),
             ("up_blocks.1.attentions.0.proj_in", Some(16)),
-            ("up_blocks.3.attentions.2.transformer_blocks.0.ff.net.2", Some(24)),
+            (
+                "up_blocks.3.attentions.2.transformer_blocks.0.ff.net.2",
+                Some(24),
+            ),
             ("up_blocks.4.attentions.0.proj_in", None),
             ("down_blocks.4.attentions.0.proj_in", None),
             ("time_embedding.linear_1", None),
             ("conv_out", None),
         ] {
-            assert_eq!(block_index(&format!("unet.{path}"), Naming::Sd), block, "{path}");
+            assert_eq!(
+                block_index(&format!("unet.{path}"), Naming::Sd),
+                block,
+                "{path}"
+            );
         }
-        assert_eq!(block_index("text_encoder.text_model.encoder.layers.0.mlp.fc1", Naming::Sd), None);
+        assert_eq!(
+            block_index(
+                "text_encoder.text_model.encoder.layers.0.mlp.fc1",
+                Naming::Sd
+            ),
+            None
+        );
     }
 
     #[test]
@@ -169,7 +209,10 @@ mod tests {
             ("conv_in", Some(1)),
             ("down_blocks.0.resnets.0.conv1", Some(2)),
             ("down_blocks.0.downsamplers.0.conv", Some(4)),
-            ("down_blocks.1.attentions.0.transformer_blocks.1.attn1.to_q", Some(5)),
+            (
+                "down_blocks.1.attentions.0.transformer_blocks.1.attn1.to_q",
+                Some(5),
+            ),
             ("down_blocks.2.attentions.1.proj_in", Some(9)),
             ("mid_block.resnets.0.conv1", Some(10)),
             ("mid_block.attentions.0.proj_in", Some(11)),
@@ -187,7 +230,11 @@ mod tests {
             ("output_blocks.9.0.skip_connection", None),
             ("nowhere.0", None),
         ] {
-            assert_eq!(block_index(&format!("unet.{path}"), Naming::Sdxl), block, "{path}");
+            assert_eq!(
+                block_index(&format!("unet.{path}"), Naming::Sdxl),
+                block,
+                "{path}"
+            );
         }
     }
 }

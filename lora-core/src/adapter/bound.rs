@@ -9,10 +9,11 @@ use super::set::{AdapterSet, Factor};
 use crate::layers::LayerPath;
 use crate::ops::{GradientSink, Lora, Place, tap};
 
-/// Plain views of an adapter set's parameters for one forward pass, with the pass's multiplier, and the sink for their
-/// gradients where the pass trains them.
+/// Plain views of an adapter set's parameters for one forward pass, with the pass's multiplier, and
+/// the sink for their gradients where the pass trains them.
 ///
-/// The views share the storage of the stacks: drop this before the optimizer runs, so that it can update in place.
+/// The views share the storage of the stacks: drop this before the optimizer runs, so that it can
+/// update in place.
 #[derive(Debug)]
 pub struct BoundAdapters {
     slots: HashMap<LayerPath, BoundSlot>,
@@ -63,15 +64,28 @@ impl BoundAdapters {
         self.sink.is_some()
     }
 
-    /// The adapter of the layer at this path, its factors on the tape where gradients are wanted and `tracked` is true.
-    pub(crate) fn lora(&self, path: &LayerPath, tracked: bool, layout: BottleneckLayout) -> Option<Lora> {
+    /// The adapter of the layer at this path, its factors on the tape where gradients are wanted
+    /// and `tracked` is true.
+    pub(crate) fn lora(
+        &self,
+        path: &LayerPath,
+        tracked: bool,
+        layout: BottleneckLayout,
+    ) -> Option<Lora> {
         let slot = self.slots.get(path)?;
         let sink = self.sink.as_ref().filter(|_| tracked);
         let tracked = |(place, view): &(Place, Tensor<2>)| match sink {
             Some(sink) => tap(view.clone(), *place, sink),
             None => view.clone(),
         };
-        let mask = self.pass.and_then(|pass| pass.mask(slot.index, slot.rank, layout));
-        Some(Lora { down: tracked(&slot.down), up: tracked(&slot.up), scale: slot.scale, mask })
+        let mask = self
+            .pass
+            .and_then(|pass| pass.mask(slot.index, slot.rank, layout));
+        Some(Lora {
+            down: tracked(&slot.down),
+            up: tracked(&slot.up),
+            scale: slot.scale,
+            mask,
+        })
     }
 }

@@ -6,9 +6,9 @@ use super::set::AdapterSet;
 
 /// An exponential moving average of all parameters.
 ///
-/// The decay of update n, counted from 0, is min(decay, (1 + n) / (10 + n)), the rule of TensorFlow's
-/// `ExponentialMovingAverage` with `num_updates`, which diffusers' `EMAModel` uses, too: the first values, which are further
-/// from the goal, are forgotten sooner.
+/// The decay of update n, counted from 0, is min(decay, (1 + n) / (10 + n)), the rule of
+/// TensorFlow's `ExponentialMovingAverage` with `num_updates`, which diffusers' `EMAModel` uses,
+/// too: the first values, which are further from the goal, are forgotten sooner.
 #[derive(Debug, Clone)]
 pub struct Ema {
     decay: f64,
@@ -20,8 +20,16 @@ impl Ema {
     /// An average that begins with the values of `adapters`. `decay` is in [0, 1).
     #[must_use]
     pub fn new(decay: f64, adapters: &AdapterSet) -> Self {
-        let values = adapters.stacks().iter().map(|stack| stack.values.clone()).collect();
-        Self { decay, updates: 0, values }
+        let values = adapters
+            .stacks()
+            .iter()
+            .map(|stack| stack.values.clone())
+            .collect();
+        Self {
+            decay,
+            updates: 0,
+            values,
+        }
     }
 
     /// Takes in the values of `adapters`, after an update of theirs.
@@ -29,11 +37,19 @@ impl Ema {
     /// # Panics
     /// If these are not the adapters that it began with.
     pub fn update(&mut self, adapters: &AdapterSet) {
-        assert_eq!(self.values.len(), adapters.stacks().len(), "stacks of an average");
+        assert_eq!(
+            self.values.len(),
+            adapters.stacks().len(),
+            "stacks of an average"
+        );
         let n = self.updates as f64;
         let share = 1.0 - self.decay.min((1.0 + n) / (10.0 + n));
-        let values = std::mem::take(&mut self.values).into_iter().zip(adapters.stacks());
-        self.values = values.map(|(mean, stack)| mean * (1.0 - share) + stack.values.clone() * share).collect();
+        let values = std::mem::take(&mut self.values)
+            .into_iter()
+            .zip(adapters.stacks());
+        self.values = values
+            .map(|(mean, stack)| mean * (1.0 - share) + stack.values.clone() * share)
+            .collect();
         self.updates += 1;
     }
 
@@ -55,10 +71,21 @@ mod tests {
     #[test]
     fn averages_with_a_warm_up() {
         let path = "unet.mid_block.attentions.0.proj_in";
-        let layer = LayerSpec { path: path.into(), kind: LayerKind::Linear, inputs: 4, outputs: 3 };
-        let mut set = AdapterSet::new(&[layer], &Targets::default(), 0, &Device::flex()).expect("targets");
+        let layer = LayerSpec {
+            path: path.into(),
+            kind: LayerKind::Linear,
+            inputs: 4,
+            outputs: 3,
+        };
+        let mut set =
+            AdapterSet::new(&[layer], &Targets::default(), 0, &Device::flex()).expect("targets");
         let set_to = |set: &AdapterSet, value: f64| {
-            set.with_values(set.stacks().iter().map(|stack| stack.values.clone() * 0.0 + value).collect())
+            set.with_values(
+                set.stacks()
+                    .iter()
+                    .map(|stack| stack.values.clone() * 0.0 + value)
+                    .collect(),
+            )
         };
         set = set_to(&set, 1.0);
         let mut ema = Ema::new(0.3, &set);
@@ -76,6 +103,12 @@ mod tests {
             assert!(worst < 1e-6, "{worst}");
         }
         // What was averaged is as it was.
-        assert!(set.stacks().iter().all(|stack| (stack.values.clone() - 1.0).abs().max().into_scalar::<f32>() == 0.0));
+        assert!(set.stacks().iter().all(|stack| {
+            (stack.values.clone() - 1.0)
+                .abs()
+                .max()
+                .into_scalar::<f32>()
+                == 0.0
+        }));
     }
 }

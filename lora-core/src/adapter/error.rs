@@ -8,7 +8,9 @@ pub enum Error {
     #[error("no layer of the model is a target of the adapters")]
     NoTargets,
     /// A pattern of layers that means none of those that could be targets.
-    #[error("`{option}`: the pattern `{pattern}` matches no layer that is a target of the adapters")]
+    #[error(
+        "`{option}`: the pattern `{pattern}` matches no layer that is a target of the adapters"
+    )]
     Pattern {
         /// `include` or `exclude`.
         option: &'static str,
@@ -26,7 +28,10 @@ pub enum Error {
         expected: usize,
     },
     /// A weight of a block's learning rate that can't be meant.
-    #[error("the learning-rate weight of block {block} is {found}, expected a number that is not below 0")]
+    #[error(
+        "the learning-rate weight of block {block} is {found}, expected a number that is not below \
+         0"
+    )]
     BlockWeight {
         /// The block.
         block: usize,

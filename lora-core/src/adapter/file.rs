@@ -32,8 +32,14 @@ impl SavePrecision {
 
     fn encode(self, values: &[f32]) -> Vec<u8> {
         match self {
-            Self::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
-            Self::Bf16 => values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect(),
+            Self::F16 => values
+                .iter()
+                .flat_map(|v| f16::from_f32(*v).to_le_bytes())
+                .collect(),
+            Self::Bf16 => values
+                .iter()
+                .flat_map(|v| bf16::from_f32(*v).to_le_bytes())
+                .collect(),
             Self::Float => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
         }
     }
@@ -80,18 +86,27 @@ fn file_key(name: &str, factor: Factor) -> String {
 }
 
 impl AdapterSet {
-    /// All tensors of the LoRA file, three for each adapter: `lora_down.weight`, `lora_up.weight` and the scalar `alpha`.
+    /// All tensors of the LoRA file, three for each adapter: `lora_down.weight`, `lora_up.weight`
+    /// and the scalar `alpha`.
     #[must_use]
     pub fn to_tensors(&self, precision: SavePrecision) -> Vec<AdapterTensor> {
-        let stacks: Vec<Vec<f32>> = (0..self.stacks().len()).map(|stack| self.host_values(stack)).collect();
+        let stacks: Vec<Vec<f32>> = (0..self.stacks().len())
+            .map(|stack| self.host_values(stack))
+            .collect();
         let mut tensors = Vec::with_capacity(3 * self.slots().len());
         let mut push = |key, shape, values: &[f32]| {
-            tensors.push(AdapterTensor { key, dtype: precision.dtype(), shape, bytes: precision.encode(values) });
+            tensors.push(AdapterTensor {
+                key,
+                dtype: precision.dtype(),
+                shape,
+                bytes: precision.encode(values),
+            });
         };
         for slot in self.slots() {
             let name = self.name_of(slot);
             for factor in [Factor::Down, Factor::Up] {
-                let (Place { stack, row }, [rows, columns]) = (slot.place(factor), slot.shape(factor));
+                let (Place { stack, row }, [rows, columns]) =
+                    (slot.place(factor), slot.shape(factor));
                 let size = rows * columns;
                 let values = &stacks[stack][row * size..(row + 1) * size];
                 push(file_key(&name, factor), file_shape(slot, factor), values);
@@ -105,22 +120,29 @@ impl AdapterSet {
     fn name_of(&self, slot: &Slot) -> String {
         match self.naming().of(slot.layer.path.as_str()) {
             Some(name) => name,
-            None => unreachable!("targets are layers of the UNet or a text encoder: {}", slot.layer.path),
+            None => unreachable!(
+                "targets are layers of the UNet or a text encoder: {}",
+                slot.layer.path
+            ),
         }
     }
 
-    /// Takes all values from the tensors of a LoRA file that was made for the same layers and ranks, in the naming of sd-scripts,
-    /// diffusers or PEFT. A missing alpha means the rank.
+    /// Takes all values from the tensors of a LoRA file that was made for the same layers and
+    /// ranks, in the naming of sd-scripts, diffusers or PEFT. A missing alpha means the rank.
     ///
     /// # Errors
-    /// [`Error::Misfit`] lists every adapter that is missing, every key that belongs to none of the adapters, every other
-    /// shape and every value that is not finite. The adapters are then unchanged.
+    /// [`Error::Misfit`] lists every adapter that is missing, every key that belongs to none of the
+    /// adapters, every other shape and every value that is not finite. The adapters are then
+    /// unchanged.
     pub fn load(&mut self, mut tensors: BTreeMap<String, StoredTensor>) -> Result<(), Error> {
         let mut misfits = Vec::new();
-        let mut stacks: Vec<Vec<f32>> = (0..self.stacks().len()).map(|stack| self.host_values(stack)).collect();
+        let mut stacks: Vec<Vec<f32>> = (0..self.stacks().len())
+            .map(|stack| self.host_values(stack))
+            .collect();
         let mut alphas = Vec::with_capacity(self.slots().len());
         for slot in self.slots() {
-            let Parts { factors, alpha } = Parts::take(&mut tensors, self.naming(), slot.layer.path.as_str());
+            let Parts { factors, alpha } =
+                Parts::take(&mut tensors, self.naming(), slot.layer.path.as_str());
             for (factor, found) in [Factor::Down, Factor::Up].into_iter().zip(factors) {
                 match found {
                     None => misfits.push(format!("no `{}`", file_key(&self.name_of(slot), factor))),
@@ -129,14 +151,19 @@ impl AdapterSet {
                         Ok(()) => {
                             let start = slot.place(factor).row * stored.values.len();
                             let stack = &mut stacks[slot.place(factor).stack];
-                            stack[start..start + stored.values.len()].copy_from_slice(&stored.values);
+                            stack[start..start + stored.values.len()]
+                                .copy_from_slice(&stored.values);
                         }
                     },
                 }
             }
             alphas.push(alpha.unwrap_or(slot.rank as f32));
         }
-        misfits.extend(tensors.keys().map(|key| format!("`{key}` belongs to no adapter of this training")));
+        misfits.extend(
+            tensors
+                .keys()
+                .map(|key| format!("`{key}` belongs to no adapter of this training")),
+        );
         if !misfits.is_empty() {
             return Err(Error::Misfit(misfits));
         }
@@ -154,11 +181,20 @@ fn fitting(key: &str, stored: &StoredTensor, slot: &Slot, factor: Factor) -> Res
     let expected = file_shape(slot, factor);
     // Writers differ in whether a 1x1 kernel has axes of its own.
     let squeezed = |shape: &[usize]| {
-        let end = shape.len() - shape.iter().rev().take_while(|n| **n == 1).count().min(shape.len().saturating_sub(2));
+        let end = shape.len()
+            - shape
+                .iter()
+                .rev()
+                .take_while(|n| **n == 1)
+                .count()
+                .min(shape.len().saturating_sub(2));
         shape[..end].to_vec()
     };
     if squeezed(&stored.shape) != squeezed(&expected) {
-        return Err(format!("`{key}` has shape {:?}, expected {expected:?}", stored.shape));
+        return Err(format!(
+            "`{key}` has shape {:?}, expected {expected:?}",
+            stored.shape
+        ));
     }
     if !stored.values.iter().all(|value| value.is_finite()) {
         return Err(format!("`{key}` has values that are not finite"));
@@ -177,14 +213,32 @@ mod tests {
     use crate::ops::ConvShape;
 
     fn set(rank: usize, seed: u64) -> AdapterSet {
-        let layer = |path: &str, kind| LayerSpec { path: path.into(), kind, inputs: 6, outputs: 4 };
+        let layer = |path: &str, kind| LayerSpec {
+            path: path.into(),
+            kind,
+            inputs: 6,
+            outputs: 4,
+        };
         let layers = [
-            layer("unet.mid_block.attentions.0.proj_in", LayerKind::Conv2d(ConvShape::POINTWISE)),
-            layer("unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q", LayerKind::Linear),
-            layer("unet.mid_block.resnets.0.conv1", LayerKind::Conv2d(ConvShape::SAME3)),
+            layer(
+                "unet.mid_block.attentions.0.proj_in",
+                LayerKind::Conv2d(ConvShape::POINTWISE),
+            ),
+            layer(
+                "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q",
+                LayerKind::Linear,
+            ),
+            layer(
+                "unet.mid_block.resnets.0.conv1",
+                LayerKind::Conv2d(ConvShape::SAME3),
+            ),
         ];
         let linear = RankAlpha { rank, alpha: 1.5 };
-        let targets = Targets { linear, conv: Some(linear), ..Targets::default() };
+        let targets = Targets {
+            linear,
+            conv: Some(linear),
+            ..Targets::default()
+        };
         AdapterSet::new(&layers, &targets, seed, &Device::flex()).expect("targets")
     }
 
@@ -192,8 +246,18 @@ mod tests {
         set.to_tensors(SavePrecision::Float)
             .into_iter()
             .map(|t| {
-                let values = t.bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect();
-                (t.key, StoredTensor { shape: t.shape, values })
+                let values = t
+                    .bytes
+                    .chunks(4)
+                    .map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")))
+                    .collect();
+                (
+                    t.key,
+                    StoredTensor {
+                        shape: t.shape,
+                        values,
+                    },
+                )
             })
             .collect()
     }
@@ -205,7 +269,11 @@ mod tests {
         assert_ne!(stored(&written), stored(&read));
         read.load(stored(&written)).expect("fits");
         assert_eq!(stored(&written), stored(&read));
-        let shapes: Vec<_> = written.to_tensors(SavePrecision::F16).into_iter().map(|t| t.shape).collect();
+        let shapes: Vec<_> = written
+            .to_tensors(SavePrecision::F16)
+            .into_iter()
+            .map(|t| t.shape)
+            .collect();
         assert_eq!(shapes[..3], [vec![2, 6, 1, 1], vec![4, 2, 1, 1], vec![]]);
         assert_eq!(shapes[3..6], [vec![2, 6], vec![4, 2], vec![]]);
         assert_eq!(shapes[6..], [vec![2, 6, 3, 3], vec![4, 2, 1, 1], vec![]]);
@@ -219,8 +287,14 @@ mod tests {
             let mut renamed = BTreeMap::new();
             for slot in written.slots() {
                 let name = written.name_of(slot);
-                for (from, to) in [".lora_down.weight", ".lora_up.weight"].into_iter().zip(ending) {
-                    let key = format!("{prefix}{}{to}", slot.layer.path.as_str().trim_start_matches("unet."));
+                for (from, to) in [".lora_down.weight", ".lora_up.weight"]
+                    .into_iter()
+                    .zip(ending)
+                {
+                    let key = format!(
+                        "{prefix}{}{to}",
+                        slot.layer.path.as_str().trim_start_matches("unet.")
+                    );
                     renamed.insert(key, kohya[&format!("{name}{from}")].clone());
                 }
             }
@@ -234,17 +308,30 @@ mod tests {
         ] {
             let found = super::super::adapters_in(
                 &tensors,
-                &written.slots().iter().map(|s| s.layer.clone()).collect::<Vec<_>>(),
+                &written
+                    .slots()
+                    .iter()
+                    .map(|s| s.layer.clone())
+                    .collect::<Vec<_>>(),
                 Naming::Sd,
             )
             .expect("factors");
-            assert_eq!(found.iter().map(|found| found.rank).collect::<Vec<_>>(), [2; 3]);
+            assert_eq!(
+                found.iter().map(|found| found.rank).collect::<Vec<_>>(),
+                [2; 3]
+            );
             let mut read = set(2, 7);
             read.load(tensors).expect("fits");
             // Without alphas: the rank.
             assert!(read.slots().iter().all(|slot| slot.alpha == 2.0));
             for (read, written) in read.stacks().iter().zip(written.stacks()) {
-                assert!(read.values.clone().equal(written.values.clone()).all().into_scalar::<bool>());
+                assert!(
+                    read.values
+                        .clone()
+                        .equal(written.values.clone())
+                        .all()
+                        .into_scalar::<bool>()
+                );
             }
         }
     }
@@ -252,15 +339,34 @@ mod tests {
     #[test]
     fn every_misfit_is_named() {
         let mut tensors = stored(&set(3, 1));
-        tensors.insert("lora_unet_nowhere.alpha".into(), StoredTensor { shape: vec![], values: vec![1.0] });
+        tensors.insert(
+            "lora_unet_nowhere.alpha".into(),
+            StoredTensor {
+                shape: vec![],
+                values: vec![1.0],
+            },
+        );
         tensors.remove("lora_unet_mid_block_resnets_0_conv1.lora_up.weight");
         let mut target = set(2, 7);
         let before = stored(&target);
-        let Err(Error::Misfit(lines)) = target.load(tensors) else { panic!("must not fit") };
+        let Err(Error::Misfit(lines)) = target.load(tensors) else {
+            panic!("must not fit")
+        };
         assert_eq!(lines.len(), 7, "{lines:?}");
-        assert!(lines.iter().any(|l| l.contains("lora_unet_nowhere")), "{lines:?}");
-        assert!(lines.iter().any(|l| l.starts_with("no `lora_unet_mid_block_resnets_0_conv1.lora_up")), "{lines:?}");
-        assert!(lines.iter().any(|l| l.contains("[3, 6], expected [2, 6]")), "{lines:?}");
+        assert!(
+            lines.iter().any(|l| l.contains("lora_unet_nowhere")),
+            "{lines:?}"
+        );
+        assert!(
+            lines
+                .iter()
+                .any(|l| l.starts_with("no `lora_unet_mid_block_resnets_0_conv1.lora_up")),
+            "{lines:?}"
+        );
+        assert!(
+            lines.iter().any(|l| l.contains("[3, 6], expected [2, 6]")),
+            "{lines:?}"
+        );
         assert_eq!(before, stored(&target));
     }
 }

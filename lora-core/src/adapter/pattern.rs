@@ -2,14 +2,15 @@
 
 use super::names::Naming;
 
-/// Whether the layer at `path` is meant: `*` stands for any characters, `?` for one, and the whole path or the whole name
-/// of the adapter in LoRA files must match.
+/// Whether the layer at `path` is meant: `*` stands for any characters, `?` for one, and the whole
+/// path or the whole name of the adapter in LoRA files must match.
 pub(super) fn is_meant(pattern: &str, path: &str, naming: Naming) -> bool {
     matches(pattern, path) || naming.of(path).is_some_and(|name| matches(pattern, &name))
 }
 
 fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut read) = (0, 0);
     // Behind the last `*`, and how far it reaches so far.
     let mut star = None;

@@ -24,8 +24,8 @@ pub enum Factor {
     Up,
 }
 
-/// The axes that a parameter has in a file, which are more than a stack's rows and columns for a convolution's factor. Rules that
-/// keep their moments factored sum over the last two of them.
+/// The axes that a parameter has in a file, which are more than a stack's rows and columns for a
+/// convolution's factor. Rules that keep their moments factored sum over the last two of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ParameterAxes {
     /// `[columns]`; the stack has one row.
@@ -59,7 +59,10 @@ impl Slot {
     #[must_use]
     pub fn shape(&self, factor: Factor) -> [usize; 2] {
         match factor {
-            Factor::Down => [self.rank, self.layer.inputs * self.layer.kind.kernel().pow(2)],
+            Factor::Down => [
+                self.rank,
+                self.layer.inputs * self.layer.kind.kernel().pow(2),
+            ],
             Factor::Up => [self.layer.outputs, self.rank],
         }
     }
@@ -103,7 +106,8 @@ impl Stack {
         self.values.dims()[0]
     }
 
-    /// Replaces the values by what `update` makes of them. It gets the only handle, so that it can work in place.
+    /// Replaces the values by what `update` makes of them. It gets the only handle, so that it can
+    /// work in place.
     pub fn update(&mut self, update: impl FnOnce(Tensor<3>) -> Tensor<3>) {
         let device = self.values.device();
         let values = std::mem::replace(&mut self.values, Tensor::zeros([1, 1, 1], &device));
@@ -120,15 +124,24 @@ pub struct AdapterSet {
 }
 
 impl AdapterSet {
-    /// Fresh adapters for the targets among `layers`: down uniform in ±1/√fan_in (Kaiming with a = √5), up zero, so that
-    /// the model starts as the base. Their naming in files follows from `layers`.
+    /// Fresh adapters for the targets among `layers`: down uniform in ±1/√fan_in (Kaiming with a =
+    /// √5), up zero, so that the model starts as the base. Their naming in files follows from
+    /// `layers`.
     ///
     /// # Errors
     /// [`Error::NoTargets`] if no layer is a target; those of [`Targets::resolve`].
-    pub fn new(layers: &[LayerSpec], targets: &Targets, seed: u64, device: &Device) -> Result<Self, Error> {
+    pub fn new(
+        layers: &[LayerSpec],
+        targets: &Targets,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, Error> {
         let naming = Naming::of_layers(layers);
         let ranks = targets.resolve(layers, naming)?;
-        let targets = layers.iter().zip(ranks).filter_map(|(layer, rank)| rank.map(|rank| (layer, rank)));
+        let targets = layers
+            .iter()
+            .zip(ranks)
+            .filter_map(|(layer, rank)| rank.map(|rank| (layer, rank)));
         Ok(Self::over(targets, seed, device)?.named(naming))
     }
 
@@ -137,7 +150,15 @@ impl AdapterSet {
     /// # Errors
     /// [`Error::NoTargets`] if there are none.
     pub fn like(found: &[FoundAdapter], seed: u64, device: &Device) -> Result<Self, Error> {
-        let ranks = found.iter().map(|found| (&found.layer, RankAlpha { rank: found.rank, alpha: found.alpha }));
+        let ranks = found.iter().map(|found| {
+            (
+                &found.layer,
+                RankAlpha {
+                    rank: found.rank,
+                    alpha: found.alpha,
+                },
+            )
+        });
         Self::over(ranks, seed, device)
     }
 
@@ -147,7 +168,9 @@ impl AdapterSet {
         device: &Device,
     ) -> Result<Self, Error> {
         let mut layout = Layout::default();
-        let slots: Vec<Slot> = targets.map(|(layer, rank)| layout.slot(layer, rank.rank, rank.alpha)).collect();
+        let slots: Vec<Slot> = targets
+            .map(|(layer, rank)| layout.slot(layer, rank.rank, rank.alpha))
+            .collect();
         if slots.is_empty() {
             return Err(Error::NoTargets);
         }
@@ -161,7 +184,11 @@ impl AdapterSet {
                 *value = (2.0 * stream.uniform() - 1.0) * bound;
             }
         }
-        Ok(Self { slots, stacks: layout.stacks(values, device), naming: Naming::default() })
+        Ok(Self {
+            slots,
+            stacks: layout.stacks(values, device),
+            naming: Naming::default(),
+        })
     }
 
     /// With this naming in files.
@@ -176,8 +203,9 @@ impl AdapterSet {
         self.naming
     }
 
-    /// What the adapter of the layer at `path` adds to its weight, as a matrix `[d_out, d_in]`, of a convolution
-    /// `[c_out, c_in · kernel²]`: up · down · alpha / rank. None where the layer has no adapter.
+    /// What the adapter of the layer at `path` adds to its weight, as a matrix `[d_out, d_in]`, of
+    /// a convolution `[c_out, c_in · kernel²]`: up · down · alpha / rank. None where the layer has
+    /// no adapter.
     #[must_use]
     pub fn delta(&self, path: &LayerPath) -> Option<Tensor<2>> {
         let slot = self.slots.iter().find(|slot| slot.layer.path == *path)?;
@@ -214,17 +242,24 @@ impl AdapterSet {
             Stack { values, ..*stack }
         };
         let stacks = self.stacks.iter().zip(values).map(stack).collect();
-        Self { slots: self.slots.clone(), stacks, naming: self.naming }
+        Self {
+            slots: self.slots.clone(),
+            stacks,
+            naming: self.naming,
+        }
     }
 
     /// Number of trained parameters.
     #[must_use]
     pub fn parameter_count(&self) -> usize {
-        self.stacks.iter().map(|stack| stack.values.shape().num_elements()).sum()
+        self.stacks
+            .iter()
+            .map(|stack| stack.values.shape().num_elements())
+            .sum()
     }
 
-    /// The adapters for a pass that trains nothing. Their outputs are scaled by `multiplier`; at 0 they take no part at
-    /// all, so that the result is the base's to the last bit.
+    /// The adapters for a pass that trains nothing. Their outputs are scaled by `multiplier`; at 0
+    /// they take no part at all, so that the result is the base's to the last bit.
     #[must_use]
     pub fn bind(&self, multiplier: f32) -> BoundAdapters {
         BoundAdapters::new(self, multiplier, None, None)
@@ -236,10 +271,15 @@ impl AdapterSet {
         BoundAdapters::new(self, multiplier, Some(sink.clone()), None)
     }
 
-    /// The adapters for a training pass with dropout, which leaves the gradients in `sink`. An adapter that is left out as a whole
-    /// leaves none.
+    /// The adapters for a training pass with dropout, which leaves the gradients in `sink`. An
+    /// adapter that is left out as a whole leaves none.
     #[must_use]
-    pub fn bind_training_pass(&self, multiplier: f32, sink: &GradientSink, pass: &TrainingPass) -> BoundAdapters {
+    pub fn bind_training_pass(
+        &self,
+        multiplier: f32,
+        sink: &GradientSink,
+        pass: &TrainingPass,
+    ) -> BoundAdapters {
         BoundAdapters::new(self, multiplier, Some(sink.clone()), Some(*pass))
     }
 
@@ -251,14 +291,23 @@ impl AdapterSet {
             .enumerate()
             .map(|(stack, values)| {
                 let [count, rows, columns] = values.values.dims();
-                let taken: Vec<_> = (0..count).map(|row| sink.take(Place { stack, row })).collect();
+                let taken: Vec<_> = (0..count)
+                    .map(|row| sink.take(Place { stack, row }))
+                    .collect();
                 let present = taken.iter().map(Option::is_some).collect();
                 let device = values.values.device();
                 let rows = taken
                     .into_iter()
-                    .map(|gradient| gradient.unwrap_or_else(|| Tensor::zeros([rows, columns], &device)).unsqueeze())
+                    .map(|gradient| {
+                        gradient
+                            .unwrap_or_else(|| Tensor::zeros([rows, columns], &device))
+                            .unsqueeze()
+                    })
                     .collect();
-                StackGradient { values: Tensor::cat(rows, 0), present }
+                StackGradient {
+                    values: Tensor::cat(rows, 0),
+                    present,
+                }
             })
             .collect()
     }
@@ -268,7 +317,10 @@ impl AdapterSet {
     pub fn view(&self, place: Place) -> Tensor<2> {
         let values = &self.stacks[place.stack].values;
         let [_, rows, columns] = values.dims();
-        values.clone().narrow(0, place.row, 1).reshape([rows, columns])
+        values
+            .clone()
+            .narrow(0, place.row, 1)
+            .reshape([rows, columns])
     }
 
     pub(super) fn slots_mut(&mut self) -> &mut [Slot] {
@@ -277,7 +329,12 @@ impl AdapterSet {
 
     /// All values of a stack on the host.
     pub(super) fn host_values(&self, stack: usize) -> Vec<f32> {
-        match self.stacks[stack].values.clone().into_data().try_into_vec::<f32>() {
+        match self.stacks[stack]
+            .values
+            .clone()
+            .into_data()
+            .try_into_vec::<f32>()
+        {
             Ok(values) => values,
             Err(error) => unreachable!("stacks are f32: {error:?}"),
         }
@@ -309,10 +366,20 @@ struct Layout {
 impl Layout {
     fn slot(&mut self, layer: &LayerSpec, rank: usize, alpha: f32) -> Slot {
         let nowhere = Place { stack: 0, row: 0 };
-        let mut slot = Slot { layer: layer.clone(), rank, alpha, places: [nowhere; 2] };
+        let mut slot = Slot {
+            layer: layer.clone(),
+            rank,
+            alpha,
+            places: [nowhere; 2],
+        };
         for factor in [Factor::Down, Factor::Up] {
             let axes = axes(layer, factor);
-            let key = StackKey { is_unet: is_unet(layer), factor, axes, shape: slot.shape(factor) };
+            let key = StackKey {
+                is_unet: is_unet(layer),
+                factor,
+                axes,
+                shape: slot.shape(factor),
+            };
             slot.places[factor as usize] = self.place(key);
         }
         slot
@@ -331,16 +398,28 @@ impl Layout {
 
     fn zeros(&self) -> Vec<Vec<f32>> {
         let size = |(key, count): (&StackKey, &usize)| key.shape[0] * key.shape[1] * count;
-        self.keys.iter().zip(&self.counts).map(|stack| vec![0.0; size(stack)]).collect()
+        self.keys
+            .iter()
+            .zip(&self.counts)
+            .map(|stack| vec![0.0; size(stack)])
+            .collect()
     }
 
     fn stacks(&self, values: Vec<Vec<f32>>, device: &Device) -> Vec<Stack> {
         let stack = |((key, count), values): ((&StackKey, &usize), Vec<f32>)| Stack {
-            values: Tensor::from_data(TensorData::new(values, [*count, key.shape[0], key.shape[1]]), device),
+            values: Tensor::from_data(
+                TensorData::new(values, [*count, key.shape[0], key.shape[1]]),
+                device,
+            ),
             is_unet: key.is_unet,
             factor: key.factor,
             axes: key.axes,
         };
-        self.keys.iter().zip(&self.counts).zip(values).map(stack).collect()
+        self.keys
+            .iter()
+            .zip(&self.counts)
+            .zip(values)
+            .map(stack)
+            .collect()
     }
 }

@@ -19,11 +19,12 @@ pub struct WeightNorms {
 }
 
 impl AdapterSet {
-    /// The Frobenius norm of what each adapter adds to its layer's weight, ‖up · down‖ · |alpha| / rank, in the order of the slots.
+    /// The Frobenius norm of what each adapter adds to its layer's weight, ‖up · down‖ · |alpha| /
+    /// rank, in the order of the slots.
     ///
-    /// ‖up · down‖² is the sum of the products of (upᵀ up) and (down downᵀ), two matrices `[r, r]`, which are computed for a
-    /// whole stack at once. For f32, its relative error grows with ‖up‖² ‖down‖² / ‖up · down‖², as far as what the ranks add
-    /// cancels out.
+    /// ‖up · down‖² is the sum of the products of (upᵀ up) and (down downᵀ), two matrices `[r, r]`,
+    /// which are computed for a whole stack at once. For f32, its relative error grows with ‖up‖²
+    /// ‖down‖² / ‖up · down‖², as far as what the ranks add cancels out.
     #[must_use]
     pub fn weight_norms(&self) -> Vec<f64> {
         let mut squares = vec![0.0_f64; self.slots().len()];
@@ -33,7 +34,9 @@ impl AdapterSet {
                 squares[slot] = f64::from(if square < 0.0 { 0.0 } else { square });
             }
         }
-        let norm = |(slot, square): (&super::Slot, f64)| square.sqrt() * f64::from(slot.alpha).abs() / slot.rank as f64;
+        let norm = |(slot, square): (&super::Slot, f64)| {
+            square.sqrt() * f64::from(slot.alpha).abs() / slot.rank as f64
+        };
         self.slots().iter().zip(squares).map(norm).collect()
     }
 
@@ -44,9 +47,13 @@ impl AdapterSet {
             by_rank.entry(slot.rank).or_default().push(index);
         }
         let of_rank = |(rank, slots): (usize, Vec<usize>)| {
-            let [down, up] = [Factor::Down, Factor::Up].map(|factor| self.gram_matrices(factor, rank, &slots));
+            let [down, up] =
+                [Factor::Down, Factor::Up].map(|factor| self.gram_matrices(factor, rank, &slots));
             let count = slots.len();
-            let products = (down * up).reshape([count, rank * rank]).sum_dim(1).reshape([count]);
+            let products = (down * up)
+                .reshape([count, rank * rank])
+                .sum_dim(1)
+                .reshape([count]);
             match products.into_data().try_into_vec::<f32>() {
                 Ok(squares) => (slots, squares),
                 Err(error) => unreachable!("stacks are f32: {error:?}"),
@@ -63,8 +70,11 @@ impl AdapterSet {
         let mut first = BTreeMap::new();
         let mut count = 0;
         let mut parts = Vec::new();
-        for (index, Stack { values, .. }) in
-            self.stacks().iter().enumerate().filter(|(_, stack)| stack.factor == factor)
+        for (index, Stack { values, .. }) in self
+            .stacks()
+            .iter()
+            .enumerate()
+            .filter(|(_, stack)| stack.factor == factor)
         {
             let [rows, height, width] = values.dims();
             let transposed = values.clone().swap_dims(1, 2);
@@ -85,17 +95,31 @@ impl AdapterSet {
         };
         let rows: Vec<i32> = slots.iter().map(row).collect();
         let matrices = Tensor::cat(parts, 0);
-        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [slots.len()]), &matrices.device());
+        let rows =
+            Tensor::<1, Int>::from_data(TensorData::new(rows, [slots.len()]), &matrices.device());
         matrices.select(0, rows)
     }
 
-    /// Scales down, in both factors alike, each adapter that adds more than the norm `max` (above 0) to its layer's weight, as
-    /// sd-scripts' `scale_weight_norms` does after each batch. What is not finite stays as it is.
+    /// Scales down, in both factors alike, each adapter that adds more than the norm `max` (above
+    /// 0) to its layer's weight, as sd-scripts' `scale_weight_norms` does after each batch. What is
+    /// not finite stays as it is.
     pub fn scale_weight_norms(&mut self, max: f64) -> WeightNorms {
         let norms = self.weight_norms();
-        let ratios: Vec<f64> =
-            norms.iter().map(|norm| if norm.is_finite() && *norm > max { max / norm } else { 1.0 }).collect();
-        let mut factors: Vec<Vec<f32>> = self.stacks().iter().map(|stack| vec![1.0; stack.values.dims()[0]]).collect();
+        let ratios: Vec<f64> = norms
+            .iter()
+            .map(|norm| {
+                if norm.is_finite() && *norm > max {
+                    max / norm
+                } else {
+                    1.0
+                }
+            })
+            .collect();
+        let mut factors: Vec<Vec<f32>> = self
+            .stacks()
+            .iter()
+            .map(|stack| vec![1.0; stack.values.dims()[0]])
+            .collect();
         for (slot, ratio) in self.slots().iter().zip(&ratios) {
             for factor in [Factor::Down, Factor::Up] {
                 let Place { stack, row } = slot.place(factor);
@@ -105,11 +129,18 @@ impl AdapterSet {
         for (stack, factors) in self.stacks_mut().iter_mut().zip(factors) {
             if factors.iter().any(|factor| *factor != 1.0) {
                 let count = factors.len();
-                let factors = Tensor::from_data(TensorData::new(factors, [count, 1, 1]), &stack.values.device());
+                let factors = Tensor::from_data(
+                    TensorData::new(factors, [count, 1, 1]),
+                    &stack.values.device(),
+                );
                 stack.update(|values| values * factors);
             }
         }
-        let scaled: Vec<f64> = norms.iter().zip(&ratios).map(|(norm, ratio)| norm * ratio).collect();
+        let scaled: Vec<f64> = norms
+            .iter()
+            .zip(&ratios)
+            .map(|(norm, ratio)| norm * ratio)
+            .collect();
         WeightNorms {
             keys_scaled: ratios.iter().filter(|ratio| **ratio != 1.0).count(),
             mean: scaled.iter().sum::<f64>() / scaled.len() as f64,
@@ -130,21 +161,52 @@ mod tests {
 
     /// Linear layers and convolutions of several shapes and ranks, with values in both factors.
     fn set() -> AdapterSet {
-        let layer = |path: &str, kind, inputs| LayerSpec { path: path.into(), kind, inputs, outputs: 40 };
+        let layer = |path: &str, kind, inputs| LayerSpec {
+            path: path.into(),
+            kind,
+            inputs,
+            outputs: 40,
+        };
         let same3 = LayerKind::Conv2d(ConvShape::SAME3);
         let layers = [
-            layer("unet.down_blocks.0.attentions.0.proj_in", LayerKind::Linear, 64),
+            layer(
+                "unet.down_blocks.0.attentions.0.proj_in",
+                LayerKind::Linear,
+                64,
+            ),
             layer("unet.down_blocks.0.resnets.0.conv1", same3, 16),
-            layer("unet.down_blocks.0.attentions.1.proj_in", LayerKind::Linear, 64),
+            layer(
+                "unet.down_blocks.0.attentions.1.proj_in",
+                LayerKind::Linear,
+                64,
+            ),
             layer("unet.mid_block.attentions.0.proj_in", LayerKind::Linear, 24),
             layer("unet.mid_block.resnets.0.conv1", same3, 16),
-            layer("text_encoder.text_model.encoder.layers.0.mlp.fc1", LayerKind::Linear, 24),
+            layer(
+                "text_encoder.text_model.encoder.layers.0.mlp.fc1",
+                LayerKind::Linear,
+                24,
+            ),
         ];
         let mut dims = vec![4; 25];
         dims[1] = 8;
-        let conv = Some(RankAlpha { rank: 4, alpha: 2.0 });
-        let blocks = BlockTargets { dims: Some(dims), ..BlockTargets::default() };
-        let targets = Targets { linear: RankAlpha { rank: 4, alpha: 3.0 }, conv, blocks, ..Targets::default() };
+        let conv = Some(RankAlpha {
+            rank: 4,
+            alpha: 2.0,
+        });
+        let blocks = BlockTargets {
+            dims: Some(dims),
+            ..BlockTargets::default()
+        };
+        let targets = Targets {
+            linear: RankAlpha {
+                rank: 4,
+                alpha: 3.0,
+            },
+            conv,
+            blocks,
+            ..Targets::default()
+        };
         let mut set = AdapterSet::new(&layers, &targets, 3, &Device::flex()).expect("targets");
         for (seed, stack) in set.stacks_mut().iter_mut().enumerate() {
             stack.update(|values| random(values.dims(), seed as u64) * 0.1);
@@ -154,16 +216,34 @@ mod tests {
 
     /// The norms of the products themselves, in f64.
     fn direct(set: &AdapterSet) -> Vec<f64> {
-        let delta = |path| set.delta(path).expect("an adapter").into_data().try_into_vec::<f32>().expect("f32");
-        let norm = |values: Vec<f32>| values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
-        set.slots().iter().map(|slot| norm(delta(&slot.layer.path))).collect()
+        let delta = |path| {
+            set.delta(path)
+                .expect("an adapter")
+                .into_data()
+                .try_into_vec::<f32>()
+                .expect("f32")
+        };
+        let norm = |values: Vec<f32>| {
+            values
+                .iter()
+                .map(|value| f64::from(*value).powi(2))
+                .sum::<f64>()
+                .sqrt()
+        };
+        set.slots()
+            .iter()
+            .map(|slot| norm(delta(&slot.layer.path)))
+            .collect()
     }
 
     #[track_caller]
     fn assert_equal(found: &[f64], expected: &[f64]) {
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() <= 1e-4 * expected, "{found}, expected {expected}");
+            assert!(
+                (found - expected).abs() <= 1e-4 * expected,
+                "{found}, expected {expected}"
+            );
         }
     }
 
@@ -180,7 +260,10 @@ mod tests {
                 let sign = if factor == Factor::Down { 1.0 } else { -1.0 };
                 let other = first.clone() * sign + values.clone().narrow(axis, 1, 1) * 0.1;
                 let rest = values.dims()[axis] - 2;
-                Tensor::cat(vec![first, other, values.narrow(axis, 2, rest) * 0.01], axis)
+                Tensor::cat(
+                    vec![first, other, values.narrow(axis, 2, rest) * 0.01],
+                    axis,
+                )
             });
         }
         assert_equal(&set.weight_norms(), &direct(&set));
@@ -199,21 +282,42 @@ mod tests {
         let expected: Vec<f64> = before.iter().map(|norm| norm.min(max)).collect();
         assert_equal(&direct(&set), &expected);
         assert_eq!(report.keys_scaled, 3);
-        assert_equal(&[report.mean, report.max], &[expected.iter().sum::<f64>() / 6.0, max]);
+        assert_equal(
+            &[report.mean, report.max],
+            &[expected.iter().sum::<f64>() / 6.0, max],
+        );
         for (slot, norm) in untouched.slots().iter().zip(&before) {
             for factor in [Factor::Down, Factor::Up] {
                 let ratio = (max / norm).min(1.0).sqrt();
-                let (old, new) = (untouched.view(slot.place(factor)), set.view(slot.place(factor)));
+                let (old, new) = (
+                    untouched.view(slot.place(factor)),
+                    set.view(slot.place(factor)),
+                );
                 let difference: f32 = (new - old * ratio).abs().max().into_scalar();
-                assert!(difference <= if ratio == 1.0 { 0.0 } else { 1e-4 }, "{difference}");
+                assert!(
+                    difference <= if ratio == 1.0 { 0.0 } else { 1e-4 },
+                    "{difference}"
+                );
             }
         }
         let mut broken = untouched.clone();
         broken.stacks_mut()[0].update(|values| values * f32::NAN);
         assert!(broken.scale_weight_norms(max).mean.is_nan());
         // Fresh adapters add nothing.
-        let layers: Vec<LayerSpec> = untouched.slots().iter().map(|slot| slot.layer.clone()).collect();
-        let mut fresh = AdapterSet::new(&layers, &Targets::default(), 0, &Device::flex()).expect("targets");
-        assert_eq!(fresh.scale_weight_norms(1.0), WeightNorms { keys_scaled: 0, mean: 0.0, max: 0.0 });
+        let layers: Vec<LayerSpec> = untouched
+            .slots()
+            .iter()
+            .map(|slot| slot.layer.clone())
+            .collect();
+        let mut fresh =
+            AdapterSet::new(&layers, &Targets::default(), 0, &Device::flex()).expect("targets");
+        assert_eq!(
+            fresh.scale_weight_norms(1.0),
+            WeightNorms {
+                keys_scaled: 0,
+                mean: 0.0,
+                max: 0.0
+            }
+        );
     }
 }

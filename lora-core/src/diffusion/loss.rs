@@ -13,7 +13,8 @@ pub enum LossType {
     L2,
     /// |d|.
     L1,
-    /// 2c (√(d² + c²) − c): d² near 0, 2c |d| far from it (pseudo-Huber loss, <https://arxiv.org/abs/2403.16728>).
+    /// 2c (√(d² + c²) − c): d² near 0, 2c |d| far from it (pseudo-Huber loss,
+    /// <https://arxiv.org/abs/2403.16728>).
     Huber(HuberThreshold),
     /// 2 (√(d² + c²) − c): d² / c near 0, 2 |d| far from it.
     SmoothL1(HuberThreshold),
@@ -51,7 +52,9 @@ impl HuberThreshold {
                 let share = timestep as f64 / schedule.len() as f64;
                 (f64::from(self.c).ln() * share).exp() as f32 * self.scale
             }
-            HuberSchedule::Snr => (1.0 - self.c) / (1.0 + schedule.sigma(timestep)).powi(2) + self.c,
+            HuberSchedule::Snr => {
+                (1.0 - self.c) / (1.0 + schedule.sigma(timestep)).powi(2) + self.c
+            }
         }
     }
 }
@@ -62,7 +65,12 @@ impl LossType {
     /// # Shapes
     /// - difference, result: `[b, c, h, w]`, f32
     /// - timesteps: b of them
-    pub(super) fn errors(self, difference: Tensor<4>, timesteps: &[usize], schedule: &NoiseSchedule) -> Tensor<4> {
+    pub(super) fn errors(
+        self,
+        difference: Tensor<4>,
+        timesteps: &[usize],
+        schedule: &NoiseSchedule,
+    ) -> Tensor<4> {
         match self {
             Self::L2 => difference.clone() * difference,
             Self::L1 => difference.abs(),
@@ -84,7 +92,18 @@ fn beyond(difference: Tensor<4>, c: &Tensor<4>) -> Tensor<4> {
 }
 
 /// The threshold of each sample. `[b, 1, 1, 1]`
-fn column(threshold: &HuberThreshold, timesteps: &[usize], schedule: &NoiseSchedule, like: &Tensor<4>) -> Tensor<4> {
-    let values: Vec<f32> = timesteps.iter().map(|timestep| threshold.at(*timestep, schedule)).collect();
-    Tensor::from_data(TensorData::new(values, [timesteps.len(), 1, 1, 1]), &like.device().inner())
+fn column(
+    threshold: &HuberThreshold,
+    timesteps: &[usize],
+    schedule: &NoiseSchedule,
+    like: &Tensor<4>,
+) -> Tensor<4> {
+    let values: Vec<f32> = timesteps
+        .iter()
+        .map(|timestep| threshold.at(*timestep, schedule))
+        .collect();
+    Tensor::from_data(
+        TensorData::new(values, [timesteps.len(), 1, 1, 1]),
+        &like.device().inner(),
+    )
 }

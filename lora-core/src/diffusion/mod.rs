@@ -7,7 +7,10 @@ mod sampler;
 mod schedule;
 
 pub use loss::{HuberSchedule, HuberThreshold, LossType};
-pub use noise::{Draw, InputPerturbation, MultiresNoise, Noise, NoiseConfig, NoiseOffset, offset_noise, pyramid_noise};
+pub use noise::{
+    Draw, InputPerturbation, MultiresNoise, Noise, NoiseConfig, NoiseOffset, offset_noise,
+    pyramid_noise,
+};
 pub use objective::{Loss, LossWeights, Objective, PredictionType};
 pub use sampler::{Sampler, SamplerKind, SamplerSettings, SettingsOf, TimestepSpacing, guided};
 pub use schedule::{NoiseSchedule, random_timesteps};

@@ -23,12 +23,13 @@ pub struct NoiseOffset {
     pub strength: f32,
     /// Whether a batch has a share of it that is uniform in 0 to 1.
     pub random_strength: bool,
-    /// How much the absolute mean of a latent channel adds to the spread, which does not fall below 0.
+    /// How much the absolute mean of a latent channel adds to the spread, which does not fall below
+    /// 0.
     pub adaptive_scale: Option<f32>,
 }
 
-/// Pyramid noise (<https://wandb.ai/johnowhitaker/multires_noise/reports/--VmlldzozNjYyOTU2>): each level is coarser and
-/// counts less.
+/// Pyramid noise (<https://wandb.ai/johnowhitaker/multires_noise/reports/--VmlldzozNjYyOTU2>): each
+/// level is coarser and counts less.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MultiresNoise {
     /// Levels at most; one of a single row or column is the last.
@@ -37,7 +38,8 @@ pub struct MultiresNoise {
     pub discount: f32,
 }
 
-/// Noise on the network's input that it is not asked to predict (Ning et al. 2023, <https://arxiv.org/abs/2301.11706>).
+/// Noise on the network's input that it is not asked to predict (Ning et al. 2023,
+/// <https://arxiv.org/abs/2301.11706>).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InputPerturbation {
     /// Its spread.
@@ -69,8 +71,9 @@ pub struct Draw {
 }
 
 impl NoiseConfig {
-    /// The noise of a batch. A sample's white noise and its offset depend on its number in the update alone, what concerns a batch as
-    /// a whole (random strengths, and the pyramid, which is scaled to a spread of 1 over the batch) on that of its first sample.
+    /// The noise of a batch. A sample's white noise and its offset depend on its number in the
+    /// update alone, what concerns a batch as a whole (random strengths, and the pyramid, which is
+    /// scaled to a spread of 1 over the batch) on that of its first sample.
     ///
     /// # Shapes
     /// - latents: `[b, c, h, w]`
@@ -82,17 +85,37 @@ impl NoiseConfig {
         if let Some(offset) = self.offset {
             let draws = draw.normals(Purpose::NoiseOffset, latents.dims()[0], [c, 1, 1], &device);
             let share = draw.share(offset.random_strength, Purpose::NoiseOffsetStrength);
-            target = offset_noise(target, latents, draws, NoiseOffset { strength: offset.strength * share, ..offset });
+            target = offset_noise(
+                target,
+                latents,
+                draws,
+                NoiseOffset {
+                    strength: offset.strength * share,
+                    ..offset
+                },
+            );
         }
         if let Some(multires) = self.multires {
             let mut stream = draw.stream(Purpose::MultiresNoise, 0);
-            let ratios: Vec<f32> = (0..multires.iterations).map(|_| 2.0 + 2.0 * stream.uniform()).collect();
-            target = pyramid_noise(target, multires.discount, &ratios, |_, shape| stream.normal_tensor(shape, &device));
+            let ratios: Vec<f32> = (0..multires.iterations)
+                .map(|_| 2.0 + 2.0 * stream.uniform())
+                .collect();
+            target = pyramid_noise(target, multires.discount, &ratios, |_, shape| {
+                stream.normal_tensor(shape, &device)
+            });
         }
         let input = match self.input_perturbation {
             None => target.clone(),
-            Some(InputPerturbation { gamma, random_strength }) => {
-                let draws = draw.normals(Purpose::InputPerturbation, latents.dims()[0], [c, h, w], &device);
+            Some(InputPerturbation {
+                gamma,
+                random_strength,
+            }) => {
+                let draws = draw.normals(
+                    Purpose::InputPerturbation,
+                    latents.dims()[0],
+                    [c, h, w],
+                    &device,
+                );
                 let share = draw.share(random_strength, Purpose::InputPerturbationStrength);
                 target.clone() + draws * (gamma * share)
             }
@@ -103,28 +126,51 @@ impl NoiseConfig {
 
 impl Draw {
     fn stream(self, purpose: Purpose, sample: usize) -> Stream {
-        Stream::new(self.seed, purpose, self.update, (self.first_sample + sample) as u64)
+        Stream::new(
+            self.seed,
+            purpose,
+            self.update,
+            (self.first_sample + sample) as u64,
+        )
     }
 
     /// Standard normal numbers, a stream a sample.
-    fn normals(self, purpose: Purpose, count: usize, [c, h, w]: [usize; 3], device: &Device) -> Tensor<4> {
-        let of = |sample: usize| self.stream(purpose, sample).normal_tensor([1, c, h, w], device);
+    fn normals(
+        self,
+        purpose: Purpose,
+        count: usize,
+        [c, h, w]: [usize; 3],
+        device: &Device,
+    ) -> Tensor<4> {
+        let of = |sample: usize| {
+            self.stream(purpose, sample)
+                .normal_tensor([1, c, h, w], device)
+        };
         Tensor::cat((0..count).map(of).collect(), 0)
     }
 
     fn share(self, is_random: bool, purpose: Purpose) -> f32 {
-        if is_random { self.stream(purpose, 0).uniform() } else { 1.0 }
+        if is_random {
+            self.stream(purpose, 0).uniform()
+        } else {
+            1.0
+        }
     }
 }
 
-/// Adds a constant to each channel of each sample: strength · draw. With an adaptive scale the strength is
-/// max(0, strength + scale · |mean of the latents' channel|).
+/// Adds a constant to each channel of each sample: strength · draw. With an adaptive scale the
+/// strength is max(0, strength + scale · |mean of the latents' channel|).
 ///
 /// # Shapes
 /// - noise, latents, result: `[b, c, h, w]`
 /// - draws: `[b, c, 1, 1]`
 #[must_use]
-pub fn offset_noise(noise: Tensor<4>, latents: &Tensor<4>, draws: Tensor<4>, offset: NoiseOffset) -> Tensor<4> {
+pub fn offset_noise(
+    noise: Tensor<4>,
+    latents: &Tensor<4>,
+    draws: Tensor<4>,
+    offset: NoiseOffset,
+) -> Tensor<4> {
     let offsets = match offset.adaptive_scale {
         None => draws * offset.strength,
         Some(scale) => {
@@ -135,8 +181,9 @@ pub fn offset_noise(noise: Tensor<4>, latents: &Tensor<4>, draws: Tensor<4>, off
     noise + offsets
 }
 
-/// Adds noise of ever coarser grids, enlarged bilinearly, each times a further `discount`, and scales the sum to a spread of 1 over the
-/// batch. Level i has sides 1 / ratioⁱ as long, at least 1; a level with a side of 1 is the last.
+/// Adds noise of ever coarser grids, enlarged bilinearly, each times a further `discount`, and
+/// scales the sum to a spread of 1 over the batch. Level i has sides 1 / ratioⁱ as long, at least
+/// 1; a level with a side of 1 is the last.
 ///
 /// # Shapes
 /// - noise, result: `[b, c, h, w]`
@@ -152,7 +199,8 @@ pub fn pyramid_noise(
     let [b, c, h, w] = noise.dims();
     let mut sum = noise;
     for (level, ratio) in ratios.iter().enumerate() {
-        let side = |side: usize| ((side as f64 / f64::from(*ratio).powi(level as i32)) as usize).max(1);
+        let side =
+            |side: usize| ((side as f64 / f64::from(*ratio).powi(level as i32)) as usize).max(1);
         let coarse = [side(h), side(w)];
         let draws = draw(level, [b, c, coarse[0], coarse[1]]);
         sum = sum + enlarged(draws, [h, w]) * discount.powi(level as i32);
@@ -160,7 +208,12 @@ pub fn pyramid_noise(
             break;
         }
     }
-    let deviation = sum.clone().reshape([1, b * c * h * w]).var(1).sqrt().reshape([1, 1, 1, 1]);
+    let deviation = sum
+        .clone()
+        .reshape([1, b * c * h * w])
+        .var(1)
+        .sqrt()
+        .reshape([1, 1, 1, 1]);
     sum / deviation
 }
 
@@ -189,7 +242,12 @@ fn interpolation(from: usize, to: usize, device: &Device) -> Tensor<4> {
 mod tests {
     use super::*;
 
-    const DRAW: Draw = Draw { seed: 5, update: 3, first_sample: 0, purpose: Purpose::Noise };
+    const DRAW: Draw = Draw {
+        seed: 5,
+        update: 3,
+        first_sample: 0,
+        purpose: Purpose::Noise,
+    };
 
     fn host(x: &Tensor<4>) -> Vec<f32> {
         x.clone().into_data().try_to_vec().expect("f32")
@@ -198,13 +256,27 @@ mod tests {
     #[test]
     fn samples_do_not_depend_on_their_batch() {
         let config = NoiseConfig {
-            offset: Some(NoiseOffset { strength: 0.5, random_strength: false, adaptive_scale: Some(0.1) }),
+            offset: Some(NoiseOffset {
+                strength: 0.5,
+                random_strength: false,
+                adaptive_scale: Some(0.1),
+            }),
             multires: None,
-            input_perturbation: Some(InputPerturbation { gamma: 0.3, random_strength: false }),
+            input_perturbation: Some(InputPerturbation {
+                gamma: 0.3,
+                random_strength: false,
+            }),
         };
-        let latents = Stream::new(1, Purpose::Noise, 0, 0).normal_tensor([3, 4, 2, 2], &Device::flex());
+        let latents =
+            Stream::new(1, Purpose::Noise, 0, 0).normal_tensor([3, 4, 2, 2], &Device::flex());
         let all = config.noise(&latents, DRAW);
-        let last = config.noise(&latents.clone().narrow(0, 2, 1), Draw { first_sample: 2, ..DRAW });
+        let last = config.noise(
+            &latents.clone().narrow(0, 2, 1),
+            Draw {
+                first_sample: 2,
+                ..DRAW
+            },
+        );
         assert_eq!(host(&all.target)[32..], host(&last.target));
         assert_eq!(host(&all.input)[32..], host(&last.input));
         assert_ne!(host(&all.input), host(&all.target));
@@ -223,32 +295,58 @@ mod tests {
             host(&(noise.input - white.input))[0].abs()
         };
         let offset = |random_strength| NoiseConfig {
-            offset: Some(NoiseOffset { strength: 1.0, random_strength, adaptive_scale: None }),
+            offset: Some(NoiseOffset {
+                strength: 1.0,
+                random_strength,
+                adaptive_scale: None,
+            }),
             ..NoiseConfig::default()
         };
         let perturbed = |random_strength| NoiseConfig {
-            input_perturbation: Some(InputPerturbation { gamma: 1.0, random_strength }),
+            input_perturbation: Some(InputPerturbation {
+                gamma: 1.0,
+                random_strength,
+            }),
             ..NoiseConfig::default()
         };
         for kind in [&offset as &dyn Fn(bool) -> NoiseConfig, &perturbed] {
-            let shares: Vec<f32> =
-                (0..200).map(|update| spread(kind(true), update) / spread(kind(false), update)).collect();
-            assert!(shares.iter().all(|share| (0.0..1.0).contains(share)), "{shares:?}");
-            assert!((shares.iter().sum::<f32>() / 200.0 - 0.5).abs() < 0.1, "{shares:?}");
+            let shares: Vec<f32> = (0..200)
+                .map(|update| spread(kind(true), update) / spread(kind(false), update))
+                .collect();
+            assert!(
+                shares.iter().all(|share| (0.0..1.0).contains(share)),
+                "{shares:?}"
+            );
+            assert!(
+                (shares.iter().sum::<f32>() / 200.0 - 0.5).abs() < 0.1,
+                "{shares:?}"
+            );
         }
     }
 
     #[test]
     fn a_pyramid_has_a_spread_of_1() {
         let latents = Tensor::<4>::zeros([2, 4, 16, 24], &Device::flex());
-        let multires = MultiresNoise { iterations: 6, discount: 0.8 };
-        let config = NoiseConfig { multires: Some(multires), ..NoiseConfig::default() };
+        let multires = MultiresNoise {
+            iterations: 6,
+            discount: 0.8,
+        };
+        let config = NoiseConfig {
+            multires: Some(multires),
+            ..NoiseConfig::default()
+        };
         let noise = host(&config.noise(&latents, DRAW).target);
-        let (mean, count) = (noise.iter().sum::<f32>() / noise.len() as f32, noise.len() as f32);
+        let (mean, count) = (
+            noise.iter().sum::<f32>() / noise.len() as f32,
+            noise.len() as f32,
+        );
         let variance = noise.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / (count - 1.0);
         assert!((variance - 1.0).abs() < 1e-4, "{variance}");
         // Neighbours are alike, which they are not in white noise.
-        let products = noise.chunks(24).flat_map(|row| row.windows(2)).map(|pair| pair[0] * pair[1]);
+        let products = noise
+            .chunks(24)
+            .flat_map(|row| row.windows(2))
+            .map(|pair| pair[0] * pair[1]);
         assert!(products.sum::<f32>() / count > 0.2);
     }
 }

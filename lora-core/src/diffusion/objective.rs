@@ -33,15 +33,16 @@ pub struct Objective {
     pub scale_v_pred_loss_like_noise_pred: bool,
     /// How much of what the loss of a velocity would be is added to that of the noise.
     pub v_pred_like_loss: Option<f32>,
-    /// Whether weights take away the bias of the early timesteps (Yu et al. 2023, <https://arxiv.org/abs/2310.08442>).
+    /// Whether weights take away the bias of the early timesteps (Yu et al. 2023,
+    /// <https://arxiv.org/abs/2310.08442>).
     pub debiased_estimation_loss: bool,
 }
 
 /// What the errors of a batch count besides their timestep.
 #[derive(Debug, Clone, Default)]
 pub struct LossWeights {
-    /// What each place of a sample counts, `[b, 1, h, w]`. The sum is not divided by it, as in sd-scripts: a sample of which
-    /// little counts has a small loss.
+    /// What each place of a sample counts, `[b, 1, h, w]`. The sum is not divided by it, as in
+    /// sd-scripts: a sample of which little counts has a small loss.
     pub masks: Option<Tensor<4>>,
     /// What each sample counts; 1 where there is none.
     pub samples: Vec<f32>,
@@ -66,7 +67,8 @@ impl Objective {
         }
     }
 
-    /// The weight of a sample's loss: the product of those that are switched on, in sd-scripts' order.
+    /// The weight of a sample's loss: the product of those that are switched on, in sd-scripts'
+    /// order.
     #[must_use]
     pub fn weight(&self, timestep: usize) -> f32 {
         // Scales that are limited where there is hardly any noise.
@@ -74,7 +76,11 @@ impl Objective {
         let snr = self.schedule.snr(timestep);
         let is_v = self.prediction_type == PredictionType::VPrediction;
         // Of a velocity every weight is finite at 0, too.
-        let divisor = if is_v { snr } else { snr.max(self.schedule.least_snr()) };
+        let divisor = if is_v {
+            snr
+        } else {
+            snr.max(self.schedule.least_snr())
+        };
         let limited = divisor.min(GREATEST_SNR);
         let v_share = limited / (limited + 1.0);
         let mut weight = match self.min_snr_gamma {
@@ -89,7 +95,11 @@ impl Objective {
             weight += weight / v_share * share;
         }
         if self.debiased_estimation_loss {
-            weight *= if is_v { 1.0 / (limited + 1.0) } else { 1.0 / limited.sqrt() };
+            weight *= if is_v {
+                1.0 / (limited + 1.0)
+            } else {
+                1.0 / limited.sqrt()
+            };
         }
         weight
     }
@@ -134,7 +144,10 @@ impl Objective {
         let mut factors = weights.samples;
         if self.weighs_timesteps() {
             factors.resize(b, 1.0);
-            factors.iter_mut().zip(timesteps).for_each(|(factor, t)| *factor *= self.weight(*t));
+            factors
+                .iter_mut()
+                .zip(timesteps)
+                .for_each(|(factor, t)| *factor *= self.weight(*t));
         }
         let per_sample = match factors.is_empty() {
             true => errors,
@@ -143,10 +156,17 @@ impl Objective {
                 errors * Tensor::from_data(TensorData::new(factors, [b]), &device)
             }
         };
-        Loss { mean: per_sample.clone().mean(), per_sample }
+        Loss {
+            mean: per_sample.clone().mean(),
+            per_sample,
+        }
     }
 }
 
 fn widen(x: Tensor<4>) -> Tensor<4> {
-    if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
+    if x.dtype() == DType::F32 {
+        x
+    } else {
+        x.cast(FloatDType::F32)
+    }
 }

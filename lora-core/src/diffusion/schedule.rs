@@ -46,35 +46,59 @@ impl NoiseSchedule {
         };
         let alphas_cumprod: Vec<f32> = betas.iter().scan(1.0, product).collect();
         let snrs = snrs(&alphas_cumprod);
-        Self { betas, alphas_cumprod, snrs, round: None }
+        Self {
+            betas,
+            alphas_cumprod,
+            snrs,
+            round: None,
+        }
     }
 
-    /// This schedule, stretched so that nothing of the picture is left at the last timestep (Lin et al. 2023,
-    /// <https://arxiv.org/abs/2305.08891>, algorithm 1).
+    /// This schedule, stretched so that nothing of the picture is left at the last timestep (Lin et
+    /// al. 2023, <https://arxiv.org/abs/2305.08891>, algorithm 1).
     #[must_use]
     pub fn with_zero_terminal_snr(&self) -> Self {
-        let roots: Vec<f32> = self.alphas_cumprod.iter().map(|alpha| alpha.sqrt()).collect();
+        let roots: Vec<f32> = self
+            .alphas_cumprod
+            .iter()
+            .map(|alpha| alpha.sqrt())
+            .collect();
         let (first, last) = (roots[0], roots[roots.len() - 1]);
         let stretch = first / (first - last);
-        let alphas_cumprod: Vec<f32> = roots.iter().map(|root| ((root - last) * stretch).powi(2)).collect();
+        let alphas_cumprod: Vec<f32> = roots
+            .iter()
+            .map(|root| ((root - last) * stretch).powi(2))
+            .collect();
         let mut before = 1.0;
         let beta = |alpha: &f32| 1.0 - alpha / std::mem::replace(&mut before, *alpha);
         let betas = alphas_cumprod.iter().map(beta).collect();
         let snrs = snrs(&alphas_cumprod);
-        Self { betas, alphas_cumprod, snrs, round: None }
+        Self {
+            betas,
+            alphas_cumprod,
+            snrs,
+            round: None,
+        }
     }
 
     /// This schedule, with losses weighted by the signal-to-noise ratios of `other`.
     #[must_use]
     pub fn weighted_as(self, other: &Self) -> Self {
-        Self { snrs: other.snrs.clone(), ..self }
+        Self {
+            snrs: other.snrs.clone(),
+            ..self
+        }
     }
 
-    /// This schedule with the coefficients of latents and noise computed in a 16-bit type, as diffusers does where latents have
-    /// that type: ᾱ, 1 − ᾱ and their roots are each rounded to it.
+    /// This schedule with the coefficients of latents and noise computed in a 16-bit type, as
+    /// diffusers does where latents have that type: ᾱ, 1 − ᾱ and their roots are each rounded to
+    /// it.
     #[must_use]
     pub fn rounded(self, round: fn(f32) -> f32) -> Self {
-        Self { round: Some(round), ..self }
+        Self {
+            round: Some(round),
+            ..self
+        }
     }
 
     /// Number of timesteps.
@@ -113,10 +137,15 @@ impl NoiseSchedule {
         self.snrs[timestep]
     }
 
-    /// The least ratio that is not 0. With zero terminal SNR, the last timestep takes it where a weight divides by the ratio.
+    /// The least ratio that is not 0. With zero terminal SNR, the last timestep takes it where a
+    /// weight divides by the ratio.
     #[must_use]
     pub(super) fn least_snr(&self) -> f32 {
-        self.snrs.iter().copied().filter(|snr| *snr > 0.0).fold(f32::INFINITY, f32::min)
+        self.snrs
+            .iter()
+            .copied()
+            .filter(|snr| *snr > 0.0)
+            .fold(f32::INFINITY, f32::min)
     }
 
     /// Spread of the noise over that of the picture, √((1 − ᾱ) / ᾱ).
@@ -132,7 +161,12 @@ impl NoiseSchedule {
     /// - latents, noise, result: `[b, c, h, w]`
     /// - timesteps: b of them
     #[must_use]
-    pub fn add_noise(&self, latents: &Tensor<4>, noise: &Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+    pub fn add_noise(
+        &self,
+        latents: &Tensor<4>,
+        noise: &Tensor<4>,
+        timesteps: &[usize],
+    ) -> Tensor<4> {
         let (signal, sigma) = self.roots(timesteps, latents);
         latents.clone() * signal + noise.clone() * sigma
     }
@@ -142,7 +176,12 @@ impl NoiseSchedule {
     /// # Shapes
     /// As [`add_noise`](Self::add_noise).
     #[must_use]
-    pub fn velocity(&self, latents: &Tensor<4>, noise: &Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+    pub fn velocity(
+        &self,
+        latents: &Tensor<4>,
+        noise: &Tensor<4>,
+        timesteps: &[usize],
+    ) -> Tensor<4> {
         let (signal, sigma) = self.roots(timesteps, latents);
         noise.clone() * signal - latents.clone() * sigma
     }
@@ -151,10 +190,18 @@ impl NoiseSchedule {
     fn roots(&self, timesteps: &[usize], like: &Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let round = self.round.unwrap_or(|value| value);
         let column = |of: fn(f32) -> f32| {
-            let root = |timestep: &usize| round(round(of(round(self.alphas_cumprod[*timestep]))).sqrt());
+            let root =
+                |timestep: &usize| round(round(of(round(self.alphas_cumprod[*timestep]))).sqrt());
             let values: Vec<f32> = timesteps.iter().map(root).collect();
-            let column = Tensor::<4>::from_data(TensorData::new(values, [timesteps.len(), 1, 1, 1]), &like.device());
-            if like.dtype() == DType::F32 { column } else { column.cast(FloatDType::from(like.dtype())) }
+            let column = Tensor::<4>::from_data(
+                TensorData::new(values, [timesteps.len(), 1, 1, 1]),
+                &like.device(),
+            );
+            if like.dtype() == DType::F32 {
+                column
+            } else {
+                column.cast(FloatDType::from(like.dtype()))
+            }
         };
         (column(|alpha| alpha), column(|alpha| 1.0 - alpha))
     }
@@ -162,15 +209,25 @@ impl NoiseSchedule {
 
 /// The ratios as sd-scripts computes them: the squares of the quotients of the roots.
 fn snrs(alphas_cumprod: &[f32]) -> Vec<f32> {
-    alphas_cumprod.iter().map(|alpha| (alpha.sqrt() / (1.0 - alpha).sqrt()).powi(2)).collect()
+    alphas_cumprod
+        .iter()
+        .map(|alpha| (alpha.sqrt() / (1.0 - alpha).sqrt()).powi(2))
+        .collect()
 }
 
-/// The timesteps of `count` samples of an update, uniform in `range`. Sample i of the update is number `first` + i.
+/// The timesteps of `count` samples of an update, uniform in `range`. Sample i of the update is
+/// number `first` + i.
 ///
 /// # Panics
 /// If the range is empty.
 #[must_use]
-pub fn random_timesteps(seed: u64, update: u64, first: usize, count: usize, range: Range<usize>) -> Vec<usize> {
+pub fn random_timesteps(
+    seed: u64,
+    update: u64,
+    first: usize,
+    count: usize,
+    range: Range<usize>,
+) -> Vec<usize> {
     let width = range.end - range.start;
     (first..first + count)
         .map(|sample| {
@@ -190,16 +247,32 @@ mod tests {
     #[test]
     fn coefficients_in_bf16() {
         let schedule = NoiseSchedule::scaled_linear();
-        let rounded = schedule.clone().rounded(|value| half::bf16::from_f32(value).to_f32());
-        let (latents, noise) =
-            (Tensor::<4>::zeros([4, 1, 1, 1], &Device::flex()), Tensor::ones([4, 1, 1, 1], &Device::flex()));
+        let rounded = schedule
+            .clone()
+            .rounded(|value| half::bf16::from_f32(value).to_f32());
+        let (latents, noise) = (
+            Tensor::<4>::zeros([4, 1, 1, 1], &Device::flex()),
+            Tensor::ones([4, 1, 1, 1], &Device::flex()),
+        );
         let sigmas = |schedule: &NoiseSchedule| -> Vec<f32> {
-            schedule.add_noise(&latents, &noise, &[0, 1, 2, 500]).into_data().try_to_vec().expect("f32")
+            schedule
+                .add_noise(&latents, &noise, &[0, 1, 2, 500])
+                .into_data()
+                .try_to_vec()
+                .expect("f32")
         };
         let (exact, coarse) = (sigmas(&schedule), sigmas(&rounded));
         assert_eq!(coarse[..2], [0.0, 0.0]);
-        assert!(exact[0] > 0.02 && coarse[2] > 0.0 && coarse[3] != exact[3] && (coarse[3] - exact[3]).abs() < 0.01);
-        assert_eq!((rounded.sigma(0), rounded.snr(0)), (schedule.sigma(0), schedule.snr(0)));
+        assert!(
+            exact[0] > 0.02
+                && coarse[2] > 0.0
+                && coarse[3] != exact[3]
+                && (coarse[3] - exact[3]).abs() < 0.01
+        );
+        assert_eq!(
+            (rounded.sigma(0), rounded.snr(0)),
+            (schedule.sigma(0), schedule.snr(0))
+        );
     }
 
     #[test]

@@ -19,15 +19,30 @@ pub struct Conv2d {
 impl Conv2d {
     /// A layer over `weight` `[c_out, c_in, kernel, kernel]` and `bias` `[c_out]`.
     #[must_use]
-    pub fn new(path: LayerPath, weight: Tensor<4>, bias: Option<Tensor<1>>, shape: ConvShape) -> Self {
-        Self { path, weight, bias, shape }
+    pub fn new(
+        path: LayerPath,
+        weight: Tensor<4>,
+        bias: Option<Tensor<1>>,
+        shape: ConvShape,
+    ) -> Self {
+        Self {
+            path,
+            weight,
+            bias,
+            shape,
+        }
     }
 
     /// What an adapter has to know of this layer.
     #[must_use]
     pub fn spec(&self) -> LayerSpec {
         let [outputs, inputs, _, _] = self.weight.dims();
-        LayerSpec { path: self.path.clone(), kind: LayerKind::Conv2d(self.shape), inputs, outputs }
+        LayerSpec {
+            path: self.path.clone(),
+            kind: LayerKind::Conv2d(self.shape),
+            inputs,
+            outputs,
+        }
     }
 
     /// Where its weight is.
@@ -42,13 +57,18 @@ impl Conv2d {
     #[must_use]
     pub fn forward(&self, x: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
         let bias = self.bias.as_ref();
-        let layout = BottleneckLayout::of_planes(x.dims()[0], self.shape.output_size([x.dims()[2], x.dims()[3]]));
+        let layout = BottleneckLayout::of_planes(
+            x.dims()[0],
+            self.shape.output_size([x.dims()[2], x.dims()[3]]),
+        );
         let mut loras: Vec<_> = cx.loras(&self.path, x.dtype(), layout).collect();
         match loras.pop() {
             None => conv2d(x, &self.weight, bias, self.shape),
             Some(lora) => {
                 let y = lora_conv2d(x.clone(), &self.weight, bias, self.shape, lora);
-                loras.into_iter().fold(y, |y, lora| y + low_rank_conv2d(x.clone(), self.shape, lora))
+                loras.into_iter().fold(y, |y, lora| {
+                    y + low_rank_conv2d(x.clone(), self.shape, lora)
+                })
             }
         }
     }

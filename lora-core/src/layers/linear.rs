@@ -27,7 +27,12 @@ impl Linear {
     #[must_use]
     pub fn spec(&self) -> LayerSpec {
         let [outputs, inputs] = self.weight.dims();
-        LayerSpec { path: self.path.clone(), kind: LayerKind::Linear, inputs, outputs }
+        LayerSpec {
+            path: self.path.clone(),
+            kind: LayerKind::Linear,
+            inputs,
+            outputs,
+        }
     }
 
     /// # Shapes
@@ -36,12 +41,16 @@ impl Linear {
     #[must_use]
     pub fn forward<const D: usize>(&self, x: Tensor<D>, cx: &ForwardContext) -> Tensor<D> {
         let bias = self.bias.as_ref();
-        let mut loras: Vec<_> = cx.loras(&self.path, x.dtype(), BottleneckLayout::of_rows(x.dims())).collect();
+        let mut loras: Vec<_> = cx
+            .loras(&self.path, x.dtype(), BottleneckLayout::of_rows(x.dims()))
+            .collect();
         match loras.pop() {
             None => linear(x, &self.weight, bias),
             Some(lora) => {
                 let y = lora_linear(x.clone(), &self.weight, bias, lora);
-                loras.into_iter().fold(y, |y, lora| y + low_rank(x.clone(), lora))
+                loras
+                    .into_iter()
+                    .fold(y, |y, lora| y + low_rank(x.clone(), lora))
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Frozen layers. A layer is its weight and its path in the checkpoint, in diffusers' spelling; adapters come with the
-//! [`ForwardContext`](crate::ForwardContext).
+//! Frozen layers. A layer is its weight and its path in the checkpoint, in diffusers' spelling;
+//! adapters come with the [`ForwardContext`](crate::ForwardContext).
 
 mod conv2d;
 mod linear;

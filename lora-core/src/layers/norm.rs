@@ -17,7 +17,12 @@ impl GroupNorm {
     /// A layer over `weight` and `bias` `[c]`. The channels divide into `groups`.
     #[must_use]
     pub fn new(weight: Tensor<1>, bias: Tensor<1>, groups: usize, eps: f64) -> Self {
-        Self { weight, bias, groups, eps }
+        Self {
+            weight,
+            bias,
+            groups,
+            eps,
+        }
     }
 
     /// # Shapes

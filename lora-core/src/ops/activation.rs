@@ -1,4 +1,5 @@
-//! Activation functions. Each keeps its input, which the layer before it has made anyway, and nothing else.
+//! Activation functions. Each keeps its input, which the layer before it has made anyway, and
+//! nothing else.
 
 use burn::tensor::{Tensor, activation};
 
@@ -15,7 +16,8 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     apply(Activation::Silu, x)
 }
 
-/// GELU, x · Φ(x) with the normal distribution function Φ (Hendrycks & Gimpel 2016), not its approximation by tanh.
+/// GELU, x · Φ(x) with the normal distribution function Φ (Hendrycks & Gimpel 2016), not its
+/// approximation by tanh.
 ///
 /// # Shapes
 /// - x, result: any
@@ -54,7 +56,8 @@ pub fn geglu(x: Tensor<3>) -> Tensor<3> {
         let x = HostTensor::checked(&x);
         let y = tensor(kernel::geglu_forward(x.values(), width), [b, l, width]);
         let backward = move |gradient: Tensor<3>, _: [bool; 1]| {
-            let dx = kernel::geglu_backward(x.values(), HostTensor::checked(&gradient).values(), width);
+            let dx =
+                kernel::geglu_backward(x.values(), HostTensor::checked(&gradient).values(), width);
             [Some(tensor(dx, [b, l, doubled]))]
         };
         (y, Box::new(backward))
@@ -66,13 +69,20 @@ fn apply<const D: usize>(function: Activation, x: Tensor<D>) -> Tensor<D> {
     record([x], |[x]| {
         if !on_cpu {
             let y = composed(function, x.clone());
-            return (y, Box::new(move |gradient: Tensor<D>, _| [Some(gradient * derivative(function, x))]));
+            return (
+                y,
+                Box::new(move |gradient: Tensor<D>, _| [Some(gradient * derivative(function, x))]),
+            );
         }
         let shape = x.dims();
         let x = HostTensor::checked(&x);
         let y = tensor(kernel::forward(function, x.values()), shape);
         let backward = move |gradient: Tensor<D>, _: [bool; 1]| {
-            let dx = kernel::backward(function, x.values(), HostTensor::checked(&gradient).values());
+            let dx = kernel::backward(
+                function,
+                x.values(),
+                HostTensor::checked(&gradient).values(),
+            );
             [Some(tensor(dx, shape))]
         };
         (y, Box::new(backward))
@@ -96,7 +106,8 @@ fn derivative<const D: usize>(function: Activation, x: Tensor<D>) -> Tensor<D> {
         Activation::Silu => swish(x, 1.0),
         Activation::Gelu => {
             let distribution = (x.clone() * std::f32::consts::FRAC_1_SQRT_2).erf() * 0.5 + 0.5;
-            let density = (x.clone() * x.clone() * -0.5).exp() * (1.0 / std::f32::consts::TAU.sqrt());
+            let density =
+                (x.clone() * x.clone() * -0.5).exp() * (1.0 / std::f32::consts::TAU.sqrt());
             distribution + x * density
         }
         Activation::QuickGelu => swish(x, QUICK_SLOPE),
@@ -115,13 +126,20 @@ mod tests {
             (Activation::Gelu, gelu),
             (Activation::QuickGelu, quick_gelu),
         ] {
-            for x in [random([2, 3, 7], 1) * 3.0, random([2, 7, 3], 2).swap_dims(1, 2)] {
+            for x in [
+                random([2, 3, 7], 1) * 3.0,
+                random([2, 7, 3], 2).swap_dims(1, 2),
+            ] {
                 assert_near(ours(x.clone()), composed(function, x.clone()), 1e-6);
                 assert_gradient(&x, ours);
                 // The form for other devices has the same derivative.
                 let tracked = x.clone().autodiff().require_grad();
                 let gradients = ours(tracked.clone()).sum().backward();
-                assert_near(tracked.grad(&gradients).expect("gradient"), derivative(function, x), 1e-6);
+                assert_near(
+                    tracked.grad(&gradients).expect("gradient"),
+                    derivative(function, x),
+                    1e-6,
+                );
             }
         }
     }
@@ -129,7 +147,8 @@ mod tests {
     #[test]
     fn geglu_agrees_with_its_parts() {
         let x = random([2, 3, 10], 1) * 2.0;
-        let expected = x.clone().slice([0..2, 0..3, 0..5]) * activation::gelu(x.clone().slice([0..2, 0..3, 5..10]));
+        let expected = x.clone().slice([0..2, 0..3, 0..5])
+            * activation::gelu(x.clone().slice([0..2, 0..3, 5..10]));
         assert_near(geglu(x.clone()), expected, 1e-6);
         assert_gradient(&x, geglu);
     }

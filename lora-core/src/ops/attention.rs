@@ -17,10 +17,11 @@ pub enum AttentionMask {
     Causal,
 }
 
-/// softmax(q kᵀ / sqrt(d)) v for every head (Vaswani et al. 2017), with the heads side by side in the last axis.
+/// softmax(q kᵀ / sqrt(d)) v for every head (Vaswani et al. 2017), with the heads side by side in
+/// the last axis.
 ///
-/// Memory grows with the number of tokens, not with its square: scores exist in tiles (Dao et al. 2022), and the backward
-/// pass computes them again from q, k and v.
+/// Memory grows with the number of tokens, not with its square: scores exist in tiles (Dao et al.
+/// 2022), and the backward pass computes them again from q, k and v.
 ///
 /// # Shapes
 /// - q: `[b, l, heads · d]`
@@ -28,29 +29,62 @@ pub enum AttentionMask {
 /// - result: `[b, l, heads · d]`
 ///
 /// # Panics
-/// If the last axis does not divide into `heads`, if there are no keys, or if the shapes do not fit together.
+/// If the last axis does not divide into `heads`, if there are no keys, or if the shapes do not fit
+/// together.
 #[must_use]
-pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, mask: AttentionMask) -> Tensor<3> {
+pub fn attention(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    mask: AttentionMask,
+) -> Tensor<3> {
     let ([batch, queries, row], [_, keys, _]) = (q.dims(), k.dims());
     assert_eq!(row % heads, 0, "{row} features in {heads} heads");
-    assert_eq!((k.dims(), v.dims()), ([batch, keys, row], [batch, keys, row]), "shapes of keys and values");
+    assert_eq!(
+        (k.dims(), v.dims()),
+        ([batch, keys, row], [batch, keys, row]),
+        "shapes of keys and values"
+    );
     assert!(keys > 0, "attention to nothing");
     let causal = mask == AttentionMask::Causal;
     if !applies(&q) {
         return composed(q, k, v, heads, causal);
     }
-    let shape = AttentionShape { batch, heads, queries, keys, width: row / heads, causal };
+    let shape = AttentionShape {
+        batch,
+        heads,
+        queries,
+        keys,
+        width: row / heads,
+        causal,
+    };
     record([q, k, v], |all| {
         let [q, k, v] = all.each_ref().map(HostTensor::checked);
         let (y, logs) = kernel::forward(q.values(), k.values(), v.values(), shape);
         let y: Tensor<3> = tensor(y, [batch, queries, row]);
         let result = HostTensor::checked(&y);
         let backward = move |gradient: Tensor<3>, needed: [bool; 3]| {
-            let saved = Saved { q: q.values(), k: k.values(), v: v.values(), y: result.values(), logs: &logs };
-            let gradients = kernel::backward(saved, HostTensor::checked(&gradient).values(), shape, needed);
+            let saved = Saved {
+                q: q.values(),
+                k: k.values(),
+                v: v.values(),
+                y: result.values(),
+                logs: &logs,
+            };
+            let gradients = kernel::backward(
+                saved,
+                HostTensor::checked(&gradient).values(),
+                shape,
+                needed,
+            );
             let [dq, dk, dv] = gradients;
             let of_keys = |gradient: Vec<f32>| tensor(gradient, [batch, keys, row]);
-            [dq.map(|dq| tensor(dq, [batch, queries, row])), dk.map(of_keys), dv.map(of_keys)]
+            [
+                dq.map(|dq| tensor(dq, [batch, queries, row])),
+                dk.map(of_keys),
+                dv.map(of_keys),
+            ]
         };
         (y, Box::new(backward))
     })
@@ -65,8 +99,14 @@ fn composed(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, causal: bool
     let [b, l, row] = q.dims();
     // A query sees the keys up to its own position, also where their numbers differ.
     let causal_alignment = CausalAlignment::TopLeft;
-    let options = AttentionModuleOptions { is_causal: causal, causal_alignment, ..Default::default() };
-    burn_attention(split(q), split(k), split(v), None, None, options).swap_dims(1, 2).reshape([b, l, row])
+    let options = AttentionModuleOptions {
+        is_causal: causal,
+        causal_alignment,
+        ..Default::default()
+    };
+    burn_attention(split(q), split(k), split(v), None, None, options)
+        .swap_dims(1, 2)
+        .reshape([b, l, row])
 }
 
 #[cfg(test)]
@@ -75,16 +115,30 @@ mod tests {
     use super::*;
 
     /// Result and gradients against the framework's.
-    fn check(batch: usize, heads: usize, queries: usize, keys: usize, width: usize, mask: AttentionMask) {
+    fn check(
+        batch: usize,
+        heads: usize,
+        queries: usize,
+        keys: usize,
+        width: usize,
+        mask: AttentionMask,
+    ) {
         let row = heads * width;
-        let inputs = [random([batch, queries, row], 1), random([batch, keys, row], 2), random([batch, keys, row], 3)];
+        let inputs = [
+            random([batch, queries, row], 1),
+            random([batch, keys, row], 2),
+            random([batch, keys, row], 3),
+        ];
         let probe = random([batch, queries, row], 4);
         let run = |attend: &dyn Fn(Tensor<3>, Tensor<3>, Tensor<3>) -> Tensor<3>| {
             let tracked = inputs.clone().map(|x| x.autodiff().require_grad());
             let [q, k, v] = tracked.clone();
             let y = attend(q, k, v);
             let gradients = (y.clone() * probe.clone()).sum().backward();
-            (y.inner(), tracked.map(|x| x.grad(&gradients).expect("a gradient")))
+            (
+                y.inner(),
+                tracked.map(|x| x.grad(&gradients).expect("a gradient")),
+            )
         };
         let (y, gradients) = run(&|q, k, v| attention(q, k, v, heads, mask));
         let causal = mask == AttentionMask::Causal;
@@ -118,15 +172,28 @@ mod tests {
 
     #[test]
     fn only_what_needs_a_gradient_gets_one() {
-        let inputs = [random([1, 9, 8], 1), random([1, 5, 8], 2), random([1, 5, 8], 3)];
+        let inputs = [
+            random([1, 9, 8], 1),
+            random([1, 5, 8], 2),
+            random([1, 5, 8], 3),
+        ];
         let gradients = |which: [bool; 3]| {
             let mut tracked = inputs.clone();
             for (x, _) in tracked.iter_mut().zip(which).filter(|(_, needed)| *needed) {
                 *x = x.clone().autodiff().require_grad();
             }
             let [q, k, v] = tracked.clone();
-            let gradients = attention(q, k, v, 2, AttentionMask::None).powi_scalar(2).sum().backward();
-            tracked.map(|x| if x.is_autodiff() { x.grad(&gradients) } else { None })
+            let gradients = attention(q, k, v, 2, AttentionMask::None)
+                .powi_scalar(2)
+                .sum()
+                .backward();
+            tracked.map(|x| {
+                if x.is_autodiff() {
+                    x.grad(&gradients)
+                } else {
+                    None
+                }
+            })
         };
         let all = gradients([true; 3]);
         for part in 0..3 {

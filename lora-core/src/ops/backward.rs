@@ -6,8 +6,8 @@ use super::record::record;
 
 /// Gradients of everything that `y` depends on, from the gradient of `y` itself.
 ///
-/// The framework starts a backward pass at a scalar only. This one costs nothing, where sum(y · gradient) would compute a
-/// product, its sum and the way back through both.
+/// The framework starts a backward pass at a scalar only. This one costs nothing, where sum(y ·
+/// gradient) would compute a product, its sum and the way back through both.
 ///
 /// # Shapes
 /// - y, gradient: the same; gradient plain
@@ -20,7 +20,10 @@ pub fn backward<const D: usize>(y: Tensor<D>, gradient: Tensor<D>) -> Gradients 
     assert_eq!(y.dims(), gradient.dims(), "shape of a gradient");
     let root = record([y], move |[y]| {
         let root = Tensor::<1>::zeros([1], &y.device());
-        (root, Box::new(move |_: Tensor<1>, _: [bool; 1]| [Some(gradient)]))
+        (
+            root,
+            Box::new(move |_: Tensor<1>, _: [bool; 1]| [Some(gradient)]),
+        )
     });
     root.backward()
 }
@@ -32,10 +35,17 @@ mod tests {
 
     #[test]
     fn equals_the_sum_of_the_product() {
-        let (x, gradient) = (random([2, 3], 1).autodiff().require_grad(), random([2, 3], 2));
+        let (x, gradient) = (
+            random([2, 3], 1).autodiff().require_grad(),
+            random([2, 3], 2),
+        );
         let y = x.clone() * x.clone();
-        let expected = x.grad(&(y.clone() * gradient.clone()).sum().backward()).expect("gradient");
-        let found = x.grad(&backward(x.clone() * x.clone(), gradient)).expect("gradient");
+        let expected = x
+            .grad(&(y.clone() * gradient.clone()).sum().backward())
+            .expect("gradient");
+        let found = x
+            .grad(&backward(x.clone() * x.clone(), gradient))
+            .expect("gradient");
         found.into_data().assert_eq(&expected.into_data(), true);
     }
 }

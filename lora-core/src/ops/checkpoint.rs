@@ -6,13 +6,14 @@ use super::backward::backward;
 use super::record::record;
 use crate::ForwardContext;
 
-/// `segment(inputs, cx)`. Where the pass recomputes ([`ForwardContext::recomputing`]), only the inputs are kept, and the
-/// backward pass runs the segment once more (Chen et al. 2016).
+/// `segment(inputs, cx)`. Where the pass recomputes ([`ForwardContext::recomputing`]), only the
+/// inputs are kept, and the backward pass runs the segment once more (Chen et al. 2016).
 ///
-/// Results and gradients are the same to the last bit with and without, where the operations of the segment are
-/// deterministic: in both cases, the gradients that the segment gives one input are summed before they join those of others.
-/// The segment must take every tracked tensor that it uses as one of its inputs: the backward pass within
-/// would wait for ever for one of the outer pass. Parameters of adapters come with `cx`.
+/// Results and gradients are the same to the last bit with and without, where the operations of the
+/// segment are deterministic: in both cases, the gradients that the segment gives one input are
+/// summed before they join those of others. The segment must take every tracked tensor that it uses
+/// as one of its inputs: the backward pass within would wait for ever for one of the outer pass.
+/// Parameters of adapters come with `cx`.
 ///
 /// Inputs are plain, or depend on something that requires a gradient.
 ///
@@ -32,7 +33,10 @@ pub fn checkpoint<const D: usize, const O: usize, const N: usize>(
         // Adapters within need the backward pass although nothing before them does.
         inputs[0] = inputs[0].clone().autodiff().require_grad();
     }
-    let (cx, plain) = (cx.clone().recomputing(false), cx.untracked().recomputing(false));
+    let (cx, plain) = (
+        cx.clone().recomputing(false),
+        cx.untracked().recomputing(false),
+    );
     record(inputs, move |inputs| {
         let y = segment(inputs.clone(), &plain);
         let again = move |gradient: Tensor<O>, needed: [bool; N]| {
@@ -41,7 +45,12 @@ pub fn checkpoint<const D: usize, const O: usize, const N: usize>(
                 *input = input.clone().autodiff().require_grad();
             }
             let gradients = backward(segment(tracked.clone(), &cx), gradient);
-            tracked.map(|input| input.is_autodiff().then(|| input.grad(&gradients)).flatten())
+            tracked.map(|input| {
+                input
+                    .is_autodiff()
+                    .then(|| input.grad(&gradients))
+                    .flatten()
+            })
         };
         (y, Box::new(again))
     })
@@ -49,7 +58,12 @@ pub fn checkpoint<const D: usize, const O: usize, const N: usize>(
 
 /// A tracked tensor as a node of its own, at which the gradients of a segment are summed.
 fn gate<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    record([x], |[x]| (x, Box::new(|gradient: Tensor<D>, _: [bool; 1]| [Some(gradient)])))
+    record([x], |[x]| {
+        (
+            x,
+            Box::new(|gradient: Tensor<D>, _: [bool; 1]| [Some(gradient)]),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -61,7 +75,12 @@ mod tests {
     use super::*;
 
     /// x · w + x, counting its runs.
-    fn run(x: &Tensor<2>, w: &Tensor<2>, recomputing: bool, runs: &Arc<AtomicUsize>) -> (Tensor<2>, [Tensor<2>; 2]) {
+    fn run(
+        x: &Tensor<2>,
+        w: &Tensor<2>,
+        recomputing: bool,
+        runs: &Arc<AtomicUsize>,
+    ) -> (Tensor<2>, [Tensor<2>; 2]) {
         let tracked = [x, w].map(|x| x.clone().autodiff().require_grad());
         let cx = ForwardContext::base().recomputing(recomputing);
         let runs = Arc::clone(runs);
@@ -72,7 +91,10 @@ mod tests {
         // Another user of x, so that gradients meet.
         let y = y + tracked[0].clone() * 3.0;
         let gradients = backward(y.clone(), x.ones_like());
-        (y.inner(), tracked.map(|x| x.grad(&gradients).expect("a gradient")))
+        (
+            y.inner(),
+            tracked.map(|x| x.grad(&gradients).expect("a gradient")),
+        )
     }
 
     #[test]

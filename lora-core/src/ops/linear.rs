@@ -2,7 +2,9 @@
 
 use burn::tensor::{FloatDType, Tensor};
 
-use super::cpu::{HostTensor, HostWeight, Matrix, MatrixMut, Threads, applies, gemm, product, repeated, tensor};
+use super::cpu::{
+    HostTensor, HostWeight, Matrix, MatrixMut, Threads, applies, gemm, product, repeated, tensor,
+};
 use super::mask::Mask;
 use super::record::record;
 
@@ -26,7 +28,11 @@ pub struct Lora {
 /// - weight: `[d_out, d_in]`, as checkpoints store it, also in bf16, bias: `[d_out]`, both plain
 /// - result: `[.., d_out]`
 #[must_use]
-pub fn linear<const D: usize>(x: Tensor<D>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<D> {
+pub fn linear<const D: usize>(
+    x: Tensor<D>,
+    weight: &Tensor<2>,
+    bias: Option<&Tensor<1>>,
+) -> Tensor<D> {
     let on_cpu = applies(&x);
     on_rows(x, weight.dims()[0], |x| match on_cpu {
         true => linear_cpu(x, weight, bias),
@@ -34,9 +40,11 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: &Tensor<2>, bias: Option<&Te
     })
 }
 
-/// [`linear`] plus a low-rank adapter (Hu et al. 2021), x Wᵀ + b + scale · (mask · x downᵀ) upᵀ, as one operation.
+/// [`linear`] plus a low-rank adapter (Hu et al. 2021), x Wᵀ + b + scale · (mask · x downᵀ) upᵀ, as
+/// one operation.
 ///
-/// For the backward pass it keeps `x`, and computes x downᵀ again, which is cheaper than keeping it.
+/// For the backward pass it keeps `x`, and computes x downᵀ again, which is cheaper than keeping
+/// it.
 ///
 /// # Shapes
 /// As [`linear`]; the factors of `lora` as described there.
@@ -72,9 +80,13 @@ fn low_rank_composed(x: Tensor<2>, lora: Lora) -> Tensor<2> {
     low.matmul(lora.up.transpose())
 }
 
-/// Folds all axes but the last into one: the framework gives a weight the rank of `x` first where the batch is 1, which
-/// copies a transposed view in each call (11 % of a training step of SD 1.5).
-fn on_rows<const D: usize>(x: Tensor<D>, width: usize, f: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<D> {
+/// Folds all axes but the last into one: the framework gives a weight the rank of `x` first where
+/// the batch is 1, which copies a transposed view in each call (11 % of a training step of SD 1.5).
+fn on_rows<const D: usize>(
+    x: Tensor<D>,
+    width: usize,
+    f: impl FnOnce(Tensor<2>) -> Tensor<2>,
+) -> Tensor<D> {
     let mut shape = x.dims();
     let rows = shape[..D - 1].iter().product::<usize>();
     let y = f(x.reshape([rows, shape[D - 1]]));
@@ -100,9 +112,16 @@ fn linear_composed(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -
 }
 
 /// A weight in the type of `x`, in which it may not be kept.
-pub(super) fn widened<const D: usize, const W: usize>(weight: &Tensor<W>, x: &Tensor<D>) -> Tensor<W> {
+pub(super) fn widened<const D: usize, const W: usize>(
+    weight: &Tensor<W>,
+    x: &Tensor<D>,
+) -> Tensor<W> {
     let weight = weight.clone();
-    if weight.dtype() == x.dtype() { weight } else { weight.cast(FloatDType::from(x.dtype())) }
+    if weight.dtype() == x.dtype() {
+        weight
+    } else {
+        weight.cast(FloatDType::from(x.dtype()))
+    }
 }
 
 fn linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Tensor<2> {
@@ -110,31 +129,68 @@ fn linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -> Ten
     check_shapes(d_in, weight, bias);
     let weight = HostWeight::checked(weight);
     record([x], |[x]| {
-        let y = base(&HostTensor::checked(&x), &weight.values(), bias, [rows, d_in, d_out]);
+        let y = base(
+            &HostTensor::checked(&x),
+            &weight.values(),
+            bias,
+            [rows, d_in, d_out],
+        );
         let backward = move |gradient: Tensor<2>, _: [bool; 1]| {
             let gradient = HostTensor::checked(&gradient);
-            [Some(tensor(base_gradient(&gradient, &weight.values(), [rows, d_in, d_out]), [rows, d_in]))]
+            [Some(tensor(
+                base_gradient(&gradient, &weight.values(), [rows, d_in, d_out]),
+                [rows, d_in],
+            ))]
         };
         (tensor(y, [rows, d_out]), Box::new(backward))
     })
 }
 
-fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, lora: Lora) -> Tensor<2> {
-    let Lora { down, up, scale, mask } = lora;
+fn lora_linear_cpu(
+    x: Tensor<2>,
+    weight: &Tensor<2>,
+    bias: Option<&Tensor<1>>,
+    lora: Lora,
+) -> Tensor<2> {
+    let Lora {
+        down,
+        up,
+        scale,
+        mask,
+    } = lora;
     let ([rows, d_in], d_out, rank) = (x.dims(), weight.dims()[0], down.dims()[0]);
     check_shapes(d_in, weight, bias);
-    assert_eq!((down.dims(), up.dims()), ([rank, d_in], [d_out, rank]), "shapes of an adapter's factors");
+    assert_eq!(
+        (down.dims(), up.dims()),
+        ([rank, d_in], [d_out, rank]),
+        "shapes of an adapter's factors"
+    );
     let weight = HostWeight::checked(weight);
     record([x, down, up], |all| {
         let [x, down, up] = all.each_ref().map(HostTensor::checked);
         let mut y = base(&x, &weight.values(), bias, [rows, d_in, d_out]);
         let low = bottleneck(&x, &down, mask.as_ref(), [rows, d_in, rank]);
-        let (low, up_t) = (Matrix::new(&low, rows, rank), Matrix::new(up.values(), d_out, rank).t());
-        gemm(MatrixMut::new(&mut y, rows, d_out), 1.0, scale, low, up_t, Threads::All);
+        let (low, up_t) = (
+            Matrix::new(&low, rows, rank),
+            Matrix::new(up.values(), d_out, rank).t(),
+        );
+        gemm(
+            MatrixMut::new(&mut y, rows, d_out),
+            1.0,
+            scale,
+            low,
+            up_t,
+            Threads::All,
+        );
         let backward = move |gradient: Tensor<2>, [needs_x, needs_down, needs_up]: [bool; 3]| {
             let gradient = HostTensor::checked(&gradient);
             let dy = Matrix::new(gradient.values(), rows, d_out);
-            let mut of_low = product(scale, dy, Matrix::new(up.values(), d_out, rank), Threads::All);
+            let mut of_low = product(
+                scale,
+                dy,
+                Matrix::new(up.values(), d_out, rank),
+                Threads::All,
+            );
             if let Some(mask) = &mask {
                 mask.apply_to_rows(&mut of_low, rank);
             }
@@ -142,7 +198,14 @@ fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, l
             let dx = needs_x.then(|| {
                 let mut dx = base_gradient(&gradient, &weight.values(), [rows, d_in, d_out]);
                 let down = Matrix::new(down.values(), rank, d_in);
-                gemm(MatrixMut::new(&mut dx, rows, d_in), 1.0, 1.0, of_low, down, Threads::All);
+                gemm(
+                    MatrixMut::new(&mut dx, rows, d_in),
+                    1.0,
+                    1.0,
+                    of_low,
+                    down,
+                    Threads::All,
+                );
                 tensor(dx, [rows, d_in])
             });
             let d_down = needs_down.then(|| {
@@ -151,7 +214,10 @@ fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, l
             });
             let d_up = needs_up.then(|| {
                 let low = bottleneck(&x, &down, mask.as_ref(), [rows, d_in, rank]);
-                tensor(product(scale, dy.t(), Matrix::new(&low, rows, rank), Threads::All), [d_out, rank])
+                tensor(
+                    product(scale, dy.t(), Matrix::new(&low, rows, rank), Threads::All),
+                    [d_out, rank],
+                )
             });
             [dx, d_down, d_up]
         };
@@ -162,28 +228,68 @@ fn lora_linear_cpu(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>, l
 fn check_shapes(d_in: usize, weight: &Tensor<2>, bias: Option<&Tensor<1>>) {
     let [d_out, columns] = weight.dims();
     assert_eq!(columns, d_in, "input features of a weight");
-    assert_eq!(bias.map_or(d_out, |bias| bias.dims()[0]), d_out, "values of a bias");
+    assert_eq!(
+        bias.map_or(d_out, |bias| bias.dims()[0]),
+        d_out,
+        "values of a bias"
+    );
 }
 
 /// x Wᵀ + b.
-fn base(x: &HostTensor, weight: &[f32], bias: Option<&Tensor<1>>, [rows, d_in, d_out]: [usize; 3]) -> Vec<f32> {
-    let (x, weight) = (Matrix::new(x.values(), rows, d_in), Matrix::new(weight, d_out, d_in));
-    let Some(bias) = bias else { return product(1.0, x, weight.t(), Threads::All) };
+fn base(
+    x: &HostTensor,
+    weight: &[f32],
+    bias: Option<&Tensor<1>>,
+    [rows, d_in, d_out]: [usize; 3],
+) -> Vec<f32> {
+    let (x, weight) = (
+        Matrix::new(x.values(), rows, d_in),
+        Matrix::new(weight, d_out, d_in),
+    );
+    let Some(bias) = bias else {
+        return product(1.0, x, weight.t(), Threads::All);
+    };
     let mut y = repeated(HostTensor::checked(bias).values(), rows);
-    gemm(MatrixMut::new(&mut y, rows, d_out), 1.0, 1.0, x, weight.t(), Threads::All);
+    gemm(
+        MatrixMut::new(&mut y, rows, d_out),
+        1.0,
+        1.0,
+        x,
+        weight.t(),
+        Threads::All,
+    );
     y
 }
 
 /// dy W.
-fn base_gradient(gradient: &HostTensor, weight: &[f32], [rows, d_in, d_out]: [usize; 3]) -> Vec<f32> {
+fn base_gradient(
+    gradient: &HostTensor,
+    weight: &[f32],
+    [rows, d_in, d_out]: [usize; 3],
+) -> Vec<f32> {
     let weight = Matrix::new(weight, d_out, d_in);
-    product(1.0, Matrix::new(gradient.values(), rows, d_out), weight, Threads::All)
+    product(
+        1.0,
+        Matrix::new(gradient.values(), rows, d_out),
+        weight,
+        Threads::All,
+    )
 }
 
 /// mask · x downᵀ.
-fn bottleneck(x: &HostTensor, down: &HostTensor, mask: Option<&Mask>, [rows, d_in, rank]: [usize; 3]) -> Vec<f32> {
+fn bottleneck(
+    x: &HostTensor,
+    down: &HostTensor,
+    mask: Option<&Mask>,
+    [rows, d_in, rank]: [usize; 3],
+) -> Vec<f32> {
     let down = Matrix::new(down.values(), rank, d_in);
-    let mut low = product(1.0, Matrix::new(x.values(), rows, d_in), down.t(), Threads::All);
+    let mut low = product(
+        1.0,
+        Matrix::new(x.values(), rows, d_in),
+        down.t(),
+        Threads::All,
+    );
     if let Some(mask) = mask {
         mask.apply_to_rows(&mut low, rank);
     }
@@ -198,7 +304,12 @@ mod tests {
     #[test]
     fn a_weight_in_bf16_is_widened_in_both_passes() {
         let (x, weight) = (random([5, 6], 1), random([4, 6], 2).cast(FloatDType::BF16));
-        let lora = || Lora { down: random([2, 6], 3), up: random([4, 2], 4), scale: 0.5, mask: None };
+        let lora = || Lora {
+            down: random([2, 6], 3),
+            up: random([4, 2], 4),
+            scale: 0.5,
+            mask: None,
+        };
         let wide = weight.clone().cast(FloatDType::F32);
         let run = |weight: &Tensor<2>| {
             let x = x.clone().autodiff().require_grad();
@@ -209,16 +320,27 @@ mod tests {
         let ((y, gradient), (expected, expected_gradient)) = (run(&weight), run(&wide));
         assert_near(y, expected, 0.0);
         assert_near(gradient, expected_gradient, 0.0);
-        assert_near(linear_composed(x.clone(), &weight, None), linear_composed(x.clone(), &wide, None), 0.0);
+        assert_near(
+            linear_composed(x.clone(), &weight, None),
+            linear_composed(x.clone(), &wide, None),
+            0.0,
+        );
     }
 
     #[test]
     fn agrees_with_the_framework() {
         let (weight, bias) = (random([4, 5], 1), random([4], 2));
         for batch in [1, 3] {
-            for x in [random([batch, 7, 5], 3), random([batch, 5, 7], 4).swap_dims(1, 2)] {
+            for x in [
+                random([batch, 7, 5], 3),
+                random([batch, 5, 7], 4).swap_dims(1, 2),
+            ] {
                 for bias in [Some(&bias), None] {
-                    let expected = burn::tensor::module::linear(x.clone(), weight.clone().transpose(), bias.cloned());
+                    let expected = burn::tensor::module::linear(
+                        x.clone(),
+                        weight.clone().transpose(),
+                        bias.cloned(),
+                    );
                     assert_near(linear(x.clone(), &weight, bias), expected.clone(), 1e-6);
                     let composed = on_rows(x.clone(), 4, |x| linear_composed(x, &weight, bias));
                     assert_near(composed, expected, 1e-6);
@@ -233,20 +355,36 @@ mod tests {
     fn an_adapter_agrees_with_its_parts() {
         let (weight, bias) = (random([4, 5], 1), random([4], 2));
         let inputs = (random([2, 7, 5], 3), random([3, 5], 4), random([4, 3], 5));
-        let lora = Lora { down: inputs.1.clone(), up: inputs.2.clone(), scale: 0.7, mask: None };
+        let lora = Lora {
+            down: inputs.1.clone(),
+            up: inputs.2.clone(),
+            scale: 0.7,
+            mask: None,
+        };
         let base = linear(inputs.0.clone(), &weight, Some(&bias));
         let both = lora_linear(inputs.0.clone(), &weight, Some(&bias), lora.clone());
         assert_near(base + low_rank(inputs.0.clone(), lora), both, 1e-6);
         let probe = random([2, 7, 4], 6);
         let run = |ours: bool| {
             let x = inputs.0.clone().autodiff().require_grad();
-            let [down, up] = [&inputs.1, &inputs.2].map(|factor| factor.clone().autodiff().require_grad());
-            let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7, mask: None };
+            let [down, up] =
+                [&inputs.1, &inputs.2].map(|factor| factor.clone().autodiff().require_grad());
+            let lora = Lora {
+                down: down.clone(),
+                up: up.clone(),
+                scale: 0.7,
+                mask: None,
+            };
             let y = match ours {
                 true => lora_linear(x.clone(), &weight, Some(&bias), lora),
                 false => {
-                    let low = burn::tensor::module::linear(x.clone(), down.clone().transpose(), None);
-                    let base = burn::tensor::module::linear(x.clone(), weight.clone().transpose(), Some(bias.clone()));
+                    let low =
+                        burn::tensor::module::linear(x.clone(), down.clone().transpose(), None);
+                    let base = burn::tensor::module::linear(
+                        x.clone(),
+                        weight.clone().transpose(),
+                        Some(bias.clone()),
+                    );
                     base + burn::tensor::module::linear(low, up.clone().transpose(), None) * 0.7
                 }
             };
@@ -262,28 +400,52 @@ mod tests {
         }
     }
 
-    /// Result and all gradients, of the CPU's form and of the composed one, against tracked operations of the framework.
+    /// Result and all gradients, of the CPU's form and of the composed one, against tracked
+    /// operations of the framework.
     #[test]
     fn a_mask_is_part_of_both_passes() {
         let weight = random([4, 5], 1);
         let inputs = (random([2, 7, 5], 3), random([3, 5], 4), random([4, 3], 5));
         let by_rank: Tensor<3> = random([2, 1, 3], 7);
-        let masks = [(by_rank.clone(), by_rank.expand([2, 7, 3])), (random([2, 7, 3], 8), random([2, 7, 3], 8))];
+        let masks = [
+            (by_rank.clone(), by_rank.expand([2, 7, 3])),
+            (random([2, 7, 3], 8), random([2, 7, 3], 8)),
+        ];
         let probe = random([2, 7, 4], 6);
         for (mask, factors) in masks {
-            let values = std::sync::Arc::new(mask.clone().into_data().try_to_vec::<f32>().expect("f32"));
-            let mask = if values.len() == 6 { Mask::Ranks(values) } else { Mask::Values(values) };
+            let values =
+                std::sync::Arc::new(mask.clone().into_data().try_to_vec::<f32>().expect("f32"));
+            let mask = if values.len() == 6 {
+                Mask::Ranks(values)
+            } else {
+                Mask::Values(values)
+            };
             let run = |form: usize| {
                 let x = inputs.0.clone().autodiff().require_grad();
-                let [down, up] = [&inputs.1, &inputs.2].map(|factor| factor.clone().autodiff().require_grad());
-                let lora = Lora { down: down.clone(), up: up.clone(), scale: 0.7, mask: Some(mask.clone()) };
+                let [down, up] =
+                    [&inputs.1, &inputs.2].map(|factor| factor.clone().autodiff().require_grad());
+                let lora = Lora {
+                    down: down.clone(),
+                    up: up.clone(),
+                    scale: 0.7,
+                    mask: Some(mask.clone()),
+                };
                 let y = match form {
                     0 => lora_linear(x.clone(), &weight, None, lora),
                     1 => linear(x.clone(), &weight, None) + low_rank(x.clone(), lora),
                     _ => {
-                        let low = burn::tensor::module::linear(x.clone(), down.clone().transpose(), None);
-                        let base = burn::tensor::module::linear(x.clone(), weight.clone().transpose(), None);
-                        base + burn::tensor::module::linear(low * factors.clone(), up.clone().transpose(), None) * 0.7
+                        let low =
+                            burn::tensor::module::linear(x.clone(), down.clone().transpose(), None);
+                        let base = burn::tensor::module::linear(
+                            x.clone(),
+                            weight.clone().transpose(),
+                            None,
+                        );
+                        base + burn::tensor::module::linear(
+                            low * factors.clone(),
+                            up.clone().transpose(),
+                            None,
+                        ) * 0.7
                     }
                 };
                 let gradients = (y.clone() * probe.clone()).sum().backward();
@@ -309,7 +471,17 @@ mod tests {
         let (weight, down) = (random([4, 5], 1), random([3, 5], 4));
         let up = random([4, 3], 5);
         assert_gradient(&up, |up| {
-            lora_linear(x.clone(), &weight, None, Lora { down: down.clone(), up, scale: 2.0, mask: None })
+            lora_linear(
+                x.clone(),
+                &weight,
+                None,
+                Lora {
+                    down: down.clone(),
+                    up,
+                    scale: 2.0,
+                    mask: None,
+                },
+            )
         });
     }
 }

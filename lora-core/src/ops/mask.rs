@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use burn::tensor::{FloatDType, Tensor, TensorData};
 
-/// What the values between an adapter's two factors are multiplied by, where dropout works on them. It lies on the host; clones share it.
+/// What the values between an adapter's two factors are multiplied by, where dropout works on them.
+/// It lies on the host; clones share it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mask {
     /// One factor for each sample (entry of the first axis) and rank. `[b, r]`
     Ranks(Arc<Vec<f32>>),
-    /// One factor for each value: `[b, .., r]` for a linear layer, `[b, r, h', w']` for a convolution.
+    /// One factor for each value: `[b, .., r]` for a linear layer, `[b, r, h', w']` for a
+    /// convolution.
     Values(Arc<Vec<f32>>),
 }
 
@@ -25,7 +27,9 @@ impl Mask {
                 let samples = samples(factors, low.len(), rank);
                 let chunks = low.chunks_mut((low.len() / samples).max(1));
                 for (sample, factors) in chunks.zip(factors.chunks(rank)) {
-                    sample.chunks_mut(rank).for_each(|row| multiply(row, factors));
+                    sample
+                        .chunks_mut(rank)
+                        .for_each(|row| multiply(row, factors));
                 }
             }
         }
@@ -84,18 +88,34 @@ impl Mask {
 /// The samples that there are factors for.
 fn samples(factors: &[f32], values: usize, rank: usize) -> usize {
     let samples = factors.len() / rank;
-    let fits = samples > 0 && factors.len() == samples * rank && values.is_multiple_of(factors.len());
-    assert!(fits, "{} factors for {values} values of rank {rank}", factors.len());
+    let fits =
+        samples > 0 && factors.len() == samples * rank && values.is_multiple_of(factors.len());
+    assert!(
+        fits,
+        "{} factors for {values} values of rank {rank}",
+        factors.len()
+    );
     samples
 }
 
 fn multiply(values: &mut [f32], factors: &[f32]) {
     assert_eq!(values.len(), factors.len(), "one factor for each value");
-    values.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
+    values
+        .iter_mut()
+        .zip(factors)
+        .for_each(|(value, factor)| *value *= factor);
 }
 
 /// The factors on the device and in the type of `x`.
-fn like<const D: usize, const X: usize>(factors: &[f32], shape: [usize; D], x: &Tensor<X>) -> Tensor<D> {
+fn like<const D: usize, const X: usize>(
+    factors: &[f32],
+    shape: [usize; D],
+    x: &Tensor<X>,
+) -> Tensor<D> {
     let factors = Tensor::from_data(TensorData::new(factors.to_vec(), shape), &x.device());
-    if factors.dtype() == x.dtype() { factors } else { factors.cast(FloatDType::from(x.dtype())) }
+    if factors.dtype() == x.dtype() {
+        factors
+    } else {
+        factors.cast(FloatDType::from(x.dtype()))
+    }
 }

@@ -7,8 +7,9 @@ use super::cpu::{HostTensor, applies, tensor};
 use super::record::record;
 use super::silu;
 
-/// Group normalization (Wu & He 2018): every group of channels of a sample gets mean 0 and variance 1, then each channel
-/// its scale and shift. Statistics are in f32. On the CPU it keeps its input and two numbers a group.
+/// Group normalization (Wu & He 2018): every group of channels of a sample gets mean 0 and variance
+/// 1, then each channel its scale and shift. Statistics are in f32. On the CPU it keeps its input
+/// and two numbers a group.
 ///
 /// # Shapes
 /// - x, result: `[b, c, h, w]`
@@ -17,14 +18,21 @@ use super::silu;
 /// # Panics
 /// If the channels do not divide into `groups`.
 #[must_use]
-pub fn group_norm(x: Tensor<4>, weight: &Tensor<1>, bias: &Tensor<1>, groups: usize, eps: f64) -> Tensor<4> {
+pub fn group_norm(
+    x: Tensor<4>,
+    weight: &Tensor<1>,
+    bias: &Tensor<1>,
+    groups: usize,
+    eps: f64,
+) -> Tensor<4> {
     match applies(&x) {
         true => group_norm_cpu(x, weight, bias, groups, eps, false),
         false => group_norm_composed(x, weight, bias, groups, eps),
     }
 }
 
-/// SiLU of the [`group_norm`]. On the CPU they are one operation, which does not keep what is between them.
+/// SiLU of the [`group_norm`]. On the CPU they are one operation, which does not keep what is
+/// between them.
 ///
 /// # Shapes
 /// As [`group_norm`].
@@ -32,15 +40,21 @@ pub fn group_norm(x: Tensor<4>, weight: &Tensor<1>, bias: &Tensor<1>, groups: us
 /// # Panics
 /// As [`group_norm`].
 #[must_use]
-pub fn group_norm_silu(x: Tensor<4>, weight: &Tensor<1>, bias: &Tensor<1>, groups: usize, eps: f64) -> Tensor<4> {
+pub fn group_norm_silu(
+    x: Tensor<4>,
+    weight: &Tensor<1>,
+    bias: &Tensor<1>,
+    groups: usize,
+    eps: f64,
+) -> Tensor<4> {
     match applies(&x) {
         true => group_norm_cpu(x, weight, bias, groups, eps, true),
         false => silu(group_norm_composed(x, weight, bias, groups, eps)),
     }
 }
 
-/// Layer normalization (Ba et al. 2016) over the last axis. Statistics are in f32. On the CPU it keeps its input and two
-/// numbers a row.
+/// Layer normalization (Ba et al. 2016) over the last axis. Statistics are in f32. On the CPU it
+/// keeps its input and two numbers a row.
 ///
 /// # Shapes
 /// - x, result: `[b, l, d]`
@@ -51,16 +65,28 @@ pub fn layer_norm(x: Tensor<3>, weight: &Tensor<1>, bias: &Tensor<1>, eps: f64) 
         return layer_norm_composed(x, weight, bias, eps);
     }
     let d = x.dims()[2];
-    assert_eq!([weight.dims(), bias.dims()], [[d]; 2], "values of scale and shift");
+    assert_eq!(
+        [weight.dims(), bias.dims()],
+        [[d]; 2],
+        "values of scale and shift"
+    );
     let [scale, shift] = [weight, bias].map(HostTensor::checked);
     record([x], |[x]| {
         let shape = x.dims();
         let x = HostTensor::checked(&x);
-        let affine = Affine { scale: scale.values(), shift: shift.values() };
+        let affine = Affine {
+            scale: scale.values(),
+            shift: shift.values(),
+        };
         let (y, statistics) = kernel::layer_norm(x.values(), affine, eps);
         let backward = move |gradient: Tensor<3>, _: [bool; 1]| {
             let gradient = HostTensor::checked(&gradient);
-            let dx = kernel::layer_norm_backward(x.values(), &statistics, gradient.values(), scale.values());
+            let dx = kernel::layer_norm_backward(
+                x.values(),
+                &statistics,
+                gradient.values(),
+                scale.values(),
+            );
             [Some(tensor(dx, shape))]
         };
         (tensor(y, shape), Box::new(backward))
@@ -77,17 +103,38 @@ fn group_norm_cpu(
 ) -> Tensor<4> {
     let shape = x.dims();
     let [_, c, h, w] = shape;
-    let groups = Groups { groups, channels: channels_of_group(c, groups), area: h * w, silu };
-    assert_eq!([weight.dims(), bias.dims()], [[c]; 2], "values of scale and shift");
+    let groups = Groups {
+        groups,
+        channels: channels_of_group(c, groups),
+        area: h * w,
+        silu,
+    };
+    assert_eq!(
+        [weight.dims(), bias.dims()],
+        [[c]; 2],
+        "values of scale and shift"
+    );
     let [scale, shift] = [weight, bias].map(HostTensor::checked);
     record([x], |[x]| {
         let x = HostTensor::checked(&x);
-        let affine = Affine { scale: scale.values(), shift: shift.values() };
+        let affine = Affine {
+            scale: scale.values(),
+            shift: shift.values(),
+        };
         let (y, statistics) = kernel::group_norm(x.values(), affine, groups, eps);
         let backward = move |gradient: Tensor<4>, _: [bool; 1]| {
             let gradient = HostTensor::checked(&gradient);
-            let affine = Affine { scale: scale.values(), shift: shift.values() };
-            let dx = kernel::group_norm_backward(x.values(), &statistics, gradient.values(), affine, groups);
+            let affine = Affine {
+                scale: scale.values(),
+                shift: shift.values(),
+            };
+            let dx = kernel::group_norm_backward(
+                x.values(),
+                &statistics,
+                gradient.values(),
+                affine,
+                groups,
+            );
             [Some(tensor(dx, shape))]
         };
         (tensor(y, shape), Box::new(backward))
@@ -95,11 +142,21 @@ fn group_norm_cpu(
 }
 
 fn channels_of_group(channels: usize, groups: usize) -> usize {
-    assert_eq!(channels % groups, 0, "{channels} channels in {groups} groups");
+    assert_eq!(
+        channels % groups,
+        0,
+        "{channels} channels in {groups} groups"
+    );
     channels / groups
 }
 
-fn group_norm_composed(x: Tensor<4>, weight: &Tensor<1>, bias: &Tensor<1>, groups: usize, eps: f64) -> Tensor<4> {
+fn group_norm_composed(
+    x: Tensor<4>,
+    weight: &Tensor<1>,
+    bias: &Tensor<1>,
+    groups: usize,
+    eps: f64,
+) -> Tensor<4> {
     let [b, c, h, w] = x.dims();
     let channels = channels_of_group(c, groups);
     record([x], |[x]| {
@@ -143,7 +200,11 @@ fn normalize(x: Tensor<2>, eps: f64) -> (Tensor<2>, Tensor<2>) {
     (centred * inverse_std.clone(), inverse_std)
 }
 
-fn normalize_backward(gradient: Tensor<2>, normalized: Tensor<2>, inverse_std: Tensor<2>) -> Tensor<2> {
+fn normalize_backward(
+    gradient: Tensor<2>,
+    normalized: Tensor<2>,
+    inverse_std: Tensor<2>,
+) -> Tensor<2> {
     let mean = gradient.clone().mean_dim(1);
     let projection = (gradient.clone() * normalized.clone()).mean_dim(1);
     (gradient - mean - normalized * projection) * inverse_std
@@ -157,7 +218,11 @@ fn widen<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 fn narrow<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
-    if x.dtype() == dtype { x } else { x.cast(FloatDType::from(dtype)) }
+    if x.dtype() == dtype {
+        x
+    } else {
+        x.cast(FloatDType::from(dtype))
+    }
 }
 
 #[cfg(test)]
@@ -172,8 +237,16 @@ mod tests {
         let y = group_norm(x.clone(), &weight, &bias, 2, 1e-5);
         let rows = (y - bias.clone().reshape([1, 6, 1, 1])) / weight.clone().reshape([1, 6, 1, 1]);
         let rows = rows.reshape([4, 45]);
-        assert_near(rows.clone().mean_dim(1) + 1.0, Tensor::ones([4, 1], &x.device()), 1e-5);
-        assert_near((rows.clone() * rows).mean_dim(1), Tensor::ones([4, 1], &x.device()), 1e-4);
+        assert_near(
+            rows.clone().mean_dim(1) + 1.0,
+            Tensor::ones([4, 1], &x.device()),
+            1e-5,
+        );
+        assert_near(
+            (rows.clone() * rows).mean_dim(1),
+            Tensor::ones([4, 1], &x.device()),
+            1e-4,
+        );
         assert_gradient(&x, |x| group_norm(x, &weight, &bias, 2, 1e-5));
     }
 
@@ -181,18 +254,33 @@ mod tests {
     #[test]
     fn both_forms_agree() {
         let (weight, bias) = (random([6], 2), random([6], 3));
-        for x in [random([2, 6, 3, 5], 1) * 3.0 + 1.0, random([3, 6, 2, 35], 4).swap_dims(0, 2)] {
+        for x in [
+            random([2, 6, 3, 5], 1) * 3.0 + 1.0,
+            random([3, 6, 2, 35], 4).swap_dims(0, 2),
+        ] {
             compare(
                 &x,
                 |x| group_norm(x, &weight, &bias, 2, 1e-5),
                 |x| group_norm_composed(x, &weight, &bias, 2, 1e-5),
             );
             let composed = |x| silu(group_norm_composed(x, &weight, &bias, 3, 1e-5));
-            compare(&x, |x| group_norm_silu(x, &weight, &bias, 3, 1e-5), composed);
+            compare(
+                &x,
+                |x| group_norm_silu(x, &weight, &bias, 3, 1e-5),
+                composed,
+            );
             assert_gradient(&x, |x| group_norm_silu(x, &weight, &bias, 3, 1e-5));
         }
-        let (x, weight, bias) = (random([2, 40, 3], 1).swap_dims(1, 2), random([40], 2), random([40], 3));
-        compare(&x, |x| layer_norm(x, &weight, &bias, 1e-5), |x| layer_norm_composed(x, &weight, &bias, 1e-5));
+        let (x, weight, bias) = (
+            random([2, 40, 3], 1).swap_dims(1, 2),
+            random([40], 2),
+            random([40], 3),
+        );
+        compare(
+            &x,
+            |x| layer_norm(x, &weight, &bias, 1e-5),
+            |x| layer_norm_composed(x, &weight, &bias, 1e-5),
+        );
     }
 
     fn compare<const D: usize>(
@@ -216,7 +304,8 @@ mod tests {
     fn layer_norm_agrees_with_the_framework() {
         let (weight, bias) = (random([7], 2), random([7], 3));
         let x = random([2, 3, 7], 1);
-        let expected = burn::tensor::module::layer_norm(x.clone(), weight.clone(), Some(bias.clone()), 1e-5);
+        let expected =
+            burn::tensor::module::layer_norm(x.clone(), weight.clone(), Some(bias.clone()), 1e-5);
         assert_near(layer_norm(x.clone(), &weight, &bias, 1e-5), expected, 1e-5);
         assert_gradient(&x, |x| layer_norm(x, &weight, &bias, 1e-5));
     }

@@ -7,16 +7,19 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{Autodiff, Backend, DispatchDevice, DispatchKindConversion, DispatchTensor, Flex};
+use burn::backend::{
+    Autodiff, Backend, DispatchDevice, DispatchKindConversion, DispatchTensor, Flex,
+};
 use burn::tensor::Tensor;
 
-/// Gradients of an operation's inputs from the gradient of its output. The flags say which inputs need one; all tensors
-/// are plain.
+/// Gradients of an operation's inputs from the gradient of its output. The flags say which inputs
+/// need one; all tensors are plain.
 pub(crate) type BackwardFn<const I: usize, const O: usize, const N: usize> =
     Box<dyn FnOnce(Tensor<O>, [bool; N]) -> [Option<Tensor<I>>; N] + Send>;
 
-/// Runs `forward` on the plain inputs. Where an input is tracked, the result is too, and the returned closure is its
-/// backward step; what that closure holds is all that the operation keeps alive.
+/// Runs `forward` on the plain inputs. Where an input is tracked, the result is too, and the
+/// returned closure is its backward step; what that closure holds is all that the operation keeps
+/// alive.
 ///
 /// # Shapes
 /// All inputs have rank `I`, the result has rank `O`.
@@ -29,9 +32,17 @@ pub(crate) fn record<const I: usize, const O: usize, const N: usize>(
     }
     match inputs[0].device().inner().as_dispatch() {
         DispatchDevice::Flex(_) => record_on::<Flex, I, O, N>(inputs, forward),
-        #[cfg(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"))]
+        #[cfg(any(
+            feature = "cuda",
+            feature = "vulkan",
+            feature = "metal",
+            feature = "rocm"
+        ))]
         DispatchDevice::Cube(_) => record_on::<burn::backend::Cube, I, O, N>(inputs, forward),
-        #[allow(unreachable_patterns, reason = "which variants exist depends on the features of the whole build")]
+        #[allow(
+            unreachable_patterns,
+            reason = "which variants exist depends on the features of the whole build"
+        )]
         other => panic!("no differentiable operations on {other:?}"),
     }
 }
@@ -47,10 +58,12 @@ where
     let guards = inputs.map(|x| primitive::<Autodiff<B>, I>(x.autodiff()).into_parts().1);
     let (output, backward) = forward(plain);
     let output = primitive::<B, O>(output);
-    let output = match (Step { backend: std::marker::PhantomData::<B> })
-        .prepare::<NoCheckpointing>(guards)
-        .compute_bound()
-        .stateful()
+    let output = match (Step {
+        backend: std::marker::PhantomData::<B>,
+    })
+    .prepare::<NoCheckpointing>(guards)
+    .compute_bound()
+    .stateful()
     {
         OpsKind::Tracked(prep) => prep.finish(State(Arc::new(Mutex::new(Some(backward)))), output),
         OpsKind::UnTracked(prep) => prep.finish(output),
@@ -69,7 +82,9 @@ where
 }
 
 /// The backward closure. burn clones states but runs each step once.
-struct State<const I: usize, const O: usize, const N: usize>(Arc<Mutex<Option<BackwardFn<I, O, N>>>>);
+struct State<const I: usize, const O: usize, const N: usize>(
+    Arc<Mutex<Option<BackwardFn<I, O, N>>>>,
+);
 
 impl<const I: usize, const O: usize, const N: usize> Clone for State<I, O, N> {
     fn clone(&self) -> Self {
@@ -94,9 +109,19 @@ where
 {
     type State = State<I, O, N>;
 
-    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+    fn backward(
+        self,
+        ops: Ops<Self::State, N>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
         let gradient = Tensor::from_primitive::<B>(grads.consume::<B>(&ops.node));
-        let backward = ops.state.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let backward = ops
+            .state
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let Some(backward) = backward else {
             unreachable!("a step runs once");
         };

@@ -6,8 +6,8 @@ use super::cpu::softmax as kernel;
 use super::cpu::{HostTensor, applies, tensor};
 use super::record::record;
 
-/// exp(x) over the sum of exp(x), along the last axis (Bridle 1990). It keeps its result alone. [`attention`](super::attention)
-/// has it built in and never holds all shares at once.
+/// exp(x) over the sum of exp(x), along the last axis (Bridle 1990). It keeps its result alone.
+/// [`attention`](super::attention) has it built in and never holds all shares at once.
 ///
 /// # Shapes
 /// - x, result: any
@@ -19,13 +19,23 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
         if !on_cpu {
             let y = activation::softmax(x, D - 1);
             let result = y.clone();
-            return (y, Box::new(move |gradient: Tensor<D>, _| [Some(composed_backward(result, gradient))]));
+            return (
+                y,
+                Box::new(move |gradient: Tensor<D>, _| [Some(composed_backward(result, gradient))]),
+            );
         }
         let width = shape[D - 1].max(1);
-        let y: Tensor<D> = tensor(kernel::forward(HostTensor::checked(&x).values(), width), shape);
+        let y: Tensor<D> = tensor(
+            kernel::forward(HostTensor::checked(&x).values(), width),
+            shape,
+        );
         let result = HostTensor::checked(&y);
         let backward = move |gradient: Tensor<D>, _: [bool; 1]| {
-            let dx = kernel::backward(result.values(), HostTensor::checked(&gradient).values(), width);
+            let dx = kernel::backward(
+                result.values(),
+                HostTensor::checked(&gradient).values(),
+                width,
+            );
             [Some(tensor(dx, shape))]
         };
         (y, Box::new(backward))
@@ -44,14 +54,19 @@ mod tests {
 
     #[test]
     fn agrees_with_the_framework() {
-        for x in [random([2, 3, 77], 1) * 4.0, random([2, 7, 3], 2).swap_dims(1, 2), random([1, 2, 1], 3)] {
+        for x in [
+            random([2, 3, 77], 1) * 4.0,
+            random([2, 7, 3], 2).swap_dims(1, 2),
+            random([1, 2, 1], 3),
+        ] {
             let y = softmax(x.clone());
             assert_near(y.clone(), activation::softmax(x.clone(), 2), 1e-6);
             let probe = random(x.dims(), 4);
             let tracked = x.autodiff().require_grad();
             let gradients = (softmax(tracked.clone()) * probe.clone()).sum().backward();
             let gradient = tracked.grad(&gradients).expect("a gradient");
-            // The form for other devices has the same gradient. A row of one value has none: nothing to compare with.
+            // The form for other devices has the same gradient. A row of one value has none:
+            // nothing to compare with.
             let expected = composed_backward(y, probe);
             let apart: f32 = (gradient - expected).abs().max().into_scalar();
             assert!(apart < 1e-6, "{apart:e}");
@@ -63,6 +78,9 @@ mod tests {
     fn large_values_do_not_overflow() {
         let x = random([1, 40], 1) * 1e4;
         let y: Vec<f32> = softmax(x).into_data().try_to_vec().expect("f32");
-        assert!(y.iter().all(|y| y.is_finite()) && (y.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{y:?}");
+        assert!(
+            y.iter().all(|y| y.is_finite()) && (y.iter().sum::<f32>() - 1.0).abs() < 1e-6,
+            "{y:?}"
+        );
     }
 }

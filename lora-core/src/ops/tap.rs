@@ -16,7 +16,8 @@ pub struct Place {
     pub row: usize,
 }
 
-/// Collects the gradients that a backward pass delivers, by the place of their parameter. Clones share one collection.
+/// Collects the gradients that a backward pass delivers, by the place of their parameter. Clones
+/// share one collection.
 #[derive(Debug, Clone, Default)]
 pub struct GradientSink(Arc<Mutex<HashMap<Place, Tensor<2>>>>);
 
@@ -34,24 +35,31 @@ impl GradientSink {
     /// Takes the gradient of this place, if there is one.
     #[must_use]
     pub fn take(&self, place: Place) -> Option<Tensor<2>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&place)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&place)
     }
 }
 
 /// `parameter` as a tracked tensor whose gradient goes to `sink` under `place`.
 ///
-/// It hangs on a fresh leaf of its own, so nothing has to be looked up after the backward pass, and recomputed segments
-/// use the same path as the outer graph without sharing a node with it (which would dead-lock).
+/// It hangs on a fresh leaf of its own, so nothing has to be looked up after the backward pass, and
+/// recomputed segments use the same path as the outer graph without sharing a node with it (which
+/// would dead-lock).
 #[must_use]
 pub fn tap(parameter: Tensor<2>, place: Place, sink: &GradientSink) -> Tensor<2> {
     let sink = sink.clone();
-    record([parameter.inner().autodiff().require_grad()], move |[parameter]| {
-        let backward = move |gradient: Tensor<2>, _: [bool; 1]| {
-            sink.add(place, gradient);
-            [None]
-        };
-        (parameter, Box::new(backward))
-    })
+    record(
+        [parameter.inner().autodiff().require_grad()],
+        move |[parameter]| {
+            let backward = move |gradient: Tensor<2>, _: [bool; 1]| {
+                sink.add(place, gradient);
+                [None]
+            };
+            (parameter, Box::new(backward))
+        },
+    )
 }
 
 #[cfg(test)]
@@ -70,7 +78,10 @@ mod tests {
         let y = x.clone().matmul(w.clone()) + x.matmul(w);
         let _ = y.sum().backward();
         let gradient = sink.take(place).expect("a gradient").into_data();
-        gradient.assert_eq(&Tensor::<2>::from_floats([[2.0], [4.0]], &device).into_data(), true);
+        gradient.assert_eq(
+            &Tensor::<2>::from_floats([[2.0], [4.0]], &device).into_data(),
+            true,
+        );
         assert!(sink.take(place).is_none());
     }
 }

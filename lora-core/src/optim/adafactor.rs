@@ -63,7 +63,10 @@ struct State {
 
 impl Adafactor {
     pub(super) fn new(config: AdafactorConfig) -> Self {
-        Self { config, states: Vec::new() }
+        Self {
+            config,
+            states: Vec::new(),
+        }
     }
 
     /// The rate of each parameter.
@@ -71,7 +74,11 @@ impl Adafactor {
         let config = self.config;
         let relative = |steps: &i32| {
             let steps = f64::from((*steps).max(1));
-            let most = if config.warmup_init { 1e-6 * steps } else { 1e-2 };
+            let most = if config.warmup_init {
+                1e-6 * steps
+            } else {
+                1e-2
+            };
             most.min(1.0 / steps.sqrt())
         };
         let rates = match config.relative_step {
@@ -129,8 +136,15 @@ impl Rule for Adafactor {
     }
 
     fn own_learning_rate(&self, stack: usize) -> Option<f64> {
-        let AdafactorConfig { relative_step, scale_parameter, .. } = self.config;
-        let state = self.states.get(stack).filter(|_| relative_step || scale_parameter)?;
+        let AdafactorConfig {
+            relative_step,
+            scale_parameter,
+            ..
+        } = self.config;
+        let state = self
+            .states
+            .get(stack)
+            .filter(|_| relative_step || scale_parameter)?;
         Some(match state.rates.as_ref()? {
             PerParameter::All(rate) => *rate,
             PerParameter::Each(rates) => rates.clone().narrow(0, 0, 1).into_scalar::<f32>().into(),

@@ -20,14 +20,19 @@ pub struct AdamWConfig {
     pub beta2: f64,
     /// Added to the denominator.
     pub eps: f64,
-    /// Weight decay. AdamW takes lr · `weight_decay` of a parameter in each step; Adam adds `weight_decay` times the parameter to
-    /// the gradient.
+    /// Weight decay. AdamW takes lr · `weight_decay` of a parameter in each step; Adam adds
+    /// `weight_decay` times the parameter to the gradient.
     pub weight_decay: f64,
 }
 
 impl Default for AdamWConfig {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 }
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.01,
+        }
     }
 }
 
@@ -72,16 +77,34 @@ struct Rates {
 
 impl Adam {
     pub(super) fn new(config: AdamWConfig, decay: WeightDecay, storage: Storage) -> Self {
-        Self { config, decay, storage, states: Vec::new() }
+        Self {
+            config,
+            decay,
+            storage,
+            states: Vec::new(),
+        }
     }
 
     /// torch computes these in double precision.
     fn rates(&self, lr: f64, steps: i32) -> Rates {
-        let AdamWConfig { beta1, beta2, weight_decay, .. } = self.config;
+        let AdamWConfig {
+            beta1,
+            beta2,
+            weight_decay,
+            ..
+        } = self.config;
         let decay = (1.0 - lr * weight_decay) as f32;
         Rates {
-            before: if self.decay == WeightDecay::Decoupled { decay } else { 1.0 },
-            after: if self.decay == WeightDecay::AfterStep { decay } else { 1.0 },
+            before: if self.decay == WeightDecay::Decoupled {
+                decay
+            } else {
+                1.0
+            },
+            after: if self.decay == WeightDecay::AfterStep {
+                decay
+            } else {
+                1.0
+            },
             step_size: (lr / (1.0 - beta1.powi(steps))) as f32,
             inverse_root: (1.0 / (1.0 - beta2.powi(steps)).sqrt()) as f32,
         }
@@ -89,7 +112,11 @@ impl Adam {
 
     /// Weight decay in the gradient.
     fn gradient_decay(&self) -> f64 {
-        if self.decay == WeightDecay::Gradient { self.config.weight_decay } else { 0.0 }
+        if self.decay == WeightDecay::Gradient {
+            self.config.weight_decay
+        } else {
+            0.0
+        }
     }
 
     /// In place, on the CPU.
@@ -100,10 +127,16 @@ impl Adam {
             unreachable!("moments in f32, and a factor that was read");
         };
         let (present, steps, size) = (update.present.clone(), &state.steps, update.size());
-        let rates: Vec<Rates> =
-            update.learning_rates.iter().zip(steps).map(|(lr, steps)| self.rates(*lr, *steps)).collect();
+        let rates: Vec<Rates> = update
+            .learning_rates
+            .iter()
+            .zip(steps)
+            .map(|(lr, steps)| self.rates(*lr, *steps))
+            .collect();
         let gradients = flex(gradient.values);
-        let AdamWConfig { beta1, beta2, eps, .. } = self.config;
+        let AdamWConfig {
+            beta1, beta2, eps, ..
+        } = self.config;
         let (decay, eps) = (self.gradient_decay() as f32, eps as f32);
         // As torch does, from double precision: 1 - 0.999 in f32 is off in its fifth digit.
         let (share1, beta2, share2) = ((1.0 - beta1) as f32, beta2 as f32, (1.0 - beta2) as f32);
@@ -119,12 +152,18 @@ impl Adam {
                 .zip(present.par_iter().zip(&rates))
                 .filter(|(_, (present, _))| **present)
                 .for_each(|((((values, mean), square), gradients), (_, rates))| {
-                    let Rates { before, after, step_size, inverse_root } = *rates;
+                    let Rates {
+                        before,
+                        after,
+                        step_size,
+                        inverse_root,
+                    } = *rates;
                     for (((p, m), v), g) in values.iter_mut().zip(mean).zip(square).zip(gradients) {
                         let g = g * factor + *p * decay;
                         *m += (g - *m) * share1;
                         *v = *v * beta2 + g * g * share2;
-                        *p = (*p * before - step_size * *m / (v.sqrt() * inverse_root + eps)) * after;
+                        *p = (*p * before - step_size * *m / (v.sqrt() * inverse_root + eps))
+                            * after;
                     }
                 });
             Tensor::from_primitive::<Flex>(values)
@@ -134,20 +173,34 @@ impl Adam {
     }
 
     fn step_tensors(&self, update: &mut StackUpdate<'_>, gradient: Gradient, state: &mut State) {
-        let AdamWConfig { beta1, beta2, eps, .. } = self.config;
+        let AdamWConfig {
+            beta1, beta2, eps, ..
+        } = self.config;
         let steps = state.steps.iter().zip(update.learning_rates);
-        let rates: Vec<Rates> = steps.map(|(steps, lr)| self.rates(*lr, (*steps).max(1))).collect();
-        let each = |of: &dyn Fn(&Rates) -> f32| update.each(rates.iter().map(|rates| of(rates).into()).collect());
+        let rates: Vec<Rates> = steps
+            .map(|(steps, lr)| self.rates(*lr, (*steps).max(1)))
+            .collect();
+        let each = |of: &dyn Fn(&Rates) -> f32| {
+            update.each(rates.iter().map(|rates| of(rates).into()).collect())
+        };
         let (before, after) = (each(&|rates| rates.before), each(&|rates| rates.after));
-        let (step_size, inverse_root) = (each(&|rates| rates.step_size), each(&|rates| rates.inverse_root));
+        let (step_size, inverse_root) = (
+            each(&|rates| rates.step_size),
+            each(&|rates| rates.inverse_root),
+        );
 
         let g = with_decay(gradient.scaled(), update, self.gradient_decay());
         let unusable = state.mean.unusable(&g);
-        let mean = state.mean.advance(update, |mean| unusable.cleared(moved(mean, g.clone(), beta1)));
-        let square =
-            state.square.advance(update, |square| unusable.cleared(square * beta2 + g.clone() * g * (1.0 - beta2)));
+        let mean = state.mean.advance(update, |mean| {
+            unusable.cleared(moved(mean, g.clone(), beta1))
+        });
+        let square = state.square.advance(update, |square| {
+            unusable.cleared(square * beta2 + g.clone() * g * (1.0 - beta2))
+        });
         let step = step_size.times(mean / (inverse_root.times(square.sqrt()) + eps));
-        update.replace_values(|values| unusable.spared(values, |values| after.times(before.times(values) - step)));
+        update.replace_values(|values| {
+            unusable.spared(values, |values| after.times(before.times(values) - step))
+        });
     }
 }
 
@@ -171,8 +224,15 @@ impl Rule for Adam {
     }
 
     fn codes(&self, stack: usize) -> Vec<Vec<u8>> {
-        let moments = self.states.get(stack).map(|state| [&state.mean, &state.square]);
-        moments.into_iter().flatten().filter_map(Moment::codes).collect()
+        let moments = self
+            .states
+            .get(stack)
+            .map(|state| [&state.mean, &state.square]);
+        moments
+            .into_iter()
+            .flatten()
+            .filter_map(Moment::codes)
+            .collect()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Settings from sd-scripts' `optimizer_args`.
 //!
-//! Arguments that the packages have and that change nothing here are accepted with every value that changes nothing there either:
-//! `foreach`, `fused`, `capturable`, `use_triton`, `log_every`, `is_paged`, `stochastic_rounding` and `factored_fp32` with any, and
-//! those that would change the rule (`amsgrad`, `maximize`, `block_wise`, ...) with their default alone.
+//! Arguments that the packages have and that change nothing here are accepted with every value that
+//! changes nothing there either: `foreach`, `fused`, `capturable`, `use_triton`, `log_every`,
+//! `is_paged`, `stochastic_rounding` and `factored_fp32` with any, and those that would change the
+//! rule (`amsgrad`, `maximize`, `block_wise`, ...) with their default alone.
 
 use super::literal::Literal;
 use super::{OptimizerConfig, OptimizerKind};
@@ -16,7 +17,8 @@ use keys::keys;
 #[non_exhaustive]
 pub enum ArgumentError {
     /// The optimizer has no such argument.
-    #[error("optimizer argument `{key}`: {optimizer} has no such argument; it has {}", .known.join(", "))]
+    #[error("optimizer argument `{key}`: {optimizer} has no such argument; it has \
+         {}", .known.join(", "))]
     Unknown {
         /// Name of the optimizer.
         optimizer: &'static str,
@@ -40,24 +42,40 @@ pub enum ArgumentError {
 }
 
 impl OptimizerConfig {
-    /// The settings of an optimizer with some arguments, each a name and a Python literal such as `0.9, 0.99` or `True`. Of an
-    /// argument that comes twice the later one counts.
+    /// The settings of an optimizer with some arguments, each a name and a Python literal such as
+    /// `0.9, 0.99` or `True`. Of an argument that comes twice the later one counts.
     ///
     /// # Errors
     /// [`ArgumentError`] if the optimizer lacks an argument, or if it cannot have this value.
-    pub fn from_arguments(kind: OptimizerKind, arguments: &[(String, String)]) -> Result<Self, ArgumentError> {
+    pub fn from_arguments(
+        kind: OptimizerKind,
+        arguments: &[(String, String)],
+    ) -> Result<Self, ArgumentError> {
         let mut config = Self::of_kind(kind);
         let optimizer = kind.name();
         for (key, text) in arguments {
             let mut known = keys(&mut config);
             let Some(slot) = known.iter_mut().find(|slot| slot.name == key) else {
                 let known = known.iter().map(|slot| slot.name).collect();
-                return Err(ArgumentError::Unknown { optimizer, key: key.clone(), known });
+                return Err(ArgumentError::Unknown {
+                    optimizer,
+                    key: key.clone(),
+                    known,
+                });
             };
             let value = Literal::parse(text);
-            if value.as_ref().and_then(|value| slot.target.set(value)).is_none() {
+            if value
+                .as_ref()
+                .and_then(|value| slot.target.set(value))
+                .is_none()
+            {
                 let expected = slot.target.expected();
-                return Err(ArgumentError::Value { optimizer, key: key.clone(), found: text.clone(), expected });
+                return Err(ArgumentError::Value {
+                    optimizer,
+                    key: key.clone(),
+                    found: text.clone(),
+                    expected,
+                });
             }
         }
         match config {
@@ -76,7 +94,10 @@ impl OptimizerConfig {
     /// The names of the arguments that an optimizer has.
     #[must_use]
     pub fn argument_names(kind: OptimizerKind) -> Vec<&'static str> {
-        keys(&mut Self::of_kind(kind)).iter().map(|slot| slot.name).collect()
+        keys(&mut Self::of_kind(kind))
+            .iter()
+            .map(|slot| slot.name)
+            .collect()
     }
 }
 
@@ -150,7 +171,9 @@ impl Target<'_> {
         match (self, value) {
             (Self::Flag(flag), Literal::Bool(value)) => **flag = *value,
             (Self::Number(target, range), value) => **target = number(value, *range)?,
-            (Self::Numbers(targets, range), Literal::Tuple(values)) if values.len() == targets.len() => {
+            (Self::Numbers(targets, range), Literal::Tuple(values))
+                if values.len() == targets.len() =>
+            {
                 for (target, value) in targets.iter_mut().zip(values) {
                     **target = number(value, *range)?;
                 }
@@ -158,11 +181,13 @@ impl Target<'_> {
             (Self::Optional(target, _), Literal::None) => **target = None,
             (Self::Optional(target, range), value) => **target = Some(number(value, *range)?),
             (Self::Count(target, least), Literal::Number(value)) => {
-                let whole = value.fract() == 0.0 && *value >= *least as f64 && *value < f64::from(u32::MAX);
+                let whole =
+                    value.fract() == 0.0 && *value >= *least as f64 && *value < f64::from(u32::MAX);
                 **target = whole.then_some(*value as usize)?;
             }
             (Self::Fixed(only), value) if only == value => {}
-            (Self::AnyFlag, Literal::Bool(_) | Literal::None) | (Self::AnyNumber, Literal::Number(_)) => {}
+            (Self::AnyFlag, Literal::Bool(_) | Literal::None)
+            | (Self::AnyNumber, Literal::Number(_)) => {}
             _ => return None,
         }
         Some(())
@@ -172,7 +197,9 @@ impl Target<'_> {
         match self {
             Self::Flag(_) => "True or False".into(),
             Self::Number(_, range) => format!("a number{}", range.text()),
-            Self::Numbers(targets, range) => format!("{} numbers, each{}", targets.len(), range.text()),
+            Self::Numbers(targets, range) => {
+                format!("{} numbers, each{}", targets.len(), range.text())
+            }
             Self::Optional(_, range) => format!("None or a number{}", range.text()),
             Self::Count(_, least) => format!("a whole number from {least}"),
             Self::Fixed(Literal::Bool(true)) => "True; nothing else is supported".into(),

@@ -60,17 +60,30 @@ struct State {
 
 impl Came {
     pub(super) fn new(config: CameConfig) -> Self {
-        Self { config, states: Vec::new() }
+        Self {
+            config,
+            states: Vec::new(),
+        }
     }
 }
 
 impl Rule for Came {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let CameConfig { beta1, beta2, beta3, eps1, eps2, clip_threshold, weight_decay, fixed_decay } = self.config;
+        let CameConfig {
+            beta1,
+            beta2,
+            beta3,
+            eps1,
+            eps2,
+            clip_threshold,
+            weight_decay,
+            fixed_decay,
+        } = self.config;
         made_once(&mut self.states, updates, |update| State {
             mean: update.values().zeros_like(),
             square: MeanSquare::zeros(update),
-            instability: (update.stack.axes != ParameterAxes::Vector).then(|| MeanSquare::zeros(update)),
+            instability: (update.stack.axes != ParameterAxes::Vector)
+                .then(|| MeanSquare::zeros(update)),
         });
         for ((update, gradient), state) in updates.iter_mut().zip(gradients).zip(&mut self.states) {
             let g = gradient.scaled();
@@ -88,12 +101,14 @@ impl Rule for Came {
                     lr.times(instability.advance(update, squares, &Beta::All(beta3)) * mean)
                 }
                 None => {
-                    // The package's step is the running mean itself here, so that it keeps the product with the rate.
+                    // The package's step is the running mean itself here, so that it keeps the
+                    // product with the rate.
                     update.replace(&mut state.mean, |mean| lr.times(mean));
                     state.mean.clone()
                 }
             };
-            let decay = update.by_rate(|lr| 1.0 - weight_decay * if fixed_decay { 1.0 } else { lr });
+            let decay =
+                update.by_rate(|lr| 1.0 - weight_decay * if fixed_decay { 1.0 } else { lr });
             update.replace_values(|values| decay.times(values) - step);
         }
     }

@@ -1,9 +1,9 @@
 //! Which rule an optimizer follows, and its settings.
 
 use super::{
-    AdafactorConfig, AdamWConfig, CameConfig, DAdaptAdaGradConfig, DAdaptAdamConfig, DAdaptAdamPreprintConfig,
-    DAdaptAdanConfig, DAdaptLionConfig, DAdaptSgdConfig, LionConfig, OptimizerKind, ProdigyConfig, ProdigyPlusConfig,
-    RmsPropConfig, ScheduleFreeConfig, SgdConfig,
+    AdafactorConfig, AdamWConfig, CameConfig, DAdaptAdaGradConfig, DAdaptAdamConfig,
+    DAdaptAdamPreprintConfig, DAdaptAdanConfig, DAdaptLionConfig, DAdaptSgdConfig, LionConfig,
+    OptimizerKind, ProdigyConfig, ProdigyPlusConfig, RmsPropConfig, ScheduleFreeConfig, SgdConfig,
 };
 
 /// A rule and its settings.
@@ -12,7 +12,8 @@ use super::{
 pub enum OptimizerConfig {
     /// torch's AdamW.
     AdamW(AdamWConfig),
-    /// bitsandbytes' AdamW with moments in f32. Where these are in memory is no matter here; weight decay comes after the step.
+    /// bitsandbytes' AdamW with moments in f32. Where these are in memory is no matter here; weight
+    /// decay comes after the step.
     PagedAdamW(AdamWConfig),
     /// bitsandbytes' AdamW with moments in 8 bits.
     AdamW8bit(AdamWConfig),
@@ -67,7 +68,10 @@ impl OptimizerConfig {
             Kind::AdamW => Self::AdamW(AdamWConfig::default()),
             Kind::AdamW8bit | Kind::PagedAdamW8bit => Self::AdamW8bit(AdamWConfig::default()),
             Kind::PagedAdamW | Kind::PagedAdamW32bit => Self::PagedAdamW(AdamWConfig::default()),
-            Kind::Adam => Self::Adam(AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() }),
+            Kind::Adam => Self::Adam(AdamWConfig {
+                weight_decay: 0.0,
+                ..AdamWConfig::default()
+            }),
             Kind::RmsProp => Self::RmsProp(RmsPropConfig::default()),
             Kind::Lion => Self::Lion(LionConfig::default()),
             Kind::Lion8bit | Kind::PagedLion8bit => Self::Lion8bit(LionConfig::default()),
@@ -87,7 +91,9 @@ impl OptimizerConfig {
             Kind::AdamWScheduleFree => Self::AdamWScheduleFree(ScheduleFreeConfig::default()),
             Kind::RAdamScheduleFree => Self::RAdamScheduleFree(ScheduleFreeConfig::default()),
             Kind::SgdScheduleFree => Self::SgdScheduleFree(ScheduleFreeConfig::default()),
-            Kind::ProdigyPlusScheduleFree => Self::ProdigyPlusScheduleFree(ProdigyPlusConfig::default()),
+            Kind::ProdigyPlusScheduleFree => {
+                Self::ProdigyPlusScheduleFree(ProdigyPlusConfig::default())
+            }
             Kind::Came => Self::Came(CameConfig::default()),
         }
     }
@@ -99,7 +105,11 @@ impl OptimizerConfig {
             Self::Adafactor(_) => 0,
             Self::Lion8bit(_) | Self::Sgd8bit(_) => 1,
             Self::AdamW8bit(_) => 2,
-            Self::RmsProp(_) | Self::Lion(_) | Self::SgdNesterov(_) | Self::Came(_) | Self::SgdScheduleFree(_) => 4,
+            Self::RmsProp(_)
+            | Self::Lion(_)
+            | Self::SgdNesterov(_)
+            | Self::Came(_)
+            | Self::SgdScheduleFree(_) => 4,
             Self::AdamW(_)
             | Self::PagedAdamW(_)
             | Self::Adam(_)
@@ -126,11 +136,18 @@ impl OptimizerConfig {
         )
     }
 
-    /// Whether the rates follow a learning-rate schedule. Schedule-free rules and Adafactor with `relative_step` make their own course;
-    /// sd-scripts gives them a schedule that does nothing.
+    /// Whether the rates follow a learning-rate schedule. Schedule-free rules and Adafactor with
+    /// `relative_step` make their own course; sd-scripts gives them a schedule that does nothing.
     #[must_use]
     pub fn takes_schedule(&self) -> bool {
-        !self.is_schedule_free() && !matches!(self, Self::Adafactor(AdafactorConfig { relative_step: true, .. }))
+        !self.is_schedule_free()
+            && !matches!(
+                self,
+                Self::Adafactor(AdafactorConfig {
+                    relative_step: true,
+                    ..
+                })
+            )
     }
 
     /// Whether the rule estimates the rate, so that the given one is a factor, best 1.
@@ -150,7 +167,8 @@ impl OptimizerConfig {
         )
     }
 
-    /// Whether all parameters that are trained must have the same rate, because one estimate serves all.
+    /// Whether all parameters that are trained must have the same rate, because one estimate serves
+    /// all.
     #[must_use]
     pub fn needs_one_learning_rate(&self) -> bool {
         self.adapts_learning_rate() && !matches!(self, Self::ProdigyPlusScheduleFree(_))

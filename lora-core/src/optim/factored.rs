@@ -5,7 +5,8 @@ use burn::tensor::Tensor;
 use super::update::{StackUpdate, moved};
 use crate::adapter::ParameterAxes;
 
-/// The running mean of squares of one stack, factored over the last two axes that a parameter has in a file.
+/// The running mean of squares of one stack, factored over the last two axes that a parameter has
+/// in a file.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one a stack")]
 pub(super) enum MeanSquare {
@@ -28,14 +29,22 @@ impl MeanSquare {
             None => Self::Full(values.zeros_like()),
             Some([n, m, rows, columns]) => {
                 let zeros = |dims: [usize; 4]| Tensor::zeros(dims, &values.device());
-                Self::Factored { rows: zeros([n, m, rows, 1]), columns: zeros([n, m, 1, columns]) }
+                Self::Factored {
+                    rows: zeros([n, m, rows, 1]),
+                    columns: zeros([n, m, 1, columns]),
+                }
             }
         }
     }
 
-    /// Moves the means towards `squares`, `[n, rows, columns]`, and returns one over the root of the mean. The values of parameters
-    /// that take no part are of no use.
-    pub(super) fn advance(&mut self, update: &StackUpdate<'_>, squares: Tensor<3>, beta: &Beta) -> Tensor<3> {
+    /// Moves the means towards `squares`, `[n, rows, columns]`, and returns one over the root of
+    /// the mean. The values of parameters that take no part are of no use.
+    pub(super) fn advance(
+        &mut self,
+        update: &StackUpdate<'_>,
+        squares: Tensor<3>,
+        beta: &Beta,
+    ) -> Tensor<3> {
         let dims = squares.dims();
         match self {
             Self::Full(mean) => {
@@ -80,7 +89,8 @@ impl Beta {
     }
 }
 
-/// A stack's values as matrices of the last two axes: `[n, m, rows, columns]`. None where there is one axis only.
+/// A stack's values as matrices of the last two axes: `[n, m, rows, columns]`. None where there is
+/// one axis only.
 fn matrices([n, rows, columns]: [usize; 3], axes: ParameterAxes) -> Option<[usize; 4]> {
     match axes {
         ParameterAxes::Vector => None,

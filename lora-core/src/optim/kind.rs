@@ -39,40 +39,116 @@ const TABLE: [(OptimizerKind, &str, &str); 27] = {
     use OptimizerKind as Kind;
     [
         (Kind::AdamW, "AdamW", "torch.optim.adamw.AdamW"),
-        (Kind::AdamW8bit, "AdamW8bit", "bitsandbytes.optim.adamw.AdamW8bit"),
-        (Kind::PagedAdamW8bit, "PagedAdamW8bit", "bitsandbytes.optim.adamw.PagedAdamW8bit"),
-        (Kind::PagedAdamW, "PagedAdamW", "bitsandbytes.optim.adamw.PagedAdamW"),
-        (Kind::PagedAdamW32bit, "PagedAdamW32bit", "bitsandbytes.optim.adamw.PagedAdamW32bit"),
+        (
+            Kind::AdamW8bit,
+            "AdamW8bit",
+            "bitsandbytes.optim.adamw.AdamW8bit",
+        ),
+        (
+            Kind::PagedAdamW8bit,
+            "PagedAdamW8bit",
+            "bitsandbytes.optim.adamw.PagedAdamW8bit",
+        ),
+        (
+            Kind::PagedAdamW,
+            "PagedAdamW",
+            "bitsandbytes.optim.adamw.PagedAdamW",
+        ),
+        (
+            Kind::PagedAdamW32bit,
+            "PagedAdamW32bit",
+            "bitsandbytes.optim.adamw.PagedAdamW32bit",
+        ),
         (Kind::Adam, "Adam", "torch.optim.adam.Adam"),
         (Kind::RmsProp, "RMSprop", "torch.optim.rmsprop.RMSprop"),
         (Kind::Lion, "Lion", "lion_pytorch.lion_pytorch.Lion"),
-        (Kind::Lion8bit, "Lion8bit", "bitsandbytes.optim.lion.Lion8bit"),
-        (Kind::PagedLion8bit, "PagedLion8bit", "bitsandbytes.optim.lion.PagedLion8bit"),
+        (
+            Kind::Lion8bit,
+            "Lion8bit",
+            "bitsandbytes.optim.lion.Lion8bit",
+        ),
+        (
+            Kind::PagedLion8bit,
+            "PagedLion8bit",
+            "bitsandbytes.optim.lion.PagedLion8bit",
+        ),
         (Kind::SgdNesterov, "SGDNesterov", "torch.optim.sgd.SGD"),
-        (Kind::SgdNesterov8bit, "SGDNesterov8bit", "bitsandbytes.optim.sgd.SGD8bit"),
-        (Kind::Adafactor, "AdaFactor", "transformers.optimization.Adafactor"),
+        (
+            Kind::SgdNesterov8bit,
+            "SGDNesterov8bit",
+            "bitsandbytes.optim.sgd.SGD8bit",
+        ),
+        (
+            Kind::Adafactor,
+            "AdaFactor",
+            "transformers.optimization.Adafactor",
+        ),
         (Kind::Prodigy, "Prodigy", "prodigyopt.prodigy.Prodigy"),
-        (Kind::DAdaptation, "DAdaptation", "dadaptation.experimental.dadapt_adam_preprint.DAdaptAdamPreprint"),
+        (
+            Kind::DAdaptation,
+            "DAdaptation",
+            "dadaptation.experimental.dadapt_adam_preprint.DAdaptAdamPreprint",
+        ),
         (
             Kind::DAdaptAdamPreprint,
             "DAdaptAdamPreprint",
             "dadaptation.experimental.dadapt_adam_preprint.DAdaptAdamPreprint",
         ),
-        (Kind::DAdaptAdam, "DAdaptAdam", "dadaptation.dadapt_adam.DAdaptAdam"),
-        (Kind::DAdaptAdaGrad, "DAdaptAdaGrad", "dadaptation.dadapt_adagrad.DAdaptAdaGrad"),
-        (Kind::DAdaptAdan, "DAdaptAdan", "dadaptation.dadapt_adan.DAdaptAdan"),
-        (Kind::DAdaptAdanIp, "DAdaptAdanIP", "dadaptation.experimental.dadapt_adan_ip.DAdaptAdanIP"),
-        (Kind::DAdaptLion, "DAdaptLion", "dadaptation.dadapt_lion.DAdaptLion"),
-        (Kind::DAdaptSgd, "DAdaptSGD", "dadaptation.dadapt_sgd.DAdaptSGD"),
-        (Kind::AdamWScheduleFree, "AdamWScheduleFree", "schedulefree.adamw_schedulefree.AdamWScheduleFree"),
-        (Kind::RAdamScheduleFree, "RAdamScheduleFree", "schedulefree.radam_schedulefree.RAdamScheduleFree"),
-        (Kind::SgdScheduleFree, "SGDScheduleFree", "schedulefree.sgd_schedulefree.SGDScheduleFree"),
+        (
+            Kind::DAdaptAdam,
+            "DAdaptAdam",
+            "dadaptation.dadapt_adam.DAdaptAdam",
+        ),
+        (
+            Kind::DAdaptAdaGrad,
+            "DAdaptAdaGrad",
+            "dadaptation.dadapt_adagrad.DAdaptAdaGrad",
+        ),
+        (
+            Kind::DAdaptAdan,
+            "DAdaptAdan",
+            "dadaptation.dadapt_adan.DAdaptAdan",
+        ),
+        (
+            Kind::DAdaptAdanIp,
+            "DAdaptAdanIP",
+            "dadaptation.experimental.dadapt_adan_ip.DAdaptAdanIP",
+        ),
+        (
+            Kind::DAdaptLion,
+            "DAdaptLion",
+            "dadaptation.dadapt_lion.DAdaptLion",
+        ),
+        (
+            Kind::DAdaptSgd,
+            "DAdaptSGD",
+            "dadaptation.dadapt_sgd.DAdaptSGD",
+        ),
+        (
+            Kind::AdamWScheduleFree,
+            "AdamWScheduleFree",
+            "schedulefree.adamw_schedulefree.AdamWScheduleFree",
+        ),
+        (
+            Kind::RAdamScheduleFree,
+            "RAdamScheduleFree",
+            "schedulefree.radam_schedulefree.RAdamScheduleFree",
+        ),
+        (
+            Kind::SgdScheduleFree,
+            "SGDScheduleFree",
+            "schedulefree.sgd_schedulefree.SGDScheduleFree",
+        ),
         (
             Kind::ProdigyPlusScheduleFree,
             "prodigyplus.ProdigyPlusScheduleFree",
             "prodigyplus.prodigy_plus_schedulefree.ProdigyPlusScheduleFree",
         ),
-        (Kind::Came, "pytorch_optimizer.CAME", "pytorch_optimizer.optimizer.came.CAME"),
+        (
+            Kind::Came,
+            "pytorch_optimizer.CAME",
+            "pytorch_optimizer.optimizer.came.CAME",
+        ),
     ]
 };
 
@@ -103,7 +179,10 @@ impl OptimizerKind {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let class = |path: &str| path.rsplit('.').next().unwrap_or(path).to_ascii_lowercase();
-        TABLE.iter().find(|(_, known, _)| class(known) == class(name)).map(|row| row.0)
+        TABLE
+            .iter()
+            .find(|(_, known, _)| class(known) == class(name))
+            .map(|row| row.0)
     }
 
     /// The name as forms spell it.
@@ -134,7 +213,8 @@ impl OptimizerKind {
         super::OptimizerConfig::of_kind(self).adapts_learning_rate()
     }
 
-    /// Whether all parameters that are trained must have the same rate, because one estimate serves all.
+    /// Whether all parameters that are trained must have the same rate, because one estimate serves
+    /// all.
     #[must_use]
     pub fn needs_one_learning_rate(self) -> bool {
         super::OptimizerConfig::of_kind(self).needs_one_learning_rate()
@@ -154,9 +234,16 @@ mod tests {
     #[test]
     fn names_lead_to_their_kinds() {
         for (index, kind) in OptimizerKind::ALL.into_iter().enumerate() {
-            assert_eq!(kind as usize, index, "the table is in the order of the variants");
+            assert_eq!(
+                kind as usize, index,
+                "the table is in the order of the variants"
+            );
             assert_eq!(kind.name(), OptimizerKind::NAMES[index]);
-            for name in [kind.name().to_owned(), kind.name().to_lowercase(), kind.name().to_uppercase()] {
+            for name in [
+                kind.name().to_owned(),
+                kind.name().to_lowercase(),
+                kind.name().to_uppercase(),
+            ] {
                 assert_eq!(OptimizerKind::from_name(&name), Some(kind), "{name}");
             }
         }

@@ -18,7 +18,11 @@ pub struct LionConfig {
 
 impl Default for LionConfig {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.99, weight_decay: 0.0 }
+        Self {
+            beta1: 0.9,
+            beta2: 0.99,
+            weight_decay: 0.0,
+        }
     }
 }
 
@@ -31,15 +35,25 @@ pub(super) struct Lion {
 
 impl Lion {
     pub(super) fn new(config: LionConfig, storage: Storage) -> Self {
-        Self { config, storage, means: Vec::new() }
+        Self {
+            config,
+            storage,
+            means: Vec::new(),
+        }
     }
 }
 
 impl Rule for Lion {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let LionConfig { beta1, beta2, weight_decay } = self.config;
+        let LionConfig {
+            beta1,
+            beta2,
+            weight_decay,
+        } = self.config;
         let storage = self.storage;
-        made_once(&mut self.means, updates, |update| Moment::zeros(update, storage, Map::Signed));
+        made_once(&mut self.means, updates, |update| {
+            Moment::zeros(update, storage, Map::Signed)
+        });
         for ((update, gradient), mean) in updates.iter_mut().zip(gradients).zip(&mut self.means) {
             let g = gradient.scaled();
             let unusable = mean.unusable(&g);
@@ -48,14 +62,25 @@ impl Rule for Lion {
                 direction = Some(moved(mean.clone(), g.clone(), beta1).sign());
                 unusable.cleared(moved(mean, g, beta2))
             });
-            let (decay, lr) = (update.by_rate(|lr| 1.0 - lr * weight_decay), update.by_rate(|lr| lr));
-            let Some(direction) = direction else { unreachable!("the mean was advanced") };
+            let (decay, lr) = (
+                update.by_rate(|lr| 1.0 - lr * weight_decay),
+                update.by_rate(|lr| lr),
+            );
+            let Some(direction) = direction else {
+                unreachable!("the mean was advanced")
+            };
             let step = lr.times(direction);
-            update.replace_values(|values| unusable.spared(values, |values| decay.times(values) - step));
+            update.replace_values(|values| {
+                unusable.spared(values, |values| decay.times(values) - step)
+            });
         }
     }
 
     fn codes(&self, stack: usize) -> Vec<Vec<u8>> {
-        self.means.get(stack).and_then(Moment::codes).into_iter().collect()
+        self.means
+            .get(stack)
+            .and_then(Moment::codes)
+            .into_iter()
+            .collect()
     }
 }

@@ -11,7 +11,8 @@ pub(super) enum Literal {
 }
 
 impl Literal {
-    /// The value that a text stands for. None where it is no literal that an optimizer's argument can have.
+    /// The value that a text stands for. None where it is no literal that an optimizer's argument
+    /// can have.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let inner = bracketed(text);
@@ -22,7 +23,11 @@ impl Literal {
             if text.starts_with('(') && !inner.contains(',') {
                 return Self::scalar(inner);
             }
-            return items.split(',').map(|item| Self::scalar(item.trim())).collect::<Option<_>>().map(Self::Tuple);
+            return items
+                .split(',')
+                .map(|item| Self::scalar(item.trim()))
+                .collect::<Option<_>>()
+                .map(Self::Tuple);
         }
         Self::scalar(text)
     }
@@ -35,19 +40,27 @@ impl Literal {
             _ => {}
         }
         for quote in ['\'', '"'] {
-            if let Some(inner) = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
+            if let Some(inner) = text
+                .strip_prefix(quote)
+                .and_then(|rest| rest.strip_suffix(quote))
+            {
                 return (!inner.contains([quote, '\\'])).then(|| Self::Text(inner.to_owned()));
             }
         }
         // Rust reads "inf" and "nan", too; Python takes these for names.
         let number = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
             && text.contains(|c: char| c.is_ascii_digit());
-        number.then(|| text.replace('_', "").parse().ok()).flatten().map(Self::Number)
+        number
+            .then(|| text.replace('_', "").parse().ok())
+            .flatten()
+            .map(Self::Number)
     }
 }
 
 fn bracketed(text: &str) -> Option<&str> {
-    [('(', ')'), ('[', ']')].iter().find_map(|(open, close)| text.strip_prefix(*open)?.strip_suffix(*close))
+    [('(', ')'), ('[', ']')]
+        .iter()
+        .find_map(|(open, close)| text.strip_prefix(*open)?.strip_suffix(*close))
 }
 
 #[cfg(test)]
@@ -56,7 +69,10 @@ mod tests {
 
     #[test]
     fn reads_what_python_reads() {
-        let pair = Some(Literal::Tuple(vec![Literal::Number(0.9), Literal::Number(0.99)]));
+        let pair = Some(Literal::Tuple(vec![
+            Literal::Number(0.9),
+            Literal::Number(0.99),
+        ]));
         for text in ["0.9,0.99", "(0.9, 0.99)", "[0.9,0.99]", " ( .9 ,0.99, ) "] {
             assert_eq!(Literal::parse(text), pair, "{text}");
         }

@@ -38,7 +38,8 @@ pub enum LrCurve {
         /// The least multiplier.
         min_ratio: f64,
     },
-    /// 1 up to the last updates, in which it falls along half cosines. The warm-up begins at the least multiplier.
+    /// 1 up to the last updates, in which it falls along half cosines. The warm-up begins at the
+    /// least multiplier.
     WarmupStableDecay {
         /// Updates of the fall.
         decay_steps: usize,
@@ -51,7 +52,8 @@ pub enum LrCurve {
     PiecewiseConstant(StepRules),
 }
 
-/// A learning-rate schedule, as the schedulers of these names in diffusers, transformers and sd-scripts compute it.
+/// A learning-rate schedule, as the schedulers of these names in diffusers, transformers and
+/// sd-scripts compute it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LrSchedule {
     /// The curve.
@@ -87,20 +89,38 @@ impl LrSchedule {
             LrCurve::Linear => ((total - step as f64) / left).max(0.0),
             LrCurve::Cosine => half_cosines(progress, 1).max(0.0),
             LrCurve::CosineWithRestarts { .. } if progress >= 1.0 => 0.0,
-            LrCurve::CosineWithRestarts { cycles } => half_cosines((progress * *cycles as f64).fract(), 1),
-            LrCurve::Polynomial { power, learning_rate } => {
+            LrCurve::CosineWithRestarts { cycles } => {
+                half_cosines((progress * *cycles as f64).fract(), 1)
+            }
+            LrCurve::Polynomial {
+                power,
+                learning_rate,
+            } => {
                 let end = POLYNOMIAL_END / learning_rate;
-                if progress >= 1.0 { end } else { between((1.0 - progress).powf(*power), end) }
+                if progress >= 1.0 {
+                    end
+                } else {
+                    between((1.0 - progress).powf(*power), end)
+                }
             }
             LrCurve::InverseSqrt { timescale } => {
                 let timescale = (*timescale).max(1) as f64;
-                ((step as f64 + timescale - warmup) / timescale).sqrt().recip()
+                ((step as f64 + timescale - warmup) / timescale)
+                    .sqrt()
+                    .recip()
             }
             LrCurve::CosineWithMinLr { cycles, min_ratio } => {
                 between(half_cosines(progress, *cycles), *min_ratio).max(0.0)
             }
-            LrCurve::WarmupStableDecay { decay_steps, cycles, min_ratio } => {
-                let begin = self.total_steps.saturating_sub(*decay_steps).max(self.warmup_steps);
+            LrCurve::WarmupStableDecay {
+                decay_steps,
+                cycles,
+                min_ratio,
+            } => {
+                let begin = self
+                    .total_steps
+                    .saturating_sub(*decay_steps)
+                    .max(self.warmup_steps);
                 match step.checked_sub(begin) {
                     None => 1.0,
                     Some(fallen) if fallen < *decay_steps => {

@@ -1,8 +1,9 @@
 //! Optimizers over the stacked adapter parameters, gradient clipping, learning-rate schedules.
 //!
-//! An [`Optimizer`] is made from an [`OptimizerConfig`], which [`OptimizerConfig::from_arguments`] makes from a name and arguments as
-//! sd-scripts writes them. Rules do to each parameter of a stack what their packages do to a tensor, with two families over all
-//! parameters at once: D-Adaptation and Prodigy, whose estimate of the rate is one number.
+//! An [`Optimizer`] is made from an [`OptimizerConfig`], which [`OptimizerConfig::from_arguments`]
+//! makes from a name and arguments as sd-scripts writes them. Rules do to each parameter of a stack
+//! what their packages do to a tensor, with two families over all parameters at once: D-Adaptation
+//! and Prodigy, whose estimate of the rate is one number.
 
 mod adafactor;
 mod adam;
@@ -35,8 +36,8 @@ pub use came::CameConfig;
 pub use clip::{GradientNorm, accumulate, global_norm};
 pub use config::OptimizerConfig;
 pub use dadapt::{
-    DAdaptAdaGradConfig, DAdaptAdamConfig, DAdaptAdamPreprintConfig, DAdaptAdanConfig, DAdaptLionConfig,
-    DAdaptSgdConfig,
+    DAdaptAdaGradConfig, DAdaptAdamConfig, DAdaptAdamPreprintConfig, DAdaptAdanConfig,
+    DAdaptLionConfig, DAdaptSgdConfig,
 };
 pub use kind::OptimizerKind;
 pub use lion::LionConfig;

@@ -36,9 +36,13 @@ impl Moment {
         }
     }
 
-    /// Replaces it for the parameters that take part, and returns the new values before they are rounded to 8 bits. Those of other
-    /// parameters are of no use.
-    pub(super) fn advance(&mut self, update: &StackUpdate<'_>, by: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
+    /// Replaces it for the parameters that take part, and returns the new values before they are
+    /// rounded to 8 bits. Those of other parameters are of no use.
+    pub(super) fn advance(
+        &mut self,
+        update: &StackUpdate<'_>,
+        by: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
         match self {
             Self::Float(values) => {
                 update.replace(values, by);
@@ -60,8 +64,8 @@ impl Moment {
         }
     }
 
-    /// Where a gradient is not finite. bitsandbytes' kernels for 8 bits set the moments there to 0 and leave the parameter as it is; for
-    /// moments in f32 there is no such exception.
+    /// Where a gradient is not finite. bitsandbytes' kernels for 8 bits set the moments there to 0
+    /// and leave the parameter as it is; for moments in f32 there is no such exception.
     pub(super) fn unusable(&self, gradient: &Tensor<3>) -> Unusable {
         match self {
             Self::Float(_) => Unusable(None),
@@ -88,7 +92,11 @@ impl Unusable {
     }
 
     /// The parameters after a step, but as they were there.
-    pub(super) fn spared(self, values: Tensor<3>, step: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
+    pub(super) fn spared(
+        self,
+        values: Tensor<3>,
+        step: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
         match self.0 {
             Some(unusable) => step(values.clone()).mask_where(unusable, values),
             None => step(values),

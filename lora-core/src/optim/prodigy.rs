@@ -4,7 +4,9 @@ use burn::tensor::{Tensor, s};
 
 use super::optimizer::Rule;
 use super::sums::{dot, magnitude, read};
-use super::update::{Gradient, StackUpdate, bias_correction, common_rate, decayed, made_once, with_decay};
+use super::update::{
+    Gradient, StackUpdate, bias_correction, common_rate, decayed, made_once, with_decay,
+};
 
 /// Settings of Prodigy, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,11 +21,13 @@ pub struct ProdigyConfig {
     pub eps: f64,
     /// Weight decay.
     pub weight_decay: f64,
-    /// Whether weight decay is taken off the parameter, as in AdamW, instead of being added to the gradient.
+    /// Whether weight decay is taken off the parameter, as in AdamW, instead of being added to the
+    /// gradient.
     pub decouple: bool,
     /// Whether rates are corrected for the moments' start at 0.
     pub use_bias_correction: bool,
-    /// Whether the rate is left out of the denominator of the estimate, so that a warm-up does not make d large.
+    /// Whether the rate is left out of the denominator of the estimate, so that a warm-up does not
+    /// make d large.
     pub safeguard_warmup: bool,
     /// Estimate to begin with.
     pub d0: f64,
@@ -69,7 +73,8 @@ struct State {
     /// Absent where beta1 is 0.
     mean: Option<Tensor<3>>,
     square: Tensor<3>,
-    /// A running sum of gradients, and the parameters at the start: every `slice_p`-th value, `[n, 1, values]`.
+    /// A running sum of gradients, and the parameters at the start: every `slice_p`-th value, `[n,
+    /// 1, values]`.
     sum: Tensor<3>,
     start: Tensor<3>,
 }
@@ -79,25 +84,57 @@ pub(super) fn every(values: Tensor<3>, every: usize) -> Tensor<3> {
     let [n, rows, columns] = values.dims();
     match every {
         1 => values,
-        _ => values.reshape([n, 1, rows * columns]).slice(s![.., .., ..;every as isize]),
+        _ => values
+            .reshape([n, 1, rows * columns])
+            .slice(s![.., .., ..;every as isize]),
     }
 }
 
 impl Prodigy {
     pub(super) fn new(config: ProdigyConfig) -> Self {
-        Self { config, d: config.d0, most: config.d0, numerator: 0.0, steps: 0, states: Vec::new() }
+        Self {
+            config,
+            d: config.d0,
+            most: config.d0,
+            numerator: 0.0,
+            steps: 0,
+            states: Vec::new(),
+        }
     }
 
     /// d times the rate.
     fn rate(&self, updates: &[StackUpdate<'_>]) -> f64 {
-        let ProdigyConfig { beta1, beta2, use_bias_correction, .. } = self.config;
-        let correction = if use_bias_correction { bias_correction(beta1, beta2, self.steps + 1) } else { 1.0 };
+        let ProdigyConfig {
+            beta1,
+            beta2,
+            use_bias_correction,
+            ..
+        } = self.config;
+        let correction = if use_bias_correction {
+            bias_correction(beta1, beta2, self.steps + 1)
+        } else {
+            1.0
+        };
         self.d * common_rate(updates) * correction
     }
 
     /// Moments and sums of one stack, and the two sums of the estimate.
-    fn accumulate(&self, update: &StackUpdate<'_>, g: &Tensor<3>, rate: f64, state: &mut State) -> [Tensor<1>; 2] {
-        let ProdigyConfig { beta1, beta2, beta3, safeguard_warmup, d0, slice_p, .. } = self.config;
+    fn accumulate(
+        &self,
+        update: &StackUpdate<'_>,
+        g: &Tensor<3>,
+        rate: f64,
+        state: &mut State,
+    ) -> [Tensor<1>; 2] {
+        let ProdigyConfig {
+            beta1,
+            beta2,
+            beta3,
+            safeguard_warmup,
+            d0,
+            slice_p,
+            ..
+        } = self.config;
         let (d, beta3) = (self.d, beta3.unwrap_or_else(|| beta2.sqrt()));
         let sliced = every(g.clone(), slice_p);
         let way = state.start.clone() - every(update.values().clone(), slice_p);
@@ -105,7 +142,9 @@ impl Prodigy {
         if let Some(mean) = &mut state.mean {
             update.replace(mean, |mean| mean * beta1 + g.clone() * (d * (1.0 - beta1)));
         }
-        update.replace(&mut state.square, |square| square * beta2 + g.clone() * g.clone() * (d * d * (1.0 - beta2)));
+        update.replace(&mut state.square, |square| {
+            square * beta2 + g.clone() * g.clone() * (d * d * (1.0 - beta2))
+        });
         let share = d / d0 * if safeguard_warmup { d } else { rate };
         update.replace(&mut state.sum, |sum| sum * beta3 + sliced * share);
         [numerator, magnitude(update.only_present(state.sum.clone()))]
@@ -113,7 +152,12 @@ impl Prodigy {
 
     /// The new estimate.
     fn estimate(&mut self, numerator: f64, denominator: f64) {
-        let ProdigyConfig { d0, d_coef, growth_rate, .. } = self.config;
+        let ProdigyConfig {
+            d0,
+            d_coef,
+            growth_rate,
+            ..
+        } = self.config;
         self.numerator = numerator;
         let estimate = d_coef * numerator / denominator;
         if self.d == d0 {
@@ -126,17 +170,38 @@ impl Prodigy {
 
 impl Rule for Prodigy {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let ProdigyConfig { beta1, beta2, beta3, eps, weight_decay, decouple, slice_p, .. } = self.config;
+        let ProdigyConfig {
+            beta1,
+            beta2,
+            beta3,
+            eps,
+            weight_decay,
+            decouple,
+            slice_p,
+            ..
+        } = self.config;
         updates.iter_mut().for_each(StackUpdate::without_idle);
         made_once(&mut self.states, updates, |update| {
-            let (zeros, start) = (update.values().zeros_like(), every(update.values().clone(), slice_p));
-            State { mean: (beta1 > 0.0).then(|| zeros.clone()), square: zeros, sum: start.zeros_like(), start }
+            let (zeros, start) = (
+                update.values().zeros_like(),
+                every(update.values().clone(), slice_p),
+            );
+            State {
+                mean: (beta1 > 0.0).then(|| zeros.clone()),
+                square: zeros,
+                sum: start.zeros_like(),
+                start,
+            }
         });
         let (rate, old_d) = (self.rate(updates), self.d);
         let mut states = std::mem::take(&mut self.states);
         let (mut numerators, mut denominators, mut scaled) = (Vec::new(), Vec::new(), Vec::new());
         for ((update, gradient), state) in updates.iter().zip(gradients).zip(&mut states) {
-            let g = with_decay(gradient.scaled(), update, if decouple { 0.0 } else { weight_decay });
+            let g = with_decay(
+                gradient.scaled(),
+                update,
+                if decouple { 0.0 } else { weight_decay },
+            );
             let [numerator, denominator] = self.accumulate(update, &g, rate, state);
             numerators.push(numerator);
             denominators.push(denominator);

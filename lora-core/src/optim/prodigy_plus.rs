@@ -1,6 +1,7 @@
 //! Prodigy with schedule-free averaging, as in the package prodigy-plus-schedule-free 1.9.
 //!
-//! The package keeps the parameters at the start and the running sums of gradients in bf16; so does this.
+//! The package keeps the parameters at the start and the running sums of gradients in bf16; so does
+//! this.
 
 use burn::tensor::{FloatDType, Tensor};
 use half::bf16;
@@ -103,7 +104,8 @@ pub(super) struct ProdigyPlus {
 struct State {
     z: Tensor<3>,
     square: Square,
-    /// Every eleventh value of the parameters at the start, and of a running sum of gradients, in bf16.
+    /// Every eleventh value of the parameters at the start, and of a running sum of gradients, in
+    /// bf16.
     start: Tensor<3>,
     sum: Tensor<3>,
 }
@@ -121,7 +123,12 @@ struct Pace {
 
 impl ProdigyPlus {
     pub(super) fn new(config: ProdigyPlusConfig) -> Self {
-        Self { config, step: 0, groups: None, states: Vec::new() }
+        Self {
+            config,
+            step: 0,
+            groups: None,
+            states: Vec::new(),
+        }
     }
 
     /// The correction of the rate; none where gradients are not divided yet.
@@ -140,24 +147,51 @@ impl ProdigyPlus {
         }
     }
 
-    /// The root mean square that a step may have, of each parameter: unscaled gradients suit the first updates.
+    /// The root mean square that a step may have, of each parameter: unscaled gradients suit the
+    /// first updates.
     fn clip_thresholds(&self, pace: &Pace) -> Vec<f64> {
         let ProdigyPlusConfig { use_speed, d0, .. } = self.config;
-        pace.d.iter().map(|d| if !use_speed && *d <= d0 { 50.0 } else { 1.0 }).collect()
+        pace.d
+            .iter()
+            .map(|d| if !use_speed && *d <= d0 { 50.0 } else { 1.0 })
+            .collect()
     }
 
-    /// The step of one stack before it is multiplied with the rate. None in the first update of ADOPT.
-    fn direction(&self, update: &StackUpdate<'_>, g: Tensor<3>, pace: &Pace, state: &mut State) -> Option<Tensor<3>> {
-        let ProdigyPlusConfig { eps, use_adopt, use_orthograd, use_stableadamw, .. } = self.config;
-        let g = if use_orthograd { orthogonal(&g, &state.z) } else { g };
-        let scales = pace.d.iter().zip(&pace.previous).map(|(d, previous)| (previous / d).powi(2));
+    /// The step of one stack before it is multiplied with the rate. None in the first update of
+    /// ADOPT.
+    fn direction(
+        &self,
+        update: &StackUpdate<'_>,
+        g: Tensor<3>,
+        pace: &Pace,
+        state: &mut State,
+    ) -> Option<Tensor<3>> {
+        let ProdigyPlusConfig {
+            eps,
+            use_adopt,
+            use_orthograd,
+            use_stableadamw,
+            ..
+        } = self.config;
+        let g = if use_orthograd {
+            orthogonal(&g, &state.z)
+        } else {
+            g
+        };
+        let scales = pace
+            .d
+            .iter()
+            .zip(&pace.previous)
+            .map(|(d, previous)| (previous / d).powi(2));
         let scale = update.each(scales.collect());
         if use_adopt && self.step == 1 {
             state.square.advance(update, g, &scale, 0.0);
             return None;
         }
         let before = use_adopt.then(|| state.square.root());
-        state.square.advance(update, g.clone(), &scale, self.beta2());
+        state
+            .square
+            .advance(update, g.clone(), &scale, self.beta2());
         let root = before.unwrap_or_else(|| state.square.root());
         let limits = self.clip_thresholds(pace);
         let direction = match (self.rectification(), eps) {
@@ -173,13 +207,28 @@ impl ProdigyPlus {
             return Some(direction);
         }
         let least = update.each(limits.iter().map(|limit| 1.0 / limit).collect());
-        let size = least.times(root_mean_square(direction.clone()).clamp_min(1.0)).clamp_min(1.0);
+        let size = least
+            .times(root_mean_square(direction.clone()).clamp_min(1.0))
+            .clamp_min(1.0);
         Some(direction * size.recip())
     }
 
-    /// Moves the sums of the estimate on. Returns the two sums of each parameter, `[2 n]`; d is as it was in the gradient's pass.
-    fn accumulate(&self, update: &StackUpdate<'_>, g: Tensor<3>, pace: &Pace, state: &mut State) -> Tensor<1> {
-        let ProdigyPlusConfig { beta2, beta3, use_speed, d0, .. } = self.config;
+    /// Moves the sums of the estimate on. Returns the two sums of each parameter, `[2 n]`; d is as
+    /// it was in the gradient's pass.
+    fn accumulate(
+        &self,
+        update: &StackUpdate<'_>,
+        g: Tensor<3>,
+        pace: &Pace,
+        state: &mut State,
+    ) -> Tensor<1> {
+        let ProdigyPlusConfig {
+            beta2,
+            beta3,
+            use_speed,
+            d0,
+            ..
+        } = self.config;
         let beta3 = beta3.unwrap_or_else(|| beta2.sqrt());
         let n = update.count();
         let way = state.start.clone().cast(FloatDType::F32) - every(update.values().clone(), EVERY);
@@ -199,16 +248,42 @@ impl ProdigyPlus {
         Tensor::cat(vec![inner.reshape([n]), magnitude.reshape([n])], 0)
     }
 
-    fn move_values(&self, update: &mut StackUpdate<'_>, direction: &Tensor<3>, pace: &Pace, state: &mut State) {
-        let ProdigyPlusConfig { beta1, weight_decay, weight_decay_by_lr, use_cautious, use_grams, .. } = self.config;
+    fn move_values(
+        &self,
+        update: &mut StackUpdate<'_>,
+        direction: &Tensor<3>,
+        pace: &Pace,
+        state: &mut State,
+    ) {
+        let ProdigyPlusConfig {
+            beta1,
+            weight_decay,
+            weight_decay_by_lr,
+            use_cautious,
+            use_grams,
+            ..
+        } = self.config;
         let xy = |share: &f64| 1.0 - beta1 * (1.0 - share);
         let of = |of: &dyn Fn(&f64, &f64) -> f64| {
-            update.each(pace.rates.iter().zip(&pace.shares).map(|(rate, share)| of(rate, share)).collect())
+            update.each(
+                pace.rates
+                    .iter()
+                    .zip(&pace.shares)
+                    .map(|(rate, share)| of(rate, share))
+                    .collect(),
+            )
         };
-        let (rates, shares, ways) = (of(&|rate, _| *rate), of(&|_, share| *share), of(&|rate, share| rate * xy(share)));
+        let (rates, shares, ways) = (
+            of(&|rate, _| *rate),
+            of(&|_, share| *share),
+            of(&|rate, share| rate * xy(share)),
+        );
         if weight_decay != 0.0 {
             let decay = |rate: &f64| weight_decay * if weight_decay_by_lr { *rate } else { 1.0 };
-            let (of_z, of_y) = (of(&|rate, _| decay(rate)), of(&|rate, share| 1.0 - decay(rate) * xy(share)));
+            let (of_z, of_y) = (
+                of(&|rate, _| decay(rate)),
+                of(&|rate, share| 1.0 - decay(rate) * xy(share)),
+            );
             update.replace_values(|y| of_y.times(y));
             let y = update.values().clone();
             update.replace(&mut state.z, |z| z - of_z.times(y));
@@ -245,14 +320,27 @@ fn cautious(step: Tensor<3>, direction: Tensor<3>) -> Tensor<3> {
 
 impl Rule for ProdigyPlus {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let ProdigyPlusConfig { factored, prodigy_steps, use_adopt, .. } = self.config;
+        let ProdigyPlusConfig {
+            factored,
+            prodigy_steps,
+            use_adopt,
+            ..
+        } = self.config;
         self.step += 1;
         made_once(&mut self.states, updates, |update| {
             let start = every(update.values().clone(), EVERY).cast(FloatDType::BF16);
             let square = Square::zeros(update, factored);
-            State { z: update.values().clone(), square, sum: start.zeros_like(), start }
+            State {
+                z: update.values().clone(),
+                square,
+                sum: start.zeros_like(),
+                start,
+            }
         });
-        let mut groups = self.groups.take().unwrap_or_else(|| Groups::new(&self.config, updates));
+        let mut groups = self
+            .groups
+            .take()
+            .unwrap_or_else(|| Groups::new(&self.config, updates));
         let estimates = prodigy_steps == 0 || (self.step as usize) < prodigy_steps;
         // ADOPT's first update moves nothing.
         if !(use_adopt && self.step == 1) {
@@ -260,10 +348,17 @@ impl Rule for ProdigyPlus {
         }
         let mut states = std::mem::take(&mut self.states);
         let mut sums = Vec::new();
-        for (index, ((update, gradient), state)) in updates.iter_mut().zip(gradients).zip(&mut states).enumerate() {
+        for (index, ((update, gradient), state)) in updates
+            .iter_mut()
+            .zip(gradients)
+            .zip(&mut states)
+            .enumerate()
+        {
             let pace = groups.pace(index, self.rectification().unwrap_or(0.0));
             let g = gradient.scaled();
-            let Some(direction) = self.direction(update, g.clone(), &pace, state) else { continue };
+            let Some(direction) = self.direction(update, g.clone(), &pace, state) else {
+                continue;
+            };
             if estimates {
                 sums.push((index, self.accumulate(update, g, &pace, state)));
             }
@@ -285,7 +380,9 @@ impl Rule for ProdigyPlus {
     }
 
     fn evaluation_values(&self, stacks: &[Stack]) -> Option<Vec<Tensor<3>>> {
-        Some(averages(stacks, self.config.beta1, |index| self.states.get(index).map(|state| &state.z)))
+        Some(averages(stacks, self.config.beta1, |index| {
+            self.states.get(index).map(|state| &state.z)
+        }))
     }
 }
 
@@ -294,7 +391,10 @@ fn read_sums(sums: Vec<(usize, Tensor<1>)>) -> Vec<(usize, Vec<[f64; 2]>)> {
     if sums.is_empty() {
         return Vec::new();
     }
-    let counts: Vec<(usize, usize)> = sums.iter().map(|(stack, sums)| (*stack, sums.dims()[0] / 2)).collect();
+    let counts: Vec<(usize, usize)> = sums
+        .iter()
+        .map(|(stack, sums)| (*stack, sums.dims()[0] / 2))
+        .collect();
     let numbers = read(sums.into_iter().map(|(_, sums)| sums).collect());
     let mut rest = numbers.as_slice();
     let of_stack = |(stack, count): (usize, usize)| {
@@ -303,7 +403,14 @@ fn read_sums(sums: Vec<(usize, Tensor<1>)>) -> Vec<(usize, Vec<[f64; 2]>)> {
         let (inner, magnitude) = own.split_at(count);
         // The package's sum is in bf16, too.
         let round = |value: f64| f64::from(bf16::from_f64(value).to_f32());
-        (stack, inner.iter().zip(magnitude).map(|(inner, magnitude)| [*inner, round(*magnitude)]).collect())
+        (
+            stack,
+            inner
+                .iter()
+                .zip(magnitude)
+                .map(|(inner, magnitude)| [*inner, round(*magnitude)])
+                .collect(),
+        )
     };
     counts.into_iter().map(of_stack).collect()
 }

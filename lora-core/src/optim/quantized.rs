@@ -1,5 +1,5 @@
-//! Moments in 8 bits: blocks of 256 values, each scaled by its largest magnitude, in the dynamic data type of Dettmers et al. 2022
-//! ("8-bit Optimizers via Block-wise Quantization").
+//! Moments in 8 bits: blocks of 256 values, each scaled by its largest magnitude, in the dynamic
+//! data type of Dettmers et al. 2022 ("8-bit Optimizers via Block-wise Quantization").
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,8 @@ pub(super) enum Map {
     Unsigned,
 }
 
-/// The numbers of a map in rising order, and the boundaries between the numbers nearest to which a value is.
+/// The numbers of a map in rising order, and the boundaries between the numbers nearest to which a
+/// value is.
 #[derive(Debug)]
 struct Table {
     numbers: [f32; 256],
@@ -32,8 +33,8 @@ static SIGNED: LazyLock<Table> = LazyLock::new(|| Table::new(true));
 static UNSIGNED: LazyLock<Table> = LazyLock::new(|| Table::new(false));
 
 impl Table {
-    /// Seven decades; the one up to 10^(i - 6) is cut into 2^i parts, or twice as many without sign, whose centres are numbers of the
-    /// map, and so are 0 and 1.
+    /// Seven decades; the one up to 10^(i - 6) is cut into 2^i parts, or twice as many without
+    /// sign, whose centres are numbers of the map, and so are 0 and 1.
     fn new(signed: bool) -> Self {
         let mut numbers = vec![0.0, 1.0];
         for decade in 0..7 {
@@ -71,11 +72,16 @@ impl Map {
         }
     }
 
-    /// The code of a scaled value: of the nearest number, or its neighbour if that one has the other sign.
+    /// The code of a scaled value: of the nearest number, or its neighbour if that one has the
+    /// other sign.
     fn code(self, value: f32) -> u8 {
         let table = self.table();
-        let code = table.boundaries.partition_point(|boundary| *boundary < value);
-        let flipped = self == Self::Signed && value != 0.0 && table.numbers[code].is_sign_negative() != (value < 0.0);
+        let code = table
+            .boundaries
+            .partition_point(|boundary| *boundary < value);
+        let flipped = self == Self::Signed
+            && value != 0.0
+            && table.numbers[code].is_sign_negative() != (value < 0.0);
         let code = match (flipped, value > 0.0) {
             (false, _) => code,
             (true, true) => code + 1,
@@ -101,7 +107,10 @@ enum Blocks {
     /// Codes of all values, and the scale of each block.
     Host { codes: Vec<u8>, scales: Vec<f32> },
     /// `[n, m, 256]` in u8, each parameter filled up to m blocks, and `[n, m, 1]`.
-    Device { codes: Tensor<3, Int>, scales: Tensor<3> },
+    Device {
+        codes: Tensor<3, Int>,
+        scales: Tensor<3>,
+    },
 }
 
 impl Quantized {
@@ -115,13 +124,24 @@ impl Quantized {
         let [n, rows, columns] = shape;
         let m = (rows * columns).div_ceil(BLOCK);
         let blocks = if host {
-            Blocks::Host { codes: vec![map.zero(); n * rows * columns], scales: vec![0.0; n * m] }
+            Blocks::Host {
+                codes: vec![map.zero(); n * rows * columns],
+                scales: vec![0.0; n * m],
+            }
         } else {
             let codes = Tensor::<3, Int>::full([n, m, BLOCK], i32::from(map.zero()), &device);
             let codes = codes.cast(IntDType::U8);
-            Blocks::Device { codes, scales: Tensor::zeros([n, m, 1], &device) }
+            Blocks::Device {
+                codes,
+                scales: Tensor::zeros([n, m, 1], &device),
+            }
         };
-        Self { map, shape, device, blocks }
+        Self {
+            map,
+            shape,
+            device,
+            blocks,
+        }
     }
 
     /// The values, `[n, rows, columns]`.
@@ -133,15 +153,21 @@ impl Quantized {
                 let numbers = &self.map.table().numbers;
                 let mut values = vec![0.0; codes.len()];
                 let scales = scales.par_chunks(size.div_ceil(BLOCK));
-                values.par_chunks_mut(size).zip(codes.par_chunks(size)).zip(scales).for_each(
-                    |((values, codes), scales)| {
-                        for ((values, codes), scale) in values.chunks_mut(BLOCK).zip(codes.chunks(BLOCK)).zip(scales) {
+                values
+                    .par_chunks_mut(size)
+                    .zip(codes.par_chunks(size))
+                    .zip(scales)
+                    .for_each(|((values, codes), scales)| {
+                        for ((values, codes), scale) in values
+                            .chunks_mut(BLOCK)
+                            .zip(codes.chunks(BLOCK))
+                            .zip(scales)
+                        {
                             for (value, code) in values.iter_mut().zip(codes) {
                                 *value = numbers[usize::from(*code)] * scale;
                             }
                         }
-                    },
-                );
+                    });
                 tensor(values, self.shape)
             }
             Blocks::Device { codes, scales } => {
@@ -149,7 +175,10 @@ impl Quantized {
                 let numbers = self.numbers();
                 let codes = codes.clone().cast(IntDType::I32).reshape([n * m * BLOCK]);
                 let values = numbers.select(0, codes).reshape([n, m, BLOCK]) * scales.clone();
-                values.reshape([n, m * BLOCK]).narrow(1, 0, size).reshape(self.shape)
+                values
+                    .reshape([n, m * BLOCK])
+                    .narrow(1, 0, size)
+                    .reshape(self.shape)
             }
         }
     }
@@ -163,20 +192,36 @@ impl Quantized {
     }
 
     fn store_host(&mut self, values: &Tensor<3>, present: &[bool]) {
-        let Blocks::Host { codes, scales } = &mut self.blocks else { unreachable!("codes on the host") };
+        let Blocks::Host { codes, scales } = &mut self.blocks else {
+            unreachable!("codes on the host")
+        };
         let (map, size) = (self.map, self.shape[1] * self.shape[2]);
         let values = HostTensor::checked(values);
-        let parts = codes.par_chunks_mut(size).zip(scales.par_chunks_mut(size.div_ceil(BLOCK)));
-        parts.zip(values.values().par_chunks(size)).zip(present).filter(|(_, present)| **present).for_each(
-            |(((codes, scales), values), _)| {
-                for ((codes, scale), values) in codes.chunks_mut(BLOCK).zip(scales).zip(values.chunks(BLOCK)) {
-                    *scale = values.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+        let parts = codes
+            .par_chunks_mut(size)
+            .zip(scales.par_chunks_mut(size.div_ceil(BLOCK)));
+        parts
+            .zip(values.values().par_chunks(size))
+            .zip(present)
+            .filter(|(_, present)| **present)
+            .for_each(|(((codes, scales), values), _)| {
+                for ((codes, scale), values) in codes
+                    .chunks_mut(BLOCK)
+                    .zip(scales)
+                    .zip(values.chunks(BLOCK))
+                {
+                    *scale = values
+                        .iter()
+                        .fold(0.0, |most: f32, value| most.max(value.abs()));
                     for (code, value) in codes.iter_mut().zip(values) {
-                        *code = if *scale > 0.0 { map.code(value / *scale) } else { map.zero() };
+                        *code = if *scale > 0.0 {
+                            map.code(value / *scale)
+                        } else {
+                            map.zero()
+                        };
                     }
                 }
-            },
-        );
+            });
     }
 
     fn store_device(&mut self, values: Tensor<3>, keep: Option<&Tensor<3, Bool>>) {
@@ -190,9 +235,13 @@ impl Quantized {
         }
         let values = values.reshape([n, m, BLOCK]);
         let new_scales = values.clone().abs().max_dim(2);
-        let divisor = new_scales.clone().mask_fill(new_scales.clone().equal_elem(0.0), 1.0);
+        let divisor = new_scales
+            .clone()
+            .mask_fill(new_scales.clone().equal_elem(0.0), 1.0);
         let new_codes = self.codes_of(values / divisor);
-        let Blocks::Device { codes, scales } = &mut self.blocks else { unreachable!("codes on the device") };
+        let Blocks::Device { codes, scales } = &mut self.blocks else {
+            unreachable!("codes on the device")
+        };
         match keep {
             None => (*codes, *scales) = (new_codes, new_scales),
             Some(keep) => {

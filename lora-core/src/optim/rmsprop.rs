@@ -22,7 +22,13 @@ pub struct RmsPropConfig {
 
 impl Default for RmsPropConfig {
     fn default() -> Self {
-        Self { alpha: 0.99, eps: 1e-8, weight_decay: 0.0, momentum: 0.0, centered: false }
+        Self {
+            alpha: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.0,
+            momentum: 0.0,
+            centered: false,
+        }
     }
 }
 
@@ -41,20 +47,35 @@ struct State {
 
 impl RmsProp {
     pub(super) fn new(config: RmsPropConfig) -> Self {
-        Self { config, states: Vec::new() }
+        Self {
+            config,
+            states: Vec::new(),
+        }
     }
 }
 
 impl Rule for RmsProp {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let RmsPropConfig { alpha, eps, weight_decay, momentum, centered } = self.config;
+        let RmsPropConfig {
+            alpha,
+            eps,
+            weight_decay,
+            momentum,
+            centered,
+        } = self.config;
         made_once(&mut self.states, updates, |update| {
             let zeros = || update.values().zeros_like();
-            State { square: zeros(), mean: centered.then(zeros), sum: (momentum > 0.0).then(zeros) }
+            State {
+                square: zeros(),
+                mean: centered.then(zeros),
+                sum: (momentum > 0.0).then(zeros),
+            }
         });
         for ((update, gradient), state) in updates.iter_mut().zip(gradients).zip(&mut self.states) {
             let g = with_decay(gradient.scaled(), update, weight_decay);
-            update.replace(&mut state.square, |square| moved(square, g.clone() * g.clone(), alpha));
+            update.replace(&mut state.square, |square| {
+                moved(square, g.clone() * g.clone(), alpha)
+            });
             let mut variance = state.square.clone();
             if let Some(mean) = &mut state.mean {
                 update.replace(mean, |mean| moved(mean, g.clone(), alpha));

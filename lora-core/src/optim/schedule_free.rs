@@ -1,6 +1,7 @@
 //! Schedule-free rules (Defazio et al. 2024), as in the package schedulefree 1.4.
 //!
-//! Gradients are taken at y, between the iterate z and its average x. The stacks hold y; x follows from y and z.
+//! Gradients are taken at y, between the iterate z and its average x. The stacks hold y; x follows
+//! from y and z.
 
 use burn::tensor::Tensor;
 
@@ -25,7 +26,8 @@ pub struct ScheduleFreeConfig {
     pub r: f64,
     /// Weights in the average grow with the largest rate so far to this power.
     pub weight_lr_power: f64,
-    /// Whether `RAdam` does nothing, instead of plain gradient descent, in the steps before its correction is defined.
+    /// Whether `RAdam` does nothing, instead of plain gradient descent, in the steps before its
+    /// correction is defined.
     pub silent_sgd_phase: bool,
 }
 
@@ -69,7 +71,8 @@ struct State {
     largest_rates: Vec<f64>,
 }
 
-/// The correction of `RAdam` (Liu et al. 2020): the factor of the rate, none where the variance of the step is not defined.
+/// The correction of `RAdam` (Liu et al. 2020): the factor of the rate, none where the variance of
+/// the step is not defined.
 pub(super) fn rectification(beta2: f64, step: i32) -> Option<f64> {
     let power = beta2.powi(step);
     let limit = 2.0 / (1.0 - beta2) - 1.0;
@@ -80,24 +83,49 @@ pub(super) fn rectification(beta2: f64, step: i32) -> Option<f64> {
 
 impl ScheduleFree {
     pub(super) fn new(config: ScheduleFreeConfig, inner: Inner) -> Self {
-        Self { config, inner, steps: 0, states: Vec::new() }
+        Self {
+            config,
+            inner,
+            steps: 0,
+            states: Vec::new(),
+        }
     }
 
-    /// The factor of the rates in step number `step`, counted from 1, and whether gradients are divided by their size.
+    /// The factor of the rates in step number `step`, counted from 1, and whether gradients are
+    /// divided by their size.
     fn pace(&self, step: i32) -> (f64, bool) {
-        let ScheduleFreeConfig { beta2, warmup_steps, silent_sgd_phase, .. } = self.config;
+        let ScheduleFreeConfig {
+            beta2,
+            warmup_steps,
+            silent_sgd_phase,
+            ..
+        } = self.config;
         match self.inner {
             Inner::RAdam => match rectification(beta2, step) {
                 Some(factor) => (factor, true),
                 None => (if silent_sgd_phase { 0.0 } else { 1.0 }, false),
             },
-            inner => ((f64::from(step) / warmup_steps.max(1) as f64).min(1.0), inner == Inner::AdamW),
+            inner => (
+                (f64::from(step) / warmup_steps.max(1) as f64).min(1.0),
+                inner == Inner::AdamW,
+            ),
         }
     }
 
     /// The gradient divided by the root of its mean square, plus weight decay.
-    fn direction(&self, update: &StackUpdate<'_>, g: Tensor<3>, divided: bool, state: &mut State) -> Tensor<3> {
-        let ScheduleFreeConfig { beta2, eps, weight_decay, .. } = self.config;
+    fn direction(
+        &self,
+        update: &StackUpdate<'_>,
+        g: Tensor<3>,
+        divided: bool,
+        state: &mut State,
+    ) -> Tensor<3> {
+        let ScheduleFreeConfig {
+            beta2,
+            eps,
+            weight_decay,
+            ..
+        } = self.config;
         let mut direction = g.clone();
         if let Some(square) = &mut state.square {
             update.replace(square, |square| moved(square, g.clone() * g, beta2));
@@ -110,7 +138,12 @@ impl ScheduleFree {
     }
 
     fn step_stack(&self, update: &mut StackUpdate<'_>, gradient: Gradient, state: &mut State) {
-        let ScheduleFreeConfig { beta1, r, weight_lr_power, .. } = self.config;
+        let ScheduleFreeConfig {
+            beta1,
+            r,
+            weight_lr_power,
+            ..
+        } = self.config;
         let (pace, divided) = self.pace(self.steps);
         let sums = state.weight_sums.iter_mut().zip(&mut state.largest_rates);
         let shares = sums.zip(update.learning_rates).map(|((sum, largest), lr)| {
@@ -148,12 +181,18 @@ impl Rule for ScheduleFree {
     }
 
     fn evaluation_values(&self, stacks: &[Stack]) -> Option<Vec<Tensor<3>>> {
-        Some(averages(stacks, self.config.beta1, |index| self.states.get(index).map(|state| &state.z)))
+        Some(averages(stacks, self.config.beta1, |index| {
+            self.states.get(index).map(|state| &state.z)
+        }))
     }
 }
 
 /// The averages of all stacks; before the first update, the stacks.
-pub(super) fn averages<'a>(stacks: &[Stack], beta1: f64, z: impl Fn(usize) -> Option<&'a Tensor<3>>) -> Vec<Tensor<3>> {
+pub(super) fn averages<'a>(
+    stacks: &[Stack],
+    beta1: f64,
+    z: impl Fn(usize) -> Option<&'a Tensor<3>>,
+) -> Vec<Tensor<3>> {
     let average = |(index, stack): (usize, &Stack)| match z(index) {
         Some(z) => average(stack.values.clone(), z.clone(), beta1),
         None => stack.values.clone(),

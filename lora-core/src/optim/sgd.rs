@@ -16,7 +16,10 @@ pub struct SgdConfig {
 
 impl Default for SgdConfig {
     fn default() -> Self {
-        Self { momentum: 0.9, weight_decay: 0.0 }
+        Self {
+            momentum: 0.9,
+            weight_decay: 0.0,
+        }
     }
 }
 
@@ -39,15 +42,25 @@ pub(super) struct Sgd {
 
 impl Sgd {
     pub(super) fn new(config: SgdConfig, momentum: Momentum, storage: Storage) -> Self {
-        Self { config, momentum, storage, sums: Vec::new() }
+        Self {
+            config,
+            momentum,
+            storage,
+            sums: Vec::new(),
+        }
     }
 }
 
 impl Rule for Sgd {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let SgdConfig { momentum, weight_decay } = self.config;
+        let SgdConfig {
+            momentum,
+            weight_decay,
+        } = self.config;
         let storage = self.storage;
-        made_once(&mut self.sums, updates, |update| Moment::zeros(update, storage, Map::Signed));
+        made_once(&mut self.sums, updates, |update| {
+            Moment::zeros(update, storage, Map::Signed)
+        });
         for ((update, gradient), sum) in updates.iter_mut().zip(gradients).zip(&mut self.sums) {
             let g = with_decay(gradient.scaled(), update, weight_decay);
             let unusable = sum.unusable(&g);
@@ -62,6 +75,10 @@ impl Rule for Sgd {
     }
 
     fn codes(&self, stack: usize) -> Vec<Vec<u8>> {
-        self.sums.get(stack).and_then(Moment::codes).into_iter().collect()
+        self.sums
+            .get(stack)
+            .and_then(Moment::codes)
+            .into_iter()
+            .collect()
     }
 }

@@ -1,4 +1,5 @@
-//! Sums over stacks. On the CPU they run in a fixed order, so that they are equal to the last bit from run to run.
+//! Sums over stacks. On the CPU they run in a fixed order, so that they are equal to the last bit
+//! from run to run.
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;
@@ -11,7 +12,10 @@ const LANES: usize = 16;
 /// Sum of squares, `[1]`.
 pub(super) fn sum_of_squares(values: &Tensor<3>) -> Tensor<1> {
     match HostTensor::of(values) {
-        Some(host) => on_host(fixed_order(host.values(), host.values(), |a, b| a * b), values),
+        Some(host) => on_host(
+            fixed_order(host.values(), host.values(), |a, b| a * b),
+            values,
+        ),
         None => (values.clone() * values.clone()).sum(),
     }
 }
@@ -19,7 +23,9 @@ pub(super) fn sum_of_squares(values: &Tensor<3>) -> Tensor<1> {
 /// Scalar product, `[1]`.
 pub(super) fn dot(a: Tensor<3>, b: Tensor<3>) -> Tensor<1> {
     match (HostTensor::of(&a), HostTensor::of(&b)) {
-        (Some(left), Some(right)) => on_host(fixed_order(left.values(), right.values(), |a, b| a * b), &a),
+        (Some(left), Some(right)) => {
+            on_host(fixed_order(left.values(), right.values(), |a, b| a * b), &a)
+        }
         _ => (a * b).sum(),
     }
 }
@@ -27,7 +33,10 @@ pub(super) fn dot(a: Tensor<3>, b: Tensor<3>) -> Tensor<1> {
 /// Sum of magnitudes, `[1]`.
 pub(super) fn magnitude(values: Tensor<3>) -> Tensor<1> {
     match HostTensor::of(&values) {
-        Some(host) => on_host(fixed_order(host.values(), host.values(), |a, _| a.abs()), &values),
+        Some(host) => on_host(
+            fixed_order(host.values(), host.values(), |a, _| a.abs()),
+            &values,
+        ),
         None => values.abs().sum(),
     }
 }
@@ -38,7 +47,9 @@ pub(super) fn of_each(values: Tensor<3>) -> Tensor<3> {
     match HostTensor::of(&values) {
         Some(host) => {
             let parameters = host.values().chunks(rows * columns);
-            let sums: Vec<f32> = parameters.map(|values| fixed_order(values, values, |a, _| a)).collect();
+            let sums: Vec<f32> = parameters
+                .map(|values| fixed_order(values, values, |a, _| a))
+                .collect();
             Tensor::<1>::from_floats(sums.as_slice(), &values.device()).reshape([count, 1, 1])
         }
         None => values.reshape([count, rows * columns, 1]).sum_dim(1),
@@ -69,7 +80,12 @@ fn fixed_order(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32 + Sync) -> f
     let chunk_sum = |(a, b): (&[f32], &[f32])| {
         let mut lanes = [0.0_f32; LANES];
         let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-        let rest: f64 = whole_a.remainder().iter().zip(whole_b.remainder()).map(|(a, b)| f64::from(term(*a, *b))).sum();
+        let rest: f64 = whole_a
+            .remainder()
+            .iter()
+            .zip(whole_b.remainder())
+            .map(|(a, b)| f64::from(term(*a, *b)))
+            .sum();
         for (a, b) in whole_a.zip(whole_b) {
             for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
                 *lane += term(*a, *b);
@@ -77,7 +93,11 @@ fn fixed_order(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32 + Sync) -> f
         }
         lanes.iter().map(|v| f64::from(*v)).sum::<f64>() + rest
     };
-    let sums: Vec<f64> = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK)).map(chunk_sum).collect();
+    let sums: Vec<f64> = a
+        .par_chunks(CHUNK)
+        .zip(b.par_chunks(CHUNK))
+        .map(chunk_sum)
+        .collect();
     sums.iter().sum::<f64>() as f32
 }
 
@@ -91,14 +111,20 @@ mod tests {
         let (a, b) = (random([3, 7, 1003], 1), random([3, 7, 1003], 2));
         let close = |ours: Tensor<1>, burns: Tensor<1>| {
             let (ours, burns) = (ours.into_scalar::<f32>(), burns.into_scalar::<f32>());
-            assert!((ours - burns).abs() <= 1e-4 * burns.abs().max(1.0), "{ours}, {burns}");
+            assert!(
+                (ours - burns).abs() <= 1e-4 * burns.abs().max(1.0),
+                "{ours}, {burns}"
+            );
         };
         close(dot(a.clone(), b.clone()), (a.clone() * b).sum());
         close(sum_of_squares(&a), (a.clone() * a.clone()).sum());
         close(magnitude(a.clone()), a.clone().abs().sum());
         let (each, burns) = (of_each(a.clone()), a.reshape([3, 7021]).sum_dim(1));
         for row in 0..3 {
-            close(each.clone().narrow(0, row, 1).reshape([1]), burns.clone().narrow(0, row, 1).reshape([1]));
+            close(
+                each.clone().narrow(0, row, 1).reshape([1]),
+                burns.clone().narrow(0, row, 1).reshape([1]),
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What the rules share: one stack's part of an update, and numbers that differ from parameter to parameter.
+//! What the rules share: one stack's part of an update, and numbers that differ from parameter to
+//! parameter.
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
@@ -57,7 +58,15 @@ impl<'a> StackUpdate<'a> {
     ) -> (Self, Gradient) {
         let StackGradient { values, present } = gradient;
         let keep = keep(&present, &scale, &stack.values.device());
-        (Self { stack, present, learning_rates, keep }, Gradient { values, scale })
+        (
+            Self {
+                stack,
+                present,
+                learning_rates,
+                keep,
+            },
+            Gradient { values, scale },
+        )
     }
 
     /// Takes the parameters whose rate is 0 out of the update, as if they had no gradient.
@@ -66,7 +75,11 @@ impl<'a> StackUpdate<'a> {
             *present &= *lr > 0.0;
         }
         // A rule that calls this has read the factor.
-        self.keep = keep(&self.present, &Scale::Host(1.0), &self.stack.values.device());
+        self.keep = keep(
+            &self.present,
+            &Scale::Host(1.0),
+            &self.stack.values.device(),
+        );
     }
 
     pub(super) fn values(&self) -> &Tensor<3> {
@@ -86,7 +99,10 @@ impl<'a> StackUpdate<'a> {
 
     /// A number for each parameter, made from its rate.
     pub(super) fn by_rate(&self, of: impl Fn(f64) -> f64) -> PerParameter {
-        PerParameter::new(self.learning_rates.iter().map(|lr| of(*lr)).collect(), &self.stack.values.device())
+        PerParameter::new(
+            self.learning_rates.iter().map(|lr| of(*lr)).collect(),
+            &self.stack.values.device(),
+        )
     }
 
     /// A number for each parameter.
@@ -94,8 +110,13 @@ impl<'a> StackUpdate<'a> {
         PerParameter::new(numbers, &self.stack.values.device())
     }
 
-    /// Replaces a state, or rather the part of those parameters that take part; its first axis is that of the parameters.
-    pub(super) fn replace<const D: usize>(&self, state: &mut Tensor<D>, by: impl FnOnce(Tensor<D>) -> Tensor<D>) {
+    /// Replaces a state, or rather the part of those parameters that take part; its first axis is
+    /// that of the parameters.
+    pub(super) fn replace<const D: usize>(
+        &self,
+        state: &mut Tensor<D>,
+        by: impl FnOnce(Tensor<D>) -> Tensor<D>,
+    ) {
         let keep = self.keep.clone();
         state.inplace(|state| replaced(state, keep, by));
     }
@@ -134,7 +155,9 @@ fn keep(present: &[bool], scale: &Scale, device: &Device) -> Option<Tensor<3, Bo
         Scale::Host(_) => Some(absent()),
         Scale::Device(factor) => {
             // x - x is 0 for a finite x, else NaN.
-            let finite = (factor.clone() - factor.clone()).equal_elem(0.0).reshape([1, 1, 1]);
+            let finite = (factor.clone() - factor.clone())
+                .equal_elem(0.0)
+                .reshape([1, 1, 1]);
             Some(absent().bool_or(finite.bool_not().expand([count, 1, 1])))
         }
     }
@@ -178,7 +201,10 @@ impl PerParameter {
             _ => {
                 let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
                 let count = numbers.len();
-                Self::Each(Tensor::from_data(TensorData::new(numbers, [count, 1, 1]), device))
+                Self::Each(Tensor::from_data(
+                    TensorData::new(numbers, [count, 1, 1]),
+                    device,
+                ))
             }
         }
     }
@@ -194,20 +220,28 @@ impl PerParameter {
 }
 
 /// A state for each stack, made when the first update comes.
-pub(super) fn made_once<S>(states: &mut Vec<S>, updates: &[StackUpdate<'_>], make: impl Fn(&StackUpdate<'_>) -> S) {
+pub(super) fn made_once<S>(
+    states: &mut Vec<S>,
+    updates: &[StackUpdate<'_>],
+    make: impl Fn(&StackUpdate<'_>) -> S,
+) {
     if states.is_empty() {
         states.extend(updates.iter().map(make));
     }
 }
 
-/// What takes the bias towards 0 from the quotient of Adam's moments in update number `step`, counted from 1.
+/// What takes the bias towards 0 from the quotient of Adam's moments in update number `step`,
+/// counted from 1.
 pub(super) fn bias_correction(beta1: f64, beta2: f64, step: i32) -> f64 {
     (1.0 - beta2.powi(step)).sqrt() / (1.0 - beta1.powi(step))
 }
 
 /// The rate that all parameters have which take part.
 pub(super) fn common_rate(updates: &[StackUpdate<'_>]) -> f64 {
-    updates.iter().flat_map(|update| update.learning_rates).fold(0.0, |most, lr| most.max(*lr))
+    updates
+        .iter()
+        .flat_map(|update| update.learning_rates)
+        .fold(0.0, |most, lr| most.max(*lr))
 }
 
 /// Counts an update of the parameters that take part.
@@ -222,7 +256,8 @@ pub(super) fn moved<const D: usize>(mean: Tensor<D>, value: Tensor<D>, beta: f64
     mean * beta + value * (1.0 - beta)
 }
 
-/// `values` less the share `decay` of them. 1 - `decay` in f32 would lose the small shares that early estimates of d make.
+/// `values` less the share `decay` of them. 1 - `decay` in f32 would lose the small shares that
+/// early estimates of d make.
 pub(super) fn decayed(values: Tensor<3>, decay: f64) -> Tensor<3> {
     match decay == 0.0 {
         true => values,

@@ -13,10 +13,12 @@ const RATE: f64 = 0.33;
 pub enum ColourShift {
     /// All hues turn by this angle in degrees.
     ///
-    /// sd-scripts keeps whole steps of two degrees and takes red for blue, which turns them the other way round; as angles of
-    /// both signs are equally likely, that makes no difference to training.
+    /// sd-scripts keeps whole steps of two degrees and takes red for blue, which turns them the
+    /// other way round; as angles of both signs are equally likely, that makes no difference to
+    /// training.
     Hue(f64),
-    /// Each level, 0 to 255, is raised to this power and cut at 255, fractions dropped, as in sd-scripts.
+    /// Each level, 0 to 255, is raised to this power and cut at 255, fractions dropped, as in
+    /// sd-scripts.
     Gamma(f64),
 }
 
@@ -28,7 +30,11 @@ impl ColourShift {
         }
         let is_hue = unit(generator) < 0.5;
         let amount = unit(generator);
-        Some(if is_hue { Self::Hue(32.0 * amount - 16.0) } else { Self::Gamma(0.95 + 0.1 * amount) })
+        Some(if is_hue {
+            Self::Hue(32.0 * amount - 16.0)
+        } else {
+            Self::Gamma(0.95 + 0.1 * amount)
+        })
     }
 
     /// Shifts the colours of a picture.
@@ -37,7 +43,9 @@ impl ColourShift {
             Self::Hue(degrees) => {
                 let sextants = (degrees / 60.0).rem_euclid(6.0) as f32;
                 let (pixels, _) = pixels.as_bytes_mut().as_chunks_mut::<3>();
-                pixels.iter_mut().for_each(|pixel| *pixel = turn_hue(*pixel, sextants));
+                pixels
+                    .iter_mut()
+                    .for_each(|pixel| *pixel = turn_hue(*pixel, sextants));
             }
             Self::Gamma(gamma) => {
                 let mut level = 0.0_f64;
@@ -46,13 +54,17 @@ impl ColourShift {
                     level += 1.0;
                     shifted
                 });
-                pixels.as_bytes_mut().iter_mut().for_each(|sample| *sample = levels[usize::from(*sample)]);
+                pixels
+                    .as_bytes_mut()
+                    .iter_mut()
+                    .for_each(|sample| *sample = levels[usize::from(*sample)]);
             }
         }
     }
 }
 
-/// Turns the hue by a part of the circle, 0 to 6; the largest and the smallest channel keep their levels.
+/// Turns the hue by a part of the circle, 0 to 6; the largest and the smallest channel keep their
+/// levels.
 fn turn_hue(pixel: [u8; 3], sextants: f32) -> [u8; 3] {
     let [r, g, b] = pixel.map(f32::from);
     let (most, least) = (r.max(g).max(b), r.min(g).min(b));
@@ -68,7 +80,8 @@ fn turn_hue(pixel: [u8; 3], sextants: f32) -> [u8; 3] {
         (r - g) / chroma + 4.0
     };
     let hue = hue + sextants + 6.0;
-    // Each channel falls from its largest to its smallest level over two sextants, a third of the circle behind the last.
+    // Each channel falls from its largest to its smallest level over two sextants, a third of the
+    // circle behind the last.
     [5.0, 3.0, 1.0].map(|offset| {
         let place = (hue + offset) % 6.0;
         let fall = place.min(4.0 - place).clamp(0.0, 1.0);

@@ -18,8 +18,9 @@ pub struct Face {
 }
 
 impl Face {
-    /// The face that a file's name tells, `<anything>_<centre x>_<centre y>_<width>_<height>.<extension>`. `None` where the name
-    /// does not end in four whole numbers, or where they are of a face without pixels (`0_0_0_0` means that none was found).
+    /// The face that a file's name tells, `<anything>_<centre x>_<centre
+    /// y>_<width>_<height>.<extension>`. `None` where the name does not end in four whole numbers,
+    /// or where they are of a face without pixels (`0_0_0_0` means that none was found).
     #[must_use]
     pub fn from_file_name(path: &Path) -> Option<Self> {
         let stem = path.file_stem()?.to_str()?;
@@ -27,7 +28,10 @@ impl Face {
         let mut number = || parts.next()?.parse::<u32>().ok();
         let [height, width, y, x] = [number()?, number()?, number()?, number()?];
         parts.next()?;
-        (width > 0 && height > 0).then_some(Self { centre: [x, y], size: Size::new(width, height) })
+        (width > 0 && height > 0).then_some(Self {
+            centre: [x, y],
+            size: Size::new(width, height),
+        })
     }
 
     fn longer_side(self) -> u32 {
@@ -50,8 +54,16 @@ impl Crop {
     pub(super) fn draw(self, random_crop: bool, generator: &mut impl Rng) -> (Size, Window) {
         let scale = self.scale(generator);
         let scaled = |side: u32| (f64::from(side) * scale + 0.5) as u32;
-        let Self { face, picture, bucket, .. } = self;
-        let resized = Size::new(scaled(picture.width).max(bucket.width), scaled(picture.height).max(bucket.height));
+        let Self {
+            face,
+            picture,
+            bucket,
+            ..
+        } = self;
+        let resized = Size::new(
+            scaled(picture.width).max(bucket.width),
+            scaled(picture.height).max(bucket.height),
+        );
         let mut start = |centre, length, target| {
             let centre = i64::from(scaled(centre));
             let shift = self.shift(centre, length, random_crop, generator);
@@ -60,17 +72,32 @@ impl Crop {
         };
         let left = start(face.centre[0], resized.width, bucket.width);
         let top = start(face.centre[1], resized.height, bucket.height);
-        (resized, Window { left, top, size: bucket })
+        (
+            resized,
+            Window {
+                left,
+                top,
+                size: bucket,
+            },
+        )
     }
 
-    /// The picture is enlarged only as far as it must be to cover the bucket; sd-scripts fails there.
+    /// The picture is enlarged only as far as it must be to cover the bucket; sd-scripts fails
+    /// there.
     fn scale(self, generator: &mut impl Rng) -> f64 {
-        let Self { face, range: [least, greatest], picture, bucket } = self;
+        let Self {
+            face,
+            range: [least, greatest],
+            picture,
+            bucket,
+        } = self;
         let ratio = |target: u32, side: u32| f64::from(target) / f64::from(side);
         let covering = ratio(bucket.width, picture.width).max(ratio(bucket.height, picture.height));
         let limit = covering.max(1.0);
         // Not `clamp`: absurd ranges give numbers that it refuses.
-        let scale = |times: f64| f64::from(bucket.width.min(bucket.height)) / (f64::from(face.longer_side()) * times);
+        let scale = |times: f64| {
+            f64::from(bucket.width.min(bucket.height)) / (f64::from(face.longer_side()) * times)
+        };
         let smallest = scale(greatest).max(covering).min(limit);
         let largest = scale(least).max(smallest).min(limit);
         smallest + (largest - smallest) * unit(generator)

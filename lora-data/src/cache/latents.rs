@@ -28,7 +28,8 @@ pub struct CachedLatents {
     pub latents: Vec<f32>,
     /// The same of the mirrored picture; only with `flip_aug`. `[4, h, w]`
     pub flipped: Option<Vec<f32>>,
-    /// Size and weights (0 to 1) of the pixels that were encoded; only with `alpha_mask`. `[height, width]`
+    /// Size and weights (0 to 1) of the pixels that were encoded; only with `alpha_mask`. `[height,
+    /// width]`
     pub alpha_mask: Option<(Size, Vec<f32>)>,
     /// The picture's size before it was resized.
     pub original_size: Size,
@@ -57,20 +58,26 @@ pub struct LatentsSample {
 }
 
 impl CachedLatents {
-    /// Reads everything that is `wanted`, and the mirrored latents and the mask only where they are.
+    /// Reads everything that is `wanted`, and the mirrored latents and the mask only where they
+    /// are.
     ///
-    /// Of a file with several sizes, the arrays whose names end in the wanted one are taken (`latents_64x48` is 64 high); without
-    /// these, those with plain names.
+    /// Of a file with several sizes, the arrays whose names end in the wanted one are taken
+    /// (`latents_64x48` is 64 high); without these, those with plain names.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`]; an error that [`is_bad_cache`](Error::is_bad_cache) where the file is damaged, an array is
-    /// missing, or has another shape, type or impossible numbers; [`Error::Io`] where it can't be read.
+    /// [`Error::CacheNotAFile`]; an error that [`is_bad_cache`](Error::is_bad_cache) where the file
+    /// is damaged, an array is missing, or has another shape, type or impossible numbers;
+    /// [`Error::Io`] where it can't be read.
     pub fn read(path: &Path, wanted: &WantedLatents) -> Result<Self> {
         let mut arrays = Arrays::of_size(path, Npz::open(path)?, wanted.size)?;
         Ok(Self {
             size: wanted.size,
             latents: arrays.latents(LATENTS)?,
-            flipped: if wanted.flipped { Some(arrays.latents(FLIPPED)?) } else { None },
+            flipped: if wanted.flipped {
+                Some(arrays.latents(FLIPPED)?)
+            } else {
+                None
+            },
             alpha_mask: match wanted.alpha_mask {
                 Some(size) => Some((size, arrays.alpha_mask(size)?)),
                 None => None,
@@ -83,15 +90,17 @@ impl CachedLatents {
     /// Writes a file with this size only, under the names that every sd-scripts reads.
     ///
     /// # Errors
-    /// What `out` fails with, and [`io::ErrorKind::InvalidInput`] where lengths and sizes do not agree.
+    /// What `out` fails with, and [`io::ErrorKind::InvalidInput`] where lengths and sizes do not
+    /// agree.
     pub fn write(&self, out: impl Write + Seek) -> io::Result<()> {
         let mut npz = NpzWriter::new(out);
         self.write_arrays(&mut npz, "")?;
         npz.finish()
     }
 
-    /// Writes a file with all that `others` holds, byte for byte, and this size: under names that end in it, unless the
-    /// plain ones are of this size already. What `others` holds of this size is replaced.
+    /// Writes a file with all that `others` holds, byte for byte, and this size: under names that
+    /// end in it, unless the plain ones are of this size already. What `others` holds of this size
+    /// is replaced.
     ///
     /// `others` is closed when this returns, so that the new file can take its name.
     ///
@@ -99,25 +108,42 @@ impl CachedLatents {
     /// Those of [`write`](Self::write), and what `others` fails with.
     pub fn write_beside(&self, mut others: OtherLatents, out: impl Write + Seek) -> io::Result<()> {
         let suffix = others.slot(self.size);
-        let replaced = [LATENTS, FLIPPED, ALPHA_MASK, ORIGINAL_SIZE, CROP_LTRB].map(|key| format!("{key}{suffix}"));
+        let replaced = [LATENTS, FLIPPED, ALPHA_MASK, ORIGINAL_SIZE, CROP_LTRB]
+            .map(|key| format!("{key}{suffix}"));
         let mut npz = NpzWriter::new(out);
         npz.copy_from(&mut others.npz, &replaced)?;
         self.write_arrays(&mut npz, &suffix)?;
         npz.finish()
     }
 
-    fn write_arrays<W: Write + Seek>(&self, npz: &mut NpzWriter<W>, suffix: &str) -> io::Result<()> {
+    fn write_arrays<W: Write + Seek>(
+        &self,
+        npz: &mut NpzWriter<W>,
+        suffix: &str,
+    ) -> io::Result<()> {
         let key = |key: &str| format!("{key}{suffix}");
-        let shape = [CHANNELS, self.size.height as usize, self.size.width as usize];
+        let shape = [
+            CHANNELS,
+            self.size.height as usize,
+            self.size.width as usize,
+        ];
         npz.f32(&key(LATENTS), &shape, &self.latents)?;
         let original = self.original_size;
-        npz.i64(&key(ORIGINAL_SIZE), &[2], &[original.width.into(), original.height.into()])?;
+        npz.i64(
+            &key(ORIGINAL_SIZE),
+            &[2],
+            &[original.width.into(), original.height.into()],
+        )?;
         npz.f64(&key(CROP_LTRB), &[4], &self.crop_ltrb)?;
         if let Some(flipped) = &self.flipped {
             npz.f32(&key(FLIPPED), &shape, flipped)?;
         }
         if let Some((size, mask)) = &self.alpha_mask {
-            npz.f32(&key(ALPHA_MASK), &[size.height as usize, size.width as usize], mask)?;
+            npz.f32(
+                &key(ALPHA_MASK),
+                &[size.height as usize, size.width as usize],
+                mask,
+            )?;
         }
         Ok(())
     }
@@ -131,11 +157,18 @@ impl LatentsSample {
     pub fn read(path: &Path, wanted: &WantedLatents) -> Result<Self> {
         let mut arrays = Arrays::of_size(path, Npz::open(path)?, wanted.size)?;
         let latents = arrays.latents(if wanted.flipped { FLIPPED } else { LATENTS })?;
-        let mut alpha_mask = wanted.alpha_mask.map(|size| arrays.alpha_mask(size)).transpose()?;
-        if let (true, Some(size), Some(mask)) = (wanted.flipped, wanted.alpha_mask, &mut alpha_mask) {
+        let mut alpha_mask = wanted
+            .alpha_mask
+            .map(|size| arrays.alpha_mask(size))
+            .transpose()?;
+        if let (true, Some(size), Some(mask)) = (wanted.flipped, wanted.alpha_mask, &mut alpha_mask)
+        {
             mirror_rows(mask, size.width as usize);
         }
-        Ok(Self { latents, alpha_mask })
+        Ok(Self {
+            latents,
+            alpha_mask,
+        })
     }
 }
 
@@ -149,16 +182,22 @@ impl OtherLatents {
     /// Opens the file.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] where it is missing or can't be read.
+    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] where it is missing or
+    /// can't be read.
     pub fn open(path: &Path) -> Result<Self> {
         Npz::open(path).map(|npz| Self { npz })
     }
 
-    /// The ending of the names that latents of this size get in this file: where [`Arrays::of_size`] finds them.
+    /// The ending of the names that latents of this size get in this file: where
+    /// [`Arrays::of_size`] finds them.
     fn slot(&mut self, size: Size) -> String {
         let suffix = suffix(size);
         let has_own = self.npz.contains(&format!("{LATENTS}{suffix}"));
-        let plain_is_ours = !has_own && self.npz.shape(LATENTS).is_ok_and(|shape| shape == shape_of(size));
+        let plain_is_ours = !has_own
+            && self
+                .npz
+                .shape(LATENTS)
+                .is_ok_and(|shape| shape == shape_of(size));
         if plain_is_ours { String::new() } else { suffix }
     }
 }
@@ -174,8 +213,17 @@ struct Arrays<'a, R> {
 impl<'a, R: Read + Seek> Arrays<'a, R> {
     fn of_size(path: &'a Path, npz: Npz<R>, size: Size) -> Result<Self> {
         let own = suffix(size);
-        let suffix = if npz.contains(&format!("{LATENTS}{own}")) { own } else { String::new() };
-        Ok(Self { path, npz, size, suffix })
+        let suffix = if npz.contains(&format!("{LATENTS}{own}")) {
+            own
+        } else {
+            String::new()
+        };
+        Ok(Self {
+            path,
+            npz,
+            size,
+            suffix,
+        })
     }
 
     fn key(&self, key: &str) -> String {
@@ -187,7 +235,10 @@ impl<'a, R: Read + Seek> Arrays<'a, R> {
     }
 
     fn alpha_mask(&mut self, size: Size) -> Result<Vec<f32>> {
-        self.npz.floats(&self.key(ALPHA_MASK), &[size.height.into(), size.width.into()])
+        self.npz.floats(
+            &self.key(ALPHA_MASK),
+            &[size.height.into(), size.width.into()],
+        )
     }
 
     fn original_size(&mut self) -> Result<Size> {
@@ -198,7 +249,12 @@ impl<'a, R: Read + Seek> Arrays<'a, R> {
             return Ok(Size::new(width as u32, height as u32));
         }
         let found = format!("[{width}, {height}]");
-        Err(Error::CacheValue { path: self.path.into(), key, found, expected: "width and height in pixels" })
+        Err(Error::CacheValue {
+            path: self.path.into(),
+            key,
+            found,
+            expected: "width and height in pixels",
+        })
     }
 
     fn crop_ltrb(&mut self) -> Result<[f64; 4]> {
@@ -207,11 +263,17 @@ impl<'a, R: Read + Seek> Arrays<'a, R> {
         if crop.iter().all(|side| side.is_finite()) {
             return Ok(crop);
         }
-        Err(Error::CacheValue { path: self.path.into(), key, found: format!("{crop:?}"), expected: "finite numbers" })
+        Err(Error::CacheValue {
+            path: self.path.into(),
+            key,
+            found: format!("{crop:?}"),
+            expected: "finite numbers",
+        })
     }
 }
 
-/// What newer versions of sd-scripts append to the names of arrays: height and width of the latents.
+/// What newer versions of sd-scripts append to the names of arrays: height and width of the
+/// latents.
 fn suffix(size: Size) -> String {
     format!("_{}x{}", size.height, size.width)
 }

@@ -27,10 +27,12 @@ impl LatentsFamily {
 /// How files of latents are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LatentsName {
-    /// `<stem>_0512x0768_sdxl.npz`, with the picture's width and height: what sd-scripts' newer versions write.
+    /// `<stem>_0512x0768_sdxl.npz`, with the picture's width and height: what sd-scripts' newer
+    /// versions write.
     #[default]
     WithSize,
-    /// `<stem>.npz`: what the version in SD-Trainer reads and writes. Newer ones read it, too, and before the other.
+    /// `<stem>.npz`: what the version in SD-Trainer reads and writes. Newer ones read it, too, and
+    /// before the other.
     Stem,
 }
 
@@ -43,40 +45,63 @@ impl LatentsName {
     }
 }
 
-/// The file for the latents of `picture`, beside it. `original` is the picture's size before it is resized.
+/// The file for the latents of `picture`, beside it. `original` is the picture's size before it is
+/// resized.
 #[must_use]
-pub fn latents_path(picture: &Path, original: Size, family: LatentsFamily, name: LatentsName) -> PathBuf {
+pub fn latents_path(
+    picture: &Path,
+    original: Size,
+    family: LatentsFamily,
+    name: LatentsName,
+) -> PathBuf {
     let ending = match name {
-        LatentsName::WithSize => format!("_{:04}x{:04}_{}", original.width, original.height, family.suffix()),
+        LatentsName::WithSize => format!(
+            "_{:04}x{:04}_{}",
+            original.width,
+            original.height,
+            family.suffix()
+        ),
         LatentsName::Stem => String::new(),
     };
     beside(picture, &ending)
 }
 
-/// The files that may hold the latents of `picture`, in the order in which they are tried: the one that is written, then that
-/// of the other name.
+/// The files that may hold the latents of `picture`, in the order in which they are tried: the one
+/// that is written, then that of the other name.
 #[must_use]
-pub fn latents_candidates(picture: &Path, original: Size, family: LatentsFamily, name: LatentsName) -> [PathBuf; 2] {
+pub fn latents_candidates(
+    picture: &Path,
+    original: Size,
+    family: LatentsFamily,
+    name: LatentsName,
+) -> [PathBuf; 2] {
     [name, name.other()].map(|name| latents_path(picture, original, family, name))
 }
 
-/// The file for the outputs of the text encoders for the caption of `picture`, beside it: `<stem>_te_outputs.npz`.
+/// The file for the outputs of the text encoders for the caption of `picture`, beside it:
+/// `<stem>_te_outputs.npz`.
 #[must_use]
 pub fn text_path(picture: &Path) -> PathBuf {
     beside(picture, "_te_outputs")
 }
 
-/// The picture's size and the family in the name of a file of latents; `None` where the name has none.
+/// The picture's size and the family in the name of a file of latents; `None` where the name has
+/// none.
 #[must_use]
 pub fn parse_latents_path(path: &Path) -> Option<(Size, LatentsFamily)> {
     let stem = path.file_name()?.to_str()?.strip_suffix(".npz")?;
     let (stem, suffix) = stem.rsplit_once('_')?;
-    let family = LatentsFamily::ALL.into_iter().find(|family| family.suffix() == suffix)?;
+    let family = LatentsFamily::ALL
+        .into_iter()
+        .find(|family| family.suffix() == suffix)?;
     let (_, size) = stem.rsplit_once('_')?;
     let (width, height) = size.split_once('x')?;
     let side = |digits: &str| {
         let is_number = digits.len() >= 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse::<u32>().ok().filter(|side| is_number && *side > 0)
+        digits
+            .parse::<u32>()
+            .ok()
+            .filter(|side| is_number && *side > 0)
     };
     Some((Size::new(side(width)?, side(height)?), family))
 }
@@ -98,18 +123,39 @@ mod tests {
     fn names_are_those_of_sd_scripts() {
         let picture = Path::new("pictures/a cat.v2.png");
         let name = |family, name| latents_path(picture, SIZE, family, name);
-        assert_eq!(name(LatentsFamily::Sd, LatentsName::WithSize), Path::new("pictures/a cat.v2_0512x1024_sd.npz"));
-        assert_eq!(name(LatentsFamily::Sdxl, LatentsName::WithSize), Path::new("pictures/a cat.v2_0512x1024_sdxl.npz"));
-        assert_eq!(name(LatentsFamily::Sdxl, LatentsName::Stem), Path::new("pictures/a cat.v2.npz"));
-        assert_eq!(text_path(picture), Path::new("pictures/a cat.v2_te_outputs.npz"));
-        let huge = latents_path(picture, Size::new(7, 12_345), LatentsFamily::Sd, LatentsName::WithSize);
+        assert_eq!(
+            name(LatentsFamily::Sd, LatentsName::WithSize),
+            Path::new("pictures/a cat.v2_0512x1024_sd.npz")
+        );
+        assert_eq!(
+            name(LatentsFamily::Sdxl, LatentsName::WithSize),
+            Path::new("pictures/a cat.v2_0512x1024_sdxl.npz")
+        );
+        assert_eq!(
+            name(LatentsFamily::Sdxl, LatentsName::Stem),
+            Path::new("pictures/a cat.v2.npz")
+        );
+        assert_eq!(
+            text_path(picture),
+            Path::new("pictures/a cat.v2_te_outputs.npz")
+        );
+        let huge = latents_path(
+            picture,
+            Size::new(7, 12_345),
+            LatentsFamily::Sd,
+            LatentsName::WithSize,
+        );
         assert_eq!(huge, Path::new("pictures/a cat.v2_0007x12345_sd.npz"));
-        assert_eq!(parse_latents_path(&huge), Some((Size::new(7, 12_345), LatentsFamily::Sd)));
+        assert_eq!(
+            parse_latents_path(&huge),
+            Some((Size::new(7, 12_345), LatentsFamily::Sd))
+        );
     }
 
     #[test]
     fn the_name_that_is_written_is_tried_first() {
-        let candidates = |name| latents_candidates(Path::new("a.jpg"), SIZE, LatentsFamily::Sd, name);
+        let candidates =
+            |name| latents_candidates(Path::new("a.jpg"), SIZE, LatentsFamily::Sd, name);
         let names = [PathBuf::from("a_0512x1024_sd.npz"), PathBuf::from("a.npz")];
         assert_eq!(candidates(LatentsName::WithSize), names);
         let [first, second] = names;
@@ -119,7 +165,10 @@ mod tests {
     #[test]
     fn a_size_is_read_back_from_its_name() {
         let parse = |name: &str| parse_latents_path(Path::new(name));
-        assert_eq!(parse("x/a_b_0512x1024_sdxl.npz"), Some((SIZE, LatentsFamily::Sdxl)));
+        assert_eq!(
+            parse("x/a_b_0512x1024_sdxl.npz"),
+            Some((SIZE, LatentsFamily::Sdxl))
+        );
         for name in [
             "a.npz",
             "a_0512x1024_sd.png",

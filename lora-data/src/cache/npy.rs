@@ -1,8 +1,9 @@
-//! One array in NumPy's [npy format](https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): a header that
+//! One array in NumPy's [npy
+//! format](https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): a header that
 //! is a Python dictionary with type, order and shape, then the elements.
 //!
-//! The header is parsed here, by hand: a Python parser that recurses can be made to overflow the stack, and NumPy itself
-//! writes these three keys only.
+//! The header is parsed here, by hand: a Python parser that recurses can be made to overflow the
+//! stack, and NumPy itself writes these three keys only.
 
 use std::io::{self, Read, Write};
 
@@ -53,12 +54,17 @@ impl Header {
             version => return Err(invalid(format!("npy version {version}; expected 1 to 3"))),
         };
         if len > MAX_HEADER {
-            return Err(invalid(format!("an npy header of {len} bytes; expected at most {MAX_HEADER}")));
+            return Err(invalid(format!(
+                "an npy header of {len} bytes; expected at most {MAX_HEADER}"
+            )));
         }
         let mut text = vec![0; len];
         reader.read_exact(&mut text)?;
-        let text = std::str::from_utf8(&text).map_err(|_| invalid("an npy header that is not UTF-8"))?;
-        let mut header = Parser(text).dictionary().ok_or_else(|| invalid("an npy header that can't be understood"))?;
+        let text =
+            std::str::from_utf8(&text).map_err(|_| invalid("an npy header that is not UTF-8"))?;
+        let mut header = Parser(text)
+            .dictionary()
+            .ok_or_else(|| invalid("an npy header that can't be understood"))?;
         header.data_start = (prefix + len) as u64;
         Ok(header)
     }
@@ -79,7 +85,10 @@ impl Header {
             "i8" => Element::I64,
             _ => return None,
         };
-        Some(Dtype { element, big_endian })
+        Some(Dtype {
+            element,
+            big_endian,
+        })
     }
 }
 
@@ -139,25 +148,48 @@ impl Dtype {
         }
         let big = self.big_endian;
         match self.element {
-            Element::F16 => out.extend(each(bytes, big).map(|b| convert(f16::from_le_bytes(b).to_f64()))),
-            Element::F32 => out.extend(each(bytes, big).map(|b| convert(f32::from_le_bytes(b).into()))),
+            Element::F16 => {
+                out.extend(each(bytes, big).map(|b| convert(f16::from_le_bytes(b).to_f64())))
+            }
+            Element::F32 => {
+                out.extend(each(bytes, big).map(|b| convert(f32::from_le_bytes(b).into())))
+            }
             Element::F64 => out.extend(each(bytes, big).map(|b| convert(f64::from_le_bytes(b)))),
-            Element::I32 => out.extend(each(bytes, big).map(|b| convert(i32::from_le_bytes(b).into()))),
-            Element::I64 => out.extend(each(bytes, big).map(|b| convert(i64::from_le_bytes(b) as f64))),
+            Element::I32 => {
+                out.extend(each(bytes, big).map(|b| convert(i32::from_le_bytes(b).into())))
+            }
+            Element::I64 => {
+                out.extend(each(bytes, big).map(|b| convert(i64::from_le_bytes(b) as f64)))
+            }
         }
     }
 }
 
 /// Writes what comes before the elements of an array in C order and little endian.
-pub(super) fn write_header(out: &mut impl Write, element: Element, shape: &[usize]) -> io::Result<()> {
+pub(super) fn write_header(
+    out: &mut impl Write,
+    element: Element,
+    shape: &[usize],
+) -> io::Result<()> {
     let dims: String = shape.iter().map(|dim| format!("{dim}, ")).collect();
     // A tuple of one keeps its comma, as in Python.
-    let dims = if shape.len() == 1 { dims.trim_end() } else { dims.trim_end_matches(", ") };
-    let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({dims}), }}", element.descr());
+    let dims = if shape.len() == 1 {
+        dims.trim_end()
+    } else {
+        dims.trim_end_matches(", ")
+    };
+    let mut text = format!(
+        "{{'descr': '{}', 'fortran_order': False, 'shape': ({dims}), }}",
+        element.descr()
+    );
     let unpadded = MAGIC.len() + 4 + text.len() + 1;
-    text.extend(std::iter::repeat_n(' ', unpadded.next_multiple_of(ALIGNMENT) - unpadded));
+    text.extend(std::iter::repeat_n(
+        ' ',
+        unpadded.next_multiple_of(ALIGNMENT) - unpadded,
+    ));
     text.push('\n');
-    let len = u16::try_from(text.len()).map_err(|_| invalid("too many dimensions for an npy header"))?;
+    let len =
+        u16::try_from(text.len()).map_err(|_| invalid("too many dimensions for an npy header"))?;
     out.write_all(MAGIC)?;
     out.write_all(&[1, 0])?;
     out.write_all(&len.to_le_bytes())?;
@@ -175,7 +207,13 @@ pub(super) fn from_fortran_order<T: Copy>(values: &[T], shape: &[u64]) -> Vec<T>
     }
     let mut reordered = Vec::with_capacity(values.len());
     for _ in 0..values.len() {
-        reordered.push(values[index.iter().zip(&strides).map(|(i, stride)| i * stride).sum::<usize>()]);
+        reordered.push(
+            values[index
+                .iter()
+                .zip(&strides)
+                .map(|(i, stride)| i * stride)
+                .sum::<usize>()],
+        );
         for axis in (0..shape.len()).rev() {
             index[axis] += 1;
             if (index[axis] as u64) < shape[axis] {
@@ -209,7 +247,12 @@ impl<'a> Parser<'a> {
             }
         }
         self.0.trim_start().is_empty().then_some(())?;
-        Some(Header { descr: descr?.into(), fortran_order: fortran_order?, shape: shape?, data_start: 0 })
+        Some(Header {
+            descr: descr?.into(),
+            fortran_order: fortran_order?,
+            shape: shape?,
+            data_start: 0,
+        })
     }
 
     fn skip(&mut self, token: &str) -> bool {
@@ -224,7 +267,10 @@ impl<'a> Parser<'a> {
 
     fn string(&mut self) -> Option<&'a str> {
         let text = self.0.trim_start();
-        let quote = text.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
+        let quote = text
+            .chars()
+            .next()
+            .filter(|first| matches!(first, '\'' | '"'))?;
         let (string, rest) = text[1..].split_once(quote)?;
         self.0 = rest;
         Some(string)
@@ -284,23 +330,57 @@ mod tests {
 
     #[test]
     fn headers_of_all_writers_are_understood() {
-        let header = parse("{'descr': '<f4', 'fortran_order': False, 'shape': (4, 8, 16), }   \n").unwrap();
-        assert_eq!((header.descr.as_str(), header.fortran_order), ("<f4", false));
+        let header =
+            parse("{'descr': '<f4', 'fortran_order': False, 'shape': (4, 8, 16), }   \n").unwrap();
+        assert_eq!(
+            (header.descr.as_str(), header.fortran_order),
+            ("<f4", false)
+        );
         assert_eq!(header.shape, [4, 8, 16]);
         let header = parse(r#"{"shape":(4L,8L),"fortran_order":True,"descr":">f8"}"#).unwrap();
-        assert_eq!((header.descr.as_str(), header.fortran_order, header.shape), (">f8", true, vec![4, 8]));
-        assert_eq!(parse("{'descr': '<i8', 'fortran_order': False, 'shape': (2,)}").unwrap().shape, [2]);
-        assert_eq!(parse("{'descr': '<i8', 'fortran_order': False, 'shape': ()}").unwrap().shape, [0; 0]);
-        let header =
-            parse("{'descr': [('a', '<f4', (2,)), ('b', [('c', '<i8')])], 'fortran_order': False, 'shape': (1,)}");
-        assert_eq!(header.unwrap().descr, "[('a', '<f4', (2,)), ('b', [('c', '<i8')])]");
+        assert_eq!(
+            (header.descr.as_str(), header.fortran_order, header.shape),
+            (">f8", true, vec![4, 8])
+        );
+        assert_eq!(
+            parse("{'descr': '<i8', 'fortran_order': False, 'shape': (2,)}")
+                .unwrap()
+                .shape,
+            [2]
+        );
+        assert_eq!(
+            parse("{'descr': '<i8', 'fortran_order': False, 'shape': ()}")
+                .unwrap()
+                .shape,
+            [0; 0]
+        );
+        let header = parse(
+            "{'descr': [('a', '<f4', (2,)), ('b', [('c', '<i8')])], 'fortran_order': False, \
+             'shape': (1,)}",
+        );
+        assert_eq!(
+            header.unwrap().descr,
+            "[('a', '<f4', (2,)), ('b', [('c', '<i8')])]"
+        );
     }
 
     #[test]
     fn absurd_headers_are_refused() {
-        for shape in ["(-1,)", "(99999999999999999999,)", "(4", "4", "(4,,)", "('4',)", "(1.5,)", "(True,)", "[4]"] {
+        for shape in [
+            "(-1,)",
+            "(99999999999999999999,)",
+            "(4",
+            "4",
+            "(4,,)",
+            "('4',)",
+            "(1.5,)",
+            "(True,)",
+            "[4]",
+        ] {
             assert_eq!(
-                parse(&format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}")),
+                parse(&format!(
+                    "{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}"
+                )),
                 None,
                 "{shape}"
             );
@@ -337,7 +417,10 @@ mod tests {
             write_header(&mut bytes, Element::F32, shape).unwrap();
             assert_eq!(bytes.len() % ALIGNMENT, 0);
             let header = Header::read(&mut bytes.as_slice()).unwrap();
-            assert_eq!(header.shape, shape.iter().map(|dim| *dim as u64).collect::<Vec<_>>());
+            assert_eq!(
+                header.shape,
+                shape.iter().map(|dim| *dim as u64).collect::<Vec<_>>()
+            );
             assert_eq!(header.dtype().unwrap().element, Element::F32);
             assert_eq!(header.data_start, bytes.len() as u64);
         }
@@ -346,7 +429,10 @@ mod tests {
     #[test]
     fn fortran_order_becomes_c_order() {
         // [[0, 1, 2], [3, 4, 5]] column by column
-        assert_eq!(from_fortran_order(&[0, 3, 1, 4, 2, 5], &[2, 3]), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(
+            from_fortran_order(&[0, 3, 1, 4, 2, 5], &[2, 3]),
+            [0, 1, 2, 3, 4, 5]
+        );
         assert_eq!(from_fortran_order(&[7, 8], &[2]), [7, 8]);
         assert!(from_fortran_order::<u8>(&[], &[0, 3]).is_empty());
     }

@@ -19,7 +19,8 @@ const BLOCK: usize = 1 << 16;
 
 /// The arrays of an npz file, stored (`numpy.savez`) or deflated (`numpy.savez_compressed`).
 ///
-/// Nothing is allocated for an array before its header was found to have the shape that the caller expects.
+/// Nothing is allocated for an array before its header was found to have the shape that the caller
+/// expects.
 #[derive(Debug)]
 pub(super) struct Npz<R> {
     path: PathBuf,
@@ -30,10 +31,14 @@ impl Npz<BufReader<File>> {
     /// Reads the list of arrays.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] where the file is missing or can't be read.
+    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] where the file is
+    /// missing or can't be read.
     pub(super) fn open(path: &Path) -> Result<Self> {
         // A folder can be opened like a file, and a pipe would be waited for.
-        if !fs::metadata(path).map_err(|error| Error::io(path, error))?.is_file() {
+        if !fs::metadata(path)
+            .map_err(|error| Error::io(path, error))?
+            .is_file()
+        {
             return Err(Error::CacheNotAFile { path: path.into() });
         }
         let file = File::open(path).map_err(|error| Error::io(path, error))?;
@@ -45,13 +50,18 @@ impl<R: Read + Seek> Npz<R> {
     /// The arrays in `reader`; `path` is named in errors.
     pub(super) fn new(path: &Path, reader: R) -> Result<Self> {
         let archive = ZipArchive::new(reader).map_err(|error| damaged(path, None, error.into()))?;
-        Ok(Self { path: path.into(), archive })
+        Ok(Self {
+            path: path.into(),
+            archive,
+        })
     }
 
     /// The names of the arrays, in the file's order.
     pub(super) fn keys(&self) -> Vec<String> {
         let names = self.archive.file_names().filter_map(Result::ok);
-        names.filter_map(|name| name.strip_suffix(EXTENSION).map(str::to_owned)).collect()
+        names
+            .filter_map(|name| name.strip_suffix(EXTENSION).map(str::to_owned))
+            .collect()
     }
 
     pub(super) fn contains(&self, key: &str) -> bool {
@@ -101,22 +111,45 @@ impl<R: Read + Seek> Npz<R> {
             let header = Header::read(array)?;
             if header.shape != shape {
                 let (key, found) = (key.into(), header.shape);
-                return Err(Fault::Array(Error::CacheShape { path, key, found, expected: shape.to_vec() }));
+                return Err(Fault::Array(Error::CacheShape {
+                    path,
+                    key,
+                    found,
+                    expected: shape.to_vec(),
+                }));
             }
             let Some(dtype) = header.dtype().filter(|dtype| accept(dtype.element)) else {
                 let (key, found) = (key.into(), header.descr);
-                return Err(Fault::Array(Error::CacheDtype { path, key, found, expected }));
+                return Err(Fault::Array(Error::CacheDtype {
+                    path,
+                    key,
+                    found,
+                    expected,
+                }));
             };
-            let bytes = shape.iter().try_fold(dtype.size() as u64, |bytes, dim| bytes.checked_mul(*dim));
-            let Some(bytes) = bytes.filter(|bytes| bytes.checked_add(header.data_start) == Some(size)) else {
-                return Err(Fault::Reason(format!("{size} bytes don't fit its shape {shape:?} of `{}`", header.descr)));
+            let bytes = shape
+                .iter()
+                .try_fold(dtype.size() as u64, |bytes, dim| bytes.checked_mul(*dim));
+            let Some(bytes) =
+                bytes.filter(|bytes| bytes.checked_add(header.data_start) == Some(size))
+            else {
+                return Err(Fault::Reason(format!(
+                    "{size} bytes don't fit its shape {shape:?} of `{}`",
+                    header.descr
+                )));
             };
             let values = decode(array, dtype, bytes as usize, convert)?;
             // At the end the sum of all bytes is compared with that in the archive.
             if array.read(&mut [0])? > 0 {
-                return Err(Fault::Reason(format!("it goes on after the {bytes} bytes of its elements")));
+                return Err(Fault::Reason(format!(
+                    "it goes on after the {bytes} bytes of its elements"
+                )));
             }
-            Ok(if header.fortran_order { npy::from_fortran_order(&values, shape) } else { values })
+            Ok(if header.fortran_order {
+                npy::from_fortran_order(&values, shape)
+            } else {
+                values
+            })
         })
     }
 
@@ -127,7 +160,11 @@ impl<R: Read + Seek> Npz<R> {
         read: impl FnOnce(&mut zip::read::ZipFile<'_, R>) -> Result<T, Fault>,
     ) -> Result<T> {
         if !self.contains(key) {
-            return Err(Error::CacheKeyMissing { path: self.path.clone(), key: key.into(), found: self.keys() });
+            return Err(Error::CacheKeyMissing {
+                path: self.path.clone(),
+                key: key.into(),
+                found: self.keys(),
+            });
         }
         let result = match self.archive.by_name(&member(key)) {
             Ok(mut array) => read(&mut array),
@@ -136,9 +173,10 @@ impl<R: Read + Seek> Npz<R> {
         result.map_err(|fault| match fault {
             Fault::Array(error) => error,
             Fault::Io(error) => damaged(&self.path, Some(key), error),
-            Fault::Reason(reason) => {
-                Error::CacheDamaged { path: self.path.clone(), reason: format!("array `{key}`: {reason}") }
-            }
+            Fault::Reason(reason) => Error::CacheDamaged {
+                path: self.path.clone(),
+                reason: format!("array `{key}`: {reason}"),
+            },
         })
     }
 }
@@ -156,7 +194,12 @@ impl From<io::Error> for Fault {
     }
 }
 
-fn decode<T>(reader: &mut impl Read, dtype: Dtype, bytes: usize, convert: impl Fn(f64) -> T) -> io::Result<Vec<T>> {
+fn decode<T>(
+    reader: &mut impl Read,
+    dtype: Dtype,
+    bytes: usize,
+    convert: impl Fn(f64) -> T,
+) -> io::Result<Vec<T>> {
     let mut values = Vec::with_capacity(bytes / dtype.size());
     let mut block = vec![0; BLOCK.min(bytes)];
     let mut left = bytes;
@@ -194,7 +237,10 @@ fn damaged(path: &Path, key: Option<&str>, error: io::Error) -> Error {
         _ => error.to_string(),
     };
     let reason = key.map_or_else(|| reason.clone(), |key| format!("array `{key}`: {reason}"));
-    Error::CacheDamaged { path: path.into(), reason }
+    Error::CacheDamaged {
+        path: path.into(),
+        reason,
+    }
 }
 
 /// Writes an npz file as `numpy.savez` does: the arrays are stored, not compressed.
@@ -204,23 +250,47 @@ pub(super) struct NpzWriter<W: Write + Seek> {
 
 impl<W: Write + Seek> NpzWriter<W> {
     pub(super) fn new(out: W) -> Self {
-        Self { zip: ZipWriter::new(out) }
+        Self {
+            zip: ZipWriter::new(out),
+        }
     }
 
     pub(super) fn f32(&mut self, key: &str, shape: &[usize], values: &[f32]) -> io::Result<()> {
-        self.array(key, Element::F32, shape, values.iter().map(|value| value.to_le_bytes()))
+        self.array(
+            key,
+            Element::F32,
+            shape,
+            values.iter().map(|value| value.to_le_bytes()),
+        )
     }
 
     pub(super) fn f16(&mut self, key: &str, shape: &[usize], values: &[f32]) -> io::Result<()> {
-        self.array(key, Element::F16, shape, values.iter().map(|value| f16::from_f32(*value).to_le_bytes()))
+        self.array(
+            key,
+            Element::F16,
+            shape,
+            values
+                .iter()
+                .map(|value| f16::from_f32(*value).to_le_bytes()),
+        )
     }
 
     pub(super) fn f64(&mut self, key: &str, shape: &[usize], values: &[f64]) -> io::Result<()> {
-        self.array(key, Element::F64, shape, values.iter().map(|value| value.to_le_bytes()))
+        self.array(
+            key,
+            Element::F64,
+            shape,
+            values.iter().map(|value| value.to_le_bytes()),
+        )
     }
 
     pub(super) fn i64(&mut self, key: &str, shape: &[usize], values: &[i64]) -> io::Result<()> {
-        self.array(key, Element::I64, shape, values.iter().map(|value| value.to_le_bytes()))
+        self.array(
+            key,
+            Element::I64,
+            shape,
+            values.iter().map(|value| value.to_le_bytes()),
+        )
     }
 
     fn array<const N: usize>(
@@ -242,10 +312,17 @@ impl<W: Write + Seek> NpzWriter<W> {
     }
 
     /// Copies the members of another file byte for byte, those of the arrays `without` left out.
-    pub(super) fn copy_from<R: Read + Seek>(&mut self, other: &mut Npz<R>, without: &[String]) -> io::Result<()> {
+    pub(super) fn copy_from<R: Read + Seek>(
+        &mut self,
+        other: &mut Npz<R>,
+        without: &[String],
+    ) -> io::Result<()> {
         for index in 0..other.archive.len() {
             let file = other.archive.by_index_raw(index)?;
-            let name = file.name().map(|name| name.into_owned()).unwrap_or_default();
+            let name = file
+                .name()
+                .map(|name| name.into_owned())
+                .unwrap_or_default();
             if without.iter().any(|key| member(key) == name) {
                 continue;
             }

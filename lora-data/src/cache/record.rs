@@ -1,4 +1,5 @@
-//! What the cache files of a folder were made from, so that none is used after the picture, the caption or the model has changed.
+//! What the cache files of a folder were made from, so that none is used after the picture, the
+//! caption or the model has changed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,7 +27,8 @@ pub struct Origin<'a> {
     pub slot: &'a str,
     /// The picture; `None` for the outputs of text encoders.
     pub source: Option<&'a Path>,
-    /// Everything else that they depend on, in any spelling: the model's hash, the bucket, the caption.
+    /// Everything else that they depend on, in any spelling: the model's hash, the bucket, the
+    /// caption.
     pub key: &'a str,
 }
 
@@ -37,8 +39,8 @@ pub enum Validity {
     Valid,
     /// It must be made again.
     Stale(StaleReason),
-    /// The file is there, but nothing says what it was made from: another program made it. Whether it can be used shows when it
-    /// is read; see also [`is_newer_than`].
+    /// The file is there, but nothing says what it was made from: another program made it. Whether
+    /// it can be used shows when it is read; see also [`is_newer_than`].
     Unknown,
     /// There is no such file.
     Missing,
@@ -65,8 +67,9 @@ impl fmt::Display for StaleReason {
     }
 }
 
-/// The records of one folder: a file with a line of JSON for each cache file, to which lines are only added. Of several lines
-/// about a file the last one counts; one that can't be read, as after an interruption, is passed over.
+/// The records of one folder: a file with a line of JSON for each cache file, to which lines are
+/// only added. Of several lines about a file the last one counts; one that can't be read, as after
+/// an interruption, is passed over.
 ///
 /// May be shared by threads.
 #[derive(Debug)]
@@ -103,7 +106,8 @@ struct Line<F, R> {
     record: R,
 }
 
-/// A source as it was before it was read: what is made of one that changes meanwhile is then known to be outdated.
+/// A source as it was before it was read: what is made of one that changes meanwhile is then known
+/// to be outdated.
 #[derive(Debug, Clone)]
 pub struct Seen(Fingerprint);
 
@@ -132,8 +136,8 @@ impl Kept {
 }
 
 impl CacheRecords {
-    /// Reads the records of a folder; there are none where it has no such file. Where most lines are outdated, the file is
-    /// written anew.
+    /// Reads the records of a folder; there are none where it has no such file. Where most lines
+    /// are outdated, the file is written anew.
     ///
     /// # Errors
     /// [`Error::CacheNotAFile`], or [`Error::Io`] where the file is there but can't be read.
@@ -147,23 +151,41 @@ impl CacheRecords {
         })?;
         if log::is_mostly_outdated(lines, records.len()) {
             // An unwritable folder may hold valid caches; the long file serves as well.
-            let _ = log::rewrite(&path, records.iter().map(|(file, record)| to_json(file, record)));
+            let _ = log::rewrite(
+                &path,
+                records.iter().map(|(file, record)| to_json(file, record)),
+            );
         }
-        Ok(Self { state: Mutex::new(State { records, log: Log::new(path) }) })
+        Ok(Self {
+            state: Mutex::new(State {
+                records,
+                log: Log::new(path),
+            }),
+        })
     }
 
     /// Whether the arrays of `origin.slot` in the cache file `npz` of this folder may be used.
     ///
-    /// Files count as unchanged where length and time of modification are as recorded. Where only the time differs, as after
-    /// copying a folder, their bytes decide, and the new time is recorded.
+    /// Files count as unchanged where length and time of modification are as recorded. Where only
+    /// the time differs, as after copying a folder, their bytes decide, and the new time is
+    /// recorded.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`] where something else has the cache file's name, [`Error::Io`] where a file can't be read.
+    /// [`Error::CacheNotAFile`] where something else has the cache file's name, [`Error::Io`] where
+    /// a file can't be read.
     pub fn check(&self, npz: &Path, origin: &Origin<'_>) -> Result<Validity> {
-        let Some(metadata) = metadata(npz)? else { return Ok(Validity::Missing) };
+        let Some(metadata) = metadata(npz)? else {
+            return Ok(Validity::Missing);
+        };
         let name = file_name(npz);
-        let Some(record) = self.state().records.get(&name).cloned() else { return Ok(Validity::Unknown) };
-        let Some(place) = record.entries.iter().position(|entry| entry.slot == origin.slot) else {
+        let Some(record) = self.state().records.get(&name).cloned() else {
+            return Ok(Validity::Unknown);
+        };
+        let Some(place) = record
+            .entries
+            .iter()
+            .position(|entry| entry.slot == origin.slot)
+        else {
             return Ok(Validity::Unknown);
         };
         let entry = &record.entries[place];
@@ -199,32 +221,52 @@ impl CacheRecords {
         Ok(Validity::Valid)
     }
 
-    /// What may still be said of the other arrays in the cache file `npz` after arrays were added to it. To be asked before
-    /// that: what is recorded is kept only of a file that has not changed since.
+    /// What may still be said of the other arrays in the cache file `npz` after arrays were added
+    /// to it. To be asked before that: what is recorded is kept only of a file that has not changed
+    /// since.
     ///
     /// # Errors
     /// Those of [`check`](Self::check).
     pub fn keep(&self, npz: &Path) -> Result<Kept> {
-        let Some(metadata) = metadata(npz)? else { return Ok(Kept::default()) };
-        let Some(record) = self.state().records.get(&file_name(npz)).cloned() else { return Ok(Kept::default()) };
+        let Some(metadata) = metadata(npz)? else {
+            return Ok(Kept::default());
+        };
+        let Some(record) = self.state().records.get(&file_name(npz)).cloned() else {
+            return Ok(Kept::default());
+        };
         Ok(match record.npz.compare(npz, &metadata)? {
-            Comparison::Same | Comparison::Touched(_) => Kept { entries: record.entries },
+            Comparison::Same | Comparison::Touched(_) => Kept {
+                entries: record.entries,
+            },
             Comparison::Changed => Kept::default(),
         })
     }
 
-    /// Records that the cache file `npz` of this folder, which is complete, was made from `origin`, whose source was `seen`
-    /// before it was read; with what it kept where it
-    /// was added to, and [`Kept::default`] where it was written anew. One line is appended, so that an interruption loses
-    /// nothing.
+    /// Records that the cache file `npz` of this folder, which is complete, was made from `origin`,
+    /// whose source was `seen` before it was read; with what it kept where it was added to, and
+    /// [`Kept::default`] where it was written anew. One line is appended, so that an interruption
+    /// loses nothing.
     ///
     /// # Errors
     /// [`Error::Io`] where a file can't be read or the line can't be written.
-    pub fn add(&self, npz: &Path, origin: &Origin<'_>, seen: Option<Seen>, kept: Kept) -> Result<()> {
+    pub fn add(
+        &self,
+        npz: &Path,
+        origin: &Origin<'_>,
+        seen: Option<Seen>,
+        kept: Kept,
+    ) -> Result<()> {
         let mut entries = kept.entries;
         entries.retain(|entry| entry.slot != origin.slot);
-        entries.push(Entry { slot: origin.slot.into(), source: seen.map(|seen| seen.0), key: origin.key.into() });
-        let record = Record { npz: Fingerprint::of(npz)?, entries };
+        entries.push(Entry {
+            slot: origin.slot.into(),
+            source: seen.map(|seen| seen.0),
+            key: origin.key.into(),
+        });
+        let record = Record {
+            npz: Fingerprint::of(npz)?,
+            entries,
+        };
         let name = file_name(npz);
         let mut state = self.state();
         state.log.append(&to_json(&name, &record))?;
@@ -238,14 +280,16 @@ impl CacheRecords {
     }
 }
 
-/// Whether a cache file was written after its source: all that can be said of one without a record. Copying and unpacking
-/// may give files any time.
+/// Whether a cache file was written after its source: all that can be said of one without a record.
+/// Copying and unpacking may give files any time.
 ///
 /// # Errors
 /// [`Error::Io`] where one of the files is missing or has no time.
 pub fn is_newer_than(npz: &Path, source: &Path) -> Result<bool> {
     let modified = |path: &Path| -> Result<SystemTime> {
-        fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(|error| Error::io(path, error))
+        fs::metadata(path)
+            .and_then(|metadata| metadata.modified())
+            .map_err(|error| Error::io(path, error))
     };
     Ok(modified(npz)? >= modified(source)?)
 }
@@ -261,7 +305,10 @@ fn metadata(npz: &Path) -> Result<Option<fs::Metadata>> {
 }
 
 fn file_name(npz: &Path) -> String {
-    npz.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    npz.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn to_json(file: &str, record: &Record) -> String {

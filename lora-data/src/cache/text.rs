@@ -65,16 +65,24 @@ impl CachedText {
     /// Writes a file under the names that sd-scripts reads.
     ///
     /// # Errors
-    /// What `out` fails with, and [`io::ErrorKind::InvalidInput`] where lengths and sizes do not agree.
+    /// What `out` fails with, and [`io::ErrorKind::InvalidInput`] where lengths and sizes do not
+    /// agree.
     pub fn write(&self, out: impl Write + Seek, format: FloatFormat) -> io::Result<()> {
-        let TextShape { tokens, width1, width2, projection } = self.shape;
+        let TextShape {
+            tokens,
+            width1,
+            width2,
+            projection,
+        } = self.shape;
         let mut npz = NpzWriter::new(out);
         for (key, shape, values) in [
             (HIDDEN_STATE1, &[tokens, width1][..], &self.hidden_state1),
             (HIDDEN_STATE2, &[tokens, width2], &self.hidden_state2),
             (POOL2, &[projection], &self.pool2),
         ] {
-            let fits = values.iter().all(|value| half::f16::from_f32(*value).is_finite());
+            let fits = values
+                .iter()
+                .all(|value| half::f16::from_f32(*value).is_finite());
             if format == FloatFormat::F16 && fits {
                 npz.f16(key, shape, values)?;
             } else {

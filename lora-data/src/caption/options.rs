@@ -3,7 +3,8 @@
 use super::wildcard;
 use crate::error::{Error, Result};
 
-/// How captions change from time to time. The names are sd-scripts'; [the module](super) has an example of each.
+/// How captions change from time to time. The names are sd-scripts'; [the module](super) has an
+/// example of each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaptionOptions {
     /// The tags behind the kept ones take another order each time.
@@ -12,11 +13,13 @@ pub struct CaptionOptions {
     pub caption_separator: String,
     /// How many tags keep their place at the start, in captions without `keep_tokens_separator`.
     pub keep_tokens: usize,
-    /// The text in a caption behind which shuffling begins and, where it stands twice, before which it ends. Empty: none.
+    /// The text in a caption behind which shuffling begins and, where it stands twice, before which
+    /// it ends. Empty: none.
     pub keep_tokens_separator: String,
     /// What joins tags that stay together; becomes `caption_separator` at last. Empty: none.
     pub secondary_separator: String,
-    /// One of `{a|b}` is chosen each time, and one line of a caption with several. `{{` and `}}` stand for `{` and `}`.
+    /// One of `{a|b}` is chosen each time, and one line of a caption with several. `{{` and `}}`
+    /// stand for `{` and `}`.
     pub enable_wildcard: bool,
     /// Text before each caption, with a space between. Empty: none.
     pub caption_prefix: String,
@@ -32,8 +35,9 @@ pub struct CaptionOptions {
     pub token_warmup_min: usize,
     /// The step from which on all tags are there; below 1: a part of the run. 0: no warm-up.
     pub token_warmup_step: f64,
-    /// Where sd-scripts hardly does what is meant, do as it does: `keep_tokens_separator` stays in the text where no option
-    /// makes tags move, and of a caption with several lines only the first has the prefix and only the last the suffix.
+    /// Where sd-scripts hardly does what is meant, do as it does: `keep_tokens_separator` stays in
+    /// the text where no option makes tags move, and of a caption with several lines only the first
+    /// has the prefix and only the last the suffix.
     pub as_sd_scripts: bool,
 }
 
@@ -62,8 +66,9 @@ impl CaptionOptions {
     /// Checks that the options can be used together.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for a rate that is not within 0 to 1, for a warm-up that is negative or endless, and for an
-    /// empty `caption_separator` where captions are split into tags.
+    /// [`Error::InvalidOption`] for a rate that is not within 0 to 1, for a warm-up that is
+    /// negative or endless, and for an empty `caption_separator` where captions are split into
+    /// tags.
     pub fn validate(&self) -> Result<()> {
         for (option, rate) in [
             ("caption_dropout_rate", self.caption_dropout_rate),
@@ -74,25 +79,37 @@ impl CaptionOptions {
             }
         }
         if !(0.0..f64::INFINITY).contains(&self.token_warmup_step) {
-            let expected = "a number of steps, or a part of the run between 0 and 1; 0 for no warm-up";
-            return Err(invalid("token_warmup_step", &self.token_warmup_step, expected));
+            let expected =
+                "a number of steps, or a part of the run between 0 and 1; 0 for no warm-up";
+            return Err(invalid(
+                "token_warmup_step",
+                &self.token_warmup_step,
+                expected,
+            ));
         }
         if self.caption_separator.is_empty() && (self.moves_tags() || self.splits_at_separator()) {
-            return Err(invalid("caption_separator", &"\"\"", "what stands between tags, such as `,`"));
+            return Err(invalid(
+                "caption_separator",
+                &"\"\"",
+                "what stands between tags, such as `,`",
+            ));
         }
         Ok(())
     }
 
-    /// Whether [`process`](Self::process) gives any caption the same text at all times, so that it can be encoded once.
+    /// Whether [`process`](Self::process) gives any caption the same text at all times, so that it
+    /// can be encoded once.
     ///
-    /// Asked is whether an option is on, not whether it would show: a rate of 1 changes captions, too.
+    /// Asked is whether an option is on, not whether it would show: a rate of 1 changes captions,
+    /// too.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
         !self.enable_wildcard && self.is_fixed_without_wildcards()
     }
 
-    /// Whether [`process`](Self::process) gives this caption the same text at all times: as [`is_fixed`](Self::is_fixed),
-    /// but `enable_wildcard` matters only where there is something to choose.
+    /// Whether [`process`](Self::process) gives this caption the same text at all times: as
+    /// [`is_fixed`](Self::is_fixed), but `enable_wildcard` matters only where there is something to
+    /// choose.
     #[must_use]
     pub fn is_fixed_for(&self, caption: &str) -> bool {
         let chooses = || {
@@ -103,7 +120,9 @@ impl CaptionOptions {
     }
 
     fn is_fixed_without_wildcards(&self) -> bool {
-        !self.moves_tags() && self.caption_dropout_rate <= 0.0 && self.caption_dropout_every_n_epochs == 0
+        !self.moves_tags()
+            && self.caption_dropout_rate <= 0.0
+            && self.caption_dropout_every_n_epochs == 0
     }
 
     /// Whether tags take other places or are left out.
@@ -118,7 +137,11 @@ impl CaptionOptions {
 }
 
 fn invalid(option: &'static str, found: &impl ToString, expected: &str) -> Error {
-    Error::InvalidOption { option, found: found.to_string(), expected: expected.into() }
+    Error::InvalidOption {
+        option,
+        found: found.to_string(),
+        expected: expected.into(),
+    }
 }
 
 #[cfg(test)]
@@ -131,42 +154,93 @@ mod tests {
         assert!(default().validate().is_ok());
         for (options, message) in [
             (
-                CaptionOptions { caption_dropout_rate: 1.5, ..default() },
+                CaptionOptions {
+                    caption_dropout_rate: 1.5,
+                    ..default()
+                },
                 "`caption_dropout_rate = 1.5`: expected a rate from 0 to 1",
             ),
             (
-                CaptionOptions { caption_dropout_rate: f64::NAN, ..default() },
+                CaptionOptions {
+                    caption_dropout_rate: f64::NAN,
+                    ..default()
+                },
                 "`caption_dropout_rate = NaN`: expected a rate from 0 to 1",
             ),
             (
-                CaptionOptions { caption_tag_dropout_rate: -0.1, ..default() },
+                CaptionOptions {
+                    caption_tag_dropout_rate: -0.1,
+                    ..default()
+                },
                 "`caption_tag_dropout_rate = -0.1`: expected a rate from 0 to 1",
             ),
             (
-                CaptionOptions { token_warmup_step: -1.0, ..default() },
-                "`token_warmup_step = -1`: expected a number of steps, or a part of the run between 0 and 1; 0 for no warm-up",
+                CaptionOptions {
+                    token_warmup_step: -1.0,
+                    ..default()
+                },
+                "`token_warmup_step = -1`: expected a number of steps, or a part of the run \
+                 between 0 and 1; 0 for no warm-up",
             ),
             (
-                CaptionOptions { caption_separator: String::new(), shuffle_caption: true, ..default() },
+                CaptionOptions {
+                    caption_separator: String::new(),
+                    shuffle_caption: true,
+                    ..default()
+                },
                 "`caption_separator = \"\"`: expected what stands between tags, such as `,`",
             ),
         ] {
             assert_eq!(options.validate().unwrap_err().to_string(), message);
         }
         for token_warmup_step in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert!(CaptionOptions { token_warmup_step, ..default() }.validate().is_err());
+            assert!(
+                CaptionOptions {
+                    token_warmup_step,
+                    ..default()
+                }
+                .validate()
+                .is_err()
+            );
         }
     }
 
     #[test]
     fn a_separator_is_needed_where_captions_are_split() {
-        let options = CaptionOptions { caption_separator: String::new(), ..CaptionOptions::default() };
+        let options = CaptionOptions {
+            caption_separator: String::new(),
+            ..CaptionOptions::default()
+        };
         assert!(options.validate().is_ok());
-        let kept = CaptionOptions { keep_tokens_separator: "|||".into(), ..options.clone() };
+        let kept = CaptionOptions {
+            keep_tokens_separator: "|||".into(),
+            ..options.clone()
+        };
         assert!(kept.validate().is_err());
-        assert!(CaptionOptions { as_sd_scripts: true, ..kept }.validate().is_ok());
-        assert!(CaptionOptions { token_warmup_step: 0.5, ..options.clone() }.validate().is_err());
-        assert!(CaptionOptions { caption_tag_dropout_rate: 1.0, ..options }.validate().is_err());
+        assert!(
+            CaptionOptions {
+                as_sd_scripts: true,
+                ..kept
+            }
+            .validate()
+            .is_ok()
+        );
+        assert!(
+            CaptionOptions {
+                token_warmup_step: 0.5,
+                ..options.clone()
+            }
+            .validate()
+            .is_err()
+        );
+        assert!(
+            CaptionOptions {
+                caption_tag_dropout_rate: 1.0,
+                ..options
+            }
+            .validate()
+            .is_err()
+        );
     }
 
     #[test]
@@ -183,21 +257,52 @@ mod tests {
         };
         assert!(fixed.is_fixed() && fixed.is_fixed_for("a, {b|c}\nd"));
         for options in [
-            CaptionOptions { shuffle_caption: true, ..default() },
-            CaptionOptions { caption_dropout_rate: 0.1, ..default() },
-            CaptionOptions { caption_dropout_every_n_epochs: 2, ..default() },
-            CaptionOptions { caption_tag_dropout_rate: 0.1, ..default() },
-            CaptionOptions { token_warmup_step: 0.1, ..default() },
+            CaptionOptions {
+                shuffle_caption: true,
+                ..default()
+            },
+            CaptionOptions {
+                caption_dropout_rate: 0.1,
+                ..default()
+            },
+            CaptionOptions {
+                caption_dropout_every_n_epochs: 2,
+                ..default()
+            },
+            CaptionOptions {
+                caption_tag_dropout_rate: 0.1,
+                ..default()
+            },
+            CaptionOptions {
+                token_warmup_step: 0.1,
+                ..default()
+            },
         ] {
-            assert!(!options.is_fixed() && !options.is_fixed_for("a, b"), "{options:?}");
+            assert!(
+                !options.is_fixed() && !options.is_fixed_for("a, b"),
+                "{options:?}"
+            );
         }
-        let wildcard = CaptionOptions { enable_wildcard: true, ..default() };
+        let wildcard = CaptionOptions {
+            enable_wildcard: true,
+            ..default()
+        };
         assert!(!wildcard.is_fixed());
-        for (caption, is_fixed) in
-            [("a cat", true), ("{{a|b}}", true), ("{a}", true), ("{a|b}", false), ("a\nb", false)]
-        {
+        for (caption, is_fixed) in [
+            ("a cat", true),
+            ("{{a|b}}", true),
+            ("{a}", true),
+            ("{a|b}", false),
+            ("a\nb", false),
+        ] {
             assert_eq!(wildcard.is_fixed_for(caption), is_fixed, "{caption}");
         }
-        assert!(!CaptionOptions { caption_prefix: "{a|b}".into(), ..wildcard }.is_fixed_for("a cat"));
+        assert!(
+            !CaptionOptions {
+                caption_prefix: "{a|b}".into(),
+                ..wildcard
+            }
+            .is_fixed_for("a cat")
+        );
     }
 }

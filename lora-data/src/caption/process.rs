@@ -19,26 +19,32 @@ pub struct CaptionMoment {
 impl CaptionOptions {
     /// What `caption` is at one moment.
     ///
-    /// In this order, as `process_caption` of sd-scripts does it, with the random draws in brackets:
+    /// In this order, as `process_caption` of sd-scripts does it, with the random draws in
+    /// brackets:
     ///
-    /// 1. At `caption_dropout_rate` (one draw where it is above 0) and in each n-th epoch, the caption is empty, and nothing
-    ///    else happens.
-    /// 2. With `enable_wildcard` one line is chosen (one draw where there are several), otherwise the first is taken. Prefix
-    ///    and suffix are put around it, with a space between. One alternative of each `{a|b}` is chosen (one draw each).
-    /// 3. With `shuffle_caption`, a token warm-up, or `caption_tag_dropout_rate` above 0, the text is split into tags. Those
-    ///    at the start, the first `keep_tokens` or those before `keep_tokens_separator`, keep their place, as do those
-    ///    behind a second separator. Of the others the warm-up leaves the first few, these are shuffled (one draw for each
-    ///    but one), and then each is left out at the rate of the tag dropout (one draw each). Tags are joined with `", "`,
-    ///    whatever stood between them.
+    /// 1. At `caption_dropout_rate` (one draw where it is above 0) and in each n-th epoch, the
+    ///    caption is empty, and nothing else happens.
+    /// 2. With `enable_wildcard` one line is chosen (one draw where there are several), otherwise
+    ///    the first is taken. Prefix and suffix are put around it, with a space between. One
+    ///    alternative of each `{a|b}` is chosen (one draw each).
+    /// 3. With `shuffle_caption`, a token warm-up, or `caption_tag_dropout_rate` above 0, the text
+    ///    is split into tags. Those at the start, the first `keep_tokens` or those before
+    ///    `keep_tokens_separator`, keep their place, as do those behind a second separator. Of the
+    ///    others the warm-up leaves the first few, these are shuffled (one draw for each but one),
+    ///    and then each is left out at the rate of the tag dropout (one draw each). Tags are joined
+    ///    with `", "`, whatever stood between them.
     /// 4. `secondary_separator` becomes `caption_separator`.
     ///
-    /// In two places this differs from sd-scripts, unless [`as_sd_scripts`](Self::as_sd_scripts) is set: prefix and suffix are
-    /// put around whichever line is chosen, and a `keep_tokens_separator` in the caption splits it even where no tag moves.
+    /// In two places this differs from sd-scripts, unless [`as_sd_scripts`](Self::as_sd_scripts) is
+    /// set: prefix and suffix are put around whichever line is chosen, and a
+    /// `keep_tokens_separator` in the caption splits it even where no tag moves.
     ///
     /// Tags are what stands between separators: the brackets of a weight that spans several, as in
-    /// `(long hair, smile:1.2)`, get separated. Weigh each tag by itself, or join them with `secondary_separator`.
+    /// `(long hair, smile:1.2)`, get separated. Weigh each tag by itself, or join them with
+    /// `secondary_separator`.
     ///
-    /// Options are those that [`validate`](Self::validate) accepts; with others the text is of no use, but there is one.
+    /// Options are those that [`validate`](Self::validate) accepts; with others the text is of no
+    /// use, but there is one.
     pub fn process(&self, caption: &str, at: &CaptionMoment, generator: &mut impl Rng) -> String {
         if self.is_dropped(at, generator) {
             return String::new();
@@ -57,7 +63,8 @@ impl CaptionOptions {
     }
 
     fn is_dropped(&self, at: &CaptionMoment, generator: &mut impl Rng) -> bool {
-        let by_rate = self.caption_dropout_rate > 0.0 && unit(generator) < self.caption_dropout_rate;
+        let by_rate =
+            self.caption_dropout_rate > 0.0 && unit(generator) < self.caption_dropout_rate;
         let epochs = u64::from(self.caption_dropout_every_n_epochs);
         by_rate || epochs > 0 && at.epoch.is_multiple_of(epochs)
     }
@@ -73,8 +80,16 @@ impl CaptionOptions {
 
     fn choose_line<'a>(&self, text: &'a str, generator: &mut impl Rng) -> &'a str {
         let mut lines = text.split('\n');
-        let count = if self.enable_wildcard { lines.clone().count() } else { 1 };
-        let chosen = if count > 1 { below(count as u64, generator) as usize } else { 0 };
+        let count = if self.enable_wildcard {
+            lines.clone().count()
+        } else {
+            1
+        };
+        let chosen = if count > 1 {
+            below(count as u64, generator) as usize
+        } else {
+            0
+        };
         lines.nth(chosen).unwrap_or_default()
     }
 
@@ -101,7 +116,11 @@ impl CaptionOptions {
     }
 
     fn rearranged(&self, text: &str, at: &CaptionMoment, generator: &mut impl Rng) -> String {
-        let Tags { fixed, mut flexible, suffix } = self.tags(text);
+        let Tags {
+            fixed,
+            mut flexible,
+            suffix,
+        } = self.tags(text);
         flexible.truncate(self.warmed_up(flexible.len(), at));
         if self.shuffle_caption {
             shuffle(&mut flexible, generator);
@@ -119,27 +138,48 @@ impl CaptionOptions {
             && let Some((fixed, rest)) = text.split_once(separator)
         {
             let (flexible, suffix) = rest.split_once(separator).unwrap_or((rest, ""));
-            let [fixed, flexible, suffix] =
-                [fixed, flexible, suffix].map(|part| split(part).filter(|tag| !tag.is_empty()).collect());
-            return Tags { fixed, flexible, suffix };
+            let [fixed, flexible, suffix] = [fixed, flexible, suffix]
+                .map(|part| split(part).filter(|tag| !tag.is_empty()).collect());
+            return Tags {
+                fixed,
+                flexible,
+                suffix,
+            };
         }
         // Without that separator, empty tags stay: so does sd-scripts.
         let mut fixed: Vec<_> = split(text).collect();
         let flexible = fixed.split_off(self.keep_tokens.min(fixed.len()));
-        Tags { fixed, flexible, suffix: Vec::new() }
+        Tags {
+            fixed,
+            flexible,
+            suffix: Vec::new(),
+        }
     }
 
-    /// How many of the flexible tags the warm-up leaves: `token_warmup_min` at step 0, all of them when it is over, and
-    /// ⌊step · (tags − min) / warm-up⌋ + min between. More than there are: all.
+    /// How many of the flexible tags the warm-up leaves: `token_warmup_min` at step 0, all of them
+    /// when it is over, and ⌊step · (tags − min) / warm-up⌋ + min between. More than there are:
+    /// all.
     fn warmed_up(&self, tags: usize, at: &CaptionMoment) -> usize {
-        let (step, steps, least) = (at.step as f64, self.warmup_steps(at.total_steps), self.token_warmup_min as f64);
-        if step < steps { ((step * ((tags as f64 - least) / steps)).floor() + least) as usize } else { tags }
+        let (step, steps, least) = (
+            at.step as f64,
+            self.warmup_steps(at.total_steps),
+            self.token_warmup_min as f64,
+        );
+        if step < steps {
+            ((step * ((tags as f64 - least) / steps)).floor() + least) as usize
+        } else {
+            tags
+        }
     }
 
     /// The length of the warm-up in steps, 0 where there is none.
     fn warmup_steps(&self, total_steps: u64) -> f64 {
         let steps = self.token_warmup_step;
-        if steps < 1.0 { (steps * total_steps as f64).floor() } else { steps }
+        if steps < 1.0 {
+            (steps * total_steps as f64).floor()
+        } else {
+            steps
+        }
     }
 }
 

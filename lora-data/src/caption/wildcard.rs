@@ -5,20 +5,25 @@
 //! choice = "{" alternative ( "|" alternative )* "}"      from the first "{" to the next "}", not empty between them
 //! ```
 //!
-//! Pairs of braces are paired from the left, before anything else: `{{{a|b}}}` is `{`, then a choice between `a` and `b}`.
-//! Choices do not nest. Braces without a partner, and `{}`, stay as they are.
+//! Pairs of braces are paired from the left, before anything else: `{{{a|b}}}` is `{`, then a
+//! choice between `a` and `b}`. Choices do not nest. Braces without a partner, and `{}`, stay as
+//! they are.
 
 use rand_core::Rng;
 
 use crate::random::below;
 
-/// The text with one alternative of each choice, all equally likely: one draw a choice, from left to right.
+/// The text with one alternative of each choice, all equally likely: one draw a choice, from left
+/// to right.
 pub(super) fn resolve(text: &str, generator: &mut impl Rng) -> String {
     let mut resolved = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, alternatives, behind)) = next_choice(rest) {
         let count = alternatives.split('|').count();
-        let chosen = alternatives.split('|').nth(below(count as u64, generator) as usize).unwrap_or_default();
+        let chosen = alternatives
+            .split('|')
+            .nth(below(count as u64, generator) as usize)
+            .unwrap_or_default();
         resolved += &unescaped(before);
         resolved += &unescaped(chosen);
         rest = behind;
@@ -107,28 +112,45 @@ mod tests {
         ] {
             let mut generator = Generator(7);
             let found: BTreeSet<_> = (0..200).map(|_| resolve(text, &mut generator)).collect();
-            assert_eq!(found, expected.iter().map(ToString::to_string).collect(), "{text}");
-            assert_eq!(has_choice(text), expected.len() > 1 || text == "{|}", "{text}");
+            assert_eq!(
+                found,
+                expected.iter().map(ToString::to_string).collect(),
+                "{text}"
+            );
+            assert_eq!(
+                has_choice(text),
+                expected.len() > 1 || text == "{|}",
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn alternatives_are_equally_likely() {
         let mut generator = Generator(1);
-        let count = (0..30_000).filter(|_| resolve("{a|b|c}", &mut generator) == "b").count();
+        let count = (0..30_000)
+            .filter(|_| resolve("{a|b|c}", &mut generator) == "b")
+            .count();
         assert!((9_500..10_500).contains(&count), "{count}");
     }
 
     #[test]
     fn braces_without_partner_take_no_quadratic_time() {
-        for text in ["{a".repeat(1 << 20), "{}".repeat(1 << 20), "{{".repeat(1 << 20)] {
+        for text in [
+            "{a".repeat(1 << 20),
+            "{}".repeat(1 << 20),
+            "{{".repeat(1 << 20),
+        ] {
             assert!(!has_choice(&text));
         }
     }
 
     /// A piece of text: in front a part without choice, then the alternatives.
     fn piece() -> impl Strategy<Value = (String, Vec<String>)> {
-        ("[a-z |]{1,3}([a-z][{}][a-z])?", prop::collection::vec("[a-z]{0,2}|[a-z][{}][a-z]", 2..4))
+        (
+            "[a-z |]{1,3}([a-z][{}][a-z])?",
+            prop::collection::vec("[a-z]{0,2}|[a-z][{}][a-z]", 2..4),
+        )
     }
 
     proptest! {

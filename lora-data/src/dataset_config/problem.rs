@@ -8,7 +8,8 @@ use std::path::Path;
 pub struct Problem {
     /// Its line in the file, counted from 1 (TOML, and where JSON is broken).
     pub line: Option<usize>,
-    /// The key, such as `datasets[0].subsets[1].num_repeats`; empty where the file itself cannot be read.
+    /// The key, such as `datasets[0].subsets[1].num_repeats`; empty where the file itself cannot be
+    /// read.
     pub place: String,
     /// What is wrong.
     pub kind: ProblemKind,
@@ -60,7 +61,10 @@ pub enum ProblemKind {
 
 /// The text of an error: one problem behind the file's name, or several below it.
 pub(crate) fn list<P: fmt::Display>(file: Option<&Path>, problems: &[P], more: usize) -> String {
-    let file = file.map_or_else(|| "data sets".into(), |file| format!("`{}`", file.display()));
+    let file = file.map_or_else(
+        || "data sets".into(),
+        |file| format!("`{}`", file.display()),
+    );
     match problems {
         [problem] if more == 0 => format!("{file}: {problem}"),
         _ => {
@@ -90,13 +94,17 @@ impl fmt::Display for ProblemKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Syntax { format, reason } => write!(f, "not valid {format}: {reason}"),
-            Self::Unknown { nearest: Some(nearest) } => write!(f, "no such key; did you mean `{nearest}`?"),
+            Self::Unknown {
+                nearest: Some(nearest),
+            } => write!(f, "no such key; did you mean `{nearest}`?"),
             Self::Unknown { nearest: None } => f.write_str("no such key"),
             Self::Misplaced { belongs } => write!(f, "does not belong here; put it into {belongs}"),
             Self::GivenTwice => f.write_str("given twice in the same table"),
             Self::Value { found, expected } => write!(f, "found {found}, expected {expected}"),
             Self::Missing { expected } => write!(f, "not given, expected {expected}"),
-            Self::NoEffect { with } => write!(f, "has no effect on data sets with `{with}`; remove it"),
+            Self::NoEffect { with } => {
+                write!(f, "has no effect on data sets with `{with}`; remove it")
+            }
             Self::Conflict(text) => f.write_str(text),
         }
     }

@@ -39,11 +39,14 @@ impl Error {
             | Self::CacheValue { path, .. } => Some(path),
             Self::DatasetConfig { file, .. } => file.as_deref(),
             Self::Several { problems } => problems.first()?.path(),
-            Self::MaskWithoutPicture { .. } | Self::AllPicturesSkipped { .. } | Self::InvalidOption { .. } => None,
+            Self::MaskWithoutPicture { .. }
+            | Self::AllPicturesSkipped { .. }
+            | Self::InvalidOption { .. } => None,
         }
     }
 
-    /// How the system refused a file or folder, where that is what went wrong; of several errors, the first.
+    /// How the system refused a file or folder, where that is what went wrong; of several errors,
+    /// the first.
     #[must_use]
     pub fn io_error_kind(&self) -> Option<std::io::ErrorKind> {
         match self {

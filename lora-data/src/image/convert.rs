@@ -7,43 +7,75 @@ use crate::bucket::Size;
 use crate::config::Alpha;
 
 /// `None` only if the decoder gives fewer samples than its size needs.
-pub(super) fn convert(picture: DynamicImage, sixteen_bit: SixteenBit, alpha: Alpha) -> Option<DecodedPicture> {
+pub(super) fn convert(
+    picture: DynamicImage,
+    sixteen_bit: SixteenBit,
+    alpha: Alpha,
+) -> Option<DecodedPicture> {
     let size = Size::new(picture.width(), picture.height());
     if alpha == Alpha::Drop || !picture.color().has_alpha() {
         let pixels = Pixels::new(size, to_rgb(picture, sixteen_bit))?;
-        return Some(DecodedPicture { pixels, alpha: None });
+        return Some(DecodedPicture {
+            pixels,
+            alpha: None,
+        });
     }
     let rgba = to_rgba(picture, sixteen_bit);
     let (samples, _) = rgba.as_chunks::<4>();
     Some(match alpha {
         Alpha::Background(background) => {
-            let data = samples.iter().flat_map(|pixel| composite(*pixel, background)).collect();
-            DecodedPicture { pixels: Pixels::new(size, data)?, alpha: None }
+            let data = samples
+                .iter()
+                .flat_map(|pixel| composite(*pixel, background))
+                .collect();
+            DecodedPicture {
+                pixels: Pixels::new(size, data)?,
+                alpha: None,
+            }
         }
         Alpha::Drop | Alpha::Mask => {
-            let pixels = Pixels::new(size, samples.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect())?;
+            let pixels = Pixels::new(
+                size,
+                samples
+                    .iter()
+                    .flat_map(|[r, g, b, _]| [*r, *g, *b])
+                    .collect(),
+            )?;
             let alpha = Plane::new(size, samples.iter().map(|[.., a]| *a).collect())?;
-            DecodedPicture { pixels, alpha: Some(alpha) }
+            DecodedPicture {
+                pixels,
+                alpha: Some(alpha),
+            }
         }
     })
 }
 
-/// The colour over the background, rounded to the nearest level. Opacity is not yet multiplied into the colour ("straight").
+/// The colour over the background, rounded to the nearest level. Opacity is not yet multiplied into
+/// the colour ("straight").
 fn composite([r, g, b, a]: [u8; 4], background: [u8; 3]) -> [u8; 3] {
     let opacity = u32::from(a);
-    let mix =
-        |colour: u8, below: u8| ((u32::from(colour) * opacity + u32::from(below) * (255 - opacity) + 127) / 255) as u8;
-    [mix(r, background[0]), mix(g, background[1]), mix(b, background[2])]
+    let mix = |colour: u8, below: u8| {
+        ((u32::from(colour) * opacity + u32::from(below) * (255 - opacity) + 127) / 255) as u8
+    };
+    [
+        mix(r, background[0]),
+        mix(g, background[1]),
+        mix(b, background[2]),
+    ]
 }
 
 fn to_rgb(picture: DynamicImage, sixteen_bit: SixteenBit) -> Vec<u8> {
     match (sixteen_bit, &picture) {
-        (SixteenBit::Pillow, DynamicImage::ImageLuma16(grey)) => {
-            grey.as_raw().iter().flat_map(|sample| [(*sample).min(255) as u8; 3]).collect()
-        }
+        (SixteenBit::Pillow, DynamicImage::ImageLuma16(grey)) => grey
+            .as_raw()
+            .iter()
+            .flat_map(|sample| [(*sample).min(255) as u8; 3])
+            .collect(),
         (
             SixteenBit::Pillow,
-            DynamicImage::ImageLumaA16(_) | DynamicImage::ImageRgb16(_) | DynamicImage::ImageRgba16(_),
+            DynamicImage::ImageLumaA16(_)
+            | DynamicImage::ImageRgb16(_)
+            | DynamicImage::ImageRgba16(_),
         ) => high_bytes(&picture.into_rgb16()),
         _ => picture.into_rgb8().into_raw(),
     }

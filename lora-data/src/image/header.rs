@@ -45,7 +45,8 @@ pub(super) fn read_header(mut reader: impl BufRead + Seek) -> Result<Header, Str
     if start.is_empty() {
         return Err("the file is empty".into());
     }
-    let format = image::guess_format(start).map_err(|_| format!("not a picture; expected {FORMATS}"))?;
+    let format =
+        image::guess_format(start).map_err(|_| format!("not a picture; expected {FORMATS}"))?;
     let (stored_size, orientation) = match format {
         ImageFormat::Jpeg => {
             let header = jpeg::read_header(&mut reader).map_err(|error| error.to_string())?;
@@ -66,7 +67,11 @@ pub(super) fn read_header(mut reader: impl BufRead + Seek) -> Result<Header, Str
     if stored_size.area() == 0 {
         return Err(format!("the header says {stored_size}, which is no pixel"));
     }
-    Ok(Header { format, stored_size, orientation })
+    Ok(Header {
+        format,
+        stored_size,
+        orientation,
+    })
 }
 
 fn size_and_exif<D: ImageDecoder>(decoder: ImageResult<D>) -> Result<(Size, Orientation), String> {

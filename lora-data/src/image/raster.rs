@@ -16,10 +16,12 @@ pub type Pixels = Raster<3>;
 pub type Plane = Raster<1>;
 
 impl<const C: usize> Raster<C> {
-    /// The picture of this size with these bytes; `None` where their number is not `C * width * height`.
+    /// The picture of this size with these bytes; `None` where their number is not `C * width *
+    /// height`.
     #[must_use]
     pub fn new(size: Size, data: Vec<u8>) -> Option<Self> {
-        (Some(data.len() as u64) == size.area().checked_mul(C as u64)).then_some(Self { size, data })
+        (Some(data.len() as u64) == size.area().checked_mul(C as u64))
+            .then_some(Self { size, data })
     }
 
     /// Width and height.
@@ -44,7 +46,9 @@ impl<const C: usize> Raster<C> {
     pub fn flip(&mut self) {
         let row_bytes = C * self.size.width as usize;
         if row_bytes > 0 {
-            self.data.chunks_exact_mut(row_bytes).for_each(|row| row.as_chunks_mut::<C>().0.reverse());
+            self.data
+                .chunks_exact_mut(row_bytes)
+                .for_each(|row| row.as_chunks_mut::<C>().0.reverse());
         }
     }
 
@@ -58,6 +62,9 @@ impl Pixels {
     #[must_use]
     pub fn red(&self) -> Plane {
         let data = self.data.iter().step_by(3).copied().collect();
-        Plane { size: self.size, data }
+        Plane {
+            size: self.size,
+            data,
+        }
     }
 }

@@ -4,8 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-const FORMATS: [ImageFormat; 6] =
-    [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::Tiff];
+const FORMATS: [ImageFormat; 6] = [
+    ImageFormat::Png,
+    ImageFormat::Jpeg,
+    ImageFormat::WebP,
+    ImageFormat::Bmp,
+    ImageFormat::Gif,
+    ImageFormat::Tiff,
+];
 
 fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
@@ -18,44 +24,74 @@ fn decode_rgb(file: &[u8], options: &DecodeOptions) -> Result<Pixels, String> {
 }
 
 fn decoded(picture: impl Into<DynamicImage>, options: &DecodeOptions) -> Vec<u8> {
-    decode_rgb(&encoded(picture, ImageFormat::Png), options).unwrap().into_bytes()
+    decode_rgb(&encoded(picture, ImageFormat::Png), options)
+        .unwrap()
+        .into_bytes()
 }
 
 #[test]
 fn transparency_is_dropped_without_blending() {
     let picture = image::RgbaImage::from_raw(2, 1, vec![1, 2, 3, 0, 200, 100, 50, 128]).unwrap();
-    assert_eq!(decoded(picture, &DecodeOptions::default()), [1, 2, 3, 200, 100, 50]);
+    assert_eq!(
+        decoded(picture, &DecodeOptions::default()),
+        [1, 2, 3, 200, 100, 50]
+    );
 }
 
 #[test]
 fn sixteen_bit_grey_is_scaled_or_clipped() {
-    let picture = ImageBuffer::<image::Luma<u16>, _>::from_raw(3, 1, vec![100, 0x8000, 65535]).unwrap();
-    assert_eq!(decoded(picture.clone(), &DecodeOptions::default()), [0, 0, 0, 128, 128, 128, 255, 255, 255]);
-    assert_eq!(decoded(picture, &DecodeOptions::SD_SCRIPTS), [100, 100, 100, 255, 255, 255, 255, 255, 255]);
+    let picture =
+        ImageBuffer::<image::Luma<u16>, _>::from_raw(3, 1, vec![100, 0x8000, 65535]).unwrap();
+    assert_eq!(
+        decoded(picture.clone(), &DecodeOptions::default()),
+        [0, 0, 0, 128, 128, 128, 255, 255, 255]
+    );
+    assert_eq!(
+        decoded(picture, &DecodeOptions::SD_SCRIPTS),
+        [100, 100, 100, 255, 255, 255, 255, 255, 255]
+    );
 }
 
 #[test]
 fn sixteen_bit_colours_are_scaled_or_cut() {
-    let picture = ImageBuffer::<image::Rgb<u16>, _>::from_raw(1, 1, vec![0x00FF, 0x1234, 0xFEFF]).unwrap();
-    assert_eq!(decoded(picture.clone(), &DecodeOptions::default()), [1, 18, 254]);
+    let picture =
+        ImageBuffer::<image::Rgb<u16>, _>::from_raw(1, 1, vec![0x00FF, 0x1234, 0xFEFF]).unwrap();
+    assert_eq!(
+        decoded(picture.clone(), &DecodeOptions::default()),
+        [1, 18, 254]
+    );
     assert_eq!(decoded(picture, &DecodeOptions::SD_SCRIPTS), [0, 18, 254]);
 }
 
 #[test]
 fn truncated_and_foreign_files_are_errors() {
-    let picture =
-        image::RgbImage::from_fn(40, 30, |x, y| image::Rgb([(x * y) as u8, (x * 37 + y * 11) as u8, (x ^ y) as u8]));
+    let picture = image::RgbImage::from_fn(40, 30, |x, y| {
+        image::Rgb([(x * y) as u8, (x * 37 + y * 11) as u8, (x ^ y) as u8])
+    });
     for format in FORMATS {
         let file = encoded(picture.clone(), format);
-        assert!(decode_rgb(&file, &DecodeOptions::default()).is_ok(), "{format:?}");
+        assert!(
+            decode_rgb(&file, &DecodeOptions::default()).is_ok(),
+            "{format:?}"
+        );
         for length in [0, 1, 10, file.len() / 2, file.len() * 9 / 10] {
-            assert!(decode_rgb(&file[..length], &DecodeOptions::default()).is_err(), "{format:?}, {length} bytes");
+            assert!(
+                decode_rgb(&file[..length], &DecodeOptions::default()).is_err(),
+                "{format:?}, {length} bytes"
+            );
         }
     }
     let reason = decode_rgb(b"qoif then more", &DecodeOptions::default()).unwrap_err();
-    assert_eq!(reason, "the format is Qoi; expected png, jpeg, webp, bmp, gif or tiff");
+    assert_eq!(
+        reason,
+        "the format is Qoi; expected png, jpeg, webp, bmp, gif or tiff"
+    );
     let avif = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf";
-    assert!(decode_rgb(avif, &DecodeOptions::default()).unwrap_err().contains("Avif"));
+    assert!(
+        decode_rgb(avif, &DecodeOptions::default())
+            .unwrap_err()
+            .contains("Avif")
+    );
     assert!(decode_rgb(b"some text", &DecodeOptions::default()).is_err());
 }
 
@@ -72,11 +108,16 @@ fn translucent() -> image::RgbaImage {
     image::RgbaImage::from_raw(2, 1, vec![1, 2, 3, 0, 200, 100, 50, 128]).unwrap()
 }
 
-fn with_alpha(picture: impl Into<DynamicImage>, alpha: Alpha, options: &DecodeOptions) -> DecodedPicture {
+fn with_alpha(
+    picture: impl Into<DynamicImage>,
+    alpha: Alpha,
+    options: &DecodeOptions,
+) -> DecodedPicture {
     decode_bytes(&encoded(picture, ImageFormat::Png), options, alpha).unwrap()
 }
 
-/// Expected values: 200 * 128 / 255 + 10 * 127 / 255 = 105.4, 50.2 + 10.0 = 60.2, 25.1 + 127 = 152.1.
+/// Expected values: 200 * 128 / 255 + 10 * 127 / 255 = 105.4, 50.2 + 10.0 = 60.2, 25.1 + 127 =
+/// 152.1.
 #[test]
 fn transparency_shows_the_background() {
     let alpha = Alpha::Background([10, 20, 255]);
@@ -84,7 +125,12 @@ fn transparency_shows_the_background() {
     assert_eq!(picture.pixels.as_bytes(), [10, 20, 255, 105, 60, 152]);
     assert_eq!(picture.alpha, None);
     let opaque = image::RgbImage::from_raw(1, 1, vec![7, 8, 9]).unwrap();
-    assert_eq!(with_alpha(opaque, alpha, &DecodeOptions::default()).pixels.as_bytes(), [7, 8, 9]);
+    assert_eq!(
+        with_alpha(opaque, alpha, &DecodeOptions::default())
+            .pixels
+            .as_bytes(),
+        [7, 8, 9]
+    );
 }
 
 #[test]
@@ -92,20 +138,37 @@ fn transparency_becomes_a_plane() {
     let picture = with_alpha(translucent(), Alpha::Mask, &DecodeOptions::default());
     assert_eq!(picture.pixels.as_bytes(), [1, 2, 3, 200, 100, 50]);
     assert_eq!(picture.alpha, Plane::new(Size::new(2, 1), vec![0, 128]));
-    assert_eq!(with_alpha(image::GrayImage::new(2, 1), Alpha::Mask, &DecodeOptions::default()).alpha, None);
+    assert_eq!(
+        with_alpha(
+            image::GrayImage::new(2, 1),
+            Alpha::Mask,
+            &DecodeOptions::default()
+        )
+        .alpha,
+        None
+    );
 }
 
 #[test]
 fn grey_and_sixteen_bit_transparency() {
     let grey = ImageBuffer::<image::LumaA<u8>, _>::from_raw(1, 1, vec![9, 77]).unwrap();
     let picture = with_alpha(grey, Alpha::Mask, &DecodeOptions::default());
-    assert_eq!((picture.pixels.as_bytes(), picture.alpha.unwrap().as_bytes()), (&[9, 9, 9][..], &[77][..]));
-    let deep = ImageBuffer::<image::Rgba<u16>, _>::from_raw(1, 1, vec![0x00FF, 0x1234, 0xFEFF, 0x0FFF]).unwrap();
-    for (options, rgb, alpha) in
-        [(DecodeOptions::default(), [1, 18, 254], 16), (DecodeOptions::SD_SCRIPTS, [0, 18, 254], 15)]
-    {
+    assert_eq!(
+        (picture.pixels.as_bytes(), picture.alpha.unwrap().as_bytes()),
+        (&[9, 9, 9][..], &[77][..])
+    );
+    let deep =
+        ImageBuffer::<image::Rgba<u16>, _>::from_raw(1, 1, vec![0x00FF, 0x1234, 0xFEFF, 0x0FFF])
+            .unwrap();
+    for (options, rgb, alpha) in [
+        (DecodeOptions::default(), [1, 18, 254], 16),
+        (DecodeOptions::SD_SCRIPTS, [0, 18, 254], 15),
+    ] {
         let picture = with_alpha(deep.clone(), Alpha::Mask, &options);
-        assert_eq!((picture.pixels.as_bytes(), picture.alpha.unwrap().as_bytes()), (&rgb[..], &[alpha][..]));
+        assert_eq!(
+            (picture.pixels.as_bytes(), picture.alpha.unwrap().as_bytes()),
+            (&rgb[..], &[alpha][..])
+        );
         let dropped = with_alpha(deep.clone(), Alpha::Drop, &options);
         assert_eq!(dropped.pixels, picture.pixels);
     }
@@ -136,20 +199,44 @@ fn every_format_gives_its_pixels() {
         let file = encoded(picture.clone(), format);
         let decoded = decode_rgb(&file, &DecodeOptions::default()).unwrap();
         let header = read_header(Cursor::new(&file)).unwrap();
-        assert_eq!((header.size(ExifOrientation::Apply), decoded.size()), (Size::new(24, 16), Size::new(24, 16)));
-        let far = decoded.as_bytes().iter().zip(picture.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert_eq!(
+            (header.size(ExifOrientation::Apply), decoded.size()),
+            (Size::new(24, 16), Size::new(24, 16))
+        );
+        let far = decoded
+            .as_bytes()
+            .iter()
+            .zip(picture.as_raw())
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
         let most = if format == ImageFormat::Jpeg { 12 } else { 0 };
         assert!(far <= Some(most), "{format:?}: {far:?}");
-        let one = decode_rgb(&encoded(image::RgbImage::new(1, 1), format), &DecodeOptions::default()).unwrap();
-        assert_eq!((one.size(), one.as_bytes()), (Size::new(1, 1), &[0, 0, 0][..]), "{format:?}");
+        let one = decode_rgb(
+            &encoded(image::RgbImage::new(1, 1), format),
+            &DecodeOptions::default(),
+        )
+        .unwrap();
+        assert_eq!(
+            (one.size(), one.as_bytes()),
+            (Size::new(1, 1), &[0, 0, 0][..]),
+            "{format:?}"
+        );
     }
 }
 
 #[test]
 fn an_animation_is_its_first_frame() {
-    let frame = |level| image::Frame::new(image::RgbaImage::from_pixel(3, 2, image::Rgba([level, 0, 0, 255])));
+    let frame = |level| {
+        image::Frame::new(image::RgbaImage::from_pixel(
+            3,
+            2,
+            image::Rgba([level, 0, 0, 255]),
+        ))
+    };
     let mut file = Vec::new();
-    image::codecs::gif::GifEncoder::new(&mut file).encode_frames([frame(50), frame(200)]).unwrap();
+    image::codecs::gif::GifEncoder::new(&mut file)
+        .encode_frames([frame(50), frame(200)])
+        .unwrap();
     let picture = decode_rgb(&file, &DecodeOptions::default()).unwrap();
     assert_eq!(picture.as_bytes(), [50, 0, 0].repeat(6));
 }
@@ -158,11 +245,19 @@ fn an_animation_is_its_first_frame() {
 fn transparent_colours_of_a_gif() {
     let mut file = Vec::new();
     let picture = image::RgbaImage::from_raw(2, 1, vec![0, 0, 0, 0, 255, 255, 255, 255]).unwrap();
-    image::codecs::gif::GifEncoder::new(&mut file).encode_frames([image::Frame::new(picture)]).unwrap();
+    image::codecs::gif::GifEncoder::new(&mut file)
+        .encode_frames([image::Frame::new(picture)])
+        .unwrap();
     let picture = decode_bytes(&file, &DecodeOptions::default(), Alpha::Mask).unwrap();
     assert_eq!(picture.alpha.unwrap().as_bytes(), [0, 255]);
     let white = Alpha::Background([255; 3]);
-    assert_eq!(decode_bytes(&file, &DecodeOptions::default(), white).unwrap().pixels.as_bytes(), [255; 6]);
+    assert_eq!(
+        decode_bytes(&file, &DecodeOptions::default(), white)
+            .unwrap()
+            .pixels
+            .as_bytes(),
+        [255; 6]
+    );
 }
 
 /// A TIFF file of 2 x 1 pixels of four bytes: little-endian, one strip, then the tags.
@@ -179,12 +274,29 @@ fn tiff(photometric: u16, orientation: u16, samples: [u8; 8]) -> Vec<u8> {
         (278, 3, 1), // rows a strip
         (279, 4, 8), // bytes of the strip
     ];
-    let mut file = [&b"II\x2a\0\x10\0\0\0"[..], &samples, &(tags.len() as u16).to_le_bytes()].concat();
+    let mut file = [
+        &b"II\x2a\0\x10\0\0\0"[..],
+        &samples,
+        &(tags.len() as u16).to_le_bytes(),
+    ]
+    .concat();
     for (tag, kind, value) in tags {
         let count: u32 = if tag == 258 { 4 } else { 1 };
         // Four shorts do not fit into the entry.
-        let value = if tag == 258 { 16 + 2 + 12 * tags.len() as u32 + 4 } else { value };
-        file.extend([&tag.to_le_bytes()[..], &kind.to_le_bytes(), &count.to_le_bytes(), &value.to_le_bytes()].concat());
+        let value = if tag == 258 {
+            16 + 2 + 12 * tags.len() as u32 + 4
+        } else {
+            value
+        };
+        file.extend(
+            [
+                &tag.to_le_bytes()[..],
+                &kind.to_le_bytes(),
+                &count.to_le_bytes(),
+                &value.to_le_bytes(),
+            ]
+            .concat(),
+        );
     }
     file.extend([0, 0, 0, 0, 8, 0, 8, 0, 8, 0, 8, 0]);
     file
@@ -195,16 +307,32 @@ fn inks_and_orientation_of_a_tiff() {
     const CMYK: u16 = 5;
     let file = tiff(CMYK, 6, [0, 0, 0, 0, 255, 0, 0, 0]);
     let upright = decode_rgb(&file, &DecodeOptions::default()).unwrap();
-    assert_eq!((upright.size(), upright.as_bytes()), (Size::new(1, 2), &[255, 255, 255, 0, 255, 255][..]));
-    assert_eq!(read_header(Cursor::new(&file)).unwrap().orientation, Orientation::Rotate90);
-    assert_eq!(decode_rgb(&file, &DecodeOptions::SD_SCRIPTS).unwrap().size(), Size::new(2, 1));
+    assert_eq!(
+        (upright.size(), upright.as_bytes()),
+        (Size::new(1, 2), &[255, 255, 255, 0, 255, 255][..])
+    );
+    assert_eq!(
+        read_header(Cursor::new(&file)).unwrap().orientation,
+        Orientation::Rotate90
+    );
+    assert_eq!(
+        decode_rgb(&file, &DecodeOptions::SD_SCRIPTS)
+            .unwrap()
+            .size(),
+        Size::new(2, 1)
+    );
 }
 
 #[test]
 fn floats_of_a_tiff_are_scaled_and_clipped() {
     let picture = image::Rgb32FImage::from_raw(1, 1, vec![-1.0, 0.5, 7.0]).unwrap();
     let file = encoded(picture, ImageFormat::Tiff);
-    assert_eq!(decode_rgb(&file, &DecodeOptions::default()).unwrap().as_bytes(), [0, 128, 255]);
+    assert_eq!(
+        decode_rgb(&file, &DecodeOptions::default())
+            .unwrap()
+            .as_bytes(),
+        [0, 128, 255]
+    );
 }
 
 #[test]
@@ -230,11 +358,22 @@ fn paths_that_are_no_pictures() {
     std::fs::write(&empty, "").unwrap();
     let options = DecodeOptions::default();
     for path in [&folder, &empty] {
-        for error in [decode(path, &options).unwrap_err(), read_size(path, &options).unwrap_err()] {
-            assert!(error.to_string().starts_with(&format!("`{}`: ", path.display())), "{error}");
+        for error in [
+            decode(path, &options).unwrap_err(),
+            read_size(path, &options).unwrap_err(),
+        ] {
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("`{}`: ", path.display())),
+                "{error}"
+            );
         }
     }
-    assert!(matches!(decode(&dir.path().join("c.png"), &options), Err(Error::Io { .. })));
+    assert!(matches!(
+        decode(&dir.path().join("c.png"), &options),
+        Err(Error::Io { .. })
+    ));
 }
 
 proptest! {

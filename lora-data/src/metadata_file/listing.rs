@@ -30,7 +30,10 @@ type Listing = HashMap<OsString, Vec<OsString>>;
 impl Folders {
     /// The picture at this path, or the one there is with an extension added.
     pub(super) fn search(&mut self, path: &Path) -> Search {
-        let dir = path.parent().filter(|dir| *dir != Path::new("")).unwrap_or(Path::new("."));
+        let dir = path
+            .parent()
+            .filter(|dir| *dir != Path::new(""))
+            .unwrap_or(Path::new("."));
         let (Some(name), Some(stem)) = (path.file_name(), path.file_stem()) else {
             return Search::Missing(dir.into());
         };
@@ -39,13 +42,19 @@ impl Folders {
         }
         match self.listed.get(dir) {
             Some(Ok(listing)) => {
-                if listing.get(stem).is_some_and(|names| names.iter().any(|known| known == name)) {
+                if listing
+                    .get(stem)
+                    .is_some_and(|names| names.iter().any(|known| known == name))
+                {
                     return Search::Found(path.into());
                 }
                 match listing.get(name).map(Vec::as_slice) {
                     Some([only]) => Search::Found(path.with_file_name(only)),
                     Some(names) => {
-                        let mut found: Vec<_> = names.iter().map(|name| name.to_string_lossy().into()).collect();
+                        let mut found: Vec<_> = names
+                            .iter()
+                            .map(|name| name.to_string_lossy().into())
+                            .collect();
                         found.sort();
                         Search::Several(found)
                     }
@@ -65,10 +74,18 @@ fn list(dir: &Path) -> std::io::Result<Listing> {
     for entry in dir.read_dir()? {
         let entry = entry?;
         let path = PathBuf::from(entry.file_name());
-        let Some(stem) = path.file_stem().filter(|_| has_extension(&path, &PICTURE_EXTENSIONS)) else { continue };
+        let Some(stem) = path
+            .file_stem()
+            .filter(|_| has_extension(&path, &PICTURE_EXTENSIONS))
+        else {
+            continue;
+        };
         let kind = entry.file_type()?;
         if kind.is_file() || kind.is_symlink() && entry.path().is_file() {
-            listing.entry(stem.into()).or_default().push(entry.file_name());
+            listing
+                .entry(stem.into())
+                .or_default()
+                .push(entry.file_name());
         }
     }
     Ok(listing)

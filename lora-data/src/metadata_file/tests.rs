@@ -17,19 +17,28 @@ fn folder(files: &[&str], list: &str) -> tempfile::TempDir {
 }
 
 fn read_in(dir: &tempfile::TempDir) -> Result<Vec<MetadataEntry>> {
-    read(dir.path().join("list.json"), Some(&dir.path().join("pictures")), ", ")
+    read(
+        dir.path().join("list.json"),
+        Some(&dir.path().join("pictures")),
+        ", ",
+    )
 }
 
 fn problems(result: Result<Vec<MetadataEntry>>) -> Vec<String> {
     match result.unwrap_err() {
-        Error::Metadata { problems, more: 0, .. } => problems.iter().map(ToString::to_string).collect(),
+        Error::Metadata {
+            problems, more: 0, ..
+        } => problems.iter().map(ToString::to_string).collect(),
         other => panic!("{other}"),
     }
 }
 
 #[test]
 fn keys_are_paths_with_or_without_extension() {
-    let dir = folder(&["a.png", "b.JPG", "c.d.webp", "sub/e.png", "f.png", "a.txt"], "");
+    let dir = folder(
+        &["a.png", "b.JPG", "c.d.webp", "sub/e.png", "f.png", "a.txt"],
+        "",
+    );
     let pictures = dir.path().join("pictures");
     let absolute = |name: &str| pictures.join(name).to_str().unwrap().to_owned();
     for (key, file) in [
@@ -43,10 +52,18 @@ fn keys_are_paths_with_or_without_extension() {
         (&absolute("f.png"), "f.png"),
         (&absolute("sub/e"), "sub/e.png"),
     ] {
-        std::fs::write(dir.path().join("list.json"), json!({key: {"caption": "x"}}).to_string()).unwrap();
+        std::fs::write(
+            dir.path().join("list.json"),
+            json!({key: {"caption": "x"}}).to_string(),
+        )
+        .unwrap();
         assert_eq!(read_in(&dir).unwrap()[0].path, pictures.join(file), "{key}");
         let absolute = Path::new(key).is_absolute();
-        assert_eq!(read(dir.path().join("list.json"), None, ",").is_ok(), absolute, "{key}");
+        assert_eq!(
+            read(dir.path().join("list.json"), None, ",").is_ok(),
+            absolute,
+            "{key}"
+        );
     }
 }
 
@@ -58,9 +75,16 @@ fn keys_with_a_folder_may_be_relative_to_the_working_directory() {
     std::fs::write(dir.path().join("a.png"), "").unwrap();
     std::fs::create_dir(dir.path().join("pictures")).unwrap();
     let list = dir.path().join("list.json");
-    std::fs::write(&list, json!({name.join("a").to_str().unwrap(): {"tags": "x"}}).to_string()).unwrap();
+    std::fs::write(
+        &list,
+        json!({name.join("a").to_str().unwrap(): {"tags": "x"}}).to_string(),
+    )
+    .unwrap();
     for image_dir in [None, Some(dir.path().join("pictures"))] {
-        assert_eq!(read(&list, image_dir.as_deref(), ",").unwrap()[0].path, name.join("a.png"));
+        assert_eq!(
+            read(&list, image_dir.as_deref(), ",").unwrap()[0].path,
+            name.join("a.png")
+        );
     }
 }
 
@@ -72,29 +96,55 @@ fn captions_come_from_caption_and_tags() {
         (json!({"caption": null, "tags": "cat"}), "cat"),
         (json!({"caption": "  ", "tags": "cat"}), "cat"),
         (json!({"caption": "a cat", "tags": ""}), "a cat"),
-        (json!({"caption": "a cat", "tags": "cat, chair"}), "a cat, cat, chair"),
-        (json!({"caption": "a cat\n\n one cat", "tags": "cat\nchair"}), "a cat, cat, chair\none cat, cat, chair"),
+        (
+            json!({"caption": "a cat", "tags": "cat, chair"}),
+            "a cat, cat, chair",
+        ),
+        (
+            json!({"caption": "a cat\n\n one cat", "tags": "cat\nchair"}),
+            "a cat, cat, chair\none cat, cat, chair",
+        ),
         (json!({"caption": "a\nb"}), "a\nb"),
-        (json!({"caption": "a", "score": {"x": [1, null]}, "image_size": [1, 2]}), "a"),
+        (
+            json!({"caption": "a", "score": {"x": [1, null]}, "image_size": [1, 2]}),
+            "a",
+        ),
     ] {
         let dir = folder(&["a.png"], &json!({"a": entry}).to_string());
         assert_eq!(read_in(&dir).unwrap()[0].caption, caption, "{entry}");
     }
-    let dir = folder(&["a.png"], "\u{feff}{\"a\": {\"caption\": \"x\", \"tags\": \"y\"}}");
-    assert_eq!(read(dir.path().join("list.json"), Some(&dir.path().join("pictures")), ";").unwrap()[0].caption, "x;y");
+    let dir = folder(
+        &["a.png"],
+        "\u{feff}{\"a\": {\"caption\": \"x\", \"tags\": \"y\"}}",
+    );
+    assert_eq!(
+        read(
+            dir.path().join("list.json"),
+            Some(&dir.path().join("pictures")),
+            ";"
+        )
+        .unwrap()[0]
+            .caption,
+        "x;y"
+    );
 }
 
 #[test]
 fn entries_keep_the_order_of_the_file() {
-    let text =
-        r#"{"b": {"caption": "2", "train_resolution": [576, 448]}, "a": {"caption": "1", "train_resolution": null}}"#;
+    let text = r#"{"b": {"caption": "2", "train_resolution": [576, 448]}, "a": {"caption": "1", "train_resolution": null}}"#;
     let dir = folder(&["a.png", "b.png"], text);
     let entry = |name: &str, caption: &str, train_resolution| MetadataEntry {
         path: dir.path().join("pictures").join(name),
         caption: caption.into(),
         train_resolution,
     };
-    assert_eq!(read_in(&dir).unwrap(), [entry("b.png", "2", Some(Size::new(576, 448))), entry("a.png", "1", None)]);
+    assert_eq!(
+        read_in(&dir).unwrap(),
+        [
+            entry("b.png", "2", Some(Size::new(576, 448))),
+            entry("a.png", "1", None)
+        ]
+    );
 }
 
 #[test]
@@ -114,12 +164,25 @@ fn problems_are_reported_together() {
         "e": "a cat",
         "f": {"caption": "x", "caption": "y", "train_resolution": [0, 64]}
     }"#;
-    let dir =
-        folder(&["a.png", "b.jpg", "b.png", "notes.txt", "dir.png/x.png", "c.png", "d.png", "e.png", "f.png"], text);
+    let dir = folder(
+        &[
+            "a.png",
+            "b.jpg",
+            "b.png",
+            "notes.txt",
+            "dir.png/x.png",
+            "c.png",
+            "d.png",
+            "e.png",
+            "f.png",
+        ],
+        text,
+    );
     let pictures = dir.path().join("pictures").display().to_string();
     let missing = |key: &str, dir: &str| {
         format!(
-            "`{key}`: no such picture in `{pictures}{dir}`; expected this name, alone or with .png, .jpg, .jpeg, .webp, \
+            "`{key}`: no such picture in `{pictures}{dir}`; expected this name, alone or with \
+             .png, .jpg, .jpeg, .webp, \
              .bmp, .gif, .tif, .tiff"
         )
     };
@@ -137,7 +200,8 @@ fn problems_are_reported_together() {
         "`d`: `tags`: found the list [\"x\", \"y\"], expected text such as \"cat, chair\"".into(),
         "`e`: found the text \"a cat\", expected an object with `caption` or `tags`".into(),
         "`f`: `caption` is given twice".into(),
-        "`f`: `train_resolution`: found the list [0, 64], expected width and height in pixels, such as [512, 768]"
+        "`f`: `train_resolution`: found the list [0, 64], expected width and height in pixels, \
+         such as [512, 768]"
             .into(),
     ];
     assert_eq!(problems(read_in(&dir)), expected);
@@ -146,20 +210,33 @@ fn problems_are_reported_together() {
 #[test]
 fn what_is_no_list() {
     for (text, expected) in [
-        ("", "line 1: not a list of pictures in JSON: EOF while parsing a value"),
+        (
+            "",
+            "line 1: not a list of pictures in JSON: EOF while parsing a value",
+        ),
         ("{}", "holds no entries; expected at least one picture"),
-        ("{\"a\": {\"caption\": \"x\"},\n\"b\": ", "line 2: not a list of pictures in JSON: EOF while parsing a value"),
-        ("{\"a\": {\"caption\": \"x\"}}\n{}", "line 2: not a list of pictures in JSON: trailing characters"),
+        (
+            "{\"a\": {\"caption\": \"x\"},\n\"b\": ",
+            "line 2: not a list of pictures in JSON: EOF while parsing a value",
+        ),
+        (
+            "{\"a\": {\"caption\": \"x\"}}\n{}",
+            "line 2: not a list of pictures in JSON: trailing characters",
+        ),
         (
             "[\"a.png\"]",
-            "line 1: not a list of pictures in JSON: invalid type: sequence, expected an object such as {\"a.png\": \
+            "line 1: not a list of pictures in JSON: invalid type: sequence, expected an object \
+             such as {\"a.png\": \
              {\"caption\": \"a cat\"}}",
         ),
     ] {
         let dir = folder(&["a.png"], text);
         assert_eq!(problems(read_in(&dir)), [expected], "{text}");
     }
-    let dir = folder(&["a.png"], "{\"a\": {\"caption\": \"x\"}, \"a\": {\"caption\": \"\\ud800\"}}");
+    let dir = folder(
+        &["a.png"],
+        "{\"a\": {\"caption\": \"x\"}, \"a\": {\"caption\": \"\\ud800\"}}",
+    );
     assert!(problems(read_in(&dir))[0].starts_with("line 1: not a list of pictures in JSON: "));
     let deep = format!("{{\"a\": {}", "[".repeat(100_000));
     assert_eq!(problems(read_in(&folder(&["a.png"], &deep))).len(), 1);
@@ -169,28 +246,58 @@ fn what_is_no_list() {
 fn wrong_files_and_folders() {
     let dir = folder(&["a.png"], "{\"a\": {\"caption\": \"x\"}}");
     let list = dir.path().join("list.json");
-    assert!(matches!(read(dir.path().join("none.json"), None, ","), Err(Error::Io { .. })));
+    assert!(matches!(
+        read(dir.path().join("none.json"), None, ","),
+        Err(Error::Io { .. })
+    ));
     assert!(matches!(read(dir.path(), None, ","), Err(Error::Io { .. })));
-    assert!(matches!(read(&list, Some(&dir.path().join("none")), ","), Err(Error::FolderNotFound { .. })));
-    assert!(matches!(read(&list, Some(&list), ","), Err(Error::NotAFolder { .. })));
-    std::fs::write(&list, r#"{"a.png/b": {"caption": "x"}, "a\u0000/b": {"caption": "x"}}"#).unwrap();
+    assert!(matches!(
+        read(&list, Some(&dir.path().join("none")), ","),
+        Err(Error::FolderNotFound { .. })
+    ));
+    assert!(matches!(
+        read(&list, Some(&list), ","),
+        Err(Error::NotAFolder { .. })
+    ));
+    std::fs::write(
+        &list,
+        r#"{"a.png/b": {"caption": "x"}, "a\u0000/b": {"caption": "x"}}"#,
+    )
+    .unwrap();
     let found = problems(read_in(&dir));
-    let expected = format!("`a.png/b`: cannot list `{}`: ", dir.path().join("pictures/a.png").display());
-    assert!(found[0].starts_with(&expected) && found[1].starts_with("`a\\0/b`: cannot list "), "{found:?}");
+    let expected = format!(
+        "`a.png/b`: cannot list `{}`: ",
+        dir.path().join("pictures/a.png").display()
+    );
+    assert!(
+        found[0].starts_with(&expected) && found[1].starts_with("`a\\0/b`: cannot list "),
+        "{found:?}"
+    );
 }
 
 #[test]
 fn many_problems_are_counted() {
-    let entries: Vec<String> = (0..1000).map(|i| format!("\"{i}\": {{\"caption\": \"x\"}}")).collect();
+    let entries: Vec<String> = (0..1000)
+        .map(|i| format!("\"{i}\": {{\"caption\": \"x\"}}"))
+        .collect();
     let text = format!("{{{}", entries.join(","));
     let error = read_in(&folder(&[], &format!("{text}}}"))).unwrap_err();
     assert!(matches!(&error, Error::Metadata { problems, more: 950, .. } if problems.len() == 50));
     let text_of_error = error.to_string();
-    assert!(text_of_error.contains(": 1000 problems\n  `0`: no such picture"), "{text_of_error}");
-    assert!(text_of_error.ends_with("\n  and 950 more"), "{text_of_error}");
+    assert!(
+        text_of_error.contains(": 1000 problems\n  `0`: no such picture"),
+        "{text_of_error}"
+    );
+    assert!(
+        text_of_error.ends_with("\n  and 950 more"),
+        "{text_of_error}"
+    );
     // Where the file breaks is told as well.
     let text = read_in(&folder(&[], &text)).unwrap_err().to_string();
-    assert!(text.contains("not a list of pictures in JSON: EOF"), "{text}");
+    assert!(
+        text.contains("not a list of pictures in JSON: EOF"),
+        "{text}"
+    );
 }
 
 #[cfg(unix)]
@@ -210,7 +317,8 @@ proptest! {
     #[test]
     fn any_text_is_answered(
         text in any::<String>(),
-        words in "\\{(\"(a|b.png|caption|tags|train_resolution)\": ?|[{}\\[\\],]|\"x\"|12){0,20}\\}",
+        words in "\\{(\"(a|b.png|caption|tags|train_resolution)\": \
+             ?|[{}\\[\\],]|\"x\"|12){0,20}\\}",
     ) {
         for text in [&text, &words] {
             match read_in(&folder(&["a.png", "b.png"], text)) {

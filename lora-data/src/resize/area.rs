@@ -8,7 +8,10 @@ use crate::image::Raster;
 /// OpenCV's `resize(INTER_AREA)` where neither side grows.
 pub(super) fn area<const C: usize>(picture: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
     let Size { width, height } = picture.size();
-    match (whole_scale(width, resized.width), whole_scale(height, resized.height)) {
+    match (
+        whole_scale(width, resized.width),
+        whole_scale(height, resized.height),
+    ) {
         (Some(x), Some(y)) => block_means(picture, x, y, window),
         _ => {
             let x_taps = coverage(width, resized.width, window.left, window.size.width);
@@ -50,12 +53,17 @@ fn block_sums<const C: usize>(
         column_sums.fill(0);
         let first = (window.top as usize + row) * y * row_bytes + C * window.left as usize * x;
         for source in picture.as_bytes()[first..].chunks(row_bytes).take(y) {
-            column_sums.iter_mut().zip(source).for_each(|(sum, sample)| *sum += u32::from(*sample));
+            column_sums
+                .iter_mut()
+                .zip(source)
+                .for_each(|(sum, sample)| *sum += u32::from(*sample));
         }
         for block in column_sums.chunks_exact(C * x) {
             let mut sums = [0; C];
             for pixel in block.as_chunks::<C>().0 {
-                sums.iter_mut().zip(pixel).for_each(|(sum, column)| *sum += column);
+                sums.iter_mut()
+                    .zip(pixel)
+                    .for_each(|(sum, column)| *sum += column);
             }
             means.extend(sums.map(&mean));
         }
@@ -63,8 +71,8 @@ fn block_sums<const C: usize>(
     means
 }
 
-/// The taps of `count` target pixels from `start` on, where `from` source pixels become `to` (OpenCV's
-/// `computeResizeAreaTab`).
+/// The taps of `count` target pixels from `start` on, where `from` source pixels become `to`
+/// (OpenCV's `computeResizeAreaTab`).
 fn coverage(from: u32, to: u32, start: u32, count: u32) -> Vec<Taps<f32>> {
     /// Smaller parts of a pixel are left out.
     const NEGLIGIBLE: f64 = 1e-3;

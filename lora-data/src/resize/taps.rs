@@ -23,14 +23,20 @@ pub(super) fn weighted_means<const C: usize>(
 ) -> Vec<u8> {
     let row_bytes = C * picture.size().width as usize;
     let mut means = Vec::with_capacity(C * x_taps.len() * y_taps.len());
-    let mut reduced = ReducedRow { row: None, levels: Vec::new(), means: vec![0.0; C * x_taps.len()] };
+    let mut reduced = ReducedRow {
+        row: None,
+        levels: Vec::new(),
+        means: vec![0.0; C * x_taps.len()],
+    };
     let mut sums = vec![0.0_f32; C * x_taps.len()];
     for taps in y_taps {
         sums.fill(0.0);
         for (row, weight) in (taps.first..).zip(&taps.weights) {
             let source = &picture.as_bytes()[row * row_bytes..][..row_bytes];
             let row = reduced.of::<C>(row, source, x_taps);
-            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += weight * value);
+            sums.iter_mut()
+                .zip(row)
+                .for_each(|(sum, value)| *sum += weight * value);
         }
         means.extend(sums.iter().map(|sum| saturated(*sum)));
     }
@@ -51,12 +57,15 @@ impl ReducedRow {
             self.row = Some(row);
             // In a loop of its own, which takes many samples at once.
             self.levels.clear();
-            self.levels.extend(source.iter().map(|sample| f32::from(*sample)));
+            self.levels
+                .extend(source.iter().map(|sample| f32::from(*sample)));
             let (pixels, _) = self.levels.as_chunks::<C>();
             for (mean, taps) in self.means.as_chunks_mut::<C>().0.iter_mut().zip(x_taps) {
                 let mut sums = [0.0_f32; C];
                 for (pixel, weight) in pixels[taps.first..].iter().zip(&taps.weights) {
-                    sums.iter_mut().zip(pixel).for_each(|(sum, level)| *sum += level * weight);
+                    sums.iter_mut()
+                        .zip(pixel)
+                        .for_each(|(sum, level)| *sum += level * weight);
                 }
                 *mean = sums;
             }
@@ -68,8 +77,9 @@ impl ReducedRow {
 /// OpenCV's `saturate_cast<uchar>`: to the nearest level, halves to the even one.
 #[inline]
 pub(super) fn saturated(value: f32) -> u8 {
-    /// From here on, f32 has whole numbers only, so that adding rounds; the last byte is the level. Other than
-    /// `round_ties_even`, this needs no call on processors without an instruction for it.
+    /// From here on, f32 has whole numbers only, so that adding rounds; the last byte is the level.
+    /// Other than `round_ties_even`, this needs no call on processors without an instruction for
+    /// it.
     const WHOLE_NUMBERS: f32 = (1 << 23) as f32;
     (value.clamp(0.0, 255.0) + WHOLE_NUMBERS).to_bits() as u8
 }
@@ -84,7 +94,13 @@ mod tests {
             let value = step as f32 / 32.0;
             assert_eq!(saturated(value), value.round_ties_even() as u8, "{value}");
         }
-        for (value, level) in [(-1e30, 0), (1e30, 255), (0.500_000_06, 1), (254.5, 254), (f32::INFINITY, 255)] {
+        for (value, level) in [
+            (-1e30, 0),
+            (1e30, 255),
+            (0.500_000_06, 1),
+            (254.5, 254),
+            (f32::INFINITY, 255),
+        ] {
             assert_eq!(saturated(value), level, "{value}");
         }
     }

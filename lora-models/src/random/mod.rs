@@ -1,4 +1,5 @@
-//! Checkpoints of real size with random weights, to try loading, memory and speed without a download.
+//! Checkpoints of real size with random weights, to try loading, memory and speed without a
+//! download.
 
 mod plan;
 mod text;
@@ -16,14 +17,22 @@ use self::plan::{Init, Plan, Planned};
 pub use self::unet::UnetShape;
 use crate::family::Family;
 
-/// Keys, number formats and shapes of the family's single-file checkpoint, in the order of the file.
+/// Keys, number formats and shapes of the family's single-file checkpoint, in the order of the
+/// file.
 #[must_use]
 pub fn layout(family: Family) -> Vec<(String, Dtype, Vec<usize>)> {
-    in_file_order(plan(family)).into_iter().map(|planned| (planned.key, planned.dtype, planned.shape)).collect()
+    in_file_order(plan(family))
+        .into_iter()
+        .map(|planned| (planned.key, planned.dtype, planned.shape))
+        .collect()
 }
 
 fn plan(family: Family) -> Plan {
-    let mut plan = Plan::new(if family == Family::Sdxl { Dtype::BF16 } else { Dtype::F16 });
+    let mut plan = Plan::new(if family == Family::Sdxl {
+        Dtype::BF16
+    } else {
+        Dtype::F16
+    });
     let unet = match family {
         Family::Sd1 => UnetShape::sd1(),
         Family::Sd2 => UnetShape::sd2(),
@@ -32,10 +41,20 @@ fn plan(family: Family) -> Plan {
     unet.plan(&mut plan, "model.diffusion_model");
     vae::vae(&mut plan, "first_stage_model", [128, 256, 512, 512]);
     match family {
-        Family::Sd1 => text::clip(&mut plan, "cond_stage_model.transformer.text_model", 768, 12),
+        Family::Sd1 => text::clip(
+            &mut plan,
+            "cond_stage_model.transformer.text_model",
+            768,
+            12,
+        ),
         Family::Sd2 => text::open_clip(&mut plan, "cond_stage_model.model", 1024, 24),
         Family::Sdxl => {
-            text::clip(&mut plan, "conditioner.embedders.0.transformer.text_model", 768, 12);
+            text::clip(
+                &mut plan,
+                "conditioner.embedders.0.transformer.text_model",
+                768,
+                12,
+            );
             text::open_clip(&mut plan, "conditioner.embedders.1.model", 1280, 32);
         }
     }
@@ -60,8 +79,8 @@ fn sqrt_alpha(step: usize) -> f64 {
     alpha_cumprod(step).sqrt()
 }
 
-/// Writes a checkpoint with random weights, f16 (SDXL: bf16), that keep activations of order one. The same seed gives the same
-/// file. The tensors are made and written one after another.
+/// Writes a checkpoint with random weights, f16 (SDXL: bf16), that keep activations of order one.
+/// The same seed gives the same file. The tensors are made and written one after another.
 ///
 /// # Errors
 /// What `out` reports.
@@ -116,9 +135,13 @@ fn header(plan: &[Planned]) -> io::Result<Vec<u8>> {
     let mut entries = serde_json::Map::new();
     entries.insert("__metadata__".into(), serde_json::json!({"format": "pt"}));
     let mut start = 0;
-    for Planned { key, dtype, shape, .. } in plan {
+    for Planned {
+        key, dtype, shape, ..
+    } in plan
+    {
         let end = start + shape.iter().product::<usize>() * dtype.bitsize() / 8;
-        let entry = serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]});
+        let entry =
+            serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]});
         entries.insert(key.clone(), entry);
         start = end;
     }
@@ -148,7 +171,9 @@ fn write_uniform(
             .map(|chunk| {
                 let mut stream = Stream::new(seed, Purpose::RandomWeights, *chunk as u64, tensor);
                 let size = CHUNK.min(count - chunk * CHUNK);
-                (0..size).flat_map(|_| number(f64::from((2.0 * stream.uniform() - 1.0) * bound))).collect()
+                (0..size)
+                    .flat_map(|_| number(f64::from((2.0 * stream.uniform() - 1.0) * bound)))
+                    .collect()
             })
             .collect();
         drawn.iter().try_for_each(|bytes| out.write_all(bytes))?;

@@ -33,19 +33,37 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(dtype: Dtype) -> Self {
-        Self { tensors: Vec::new(), dtype }
+        Self {
+            tensors: Vec::new(),
+            dtype,
+        }
     }
 
     pub(super) fn add(&mut self, key: impl Into<String>, shape: &[usize], init: Init) {
-        self.tensors.push(Planned { key: key.into(), dtype: self.dtype, shape: shape.to_vec(), init });
+        self.tensors.push(Planned {
+            key: key.into(),
+            dtype: self.dtype,
+            shape: shape.to_vec(),
+            init,
+        });
     }
 
     /// A weight whose output has the variance of its input.
     pub(super) fn weight(&mut self, key: &str, shape: &[usize], bias: bool) {
         let fan_in: usize = shape[1..].iter().product();
-        self.add(format!("{key}.weight"), shape, Init::Uniform { std: 1.0 / (fan_in as f32).sqrt() });
+        self.add(
+            format!("{key}.weight"),
+            shape,
+            Init::Uniform {
+                std: 1.0 / (fan_in as f32).sqrt(),
+            },
+        );
         if bias {
-            self.add(format!("{key}.bias"), &shape[..1], Init::Uniform { std: 0.02 });
+            self.add(
+                format!("{key}.bias"),
+                &shape[..1],
+                Init::Uniform { std: 0.02 },
+            );
         }
     }
 

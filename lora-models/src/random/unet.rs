@@ -15,7 +15,8 @@ pub struct UnetShape {
     pub resnets: usize,
     /// Width of the encoded captions.
     pub context: usize,
-    /// Whether the layers before and behind a transformer's blocks are stored as matrices, not as 1x1 convolutions.
+    /// Whether the layers before and behind a transformer's blocks are stored as matrices, not as
+    /// 1x1 convolutions.
     pub linear_projections: bool,
     /// Width of the vector that is embedded beside the time, where there is one.
     pub label: Option<usize>,
@@ -39,7 +40,11 @@ impl UnetShape {
     /// Of Stable Diffusion 2.x.
     #[must_use]
     pub fn sd2() -> Self {
-        Self { context: 1024, linear_projections: true, ..Self::sd1() }
+        Self {
+            context: 1024,
+            linear_projections: true,
+            ..Self::sd1()
+        }
     }
 
     /// Of SDXL.
@@ -82,7 +87,12 @@ impl UnetShape {
             }
         }
         self.resnet(plan, &format!("{at}.middle_block.0"), width, width);
-        self.transformer(plan, &format!("{at}.middle_block.1"), width, self.middle_depth);
+        self.transformer(
+            plan,
+            &format!("{at}.middle_block.1"),
+            width,
+            self.middle_depth,
+        );
         self.resnet(plan, &format!("{at}.middle_block.2"), width, width);
         let mut index = 0;
         for (level, channels) in self.channels.iter().copied().enumerate().rev() {

@@ -13,11 +13,21 @@ pub(super) fn vae(plan: &mut Plan, at: &str, channels: [usize; 4]) {
     let mut width = first;
     for (level, channels) in channels.into_iter().enumerate() {
         for block in 0..RESNETS {
-            vae_resnet(plan, &format!("{encoder}.down.{level}.block.{block}"), width, channels);
+            vae_resnet(
+                plan,
+                &format!("{encoder}.down.{level}.block.{block}"),
+                width,
+                channels,
+            );
             width = channels;
         }
         if level < 3 {
-            plan.conv(&format!("{encoder}.down.{level}.downsample.conv"), width, width, 3);
+            plan.conv(
+                &format!("{encoder}.down.{level}.downsample.conv"),
+                width,
+                width,
+                3,
+            );
         }
     }
     vae_mid(plan, &encoder, last);
@@ -31,11 +41,21 @@ pub(super) fn vae(plan: &mut Plan, at: &str, channels: [usize; 4]) {
     vae_mid(plan, &decoder, last);
     for (level, channels) in channels.into_iter().enumerate().rev() {
         for block in 0..=RESNETS {
-            vae_resnet(plan, &format!("{decoder}.up.{level}.block.{block}"), width, channels);
+            vae_resnet(
+                plan,
+                &format!("{decoder}.up.{level}.block.{block}"),
+                width,
+                channels,
+            );
             width = channels;
         }
         if level > 0 {
-            plan.conv(&format!("{decoder}.up.{level}.upsample.conv"), width, width, 3);
+            plan.conv(
+                &format!("{decoder}.up.{level}.upsample.conv"),
+                width,
+                width,
+                3,
+            );
         }
     }
     plan.norm(&format!("{decoder}.norm_out"), first);

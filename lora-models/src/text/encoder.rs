@@ -28,8 +28,8 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Builds the network from its tensors. Layer count and width are read from their shapes; by default a head has 64
-    /// channels and the activation is the given one.
+    /// Builds the network from its tensors. Layer count and width are read from their shapes; by
+    /// default a head has 64 channels and the activation is the given one.
     #[must_use]
     pub fn new(weights: &Weights, config: &TextEncoderConfig, hidden_act: HiddenAct) -> Self {
         let text_projection = projection(weights);
@@ -44,9 +44,13 @@ impl TextEncoder {
             ("final_layer_norm.weight", 0),
             ("final_layer_norm.bias", 0),
         ]);
-        let heads = config.num_attention_heads.unwrap_or_else(|| (width / 64).max(1));
+        let heads = config
+            .num_attention_heads
+            .unwrap_or_else(|| (width / 64).max(1));
         if heads == 0 || !width.is_multiple_of(heads) {
-            weights.problem(format!("the text encoder's width {width} does not divide into {heads} heads"));
+            weights.problem(format!(
+                "the text encoder's width {width} does not divide into {heads} heads"
+            ));
         }
         let hidden_act = config.hidden_act.unwrap_or(hidden_act);
         let count = match weights.count("encoder.layers") {
@@ -54,7 +58,8 @@ impl TextEncoder {
                 weights.problem("the text encoder has no layers".into());
                 0
             }
-            // A known width has a known depth; asking for all layers then names those that are missing.
+            // A known width has a known depth; asking for all layers then names those that are
+            // missing.
             count => count.max(usual_depth(width)),
         };
         let layer = |index| {
@@ -62,8 +67,10 @@ impl TextEncoder {
             Arc::new(EncoderLayer::new(&weights, width, heads, hidden_act))
         };
         Self {
-            token_embedding: weights.tensor("embeddings.token_embedding.weight", [vocabulary, width]),
-            position_embedding: weights.tensor("embeddings.position_embedding.weight", [WINDOW, width]),
+            token_embedding: weights
+                .tensor("embeddings.token_embedding.weight", [vocabulary, width]),
+            position_embedding: weights
+                .tensor("embeddings.position_embedding.weight", [WINDOW, width]),
             layers: (0..count).map(layer).collect(),
             final_layer_norm: weights.layer_norm("final_layer_norm", width, LAYER_NORM_EPS),
             text_projection,
@@ -102,7 +109,12 @@ impl TextEncoder {
     /// # Panics
     /// If there are fewer layers, or for a token id that is not in the vocabulary.
     #[must_use]
-    pub fn hidden_state(&self, windows: &[Window], layers: usize, cx: &ForwardContext) -> Tensor<3> {
+    pub fn hidden_state(
+        &self,
+        windows: &[Window],
+        layers: usize,
+        cx: &ForwardContext,
+    ) -> Tensor<3> {
         self.through(self.embedded(windows), 0..layers, cx)
     }
 
@@ -111,7 +123,11 @@ impl TextEncoder {
         let device = self.token_embedding.device();
         let [_, width] = self.token_embedding.dims();
         let ids = ids(windows, &device);
-        let tokens = self.token_embedding.clone().select(0, ids).reshape([windows.len(), WINDOW, width]);
+        let tokens =
+            self.token_embedding
+                .clone()
+                .select(0, ids)
+                .reshape([windows.len(), WINDOW, width]);
         tokens + self.position_embedding.clone().unsqueeze()
     }
 
@@ -122,30 +138,44 @@ impl TextEncoder {
         })
     }
 
-    /// The state before the last layer, without the final norm; and, where there is a projection, the normed last state at each
-    /// window's first end token, projected.
+    /// The state before the last layer, without the final norm; and, where there is a projection,
+    /// the normed last state at each window's first end token, projected.
     ///
     /// # Shapes
     /// - states: `[windows, 77, d]`
     /// - pooled: `[windows, d']`
     #[must_use]
-    pub fn penultimate(&self, windows: &[Window], cx: &ForwardContext) -> (Tensor<3>, Option<Tensor<2>>) {
+    pub fn penultimate(
+        &self,
+        windows: &[Window],
+        cx: &ForwardContext,
+    ) -> (Tensor<3>, Option<Tensor<2>>) {
         let last = self.layers.len().saturating_sub(1);
         let states = self.through(self.embedded(windows), 0..last, cx);
         let pooled = self.text_projection.as_ref().map(|weight| {
-            let states = self.final_layer_norm.forward(self.through(states.clone(), last..self.layers.len(), cx));
+            let states = self.final_layer_norm.forward(self.through(
+                states.clone(),
+                last..self.layers.len(),
+                cx,
+            ));
             let [_, _, d] = states.dims();
             let rows = windows.iter().enumerate().map(|(index, window)| {
-                let end = window.iter().position(|id| *id == END).unwrap_or(WINDOW - 1);
-                states.clone().slice([index..index + 1, end..end + 1, 0..d]).reshape([1, d])
+                let end = window
+                    .iter()
+                    .position(|id| *id == END)
+                    .unwrap_or(WINDOW - 1);
+                states
+                    .clone()
+                    .slice([index..index + 1, end..end + 1, 0..d])
+                    .reshape([1, d])
             });
             linear(Tensor::cat(rows.collect(), 0), weight, None)
         });
         (states, pooled)
     }
 
-    /// The last state but `clip_skip` - 1, through the final norm; `clip_skip` 1 is the network's output, the number of layers + 1 gives the
-    /// embeddings.
+    /// The last state but `clip_skip` - 1, through the final norm; `clip_skip` 1 is the network's
+    /// output, the number of layers + 1 gives the embeddings.
     ///
     /// # Shapes
     /// - result: `[windows, 77, d]`
@@ -155,11 +185,12 @@ impl TextEncoder {
     #[must_use]
     pub fn forward(&self, windows: &[Window], clip_skip: usize, cx: &ForwardContext) -> Tensor<3> {
         let layers = self.layers.len() + 1 - clip_skip;
-        self.final_layer_norm.forward(self.hidden_state(windows, layers, cx))
+        self.final_layer_norm
+            .forward(self.hidden_state(windows, layers, cx))
     }
 
-    /// The context of captions of the same number of windows: the first state, the 75 inner ones of each window, the last
-    /// state.
+    /// The context of captions of the same number of windows: the first state, the 75 inner ones of
+    /// each window, the last state.
     ///
     /// # Shapes
     /// - result: `[captions, 75 windows + 2, d]`
@@ -167,20 +198,29 @@ impl TextEncoder {
     /// # Panics
     /// As [`forward`](Self::forward); if there are no captions or their numbers of windows differ.
     #[must_use]
-    pub fn context(&self, captions: &[Vec<Window>], clip_skip: usize, cx: &ForwardContext) -> Tensor<3> {
+    pub fn context(
+        &self,
+        captions: &[Vec<Window>],
+        clip_skip: usize,
+        cx: &ForwardContext,
+    ) -> Tensor<3> {
         let windows: Vec<Window> = captions.iter().flatten().copied().collect();
         join_windows(self.forward(&windows, clip_skip, cx), captions)
     }
 }
 
-/// The states of captions from those of their windows: the first state, the 75 inner ones of each window, the last state.
+/// The states of captions from those of their windows: the first state, the 75 inner ones of each
+/// window, the last state.
 ///
 /// # Shapes
 /// - states: `[captions · windows, 77, d]`
 /// - result: `[captions, 75 windows + 2, d]`
 pub(super) fn join_windows(states: Tensor<3>, captions: &[Vec<Window>]) -> Tensor<3> {
     let count = captions[0].len();
-    assert!(captions.iter().all(|windows| windows.len() == count), "captions of one number of windows");
+    assert!(
+        captions.iter().all(|windows| windows.len() == count),
+        "captions of one number of windows"
+    );
     if count == 1 {
         return states;
     }
@@ -188,7 +228,10 @@ pub(super) fn join_windows(states: Tensor<3>, captions: &[Vec<Window>]) -> Tenso
     let b = captions.len();
     let states = states.reshape([b, count, WINDOW, d]);
     let part = |window: usize, from: usize, to: usize| {
-        states.clone().slice([0..b, window..window + 1, from..to, 0..d]).reshape([b, to - from, d])
+        states
+            .clone()
+            .slice([0..b, window..window + 1, from..to, 0..d])
+            .reshape([b, to - from, d])
     };
     let mut parts = vec![part(0, 0, 1)];
     parts.extend((0..count).map(|window| part(window, 1, WINDOW - 1)));
@@ -207,7 +250,9 @@ fn usual_depth(width: usize) -> usize {
 }
 
 fn projection(weights: &Weights) -> Option<Tensor<2>> {
-    let [outputs, inputs] = weights.shape("text_projection.weight")?[..] else { return None };
+    let [outputs, inputs] = weights.shape("text_projection.weight")?[..] else {
+        return None;
+    };
     Some(weights.tensor("text_projection.weight", [outputs, inputs]))
 }
 

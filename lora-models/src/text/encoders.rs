@@ -8,7 +8,8 @@ use super::tokenizer::{Padding, TokenLimit, Tokenizer, Window};
 use super::weighting::WeightedTokens;
 use crate::family::Family;
 
-/// The text encoders of a base model: CLIP-L (SD 1.x), OpenCLIP-H (SD 2.x), or CLIP-L and OpenCLIP bigG (SDXL).
+/// The text encoders of a base model: CLIP-L (SD 1.x), OpenCLIP-H (SD 2.x), or CLIP-L and OpenCLIP
+/// bigG (SDXL).
 #[derive(Debug)]
 pub struct TextEncoders {
     family: Family,
@@ -40,9 +41,15 @@ impl Encoded {
     /// If there are none.
     #[must_use]
     pub fn cat(all: Vec<Self>) -> Self {
-        let context = Tensor::cat(all.iter().map(|encoded| encoded.context.clone()).collect(), 0);
+        let context = Tensor::cat(
+            all.iter().map(|encoded| encoded.context.clone()).collect(),
+            0,
+        );
         let pooled: Option<Vec<_>> = all.into_iter().map(|encoded| encoded.pooled).collect();
-        Self { context, pooled: pooled.map(|pooled| Tensor::cat(pooled, 0)) }
+        Self {
+            context,
+            pooled: pooled.map(|pooled| Tensor::cat(pooled, 0)),
+        }
     }
 }
 
@@ -69,7 +76,8 @@ impl Tokenizer {
 }
 
 impl WeightedTokens {
-    /// As many windows as the limit allows, for the encoders of a family, and a weight for each position of the context.
+    /// As many windows as the limit allows, for the encoders of a family, and a weight for each
+    /// position of the context.
     #[must_use]
     pub fn caption(&self, limit: TokenLimit, family: Family) -> (CaptionWindows, Vec<f32>) {
         let windows = caption_windows(family, |padding| self.windows_padded(limit, padding).ids);
@@ -84,38 +92,70 @@ impl TextEncoders {
     /// If there are not as many as the family has.
     #[must_use]
     pub fn new(family: Family, encoders: Vec<TextEncoder>) -> Self {
-        assert_eq!(encoders.len(), paddings(family).iter().flatten().count(), "text encoders of {family}");
+        assert_eq!(
+            encoders.len(),
+            paddings(family).iter().flatten().count(),
+            "text encoders of {family}"
+        );
         Self { family, encoders }
     }
 
     /// Encodes captions of one number of windows.
     ///
-    /// With one encoder: its last state but `clip_skip` - 1, through the final norm. With two: the states before the last layers of
-    /// both, side by side and without norm, whatever `clip_skip` is, and the pooled state of each caption's first window.
+    /// With one encoder: its last state but `clip_skip` - 1, through the final norm. With two: the
+    /// states before the last layers of both, side by side and without norm, whatever `clip_skip`
+    /// is, and the pooled state of each caption's first window.
     ///
     /// # Shapes
     /// - context: `[captions, 75 windows + 2, d]`
     /// - pooled: `[captions, d']`
     ///
     /// # Panics
-    /// If `clip_skip` is 0 or larger than the number of layers + 1; if there are no captions or their numbers of windows differ.
+    /// If `clip_skip` is 0 or larger than the number of layers + 1; if there are no captions or
+    /// their numbers of windows differ.
     #[must_use]
-    pub fn encode(&self, captions: &[CaptionWindows], clip_skip: usize, cx: &ForwardContext) -> Encoded {
-        let first: Vec<Vec<Window>> = captions.iter().map(|caption| caption.first.clone()).collect();
-        let [encoder, others @ ..] = self.encoders.as_slice() else { unreachable!("there is one at least") };
-        let [second] = others else {
-            return Encoded { context: encoder.context(&first, clip_skip, cx), pooled: None };
+    pub fn encode(
+        &self,
+        captions: &[CaptionWindows],
+        clip_skip: usize,
+        cx: &ForwardContext,
+    ) -> Encoded {
+        let first: Vec<Vec<Window>> = captions
+            .iter()
+            .map(|caption| caption.first.clone())
+            .collect();
+        let [encoder, others @ ..] = self.encoders.as_slice() else {
+            unreachable!("there is one at least")
         };
-        let flat = |captions: &[Vec<Window>]| captions.iter().flatten().copied().collect::<Vec<Window>>();
+        let [second] = others else {
+            return Encoded {
+                context: encoder.context(&first, clip_skip, cx),
+                pooled: None,
+            };
+        };
+        let flat =
+            |captions: &[Vec<Window>]| captions.iter().flatten().copied().collect::<Vec<Window>>();
         let (states, _) = encoder.penultimate(&flat(&first), cx);
-        let captions: Vec<Vec<Window>> = captions.iter().map(|caption| caption.second.clone()).collect();
+        let captions: Vec<Vec<Window>> = captions
+            .iter()
+            .map(|caption| caption.second.clone())
+            .collect();
         let (second_states, pooled) = second.penultimate(&flat(&captions), cx);
-        let context = Tensor::cat(vec![join_windows(states, &first), join_windows(second_states, &captions)], 2);
+        let context = Tensor::cat(
+            vec![
+                join_windows(states, &first),
+                join_windows(second_states, &captions),
+            ],
+            2,
+        );
         // Of each caption's first window.
         let windows = captions[0].len();
         let pooled = pooled.map(|pooled| {
             let [rows, d] = pooled.dims();
-            pooled.reshape([rows / windows, windows, d]).narrow(1, 0, 1).reshape([rows / windows, d])
+            pooled
+                .reshape([rows / windows, windows, d])
+                .narrow(1, 0, 1)
+                .reshape([rows / windows, d])
         });
         Encoded { context, pooled }
     }

@@ -26,7 +26,12 @@ pub(super) struct EncoderLayer {
 }
 
 impl EncoderLayer {
-    pub(super) fn new(weights: &Weights, width: usize, heads: usize, hidden_act: HiddenAct) -> Self {
+    pub(super) fn new(
+        weights: &Weights,
+        width: usize,
+        heads: usize,
+        hidden_act: HiddenAct,
+    ) -> Self {
         let self_attn = weights.at("self_attn");
         let projection = |name| self_attn.linear(name, width, width, true);
         let mlp = weights.at("mlp");
@@ -61,6 +66,7 @@ impl EncoderLayer {
         let q = self.q_proj.forward(x.clone(), cx);
         let k = self.k_proj.forward(x.clone(), cx);
         let v = self.v_proj.forward(x, cx);
-        self.out_proj.forward(attention(q, k, v, self.heads, AttentionMask::Causal), cx)
+        self.out_proj
+            .forward(attention(q, k, v, self.heads, AttentionMask::Causal), cx)
     }
 }

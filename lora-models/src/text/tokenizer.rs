@@ -14,7 +14,8 @@ pub type Window = [u32; WINDOW];
 pub(super) const INNER: usize = WINDOW - 2;
 const START: u32 = 49406;
 pub(super) const END: u32 = 49407;
-/// Lines of "left right" in the order of their rank, as OpenAI published them with CLIP (MIT licence).
+/// Lines of "left right" in the order of their rank, as OpenAI published them with CLIP (MIT
+/// licence).
 const MERGES: &str = include_str!("clip_merges.txt");
 
 /// How many tokens of a caption are used.
@@ -41,7 +42,8 @@ impl TokenLimit {
     }
 }
 
-/// The tokenizer of CLIP-L, as transformers' `CLIPTokenizerFast` behaves, with the vocabulary built in.
+/// The tokenizer of CLIP-L, as transformers' `CLIPTokenizerFast` behaves, with the vocabulary built
+/// in.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
@@ -75,15 +77,20 @@ impl Tokenizer {
         }
     }
 
-    /// The token ids of a text as windows: start, 75 tokens, end. Text beyond the limit is cut off; what is free is filled
-    /// with end tokens.
+    /// The token ids of a text as windows: start, 75 tokens, end. Text beyond the limit is cut off;
+    /// what is free is filled with end tokens.
     #[must_use]
     pub fn windows(&self, text: &str, limit: TokenLimit) -> Vec<Window> {
         fill_windows(self.ids(text), limit, Padding::End)
     }
 
     /// As [`windows`](Self::windows), with the padding of another encoder.
-    pub(super) fn windows_padded(&self, text: &str, limit: TokenLimit, padding: Padding) -> Vec<Window> {
+    pub(super) fn windows_padded(
+        &self,
+        text: &str,
+        limit: TokenLimit,
+        padding: Padding,
+    ) -> Vec<Window> {
         fill_windows(self.ids(text), limit, padding)
     }
 }
@@ -111,7 +118,8 @@ pub(super) fn fill_windows(mut ids: Vec<u32>, limit: TokenLimit, padding: Paddin
             let mut window = [filler; WINDOW];
             window[0] = START;
             window[1..=INNER].copy_from_slice(inner);
-            // As sd-scripts does: a window of text ends, and one of padding alone starts with an end.
+            // As sd-scripts does: a window of text ends, and one of padding alone starts with an
+            // end.
             if !matches!(inner[INNER - 1], END) && inner[INNER - 1] != filler {
                 window[WINDOW - 1] = END;
             }
@@ -125,9 +133,15 @@ pub(super) fn fill_windows(mut ids: Vec<u32>, limit: TokenLimit, padding: Paddin
 
 /// The tokenizer in the format of `tokenizer.json`.
 fn definition() -> serde_json::Value {
-    let merges: Vec<&str> = MERGES.lines().filter(|line| !line.starts_with("#version") && !line.is_empty()).collect();
-    let vocabulary: serde_json::Map<_, _> =
-        vocabulary(&merges).into_iter().enumerate().map(|(id, token)| (token, json!(id))).collect();
+    let merges: Vec<&str> = MERGES
+        .lines()
+        .filter(|line| !line.starts_with("#version") && !line.is_empty())
+        .collect();
+    let vocabulary: serde_json::Map<_, _> = vocabulary(&merges)
+        .into_iter()
+        .enumerate()
+        .map(|(id, token)| (token, json!(id)))
+        .collect();
     let special = |id: u32, content: &str| {
         json!({"id": id, "content": content, "special": true, "normalized": false,
                "single_word": false, "lstrip": false, "rstrip": false})
@@ -157,7 +171,8 @@ fn definition() -> serde_json::Value {
     })
 }
 
-/// All tokens in the order of their ids: the bytes, the bytes at the end of a word, the merges, the two special ones.
+/// All tokens in the order of their ids: the bytes, the bytes at the end of a word, the merges, the
+/// two special ones.
 fn vocabulary(merges: &[&str]) -> Vec<String> {
     let symbols = byte_symbols();
     let mut tokens: Vec<String> = symbols.iter().map(ToString::to_string).collect();
@@ -172,13 +187,15 @@ fn vocabulary(merges: &[&str]) -> Vec<String> {
     tokens
 }
 
-/// The printable characters that stand for bytes: first those bytes that are printable themselves, then the others in
-/// order from U+0100 on (GPT-2's table).
+/// The printable characters that stand for bytes: first those bytes that are printable themselves,
+/// then the others in order from U+0100 on (GPT-2's table).
 fn byte_symbols() -> Vec<char> {
     let printable = |byte: &u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     let others = (0..=255_u8).filter(|byte| !printable(byte)).count() as u32;
     let themselves = (0..=255_u8).filter(printable).map(char::from);
-    themselves.chain((0..others).filter_map(|n| char::from_u32(256 + n))).collect()
+    themselves
+        .chain((0..others).filter_map(|n| char::from_u32(256 + n)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -190,8 +207,14 @@ mod tests {
         let tokenizer = Tokenizer::new();
         for (text, ids) in [
             ("a photo of a cat", &[320, 1125, 539, 320, 2368][..]),
-            ("1girl, solo, masterpiece, best quality", &[272, 1611, 267, 5797, 267, 12066, 267, 949, 3027]),
-            ("long_hair, @_@, :d", &[1538, 318, 2225, 267, 31, 62, 31, 267, 281, 323]),
+            (
+                "1girl, solo, masterpiece, best quality",
+                &[272, 1611, 267, 5797, 267, 12066, 267, 949, 3027],
+            ),
+            (
+                "long_hair, @_@, :d",
+                &[1538, 318, 2225, 267, 31, 62, 31, 267, 281, 323],
+            ),
             ("Zuki  (Series)", &[89, 9009, 263, 1857, 264]),
             ("it's 2024!!", &[585, 568, 273, 271, 273, 275, 748]),
             ("!", &[256]),

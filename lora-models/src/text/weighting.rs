@@ -18,8 +18,8 @@ pub struct Fragment {
     pub weight: f64,
 }
 
-/// Splits a prompt where the weight changes, as the web interface of AUTOMATIC1111 does. There is at least one fragment,
-/// empty for an empty prompt.
+/// Splits a prompt where the weight changes, as the web interface of AUTOMATIC1111 does. There is
+/// at least one fragment, empty for an empty prompt.
 ///
 /// | written | weight of `x` |
 /// |---|---|
@@ -28,9 +28,9 @@ pub struct Fragment {
 /// | `(x:1.3)` | 1.3 |
 /// | `\(x\)` | 1, and the brackets belong to the text; also `\[`, `\]` and `\\` |
 ///
-/// Brackets in brackets multiply. An opening bracket that is never closed reaches to the end; a closing one that was
-/// never opened is text. A backslash before any other character is dropped. What cannot be a number, as in `(x:1.2.3)`,
-/// is text.
+/// Brackets in brackets multiply. An opening bracket that is never closed reaches to the end; a
+/// closing one that was never opened is text. A backslash before any other character is dropped.
+/// What cannot be a number, as in `(x:1.2.3)`, is text.
 ///
 /// Only prompts are read so: to [`Tokenizer::ids`] brackets are text.
 ///
@@ -91,7 +91,9 @@ impl Parser {
                 self.push(":");
             }
             _ => {
-                let end = text.find(['\\', '(', ')', '[', ']', ':']).unwrap_or(text.len());
+                let end = text
+                    .find(['\\', '(', ')', '[', ']', ':'])
+                    .unwrap_or(text.len());
                 let (plain, rest) = text.split_at(end);
                 self.push(plain);
                 return rest;
@@ -101,7 +103,10 @@ impl Parser {
     }
 
     fn push(&mut self, text: &str) {
-        self.fragments.push(Fragment { text: text.into(), weight: 1.0 });
+        self.fragments.push(Fragment {
+            text: text.into(),
+            weight: 1.0,
+        });
     }
 
     fn multiply(&mut self, start: usize, factor: f64) {
@@ -119,14 +124,21 @@ impl Parser {
             self.multiply(start, SQUARE);
         }
         let mut joined: Vec<Fragment> = Vec::new();
-        for fragment in self.fragments.into_iter().filter(|fragment| !fragment.text.is_empty()) {
+        for fragment in self
+            .fragments
+            .into_iter()
+            .filter(|fragment| !fragment.text.is_empty())
+        {
             match joined.last_mut() {
                 Some(last) if last.weight == fragment.weight => last.text.push_str(&fragment.text),
                 _ => joined.push(fragment),
             }
         }
         if joined.is_empty() {
-            joined.push(Fragment { text: String::new(), weight: 1.0 });
+            joined.push(Fragment {
+                text: String::new(),
+                weight: 1.0,
+            });
         }
         joined
     }
@@ -165,10 +177,15 @@ impl WeightedTokens {
     /// Reads the weights of a prompt, then the tokens of each fragment.
     #[must_use]
     pub fn new(prompt: &str, tokenizer: &Tokenizer) -> Self {
-        let mut tokens = Self { ids: Vec::new(), weights: Vec::new() };
+        let mut tokens = Self {
+            ids: Vec::new(),
+            weights: Vec::new(),
+        };
         for fragment in parse_weights(prompt) {
             tokens.ids.extend(tokenizer.ids(&fragment.text));
-            tokens.weights.resize(tokens.ids.len(), fragment.weight as f32);
+            tokens
+                .weights
+                .resize(tokens.ids.len(), fragment.weight as f32);
         }
         tokens
     }
@@ -195,8 +212,8 @@ impl WeightedTokens {
         }
     }
 
-    /// As many windows as the limit allows. Tokens beyond it are cut off; what is free is filled with end tokens of
-    /// weight 1.
+    /// As many windows as the limit allows. Tokens beyond it are cut off; what is free is filled
+    /// with end tokens of weight 1.
     #[must_use]
     pub fn windows(&self, limit: TokenLimit) -> WeightedWindows {
         self.windows_padded(limit, Padding::End)
@@ -207,12 +224,15 @@ impl WeightedTokens {
         let mut weights = vec![1.0];
         weights.extend(self.weights.iter().take(count));
         weights.resize(count + 2, 1.0);
-        WeightedWindows { ids: fill_windows(self.ids.clone(), limit, padding), weights }
+        WeightedWindows {
+            ids: fill_windows(self.ids.clone(), limit, padding),
+            weights,
+        }
     }
 }
 
-/// Multiplies each position of contexts by its weight, as sd-scripts does with captions (`weighted_captions`). Where all weights
-/// are 1, the context stays as it is, to the bit.
+/// Multiplies each position of contexts by its weight, as sd-scripts does with captions
+/// (`weighted_captions`). Where all weights are 1, the context stays as it is, to the bit.
 ///
 /// # Shapes
 /// - context, result: `[b, l, d]`
@@ -223,8 +243,14 @@ impl WeightedTokens {
 #[must_use]
 pub fn multiply_weights(context: Tensor<3>, weights: &[&[f32]]) -> Tensor<3> {
     let [b, l, _] = context.dims();
-    assert!(weights.len() == b && weights.iter().all(|weights| weights.len() == l), "{b} times {l} weights");
-    if weights.iter().all(|weights| weights.iter().all(|weight| *weight == 1.0)) {
+    assert!(
+        weights.len() == b && weights.iter().all(|weights| weights.len() == l),
+        "{b} times {l} weights"
+    );
+    if weights
+        .iter()
+        .all(|weights| weights.iter().all(|weight| *weight == 1.0))
+    {
         return context;
     }
     let dtype = FloatDType::from(context.dtype());
@@ -233,11 +259,12 @@ pub fn multiply_weights(context: Tensor<3>, weights: &[&[f32]]) -> Tensor<3> {
     (context.cast(FloatDType::F32) * weights).cast(dtype)
 }
 
-/// As [`multiply_weights`], but then multiplies each context by the number that brings back the mean that
-/// it had over all positions and channels. Where all weights are 1, the context stays as it is, to the bit.
+/// As [`multiply_weights`], but then multiplies each context by the number that brings back the
+/// mean that it had over all positions and channels. Where all weights are 1, the context stays as
+/// it is, to the bit.
 ///
-/// Scaling back follows sd-scripts' `get_weighted_text_embeddings`. It is left out for a context whose mean has become
-/// 0.
+/// Scaling back follows sd-scripts' `get_weighted_text_embeddings`. It is left out for a context
+/// whose mean has become 0.
 ///
 /// # Shapes
 /// - context, result: `[b, l, d]`
@@ -247,7 +274,10 @@ pub fn multiply_weights(context: Tensor<3>, weights: &[&[f32]]) -> Tensor<3> {
 /// If the weights do not fit the context.
 #[must_use]
 pub fn apply_weights(context: Tensor<3>, weights: &[&[f32]]) -> Tensor<3> {
-    if weights.iter().all(|weights| weights.iter().all(|weight| *weight == 1.0)) {
+    if weights
+        .iter()
+        .all(|weights| weights.iter().all(|weight| *weight == 1.0))
+    {
         return context;
     }
     let dtype = FloatDType::from(context.dtype());
@@ -278,8 +308,14 @@ mod tests {
                 "(masterpiece, best quality:1.2), 1girl, solo",
                 &[("masterpiece, best quality", 1.2), (", 1girl, solo", 1.0)],
             ),
-            ("an (important) word", &[("an ", 1.0), ("important", 1.1), (" word", 1.0)]),
-            ("an [important] word", &[("an ", 1.0), ("important", 1.0 / 1.1), (" word", 1.0)]),
+            (
+                "an (important) word",
+                &[("an ", 1.0), ("important", 1.1), (" word", 1.0)],
+            ),
+            (
+                "an [important] word",
+                &[("an ", 1.0), ("important", 1.0 / 1.1), (" word", 1.0)],
+            ),
             ("(a)(b)", &[("ab", 1.1)]),
             ("((a) b)", &[("a", SQUARED), (" b", 1.1)]),
             ("(a (b:0.5))", &[("a ", 1.1), ("b", 0.5 * 1.1)]),
@@ -293,7 +329,10 @@ mod tests {
             ("a) b] c", &[("a) b] c", 1.0)]),
             ("a:1.3) b", &[("a:1.3) b", 1.0)]),
             ("[a:1.3]", &[("a:1.3", 1.0 / 1.1)]),
-            ("(a [b) c]", &[("a ", 1.1), ("b", 1.1 * (1.0 / 1.1)), (" c", 1.0 / 1.1)]),
+            (
+                "(a [b) c]",
+                &[("a ", 1.1), ("b", 1.1 * (1.0 / 1.1)), (" c", 1.0 / 1.1)],
+            ),
             // Not a number.
             ("(a:b)", &[("a:b", 1.1)]),
             ("(a:1.2.3)", &[("a:1.2.3", 1.1)]),
@@ -308,29 +347,64 @@ mod tests {
             (r"a\b\", &[("ab", 1.0)]),
         ];
         for (prompt, expected) in table {
-            let expected = expected.iter().map(|(text, weight)| Fragment { text: (*text).into(), weight: *weight });
-            assert_eq!(parse_weights(prompt), expected.collect::<Vec<_>>(), "{prompt}");
+            let expected = expected.iter().map(|(text, weight)| Fragment {
+                text: (*text).into(),
+                weight: *weight,
+            });
+            assert_eq!(
+                parse_weights(prompt),
+                expected.collect::<Vec<_>>(),
+                "{prompt}"
+            );
         }
     }
 
     #[test]
     fn every_text_is_read() {
-        let pieces = ["(", ")", "[", "]", "\\", ":", ":1.3)", ":-.5)", "9", ".", " ", "a", "猫", "é", ", "];
+        let pieces = [
+            "(", ")", "[", "]", "\\", ":", ":1.3)", ":-.5)", "9", ".", " ", "a", "猫", "é", ", ",
+        ];
         let mut stream = Stream::new(1, Purpose::Noise, 0, 0);
         for _ in 0..20_000 {
             let count = stream.below(16);
-            let prompt: String = (0..count).map(|_| pieces[stream.below(pieces.len() as u32) as usize]).collect();
+            let prompt: String = (0..count)
+                .map(|_| pieces[stream.below(pieces.len() as u32) as usize])
+                .collect();
             let fragments = parse_weights(&prompt);
-            assert!(fragments.windows(2).all(|pair| pair[0].weight != pair[1].weight), "{prompt}: {fragments:?}");
+            assert!(
+                fragments
+                    .windows(2)
+                    .all(|pair| pair[0].weight != pair[1].weight),
+                "{prompt}: {fragments:?}"
+            );
             // All other characters are kept, in their order.
-            let plain = |text: &str| text.replace(['(', ')', '[', ']', '\\', ':', '.', '9', '1', '3', '5', '-'], "");
-            let text: String = fragments.iter().map(|fragment| fragment.text.as_str()).collect();
+            let plain = |text: &str| {
+                text.replace(
+                    ['(', ')', '[', ']', '\\', ':', '.', '9', '1', '3', '5', '-'],
+                    "",
+                )
+            };
+            let text: String = fragments
+                .iter()
+                .map(|fragment| fragment.text.as_str())
+                .collect();
             assert_eq!(plain(&text), plain(&prompt));
             // Without brackets nothing is read; escaped, brackets are text.
-            let unweighted = |text: &str| [Fragment { text: text.into(), weight: 1.0 }];
+            let unweighted = |text: &str| {
+                [Fragment {
+                    text: text.into(),
+                    weight: 1.0,
+                }]
+            };
             let without = prompt.replace(['(', ')', '[', ']', '\\'], "");
             assert_eq!(parse_weights(&without), unweighted(&without));
-            let escape = |c| if "()[]\\".contains(c) { format!("\\{c}") } else { String::from(c) };
+            let escape = |c| {
+                if "()[]\\".contains(c) {
+                    format!("\\{c}")
+                } else {
+                    String::from(c)
+                }
+            };
             let escaped: String = prompt.chars().map(escape).collect();
             assert_eq!(parse_weights(&escaped), unweighted(&prompt));
         }
@@ -342,7 +416,10 @@ mod tests {
         let tokens = WeightedTokens::new("a (photo of:1.5) a cat", &tokenizer);
         assert_eq!(tokens.limit(), TokenLimit::One);
         let windows = tokens.windows(TokenLimit::One);
-        assert_eq!(windows.ids, tokenizer.windows("a photo of a cat", TokenLimit::One));
+        assert_eq!(
+            windows.ids,
+            tokenizer.windows("a photo of a cat", TokenLimit::One)
+        );
         assert_eq!(windows.weights.len(), WINDOW);
         assert_eq!(windows.weights[..7], [1.0, 1.0, 1.5, 1.5, 1.0, 1.0, 1.0]);
         assert!(windows.weights[7..].iter().all(|weight| *weight == 1.0));
@@ -357,12 +434,22 @@ mod tests {
         assert_eq!(tokens.limit(), TokenLimit::Two);
         let weighted_positions = |limit: TokenLimit| {
             let windows = tokens.windows(limit);
-            assert_eq!((windows.ids.len(), windows.weights.len()), (limit.windows(), 75 * limit.windows() + 2));
-            let positions = (0..windows.weights.len()).filter(|position| windows.weights[*position] == 0.5);
+            assert_eq!(
+                (windows.ids.len(), windows.weights.len()),
+                (limit.windows(), 75 * limit.windows() + 2)
+            );
+            let positions =
+                (0..windows.weights.len()).filter(|position| windows.weights[*position] == 0.5);
             positions.collect::<Vec<_>>()
         };
-        assert_eq!(weighted_positions(TokenLimit::One), (71..=75).collect::<Vec<_>>());
-        assert_eq!(weighted_positions(TokenLimit::Three), (71..=80).collect::<Vec<_>>());
+        assert_eq!(
+            weighted_positions(TokenLimit::One),
+            (71..=75).collect::<Vec<_>>()
+        );
+        assert_eq!(
+            weighted_positions(TokenLimit::Three),
+            (71..=80).collect::<Vec<_>>()
+        );
 
         for (count, limit) in [
             (0, TokenLimit::One),
@@ -372,7 +459,11 @@ mod tests {
             (151, TokenLimit::Three),
             (226, TokenLimit::Three),
         ] {
-            assert_eq!(WeightedTokens::new(&"cat ".repeat(count), &tokenizer).limit(), limit, "{count}");
+            assert_eq!(
+                WeightedTokens::new(&"cat ".repeat(count), &tokenizer).limit(),
+                limit,
+                "{count}"
+            );
         }
     }
 
@@ -386,8 +477,13 @@ mod tests {
         let noise = Stream::new(2, Purpose::Noise, 0, 0).normal_tensor([b, l, d], &Device::flex());
         let context: Tensor<3> = noise + 0.5;
         let weights: [&[f32]; 2] = [&[1.0, 1.0, 2.0, 1.0, 1.0], &[1.0; 5]];
-        let (before, after) = (values(context.clone()), values(apply_weights(context, &weights)));
-        let mean = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>() / (l * d) as f64;
+        let (before, after) = (
+            values(context.clone()),
+            values(apply_weights(context, &weights)),
+        );
+        let mean = |values: &[f32]| {
+            values.iter().map(|value| f64::from(*value)).sum::<f64>() / (l * d) as f64
+        };
         let (sample, weighted) = (&before[..l * d], &after[..l * d]);
         assert!((mean(sample) - mean(weighted)).abs() < 1e-6);
         // The other sample's weights are 1.
@@ -398,18 +494,37 @@ mod tests {
         assert!((scale - 1.0).abs() > 0.01, "{scale}");
         for (index, (before, after)) in sample.iter().zip(weighted).enumerate() {
             let weight = if index / d == 2 { 2.0 } else { 1.0 };
-            assert!((f64::from(*before) * weight * scale - f64::from(*after)).abs() < 1e-5, "{index}");
+            assert!(
+                (f64::from(*before) * weight * scale - f64::from(*after)).abs() < 1e-5,
+                "{index}"
+            );
         }
     }
 
     #[test]
     fn equal_weights_change_nothing() {
-        let context: Tensor<3> = Stream::new(3, Purpose::Noise, 0, 0).normal_tensor([1, 4, 8], &Device::flex());
-        let bits = |context| values(context).into_iter().map(f32::to_bits).collect::<Vec<_>>();
-        assert_eq!(bits(apply_weights(context.clone(), &[&[1.0; 4]])), bits(context.clone()));
+        let context: Tensor<3> =
+            Stream::new(3, Purpose::Noise, 0, 0).normal_tensor([1, 4, 8], &Device::flex());
+        let bits = |context| {
+            values(context)
+                .into_iter()
+                .map(f32::to_bits)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            bits(apply_weights(context.clone(), &[&[1.0; 4]])),
+            bits(context.clone())
+        );
         // A power of two is exact.
-        assert_eq!(bits(apply_weights(context.clone(), &[&[2.0; 4]])), bits(context.clone()));
+        assert_eq!(
+            bits(apply_weights(context.clone(), &[&[2.0; 4]])),
+            bits(context.clone())
+        );
         // The mean becomes 0: it cannot come back.
-        assert!(values(apply_weights(context, &[&[0.0; 4]])).iter().all(|value| *value == 0.0));
+        assert!(
+            values(apply_weights(context, &[&[0.0; 4]]))
+                .iter()
+                .all(|value| *value == 0.0)
+        );
     }
 }

@@ -20,7 +20,9 @@ pub(super) struct CrossAttention {
 impl CrossAttention {
     pub(super) fn new(weights: &Weights, width: usize, context_width: usize, heads: usize) -> Self {
         if heads == 0 || !width.is_multiple_of(heads) {
-            weights.problem(format!("an attention of width {width} does not divide into {heads} heads"));
+            weights.problem(format!(
+                "an attention of width {width} does not divide into {heads} heads"
+            ));
         }
         Self {
             to_q: weights.linear("to_q", width, width, false),
@@ -34,10 +36,16 @@ impl CrossAttention {
     /// # Shapes
     /// - x, result: `[b, l, d]`
     /// - context: `[b, l', d']`
-    pub(super) fn forward(&self, x: Tensor<3>, context: Tensor<3>, cx: &ForwardContext) -> Tensor<3> {
+    pub(super) fn forward(
+        &self,
+        x: Tensor<3>,
+        context: Tensor<3>,
+        cx: &ForwardContext,
+    ) -> Tensor<3> {
         let q = self.to_q.forward(x, cx);
         let k = self.to_k.forward(context.clone(), cx);
         let v = self.to_v.forward(context, cx);
-        self.to_out.forward(attention(q, k, v, self.heads, AttentionMask::None), cx)
+        self.to_out
+            .forward(attention(q, k, v, self.heads, AttentionMask::None), cx)
     }
 }

@@ -24,7 +24,8 @@ pub(super) struct Conditioning<'a> {
     pub(super) cx: &'a ForwardContext,
 }
 
-/// A resnet and the transformer behind it, if the level has one. Each is a segment of recomputation.
+/// A resnet and the transformer behind it, if the level has one. Each is a segment of
+/// recomputation.
 #[derive(Debug)]
 struct Stage {
     resnet: Arc<ResnetBlock2D>,
@@ -34,17 +35,34 @@ struct Stage {
 impl Stage {
     /// Stage `index` of a level, for an input of `channels`.
     fn new(weights: &Weights, index: usize, channels: usize, config: BlockConfig) -> Self {
-        let BlockConfig { time_embed_dim, groups, .. } = config;
+        let BlockConfig {
+            time_embed_dim,
+            groups,
+            ..
+        } = config;
         let at = weights.at("resnets").at(index);
-        let resnet = ResnetBlock2D::new(&at, channels, Some(time_embed_dim), groups, GROUP_NORM_EPS);
+        let resnet =
+            ResnetBlock2D::new(&at, channels, Some(time_embed_dim), groups, GROUP_NORM_EPS);
         let attention = config.attends.then(|| {
             let weights = weights.at("attentions").at(index);
-            Arc::new(Transformer2DModel::new(&weights, resnet.out_channels(), config))
+            Arc::new(Transformer2DModel::new(
+                &weights,
+                resnet.out_channels(),
+                config,
+            ))
         });
-        Self { resnet: Arc::new(resnet), attention }
+        Self {
+            resnet: Arc::new(resnet),
+            attention,
+        }
     }
 
-    fn forward(&self, x: Tensor<4>, skip: Option<Tensor<4>>, conditioning: Conditioning<'_>) -> Tensor<4> {
+    fn forward(
+        &self,
+        x: Tensor<4>,
+        skip: Option<Tensor<4>>,
+        conditioning: Conditioning<'_>,
+    ) -> Tensor<4> {
         let h = resnet(&self.resnet, x, skip, conditioning);
         match &self.attention {
             Some(transformer) => attention(transformer, h, conditioning),
@@ -53,7 +71,8 @@ impl Stage {
     }
 }
 
-/// The resnet as a segment. What joins from the way down joins within it, so that the joint input is not kept.
+/// The resnet as a segment. What joins from the way down joins within it, so that the joint input
+/// is not kept.
 fn resnet(
     resnet: &Arc<ResnetBlock2D>,
     x: Tensor<4>,
@@ -64,13 +83,14 @@ fn resnet(
     let [b, d] = temb.dims();
     // The inputs of a segment have one rank.
     let temb = temb.clone().reshape([b, d, 1, 1]);
-    let run =
-        move |x: Tensor<4>, temb: Tensor<4>, cx: &ForwardContext| resnet.forward(x, Some(&temb.reshape([b, d])), cx);
+    let run = move |x: Tensor<4>, temb: Tensor<4>, cx: &ForwardContext| {
+        resnet.forward(x, Some(&temb.reshape([b, d])), cx)
+    };
     match skip {
         None => checkpoint([x, temb], cx, move |[x, temb], cx| run(x, temb, cx)),
-        Some(skip) => {
-            checkpoint([x, skip, temb], cx, move |[x, skip, temb], cx| run(Tensor::cat(vec![x, skip], 1), temb, cx))
-        }
+        Some(skip) => checkpoint([x, skip, temb], cx, move |[x, skip, temb], cx| {
+            run(Tensor::cat(vec![x, skip], 1), temb, cx)
+        }),
     }
 }
 
@@ -82,9 +102,11 @@ fn attention(
 ) -> Tensor<4> {
     let transformer = Arc::clone(transformer);
     let [b, l, d] = context.dims();
-    checkpoint([x, context.clone().reshape([b, l, d, 1])], cx, move |[x, context], cx| {
-        transformer.forward(x, &context.reshape([b, l, d]), cx)
-    })
+    checkpoint(
+        [x, context.clone().reshape([b, l, d, 1])],
+        cx,
+        move |[x, context], cx| transformer.forward(x, &context.reshape([b, l, d]), cx),
+    )
 }
 
 #[derive(Debug)]
@@ -95,7 +117,12 @@ pub(super) struct DownBlock {
 
 impl DownBlock {
     /// `channels` is the running width; `skips` collects the channels of each output.
-    pub(super) fn new(weights: &Weights, channels: &mut usize, skips: &mut Vec<usize>, config: BlockConfig) -> Self {
+    pub(super) fn new(
+        weights: &Weights,
+        channels: &mut usize,
+        skips: &mut Vec<usize>,
+        config: BlockConfig,
+    ) -> Self {
         let mut stages = Vec::new();
         for index in 0..weights.count("resnets") {
             let stage = Stage::new(weights, index, *channels, config);
@@ -103,12 +130,21 @@ impl DownBlock {
             skips.push(*channels);
             stages.push(stage);
         }
-        let downsampler =
-            config.resamples.then(|| weights.conv2d("downsamplers.0.conv", *channels, *channels, ConvShape::DOWN3));
+        let downsampler = config.resamples.then(|| {
+            weights.conv2d(
+                "downsamplers.0.conv",
+                *channels,
+                *channels,
+                ConvShape::DOWN3,
+            )
+        });
         if downsampler.is_some() {
             skips.push(*channels);
         }
-        Self { stages, downsampler }
+        Self {
+            stages,
+            downsampler,
+        }
     }
 
     pub(super) fn forward(
@@ -138,14 +174,28 @@ pub(super) struct MidBlock {
 
 impl MidBlock {
     pub(super) fn new(weights: &Weights, channels: usize, config: BlockConfig) -> Self {
-        let BlockConfig { time_embed_dim, groups, .. } = config;
+        let BlockConfig {
+            time_embed_dim,
+            groups,
+            ..
+        } = config;
         let resnet = |index| {
             let weights = weights.at("resnets").at(index);
-            Arc::new(ResnetBlock2D::new(&weights, channels, Some(time_embed_dim), groups, GROUP_NORM_EPS))
+            Arc::new(ResnetBlock2D::new(
+                &weights,
+                channels,
+                Some(time_embed_dim),
+                groups,
+                GROUP_NORM_EPS,
+            ))
         };
         Self {
             first: resnet(0),
-            attention: Arc::new(Transformer2DModel::new(&weights.at("attentions").at(0), channels, config)),
+            attention: Arc::new(Transformer2DModel::new(
+                &weights.at("attentions").at(0),
+                channels,
+                config,
+            )),
             second: resnet(1),
         }
     }
@@ -165,7 +215,12 @@ pub(super) struct UpBlock {
 
 impl UpBlock {
     /// `channels` is the running width; `skips` gives up the channels of the outputs that join.
-    pub(super) fn new(weights: &Weights, channels: &mut usize, skips: &mut Vec<usize>, config: BlockConfig) -> Self {
+    pub(super) fn new(
+        weights: &Weights,
+        channels: &mut usize,
+        skips: &mut Vec<usize>,
+        config: BlockConfig,
+    ) -> Self {
         let mut stages = Vec::new();
         for index in 0..weights.count("resnets") {
             let joined = skips.pop().unwrap_or_else(|| {
@@ -176,8 +231,9 @@ impl UpBlock {
             *channels = stage.resnet.out_channels();
             stages.push(stage);
         }
-        let upsampler =
-            config.resamples.then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
+        let upsampler = config
+            .resamples
+            .then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
         Self { stages, upsampler }
     }
 
@@ -205,9 +261,13 @@ impl UpBlock {
 pub(crate) fn enlarge(x: Tensor<4>, size: Option<[usize; 2]>) -> Tensor<4> {
     let [b, c, h, w] = x.dims();
     match size {
-        Some(size) if size != [2 * h, 2 * w] => {
-            interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size))
-        }
-        _ => x.reshape([b, c, h, 1, w, 1]).expand([b, c, h, 2, w, 2]).reshape([b, c, 2 * h, 2 * w]),
+        Some(size) if size != [2 * h, 2 * w] => interpolate(
+            x,
+            InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size),
+        ),
+        _ => x
+            .reshape([b, c, h, 1, w, 1])
+            .expand([b, c, h, 2, w, 2])
+            .reshape([b, c, 2 * h, 2 * w]),
     }
 }

@@ -43,8 +43,8 @@ struct BlockConfig {
     cross_attention_dim: usize,
     groups: usize,
     heads: usize,
-    /// Whether the layers before and behind a transformer's blocks are linear layers; else 1x1 convolutions, which is the same but
-    /// for the shape of their adapters.
+    /// Whether the layers before and behind a transformer's blocks are linear layers; else 1x1
+    /// convolutions, which is the same but for the shape of their adapters.
     linear_projections: bool,
     /// Whether its stages have attention.
     attends: bool,
@@ -57,9 +57,16 @@ impl UNet2DConditionModel {
     #[must_use]
     pub fn new(weights: &Weights, config: &UnetConfig, family: Family) -> Self {
         let groups = config.norm_num_groups.unwrap_or(32);
-        let channels =
-            weights.width(&[("conv_in.weight", 0), ("conv_in.bias", 0), ("down_blocks.0.resnets.0.norm1.weight", 0)]);
-        let latent_channels = weights.width(&[("conv_in.weight", 1), ("conv_out.weight", 0), ("conv_out.bias", 0)]);
+        let channels = weights.width(&[
+            ("conv_in.weight", 0),
+            ("conv_in.bias", 0),
+            ("down_blocks.0.resnets.0.norm1.weight", 0),
+        ]);
+        let latent_channels = weights.width(&[
+            ("conv_in.weight", 1),
+            ("conv_out.weight", 0),
+            ("conv_out.bias", 0),
+        ]);
         let cross_attention_dim = weights.width_of_all("attn2.to_k.weight", 1);
         let time_embedding = TimeEmbedding::new(weights, channels);
         let levels = weights.count("down_blocks");
@@ -80,21 +87,33 @@ impl UNet2DConditionModel {
         let mut skips = vec![channels];
         let mut down_blocks = Vec::with_capacity(levels);
         for level in 0..levels {
-            let config = BlockConfig { resamples: level + 1 < levels, ..block(level) };
+            let config = BlockConfig {
+                resamples: level + 1 < levels,
+                ..block(level)
+            };
             let weights = weights.at("down_blocks").at(level);
             down_blocks.push(DownBlock::new(&weights, &mut width, &mut skips, config));
         }
-        let mid_block = MidBlock::new(&weights.at("mid_block"), width, block(levels.saturating_sub(1)));
+        let mid_block = MidBlock::new(
+            &weights.at("mid_block"),
+            width,
+            block(levels.saturating_sub(1)),
+        );
         let up_levels = weights.count("up_blocks");
         let mut up_blocks = Vec::with_capacity(up_levels);
         for index in 0..up_levels {
-            let config = BlockConfig { resamples: index + 1 < up_levels, ..block(levels.saturating_sub(1 + index)) };
+            let config = BlockConfig {
+                resamples: index + 1 < up_levels,
+                ..block(levels.saturating_sub(1 + index))
+            };
             let weights = weights.at("up_blocks").at(index);
             up_blocks.push(UpBlock::new(&weights, &mut width, &mut skips, config));
         }
         if !skips.is_empty() {
-            weights
-                .problem(format!("{} of the outputs on the way down have no counterpart on the way up", skips.len()));
+            weights.problem(format!(
+                "{} of the outputs on the way down have no counterpart on the way up",
+                skips.len()
+            ));
         }
         Self {
             conv_in,
@@ -127,8 +146,9 @@ impl UNet2DConditionModel {
         self.time_embedding.vector_width()
     }
 
-    /// SDXL's vector beside the time, of the pooled caption and the sizes of each picture: original height and width, top and left
-    /// of the crop, target height and width, in pixels. None for other families.
+    /// SDXL's vector beside the time, of the pooled caption and the sizes of each picture: original
+    /// height and width, top and left of the crop, target height and width, in pixels. None for
+    /// other families.
     ///
     /// # Shapes
     /// - pooled: `[b, d']`
@@ -140,7 +160,11 @@ impl UNet2DConditionModel {
     #[must_use]
     pub fn vector(&self, pooled: Option<Tensor<2>>, sizes: &[[f32; 6]]) -> Option<Tensor<2>> {
         let width = self.vector_width()?;
-        Some(size_vector(pooled.expect("SDXL's text encoders pool the caption"), sizes, width))
+        Some(size_vector(
+            pooled.expect("SDXL's text encoders pool the caption"),
+            sizes,
+            width,
+        ))
     }
 
     /// Predicts noise (or velocity) from noisy latents.
@@ -152,7 +176,8 @@ impl UNet2DConditionModel {
     /// - vector: `[b, d]`, see [`vector`](Self::vector)
     ///
     /// # Panics
-    /// If the batch sizes differ, or where there is a vector that the UNet does not take, or none that it takes.
+    /// If the batch sizes differ, or where there is a vector that the UNet does not take, or none
+    /// that it takes.
     #[must_use]
     pub fn forward(
         &self,
@@ -162,9 +187,17 @@ impl UNet2DConditionModel {
         vector: Option<&Tensor<2>>,
         cx: &ForwardContext,
     ) -> Tensor<4> {
-        assert_eq!(latents.dims()[0], timesteps.len(), "one timestep for each sample");
+        assert_eq!(
+            latents.dims()[0],
+            timesteps.len(),
+            "one timestep for each sample"
+        );
         let temb = silu(self.time_embedding.forward(timesteps, vector, &latents, cx)); // [b, d]
-        let conditioning = Conditioning { temb: &temb, context, cx };
+        let conditioning = Conditioning {
+            temb: &temb,
+            context,
+            cx,
+        };
         let mut h = self.conv_in.forward(latents, cx);
         let mut skips = vec![h.clone()];
         for block in &self.down_blocks {
@@ -174,14 +207,16 @@ impl UNet2DConditionModel {
         for block in &self.up_blocks {
             h = block.forward(h, &mut skips, conditioning);
         }
-        self.conv_out.forward(self.conv_norm_out.forward_silu(h), cx)
+        self.conv_out
+            .forward(self.conv_norm_out.forward_silu(h), cx)
     }
 }
 
 impl UNet2DConditionModel {
-    /// What the prediction is, from a trial at the last timestep: a network that predicts noise gives back what it gets there, one
-    /// that predicts velocities the picture's negative. Input and context are constant, as the web interface of AUTOMATIC1111 has
-    /// them, whose threshold this is.
+    /// What the prediction is, from a trial at the last timestep: a network that predicts noise
+    /// gives back what it gets there, one that predicts velocities the picture's negative. Input
+    /// and context are constant, as the web interface of AUTOMATIC1111 has them, whose threshold
+    /// this is.
     #[must_use]
     pub fn predicts_by_trial(&self) -> PredictionType {
         const LAST: f32 = 999.0;
@@ -189,24 +224,46 @@ impl UNet2DConditionModel {
         let device = self.conv_in.device();
         let input = Tensor::<4>::full([1, self.latent_channels, 8, 8], 0.5, &device);
         let context = Tensor::<3>::full([1, 77, self.cross_attention_dim], 0.5, &device);
-        let vector = self.vector_width().map(|width| Tensor::<2>::full([1, width], 0.5, &device));
-        let output = self.forward(input.clone(), &[LAST], &context, vector.as_ref(), &ForwardContext::base());
+        let vector = self
+            .vector_width()
+            .map(|width| Tensor::<2>::full([1, width], 0.5, &device));
+        let output = self.forward(
+            input.clone(),
+            &[LAST],
+            &context,
+            vector.as_ref(),
+            &ForwardContext::base(),
+        );
         let shift: f32 = (output - input).mean().into_scalar();
-        if shift < THRESHOLD { PredictionType::VPrediction } else { PredictionType::Epsilon }
+        if shift < THRESHOLD {
+            PredictionType::VPrediction
+        } else {
+            PredictionType::Epsilon
+        }
     }
 }
 
 /// Whether any stage of this level has attention, on either side: then all have.
 fn attends(weights: &Weights, levels: usize, level: usize) -> bool {
     let up = levels.saturating_sub(1 + level);
-    weights.has(&format!("down_blocks.{level}.attentions")) || weights.has(&format!("up_blocks.{up}.attentions"))
+    weights.has(&format!("down_blocks.{level}.attentions"))
+        || weights.has(&format!("up_blocks.{up}.attentions"))
 }
 
 /// The number of attention heads of each level, and of a missing one.
-fn heads_of_levels(weights: &Weights, config: &UnetConfig, levels: usize, family: Family) -> Vec<usize> {
+fn heads_of_levels(
+    weights: &Weights,
+    config: &UnetConfig,
+    levels: usize,
+    family: Family,
+) -> Vec<usize> {
     let of_family = |level: usize| {
         let at = format!("down_blocks.{level}.resnets.0");
-        let names = [format!("{at}.conv1.weight"), format!("{at}.norm2.weight"), format!("{at}.conv2.weight")];
+        let names = [
+            format!("{at}.conv1.weight"),
+            format!("{at}.norm2.weight"),
+            format!("{at}.conv2.weight"),
+        ];
         family.heads(weights.width(&names.each_ref().map(|name| (name.as_str(), 0))))
     };
     let heads = match &config.num_attention_heads {
@@ -217,6 +274,9 @@ fn heads_of_levels(weights: &Weights, config: &UnetConfig, levels: usize, family
     if heads.len() == levels.max(1) {
         return heads;
     }
-    weights.problem(format!("num_attention_heads has {} entries for {levels} levels", heads.len()));
+    weights.problem(format!(
+        "num_attention_heads has {} entries for {levels} levels",
+        heads.len()
+    ));
     vec![1; levels.max(1)]
 }

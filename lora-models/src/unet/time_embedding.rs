@@ -41,14 +41,17 @@ impl TimeEmbedding {
             linear_2: weights.linear("linear_2", width, width, true),
             channels,
             width,
-            vector: vector.shape("linear_1.weight").or_else(|| vector.shape("linear_2.weight")).map(|_| {
-                let inputs = vector.width(&[("linear_1.weight", 1)]);
-                VectorEmbedding {
-                    linear_1: vector.linear("linear_1", inputs, width, true),
-                    linear_2: vector.linear("linear_2", width, width, true),
-                    inputs,
-                }
-            }),
+            vector: vector
+                .shape("linear_1.weight")
+                .or_else(|| vector.shape("linear_2.weight"))
+                .map(|_| {
+                    let inputs = vector.width(&[("linear_1.weight", 1)]);
+                    VectorEmbedding {
+                        linear_1: vector.linear("linear_1", inputs, width, true),
+                        linear_2: vector.linear("linear_2", width, width, true),
+                        inputs,
+                    }
+                }),
         }
     }
 
@@ -73,7 +76,9 @@ impl TimeEmbedding {
         if like.dtype() != DType::F32 {
             x = x.cast(FloatDType::from(like.dtype()));
         }
-        let time = self.linear_2.forward(silu(self.linear_1.forward(x, cx)), cx);
+        let time = self
+            .linear_2
+            .forward(silu(self.linear_1.forward(x, cx)), cx);
         match (&self.vector, vector) {
             (None, None) => time,
             (Some(embedding), Some(vector)) => {
@@ -86,7 +91,8 @@ impl TimeEmbedding {
     }
 }
 
-/// SDXL's vector beside the time: the pooled caption, then sinusoids of the sizes. `width` is that of the whole vector.
+/// SDXL's vector beside the time: the pooled caption, then sinusoids of the sizes. `width` is that
+/// of the whole vector.
 ///
 /// # Shapes
 /// - pooled: `[b, d']`
@@ -96,14 +102,16 @@ pub(super) fn size_vector(pooled: Tensor<2>, sizes: &[[f32; 6]], width: usize) -
     let [b, pooled_width] = pooled.dims();
     assert_eq!(b, sizes.len(), "sizes for each caption");
     let each = (width - pooled_width) / 6;
-    let mut embedded = sinusoids(sizes.as_flattened(), each, &pooled.device().inner()).reshape([b, 6 * each]);
+    let mut embedded =
+        sinusoids(sizes.as_flattened(), each, &pooled.device().inner()).reshape([b, 6 * each]);
     if pooled.dtype() != DType::F32 {
         embedded = embedded.cast(FloatDType::from(pooled.dtype()));
     }
     Tensor::cat(vec![pooled, embedded], 1)
 }
 
-/// Cosines, then sines of t · exp(−ln(10000) k / half), in f32 (Vaswani et al. 2017, in diffusers' order). `[b, width]`
+/// Cosines, then sines of t · exp(−ln(10000) k / half), in f32 (Vaswani et al. 2017, in diffusers'
+/// order). `[b, width]`
 fn sinusoids(timesteps: &[f32], width: usize, device: &Device) -> Tensor<2> {
     let half = width / 2;
     let frequency = |k: usize| (-(10_000_f32.ln()) * k as f32 / half as f32).exp();
@@ -124,10 +132,20 @@ mod tests {
     /// Values computed in double precision from the formula.
     #[test]
     fn known_sinusoids() {
-        let values: Vec<f32> = sinusoids(&[1.0, 999.0], 320, &Device::flex()).into_data().try_to_vec().expect("f32");
+        let values: Vec<f32> = sinusoids(&[1.0, 999.0], 320, &Device::flex())
+            .into_data()
+            .try_to_vec()
+            .expect("f32");
         let check = |row: usize, k: usize, cos: f32, sin: f32| {
-            assert!((values[row * 320 + k] - cos).abs() < 2e-4, "cos {row} {k}: {}", values[row * 320 + k]);
-            assert!((values[row * 320 + 160 + k] - sin).abs() < 2e-4, "sin {row} {k}");
+            assert!(
+                (values[row * 320 + k] - cos).abs() < 2e-4,
+                "cos {row} {k}: {}",
+                values[row * 320 + k]
+            );
+            assert!(
+                (values[row * 320 + 160 + k] - sin).abs() < 2e-4,
+                "sin {row} {k}"
+            );
         };
         check(0, 0, 0.54030, 0.84147);
         check(0, 80, 0.99995, 0.01000);

@@ -30,7 +30,13 @@ enum Projection {
 }
 
 impl Projection {
-    fn new(weights: &Weights, name: &str, inputs: usize, outputs: usize, config: BlockConfig) -> Self {
+    fn new(
+        weights: &Weights,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        config: BlockConfig,
+    ) -> Self {
         match config.linear_projections {
             true => Self::Linear(weights.linear(name, inputs, outputs, true)),
             false => Self::Conv2d(weights.conv2d(name, inputs, outputs, ConvShape::POINTWISE)),
@@ -47,7 +53,9 @@ impl Transformer2DModel {
             ("transformer_blocks.0.norm1.weight", 0),
         ]);
         let depth = weights.count("transformer_blocks").max(1);
-        let block = |index| BasicTransformerBlock::new(&weights.at("transformer_blocks").at(index), inner, config);
+        let block = |index| {
+            BasicTransformerBlock::new(&weights.at("transformer_blocks").at(index), inner, config)
+        };
         Self {
             norm: weights.group_norm("norm", channels, config.groups, ENTRY_EPS),
             proj_in: Projection::new(weights, "proj_in", channels, inner, config),
@@ -59,7 +67,12 @@ impl Transformer2DModel {
     /// # Shapes
     /// - x, result: `[b, c, h, w]`
     /// - context: `[b, l, d]`
-    pub(super) fn forward(&self, x: Tensor<4>, context: &Tensor<3>, cx: &ForwardContext) -> Tensor<4> {
+    pub(super) fn forward(
+        &self,
+        x: Tensor<4>,
+        context: &Tensor<3>,
+        cx: &ForwardContext,
+    ) -> Tensor<4> {
         let [b, _, h, w] = x.dims();
         let to_tokens = |x: Tensor<4>| {
             let d = x.dims()[1];
@@ -96,7 +109,11 @@ struct BasicTransformerBlock {
 
 impl BasicTransformerBlock {
     fn new(weights: &Weights, width: usize, config: BlockConfig) -> Self {
-        let BlockConfig { cross_attention_dim, heads, .. } = config;
+        let BlockConfig {
+            cross_attention_dim,
+            heads,
+            ..
+        } = config;
         Self {
             norm1: weights.layer_norm("norm1", width, LAYER_NORM_EPS),
             attn1: CrossAttention::new(&weights.at("attn1"), width, width, heads),

@@ -28,15 +28,23 @@ struct UpBlock {
 
 impl Decoder {
     pub(super) fn new(weights: &Weights, latent_channels: usize, groups: usize) -> Self {
-        let mut channels =
-            weights.width(&[("conv_in.weight", 0), ("conv_in.bias", 0), ("mid_block.resnets.0.norm1.weight", 0)]);
+        let mut channels = weights.width(&[
+            ("conv_in.weight", 0),
+            ("conv_in.bias", 0),
+            ("mid_block.resnets.0.norm1.weight", 0),
+        ]);
         let conv_in = weights.conv2d("conv_in", latent_channels, channels, ConvShape::SAME3);
         let mid_block = MidBlock::new(&weights.at("mid_block"), channels, groups);
         let mut up_blocks = Vec::new();
         let levels = weights.count("up_blocks");
         for level in 0..levels {
             let block = weights.at("up_blocks").at(level);
-            up_blocks.push(UpBlock::new(&block, &mut channels, groups, level + 1 < levels));
+            up_blocks.push(UpBlock::new(
+                &block,
+                &mut channels,
+                groups,
+                level + 1 < levels,
+            ));
         }
         Self {
             conv_in,
@@ -48,21 +56,28 @@ impl Decoder {
     }
 
     pub(super) fn forward(&self, latents: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
-        let mut h = self.mid_block.forward(self.conv_in.forward(latents, cx), cx);
+        let mut h = self
+            .mid_block
+            .forward(self.conv_in.forward(latents, cx), cx);
         for block in &self.up_blocks {
-            h = block.resnets.iter().fold(h, |h, resnet| resnet.forward(h, None, cx));
+            h = block
+                .resnets
+                .iter()
+                .fold(h, |h, resnet| resnet.forward(h, None, cx));
             if let Some(upsampler) = &block.upsampler {
                 h = upsampler.forward(enlarge(h, None), cx);
             }
         }
-        self.conv_out.forward(self.conv_norm_out.forward_silu(h), cx)
+        self.conv_out
+            .forward(self.conv_norm_out.forward_silu(h), cx)
     }
 }
 
 impl UpBlock {
     fn new(weights: &Weights, channels: &mut usize, groups: usize, resamples: bool) -> Self {
         let resnets = resnets(weights, channels, groups);
-        let upsampler = resamples.then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
+        let upsampler = resamples
+            .then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
         Self { resnets, upsampler }
     }
 }

@@ -27,14 +27,22 @@ struct DownBlock {
 
 impl Encoder {
     pub(super) fn new(weights: &Weights, moments: usize, groups: usize) -> Self {
-        let mut channels =
-            weights.width(&[("conv_in.weight", 0), ("conv_in.bias", 0), ("down_blocks.0.resnets.0.norm1.weight", 0)]);
+        let mut channels = weights.width(&[
+            ("conv_in.weight", 0),
+            ("conv_in.bias", 0),
+            ("down_blocks.0.resnets.0.norm1.weight", 0),
+        ]);
         let conv_in = weights.conv2d("conv_in", 3, channels, ConvShape::SAME3);
         let mut down_blocks = Vec::new();
         let levels = weights.count("down_blocks");
         for level in 0..levels {
             let block = weights.at("down_blocks").at(level);
-            down_blocks.push(DownBlock::new(&block, &mut channels, groups, level + 1 < levels));
+            down_blocks.push(DownBlock::new(
+                &block,
+                &mut channels,
+                groups,
+                level + 1 < levels,
+            ));
         }
         Self {
             conv_in,
@@ -48,21 +56,34 @@ impl Encoder {
     pub(super) fn forward(&self, image: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
         let mut h = self.conv_in.forward(image, cx);
         for block in &self.down_blocks {
-            h = block.resnets.iter().fold(h, |h, resnet| resnet.forward(h, None, cx));
+            h = block
+                .resnets
+                .iter()
+                .fold(h, |h, resnet| resnet.forward(h, None, cx));
             if let Some(downsampler) = &block.downsampler {
                 h = downsampler.forward(h, cx);
             }
         }
         h = self.mid_block.forward(h, cx);
-        self.conv_out.forward(self.conv_norm_out.forward_silu(h), cx)
+        self.conv_out
+            .forward(self.conv_norm_out.forward_silu(h), cx)
     }
 }
 
 impl DownBlock {
     fn new(weights: &Weights, channels: &mut usize, groups: usize, resamples: bool) -> Self {
         let resnets = resnets(weights, channels, groups);
-        let downsampler =
-            resamples.then(|| weights.conv2d("downsamplers.0.conv", *channels, *channels, ConvShape::DOWN3_FAR));
-        Self { resnets, downsampler }
+        let downsampler = resamples.then(|| {
+            weights.conv2d(
+                "downsamplers.0.conv",
+                *channels,
+                *channels,
+                ConvShape::DOWN3_FAR,
+            )
+        });
+        Self {
+            resnets,
+            downsampler,
+        }
     }
 }

@@ -18,7 +18,15 @@ pub(super) struct MidBlock {
 
 impl MidBlock {
     pub(super) fn new(weights: &Weights, channels: usize, groups: usize) -> Self {
-        let resnet = |index| ResnetBlock2D::new(&weights.at("resnets").at(index), channels, None, groups, EPS);
+        let resnet = |index| {
+            ResnetBlock2D::new(
+                &weights.at("resnets").at(index),
+                channels,
+                None,
+                groups,
+                EPS,
+            )
+        };
         Self {
             first: resnet(0),
             attention: Attention::new(&weights.at("attentions").at(0), channels, groups),
@@ -56,11 +64,19 @@ impl Attention {
 
     fn forward(&self, x: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
-        let tokens = self.group_norm.forward(x.clone()).reshape([b, c, h * w]).swap_dims(1, 2); // [b, h w, c]
+        let tokens = self
+            .group_norm
+            .forward(x.clone())
+            .reshape([b, c, h * w])
+            .swap_dims(1, 2); // [b, h w, c]
         let q = self.to_q.forward(tokens.clone(), cx);
         let k = self.to_k.forward(tokens.clone(), cx);
         let v = self.to_v.forward(tokens, cx);
         let y = attention(q, k, v, 1, AttentionMask::None);
-        x + self.to_out.forward(y, cx).swap_dims(1, 2).reshape([b, c, h, w])
+        x + self
+            .to_out
+            .forward(y, cx)
+            .swap_dims(1, 2)
+            .reshape([b, c, h, w])
     }
 }

@@ -23,7 +23,13 @@ const EPS: f64 = 1e-6;
 fn resnets(weights: &Weights, channels: &mut usize, groups: usize) -> Vec<ResnetBlock2D> {
     let mut resnets = Vec::new();
     for index in 0..weights.count("resnets") {
-        let resnet = ResnetBlock2D::new(&weights.at("resnets").at(index), *channels, None, groups, EPS);
+        let resnet = ResnetBlock2D::new(
+            &weights.at("resnets").at(index),
+            *channels,
+            None,
+            groups,
+            EPS,
+        );
         *channels = resnet.out_channels();
         resnets.push(resnet);
     }
@@ -69,18 +75,31 @@ impl AutoencoderKl {
     #[must_use]
     pub fn new(weights: &Weights, config: &VaeConfig, family: Family) -> Self {
         let groups = config.norm_num_groups.unwrap_or(32);
-        let moments = weights.width(&[("quant_conv.weight", 0), ("quant_conv.weight", 1), ("quant_conv.bias", 0)]);
-        let latent_channels =
-            weights.width(&[("post_quant_conv.weight", 0), ("post_quant_conv.weight", 1), ("post_quant_conv.bias", 0)]);
+        let moments = weights.width(&[
+            ("quant_conv.weight", 0),
+            ("quant_conv.weight", 1),
+            ("quant_conv.bias", 0),
+        ]);
+        let latent_channels = weights.width(&[
+            ("post_quant_conv.weight", 0),
+            ("post_quant_conv.weight", 1),
+            ("post_quant_conv.bias", 0),
+        ]);
         if moments != 2 * latent_channels {
             weights.problem(format!(
-                "the VAE's encoder gives {moments} channels, expected two for each of the decoder's {latent_channels}"
+                "the VAE's encoder gives {moments} channels, expected two for each of the \
+                 decoder's {latent_channels}"
             ));
         }
         Self {
             encoder: Encoder::new(&weights.at("encoder"), moments, groups),
             quant_conv: weights.conv2d("quant_conv", moments, moments, ConvShape::POINTWISE),
-            post_quant_conv: weights.conv2d("post_quant_conv", latent_channels, latent_channels, ConvShape::POINTWISE),
+            post_quant_conv: weights.conv2d(
+                "post_quant_conv",
+                latent_channels,
+                latent_channels,
+                ConvShape::POINTWISE,
+            ),
             decoder: Decoder::new(&weights.at("decoder"), latent_channels, groups),
             scaling_factor: config.scaling_factor.unwrap_or(family.scaling_factor()),
             latent_channels,
@@ -107,7 +126,8 @@ impl AutoencoderKl {
     #[must_use]
     pub fn moments(&self, image: Tensor<4>) -> Tensor<4> {
         let cx = ForwardContext::base();
-        self.quant_conv.forward(self.encoder.forward(image, &cx), &cx)
+        self.quant_conv
+            .forward(self.encoder.forward(image, &cx), &cx)
     }
 
     /// The distribution of the latents of pictures.
@@ -120,7 +140,9 @@ impl AutoencoderKl {
         let [b, _, h, w] = moments.dims();
         let c = self.latent_channels;
         let mean = moments.clone().slice([0..b, 0..c, 0..h, 0..w]);
-        let logvar = moments.slice([0..b, c..2 * c, 0..h, 0..w]).clamp(-30.0, 20.0);
+        let logvar = moments
+            .slice([0..b, c..2 * c, 0..h, 0..w])
+            .clamp(-30.0, 20.0);
         Posterior { mean, logvar }
     }
 
@@ -132,6 +154,7 @@ impl AutoencoderKl {
     #[must_use]
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
         let cx = ForwardContext::base();
-        self.decoder.forward(self.post_quant_conv.forward(latents, &cx), &cx)
+        self.decoder
+            .forward(self.post_quant_conv.forward(latents, &cx), &cx)
     }
 }

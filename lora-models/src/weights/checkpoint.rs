@@ -29,17 +29,18 @@ pub use layers::{Layers, ParameterCounts};
 /// How a checkpoint is read.
 #[derive(Debug, Clone, Default)]
 pub struct CheckpointOptions {
-    /// Overrides what the file says in its metadata's entry `model_config`, a folder in its settings.
+    /// Overrides what the file says in its metadata's entry `model_config`, a folder in its
+    /// settings.
     pub model_config: ModelConfig,
     /// A file or folder whose VAE takes the place of the checkpoint's.
     pub vae: Option<PathBuf>,
-    /// Whether the projection of SDXL's second text encoder is used as sd-scripts uses that of a single file: transposed, against
-    /// what Stability's code and all inference programs compute.
+    /// Whether the projection of SDXL's second text encoder is used as sd-scripts uses that of a
+    /// single file: transposed, against what Stability's code and all inference programs compute.
     pub projection_as_sd_scripts: bool,
 }
 
-/// An open checkpoint: a single file, safetensors or of `torch.save`, or a folder in diffusers' layout. Each network is built on its
-/// own, tensor by tensor.
+/// An open checkpoint: a single file, safetensors or of `torch.save`, or a folder in diffusers'
+/// layout. Each network is built on its own, tensor by tensor.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
@@ -57,20 +58,25 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a checkpoint. `config` overrides what the file's metadata says in its entry `model_config`.
+    /// Opens a checkpoint. `config` overrides what the file's metadata says in its entry
+    /// `model_config`.
     ///
     /// # Errors
     /// As [`open_with`](Self::open_with).
     pub fn open(path: &Path, config: &ModelConfig) -> Result<Self> {
-        let options = CheckpointOptions { model_config: config.clone(), ..CheckpointOptions::default() };
+        let options = CheckpointOptions {
+            model_config: config.clone(),
+            ..CheckpointOptions::default()
+        };
         Self::open_with(path, &options)
     }
 
     /// Opens a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Format`], [`Error::Pickle`], [`Error::PickleCode`], [`Error::Folder`], [`Error::ModelConfig`], and
-    /// [`Error::Family`] for what is no base model that can be trained.
+    /// [`Error::Io`], [`Error::Format`], [`Error::Pickle`], [`Error::PickleCode`],
+    /// [`Error::Folder`], [`Error::ModelConfig`], and [`Error::Family`] for what is no base model
+    /// that can be trained.
     pub fn open_with(path: &Path, options: &CheckpointOptions) -> Result<Self> {
         let mut checkpoint = match path.is_dir() {
             true => Self::of_folder(path)?,
@@ -80,7 +86,9 @@ impl Checkpoint {
             checkpoint.replace_vae(vae)?;
         }
         checkpoint.told_prediction_type = checkpoint.config.prediction_type;
-        checkpoint.config = checkpoint.config.overridden_by(options.model_config.clone());
+        checkpoint.config = checkpoint
+            .config
+            .overridden_by(options.model_config.clone());
         if let Some(reason) = impossible(&checkpoint.config, checkpoint.family) {
             return Err(Error::ModelConfig { path: None, reason });
         }
@@ -89,10 +97,16 @@ impl Checkpoint {
 
     fn of_file(path: &Path, projection_as_sd_scripts: bool) -> Result<Self> {
         let store = Arc::new(TensorStore::open(path)?);
-        let family = detect::family(&store).map_err(|found| Error::Family { path: path.into(), found })?;
+        let family = detect::family(&store).map_err(|found| Error::Family {
+            path: path.into(),
+            found,
+        })?;
         let mut config = match store.metadata("model_config") {
             Some(text) => ModelConfig::from_json(text).map_err(|error| match error {
-                Error::ModelConfig { reason, .. } => Error::ModelConfig { path: Some(path.into()), reason },
+                Error::ModelConfig { reason, .. } => Error::ModelConfig {
+                    path: Some(path.into()),
+                    reason,
+                },
                 other => other,
             })?,
             None => ModelConfig::default(),
@@ -102,7 +116,11 @@ impl Checkpoint {
             config.prediction_type = config.prediction_type.or(Some(PredictionType::VPrediction));
         }
         let zero_terminal_snr = store.keys().any(|key| key == "ztsnr");
-        let projection = if projection_as_sd_scripts { OpenClip::ProjectedTransposed } else { OpenClip::Projected };
+        let projection = if projection_as_sd_scripts {
+            OpenClip::ProjectedTransposed
+        } else {
+            OpenClip::Projected
+        };
         let (first, second) = detect::text_encoders(family, projection);
         let component = |network, spelling| component(&store, family, network, spelling);
         Ok(Self {
@@ -120,9 +138,19 @@ impl Checkpoint {
     }
 
     fn of_folder(path: &Path) -> Result<Self> {
-        let Pipeline { family, config, zero_terminal_snr, unet, vae, text_encoder, text_encoder_2 } =
-            Pipeline::open(path)?;
-        let spelling = Spelling { prefix: "", dialect: Dialect::Diffusers };
+        let Pipeline {
+            family,
+            config,
+            zero_terminal_snr,
+            unet,
+            vae,
+            text_encoder,
+            text_encoder_2,
+        } = Pipeline::open(path)?;
+        let spelling = Spelling {
+            prefix: "",
+            dialect: Dialect::Diffusers,
+        };
         let component = |store, network| component(&Arc::new(store), family, network, spelling);
         Ok(Self {
             path: path.into(),
@@ -144,13 +172,24 @@ impl Checkpoint {
                 let (store, config) = folder::open_vae(path)?;
                 self.config.vae.norm_num_groups = config.norm_num_groups;
                 self.foreign_scaling_factor = config.scaling_factor;
-                (store, Spelling { prefix: "", dialect: Dialect::Diffusers })
+                (
+                    store,
+                    Spelling {
+                        prefix: "",
+                        dialect: Dialect::Diffusers,
+                    },
+                )
             }
             false => {
                 let store = TensorStore::open(path)?;
                 let spelling = detect::vae(&store).ok_or_else(|| {
-                    let found = "a file without the tensors of a VAE (`first_stage_model.`, `encoder.down`)".into();
-                    Error::Vae { path: path.into(), found }
+                    let found = "a file without the tensors of a VAE (`first_stage_model.`, \
+                         `encoder.down`)"
+                        .into();
+                    Error::Vae {
+                        path: path.into(),
+                        found,
+                    }
                 })?;
                 (store, spelling)
             }
@@ -171,7 +210,8 @@ impl Checkpoint {
         &self.config
     }
 
-    /// What the UNet predicts; none where neither file nor configuration tell and the family does not decide it.
+    /// What the UNet predicts; none where neither file nor configuration tell and the family does
+    /// not decide it.
     #[must_use]
     pub fn prediction_type(&self) -> Option<PredictionType> {
         let of_family = match self.family {
@@ -187,7 +227,8 @@ impl Checkpoint {
         self.told_prediction_type
     }
 
-    /// Whether file or folder say that the model was trained with noise that covers the picture at the last timestep.
+    /// Whether file or folder say that the model was trained with noise that covers the picture at
+    /// the last timestep.
     #[must_use]
     pub fn zero_terminal_snr(&self) -> bool {
         self.zero_terminal_snr
@@ -196,19 +237,25 @@ impl Checkpoint {
     /// What latents are multiplied by before training.
     #[must_use]
     pub fn scaling_factor(&self) -> f64 {
-        self.config.vae.scaling_factor.unwrap_or(self.family.scaling_factor())
+        self.config
+            .vae
+            .scaling_factor
+            .unwrap_or(self.family.scaling_factor())
     }
 
     /// The scaling factor of an external VAE's own settings where it is not the family's.
     #[must_use]
     pub fn foreign_scaling_factor(&self) -> Option<f64> {
-        self.foreign_scaling_factor.filter(|factor| (factor - self.family.scaling_factor()).abs() > 1e-4)
+        self.foreign_scaling_factor
+            .filter(|factor| (factor - self.family.scaling_factor()).abs() > 1e-4)
     }
 
     /// Makes adapters a part of the weights of all networks that are read from now on.
     pub fn merge(&mut self, adapters: AdapterSet, strength: f32) {
         let merged = Merged(Arc::new(adapters), strength);
-        let networks = [&mut self.unet, &mut self.text_encoder].into_iter().chain(&mut self.text_encoder_2);
+        let networks = [&mut self.unet, &mut self.text_encoder]
+            .into_iter()
+            .chain(&mut self.text_encoder_2);
         networks.for_each(|component| component.merged.push(merged.clone()));
     }
 
@@ -217,7 +264,10 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::NotFinite`] for the first that holds NaN or infinity, [`Error::Io`].
     pub fn check_finite(&self) -> Result<()> {
-        let others = self.text_components().into_iter().map(|(component, ..)| component);
+        let others = self
+            .text_components()
+            .into_iter()
+            .map(|(component, ..)| component);
         let mut components = others.chain([&self.unet, &self.vae]);
         components.try_for_each(|component| Weights::new(component, None).check_finite())
     }
@@ -226,9 +276,17 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Error::Layout`], [`Error::NotFinite`], [`Error::Io`].
-    pub fn text_encoder(&self, device: &Device, dtype: FloatDType) -> Result<(TextEncoder, Vec<LayerSpec>)> {
+    pub fn text_encoder(
+        &self,
+        device: &Device,
+        dtype: FloatDType,
+    ) -> Result<(TextEncoder, Vec<LayerSpec>)> {
         let weights = Weights::new(&self.text_encoder, Some((device.clone(), dtype)));
-        let network = TextEncoder::new(&weights, &self.config.text_encoder, self.family.hidden_acts()[0]);
+        let network = TextEncoder::new(
+            &weights,
+            &self.config.text_encoder,
+            self.family.hidden_acts()[0],
+        );
         Ok((network, weights.finish()?))
     }
 
@@ -250,7 +308,11 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Error::Layout`], [`Error::NotFinite`], [`Error::Io`].
-    pub fn unet(&self, device: &Device, dtype: FloatDType) -> Result<(UNet2DConditionModel, Vec<LayerSpec>)> {
+    pub fn unet(
+        &self,
+        device: &Device,
+        dtype: FloatDType,
+    ) -> Result<(UNet2DConditionModel, Vec<LayerSpec>)> {
         let weights = Weights::new(&self.unet, Some((device.clone(), dtype)));
         let network = UNet2DConditionModel::new(&weights, &self.config.unet, self.family);
         Ok((network, weights.finish()?))
@@ -270,22 +332,44 @@ impl Checkpoint {
     /// The text encoders, each with its settings and the activation that it has by default.
     fn text_components(&self) -> Vec<(&Component, &TextEncoderConfig, HiddenAct)> {
         let [first, second] = self.family.hidden_acts();
-        let others = self.text_encoder_2.iter().map(|component| (component, &self.config.text_encoder_2, second));
-        std::iter::once((&self.text_encoder, &self.config.text_encoder, first)).chain(others).collect()
+        let others = self
+            .text_encoder_2
+            .iter()
+            .map(|component| (component, &self.config.text_encoder_2, second));
+        std::iter::once((&self.text_encoder, &self.config.text_encoder, first))
+            .chain(others)
+            .collect()
     }
 }
 
-fn component(store: &Arc<TensorStore>, family: Family, network: Network, spelling: Spelling) -> Component {
-    Component { store: Arc::clone(store), network, family, spelling, merged: Vec::new() }
+fn component(
+    store: &Arc<TensorStore>,
+    family: Family,
+    network: Network,
+    spelling: Spelling,
+) -> Component {
+    Component {
+        store: Arc::clone(store),
+        network,
+        family,
+        spelling,
+        merged: Vec::new(),
+    }
 }
 
 /// What a configuration says that cannot be.
 fn impossible(config: &ModelConfig, family: Family) -> Option<String> {
     if family != Family::Sdxl && config.text_encoder_2 != TextEncoderConfig::default() {
-        return Some(format!("`text_encoder_2` is given, but {family} has one text encoder"));
+        return Some(format!(
+            "`text_encoder_2` is given, but {family} has one text encoder"
+        ));
     }
     let scales = |factor: f64| factor.is_finite() && factor > 0.0;
-    if config.vae.scaling_factor.is_some_and(|factor| !scales(factor)) {
+    if config
+        .vae
+        .scaling_factor
+        .is_some_and(|factor| !scales(factor))
+    {
         return Some("`vae.scaling_factor` must be a finite number above 0".into());
     }
     None

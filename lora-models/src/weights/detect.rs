@@ -8,9 +8,15 @@ use super::store::TensorStore;
 use crate::family::Family;
 
 /// Where single-file checkpoints keep the UNet.
-pub(super) const UNET: Spelling = Spelling { prefix: "model.diffusion_model.", dialect: Dialect::Ldm };
+pub(super) const UNET: Spelling = Spelling {
+    prefix: "model.diffusion_model.",
+    dialect: Dialect::Ldm,
+};
 /// Where single-file checkpoints keep the VAE.
-pub(super) const VAE: Spelling = Spelling { prefix: "first_stage_model.", dialect: Dialect::Ldm };
+pub(super) const VAE: Spelling = Spelling {
+    prefix: "first_stage_model.",
+    dialect: Dialect::Ldm,
+};
 
 /// The family of a checkpoint, or what the file is instead.
 pub(super) fn family(store: &TensorStore) -> Result<Family, String> {
@@ -19,12 +25,22 @@ pub(super) fn family(store: &TensorStore) -> Result<Family, String> {
     if store.keys().any(is_lora) {
         return Err("a LoRA file".into());
     }
-    let transformers = ["double_blocks.", "joint_blocks.", "transformer_blocks.", "single_blocks."];
-    if transformers.iter().any(|name| any(name) || any(&format!("{}{name}", UNET.prefix))) {
+    let transformers = [
+        "double_blocks.",
+        "joint_blocks.",
+        "transformer_blocks.",
+        "single_blocks.",
+    ];
+    if transformers
+        .iter()
+        .any(|name| any(name) || any(&format!("{}{name}", UNET.prefix)))
+    {
         return Err("a checkpoint of Flux, SD3 or another transformer".into());
     }
     if !any(UNET.prefix) {
-        let has_tokens = store.keys().any(|key| key.ends_with("token_embedding.weight"));
+        let has_tokens = store
+            .keys()
+            .any(|key| key.ends_with("token_embedding.weight"));
         return Err(without_unet(&any, has_tokens).into());
     }
     if any("conditioner.embedders.0.model.") {
@@ -45,7 +61,10 @@ pub(super) fn family(store: &TensorStore) -> Result<Family, String> {
         return Ok(Family::Sd1);
     }
     // A UNet alone.
-    let context = store.keys().find(|key| key.ends_with("attn2.to_k.weight")).and_then(|key| axis(key, 1));
+    let context = store
+        .keys()
+        .find(|key| key.ends_with("attn2.to_k.weight"))
+        .and_then(|key| axis(key, 1));
     Ok(match context {
         Some(1024) => Family::Sd2,
         Some(2048) => Family::Sdxl,
@@ -73,11 +92,20 @@ fn without_unet(any: &impl Fn(&str) -> bool, has_tokens: bool) -> &'static str {
 
 /// Where the text encoders of a single file are.
 pub(super) fn text_encoders(family: Family, projection: OpenClip) -> (Spelling, Option<Spelling>) {
-    let clip = |prefix| Spelling { prefix, dialect: Dialect::Ldm };
-    let open_clip = |prefix, used| Spelling { prefix, dialect: Dialect::OpenClip(used) };
+    let clip = |prefix| Spelling {
+        prefix,
+        dialect: Dialect::Ldm,
+    };
+    let open_clip = |prefix, used| Spelling {
+        prefix,
+        dialect: Dialect::OpenClip(used),
+    };
     match family {
         Family::Sd1 => (clip("cond_stage_model.transformer."), None),
-        Family::Sd2 => (open_clip("cond_stage_model.model.", OpenClip::WithoutLast), None),
+        Family::Sd2 => (
+            open_clip("cond_stage_model.model.", OpenClip::WithoutLast),
+            None,
+        ),
         Family::Sdxl => (
             clip("conditioner.embedders.0.transformer."),
             Some(open_clip("conditioner.embedders.1.model.", projection)),
@@ -92,7 +120,13 @@ pub(super) fn vae(store: &TensorStore) -> Option<Spelling> {
         return Some(VAE);
     }
     if any("encoder.down_blocks.") {
-        return Some(Spelling { prefix: "", dialect: Dialect::Diffusers });
+        return Some(Spelling {
+            prefix: "",
+            dialect: Dialect::Diffusers,
+        });
     }
-    any("encoder.down.").then_some(Spelling { prefix: "", dialect: Dialect::Ldm })
+    any("encoder.down.").then_some(Spelling {
+        prefix: "",
+        dialect: Dialect::Ldm,
+    })
 }

@@ -73,14 +73,17 @@ pub(crate) struct Stored {
 /// What a VAE consists of.
 const VAE_PARTS: [&str; 4] = ["encoder.", "decoder.", "quant_conv.", "post_quant_conv."];
 
-/// The network's tensors: path in diffusers' spelling to key in the file. A key inside the network's prefix that has no
-/// counterpart keeps its own spelling, so that it is reported as surplus.
+/// The network's tensors: path in diffusers' spelling to key in the file. A key inside the
+/// network's prefix that has no counterpart keeps its own spelling, so that it is reported as
+/// surplus.
 pub(crate) fn keys<'a>(
     network: Network,
     Spelling { prefix, dialect }: Spelling,
     all: impl Iterator<Item = &'a str>,
 ) -> BTreeMap<String, Stored> {
-    let inside: Vec<(&str, &str)> = all.filter_map(|key| key.strip_prefix(prefix).map(|rest| (rest, key))).collect();
+    let inside: Vec<(&str, &str)> = all
+        .filter_map(|key| key.strip_prefix(prefix).map(|rest| (rest, key)))
+        .collect();
     let rests: Vec<&str> = inside.iter().map(|(rest, _)| *rest).collect();
     let (resnets, levels) = (resnets_per_block(&rests), decoder_levels(&rests));
     let path = |rest: &str| match (dialect, network) {
@@ -95,21 +98,35 @@ pub(crate) fn keys<'a>(
         let layers = open_clip::layers(&rests);
         for (rest, key) in inside {
             for (path, part) in open_clip::paths(rest, layers, used) {
-                keys.insert(path, Stored { key: key.into(), part });
+                keys.insert(
+                    path,
+                    Stored {
+                        key: key.into(),
+                        part,
+                    },
+                );
             }
         }
         return keys;
     }
     for (rest, key) in inside {
-        // Buffers and what only similarities of pictures and texts need; what the training of a VAE by itself left in its file.
-        let is_beside =
-            network == Network::Vae && prefix.is_empty() && !VAE_PARTS.iter().any(|part| rest.starts_with(part));
+        // Buffers and what only similarities of pictures and texts need; what the training of a VAE
+        // by itself left in its file.
+        let is_beside = network == Network::Vae
+            && prefix.is_empty()
+            && !VAE_PARTS.iter().any(|part| rest.starts_with(part));
         // Some programs store a projection of CLIP-L, which no family uses.
         let is_unused = network == Network::TextEncoder && rest.contains("text_projection");
         if is_beside || is_unused || rest.ends_with("position_ids") || rest == "logit_scale" {
             continue;
         }
-        keys.insert(path(rest).unwrap_or_else(|| rest.into()), Stored { key: key.into(), part: Part::Whole });
+        keys.insert(
+            path(rest).unwrap_or_else(|| rest.into()),
+            Stored {
+                key: key.into(),
+                part: Part::Whole,
+            },
+        );
     }
     keys
 }
@@ -118,7 +135,8 @@ pub(crate) fn keys<'a>(
 fn resnets_per_block(rests: &[&str]) -> usize {
     let downsampler = |rest: &&str| {
         let (index, rest) = rest.strip_prefix("input_blocks.")?.split_once('.')?;
-        rest.starts_with("0.op.").then(|| index.parse::<usize>().ok())?
+        rest.starts_with("0.op.")
+            .then(|| index.parse::<usize>().ok())?
     };
     let mut blocks: Vec<usize> = rests.iter().filter_map(downsampler).chain([0]).collect();
     blocks.sort_unstable();
@@ -129,8 +147,18 @@ fn resnets_per_block(rests: &[&str]) -> usize {
 }
 
 fn decoder_levels(rests: &[&str]) -> usize {
-    let level = |rest: &&str| rest.strip_prefix("decoder.up.")?.split('.').next()?.parse::<usize>().ok();
-    rests.iter().filter_map(level).max().map_or(0, |last| last.saturating_add(1))
+    let level = |rest: &&str| {
+        rest.strip_prefix("decoder.up.")?
+            .split('.')
+            .next()?
+            .parse::<usize>()
+            .ok()
+    };
+    rests
+        .iter()
+        .filter_map(level)
+        .max()
+        .map_or(0, |last| last.saturating_add(1))
 }
 
 fn unet_path(rest: &str, resnets: usize) -> Option<String> {
@@ -145,28 +173,52 @@ fn unet_path(rest: &str, resnets: usize) -> Option<String> {
         ["input_blocks", "0", "0", tail @ ..] => ("conv_in".to_string(), tail),
         ["input_blocks", index, "0", "op", tail @ ..] => {
             let index = index.parse::<usize>().ok()?.checked_sub(1)?;
-            (format!("down_blocks.{}.downsamplers.0.conv", index / (resnets + 1)), tail)
+            (
+                format!("down_blocks.{}.downsamplers.0.conv", index / (resnets + 1)),
+                tail,
+            )
         }
         ["input_blocks", index, part, tail @ ..] => {
             let index = index.parse::<usize>().ok()?.checked_sub(1)?;
             let part = part_name(part)?;
-            (format!("down_blocks.{}.{part}.{}", index / (resnets + 1), index % (resnets + 1)), tail)
+            (
+                format!(
+                    "down_blocks.{}.{part}.{}",
+                    index / (resnets + 1),
+                    index % (resnets + 1)
+                ),
+                tail,
+            )
         }
         ["middle_block", "0", tail @ ..] => ("mid_block.resnets.0".to_string(), tail),
         ["middle_block", "1", tail @ ..] => ("mid_block.attentions.0".to_string(), tail),
         ["middle_block", "2", tail @ ..] => ("mid_block.resnets.1".to_string(), tail),
         ["output_blocks", index, _, "conv", tail @ ..] => {
             let index: usize = index.parse().ok()?;
-            (format!("up_blocks.{}.upsamplers.0.conv", index / (resnets + 1)), tail)
+            (
+                format!("up_blocks.{}.upsamplers.0.conv", index / (resnets + 1)),
+                tail,
+            )
         }
         ["output_blocks", index, part, tail @ ..] => {
             let index: usize = index.parse().ok()?;
             let part = part_name(part)?;
-            (format!("up_blocks.{}.{part}.{}", index / (resnets + 1), index % (resnets + 1)), tail)
+            (
+                format!(
+                    "up_blocks.{}.{part}.{}",
+                    index / (resnets + 1),
+                    index % (resnets + 1)
+                ),
+                tail,
+            )
         }
         _ => return None,
     };
-    let tail = if block.contains("resnets") { unet_resnet_tail(tail)? } else { tail.join(".") };
+    let tail = if block.contains("resnets") {
+        unet_resnet_tail(tail)?
+    } else {
+        tail.join(".")
+    };
     Some(format!("{block}.{tail}"))
 }
 
@@ -191,12 +243,16 @@ fn unet_resnet_tail(tail: &[&str]) -> Option<String> {
     Some(format!("{name}.{}", rest.join(".")))
 }
 
-/// The decoder's levels are numbered from the highest resolution in LDM, from the lowest in diffusers.
+/// The decoder's levels are numbered from the highest resolution in LDM, from the lowest in
+/// diffusers.
 fn vae_path(rest: &str, levels: usize) -> Option<String> {
     let segments: Vec<&str> = rest.split('.').collect();
     let path = match segments.as_slice() {
-        ["quant_conv" | "post_quant_conv", ..] | ["encoder" | "decoder", "conv_in" | "conv_out", ..] => rest.into(),
-        [side @ ("encoder" | "decoder"), "norm_out", tail] => format!("{side}.conv_norm_out.{tail}"),
+        ["quant_conv" | "post_quant_conv", ..]
+        | ["encoder" | "decoder", "conv_in" | "conv_out", ..] => rest.into(),
+        [side @ ("encoder" | "decoder"), "norm_out", tail] => {
+            format!("{side}.conv_norm_out.{tail}")
+        }
         [side @ ("encoder" | "decoder"), "mid", "attn_1", layer, tail] => {
             let layer = match *layer {
                 "norm" => "group_norm",
@@ -208,19 +264,34 @@ fn vae_path(rest: &str, levels: usize) -> Option<String> {
             };
             format!("{side}.mid_block.attentions.0.{layer}.{tail}")
         }
-        [side @ ("encoder" | "decoder"), "mid", block @ ("block_1" | "block_2"), layer, tail] => {
+        [
+            side @ ("encoder" | "decoder"),
+            "mid",
+            block @ ("block_1" | "block_2"),
+            layer,
+            tail,
+        ] => {
             let index = if *block == "block_1" { 0 } else { 1 };
-            format!("{side}.mid_block.resnets.{index}.{}.{tail}", vae_resnet_layer(layer))
+            format!(
+                "{side}.mid_block.resnets.{index}.{}.{tail}",
+                vae_resnet_layer(layer)
+            )
         }
         ["encoder", "down", level, "block", block, layer, tail] => {
-            format!("encoder.down_blocks.{level}.resnets.{block}.{}.{tail}", vae_resnet_layer(layer))
+            format!(
+                "encoder.down_blocks.{level}.resnets.{block}.{}.{tail}",
+                vae_resnet_layer(layer)
+            )
         }
         ["encoder", "down", level, "downsample", "conv", tail] => {
             format!("encoder.down_blocks.{level}.downsamplers.0.conv.{tail}")
         }
         ["decoder", "up", level, "block", block, layer, tail] => {
             let level = levels.checked_sub(level.parse::<usize>().ok()?.checked_add(1)?)?;
-            format!("decoder.up_blocks.{level}.resnets.{block}.{}.{tail}", vae_resnet_layer(layer))
+            format!(
+                "decoder.up_blocks.{level}.resnets.{block}.{}.{tail}",
+                vae_resnet_layer(layer)
+            )
         }
         ["decoder", "up", level, "upsample", "conv", tail] => {
             let level = levels.checked_sub(level.parse::<usize>().ok()?.checked_add(1)?)?;
@@ -232,13 +303,19 @@ fn vae_path(rest: &str, levels: usize) -> Option<String> {
 }
 
 fn vae_resnet_layer(layer: &str) -> &str {
-    if layer == "nin_shortcut" { "conv_shortcut" } else { layer }
+    if layer == "nin_shortcut" {
+        "conv_shortcut"
+    } else {
+        layer
+    }
 }
 
 /// Diffusers' names of the VAE's attention, which changed.
 fn diffusers_vae_path(rest: &str) -> String {
     let segments = rest.split('.').collect::<Vec<_>>();
-    let [at @ .., layer, tail] = segments.as_slice() else { return rest.into() };
+    let [at @ .., layer, tail] = segments.as_slice() else {
+        return rest.into();
+    };
     let layer = match *layer {
         "query" => "to_q",
         "key" => "to_k",
@@ -270,27 +347,64 @@ mod tests {
             ("label_emb.0.0.weight", "add_embedding.linear_1.weight"),
             ("label_emb.0.2.bias", "add_embedding.linear_2.bias"),
             ("input_blocks.0.0.weight", "conv_in.weight"),
-            ("input_blocks.1.0.in_layers.0.weight", "down_blocks.0.resnets.0.norm1.weight"),
-            ("input_blocks.2.0.in_layers.2.bias", "down_blocks.0.resnets.1.conv1.bias"),
-            ("input_blocks.3.0.op.weight", "down_blocks.0.downsamplers.0.conv.weight"),
-            ("input_blocks.4.0.skip_connection.weight", "down_blocks.1.resnets.0.conv_shortcut.weight"),
+            (
+                "input_blocks.1.0.in_layers.0.weight",
+                "down_blocks.0.resnets.0.norm1.weight",
+            ),
+            (
+                "input_blocks.2.0.in_layers.2.bias",
+                "down_blocks.0.resnets.1.conv1.bias",
+            ),
+            (
+                "input_blocks.3.0.op.weight",
+                "down_blocks.0.downsamplers.0.conv.weight",
+            ),
+            (
+                "input_blocks.4.0.skip_connection.weight",
+                "down_blocks.1.resnets.0.conv_shortcut.weight",
+            ),
             (
                 "input_blocks.8.1.transformer_blocks.0.attn1.to_out.0.bias",
                 "down_blocks.2.attentions.1.transformer_blocks.0.attn1.to_out.0.bias",
             ),
-            ("middle_block.0.emb_layers.1.weight", "mid_block.resnets.0.time_emb_proj.weight"),
-            ("middle_block.1.proj_in.weight", "mid_block.attentions.0.proj_in.weight"),
-            ("middle_block.2.out_layers.3.weight", "mid_block.resnets.1.conv2.weight"),
-            ("output_blocks.2.1.conv.weight", "up_blocks.0.upsamplers.0.conv.weight"),
-            ("output_blocks.5.2.conv.bias", "up_blocks.1.upsamplers.0.conv.bias"),
-            ("output_blocks.11.0.out_layers.0.weight", "up_blocks.3.resnets.2.norm2.weight"),
-            ("output_blocks.3.1.norm.weight", "up_blocks.1.attentions.0.norm.weight"),
+            (
+                "middle_block.0.emb_layers.1.weight",
+                "mid_block.resnets.0.time_emb_proj.weight",
+            ),
+            (
+                "middle_block.1.proj_in.weight",
+                "mid_block.attentions.0.proj_in.weight",
+            ),
+            (
+                "middle_block.2.out_layers.3.weight",
+                "mid_block.resnets.1.conv2.weight",
+            ),
+            (
+                "output_blocks.2.1.conv.weight",
+                "up_blocks.0.upsamplers.0.conv.weight",
+            ),
+            (
+                "output_blocks.5.2.conv.bias",
+                "up_blocks.1.upsamplers.0.conv.bias",
+            ),
+            (
+                "output_blocks.11.0.out_layers.0.weight",
+                "up_blocks.3.resnets.2.norm2.weight",
+            ),
+            (
+                "output_blocks.3.1.norm.weight",
+                "up_blocks.1.attentions.0.norm.weight",
+            ),
             ("out.0.weight", "conv_norm_out.weight"),
             ("out.2.weight", "conv_out.weight"),
         ] {
             assert_eq!(unet_path(ldm, 2).as_deref(), Some(diffusers), "{ldm}");
         }
-        for foreign in ["label_emb.1.0.weight", "input_blocks.1.3.weight", "nonsense"] {
+        for foreign in [
+            "label_emb.1.0.weight",
+            "input_blocks.1.3.weight",
+            "nonsense",
+        ] {
             assert_eq!(unet_path(foreign, 2), None, "{foreign}");
         }
     }
@@ -301,14 +415,38 @@ mod tests {
             ("quant_conv.weight", "quant_conv.weight"),
             ("encoder.conv_in.weight", "encoder.conv_in.weight"),
             ("encoder.norm_out.bias", "encoder.conv_norm_out.bias"),
-            ("encoder.down.1.block.0.nin_shortcut.weight", "encoder.down_blocks.1.resnets.0.conv_shortcut.weight"),
-            ("encoder.down.2.downsample.conv.bias", "encoder.down_blocks.2.downsamplers.0.conv.bias"),
-            ("encoder.mid.attn_1.q.weight", "encoder.mid_block.attentions.0.to_q.weight"),
-            ("decoder.mid.attn_1.proj_out.bias", "decoder.mid_block.attentions.0.to_out.0.bias"),
-            ("decoder.mid.attn_1.norm.bias", "decoder.mid_block.attentions.0.group_norm.bias"),
-            ("decoder.mid.block_2.conv1.weight", "decoder.mid_block.resnets.1.conv1.weight"),
-            ("decoder.up.3.block.2.norm1.weight", "decoder.up_blocks.0.resnets.2.norm1.weight"),
-            ("decoder.up.1.upsample.conv.weight", "decoder.up_blocks.2.upsamplers.0.conv.weight"),
+            (
+                "encoder.down.1.block.0.nin_shortcut.weight",
+                "encoder.down_blocks.1.resnets.0.conv_shortcut.weight",
+            ),
+            (
+                "encoder.down.2.downsample.conv.bias",
+                "encoder.down_blocks.2.downsamplers.0.conv.bias",
+            ),
+            (
+                "encoder.mid.attn_1.q.weight",
+                "encoder.mid_block.attentions.0.to_q.weight",
+            ),
+            (
+                "decoder.mid.attn_1.proj_out.bias",
+                "decoder.mid_block.attentions.0.to_out.0.bias",
+            ),
+            (
+                "decoder.mid.attn_1.norm.bias",
+                "decoder.mid_block.attentions.0.group_norm.bias",
+            ),
+            (
+                "decoder.mid.block_2.conv1.weight",
+                "decoder.mid_block.resnets.1.conv1.weight",
+            ),
+            (
+                "decoder.up.3.block.2.norm1.weight",
+                "decoder.up_blocks.0.resnets.2.norm1.weight",
+            ),
+            (
+                "decoder.up.1.upsample.conv.weight",
+                "decoder.up_blocks.2.upsamplers.0.conv.weight",
+            ),
         ] {
             assert_eq!(vae_path(ldm, 4).as_deref(), Some(diffusers), "{ldm}");
         }
@@ -317,16 +455,28 @@ mod tests {
 
     #[test]
     fn block_counts_come_from_the_keys() {
-        assert_eq!(resnets_per_block(&["input_blocks.6.0.op.weight", "input_blocks.3.0.op.weight"]), 2);
+        assert_eq!(
+            resnets_per_block(&["input_blocks.6.0.op.weight", "input_blocks.3.0.op.weight"]),
+            2
+        );
         assert_eq!(resnets_per_block(&["input_blocks.2.0.op.weight"]), 1);
-        assert_eq!(decoder_levels(&["decoder.up.0.block.0.norm1.weight", "decoder.up.2.block.0.norm1.weight"]), 3);
+        assert_eq!(
+            decoder_levels(&[
+                "decoder.up.0.block.0.norm1.weight",
+                "decoder.up.2.block.0.norm1.weight"
+            ]),
+            3
+        );
     }
 
     #[test]
     fn text_encoder_keys() {
         let keys = keys(
             Network::TextEncoder,
-            Spelling { prefix: "cond_stage_model.transformer.", dialect: Dialect::Ldm },
+            Spelling {
+                prefix: "cond_stage_model.transformer.",
+                dialect: Dialect::Ldm,
+            },
             [
                 "cond_stage_model.transformer.encoder.layers.0.mlp.fc1.weight",
                 "cond_stage_model.transformer.text_model.embeddings.position_ids",
@@ -336,22 +486,48 @@ mod tests {
             .into_iter(),
         );
         let paths: Vec<_> = keys.keys().map(String::as_str).collect();
-        assert_eq!(paths, ["surprise", "text_model.encoder.layers.0.mlp.fc1.weight"]);
+        assert_eq!(
+            paths,
+            ["surprise", "text_model.encoder.layers.0.mlp.fc1.weight"]
+        );
     }
 
     #[test]
     fn what_lies_beside_a_vae_is_not_its_part() {
         let all = ["decoder.conv_in.weight", "loss.logvar", "model_ema.decay"];
-        let keys = |prefix| keys(Network::Vae, Spelling { prefix, dialect: Dialect::Ldm }, all.into_iter());
-        assert_eq!(keys("").into_keys().collect::<Vec<_>>(), ["decoder.conv_in.weight"]);
+        let keys = |prefix| {
+            keys(
+                Network::Vae,
+                Spelling {
+                    prefix,
+                    dialect: Dialect::Ldm,
+                },
+                all.into_iter(),
+            )
+        };
+        assert_eq!(
+            keys("").into_keys().collect::<Vec<_>>(),
+            ["decoder.conv_in.weight"]
+        );
     }
 
     #[test]
     fn diffusers_vae_keys() {
-        for (old, new) in [("query", "to_q"), ("key", "to_k"), ("value", "to_v"), ("proj_attn", "to_out.0")] {
+        for (old, new) in [
+            ("query", "to_q"),
+            ("key", "to_k"),
+            ("value", "to_v"),
+            ("proj_attn", "to_out.0"),
+        ] {
             let at = "decoder.mid_block.attentions.0";
-            assert_eq!(diffusers_vae_path(&format!("{at}.{old}.weight")), format!("{at}.{new}.weight"));
-            assert_eq!(diffusers_vae_path(&format!("{at}.{new}.weight")), format!("{at}.{new}.weight"));
+            assert_eq!(
+                diffusers_vae_path(&format!("{at}.{old}.weight")),
+                format!("{at}.{new}.weight")
+            );
+            assert_eq!(
+                diffusers_vae_path(&format!("{at}.{new}.weight")),
+                format!("{at}.{new}.weight")
+            );
         }
         assert_eq!(diffusers_vae_path("quant_conv.weight"), "quant_conv.weight");
     }

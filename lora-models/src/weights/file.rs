@@ -32,8 +32,8 @@ pub struct TensorInfo {
     len: usize,
 }
 
-/// An open safetensors file. Tensors are read by position when they are asked for; nothing is mapped, so no page of the
-/// file counts as memory of this process.
+/// An open safetensors file. Tensors are read by position when they are asked for; nothing is
+/// mapped, so no page of the file counts as memory of this process.
 #[derive(Debug)]
 pub struct SafetensorsFile {
     path: PathBuf,
@@ -46,27 +46,41 @@ impl SafetensorsFile {
     /// Opens the file and reads its header.
     ///
     /// # Errors
-    /// [`Error::Io`], and [`Error::Format`] for a header that is not valid or a file that is shorter than it says.
+    /// [`Error::Io`], and [`Error::Format`] for a header that is not valid or a file that is
+    /// shorter than it says.
     pub fn open(path: &Path) -> Result<Self> {
-        let io = |source| Error::Io { path: path.into(), source };
-        let format = |reason: String| Error::Format { path: path.into(), reason };
+        let io = |source| Error::Io {
+            path: path.into(),
+            source,
+        };
+        let format = |reason: String| Error::Format {
+            path: path.into(),
+            reason,
+        };
         let mut file = File::open(path).map_err(io)?;
         let file_len = file.metadata().map_err(io)?.len();
         if file_len < 8 {
-            return Err(format(format!("it has {file_len} bytes, a header alone has more than 8")));
+            return Err(format(format!(
+                "it has {file_len} bytes, a header alone has more than 8"
+            )));
         }
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(io)?;
         let header_len = u64::from_le_bytes(length);
         if header_len > MAX_HEADER_LEN || 8 + header_len > file_len {
-            return Err(format("it is cut off inside its header, or is no safetensors file".into()));
+            return Err(format(
+                "it is cut off inside its header, or is no safetensors file".into(),
+            ));
         }
         let mut header = vec![0; header_len as usize];
         file.read_exact(&mut header).map_err(io)?;
-        let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| format(error.to_string()))?;
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|error| format(error.to_string()))?;
         let expected = 8 + header_len + metadata.data_len() as u64;
         if file_len != expected {
-            return Err(format(format!("it has {file_len} bytes, its header promises {expected}; is it cut off?")));
+            return Err(format(format!(
+                "it has {file_len} bytes, its header promises {expected}; is it cut off?"
+            )));
         }
         let tensors = metadata
             .tensors()
@@ -74,13 +88,22 @@ impl SafetensorsFile {
             .map(|(key, info)| {
                 let (start, end) = info.data_offsets;
                 let start_in_file = 8 + header_len + start as u64;
-                let tensor =
-                    TensorInfo { dtype: info.dtype, shape: info.shape.clone(), start: start_in_file, len: end - start };
+                let tensor = TensorInfo {
+                    dtype: info.dtype,
+                    shape: info.shape.clone(),
+                    start: start_in_file,
+                    len: end - start,
+                };
                 (key, tensor)
             })
             .collect();
         let metadata = metadata.metadata().clone().unwrap_or_default();
-        Ok(Self { path: path.into(), file, tensors, metadata })
+        Ok(Self {
+            path: path.into(),
+            file,
+            tensors,
+            metadata,
+        })
     }
 
     /// The file's path.
@@ -104,8 +127,8 @@ impl SafetensorsFile {
     /// The values of a tensor, widened to f32.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Format`] where there is no such tensor or it holds no numbers that a network uses;
-    /// [`Error::NotFinite`].
+    /// [`Error::Io`]; [`Error::Format`] where there is no such tensor or it holds no numbers that a
+    /// network uses; [`Error::NotFinite`].
     pub fn read_f32(&self, key: &str) -> Result<Vec<f32>> {
         let (info, size) = self.numbers(key)?;
         self.read_f32_range(key, 0..info.len / size)
@@ -120,7 +143,10 @@ impl SafetensorsFile {
     /// If the tensor is smaller.
     pub fn read_f32_range(&self, key: &str, range: Range<usize>) -> Result<Vec<f32>> {
         let (info, size) = self.numbers(key)?;
-        assert!(range.end * size <= info.len, "`{key}` has no values {range:?}");
+        assert!(
+            range.end * size <= info.len,
+            "`{key}` has no values {range:?}"
+        );
         let start = info.start + (range.start * size) as u64;
         let mut values = zeros(range.len());
         // Pieces stay in the cache between reading, the check and widening.
@@ -153,21 +179,35 @@ impl SafetensorsFile {
 
     /// A tensor and the bytes of one of its numbers.
     fn numbers(&self, key: &str) -> Result<(&TensorInfo, usize)> {
-        let format = |reason: String| Error::Format { path: self.path.clone(), reason };
-        let info = self.tensors.get(key).ok_or_else(|| format(format!("no tensor `{key}`")))?;
+        let format = |reason: String| Error::Format {
+            path: self.path.clone(),
+            reason,
+        };
+        let info = self
+            .tensors
+            .get(key)
+            .ok_or_else(|| format(format!("no tensor `{key}`")))?;
         match info.dtype {
             Dtype::F16 | Dtype::BF16 => Ok((info, 2)),
             Dtype::F32 | Dtype::I32 => Ok((info, 4)),
             Dtype::F64 | Dtype::I64 => Ok((info, 8)),
-            other => Err(format(format!("tensor `{key}` has the number format {other:?}"))),
+            other => Err(format(format!(
+                "tensor `{key}` has the number format {other:?}"
+            ))),
         }
     }
 
     fn refuse_unless(&self, key: &str, are_finite: io::Result<bool>) -> Result<()> {
         match are_finite {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Error::NotFinite { path: self.path.clone(), key: key.into() }),
-            Err(source) => Err(Error::Io { path: self.path.clone(), source }),
+            Ok(false) => Err(Error::NotFinite {
+                path: self.path.clone(),
+                key: key.into(),
+            }),
+            Err(source) => Err(Error::Io {
+                path: self.path.clone(),
+                source,
+            }),
         }
     }
 
@@ -196,7 +236,9 @@ impl SafetensorsFile {
 pub(super) fn to_f32(dtype: Dtype, bytes: &[u8]) -> (Vec<f32>, bool) {
     let size = dtype.bitsize() / 8;
     let mut values = zeros(bytes.len() / size);
-    let pieces = values.par_chunks_mut(PIECE).zip(bytes.par_chunks(PIECE * size));
+    let pieces = values
+        .par_chunks_mut(PIECE)
+        .zip(bytes.par_chunks(PIECE * size));
     let are_finite = pieces.map(|(values, bytes)| {
         widen(dtype, bytes, values);
         are_finite(dtype, bytes)
@@ -209,12 +251,26 @@ pub(super) fn to_f32(dtype: Dtype, bytes: &[u8]) -> (Vec<f32>, bool) {
 fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f32]) {
     fn each<const N: usize>(bytes: &[u8], values: &mut [f32], convert: impl Fn([u8; N]) -> f32) {
         let (numbers, _) = bytes.as_chunks::<N>();
-        values.iter_mut().zip(numbers).for_each(|(value, number)| *value = convert(*number));
+        values
+            .iter_mut()
+            .zip(numbers)
+            .for_each(|(value, number)| *value = convert(*number));
     }
-    let shorts = || bytes.as_chunks().0.iter().map(|number| u16::from_le_bytes(*number)).collect::<Vec<u16>>();
+    let shorts = || {
+        bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|number| u16::from_le_bytes(*number))
+            .collect::<Vec<u16>>()
+    };
     match dtype {
-        Dtype::F16 => shorts().reinterpret_cast::<f16>().convert_to_f32_slice(values),
-        Dtype::BF16 => shorts().reinterpret_cast::<bf16>().convert_to_f32_slice(values),
+        Dtype::F16 => shorts()
+            .reinterpret_cast::<f16>()
+            .convert_to_f32_slice(values),
+        Dtype::BF16 => shorts()
+            .reinterpret_cast::<bf16>()
+            .convert_to_f32_slice(values),
         Dtype::F32 => each(bytes, values, f32::from_le_bytes),
         Dtype::F64 => each(bytes, values, |number| f64::from_le_bytes(number) as f32),
         Dtype::I64 => each(bytes, values, |number| i64::from_le_bytes(number) as f32),
@@ -223,16 +279,27 @@ fn widen(dtype: Dtype, bytes: &[u8], values: &mut [f32]) {
     }
 }
 
-/// Whether all numbers are finite as f32. In one pass without a branch, which compilers turn into vector code.
+/// Whether all numbers are finite as f32. In one pass without a branch, which compilers turn into
+/// vector code.
 fn are_finite(dtype: Dtype, bytes: &[u8]) -> bool {
     fn all<const N: usize>(bytes: &[u8], is_finite: impl Fn([u8; N]) -> bool) -> bool {
-        bytes.as_chunks::<N>().0.iter().fold(true, |all, number| all & is_finite(*number))
+        bytes
+            .as_chunks::<N>()
+            .0
+            .iter()
+            .fold(true, |all, number| all & is_finite(*number))
     }
     match dtype {
-        Dtype::F16 => all(bytes, |number| u16::from_le_bytes(number) & 0x7c00 != 0x7c00),
-        Dtype::BF16 => all(bytes, |number| u16::from_le_bytes(number) & 0x7f80 != 0x7f80),
+        Dtype::F16 => all(bytes, |number| {
+            u16::from_le_bytes(number) & 0x7c00 != 0x7c00
+        }),
+        Dtype::BF16 => all(bytes, |number| {
+            u16::from_le_bytes(number) & 0x7f80 != 0x7f80
+        }),
         Dtype::F32 => all(bytes, |number| f32::from_le_bytes(number).is_finite()),
-        Dtype::F64 => all(bytes, |number| (f64::from_le_bytes(number) as f32).is_finite()),
+        Dtype::F64 => all(bytes, |number| {
+            (f64::from_le_bytes(number) as f32).is_finite()
+        }),
         _ => true,
     }
 }

@@ -1,4 +1,5 @@
-//! Keys in diffusers' spelling back to those of single-file (LDM) checkpoints, to name tensors as the user's file would.
+//! Keys in diffusers' spelling back to those of single-file (LDM) checkpoints, to name tensors as
+//! the user's file would.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,8 @@ use lora_core::adapter::ldm_unet_path;
 use super::dialect::{Dialect, Network, Spelling, Stored};
 use super::open_clip;
 
-/// The key that the tensor of this path would have in the file. `keys` are the tensors that are there, by path.
+/// The key that the tensor of this path would have in the file. `keys` are the tensors that are
+/// there, by path.
 pub(super) fn file_key(
     network: Network,
     Spelling { prefix, dialect }: Spelling,
@@ -26,11 +28,22 @@ pub(super) fn file_key(
 
 fn unet_rest(path: &str, keys: &BTreeMap<String, Stored>) -> Option<String> {
     let resnets = count(keys, |index| format!("down_blocks.0.resnets.{index}."));
-    ldm_unet_path(path, resnets, |block| count(keys, |index| format!("up_blocks.{block}.attentions.{index}.")) > 0)
+    ldm_unet_path(path, resnets, |block| {
+        count(keys, |index| {
+            format!("up_blocks.{block}.attentions.{index}.")
+        }) > 0
+    })
 }
 
 fn vae_rest(segments: &[&str], keys: &BTreeMap<String, Stored>) -> Option<String> {
-    let resnet_layer = |layer: &str| if layer == "conv_shortcut" { "nin_shortcut" } else { layer }.to_owned();
+    let resnet_layer = |layer: &str| {
+        if layer == "conv_shortcut" {
+            "nin_shortcut"
+        } else {
+            layer
+        }
+        .to_owned()
+    };
     let rest = match segments {
         [side, "conv_norm_out", tail] => format!("{side}.norm_out.{tail}"),
         [side, "mid_block", "attentions", _, layer @ .., tail] => {
@@ -55,9 +68,14 @@ fn vae_rest(segments: &[&str], keys: &BTreeMap<String, Stored>) -> Option<String
             };
             match (*part, rest) {
                 ("resnets", [block, layer, tail]) => {
-                    format!("{side}.{direction}.{level}.block.{block}.{}.{tail}", resnet_layer(layer))
+                    format!(
+                        "{side}.{direction}.{level}.block.{block}.{}.{tail}",
+                        resnet_layer(layer)
+                    )
                 }
-                (_, [_, _, tail]) => format!("{side}.{direction}.{level}.{direction}sample.conv.{tail}"),
+                (_, [_, _, tail]) => {
+                    format!("{side}.{direction}.{level}.{direction}sample.conv.{tail}")
+                }
                 _ => return None,
             }
         }
@@ -68,7 +86,11 @@ fn vae_rest(segments: &[&str], keys: &BTreeMap<String, Stored>) -> Option<String
 
 /// How many of the paths that start like this are there, from 0 on.
 fn count(keys: &BTreeMap<String, Stored>, start: impl Fn(usize) -> String) -> usize {
-    let exists = |start: String| keys.range(start.clone()..).next().is_some_and(|(path, _)| path.starts_with(&start));
+    let exists = |start: String| {
+        keys.range(start.clone()..)
+            .next()
+            .is_some_and(|(path, _)| path.starts_with(&start))
+    };
     (0..).take_while(|index| exists(start(*index))).count()
 }
 
@@ -80,31 +102,61 @@ mod tests {
     use crate::family::Family;
     use crate::random;
 
-    /// Every key of a checkpoint comes back from its path, also where it is the one that is missing.
+    /// Every key of a checkpoint comes back from its path, also where it is the one that is
+    /// missing.
     #[test]
     fn keys_come_back() {
-        let ldm = |prefix| Spelling { prefix, dialect: Dialect::Ldm };
-        let open_clip = |prefix| Spelling { prefix, dialect: Dialect::OpenClip(OpenClip::Projected) };
+        let ldm = |prefix| Spelling {
+            prefix,
+            dialect: Dialect::Ldm,
+        };
+        let open_clip = |prefix| Spelling {
+            prefix,
+            dialect: Dialect::OpenClip(OpenClip::Projected),
+        };
         for (family, encoders) in [
-            (Family::Sd1, vec![(Network::TextEncoder, ldm("cond_stage_model.transformer."))]),
-            (Family::Sd2, vec![(Network::TextEncoder, open_clip("cond_stage_model.model."))]),
+            (
+                Family::Sd1,
+                vec![(Network::TextEncoder, ldm("cond_stage_model.transformer."))],
+            ),
+            (
+                Family::Sd2,
+                vec![(Network::TextEncoder, open_clip("cond_stage_model.model."))],
+            ),
             (
                 Family::Sdxl,
                 vec![
-                    (Network::TextEncoder, ldm("conditioner.embedders.0.transformer.")),
-                    (Network::TextEncoder2, open_clip("conditioner.embedders.1.model.")),
+                    (
+                        Network::TextEncoder,
+                        ldm("conditioner.embedders.0.transformer."),
+                    ),
+                    (
+                        Network::TextEncoder2,
+                        open_clip("conditioner.embedders.1.model."),
+                    ),
                 ],
             ),
         ] {
             let all = random::layout(family);
-            let others = [(Network::Unet, ldm("model.diffusion_model.")), (Network::Vae, ldm("first_stage_model."))];
+            let others = [
+                (Network::Unet, ldm("model.diffusion_model.")),
+                (Network::Vae, ldm("first_stage_model.")),
+            ];
             for (network, spelling) in encoders.into_iter().chain(others) {
-                let keys = dialect::keys(network, spelling, all.iter().map(|(key, _, _)| key.as_str()));
+                let keys = dialect::keys(
+                    network,
+                    spelling,
+                    all.iter().map(|(key, _, _)| key.as_str()),
+                );
                 assert!(keys.len() > 100, "{network:?}");
                 for (path, stored) in &keys {
                     let mut others = keys.clone();
                     others.remove(path);
-                    assert_eq!(file_key(network, spelling, path, &others), stored.key, "{path}");
+                    assert_eq!(
+                        file_key(network, spelling, path, &others),
+                        stored.key,
+                        "{path}"
+                    );
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! What a pickle calls: its opcodes are walked through without running any (Python's `pickletools` lists them).
+//! What a pickle calls: its opcodes are walked through without running any (Python's `pickletools`
+//! lists them).
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -13,10 +14,16 @@ pub(super) struct Global {
     pub(super) name: String,
 }
 
-/// Everything that the pickles at the start of `bytes` name. Files of before 2020 have several behind each other, then numbers;
-/// what is no pickle ends the walk.
+/// Everything that the pickles at the start of `bytes` name. Files of before 2020 have several
+/// behind each other, then numbers; what is no pickle ends the walk.
 pub(super) fn globals(bytes: &[u8]) -> Result<Vec<Global>, String> {
-    let mut walk = Walk { bytes, at: 0, globals: Vec::new(), strings: ["".into(), "".into()], memo: HashMap::new() };
+    let mut walk = Walk {
+        bytes,
+        at: 0,
+        globals: Vec::new(),
+        strings: ["".into(), "".into()],
+        memo: HashMap::new(),
+    };
     walk.pickle()?;
     // A pickle starts with its protocol, since protocol 2.
     while bytes.get(walk.at) == Some(&b'\x80') {
@@ -118,7 +125,10 @@ impl Walk<'_> {
         loop {
             let opcode = self.take(1)?[0];
             let Some(argument) = Argument::of(opcode) else {
-                return Err(format!("not a pickle: byte {opcode:#04x} at {}", self.at - 1));
+                return Err(format!(
+                    "not a pickle: byte {opcode:#04x} at {}",
+                    self.at - 1
+                ));
             };
             match argument {
                 Argument::End => return Ok(()),
@@ -132,7 +142,10 @@ impl Walk<'_> {
                     self.push(text.trim_matches(['\'', '"']).into());
                 }
                 Argument::Global => {
-                    let global = Global { module: self.line()?, name: self.line()? };
+                    let global = Global {
+                        module: self.line()?,
+                        name: self.line()?,
+                    };
                     self.globals.push(global);
                 }
                 Argument::GlobalOfStack => self.stack_global()?,
@@ -153,7 +166,10 @@ impl Walk<'_> {
     fn index(&mut self, size: Option<usize>) -> Result<usize, String> {
         match size {
             Some(size) => self.number(size),
-            None => self.line()?.parse().map_err(|_| "a memo without number".to_owned()),
+            None => self
+                .line()?
+                .parse()
+                .map_err(|_| "a memo without number".to_owned()),
         }
     }
 
@@ -171,7 +187,8 @@ impl Walk<'_> {
         self.strings[1] = text;
     }
 
-    /// Every value may be remembered; only strings matter here, so anything else may stand for the last one.
+    /// Every value may be remembered; only strings matter here, so anything else may stand for the
+    /// last one.
     fn remember(&mut self, index: usize) {
         self.memo.insert(index, Rc::clone(&self.strings[1]));
     }
@@ -183,7 +200,10 @@ impl Walk<'_> {
     }
 
     fn take(&mut self, count: usize) -> Result<&[u8], String> {
-        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
+        let end = self
+            .at
+            .checked_add(count)
+            .filter(|end| *end <= self.bytes.len());
         let end = end.ok_or_else(|| "the pickle is cut off".to_owned())?;
         let taken = &self.bytes[self.at..end];
         self.at = end;
@@ -196,7 +216,10 @@ impl Walk<'_> {
 
     fn number(&mut self, size: usize) -> Result<usize, String> {
         let bytes = self.take(size)?;
-        Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
+        Ok(bytes
+            .iter()
+            .rev()
+            .fold(0, |number, byte| number << 8 | usize::from(*byte)))
     }
 
     fn counted(&mut self, size: usize) -> Result<(), String> {
@@ -207,14 +230,22 @@ impl Walk<'_> {
     fn string(&mut self, size: usize) -> Result<(), String> {
         let count = self.number(size)?;
         // A longer one names nothing.
-        let text = String::from_utf8_lossy(self.take(count)?.get(..LONGEST_NAME.min(count)).unwrap_or_default()).into();
+        let text = String::from_utf8_lossy(
+            self.take(count)?
+                .get(..LONGEST_NAME.min(count))
+                .unwrap_or_default(),
+        )
+        .into();
         self.push(text);
         Ok(())
     }
 
     fn line(&mut self) -> Result<String, String> {
         let rest = &self.bytes[self.at..];
-        let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| "the pickle is cut off".to_owned())?;
+        let end = rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or_else(|| "the pickle is cut off".to_owned())?;
         let line = String::from_utf8_lossy(&rest[..end]).into_owned();
         self.at += end + 1;
         Ok(line)
@@ -227,14 +258,24 @@ mod tests {
 
     fn names(bytes: &[u8]) -> Vec<String> {
         let globals = globals(bytes).expect("a pickle");
-        globals.into_iter().map(|Global { module, name }| format!("{module}.{name}")).collect()
+        globals
+            .into_iter()
+            .map(|Global { module, name }| format!("{module}.{name}"))
+            .collect()
     }
 
     #[test]
     fn calls_are_found() {
-        // pickle.dumps of an object whose __reduce__ is (os.system, ("true",)), protocols 0, 2 and 4.
-        assert_eq!(names(b"cposix\nsystem\np0\n(Vtrue\np1\ntp2\nRp3\n."), ["posix.system"]);
-        assert_eq!(names(b"\x80\x02cposix\nsystem\nq\x00X\x04\x00\x00\x00trueq\x01\x85q\x02Rq\x03."), ["posix.system"]);
+        // pickle.dumps of an object whose __reduce__ is (os.system, ("true",)), protocols 0, 2 and
+        // 4.
+        assert_eq!(
+            names(b"cposix\nsystem\np0\n(Vtrue\np1\ntp2\nRp3\n."),
+            ["posix.system"]
+        );
+        assert_eq!(
+            names(b"\x80\x02cposix\nsystem\nq\x00X\x04\x00\x00\x00trueq\x01\x85q\x02Rq\x03."),
+            ["posix.system"]
+        );
         let protocol_4 = b"\x80\x04\x95\x1f\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x04true\x94\x85\x94R\x94.";
         assert_eq!(names(protocol_4), ["posix.system"]);
     }
@@ -247,7 +288,12 @@ mod tests {
 
     #[test]
     fn what_is_no_pickle_is_an_error() {
-        for bytes in [&b""[..], b"\x80\x02X\xff\xff\xff\xff", b"hello", b"\x80\x02\x93."] {
+        for bytes in [
+            &b""[..],
+            b"\x80\x02X\xff\xff\xff\xff",
+            b"hello",
+            b"\x80\x02\x93.",
+        ] {
             assert!(globals(bytes).is_err(), "{bytes:?}");
         }
     }

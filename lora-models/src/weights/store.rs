@@ -31,17 +31,26 @@ impl TensorStore {
 
     /// Opens several files as one; `path` stands for them in messages.
     pub(crate) fn open_all(path: &Path, files: &[PathBuf]) -> Result<Self> {
-        let mut store = Self { path: path.into(), parts: Vec::new(), index: BTreeMap::new() };
+        let mut store = Self {
+            path: path.into(),
+            parts: Vec::new(),
+            index: BTreeMap::new(),
+        };
         for file in files {
             let number = store.parts.len();
             if is_pickle(file)? {
                 let part = PickleFile::open(file)?;
-                store.index.extend(part.shapes().map(|(key, shape)| (key.clone(), (number, shape.to_vec()))));
+                store.index.extend(
+                    part.shapes()
+                        .map(|(key, shape)| (key.clone(), (number, shape.to_vec()))),
+                );
                 store.parts.push(Part::Pickle(part));
             } else {
                 let part = SafetensorsFile::open(file)?;
                 let tensors = part.tensors().iter();
-                store.index.extend(tensors.map(|(key, info)| (key.clone(), (number, info.shape.clone()))));
+                store
+                    .index
+                    .extend(tensors.map(|(key, info)| (key.clone(), (number, info.shape.clone()))));
                 store.parts.push(Part::Safetensors(part));
             }
         }
@@ -93,17 +102,31 @@ impl TensorStore {
     }
 
     fn refuse_unless(&self, are_finite: bool, key: &str) -> Result<()> {
-        if are_finite { Ok(()) } else { Err(Error::NotFinite { path: self.path.clone(), key: key.into() }) }
+        if are_finite {
+            Ok(())
+        } else {
+            Err(Error::NotFinite {
+                path: self.path.clone(),
+                key: key.into(),
+            })
+        }
     }
 }
 
-/// Whether a file is one of `torch.save`: a zip archive, or a pickle, whose first byte says so. A safetensors file starts with the
-/// length of its header and a `{`.
+/// Whether a file is one of `torch.save`: a zip archive, or a pickle, whose first byte says so. A
+/// safetensors file starts with the length of its header and a `{`.
 fn is_pickle(path: &Path) -> Result<bool> {
     use std::io::Read as _;
-    let io = |source| Error::Io { path: path.into(), source };
+    let io = |source| Error::Io {
+        path: path.into(),
+        source,
+    };
     let mut start = Vec::new();
-    std::fs::File::open(path).map_err(io)?.take(9).read_to_end(&mut start).map_err(io)?;
+    std::fs::File::open(path)
+        .map_err(io)?
+        .take(9)
+        .read_to_end(&mut start)
+        .map_err(io)?;
     let is_safetensors = start.get(8) == Some(&b'{');
     Ok(!is_safetensors && (start.starts_with(b"PK\x03\x04") || start.first() == Some(&0x80)))
 }

@@ -46,7 +46,10 @@ pub(super) static KEYS: &[ForeignKey] = &[
     ignored("ui_custom_params", "empty"),
     ignored("prodigy_d0", "of `optimizer_type = \"Prodigy\"`"),
     ignored("prodigy_d_coef", "of `optimizer_type = \"Prodigy\"`"),
-    unsupported("randomly_choice_prompt", "write the prompt into `positive_prompts` or `sample_prompts`"),
+    unsupported(
+        "randomly_choice_prompt",
+        "write the prompt into `positive_prompts` or `sample_prompts`",
+    ),
     ignored("prompt_file", PREVIEW),
     ignored("positive_prompts", PREVIEW),
     ignored("negative_prompts", PREVIEW),

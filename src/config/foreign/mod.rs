@@ -34,7 +34,11 @@ enum Rule {
     /// An error at any value but one that says no. The text says what to do instead.
     Unsupported(&'static str),
     /// These values are what is done anyhow; the others are errors.
-    Only { values: &'static [&'static str], why: &'static str, instead: &'static str },
+    Only {
+        values: &'static [&'static str],
+        why: &'static str,
+        instead: &'static str,
+    },
 }
 
 /// What becomes of a key at a value.
@@ -50,10 +54,14 @@ impl ForeignKey {
             Rule::Only { values, why, .. } if values.iter().any(|known| is_value(known, value)) => {
                 (KeyClass::Implied, why)
             }
-            Rule::Implied(_) | Rule::Unsupported(_) | Rule::Only { .. } if is_off(value) => (KeyClass::Ignored, "off"),
+            Rule::Implied(_) | Rule::Unsupported(_) | Rule::Only { .. } if is_off(value) => {
+                (KeyClass::Ignored, "off")
+            }
             Rule::Implied(why) => (KeyClass::Implied, why),
             Rule::Ignored(why) => (KeyClass::Ignored, why),
-            Rule::Unsupported(instead) | Rule::Only { instead, .. } => (KeyClass::Unsupported, instead),
+            Rule::Unsupported(instead) | Rule::Only { instead, .. } => {
+                (KeyClass::Unsupported, instead)
+            }
         };
         Verdict { class, note }
     }
@@ -64,15 +72,24 @@ fn is_value(known: &str, value: &Value) -> bool {
 }
 
 const fn implied(name: &'static str, why: &'static str) -> ForeignKey {
-    ForeignKey { name, rule: Rule::Implied(why) }
+    ForeignKey {
+        name,
+        rule: Rule::Implied(why),
+    }
 }
 
 const fn ignored(name: &'static str, why: &'static str) -> ForeignKey {
-    ForeignKey { name, rule: Rule::Ignored(why) }
+    ForeignKey {
+        name,
+        rule: Rule::Ignored(why),
+    }
 }
 
 const fn unsupported(name: &'static str, instead: &'static str) -> ForeignKey {
-    ForeignKey { name, rule: Rule::Unsupported(instead) }
+    ForeignKey {
+        name,
+        rule: Rule::Unsupported(instead),
+    }
 }
 
 const fn only(
@@ -81,12 +98,27 @@ const fn only(
     why: &'static str,
     instead: &'static str,
 ) -> ForeignKey {
-    ForeignKey { name, rule: Rule::Only { values, why, instead } }
+    ForeignKey {
+        name,
+        rule: Rule::Only {
+            values,
+            why,
+            instead,
+        },
+    }
 }
 
 /// All of them.
 pub(super) fn keys() -> impl Iterator<Item = &'static ForeignKey> {
-    [model::KEYS, data::KEYS, training::KEYS, output::KEYS, form::KEYS].into_iter().flatten()
+    [
+        model::KEYS,
+        data::KEYS,
+        training::KEYS,
+        output::KEYS,
+        form::KEYS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The key of this name.

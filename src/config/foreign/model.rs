@@ -7,10 +7,22 @@ const OTHER_MODELS: &str = "of models that are not Stable Diffusion 1.x, 2.x or 
 
 pub(super) static KEYS: &[ForeignKey] = &[
     implied("no_half_vae", "the VAE computes in 32 bits"),
-    implied("disable_mmap_load_safetensors", "weight files are read, not mapped"),
-    implied("lowram", "each network is in memory only while it is needed"),
-    ignored("highvram", "there is no cache to be cleared between batches"),
-    ignored("tokenizer_cache_dir", "the tokenizer is part of the program"),
+    implied(
+        "disable_mmap_load_safetensors",
+        "weight files are read, not mapped",
+    ),
+    implied(
+        "lowram",
+        "each network is in memory only while it is needed",
+    ),
+    ignored(
+        "highvram",
+        "there is no cache to be cleared between batches",
+    ),
+    ignored(
+        "tokenizer_cache_dir",
+        "the tokenizer is part of the program",
+    ),
     unsupported("fp8_base", NO_FP8),
     unsupported("fp8_base_unet", NO_FP8),
     // What Flux and SD3 have in the same files.

@@ -5,9 +5,10 @@ use super::{ForeignKey, ignored, implied, unsupported};
 const ATTENTION: &str = "attention never keeps the whole matrix of all pairs of pixels";
 const ONE_DEVICE: &str = "one device trains";
 const DEEPSPEED: &str = "of `deepspeed`, which is off";
-const RESUMING: &str =
-    "a stopped run cannot be gone on with; `network_weights` continues from its LoRA, with a fresh optimizer";
-const ONE_SCRIPT: &str = "of full fine-tuning; `text_encoder_lr` is the rate of the text encoder's adapters";
+const RESUMING: &str = "a stopped run cannot be gone on with; `network_weights` continues from its \
+     LoRA, with a fresh optimizer";
+const ONE_SCRIPT: &str =
+    "of full fine-tuning; `text_encoder_lr` is the rate of the text encoder's adapters";
 
 pub(super) static KEYS: &[ForeignKey] = &[
     implied("xformers", ATTENTION),
@@ -15,15 +16,23 @@ pub(super) static KEYS: &[ForeignKey] = &[
     implied("mem_eff_attn", ATTENTION),
     unsupported(
         "full_fp16",
-        "adapters are trained in 32 bits; `base_dtype = \"bf16\"` saves memory, `save_precision = \"fp16\"` space",
+        "adapters are trained in 32 bits; `base_dtype = \"bf16\"` saves memory, `save_precision \
+         = \"fp16\"` space",
     ),
     unsupported(
         "full_bf16",
-        "adapters are trained in 32 bits; `base_dtype = \"bf16\"` saves memory, `save_precision = \"bf16\"` space",
+        "adapters are trained in 32 bits; `base_dtype = \"bf16\"` saves memory, `save_precision \
+         = \"bf16\"` space",
     ),
-    unsupported("torch_compile", "operations are compiled beforehand: leave it out"),
+    unsupported(
+        "torch_compile",
+        "operations are compiled beforehand: leave it out",
+    ),
     ignored("dynamo_backend", "of `torch_compile`, which is off"),
-    unsupported("cpu_offload_checkpointing", "`gradient_checkpointing = true` keeps few tensors at all"),
+    unsupported(
+        "cpu_offload_checkpointing",
+        "`gradient_checkpointing = true` keeps few tensors at all",
+    ),
     unsupported("deepspeed", "one device trains: leave it out"),
     ignored("zero_stage", DEEPSPEED),
     ignored("offload_optimizer_device", DEEPSPEED),
@@ -41,8 +50,14 @@ pub(super) static KEYS: &[ForeignKey] = &[
     unsupported("skip_until_initial_step", RESUMING),
     unsupported("use_8bit_adam", "`optimizer_type = \"AdamW8bit\"`"),
     unsupported("use_lion_optimizer", "`optimizer_type = \"Lion\"`"),
-    unsupported("lr_scheduler_type", "`lr_scheduler` has the schedules that there are"),
-    ignored("lr_restart_cycles", "sd-scripts does not read it, either; `lr_scheduler_num_cycles` is the option"),
+    unsupported(
+        "lr_scheduler_type",
+        "`lr_scheduler` has the schedules that there are",
+    ),
+    ignored(
+        "lr_restart_cycles",
+        "sd-scripts does not read it, either; `lr_scheduler_num_cycles` is the option",
+    ),
     ignored("fused_backward_pass", "it has no effect on LoRA training"),
     unsupported(
         "train_text_encoder",
@@ -51,5 +66,8 @@ pub(super) static KEYS: &[ForeignKey] = &[
     unsupported("learning_rate_te", ONE_SCRIPT),
     unsupported("learning_rate_te1", ONE_SCRIPT),
     unsupported("learning_rate_te2", ONE_SCRIPT),
-    unsupported("stop_text_encoder_training", "`network_train_unet_only = true` leaves the text encoder as it is"),
+    unsupported(
+        "stop_text_encoder_training",
+        "`network_train_unet_only = true` leaves the text encoder as it is",
+    ),
 ];

@@ -42,10 +42,15 @@ pub(super) fn set(config: &mut TrainConfig, value: &Value) -> Result<(), Mismatc
         }
         let spec = option_name(key).and_then(super::option);
         let is_set = match spec {
-            Some(spec) => spec.set(config, &text.as_str().into()).map_err(|mismatch| mismatch.expected),
+            Some(spec) => spec
+                .set(config, &text.as_str().into())
+                .map_err(|mismatch| mismatch.expected),
             None => Err(or_nearest(one_of(NETWORK_ARGS), key, NETWORK_ARGS)),
         };
-        wrong.extend(is_set.err().map(|expected| Mismatch { found: format!("`{key}={text}`"), expected }));
+        wrong.extend(is_set.err().map(|expected| Mismatch {
+            found: format!("`{key}={text}`"),
+            expected,
+        }));
     }
     Mismatch::joined(wrong)
 }

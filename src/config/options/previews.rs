@@ -8,7 +8,8 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Previews,
         sample_prompts,
         Kind::Text,
-        "Prompts of preview pictures: a file with one a line, or the text itself. Drawn at the end of the \
+        "Prompts of preview pictures: a file with one a line, or the text itself. Drawn at the end \
+         of the \
          run, too, where no interval is given.",
     ),
     option!(
@@ -19,9 +20,25 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         off_at_zero
     )
     .needs(&["sample_prompts"]),
-    option!(Previews, sample_every_n_steps, Kind::COUNT, "Draw previews after each N updates. 0: off.", off_at_zero)
-        .needs(&["sample_prompts"]),
-    option!(Previews, sample_at_first, Kind::Flag, "Draw previews before the first update, too.",)
-        .needs(&["sample_prompts"]),
-    option!(Previews, sample_sampler, Kind::Choice(Sampler::NAMES), "The sampler of prompts that name none.",),
+    option!(
+        Previews,
+        sample_every_n_steps,
+        Kind::COUNT,
+        "Draw previews after each N updates. 0: off.",
+        off_at_zero
+    )
+    .needs(&["sample_prompts"]),
+    option!(
+        Previews,
+        sample_at_first,
+        Kind::Flag,
+        "Draw previews before the first update, too.",
+    )
+    .needs(&["sample_prompts"]),
+    option!(
+        Previews,
+        sample_sampler,
+        Kind::Choice(Sampler::NAMES),
+        "The sampler of prompts that name none.",
+    ),
 ];

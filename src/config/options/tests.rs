@@ -10,7 +10,9 @@ fn fields(config: &TrainConfig) -> BTreeMap<String, String> {
     let mut fields: BTreeMap<String, String> = BTreeMap::new();
     let mut name = String::new();
     for line in text.lines().skip(1).filter(|line| line.starts_with("    ")) {
-        let field = line[4..].split_once(": ").filter(|(name, _)| !name.starts_with([' ', '}', ')']));
+        let field = line[4..]
+            .split_once(": ")
+            .filter(|(name, _)| !name.starts_with([' ', '}', ')']));
         if let Some((field, _)) = field {
             name = field.into();
         }
@@ -67,7 +69,9 @@ pub(in crate::config) fn other_value(name: &str) -> Value {
         | "block_lr_zero_threshold" => json!(0.5),
         "multires_noise_iterations" => json!(6),
         "lr_scheduler_args" => json!(["step_rules=1:100,0.1"]),
-        "loraplus_lr_ratio" | "loraplus_unet_lr_ratio" | "loraplus_text_encoder_lr_ratio" => json!(16),
+        "loraplus_lr_ratio" | "loraplus_unet_lr_ratio" | "loraplus_text_encoder_lr_ratio" => {
+            json!(16)
+        }
         "loss_type" => json!("huber"),
         "huber_schedule" => json!("constant"),
         "model_train_type" => json!("sdxl-lora"),
@@ -112,10 +116,15 @@ pub(in crate::config) fn other_value(name: &str) -> Value {
         "sample_every_n_epochs" => json!(2),
         "sample_every_n_steps" => json!(50),
         "sample_sampler" => json!("ddim"),
-        "reg_data_dir" | "in_json" | "dataset_config" | "conditioning_data_dir" => json!("elsewhere"),
+        "reg_data_dir" | "in_json" | "dataset_config" | "conditioning_data_dir" => {
+            json!("elsewhere")
+        }
         "class_tokens" | "caption_prefix" | "caption_suffix" => json!("a cat"),
         "caption_separator" | "keep_tokens_separator" | "secondary_separator" => json!("|||"),
-        "keep_tokens" | "validation_seed" | "caption_dropout_every_n_epochs" | "token_warmup_min" => json!(3),
+        "keep_tokens"
+        | "validation_seed"
+        | "caption_dropout_every_n_epochs"
+        | "token_warmup_min" => json!(3),
         "caption_dropout_rate"
         | "validation_split"
         | "caption_tag_dropout_rate"
@@ -124,7 +133,9 @@ pub(in crate::config) fn other_value(name: &str) -> Value {
         "resize_interpolation" => json!("cubic"),
         "face_crop_aug_range" => json!("2,4"),
         "alpha_background" => json!("#0180ff"),
-        "masked_loss" | "cache_latents" | "cache_text_encoder_outputs" | "cache_info" => json!(false),
+        "masked_loss" | "cache_latents" | "cache_text_encoder_outputs" | "cache_info" => {
+            json!(false)
+        }
         "enable_bucket" | "bucket_no_upscale" => json!(false),
         "v2"
         | "v_parameterization"
@@ -161,8 +172,10 @@ const SINGLE: [(&str, &str); 1] = [("network_module", "networks.oft")];
 #[test]
 fn table_and_struct_agree() {
     let default = TrainConfig::new("", "");
-    let names: BTreeSet<String> =
-        options().map(|spec| spec.name.to_owned()).filter(|name| name != "network_args").collect();
+    let names: BTreeSet<String> = options()
+        .map(|spec| spec.name.to_owned())
+        .filter(|name| name != "network_args")
+        .collect();
     let fields_of_struct: BTreeSet<String> = fields(&default).into_keys().collect();
     assert_eq!(names, fields_of_struct);
 
@@ -174,15 +187,23 @@ fn table_and_struct_agree() {
         }
         let mut config = default.clone();
         if let Some((_, other)) = SINGLE.iter().find(|(name, _)| *name == spec.name) {
-            assert!(spec.set(&mut config, &json!(other)).is_err(), "{} = {other}", spec.name);
+            assert!(
+                spec.set(&mut config, &json!(other)).is_err(),
+                "{} = {other}",
+                spec.name
+            );
             spec.set(&mut config, &spec.default()).unwrap();
             assert_eq!(config, default);
             continue;
         }
         let value = other_value(spec.name);
-        spec.set(&mut config, &value).unwrap_or_else(|e| panic!("{} = {value}: {e:?}", spec.name));
+        spec.set(&mut config, &value)
+            .unwrap_or_else(|e| panic!("{} = {value}: {e:?}", spec.name));
         let (before, after) = (fields(&default), fields(&config));
-        let changed: Vec<&String> = before.keys().filter(|name| before[*name] != after[*name]).collect();
+        let changed: Vec<&String> = before
+            .keys()
+            .filter(|name| before[*name] != after[*name])
+            .collect();
         assert_eq!(changed, [spec.name], "{} = {value}", spec.name);
 
         // The value that it gives back sets the same.
@@ -196,7 +217,10 @@ fn table_and_struct_agree() {
 fn every_name_is_used_once() {
     let names: Vec<&str> = options().flat_map(OptionSpec::names).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-    assert_eq!(option("caption_extention").unwrap().name, "caption_extension");
+    assert_eq!(
+        option("caption_extention").unwrap().name,
+        "caption_extension"
+    );
     assert!(option("captions").is_none());
 }
 
@@ -204,18 +228,40 @@ fn every_name_is_used_once() {
 fn network_args_set_options_by_their_names() {
     let mut config = TrainConfig::new("", "");
     let args = option("network_args").unwrap();
-    let pairs = ["conv_dim=8", "conv_alpha=4.0", "block_dims=1,2", "down_lr_weight=sine+.5", "dropout=0.1"];
+    let pairs = [
+        "conv_dim=8",
+        "conv_alpha=4.0",
+        "block_dims=1,2",
+        "down_lr_weight=sine+.5",
+        "dropout=0.1",
+    ];
     args.set(&mut config, &json!(pairs)).unwrap();
-    assert_eq!((config.conv_dim, config.conv_alpha, config.network_dropout), (Some(8), Some(4.0), Some(0.1)));
-    assert_eq!((config.block_dims.clone(), config.down_lr_weight.is_some()), (vec![1, 2], true));
+    assert_eq!(
+        (config.conv_dim, config.conv_alpha, config.network_dropout),
+        (Some(8), Some(4.0), Some(0.1))
+    );
+    assert_eq!(
+        (config.block_dims.clone(), config.down_lr_weight.is_some()),
+        (vec![1, 2], true)
+    );
     // What is given by the option's own name goes before.
     args.set(&mut config, &json!("dropout=0.5")).unwrap();
     assert_eq!(config.network_dropout, Some(0.1));
     let error = args.set(&mut config, &json!(["unit=4"])).unwrap_err();
-    assert!(error.found == "`unit=4`" && error.expected.starts_with("conv_dim, conv_alpha, dropout"), "{error:?}");
-    let error = args.set(&mut config, &json!("conv_dim=-1 unit=4")).unwrap_err();
+    assert!(
+        error.found == "`unit=4`" && error.expected.starts_with("conv_dim, conv_alpha, dropout"),
+        "{error:?}"
+    );
+    let error = args
+        .set(&mut config, &json!("conv_dim=-1 unit=4"))
+        .unwrap_err();
     assert_eq!(error.found, "`conv_dim=-1`; `unit=4`");
-    assert!(error.expected.starts_with("an integer from 0 to 4096; conv_dim, conv_alpha, "), "{error:?}");
+    assert!(
+        error
+            .expected
+            .starts_with("an integer from 0 to 4096; conv_dim, conv_alpha, "),
+        "{error:?}"
+    );
     for key in NETWORK_ARGS {
         assert!(network_arg(key).and_then(option).is_some(), "{key}");
     }
@@ -248,7 +294,10 @@ fn lists_are_read_from_text_too() {
 #[test]
 fn defaults_of_families() {
     let of = |name: &str| Family::ALL.map(|family| option(name).unwrap().default_for(family));
-    assert_eq!(of("resolution"), ["512,512", "768,768", "1024,1024"].map(Value::from));
+    assert_eq!(
+        of("resolution"),
+        ["512,512", "768,768", "1024,1024"].map(Value::from)
+    );
     assert_eq!(of("seed"), [1337; 3].map(Value::from));
     assert_eq!(of("noise_offset"), [Value::Null, Value::Null, Value::Null]);
 }
@@ -256,7 +305,8 @@ fn defaults_of_families() {
 #[test]
 fn text_is_read_as_the_options_type() {
     let mut config = TrainConfig::new("", "");
-    let mut set = |name: &str, value: Value| option(name).unwrap().set(&mut config, &value).unwrap();
+    let mut set =
+        |name: &str, value: Value| option(name).unwrap().set(&mut config, &value).unwrap();
     set("unet_lr", json!("2e-4"));
     set("network_dim", json!(" 8 "));
     set("enable_bucket", json!("False"));
@@ -276,33 +326,87 @@ fn text_is_read_as_the_options_type() {
 fn wrong_values_say_what_was_expected() {
     for (name, value, found, expected) in [
         ("network_dim", json!(0), "0", "an integer from 1 to 4096"),
-        ("network_dim", json!(4.5), "4.5", "an integer from 1 to 4096"),
-        ("network_dim", json!("many"), "\"many\"", "an integer from 1 to 4096"),
-        ("network_dim", json!(null), "nothing", "an integer from 1 to 4096"),
+        (
+            "network_dim",
+            json!(4.5),
+            "4.5",
+            "an integer from 1 to 4096",
+        ),
+        (
+            "network_dim",
+            json!("many"),
+            "\"many\"",
+            "an integer from 1 to 4096",
+        ),
+        (
+            "network_dim",
+            json!(null),
+            "nothing",
+            "an integer from 1 to 4096",
+        ),
         ("max_token_length", json!(77), "77", "75, 150, 225 or 255"),
-        ("unet_lr", json!(-1e-4), "-0.0001", "a number from 0 to 1e30"),
-        ("unet_lr", json!("nan"), "\"nan\"", "a number from 0 to 1e30"),
+        (
+            "unet_lr",
+            json!(-1e-4),
+            "-0.0001",
+            "a number from 0 to 1e30",
+        ),
+        (
+            "unet_lr",
+            json!("nan"),
+            "\"nan\"",
+            "a number from 0 to 1e30",
+        ),
         ("enable_bucket", json!(1), "1", "true or false"),
-        ("caption_dropout_rate", json!(1.5), "1.5", "a number from 0 to 1"),
-        ("alpha_background", json!("#fff"), "\"#fff\"", "a colour such as \"#ffffff\""),
+        (
+            "caption_dropout_rate",
+            json!(1.5),
+            "1.5",
+            "a number from 0 to 1",
+        ),
+        (
+            "alpha_background",
+            json!("#fff"),
+            "\"#fff\"",
+            "a colour such as \"#ffffff\"",
+        ),
         (
             "face_crop_aug_range",
             json!("4,2"),
             "\"4,2\"",
             "two factors up to 100, the least and the greatest, such as \"2.0,4.0\"",
         ),
-        ("loss_type", json!("l3"), "\"l3\"", "l2, l1, huber or smooth_l1"),
+        (
+            "loss_type",
+            json!("l3"),
+            "\"l3\"",
+            "l2, l1, huber or smooth_l1",
+        ),
         ("rank_dropout", json!(1), "1", "a number from 0 to below 1"),
-        ("save_precision", json!("fp8"), "\"fp8\"", "float, fp16 or bf16"),
+        (
+            "save_precision",
+            json!("fp8"),
+            "\"fp8\"",
+            "float, fp16 or bf16",
+        ),
         ("seed", json!(-1), "-1", "an integer of at least 0"),
-        ("max_timestep", json!(1001), "1001", "an integer from 1 to 1000"),
+        (
+            "max_timestep",
+            json!(1001),
+            "1001",
+            "an integer from 1 to 1000",
+        ),
         ("output_dir", json!(""), "\"\"", "a path"),
         ("model_config", json!("sd15"), "\"sd15\"", "a table"),
     ] {
         let before = TrainConfig::new("", "");
         let mut config = before.clone();
         let error = option(name).unwrap().set(&mut config, &value).unwrap_err();
-        assert_eq!((error.found.as_str(), error.expected.as_str()), (found, expected), "{name} = {value}");
+        assert_eq!(
+            (error.found.as_str(), error.expected.as_str()),
+            (found, expected),
+            "{name} = {value}"
+        );
         assert_eq!(config, before);
     }
 }

@@ -23,29 +23,61 @@ fn lines(report: &CheckReport) -> Vec<String> {
     lines.extend(buckets(report));
     lines.extend(report.length.iter().flat_map(length));
     if !report.tags.is_empty() {
-        let most: Vec<String> = report.tags.iter().take(SHOWN).map(|(tag, count)| format!("{tag} ({count})")).collect();
+        let most: Vec<String> = report
+            .tags
+            .iter()
+            .take(SHOWN)
+            .map(|(tag, count)| format!("{tag} ({count})"))
+            .collect();
         lines.push(String::new());
-        lines.push(format!("{} different tags: {}{}", report.tags.len(), most.join(", "), more(report.tags.len())));
+        lines.push(format!(
+            "{} different tags: {}{}",
+            report.tags.len(),
+            most.join(", "),
+            more(report.tags.len())
+        ));
     }
     lines.push(String::new());
-    lines.push(format!("caches: {} of latents, {} of captions", size(report.latent_bytes), size(report.text_bytes)));
-    lines.extend(report.memory.map(|memory| format!("memory: about {}", size(memory.total()))));
+    lines.push(format!(
+        "caches: {} of latents, {} of captions",
+        size(report.latent_bytes),
+        size(report.text_bytes)
+    ));
+    lines.extend(
+        report
+            .memory
+            .map(|memory| format!("memory: about {}", size(memory.total()))),
+    );
     lines.extend(list("as sd-scripts", report.reproduced.iter().cloned()));
-    let long = report
-        .long_captions
-        .iter()
-        .map(|long| format!("{} has {} tokens, of which {} are used", long.path.display(), long.tokens, long.used));
+    let long = report.long_captions.iter().map(|long| {
+        format!(
+            "{} has {} tokens, of which {} are used",
+            long.path.display(),
+            long.tokens,
+            long.used
+        )
+    });
     lines.extend(list("captions beyond `max_token_length`", long));
-    let duplicates = report
-        .duplicates
-        .iter()
-        .map(|group| group.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" = "));
+    let duplicates = report.duplicates.iter().map(|group| {
+        group
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect::<Vec<_>>()
+            .join(" = ")
+    });
     lines.extend(list("pictures with the same content", duplicates));
-    let tiny = report
-        .tiny_pictures
-        .iter()
-        .map(|tiny| format!("{} is {}, trained at {}", tiny.path.display(), tiny.size, tiny.bucket));
-    lines.extend(list("pictures with less than a quarter of the resolution's pixels", tiny));
+    let tiny = report.tiny_pictures.iter().map(|tiny| {
+        format!(
+            "{} is {}, trained at {}",
+            tiny.path.display(),
+            tiny.size,
+            tiny.bucket
+        )
+    });
+    lines.extend(list(
+        "pictures with less than a quarter of the resolution's pixels",
+        tiny,
+    ));
     lines.extend(list("warnings", report.warnings.iter().cloned()));
     lines.extend(list("problems", report.problems.iter().cloned()));
     lines.push(String::new());
@@ -58,12 +90,19 @@ fn lines(report: &CheckReport) -> Vec<String> {
 }
 
 fn folders(report: &CheckReport) -> Vec<String> {
-    let Some(dataset) = &report.dataset else { return Vec::new() };
+    let Some(dataset) = &report.dataset else {
+        return Vec::new();
+    };
     let name = |subset: &SubsetReport| match subset.is_reg {
         true => format!("{} (regularisation)", subset.name),
         false => subset.name.clone(),
     };
-    let width = dataset.subsets().map(|subset| name(subset).chars().count()).max().unwrap_or(0).max(6);
+    let width = dataset
+        .subsets()
+        .map(|subset| name(subset).chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(6);
     let mut lines = vec![
         String::new(),
         format!(
@@ -88,9 +127,14 @@ fn folders(report: &CheckReport) -> Vec<String> {
 fn buckets(report: &CheckReport) -> Vec<String> {
     let mut lines = Vec::new();
     for part in report.dataset.iter().flat_map(|dataset| &dataset.parts) {
-        let Some(info) = &part.bucket_info else { continue };
+        let Some(info) = &part.bucket_info else {
+            continue;
+        };
         lines.push(String::new());
-        lines.push(format!("buckets at {}, batches of {}", part.resolution, part.batch_size));
+        lines.push(format!(
+            "buckets at {}, batches of {}",
+            part.resolution, part.batch_size
+        ));
         for bucket in &info.buckets {
             let batches = bucket.count.div_ceil(part.batch_size.max(1));
             lines.push(format!(
@@ -100,21 +144,41 @@ fn buckets(report: &CheckReport) -> Vec<String> {
                 batches
             ));
         }
-        lines.push(format!("mean distance of aspect ratios {:.4}", info.mean_img_ar_error));
+        lines.push(format!(
+            "mean distance of aspect ratios {:.4}",
+            info.mean_img_ar_error
+        ));
     }
     lines
 }
 
 /// The arithmetic, spelled out.
 fn length(length: &RunLength) -> Vec<String> {
-    let RunLength { pictures_per_epoch, batches_per_epoch, gradient_accumulation_steps, .. } = *length;
-    let RunLength { steps_per_epoch, epochs, total_steps, .. } = *length;
-    let cut = if total_steps < steps_per_epoch * epochs { ", the last one cut short" } else { "" };
+    let RunLength {
+        pictures_per_epoch,
+        batches_per_epoch,
+        gradient_accumulation_steps,
+        ..
+    } = *length;
+    let RunLength {
+        steps_per_epoch,
+        epochs,
+        total_steps,
+        ..
+    } = *length;
+    let cut = if total_steps < steps_per_epoch * epochs {
+        ", the last one cut short"
+    } else {
+        ""
+    };
     vec![
         String::new(),
-        format!("an epoch: {pictures_per_epoch} pictures with repeats, in {batches_per_epoch} batches"),
         format!(
-            "{batches_per_epoch} batches / {gradient_accumulation_steps} a step, rounded up = {steps_per_epoch} steps an epoch"
+            "an epoch: {pictures_per_epoch} pictures with repeats, in {batches_per_epoch} batches"
+        ),
+        format!(
+            "{batches_per_epoch} batches / {gradient_accumulation_steps} a step, rounded up = \
+             {steps_per_epoch} steps an epoch"
         ),
         format!("{epochs} epochs{cut}: {total_steps} steps"),
     ]
@@ -134,7 +198,11 @@ fn list(title: &str, lines: impl ExactSizeIterator<Item = String>) -> Vec<String
 }
 
 fn more(count: usize) -> String {
-    if count > SHOWN { format!(" and {} more", count - SHOWN) } else { String::new() }
+    if count > SHOWN {
+        format!(" and {} more", count - SHOWN)
+    } else {
+        String::new()
+    }
 }
 
 fn size(bytes: u64) -> String {

@@ -10,18 +10,26 @@ use crate::program::Job;
 
 /// Pictures that are larger than their bucket, with captions that have something for each option.
 fn rich(job: &mut Job) {
-    let picture = RgbImage::from_fn(150, 100, |x, y| Rgb([(x * 3) as u8, (y * 4) as u8, (x * y) as u8]));
+    let picture = RgbImage::from_fn(150, 100, |x, y| {
+        Rgb([(x * 3) as u8, (y * 4) as u8, (x * y) as u8])
+    });
     for name in ["airplane", "banana", "bicycle"] {
-        picture.save(job.picture(&format!("{name}.png"))).expect("a picture");
+        picture
+            .save(job.picture(&format!("{name}.png")))
+            .expect("a picture");
         let caption = "blueprint, red;;;blue, {sky|sea} ||| white, (bold:1.3), thin\nsecond line";
         fs::write(job.picture(&format!("{name}.txt")), caption).expect("a caption");
     }
-    job.toml("max_train_steps", "6").toml("bucket_reso_steps", "8");
+    job.toml("max_train_steps", "6")
+        .toml("bucket_reso_steps", "8");
 }
 
 /// Further folders and lists beside the first.
 fn folders(job: &mut Job) {
-    for (folder, name) in [("others/1_one", "banana"), ("pictures/2_emoji/more", "airplane")] {
+    for (folder, name) in [
+        ("others/1_one", "banana"),
+        ("pictures/2_emoji/more", "airplane"),
+    ] {
         fs::create_dir_all(job.path(folder)).expect("a folder");
         let copy = job.path(folder).join(format!("{name}.png"));
         fs::copy(job.picture(&format!("{name}.png")), copy).expect("a picture");
@@ -30,7 +38,10 @@ fn folders(job: &mut Job) {
     job.write("list.json", list.to_string());
     let others = job.path("others/1_one");
     let subsets = format!("[[datasets.subsets]]\nimage_dir = '{}'\n", others.display());
-    job.write("data.toml", format!("[[datasets]]\nresolution = 64\n{subsets}"));
+    job.write(
+        "data.toml",
+        format!("[[datasets]]\nresolution = 64\n{subsets}"),
+    );
     job.toml("max_train_steps", "6");
 }
 
@@ -50,10 +61,15 @@ fn broken(job: &mut Job) {
 fn transparent(job: &mut Job) {
     fs::create_dir_all(job.path("masks")).expect("a folder");
     for name in ["airplane", "banana", "bicycle"] {
-        let picture = RgbaImage::from_fn(80, 80, |x, y| Rgba([(x * 3) as u8, (y * 3) as u8, 9, (x * 3) as u8]));
-        picture.save(job.picture(&format!("{name}.png"))).expect("a picture");
+        let picture = RgbaImage::from_fn(80, 80, |x, y| {
+            Rgba([(x * 3) as u8, (y * 3) as u8, 9, (x * 3) as u8])
+        });
+        picture
+            .save(job.picture(&format!("{name}.png")))
+            .expect("a picture");
         let mask = GrayImage::from_fn(80, 80, |x, _| Luma([(x * 3) as u8]));
-        mask.save(job.path("masks").join(format!("{name}.png"))).expect("a mask");
+        mask.save(job.path("masks").join(format!("{name}.png")))
+            .expect("a mask");
     }
 }
 
@@ -61,7 +77,9 @@ fn faces(job: &mut Job) {
     for name in ["airplane", "banana", "bicycle"] {
         fs::remove_file(job.picture(&format!("{name}.png"))).expect("removed");
         let picture = RgbImage::from_fn(256, 256, |x, y| Rgb([x as u8, y as u8, (x ^ y) as u8]));
-        picture.save(job.picture(&format!("{name}_60_70_50_50.png"))).expect("a picture");
+        picture
+            .save(job.picture(&format!("{name}_60_70_50_50.png")))
+            .expect("a picture");
     }
 }
 
@@ -85,7 +103,13 @@ pub(super) const PICTURES: &[Row] = &[
         "reg_data_dir",
         "'others'",
         &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
-        &["ss_bucket_info", "ss_num_batches_per_epoch", "ss_num_reg_images", "ss_reg_dataset_dirs", "ss_tag_frequency"],
+        &[
+            "ss_bucket_info",
+            "ss_num_batches_per_epoch",
+            "ss_num_reg_images",
+            "ss_reg_dataset_dirs",
+            "ss_tag_frequency",
+        ],
     )
     .prepared(folders),
     row(
@@ -103,8 +127,13 @@ pub(super) const PICTURES: &[Row] = &[
         ],
     )
     .prepared(folders),
-    row("dataset_config", "'data.toml'", &[Plan, Memory, Warnings, Cached, FirstLoss, Losses, Weights], &["ss_*"])
-        .prepared(folders),
+    row(
+        "dataset_config",
+        "'data.toml'",
+        &[Plan, Memory, Warnings, Cached, FirstLoss, Losses, Weights],
+        &["ss_*"],
+    )
+    .prepared(folders),
     row(
         "dataset_repeats",
         "3",
@@ -123,7 +152,13 @@ pub(super) const PICTURES: &[Row] = &[
         "recursive",
         "true",
         &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
-        &["ss_bucket_info", "ss_dataset_dirs", "ss_num_batches_per_epoch", "ss_num_train_images", "ss_tag_frequency"],
+        &[
+            "ss_bucket_info",
+            "ss_dataset_dirs",
+            "ss_num_batches_per_epoch",
+            "ss_num_train_images",
+            "ss_tag_frequency",
+        ],
     )
     .prepared(folders),
     row(
@@ -137,7 +172,13 @@ pub(super) const PICTURES: &[Row] = &[
         "enable_bucket",
         "false",
         &[Plan, Memory, FirstLoss, Losses, Weights],
-        &["ss_bucket_info", "ss_bucket_no_upscale", "ss_enable_bucket", "ss_max_bucket_reso", "ss_min_bucket_reso"],
+        &[
+            "ss_bucket_info",
+            "ss_bucket_no_upscale",
+            "ss_enable_bucket",
+            "ss_max_bucket_reso",
+            "ss_min_bucket_reso",
+        ],
     )
     .prepared(rich),
     row(
@@ -155,8 +196,18 @@ pub(super) const PICTURES: &[Row] = &[
         &["ss_bucket_info", "ss_max_bucket_reso"],
     )
     .prepared(rich)
-    .with(&[("bucket_no_upscale", "false"), ("resolution", "'256,256'"), ("min_bucket_reso", "64")]),
-    row("bucket_reso_steps", "16", &[Plan, Memory, FirstLoss, Losses, Weights], &["ss_bucket_info"]).prepared(rich),
+    .with(&[
+        ("bucket_no_upscale", "false"),
+        ("resolution", "'256,256'"),
+        ("min_bucket_reso", "64"),
+    ]),
+    row(
+        "bucket_reso_steps",
+        "16",
+        &[Plan, Memory, FirstLoss, Losses, Weights],
+        &["ss_bucket_info"],
+    )
+    .prepared(rich),
     row(
         "bucket_no_upscale",
         "false",
@@ -165,22 +216,50 @@ pub(super) const PICTURES: &[Row] = &[
     )
     .prepared(rich)
     .with(&[("resolution", "'256,256'")]),
-    row("resize_interpolation", "'nearest'", &TRAINED, &["ss_resize_interpolation"]).prepared(rich),
-    row("flip_aug", "true", &[Memory, Losses, Weights], &["ss_flip_aug"]).prepared(rich),
-    row("color_aug", "true", &LATER, &["ss_color_aug"]).prepared(rich).with(&[("cache_latents", "false")]),
+    row(
+        "resize_interpolation",
+        "'nearest'",
+        &TRAINED,
+        &["ss_resize_interpolation"],
+    )
+    .prepared(rich),
+    row(
+        "flip_aug",
+        "true",
+        &[Memory, Losses, Weights],
+        &["ss_flip_aug"],
+    )
+    .prepared(rich),
+    row("color_aug", "true", &LATER, &["ss_color_aug"])
+        .prepared(rich)
+        .with(&[("cache_latents", "false")]),
     row("random_crop", "true", &TRAINED, &["ss_random_crop"])
         .prepared(rich)
         .with(&[("cache_latents", "false"), ("enable_bucket", "false")]),
-    row("face_crop_aug_range", "'1.5,3'", &TRAINED, &["ss_face_crop_aug_range"])
-        .prepared(faces)
-        .with(&[("cache_latents", "false")]),
+    row(
+        "face_crop_aug_range",
+        "'1.5,3'",
+        &TRAINED,
+        &["ss_face_crop_aug_range"],
+    )
+    .prepared(faces)
+    .with(&[("cache_latents", "false")]),
     row("alpha_mask", "true", &TRAINED, &[]).prepared(transparent),
     row("alpha_background", "'#ff0000'", &TRAINED, &[]).prepared(transparent),
     row("conditioning_data_dir", "'masks'", &TRAINED, &[]).prepared(transparent),
-    refusal("masked_loss", "true", "needs `conditioning_data_dir` or `alpha_mask`"),
-    row("prior_loss_weight", "0.5", &TRAINED, &["ss_prior_loss_weight"])
-        .prepared(folders)
-        .with(&[("reg_data_dir", "'others'")]),
+    refusal(
+        "masked_loss",
+        "true",
+        "needs `conditioning_data_dir` or `alpha_mask`",
+    ),
+    row(
+        "prior_loss_weight",
+        "0.5",
+        &TRAINED,
+        &["ss_prior_loss_weight"],
+    )
+    .prepared(folders)
+    .with(&[("reg_data_dir", "'others'")]),
     permission("skip_bad_images", "true", "broken.png").prepared(broken),
     row(
         "validation_split",
@@ -209,20 +288,52 @@ pub(super) const PICTURES: &[Row] = &[
 ];
 
 pub(super) const CAPTIONS: &[Row] = &[
-    row("caption_extension", "'.caption'", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &["ss_tag_frequency"]),
-    row("class_tokens", "'a yellow fruit'", &[Plan, FirstLoss, Losses, Weights], &["ss_tag_frequency"]).prepared(flat),
+    row(
+        "caption_extension",
+        "'.caption'",
+        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
+        &["ss_tag_frequency"],
+    ),
+    row(
+        "class_tokens",
+        "'a yellow fruit'",
+        &[Plan, FirstLoss, Losses, Weights],
+        &["ss_tag_frequency"],
+    )
+    .prepared(flat),
     refusal("strict_captions", "true", "no caption").prepared(flat),
-    row("caption_separator", "';;;'", &TRAINED, &[]).prepared(rich).with(&[("shuffle_caption", "true")]),
-    row("shuffle_caption", "true", &[Memory, Cached, FirstLoss, Losses, Weights], &["ss_shuffle_caption"])
-        .prepared(rich),
-    row("keep_tokens", "2", &TRAINED, &["ss_keep_tokens"]).prepared(rich).with(&[("shuffle_caption", "true")]),
-    row("keep_tokens_separator", "'|||'", &TRAINED, &[]).prepared(rich).with(&[("shuffle_caption", "true")]),
+    row("caption_separator", "';;;'", &TRAINED, &[])
+        .prepared(rich)
+        .with(&[("shuffle_caption", "true")]),
+    row(
+        "shuffle_caption",
+        "true",
+        &[Memory, Cached, FirstLoss, Losses, Weights],
+        &["ss_shuffle_caption"],
+    )
+    .prepared(rich),
+    row("keep_tokens", "2", &TRAINED, &["ss_keep_tokens"])
+        .prepared(rich)
+        .with(&[("shuffle_caption", "true")]),
+    row("keep_tokens_separator", "'|||'", &TRAINED, &[])
+        .prepared(rich)
+        .with(&[("shuffle_caption", "true")]),
     row("secondary_separator", "';;;'", &TRAINED, &[]).prepared(rich),
-    row("enable_wildcard", "true", &[Plan, Memory, Cached, FirstLoss, Losses, Weights], &["ss_tag_frequency"])
-        .prepared(rich),
+    row(
+        "enable_wildcard",
+        "true",
+        &[Plan, Memory, Cached, FirstLoss, Losses, Weights],
+        &["ss_tag_frequency"],
+    )
+    .prepared(rich),
     row("caption_prefix", "'a'", &TRAINED, &[]),
     row("caption_suffix", "'a'", &TRAINED, &[]),
-    row("caption_dropout_rate", "1", &[Memory, Cached, FirstLoss, Losses, Weights], &["ss_caption_dropout_rate"]),
+    row(
+        "caption_dropout_rate",
+        "1",
+        &[Memory, Cached, FirstLoss, Losses, Weights],
+        &["ss_caption_dropout_rate"],
+    ),
     row(
         "caption_dropout_every_n_epochs",
         "1",
@@ -236,16 +347,38 @@ pub(super) const CAPTIONS: &[Row] = &[
         &["ss_caption_tag_dropout_rate"],
     )
     .prepared(rich),
-    row("token_warmup_min", "3", &TRAINED, &[]).prepared(rich).with(&[("token_warmup_step", "100")]),
-    row("token_warmup_step", "100", &[Memory, Cached, FirstLoss, Losses, Weights], &[]).prepared(rich),
+    row("token_warmup_min", "3", &TRAINED, &[])
+        .prepared(rich)
+        .with(&[("token_warmup_step", "100")]),
+    row(
+        "token_warmup_step",
+        "100",
+        &[Memory, Cached, FirstLoss, Losses, Weights],
+        &[],
+    )
+    .prepared(rich),
     row("weighted_captions", "true", &TRAINED, &[]).prepared(rich),
 ];
 
 pub(super) const CACHES: &[Row] = &[
-    row("cache_latents", "false", &[Memory, Cached, FirstLoss, Losses, Weights], &["ss_cache_latents"]),
+    row(
+        "cache_latents",
+        "false",
+        &[Memory, Cached, FirstLoss, Losses, Weights],
+        &["ss_cache_latents"],
+    ),
     row("cache_latents_to_disk", "true", &[Memory, Files], &[]),
-    row("cache_text_encoder_outputs", "false", &[Memory, Cached], &[]),
-    refusal("cache_text_encoder_outputs_to_disk", "true", "is for SDXL only"),
+    row(
+        "cache_text_encoder_outputs",
+        "false",
+        &[Memory, Cached],
+        &[],
+    ),
+    refusal(
+        "cache_text_encoder_outputs_to_disk",
+        "true",
+        "is for SDXL only",
+    ),
     row("cache_info", "true", &[Files], &[]),
 ];
 

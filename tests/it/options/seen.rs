@@ -69,17 +69,26 @@ impl Observed {
         observed.add(Seen::Losses, &format!("{later:?}"));
         let file = WeightFile::read(&lora.expect("a LoRA"));
         for (key, tensor) in &file.tensors {
-            observed.add(Seen::Layout, &format!("{key} {:?} {:?}", tensor.dtype, tensor.shape));
+            observed.add(
+                Seen::Layout,
+                &format!("{key} {:?} {:?}", tensor.dtype, tensor.shape),
+            );
             observed.add(Seen::Weights, &format!("{key} {}", hash(&tensor.bytes)));
         }
         observed.metadata = file.metadata.unwrap_or_default().into_iter().collect();
-        observed.metadata.retain(|key, _| !TIMES.contains(&key.as_str()));
+        observed
+            .metadata
+            .retain(|key, _| !TIMES.contains(&key.as_str()));
         let mut names = Vec::new();
         list(&job.path(""), "", &mut names);
         names.sort();
         observed.add(Seen::Files, &names.join("\n"));
         let folder = job.path("").display().to_string();
-        for text in observed.sides.values_mut().chain(observed.metadata.values_mut()) {
+        for text in observed
+            .sides
+            .values_mut()
+            .chain(observed.metadata.values_mut())
+        {
             *text = text.replace(&folder, "");
         }
         Ok(observed)
@@ -89,7 +98,11 @@ impl Observed {
         match event {
             Event::Plan(mut plan) => {
                 // The LoRA file shows them.
-                (plan.unet_adapters, plan.text_encoder_adapters, plan.parameters) = (0, 0, 0);
+                (
+                    plan.unet_adapters,
+                    plan.text_encoder_adapters,
+                    plan.parameters,
+                ) = (0, 0, 0);
                 self.add(Seen::Memory, &format!("{:?}", plan.memory));
                 plan.memory = lora_trainer::train::MemoryEstimate::default();
                 for part in &mut plan.dataset.parts {
@@ -102,7 +115,10 @@ impl Observed {
             Event::Cached(progress) => self.add(Seen::Cached, &format!("{progress:?}")),
             Event::Step(step) => {
                 losses.push(step.loss.to_bits());
-                self.add(Seen::LearningRates, &format!("{:?} {:?}", step.learning_rates, step.d.is_some()));
+                self.add(
+                    Seen::LearningRates,
+                    &format!("{:?} {:?}", step.learning_rates, step.d.is_some()),
+                );
             }
             Event::Epoch(end) => {
                 if let Some(loss) = end.validation_loss {
@@ -110,7 +126,10 @@ impl Observed {
                 }
             }
             Event::Preview(preview) => {
-                self.add(Seen::Previews, &format!("{:?} {}", preview.at, hash(preview.picture.as_raw())));
+                self.add(
+                    Seen::Previews,
+                    &format!("{:?} {}", preview.at, hash(preview.picture.as_raw())),
+                );
             }
             Event::End(summary) => *lora = Some(summary.lora),
             _ => {}
@@ -125,12 +144,19 @@ impl Observed {
 
     /// The sides that differ, and the entries of the metadata.
     pub(crate) fn differences(&self, other: &Self) -> (BTreeSet<Seen>, BTreeSet<String>) {
-        (different(&self.sides, &other.sides), different(&self.metadata, &other.metadata))
+        (
+            different(&self.sides, &other.sides),
+            different(&self.metadata, &other.metadata),
+        )
     }
 }
 
 fn different<K: Ord + Clone>(a: &BTreeMap<K, String>, b: &BTreeMap<K, String>) -> BTreeSet<K> {
-    a.keys().chain(b.keys()).filter(|key| a.get(key) != b.get(key)).cloned().collect()
+    a.keys()
+        .chain(b.keys())
+        .filter(|key| a.get(key) != b.get(key))
+        .cloned()
+        .collect()
 }
 
 fn hash(bytes: &[u8]) -> u64 {
@@ -141,12 +167,18 @@ fn hash(bytes: &[u8]) -> u64 {
 
 /// Files below a folder, with `#` for numbers that are a time.
 fn list(folder: &Path, name: &str, names: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry")) {
+    for entry in fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.expect("an entry"))
+    {
         let name = format!("{name}/{}", entry.file_name().to_str().expect("UTF-8"));
         if entry.path().is_dir() {
             list(&entry.path(), &name, names);
         } else {
-            names.push(without_times(name.split(".tfevents").next().unwrap_or(&name)));
+            names.push(without_times(
+                name.split(".tfevents").next().unwrap_or(&name),
+            ));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Ancestral Euler: an Euler step of the probability flow that goes too far, and fresh noise (Karras et al. 2022).
+//! Ancestral Euler: an Euler step of the probability flow that goes too far, and fresh noise
+//! (Karras et al. 2022).
 
 use burn::tensor::Tensor;
 
@@ -21,9 +22,16 @@ impl EulerAncestral {
             .iter()
             .map(|alpha| ((1.0 - f64::from(*alpha)) / f64::from(*alpha)).sqrt())
             .collect();
-        let mut sigmas: Vec<f32> = timesteps.iter().map(|timestep| interpolated(&all, *timestep)).collect();
+        let mut sigmas: Vec<f32> = timesteps
+            .iter()
+            .map(|timestep| interpolated(&all, *timestep))
+            .collect();
         sigmas.push(0.0);
-        Self { settings, timesteps, sigmas }
+        Self {
+            settings,
+            timesteps,
+            sigmas,
+        }
     }
 
     pub(super) fn timesteps(&self) -> &[f32] {
@@ -46,12 +54,19 @@ impl EulerAncestral {
         sample / (self.sigmas[index].powi(2) + 1.0).sqrt()
     }
 
-    pub(super) fn step(&self, prediction: Tensor<4>, sample: Tensor<4>, index: usize, noise: Tensor<4>) -> Tensor<4> {
+    pub(super) fn step(
+        &self,
+        prediction: Tensor<4>,
+        sample: Tensor<4>,
+        index: usize,
+        noise: Tensor<4>,
+    ) -> Tensor<4> {
         let (from, to) = (self.sigmas[index], self.sigmas[index + 1]);
         let original = match self.settings.prediction_type {
             PredictionType::Epsilon => sample.clone() - prediction * from,
             PredictionType::VPrediction => {
-                prediction * (-from / (from * from + 1.0).sqrt()) + sample.clone() / (from * from + 1.0)
+                prediction * (-from / (from * from + 1.0).sqrt())
+                    + sample.clone() / (from * from + 1.0)
             }
         };
         let up = (to * to * (from * from - to * to) / (from * from)).sqrt();

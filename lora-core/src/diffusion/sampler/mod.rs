@@ -67,12 +67,17 @@ impl SamplerSettings {
         };
         match (source, kind) {
             (SettingsOf::Pipelines, _) => leading,
-            (SettingsOf::SdScripts, SamplerKind::Ddim) => {
-                Self { steps_offset: 0, set_alpha_to_one: true, clip_sample: true, ..leading }
-            }
-            (SettingsOf::SdScripts, SamplerKind::EulerAncestral) => {
-                Self { timestep_spacing: TimestepSpacing::Linspace, steps_offset: 0, ..leading }
-            }
+            (SettingsOf::SdScripts, SamplerKind::Ddim) => Self {
+                steps_offset: 0,
+                set_alpha_to_one: true,
+                clip_sample: true,
+                ..leading
+            },
+            (SettingsOf::SdScripts, SamplerKind::EulerAncestral) => Self {
+                timestep_spacing: TimestepSpacing::Linspace,
+                steps_offset: 0,
+                ..leading
+            },
         }
     }
 
@@ -105,11 +110,22 @@ impl Sampler {
     /// # Panics
     /// If `steps` is 0 or more than the schedule has.
     #[must_use]
-    pub fn new(kind: SamplerKind, settings: SamplerSettings, steps: usize, schedule: &NoiseSchedule) -> Self {
-        assert!((1..=schedule.len()).contains(&steps), "{steps} steps of a schedule of {}", schedule.len());
+    pub fn new(
+        kind: SamplerKind,
+        settings: SamplerSettings,
+        steps: usize,
+        schedule: &NoiseSchedule,
+    ) -> Self {
+        assert!(
+            (1..=schedule.len()).contains(&steps),
+            "{steps} steps of a schedule of {}",
+            schedule.len()
+        );
         Self(match kind {
             SamplerKind::Ddim => Inner::Ddim(Ddim::new(settings, steps, schedule)),
-            SamplerKind::EulerAncestral => Inner::EulerAncestral(EulerAncestral::new(settings, steps, schedule)),
+            SamplerKind::EulerAncestral => {
+                Inner::EulerAncestral(EulerAncestral::new(settings, steps, schedule))
+            }
         })
     }
 
@@ -122,7 +138,8 @@ impl Sampler {
         }
     }
 
-    /// The noise level of each step and, at last, 0; none for a sampler that does not work with noise levels.
+    /// The noise level of each step and, at last, 0; none for a sampler that does not work with
+    /// noise levels.
     #[must_use]
     pub fn sigmas(&self) -> Option<&[f32]> {
         match &self.0 {
@@ -155,7 +172,8 @@ impl Sampler {
         }
     }
 
-    /// The sample after step `index`. `noise` is standard normal; it must be there if the sampler uses it.
+    /// The sample after step `index`. `noise` is standard normal; it must be there if the sampler
+    /// uses it.
     ///
     /// # Shapes
     /// - prediction, sample, noise, result: `[b, c, h, w]`
@@ -163,16 +181,25 @@ impl Sampler {
     /// # Panics
     /// If noise is needed and missing.
     #[must_use]
-    pub fn step(&self, prediction: Tensor<4>, sample: Tensor<4>, index: usize, noise: Option<Tensor<4>>) -> Tensor<4> {
+    pub fn step(
+        &self,
+        prediction: Tensor<4>,
+        sample: Tensor<4>,
+        index: usize,
+        noise: Option<Tensor<4>>,
+    ) -> Tensor<4> {
         match (&self.0, noise) {
             (Inner::Ddim(sampler), _) => sampler.step(prediction, sample, index),
-            (Inner::EulerAncestral(sampler), Some(noise)) => sampler.step(prediction, sample, index, noise),
+            (Inner::EulerAncestral(sampler), Some(noise)) => {
+                sampler.step(prediction, sample, index, noise)
+            }
             (Inner::EulerAncestral(_), None) => panic!("an ancestral sampler needs noise"),
         }
     }
 }
 
-/// Classifier-free guidance (Ho & Salimans 2022): unconditional + scale · (conditional − unconditional).
+/// Classifier-free guidance (Ho & Salimans 2022): unconditional + scale · (conditional −
+/// unconditional).
 #[must_use]
 pub fn guided(unconditional: Tensor<4>, conditional: Tensor<4>, scale: f32) -> Tensor<4> {
     unconditional.clone() + (conditional - unconditional) * scale

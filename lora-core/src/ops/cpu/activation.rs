@@ -69,7 +69,10 @@ pub(crate) fn backward(activation: Activation, x: &[f32], gradient: &[f32]) -> V
     // SAFETY: counts the values that were written.
     unsafe {
         filled(x.len(), CHUNK, |index, dx| {
-            let (x, gradient) = (&x[index * CHUNK..][..dx.len()], &gradient[index * CHUNK..][..dx.len()]);
+            let (x, gradient) = (
+                &x[index * CHUNK..][..dx.len()],
+                &gradient[index * CHUNK..][..dx.len()],
+            );
             simd::widest(
                 #[inline(always)]
                 || backward_chunk(activation, x, gradient, dx).len(),
@@ -79,7 +82,12 @@ pub(crate) fn backward(activation: Activation, x: &[f32], gradient: &[f32]) -> V
 }
 
 #[inline(always)]
-fn backward_chunk<'y>(activation: Activation, x: &[f32], gradient: &[f32], dx: &'y mut Unwritten) -> &'y mut [f32] {
+fn backward_chunk<'y>(
+    activation: Activation,
+    x: &[f32],
+    gradient: &[f32],
+    dx: &'y mut Unwritten,
+) -> &'y mut [f32] {
     let both = x.iter().zip(gradient);
     match activation {
         Activation::Silu => write(dx, both.map(|(x, g)| silu(*x).1 * g)),
@@ -119,7 +127,10 @@ pub(crate) fn geglu_backward(x: &[f32], gradient: &[f32], width: usize) -> Vec<f
     // SAFETY: counts the values that were written.
     unsafe {
         filled(x.len(), rows * 2 * width, |index, dx| {
-            let (x, gradient) = (&x[index * rows * 2 * width..], &gradient[index * rows * width..]);
+            let (x, gradient) = (
+                &x[index * rows * 2 * width..],
+                &gradient[index * rows * width..],
+            );
             simd::widest(
                 #[inline(always)]
                 || geglu_backward_chunk(x, gradient, dx, width),
@@ -131,20 +142,35 @@ pub(crate) fn geglu_backward(x: &[f32], gradient: &[f32], width: usize) -> Vec<f
 #[inline(always)]
 fn geglu_backward_chunk(x: &[f32], gradient: &[f32], dx: &mut Unwritten, width: usize) -> usize {
     let mut written = 0;
-    let rows = dx.chunks_exact_mut(2 * width).zip(x.chunks_exact(2 * width)).zip(gradient.chunks_exact(width));
+    let rows = dx
+        .chunks_exact_mut(2 * width)
+        .zip(x.chunks_exact(2 * width))
+        .zip(gradient.chunks_exact(width));
     for ((dx, x), gradient) in rows {
         let (a, b) = x.split_at(width);
         let (da, db) = dx.split_at_mut(width);
         // In pieces, as the compiler cannot tell that five slices don't overlap.
         let pieces = da.chunks_mut(PIECE).zip(db.chunks_mut(PIECE));
-        let pieces = pieces.zip(a.chunks(PIECE).zip(b.chunks(PIECE)).zip(gradient.chunks(PIECE)));
+        let pieces = pieces.zip(
+            a.chunks(PIECE)
+                .zip(b.chunks(PIECE))
+                .zip(gradient.chunks(PIECE)),
+        );
         for ((da, db), ((a, b), gradient)) in pieces {
             let (mut values, mut slopes) = ([0.0; PIECE], [0.0; PIECE]);
             for ((value, slope), b) in values.iter_mut().zip(&mut slopes).zip(b) {
                 (*value, *slope) = gelu(*b);
             }
             written += write(da, gradient.iter().zip(&values).map(|(g, value)| g * value)).len();
-            written += write(db, gradient.iter().zip(a).zip(&slopes).map(|((g, a), slope)| g * a * slope)).len();
+            written += write(
+                db,
+                gradient
+                    .iter()
+                    .zip(a)
+                    .zip(&slopes)
+                    .map(|((g, a), slope)| g * a * slope),
+            )
+            .len();
         }
     }
     written
@@ -162,7 +188,8 @@ mod tests {
         let g: Vec<f32> = (0..1003).map(|i| (i % 7) as f32 - 3.0).collect();
         for activation in [Activation::Silu, Activation::Gelu, Activation::QuickGelu] {
             let all = simd::each(|| {
-                let (mut y, mut dx) = ([MaybeUninit::uninit(); 1003], [MaybeUninit::uninit(); 1003]);
+                let (mut y, mut dx) =
+                    ([MaybeUninit::uninit(); 1003], [MaybeUninit::uninit(); 1003]);
                 let y = forward_chunk(activation, &x, &mut y).to_vec();
                 (y, backward_chunk(activation, &x, &g, &mut dx).to_vec())
             });

@@ -1,4 +1,5 @@
-//! Results that are written once, without being set to zero first: on large tensors that would be a third of the work.
+//! Results that are written once, without being set to zero first: on large tensors that would be a
+//! third of the work.
 
 use std::mem::MaybeUninit;
 
@@ -9,17 +10,26 @@ use crate::memory::prefer_large_pages;
 /// Values still to be written.
 pub(super) type Unwritten = [MaybeUninit<f32>];
 
-/// `len` values, written in parallel in chunks of `chunk` (the last may be shorter) by `fill`, which gets each chunk's number.
+/// `len` values, written in parallel in chunks of `chunk` (the last may be shorter) by `fill`,
+/// which gets each chunk's number.
 ///
 /// # Safety
-/// `fill` returns how many values it wrote, each counted once: it may not claim a value that it did not write.
+/// `fill` returns how many values it wrote, each counted once: it may not claim a value that it did
+/// not write.
 pub(super) unsafe fn filled(
     len: usize,
     chunk: usize,
     fill: impl Fn(usize, &mut Unwritten) -> usize + Sync,
 ) -> Vec<f32> {
     // SAFETY: as above.
-    unsafe { filled_with(&mut vec![(); len.div_ceil(chunk.max(1))], len, chunk, |index, out, ()| fill(index, out)) }
+    unsafe {
+        filled_with(
+            &mut vec![(); len.div_ceil(chunk.max(1))],
+            len,
+            chunk,
+            |index, out, ()| fill(index, out),
+        )
+    }
 }
 
 /// As [`filled`], with a further result of each chunk in `others`.
@@ -34,11 +44,18 @@ pub(super) unsafe fn filled_with<T: Send>(
 ) -> Vec<f32> {
     let mut values = room(len);
     let chunks = values.spare_capacity_mut()[..len].par_chunks_mut(chunk.max(1));
-    assert_eq!(chunks.len(), others.len(), "one other result for each chunk");
-    chunks.zip(others).enumerate().for_each(|(index, (out, other))| {
-        let count = out.len();
-        assert_eq!(fill(index, out, other), count, "values written");
-    });
+    assert_eq!(
+        chunks.len(),
+        others.len(),
+        "one other result for each chunk"
+    );
+    chunks
+        .zip(others)
+        .enumerate()
+        .for_each(|(index, (out, other))| {
+            let count = out.len();
+            assert_eq!(fill(index, out, other), count, "values written");
+        });
     // SAFETY: every chunk was written in full, as it was counted.
     unsafe { values.set_len(len) };
     values
@@ -61,8 +78,8 @@ pub(super) fn write(out: &mut Unwritten, values: impl ExactSizeIterator<Item = f
     out.iter_mut().zip(values).for_each(|(out, value)| {
         out.write(value);
     });
-    // SAFETY: the zip of two equally long iterators wrote each. The iterators of these kernels are those of slices, whose length
-    // can be relied on.
+    // SAFETY: the zip of two equally long iterators wrote each. The iterators of these kernels are
+    // those of slices, whose length can be relied on.
     unsafe { initialized(out) }
 }
 

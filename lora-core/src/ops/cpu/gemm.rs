@@ -21,22 +21,48 @@ impl<'a> Matrix<'a> {
     }
 
     /// Rows that begin `row_stride` values apart.
-    pub(crate) fn strided(values: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        assert!(fits(values.len(), rows, columns, row_stride), "matrix {rows} x {columns}");
-        Self { values, rows, columns, row_stride, column_stride: 1 }
+    pub(crate) fn strided(
+        values: &'a [f32],
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+    ) -> Self {
+        assert!(
+            fits(values.len(), rows, columns, row_stride),
+            "matrix {rows} x {columns}"
+        );
+        Self {
+            values,
+            rows,
+            columns,
+            row_stride,
+            column_stride: 1,
+        }
     }
 
     /// One of its rows, which must be contiguous.
     pub(crate) fn row(&self, row: usize) -> &'a [f32] {
-        assert!(row < self.rows && self.column_stride == 1, "row {row} of {}", self.rows);
+        assert!(
+            row < self.rows && self.column_stride == 1,
+            "row {row} of {}",
+            self.rows
+        );
         &self.values[row * self.row_stride..][..self.columns]
     }
 
     /// Some of its columns.
     pub(crate) fn columns(self, first: usize, count: usize) -> Self {
-        assert!(first + count <= self.columns, "columns {first} + {count} of {}", self.columns);
+        assert!(
+            first + count <= self.columns,
+            "columns {first} + {count} of {}",
+            self.columns
+        );
         let values = &self.values[(first * self.column_stride).min(self.values.len())..];
-        Self { values, columns: count, ..self }
+        Self {
+            values,
+            columns: count,
+            ..self
+        }
     }
 
     /// Rows and columns exchanged.
@@ -71,9 +97,23 @@ impl<'a> MatrixMut<'a> {
     }
 
     /// Rows that begin `row_stride` values apart.
-    pub(crate) fn strided(values: &'a mut [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        assert!(fits(values.len(), rows, columns, row_stride), "matrix {rows} x {columns}");
-        Self { values: values.as_mut_ptr(), rows, columns, row_stride, memory: PhantomData }
+    pub(crate) fn strided(
+        values: &'a mut [f32],
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+    ) -> Self {
+        assert!(
+            fits(values.len(), rows, columns, row_stride),
+            "matrix {rows} x {columns}"
+        );
+        Self {
+            values: values.as_mut_ptr(),
+            rows,
+            columns,
+            row_stride,
+            memory: PhantomData,
+        }
     }
 
     pub(crate) fn columns(&self) -> usize {
@@ -87,12 +127,17 @@ impl<'a> MatrixMut<'a> {
             return &mut [];
         }
         // SAFETY: the row lies within the matrix, which stands for an exclusive borrow.
-        unsafe { std::slice::from_raw_parts_mut(self.values.add(row * self.row_stride), self.columns) }
+        unsafe {
+            std::slice::from_raw_parts_mut(self.values.add(row * self.row_stride), self.columns)
+        }
     }
 
     /// The same matrix for a while.
     pub(crate) fn reborrow(&mut self) -> MatrixMut<'_> {
-        MatrixMut { memory: PhantomData, ..*self }
+        MatrixMut {
+            memory: PhantomData,
+            ..*self
+        }
     }
 
     /// Blocks of `width` columns, the last perhaps narrower. Each can be written by another thread.
@@ -108,7 +153,9 @@ impl<'a> MatrixMut<'a> {
 }
 
 fn fits(length: usize, rows: usize, columns: usize, row_stride: usize) -> bool {
-    rows == 0 || columns == 0 || (columns <= row_stride && (rows - 1) * row_stride + columns <= length)
+    rows == 0
+        || columns == 0
+        || (columns <= row_stride && (rows - 1) * row_stride + columns <= length)
 }
 
 /// Who computes a product.
@@ -138,15 +185,29 @@ pub(crate) fn product(factor: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Thread
 }
 
 /// out = keep · out + factor · a b. With `keep` 0 what `out` holds does not matter.
-#[expect(clippy::needless_pass_by_value, reason = "a matrix to write to is used up, as an exclusive borrow is")]
-pub(crate) fn gemm(out: MatrixMut<'_>, keep: f32, factor: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Threads) {
-    assert_eq!((out.rows, a.columns, out.columns), (a.rows, b.rows, b.columns), "shapes of a product");
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a matrix to write to is used up, as an exclusive borrow is"
+)]
+pub(crate) fn gemm(
+    out: MatrixMut<'_>,
+    keep: f32,
+    factor: f32,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    threads: Threads,
+) {
+    assert_eq!(
+        (out.rows, a.columns, out.columns),
+        (a.rows, b.rows, b.columns),
+        "shapes of a product"
+    );
     let parallelism = match threads {
         Threads::One => gemm::Parallelism::None,
         Threads::All => gemm::Parallelism::Rayon(0),
     };
-    // SAFETY: the constructors checked that every element lies within its slice, and that of `out` is borrowed exclusively,
-    // up to other blocks of columns, which share no element with it.
+    // SAFETY: the constructors checked that every element lies within its slice, and that of `out`
+    // is borrowed exclusively, up to other blocks of columns, which share no element with it.
     unsafe {
         gemm::gemm(
             out.rows,
@@ -181,16 +242,38 @@ mod tests {
         let (a, b) = ([1.0, 2.0, 0.0, 3.0, 4.0, 0.0], [1.0, 0.0, 2.0, 1.0]);
         let mut out = [10.0; 5];
         let a = Matrix::strided(&a, 2, 2, 3);
-        gemm(MatrixMut::strided(&mut out, 2, 2, 3), 1.0, 2.0, a, Matrix::new(&b, 2, 2), Threads::One);
+        gemm(
+            MatrixMut::strided(&mut out, 2, 2, 3),
+            1.0,
+            2.0,
+            a,
+            Matrix::new(&b, 2, 2),
+            Threads::One,
+        );
         assert_eq!(out, [20.0, 14.0, 10.0, 32.0, 18.0]);
-        gemm(MatrixMut::strided(&mut out, 2, 2, 3), 0.0, 1.0, a.t(), Matrix::new(&b, 2, 2).t(), Threads::All);
+        gemm(
+            MatrixMut::strided(&mut out, 2, 2, 3),
+            0.0,
+            1.0,
+            a.t(),
+            Matrix::new(&b, 2, 2).t(),
+            Threads::All,
+        );
         assert_eq!(out, [1.0, 5.0, 10.0, 2.0, 8.0]);
     }
 
     #[test]
     fn a_product_of_its_own() {
-        let (a, b) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, 0.0, -1.0, 2.0, 0.0, 1.0]);
-        let found = product(2.0, Matrix::new(&a, 2, 3), Matrix::new(&b, 3, 2), Threads::All);
+        let (a, b) = (
+            [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+            [1.0, 0.0, -1.0, 2.0, 0.0, 1.0],
+        );
+        let found = product(
+            2.0,
+            Matrix::new(&a, 2, 3),
+            Matrix::new(&b, 3, 2),
+            Threads::All,
+        );
         assert_eq!(found, [-2.0, 14.0, -2.0, 32.0]);
     }
 
@@ -199,7 +282,11 @@ mod tests {
         let (a, b) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 2.0, 0.0, 1.0, 1.0]);
         let mut out = [0.0; 6];
         let b = Matrix::new(&b, 2, 3);
-        for (index, block) in MatrixMut::new(&mut out, 2, 3).split_columns(2).into_iter().enumerate() {
+        for (index, block) in MatrixMut::new(&mut out, 2, 3)
+            .split_columns(2)
+            .into_iter()
+            .enumerate()
+        {
             let part = b.columns(2 * index, block.columns());
             gemm(block, 0.0, 1.0, Matrix::new(&a, 2, 2), part, Threads::One);
         }

@@ -12,7 +12,11 @@ use super::{CHUNK, simd};
 
 /// Whether a tensor, tracked or not, lives on the CPU as f32, so that these kernels can work on it.
 pub(crate) fn applies<const D: usize>(tensor: &Tensor<D>) -> bool {
-    tensor.dtype() == DType::F32 && matches!(tensor.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+    tensor.dtype() == DType::F32
+        && matches!(
+            tensor.device().inner().as_dispatch(),
+            DispatchDevice::Flex(_)
+        )
 }
 
 /// The values of a tensor on the CPU, in row-major order.
@@ -20,7 +24,8 @@ pub(crate) fn applies<const D: usize>(tensor: &Tensor<D>) -> bool {
 pub(crate) struct HostTensor(FlexTensor);
 
 impl HostTensor {
-    /// None where the tensor lives on another device or is not f32. Copies only what is not in row-major order.
+    /// None where the tensor lives on another device or is not f32. Copies only what is not in
+    /// row-major order.
     pub(crate) fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         if tensor.dtype() != DType::F32 {
             return None;
@@ -49,7 +54,8 @@ impl HostTensor {
     }
 }
 
-/// A frozen weight on the CPU, as f32, or as bf16 at half the memory, which is widened where it is used.
+/// A frozen weight on the CPU, as f32, or as bf16 at half the memory, which is widened where it is
+/// used.
 #[derive(Debug, Clone)]
 pub(crate) enum HostWeight {
     Float(HostTensor),
@@ -64,7 +70,9 @@ impl HostWeight {
         }
         match weight.clone().try_into_primitive::<Flex>() {
             Ok(weight) => Self::Bf16(weight.to_contiguous()),
-            Err(error) => panic!("the weight of an operation lives where its input does: {error:?}"),
+            Err(error) => {
+                panic!("the weight of an operation lives where its input does: {error:?}")
+            }
         }
     }
 
@@ -87,7 +95,15 @@ fn widened(values: &[bf16]) -> Vec<f32> {
             simd::widest(
                 #[inline(always)]
                 // bf16 is the upper half of an f32.
-                || write(out, values.iter().map(|value| f32::from_bits(u32::from(value.to_bits()) << 16))).len(),
+                || {
+                    write(
+                        out,
+                        values
+                            .iter()
+                            .map(|value| f32::from_bits(u32::from(value.to_bits()) << 16)),
+                    )
+                    .len()
+                },
             )
         })
     }
@@ -96,7 +112,15 @@ fn widened(values: &[bf16]) -> Vec<f32> {
 /// A tensor on the CPU over these values.
 pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
     let shape = Shape::from(shape);
-    assert_eq!(values.len(), shape.num_elements(), "values of a tensor {shape:?}");
+    assert_eq!(
+        values.len(),
+        shape.num_elements(),
+        "values of a tensor {shape:?}"
+    );
     let layout = Layout::contiguous(shape);
-    Tensor::from_primitive::<Flex>(FlexTensor::new(Bytes::from_elems(values), layout, DType::F32))
+    Tensor::from_primitive::<Flex>(FlexTensor::new(
+        Bytes::from_elems(values),
+        layout,
+        DType::F32,
+    ))
 }

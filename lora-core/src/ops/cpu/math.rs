@@ -2,14 +2,20 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, LN_2, LOG2_E};
 
-/// 2^x, within 2e-7 of it for |x| up to 1 and 6e-8 |x| beyond, where x itself is no more exact. What would overflow gives 2^127,
-/// what would underflow 2^-126; NaN stays NaN.
+/// 2^x, within 2e-7 of it for |x| up to 1 and 6e-8 |x| beyond, where x itself is no more exact.
+/// What would overflow gives 2^127, what would underflow 2^-126; NaN stays NaN.
 #[inline(always)]
 pub(super) fn exp2(x: f32) -> f32 {
     // Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     // A fit of least largest relative error for |f| <= 1/2, 1e-7.
-    const FIT: [f32; 5] = [LN_2 - 2e-7, 0.240_222_42, 0.055_507_34, 0.009_671_513, 0.001_326_472_7];
+    const FIT: [f32; 5] = [
+        LN_2 - 2e-7,
+        0.240_222_42,
+        0.055_507_34,
+        0.009_671_513,
+        0.001_326_472_7,
+    ];
     let x = x.clamp(-126.0, 127.0);
     let shifted = x + ROUND;
     let f = x - (shifted - ROUND);
@@ -18,7 +24,11 @@ pub(super) fn exp2(x: f32) -> f32 {
     let p = p * f + FIT[1];
     let p = p * f + FIT[0];
     let p = p * f + 1.0;
-    let power = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
+    let power = shifted
+        .to_bits()
+        .wrapping_sub(ROUND.to_bits())
+        .wrapping_add(127)
+        << 23;
     p * f32::from_bits(power)
 }
 
@@ -37,8 +47,8 @@ pub(super) fn sigmoid(x: f32) -> f32 {
 /// The normal distribution function Φ(x) and its density.
 #[inline(always)]
 pub(super) fn normal(x: f32) -> (f32, f32) {
-    // Φ(-z √2) = erfc(z) / 2, and erfc(z) exp(z²) is t times this polynomial in t = 1 / (1 + SLOPE z) within 1e-7 for
-    // 0 <= z <= 9.5 (a fit of least largest error).
+    // Φ(-z √2) = erfc(z) / 2, and erfc(z) exp(z²) is t times this polynomial in t = 1 / (1 + SLOPE
+    // z) within 1e-7 for 0 <= z <= 9.5 (a fit of least largest error).
     const SLOPE: f32 = 0.43;
     const FIT: [f32; 8] = [
         0.242_514_62,
@@ -59,7 +69,10 @@ pub(super) fn normal(x: f32) -> (f32, f32) {
     let bell = exp(-0.5 * x * x);
     let tail = 0.5 * polynomial * t * bell;
     let inverse_sqrt_2_pi = 0.398_942_3;
-    (if x < 0.0 { tail } else { 1.0 - tail }, bell * inverse_sqrt_2_pi)
+    (
+        if x < 0.0 { tail } else { 1.0 - tail },
+        bell * inverse_sqrt_2_pi,
+    )
 }
 
 #[cfg(test)]
@@ -76,7 +89,10 @@ mod tests {
             let error = f64::from(exp2(x)) / f64::from(x).exp2() - 1.0;
             assert!(error.abs() < 2.5e-7, "{x}: {error:e}");
             let error = f64::from(exp(x)) / f64::from(x).exp() - 1.0;
-            assert!(error.abs() < 2.5e-7 + 1e-7 * f64::from(x.abs()), "{x}: {error:e}");
+            assert!(
+                error.abs() < 2.5e-7 + 1e-7 * f64::from(x.abs()),
+                "{x}: {error:e}"
+            );
         }
         assert_eq!((exp2(0.0), exp(0.0)), (1.0, 1.0));
         assert!(exp2(1e9).is_finite() && exp2(f32::NEG_INFINITY) < 2e-38);
@@ -92,10 +108,14 @@ mod tests {
         for x in points() {
             let (value, bell) = normal(x);
             let error = (f64::from(value) - expected).abs();
-            assert!(error < 2.5e-7 && error < 4e-6 * expected.max(1e-9), "{x}: {value}, expected {expected}");
+            assert!(
+                error < 2.5e-7 && error < 4e-6 * expected.max(1e-9),
+                "{x}: {value}, expected {expected}"
+            );
             assert!((f64::from(bell) - density(f64::from(x))).abs() < 1e-7);
             let at = f64::from(x);
-            expected += step / 6.0 * (density(at) + 4.0 * density(at + step / 2.0) + density(at + step));
+            expected +=
+                step / 6.0 * (density(at) + 4.0 * density(at + step / 2.0) + density(at + step));
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Kernels of the CPU, over plain slices of f32.
 //!
-//! burn's CPU backend runs elementwise operations one value at a time on one thread, decomposes what has no backward of its
-//! own, and copies transposed operands. These kernels work on its buffers in place, in parallel, and compiled for the
-//! widest vectors that the processor has.
+//! burn's CPU backend runs elementwise operations one value at a time on one thread, decomposes
+//! what has no backward of its own, and copies transposed operands. These kernels work on its
+//! buffers in place, in parallel, and compiled for the widest vectors that the processor has.
 
 pub(super) mod activation;
 pub(super) mod attention;
@@ -28,7 +28,9 @@ pub(super) fn repeated(row: &[f32], rows: usize) -> Vec<f32> {
     // SAFETY: counts the values that were written.
     unsafe {
         fill::filled(rows * row.len(), chunk, |_, out| {
-            out.chunks_exact_mut(row.len()).map(|out| fill::write(out, row.iter().copied()).len()).sum()
+            out.chunks_exact_mut(row.len())
+                .map(|out| fill::write(out, row.iter().copied()).len())
+                .sum()
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Group norm, with or without SiLU behind it, and layer norm. Rows are normalized independently and in parallel.
+//! Group norm, with or without SiLU behind it, and layer norm. Rows are normalized independently
+//! and in parallel.
 
 use super::CHUNK;
 use super::fill::{Unwritten, filled, filled_with, initialized, write};
@@ -36,12 +37,19 @@ fn statistics(row: &[f32], eps: f32) -> Statistics {
     let count = row.len() as f32;
     let mean = sum2(row, row, |x, _| x) / count;
     let variance = sum2(row, row, |x, _| (x - mean) * (x - mean)) / count;
-    Statistics { mean, inverse_std: 1.0 / (variance + eps).sqrt() }
+    Statistics {
+        mean,
+        inverse_std: 1.0 / (variance + eps).sqrt(),
+    }
 }
 
 /// `gradient` with respect to the normalized row becomes the gradient with respect to `x`.
 #[inline(always)]
-fn through_statistics(x: &[f32], gradient: &mut [f32], Statistics { mean, inverse_std }: Statistics) {
+fn through_statistics(
+    x: &[f32],
+    gradient: &mut [f32],
+    Statistics { mean, inverse_std }: Statistics,
+) {
     let count = x.len() as f32;
     let average = sum2(gradient, x, |g, _| g) / count;
     let slope = sum2(gradient, x, |g, x| g * (x - mean)) * inverse_std / count;
@@ -51,7 +59,12 @@ fn through_statistics(x: &[f32], gradient: &mut [f32], Statistics { mean, invers
 }
 
 /// Result and statistics of `[b, c, area]`.
-pub(crate) fn group_norm(x: &[f32], affine: Affine<'_>, groups: Groups, eps: f64) -> (Vec<f32>, Vec<Statistics>) {
+pub(crate) fn group_norm(
+    x: &[f32],
+    affine: Affine<'_>,
+    groups: Groups,
+    eps: f64,
+) -> (Vec<f32>, Vec<Statistics>) {
     let row = groups.channels * groups.area;
     let mut all = vec![Statistics::default(); x.len() / row];
     // SAFETY: counts the values that were written.
@@ -82,7 +95,10 @@ fn group_row(
     groups: Groups,
 ) -> usize {
     let mut written = 0;
-    let channels = y.chunks_exact_mut(groups.area).zip(x.chunks_exact(groups.area)).enumerate();
+    let channels = y
+        .chunks_exact_mut(groups.area)
+        .zip(x.chunks_exact(groups.area))
+        .enumerate();
     for (channel, (y, x)) in channels {
         // (x - mean) / std * scale + shift = x * slope + offset
         let slope = affine.scale[first + channel] * statistics.inverse_std;
@@ -129,7 +145,11 @@ fn group_row_backward(
     groups: Groups,
 ) -> usize {
     let (area, mut written) = (groups.area, 0);
-    let channels = dx.chunks_exact_mut(area).zip(x.chunks_exact(area)).zip(gradient.chunks_exact(area)).enumerate();
+    let channels = dx
+        .chunks_exact_mut(area)
+        .zip(x.chunks_exact(area))
+        .zip(gradient.chunks_exact(area))
+        .enumerate();
     for (channel, ((dx, x), gradient)) in channels {
         let scale = affine.scale[first + channel];
         let slope = scale * statistics.inverse_std;
@@ -172,26 +192,49 @@ pub(crate) fn layer_norm(x: &[f32], affine: Affine<'_>, eps: f64) -> (Vec<f32>, 
 }
 
 #[inline(always)]
-fn layer_rows(x: &[f32], y: &mut Unwritten, all: &mut [Statistics], affine: Affine<'_>, eps: f32) -> usize {
+fn layer_rows(
+    x: &[f32],
+    y: &mut Unwritten,
+    all: &mut [Statistics],
+    affine: Affine<'_>,
+    eps: f32,
+) -> usize {
     let width = affine.scale.len();
-    let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(all);
+    let rows = y
+        .chunks_exact_mut(width)
+        .zip(x.chunks_exact(width))
+        .zip(all);
     rows.map(|((y, x), of_row)| {
         let Statistics { mean, inverse_std } = statistics(x, eps);
         *of_row = Statistics { mean, inverse_std };
         let affine = affine.scale.iter().zip(affine.shift);
-        write(y, x.iter().zip(affine).map(|(x, (scale, shift))| (x - mean) * inverse_std * scale + shift)).len()
+        write(
+            y,
+            x.iter()
+                .zip(affine)
+                .map(|(x, (scale, shift))| (x - mean) * inverse_std * scale + shift),
+        )
+        .len()
     })
     .sum()
 }
 
 /// The gradient of [`layer_norm`]'s input.
-pub(crate) fn layer_norm_backward(x: &[f32], statistics: &[Statistics], gradient: &[f32], scale: &[f32]) -> Vec<f32> {
+pub(crate) fn layer_norm_backward(
+    x: &[f32],
+    statistics: &[Statistics],
+    gradient: &[f32],
+    scale: &[f32],
+) -> Vec<f32> {
     let width = scale.len();
     let rows = CHUNK.div_ceil(width);
     // SAFETY: counts the values that were written.
     unsafe {
         filled(x.len(), rows * width, |index, dx| {
-            let (x, gradient) = (&x[index * rows * width..][..dx.len()], &gradient[index * rows * width..][..dx.len()]);
+            let (x, gradient) = (
+                &x[index * rows * width..][..dx.len()],
+                &gradient[index * rows * width..][..dx.len()],
+            );
             let statistics = &statistics[index * rows..];
             simd::widest(
                 #[inline(always)]
@@ -210,7 +253,11 @@ fn layer_rows_backward(
     scale: &[f32],
 ) -> usize {
     let width = scale.len();
-    let rows = dx.chunks_exact_mut(width).zip(x.chunks_exact(width)).zip(gradient.chunks_exact(width)).zip(statistics);
+    let rows = dx
+        .chunks_exact_mut(width)
+        .zip(x.chunks_exact(width))
+        .zip(gradient.chunks_exact(width))
+        .zip(statistics);
     rows.map(|(((dx, x), gradient), statistics)| {
         let dx = write(dx, gradient.iter().zip(scale).map(|(g, scale)| g * scale));
         through_statistics(x, dx, *statistics);
@@ -227,11 +274,23 @@ mod tests {
 
     #[test]
     fn every_instruction_set_gives_the_same_bits() {
-        let x: Vec<f32> = (0..2 * 77).map(|i| ((i * 37) % 101) as f32 * 0.1 - 4.0).collect();
-        let g: Vec<f32> = (0..2 * 77).map(|i| ((i * 13) % 17) as f32 * 0.1 - 0.7).collect();
+        let x: Vec<f32> = (0..2 * 77)
+            .map(|i| ((i * 37) % 101) as f32 * 0.1 - 4.0)
+            .collect();
+        let g: Vec<f32> = (0..2 * 77)
+            .map(|i| ((i * 13) % 17) as f32 * 0.1 - 0.7)
+            .collect();
         let (scale, shift) = ([1.5, -0.5], [0.1, 0.2]);
-        let groups = Groups { groups: 1, channels: 2, area: 77, silu: true };
-        let affine = Affine { scale: &scale, shift: &shift };
+        let groups = Groups {
+            groups: 1,
+            channels: 2,
+            area: 77,
+            silu: true,
+        };
+        let affine = Affine {
+            scale: &scale,
+            shift: &shift,
+        };
         let blank = || vec![MaybeUninit::uninit(); 2 * 77];
         let values = |mut out: Vec<MaybeUninit<f32>>, written: usize| {
             assert_eq!(written, out.len());
@@ -248,7 +307,10 @@ mod tests {
         assert!(all.iter().all(|other| *other == all[0]));
         let all = simd::each(|| {
             let (mut y, mut dx, mut statistics) = (blank(), blank(), [Statistics::default(); 2]);
-            let affine = Affine { scale: &x[..77], shift: &g[..77] };
+            let affine = Affine {
+                scale: &x[..77],
+                shift: &g[..77],
+            };
             let written = layer_rows(&x, &mut y, &mut statistics, affine, 1e-5);
             let of_dx = layer_rows_backward(&x, &statistics, &g, &mut dx, affine.scale);
             (values(y, written), values(dx, of_dx))

@@ -1,16 +1,16 @@
 //! Loops compiled for several instruction sets.
 
-/// Runs `kernel` compiled for the widest vectors of this processor, chosen at run time: AVX-512, else AVX2, else the
-/// target's baseline (SSE2, NEON).
+/// Runs `kernel` compiled for the widest vectors of this processor, chosen at run time: AVX-512,
+/// else AVX2, else the target's baseline (SSE2, NEON).
 ///
-/// The compiler turns plain loops into vector code. As no multiplication is fused with an addition, every instruction set
-/// gives the same bits.
+/// The compiler turns plain loops into vector code. As no multiplication is fused with an addition,
+/// every instruction set gives the same bits.
 pub(super) fn widest<R>(kernel: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(kernel)
 }
 
-/// Partial results that a loop over many values keeps side by side. Their number does not depend on the processor, so neither do
-/// the results.
+/// Partial results that a loop over many values keeps side by side. Their number does not depend on
+/// the processor, so neither do the results.
 pub(super) const LANES: usize = 32;
 
 /// All partial results as one, by halves.
@@ -22,7 +22,8 @@ pub(super) fn fold(lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
     f(f(lanes[0], lanes[2]), f(lanes[1], lanes[3]))
 }
 
-/// The sum of `f` over pairs of values. The partial sums do not depend on the processor, so neither does the result.
+/// The sum of `f` over pairs of values. The partial sums do not depend on the processor, so neither
+/// does the result.
 #[inline(always)]
 pub(super) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];

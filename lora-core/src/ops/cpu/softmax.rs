@@ -41,7 +41,10 @@ pub(crate) fn backward(y: &[f32], gradient: &[f32], width: usize) -> Vec<f32> {
     // SAFETY: counts the values that were written.
     unsafe {
         filled(y.len(), rows * width, |index, dx| {
-            let (y, gradient) = (&y[index * rows * width..][..dx.len()], &gradient[index * rows * width..]);
+            let (y, gradient) = (
+                &y[index * rows * width..][..dx.len()],
+                &gradient[index * rows * width..],
+            );
             simd::widest(
                 #[inline(always)]
                 || backward_chunk(y, gradient, dx, width),
@@ -52,7 +55,9 @@ pub(crate) fn backward(y: &[f32], gradient: &[f32], width: usize) -> Vec<f32> {
 
 #[inline(always)]
 fn backward_chunk(y: &[f32], gradient: &[f32], dx: &mut Unwritten, width: usize) -> usize {
-    let rows = dx.chunks_exact_mut(width).zip(y.chunks_exact(width).zip(gradient.chunks_exact(width)));
+    let rows = dx
+        .chunks_exact_mut(width)
+        .zip(y.chunks_exact(width).zip(gradient.chunks_exact(width)));
     rows.map(|(dx, (y, gradient))| {
         let average = sum2(y, gradient, |y, g| y * g);
         write(dx, y.iter().zip(gradient).map(|(y, g)| y * (g - average))).len()
@@ -68,7 +73,10 @@ pub(super) fn maximum(values: &[f32]) -> f32 {
     let rest = whole.remainder();
     let larger = |a: f32, b: f32| if b > a { b } else { a };
     for values in whole {
-        lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane = larger(*lane, *value));
+        lanes
+            .iter_mut()
+            .zip(values)
+            .for_each(|(lane, value)| *lane = larger(*lane, *value));
     }
     rest.iter().fold(fold(lanes, larger), |a, b| larger(a, *b))
 }
@@ -101,16 +109,24 @@ mod tests {
     #[test]
     fn every_instruction_set_gives_the_same_bits() {
         const WIDTH: usize = 77;
-        let x: Vec<f32> = (0..3 * WIDTH).map(|i| (i as f32 * 0.7).sin() * 9.0).collect();
+        let x: Vec<f32> = (0..3 * WIDTH)
+            .map(|i| (i as f32 * 0.7).sin() * 9.0)
+            .collect();
         let g: Vec<f32> = (0..3 * WIDTH).map(|i| (i % 5) as f32 - 2.0).collect();
         let all = simd::each(|| {
-            let (mut y, mut dx) = ([MaybeUninit::uninit(); 3 * WIDTH], [MaybeUninit::uninit(); 3 * WIDTH]);
+            let (mut y, mut dx) = (
+                [MaybeUninit::uninit(); 3 * WIDTH],
+                [MaybeUninit::uninit(); 3 * WIDTH],
+            );
             forward_chunk(&x, &mut y, WIDTH);
             // SAFETY: written just before.
             let y = unsafe { super::super::fill::initialized(&mut y) }.to_vec();
             backward_chunk(&y, &g, &mut dx, WIDTH);
             // SAFETY: written just before.
-            (y, unsafe { super::super::fill::initialized(&mut dx) }.to_vec())
+            (
+                y,
+                unsafe { super::super::fill::initialized(&mut dx) }.to_vec(),
+            )
         });
         assert!(all.iter().all(|other| *other == all[0]));
     }

@@ -1,7 +1,8 @@
-//! 3x3 convolution of stride 1 with a quarter of the multiplications (Winograd's F(4x4, 3x3); Lavin & Gray 2016).
+//! 3x3 convolution of stride 1 with a quarter of the multiplications (Winograd's F(4x4, 3x3); Lavin
+//! & Gray 2016).
 //!
-//! Tiles of 6x6 pixels, weights and products are transformed so that convolution becomes a multiplication of each of their 36
-//! elements, summed over channels: 36 products of matrices.
+//! Tiles of 6x6 pixels, weights and products are transformed so that convolution becomes a
+//! multiplication of each of their 36 elements, summed over channels: 36 products of matrices.
 
 use rayon::prelude::*;
 
@@ -26,8 +27,11 @@ type Lanes = [f32; LANES];
 
 /// Whether this way is the faster one.
 pub(super) fn is_worthwhile(g: Geometry) -> bool {
-    let is_same3 = g.kernel == 3 && g.stride == 1 && g.near == 1 && (g.out_h, g.out_w) == (g.h, g.w);
-    is_same3 && g.batch * g.h.div_ceil(OUT) * g.w.div_ceil(OUT) >= WORTHWHILE && g.c_in.min(g.c_out) >= LANES
+    let is_same3 =
+        g.kernel == 3 && g.stride == 1 && g.near == 1 && (g.out_h, g.out_w) == (g.h, g.w);
+    is_same3
+        && g.batch * g.h.div_ceil(OUT) * g.w.div_ceil(OUT) >= WORTHWHILE
+        && g.c_in.min(g.c_out) >= LANES
 }
 
 /// Which way the weight `[c_out, c_in, 3, 3]` is applied.
@@ -35,13 +39,27 @@ pub(super) fn is_worthwhile(g: Geometry) -> bool {
 pub(super) enum Direction {
     /// From `c_in` to `c_out` channels.
     Forward,
-    /// From the gradient of the result to that of the input: turned by half a circle, from `c_out` to `c_in` channels.
+    /// From the gradient of the result to that of the input: turned by half a circle, from `c_out`
+    /// to `c_in` channels.
     Backward,
 }
 
 /// Adds `factor` times the convolution of `x` to `y`.
-pub(super) fn add(x: &[f32], weight: &[f32], factor: f32, g: Geometry, direction: Direction, y: &mut [f32]) {
-    let weights = Weights { values: weight, factor, direction, c_in: g.c_in, c_out: g.c_out };
+pub(super) fn add(
+    x: &[f32],
+    weight: &[f32],
+    factor: f32,
+    g: Geometry,
+    direction: Direction,
+    y: &mut [f32],
+) {
+    let weights = Weights {
+        values: weight,
+        factor,
+        direction,
+        c_in: g.c_in,
+        c_out: g.c_out,
+    };
     let (inputs, outputs) = match direction {
         Direction::Forward => (g.c_in, g.c_out),
         Direction::Backward => (g.c_out, g.c_in),
@@ -51,19 +69,34 @@ pub(super) fn add(x: &[f32], weight: &[f32], factor: f32, g: Geometry, direction
     let all_rows = g.h.div_ceil(OUT);
     let rows = (TILE_VALUES / (POINTS * inputs * row)).clamp(1, all_rows);
     let threads = rayon::current_num_threads();
-    let channels = outputs.div_ceil(outputs.div_ceil(CHANNELS).next_multiple_of(threads)).next_multiple_of(LANES);
+    let channels = outputs
+        .div_ceil(outputs.div_ceil(CHANNELS).next_multiple_of(threads))
+        .next_multiple_of(LANES);
     let mut tiles = vec![0.0; POINTS * inputs * (rows * row).next_multiple_of(LANES)];
-    for (x, y) in x.chunks_exact(inputs * area).zip(y.chunks_exact_mut(outputs * area)) {
+    for (x, y) in x
+        .chunks_exact(inputs * area)
+        .zip(y.chunks_exact_mut(outputs * area))
+    {
         for first in (0..all_rows).step_by(rows) {
-            let block = Block { h: g.h, w: g.w, first, rows: rows.min(all_rows - first), row };
+            let block = Block {
+                h: g.h,
+                w: g.w,
+                first,
+                rows: rows.min(all_rows - first),
+                row,
+            };
             let tiles = &mut tiles[..POINTS * inputs * block.count()];
-            let of_channels = MatrixMut::new(tiles, POINTS, inputs * block.count()).split_columns(block.count());
-            of_channels.into_par_iter().zip(x.par_chunks_exact(area)).for_each(|(mut tiles, x)| {
-                simd::widest(
-                    #[inline(always)]
-                    || block.transform(x, &mut tiles),
-                );
-            });
+            let of_channels =
+                MatrixMut::new(tiles, POINTS, inputs * block.count()).split_columns(block.count());
+            of_channels
+                .into_par_iter()
+                .zip(x.par_chunks_exact(area))
+                .for_each(|(mut tiles, x)| {
+                    simd::widest(
+                        #[inline(always)]
+                        || block.transform(x, &mut tiles),
+                    );
+                });
             let parts = y.par_chunks_mut(channels * area).enumerate();
             parts.for_each_init(Scratch::default, |scratch, (part, y)| {
                 scratch.multiply(block, tiles, weights, part * channels, y);
@@ -90,9 +123,16 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// Adds the products of all tiles `[36, inputs, tiles]` with the weights of some outputs, from `first` on, to their
-    /// pixels `y` `[outputs, h, w]`.
-    fn multiply(&mut self, block: Block, tiles: &[f32], weights: Weights<'_>, first: usize, y: &mut [f32]) {
+    /// Adds the products of all tiles `[36, inputs, tiles]` with the weights of some outputs, from
+    /// `first` on, to their pixels `y` `[outputs, h, w]`.
+    fn multiply(
+        &mut self,
+        block: Block,
+        tiles: &[f32],
+        weights: Weights<'_>,
+        first: usize,
+        y: &mut [f32],
+    ) {
         let area = block.h * block.w;
         let (outputs, count) = (y.len() / area, block.count());
         let inputs = tiles.len() / (POINTS * count);
@@ -104,17 +144,27 @@ impl Scratch {
             || weights.transform(first, outputs, of_weights),
         );
         let products = &mut self.products[..POINTS * outputs * count];
-        let points = products.chunks_exact_mut(outputs * count).zip(of_weights.chunks_exact(inputs * outputs));
+        let points = products
+            .chunks_exact_mut(outputs * count)
+            .zip(of_weights.chunks_exact(inputs * outputs));
         for ((products, weight), tiles) in points.zip(tiles.chunks_exact(inputs * count)) {
             let weight = match weights.direction {
                 Direction::Forward => Matrix::new(weight, outputs, inputs),
                 Direction::Backward => Matrix::new(weight, inputs, outputs).t(),
             };
             let tiles = Matrix::new(tiles, inputs, count);
-            gemm(MatrixMut::new(products, outputs, count), 0.0, 1.0, weight, tiles, Threads::One);
+            gemm(
+                MatrixMut::new(products, outputs, count),
+                0.0,
+                1.0,
+                weight,
+                tiles,
+                Threads::One,
+            );
         }
         for (channel, y) in y.chunks_exact_mut(area).enumerate() {
-            let products = Matrix::strided(&products[channel * count..], POINTS, count, outputs * count);
+            let products =
+                Matrix::strided(&products[channel * count..], POINTS, count, outputs * count);
             simd::widest(
                 #[inline(always)]
                 || block.add_back(products, y),
@@ -124,8 +174,8 @@ impl Scratch {
 }
 
 impl Weights<'_> {
-    /// Those of `outputs` outputs from `first` on, transformed: `[36, outputs, inputs]` forward, `[36, inputs, outputs]`
-    /// backward, in both cases `[36, some of c_out, some of c_in]`.
+    /// Those of `outputs` outputs from `first` on, transformed: `[36, outputs, inputs]` forward,
+    /// `[36, inputs, outputs]` backward, in both cases `[36, some of c_out, some of c_in]`.
     #[inline(always)]
     fn transform(&self, first: usize, outputs: usize, all: &mut [f32]) {
         let (rows, columns, first_row, first_column) = match self.direction {
@@ -134,11 +184,18 @@ impl Weights<'_> {
         };
         for row in 0..rows {
             let at = ((first_row + row) * self.c_in + first_column) * 9;
-            for (block, kernels) in self.values[at..][..columns * 9].chunks(LANES * 9).enumerate() {
+            for (block, kernels) in self.values[at..][..columns * 9]
+                .chunks(LANES * 9)
+                .enumerate()
+            {
                 let mut taps = [[0.0; LANES]; 9];
                 for (lane, kernel) in kernels.chunks_exact(9).enumerate() {
                     for (tap, value) in kernel.iter().enumerate() {
-                        let tap = if self.direction == Direction::Forward { tap } else { 8 - tap };
+                        let tap = if self.direction == Direction::Forward {
+                            tap
+                        } else {
+                            8 - tap
+                        };
                         taps[tap][lane] = value * self.factor;
                     }
                 }
@@ -207,16 +264,22 @@ impl Block {
         }
     }
 
-    /// The pixels that a tile reads, one beyond its own on every side. Beyond the borders they are 0.
+    /// The pixels that a tile reads, one beyond its own on every side. Beyond the borders they are
+    /// 0.
     #[inline(always)]
     fn gather(self, x: &[f32], tile: usize, lane: usize, patch: &mut [Lanes; POINTS]) {
         let (top, left) = self.origin(tile);
         for (i, points) in patch.chunks_exact_mut(IN).enumerate() {
-            let Some(y) = (top + i).checked_sub(1).filter(|y| *y < self.h) else { continue };
+            let Some(y) = (top + i).checked_sub(1).filter(|y| *y < self.h) else {
+                continue;
+            };
             let line = &x[y * self.w..][..self.w];
             if left > 0 && left + IN - 1 <= self.w {
                 let line: &[f32; IN] = line[left - 1..][..IN].try_into().expect("six pixels");
-                points.iter_mut().zip(line).for_each(|(point, pixel)| point[lane] = *pixel);
+                points
+                    .iter_mut()
+                    .zip(line)
+                    .for_each(|(point, pixel)| point[lane] = *pixel);
             } else {
                 let pixels = line.iter().skip(left.saturating_sub(1));
                 points
@@ -233,7 +296,9 @@ impl Block {
         let (top, left) = self.origin(tile);
         for (i, points) in pixels.chunks_exact(OUT).enumerate().take(self.h - top) {
             let line = &mut y[(top + i) * self.w + left..(top + i + 1) * self.w];
-            line.iter_mut().zip(points).for_each(|(pixel, point)| *pixel += point[lane]);
+            line.iter_mut()
+                .zip(points)
+                .for_each(|(pixel, point)| *pixel += point[lane]);
         }
     }
 }
@@ -259,7 +324,12 @@ fn both_ways<const I: usize, const O: usize, const II: usize, const OO: usize>(
 /// The sum of vectors times numbers.
 #[inline(always)]
 fn sum<const N: usize>(terms: [(f32, &Lanes); N]) -> Lanes {
-    std::array::from_fn(|lane| terms.iter().map(|(factor, values)| factor * values[lane]).sum())
+    std::array::from_fn(|lane| {
+        terms
+            .iter()
+            .map(|(factor, values)| factor * values[lane])
+            .sum()
+    })
 }
 
 /// Bᵀ of Lavin & Gray, for the points 0, ±1, ±2 and infinity.
@@ -315,21 +385,49 @@ mod tests {
     }
 
     fn assert_close(found: &[f32], expected: &[f32]) {
-        let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let largest = expected
+            .iter()
+            .fold(0.0_f32, |largest, value| largest.max(value.abs()));
         assert_eq!(found.len(), expected.len());
         assert!(found.iter().all(|value| value.is_finite()));
-        let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst <= 1e-5 * largest, "differs by {:.1e} of the maximum", worst / largest);
+        let worst = found
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(
+            worst <= 1e-5 * largest,
+            "differs by {:.1e} of the maximum",
+            worst / largest
+        );
     }
 
     /// Against the product of matrices.
     #[test]
     fn agrees_with_the_direct_way() {
-        for (batch, c_in, c_out, h, w) in [(1, 9, 17, 32, 32), (2, 8, 8, 33, 30), (1, 20, 8, 5, 70), (3, 16, 9, 1, 3)] {
-            let g = Geometry { batch, c_in, c_out, h, w, out_h: h, out_w: w, kernel: 3, stride: 1, near: 1 };
+        for (batch, c_in, c_out, h, w) in [
+            (1, 9, 17, 32, 32),
+            (2, 8, 8, 33, 30),
+            (1, 20, 8, 5, 70),
+            (3, 16, 9, 1, 3),
+        ] {
+            let g = Geometry {
+                batch,
+                c_in,
+                c_out,
+                h,
+                w,
+                out_h: h,
+                out_w: w,
+                kernel: 3,
+                stride: 1,
+                near: 1,
+            };
             let (x, weight) = (random(batch * c_in * h * w, 1), random(c_out * c_in * 9, 2));
             let bias = random(c_out, 3);
-            let mut y: Vec<f32> = (0..batch).flat_map(|_| bias.iter().flat_map(|b| vec![*b; h * w])).collect();
+            let mut y: Vec<f32> = (0..batch)
+                .flat_map(|_| bias.iter().flat_map(|b| vec![*b; h * w]))
+                .collect();
             add(&x, &weight, 1.0, g, Direction::Forward, &mut y);
             assert_close(&y, &conv::direct(&x, &weight, Some(&bias), g));
 
@@ -345,7 +443,13 @@ mod tests {
     #[test]
     fn every_instruction_set_gives_the_same_bits() {
         let x = random(13 * 40, 1);
-        let block = Block { h: 13, w: 40, first: 0, rows: 4, row: 10 };
+        let block = Block {
+            h: 13,
+            w: 40,
+            first: 0,
+            rows: 4,
+            row: 10,
+        };
         let all = simd::each(|| {
             let mut tiles = vec![0.0; POINTS * block.count()];
             block.transform(&x, &mut MatrixMut::new(&mut tiles, POINTS, block.count()));

@@ -24,7 +24,13 @@ pub struct DAdaptAdaGradConfig {
 
 impl Default for DAdaptAdaGradConfig {
     fn default() -> Self {
-        Self { momentum: 0.0, eps: 1e-6, weight_decay: 0.0, d0: 1e-6, growth_rate: f64::INFINITY }
+        Self {
+            momentum: 0.0,
+            eps: 1e-6,
+            weight_decay: 0.0,
+            d0: 1e-6,
+            growth_rate: f64::INFINITY,
+        }
     }
 }
 
@@ -57,32 +63,66 @@ impl State {
 impl DAdaptAdaGrad {
     pub(in crate::optim) fn new(config: DAdaptAdaGradConfig) -> Self {
         let distance = Distance::new(config.d0, config.growth_rate);
-        Self { config, distance, gradient_squares: 0.0, sum_squares: 0.0, magnitude: 0.0, states: Vec::new() }
+        Self {
+            config,
+            distance,
+            gradient_squares: 0.0,
+            sum_squares: 0.0,
+            magnitude: 0.0,
+            states: Vec::new(),
+        }
     }
 
-    /// Weighted squares of the gradient; those of the running sum and its magnitude, after and before.
-    fn accumulate(&self, update: &StackUpdate<'_>, g: Tensor<3>, rate: f64, state: &mut State) -> [Tensor<1>; 5] {
+    /// Weighted squares of the gradient; those of the running sum and its magnitude, after and
+    /// before.
+    fn accumulate(
+        &self,
+        update: &StackUpdate<'_>,
+        g: Tensor<3>,
+        rate: f64,
+        state: &mut State,
+    ) -> [Tensor<1>; 5] {
         let eps = self.config.eps;
         let of_sum = |state: &State| {
             let sum = update.only_present(state.sum.clone());
-            (dot(sum.clone(), sum.clone() / state.divisor(eps)), magnitude(sum))
+            (
+                dot(sum.clone(), sum.clone() / state.divisor(eps)),
+                magnitude(sum),
+            )
         };
         let (squares_before, magnitude_before) = of_sum(state);
-        update.replace(&mut state.squares, |squares| squares + g.clone() * g.clone());
+        update.replace(&mut state.squares, |squares| {
+            squares + g.clone() * g.clone()
+        });
         let present = update.only_present(g.clone());
         let gradient_squares = dot(present.clone(), present / state.divisor(eps));
         update.replace(&mut state.sum, |sum| sum + g * rate);
         let (squares, magnitude) = of_sum(state);
-        [gradient_squares, squares, squares_before, magnitude, magnitude_before]
+        [
+            gradient_squares,
+            squares,
+            squares_before,
+            magnitude,
+            magnitude_before,
+        ]
     }
 }
 
 impl Rule for DAdaptAdaGrad {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let DAdaptAdaGradConfig { momentum, eps, weight_decay, .. } = self.config;
+        let DAdaptAdaGradConfig {
+            momentum,
+            eps,
+            weight_decay,
+            ..
+        } = self.config;
         made_once(&mut self.states, updates, |update| {
             let start = update.values().clone();
-            State { squares: start.full_like(FIRST_SQUARES), sum: start.zeros_like(), start }
+            State {
+                squares: start.full_like(FIRST_SQUARES),
+                sum: start.zeros_like(),
+                start,
+            }
         });
         let lr = common_rate(updates);
         let rate = self.distance.d * lr;
@@ -92,14 +132,23 @@ impl Rule for DAdaptAdaGrad {
             let g = with_decay(gradient.scaled(), update, weight_decay);
             sums.push(self.accumulate(update, g, rate, state));
         }
-        let [gradient_squares, squares, squares_before, magnitude, magnitude_before] = totals(sums);
-        let (sum_squares, magnitude) =
-            (self.sum_squares + squares - squares_before, self.magnitude + magnitude - magnitude_before);
+        let [
+            gradient_squares,
+            squares,
+            squares_before,
+            magnitude,
+            magnitude_before,
+        ] = totals(sums);
+        let (sum_squares, magnitude) = (
+            self.sum_squares + squares - squares_before,
+            self.magnitude + magnitude - magnitude_before,
+        );
         if magnitude > 0.0 {
             (self.sum_squares, self.magnitude) = (sum_squares, magnitude);
             self.gradient_squares += rate * rate * gradient_squares;
             if lr > 0.0 {
-                self.distance.raise((sum_squares - self.gradient_squares) / magnitude);
+                self.distance
+                    .raise((sum_squares - self.gradient_squares) / magnitude);
             }
             for (update, state) in updates.iter_mut().zip(&states) {
                 let target = state.start.clone() - state.sum.clone() / state.divisor(eps);

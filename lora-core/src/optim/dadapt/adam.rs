@@ -5,7 +5,9 @@ use burn::tensor::Tensor;
 use super::{Distance, Moments, adam_step, totals};
 use crate::optim::optimizer::Rule;
 use crate::optim::sums::{dot, magnitude};
-use crate::optim::update::{Gradient, StackUpdate, bias_correction, common_rate, made_once, moved, with_decay};
+use crate::optim::update::{
+    Gradient, StackUpdate, bias_correction, common_rate, made_once, moved, with_decay,
+};
 
 /// Settings of `DAdaptAdam`, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,7 +20,8 @@ pub struct DAdaptAdamConfig {
     pub eps: f64,
     /// Weight decay.
     pub weight_decay: f64,
-    /// Whether weight decay is taken off the parameter, as in AdamW, instead of being added to the gradient.
+    /// Whether weight decay is taken off the parameter, as in AdamW, instead of being added to the
+    /// gradient.
     pub decouple: bool,
     /// Whether rates are corrected for the moments' start at 0.
     pub use_bias_correction: bool,
@@ -55,22 +58,49 @@ pub(in crate::optim) struct DAdaptAdam {
 impl DAdaptAdam {
     pub(in crate::optim) fn new(config: DAdaptAdamConfig) -> Self {
         let distance = Distance::new(config.d0, config.growth_rate);
-        Self { config, distance, numerator: 0.0, steps: 0, states: Vec::new() }
+        Self {
+            config,
+            distance,
+            numerator: 0.0,
+            steps: 0,
+            states: Vec::new(),
+        }
     }
 
     fn rate(&self, updates: &[StackUpdate<'_>]) -> f64 {
-        let DAdaptAdamConfig { beta1, beta2, use_bias_correction, .. } = self.config;
-        let correction = if use_bias_correction { bias_correction(beta1, beta2, self.steps + 1) } else { 1.0 };
+        let DAdaptAdamConfig {
+            beta1,
+            beta2,
+            use_bias_correction,
+            ..
+        } = self.config;
+        let correction = if use_bias_correction {
+            bias_correction(beta1, beta2, self.steps + 1)
+        } else {
+            1.0
+        };
         self.distance.d * common_rate(updates) * correction
     }
 
-    fn accumulate(&self, update: &StackUpdate<'_>, g: Tensor<3>, rate: f64, state: &mut Moments) -> [Tensor<1>; 2] {
-        let DAdaptAdamConfig { beta1, beta2, eps, .. } = self.config;
+    fn accumulate(
+        &self,
+        update: &StackUpdate<'_>,
+        g: Tensor<3>,
+        rate: f64,
+        state: &mut Moments,
+    ) -> [Tensor<1>; 2] {
+        let DAdaptAdamConfig {
+            beta1, beta2, eps, ..
+        } = self.config;
         let root = beta2.sqrt();
         let direction = state.sum.clone() / (state.square.clone().sqrt() + eps);
         let numerator = dot(update.only_present(g.clone()), direction);
-        update.replace(&mut state.mean, |mean| mean * beta1 + g.clone() * (rate * (1.0 - beta1)));
-        update.replace(&mut state.square, |square| moved(square, g.clone() * g.clone(), beta2));
+        update.replace(&mut state.mean, |mean| {
+            mean * beta1 + g.clone() * (rate * (1.0 - beta1))
+        });
+        update.replace(&mut state.square, |square| {
+            moved(square, g.clone() * g.clone(), beta2)
+        });
         update.replace(&mut state.sum, |sum| sum * root + g * (rate * (1.0 - root)));
         [numerator, magnitude(update.only_present(state.sum.clone()))]
     }
@@ -78,21 +108,32 @@ impl DAdaptAdam {
 
 impl Rule for DAdaptAdam {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let DAdaptAdamConfig { beta2, eps, weight_decay, decouple, .. } = self.config;
+        let DAdaptAdamConfig {
+            beta2,
+            eps,
+            weight_decay,
+            decouple,
+            ..
+        } = self.config;
         updates.iter_mut().for_each(StackUpdate::without_idle);
         made_once(&mut self.states, updates, Moments::none_yet);
         let rate = self.rate(updates);
         let mut states = std::mem::take(&mut self.states);
         let mut sums = Vec::new();
         for ((update, gradient), state) in updates.iter().zip(gradients).zip(&mut states) {
-            let g = with_decay(gradient.scaled(), update, if decouple { 0.0 } else { weight_decay });
+            let g = with_decay(
+                gradient.scaled(),
+                update,
+                if decouple { 0.0 } else { weight_decay },
+            );
             sums.push(self.accumulate(update, g, rate, state));
         }
         let [numerator, magnitude] = totals(sums);
         if magnitude > 0.0 {
             let root = beta2.sqrt();
             self.numerator = root * self.numerator + (1.0 - root) * rate * numerator;
-            self.distance.raise(self.numerator / ((1.0 - root) * magnitude));
+            self.distance
+                .raise(self.numerator / ((1.0 - root) * magnitude));
             let decay = if decouple { weight_decay * rate } else { 0.0 };
             adam_step(updates, &states, decay, eps);
             self.steps += 1;

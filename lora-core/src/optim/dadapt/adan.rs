@@ -1,4 +1,5 @@
-//! D-Adaptation for Adan (Xie et al. 2022), with the bound of the paper's first version or the tighter one by inner products (IP).
+//! D-Adaptation for Adan (Xie et al. 2022), with the bound of the paper's first version or the
+//! tighter one by inner products (IP).
 
 use burn::tensor::Tensor;
 
@@ -67,24 +68,57 @@ struct State {
 impl DAdaptAdan {
     pub(in crate::optim) fn new(config: DAdaptAdanConfig, inner_product: bool) -> Self {
         let distance = Distance::new(config.d0, config.growth_rate);
-        Self { config, inner_product, distance, running: 0.0, states: Vec::new() }
+        Self {
+            config,
+            inner_product,
+            distance,
+            running: 0.0,
+            states: Vec::new(),
+        }
     }
 
-    /// What the estimate's running part gets, what else it is made from, and the magnitude of the sum.
-    fn accumulate(&self, update: &StackUpdate<'_>, g: Tensor<3>, rate: f64, state: &mut State) -> [Tensor<1>; 3] {
-        let DAdaptAdanConfig { beta1, beta2, beta3, eps, .. } = self.config;
-        let begun: Vec<f64> = state.begun.iter().map(|begun| f64::from(u8::from(*begun))).collect();
+    /// What the estimate's running part gets, what else it is made from, and the magnitude of the
+    /// sum.
+    fn accumulate(
+        &self,
+        update: &StackUpdate<'_>,
+        g: Tensor<3>,
+        rate: f64,
+        state: &mut State,
+    ) -> [Tensor<1>; 3] {
+        let DAdaptAdanConfig {
+            beta1,
+            beta2,
+            beta3,
+            eps,
+            ..
+        } = self.config;
+        let begun: Vec<f64> = state
+            .begun
+            .iter()
+            .map(|begun| f64::from(u8::from(*begun)))
+            .collect();
         // The first gradient differs from none before it.
         let difference = update.each(begun).times(g.clone() - state.previous.clone());
         let ahead = g.clone() + difference.clone() * beta2;
         let present = update.only_present(g.clone());
         let root = |square: &Tensor<3>| square.clone().sqrt() + eps;
-        let inner = self.inner_product.then(|| dot(present.clone(), state.sum.clone() / root(&state.square)));
-        update.replace(&mut state.mean, |mean| mean * beta1 + g.clone() * (rate * (1.0 - beta1)));
+        let inner = self
+            .inner_product
+            .then(|| dot(present.clone(), state.sum.clone() / root(&state.square)));
+        update.replace(&mut state.mean, |mean| {
+            mean * beta1 + g.clone() * (rate * (1.0 - beta1))
+        });
         let share = rate * (1.0 - beta2);
-        update.replace(&mut state.mean_difference, |mean| mean * beta2 + difference * share);
-        update.replace(&mut state.square, |square| moved(square, ahead.clone() * ahead, beta3));
-        update.replace(&mut state.sum, |sum| sum * beta3 + g.clone() * (rate * (1.0 - beta3)));
+        update.replace(&mut state.mean_difference, |mean| {
+            mean * beta2 + difference * share
+        });
+        update.replace(&mut state.square, |square| {
+            moved(square, ahead.clone() * ahead, beta3)
+        });
+        update.replace(&mut state.sum, |sum| {
+            sum * beta3 + g.clone() * (rate * (1.0 - beta3))
+        });
         update.replace(&mut state.previous, |_| g);
         for (begun, present) in state.begun.iter_mut().zip(&update.present) {
             *begun |= *present;
@@ -95,14 +129,23 @@ impl DAdaptAdan {
             None => {
                 let root = root(&state.square);
                 let squares = dot(sum.clone(), sum.clone() / root.clone());
-                [dot(present.clone(), present / root), squares, magnitude(sum)]
+                [
+                    dot(present.clone(), present / root),
+                    squares,
+                    magnitude(sum),
+                ]
             }
         }
     }
 
     fn estimate(&mut self, running: f64, squares: f64, magnitude: f64, rate: f64) {
         let beta3 = self.config.beta3;
-        let running = running * if self.inner_product { rate } else { rate * rate };
+        let running = running
+            * if self.inner_product {
+                rate
+            } else {
+                rate * rate
+            };
         self.running = beta3 * self.running + (1.0 - beta3) * running;
         // As the package: without a rate nothing was learnt of the distance.
         if rate == 0.0 {
@@ -117,7 +160,13 @@ impl DAdaptAdan {
 
 impl Rule for DAdaptAdan {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let DAdaptAdanConfig { beta2, eps, weight_decay, no_prox, .. } = self.config;
+        let DAdaptAdanConfig {
+            beta2,
+            eps,
+            weight_decay,
+            no_prox,
+            ..
+        } = self.config;
         made_once(&mut self.states, updates, |update| {
             let zeros = || update.values().zeros_like();
             State {

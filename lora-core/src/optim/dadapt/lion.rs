@@ -22,7 +22,12 @@ pub struct DAdaptLionConfig {
 
 impl Default for DAdaptLionConfig {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.99, weight_decay: 0.0, d0: 1e-6 }
+        Self {
+            beta1: 0.9,
+            beta2: 0.99,
+            weight_decay: 0.0,
+            d0: 1e-6,
+        }
     }
 }
 
@@ -42,16 +47,29 @@ struct State {
 
 impl DAdaptLion {
     pub(in crate::optim) fn new(config: DAdaptLionConfig) -> Self {
-        Self { config, distance: Distance::new(config.d0, f64::INFINITY), numerator: 0.0, states: Vec::new() }
+        Self {
+            config,
+            distance: Distance::new(config.d0, f64::INFINITY),
+            numerator: 0.0,
+            states: Vec::new(),
+        }
     }
 }
 
 impl Rule for DAdaptLion {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let DAdaptLionConfig { beta1, beta2, weight_decay, .. } = self.config;
+        let DAdaptLionConfig {
+            beta1,
+            beta2,
+            weight_decay,
+            ..
+        } = self.config;
         made_once(&mut self.states, updates, |update| {
             let zeros = || update.values().zeros_like();
-            State { mean: zeros(), sum: zeros() }
+            State {
+                mean: zeros(),
+                sum: zeros(),
+            }
         });
         let (lr, root) = (common_rate(updates), beta2.sqrt());
         let rate = self.distance.d * lr;
@@ -59,17 +77,24 @@ impl Rule for DAdaptLion {
         for ((update, gradient), state) in updates.iter_mut().zip(gradients).zip(&mut self.states) {
             let g = gradient.scaled();
             let direction = moved(state.mean.clone(), g.clone(), beta1).sign();
-            update.replace_values(|values| values * (1.0 - rate * weight_decay) - direction.clone() * rate);
-            update.replace(&mut state.mean, |mean| mean * beta2 + g * (rate * (1.0 - beta2)));
+            update.replace_values(|values| {
+                values * (1.0 - rate * weight_decay) - direction.clone() * rate
+            });
+            update.replace(&mut state.mean, |mean| {
+                mean * beta2 + g * (rate * (1.0 - beta2))
+            });
             let inner = dot(update.only_present(direction.clone()), state.sum.clone());
-            update.replace(&mut state.sum, |sum| sum * root + direction * (rate * (1.0 - root)));
+            update.replace(&mut state.sum, |sum| {
+                sum * root + direction * (rate * (1.0 - root))
+            });
             sums.push([inner, magnitude(update.only_present(state.sum.clone()))]);
         }
         let [inner, magnitude] = totals(sums);
         if magnitude > 0.0 {
             self.numerator = root * self.numerator + (1.0 - root) * rate * inner;
             if lr > 0.0 {
-                self.distance.raise(self.numerator / ((1.0 - root) * magnitude));
+                self.distance
+                    .raise(self.numerator / ((1.0 - root) * magnitude));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! D-Adaptation (Defazio & Mishchenko 2023): rules that estimate the distance d to the solution, over all parameters, and multiply
-//! rates with it. As in the package dadaptation 3.
+//! D-Adaptation (Defazio & Mishchenko 2023): rules that estimate the distance d to the solution,
+//! over all parameters, and multiply rates with it. As in the package dadaptation 3.
 
 mod adagrad;
 mod adam;
@@ -44,7 +44,8 @@ impl Distance {
     }
 }
 
-/// Adam's moments of a stack, with the rate in the first, and the running sum of gradients that the distance is estimated from.
+/// Adam's moments of a stack, with the rate in the first, and the running sum of gradients that the
+/// distance is estimated from.
 #[derive(Debug)]
 struct Moments {
     mean: Tensor<3>,
@@ -55,7 +56,11 @@ struct Moments {
 impl Moments {
     fn none_yet(update: &StackUpdate<'_>) -> Self {
         let zeros = || update.values().zeros_like();
-        Self { mean: zeros(), square: zeros(), sum: zeros() }
+        Self {
+            mean: zeros(),
+            square: zeros(),
+            sum: zeros(),
+        }
     }
 }
 

@@ -18,7 +18,8 @@ pub struct DAdaptAdamPreprintConfig {
     pub eps: f64,
     /// Weight decay.
     pub weight_decay: f64,
-    /// Whether weight decay is taken off the parameter, as in AdamW, instead of being added to the gradient.
+    /// Whether weight decay is taken off the parameter, as in AdamW, instead of being added to the
+    /// gradient.
     pub decouple: bool,
     /// Estimate to begin with.
     pub d0: f64,
@@ -51,38 +52,72 @@ pub(in crate::optim) struct DAdaptPreprint {
 impl DAdaptPreprint {
     pub(in crate::optim) fn new(config: DAdaptAdamPreprintConfig) -> Self {
         let distance = Distance::new(config.d0, config.growth_rate);
-        Self { config, distance, squares: 0.0, states: Vec::new() }
+        Self {
+            config,
+            distance,
+            squares: 0.0,
+            states: Vec::new(),
+        }
     }
 
     /// Weighted squares of gradient and running sum, and the magnitude of the sum.
-    fn accumulate(&self, update: &StackUpdate<'_>, g: Tensor<3>, rate: f64, state: &mut Moments) -> [Tensor<1>; 3] {
-        let DAdaptAdamPreprintConfig { beta1, beta2, eps, .. } = self.config;
-        update.replace(&mut state.mean, |mean| mean * beta1 + g.clone() * (rate * (1.0 - beta1)));
-        update.replace(&mut state.square, |square| moved(square, g.clone() * g.clone(), beta2));
-        update.replace(&mut state.sum, |sum| sum * beta2 + g.clone() * (rate * (1.0 - beta2)));
+    fn accumulate(
+        &self,
+        update: &StackUpdate<'_>,
+        g: Tensor<3>,
+        rate: f64,
+        state: &mut Moments,
+    ) -> [Tensor<1>; 3] {
+        let DAdaptAdamPreprintConfig {
+            beta1, beta2, eps, ..
+        } = self.config;
+        update.replace(&mut state.mean, |mean| {
+            mean * beta1 + g.clone() * (rate * (1.0 - beta1))
+        });
+        update.replace(&mut state.square, |square| {
+            moved(square, g.clone() * g.clone(), beta2)
+        });
+        update.replace(&mut state.sum, |sum| {
+            sum * beta2 + g.clone() * (rate * (1.0 - beta2))
+        });
         let divisor = state.square.clone().sqrt() + eps;
         let sum = update.only_present(state.sum.clone());
         let g = update.only_present(g);
-        [dot(g.clone(), g / divisor.clone()), dot(sum.clone(), sum.clone() / divisor), magnitude(sum)]
+        [
+            dot(g.clone(), g / divisor.clone()),
+            dot(sum.clone(), sum.clone() / divisor),
+            magnitude(sum),
+        ]
     }
 }
 
 impl Rule for DAdaptPreprint {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let DAdaptAdamPreprintConfig { beta2, eps, weight_decay, decouple, .. } = self.config;
+        let DAdaptAdamPreprintConfig {
+            beta2,
+            eps,
+            weight_decay,
+            decouple,
+            ..
+        } = self.config;
         updates.iter_mut().for_each(StackUpdate::without_idle);
         made_once(&mut self.states, updates, Moments::none_yet);
         let rate = self.distance.d * common_rate(updates);
         let mut states = std::mem::take(&mut self.states);
         let mut sums = Vec::new();
         for ((update, gradient), state) in updates.iter().zip(gradients).zip(&mut states) {
-            let g = with_decay(gradient.scaled(), update, if decouple { 0.0 } else { weight_decay });
+            let g = with_decay(
+                gradient.scaled(),
+                update,
+                if decouple { 0.0 } else { weight_decay },
+            );
             sums.push(self.accumulate(update, g, rate, state));
         }
         let [squares, sum_squares, magnitude] = totals(sums);
         if magnitude > 0.0 {
             self.squares = beta2 * self.squares + squares * rate * rate * (1.0 - beta2);
-            self.distance.raise((sum_squares / (1.0 - beta2) - self.squares) / magnitude);
+            self.distance
+                .raise((sum_squares / (1.0 - beta2) - self.squares) / magnitude);
             let decay = if decouple { weight_decay * rate } else { 0.0 };
             adam_step(updates, &states, decay, eps);
         }

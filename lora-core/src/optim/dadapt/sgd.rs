@@ -22,7 +22,12 @@ pub struct DAdaptSgdConfig {
 
 impl Default for DAdaptSgdConfig {
     fn default() -> Self {
-        Self { momentum: 0.0, weight_decay: 0.0, d0: 1e-6, growth_rate: f64::INFINITY }
+        Self {
+            momentum: 0.0,
+            weight_decay: 0.0,
+            d0: 1e-6,
+            growth_rate: f64::INFINITY,
+        }
     }
 }
 
@@ -45,14 +50,22 @@ struct State {
 impl DAdaptSgd {
     pub(in crate::optim) fn new(config: DAdaptSgdConfig) -> Self {
         let distance = Distance::new(config.d0, config.growth_rate);
-        Self { config, distance, numerator: 0.0, first_norm: None, states: Vec::new() }
+        Self {
+            config,
+            distance,
+            numerator: 0.0,
+            first_norm: None,
+            states: Vec::new(),
+        }
     }
 
     /// The norm of the first gradient, without weight decay. None while there is none.
     fn first_norm(&mut self, updates: &[StackUpdate<'_>], gradients: &[Tensor<3>]) -> Option<f64> {
         if self.first_norm.is_none() {
-            let squares =
-                updates.iter().zip(gradients).map(|(update, g)| [sum_of_squares(&update.only_present(g.clone()))]);
+            let squares = updates
+                .iter()
+                .zip(gradients)
+                .map(|(update, g)| [sum_of_squares(&update.only_present(g.clone()))]);
             let [squares] = totals(squares.collect());
             self.first_norm = (squares > 0.0).then(|| squares.sqrt());
         }
@@ -62,21 +75,30 @@ impl DAdaptSgd {
 
 impl Rule for DAdaptSgd {
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>) {
-        let DAdaptSgdConfig { momentum, weight_decay, .. } = self.config;
+        let DAdaptSgdConfig {
+            momentum,
+            weight_decay,
+            ..
+        } = self.config;
         updates.iter_mut().for_each(StackUpdate::without_idle);
         made_once(&mut self.states, updates, |update| State {
             sum: update.values().zeros_like(),
             start: update.values().clone(),
         });
         let gradients: Vec<Tensor<3>> = gradients.into_iter().map(Gradient::scaled).collect();
-        let Some(first_norm) = self.first_norm(updates, &gradients) else { return };
+        let Some(first_norm) = self.first_norm(updates, &gradients) else {
+            return;
+        };
         let rate = self.distance.d * common_rate(updates) / first_norm;
         let mut sums = Vec::new();
         for ((update, g), state) in updates.iter().zip(gradients).zip(&mut self.states) {
             let g = with_decay(g, update, weight_decay);
             let inner = dot(update.only_present(g.clone()), state.sum.clone());
             update.replace(&mut state.sum, |sum| sum + g * rate);
-            sums.push([inner, sum_of_squares(&update.only_present(state.sum.clone()))]);
+            sums.push([
+                inner,
+                sum_of_squares(&update.only_present(state.sum.clone())),
+            ]);
         }
         let [inner, squares] = totals(sums);
         if squares > 0.0 {

@@ -34,10 +34,12 @@ impl Groups {
         for update in updates {
             let group = |lr: &f64| {
                 let key = (update.stack.is_unet, *lr);
-                keys.iter().position(|other| *other == key).unwrap_or_else(|| {
-                    keys.push(key);
-                    keys.len() - 1
-                })
+                keys.iter()
+                    .position(|other| *other == key)
+                    .unwrap_or_else(|| {
+                        keys.push(key);
+                        keys.len() - 1
+                    })
             };
             of.push(update.learning_rates.iter().map(group).collect());
         }
@@ -49,7 +51,12 @@ impl Groups {
             weights: 0.0,
             share: 0.0,
         };
-        Self { of, groups: keys.into_iter().map(group).collect(), split: config.split_groups, mean: None }
+        Self {
+            of,
+            groups: keys.into_iter().map(group).collect(),
+            split: config.split_groups,
+            mean: None,
+        }
     }
 
     fn rate(&self, group: &Group, correction: f64) -> f64 {
@@ -63,20 +70,34 @@ impl Groups {
                 self.groups[*group].learning_rate = *lr;
             }
         }
-        let of_updates = || updates.iter().zip(&self.of).flat_map(|(update, of)| update.present.iter().zip(of));
+        let of_updates = || {
+            updates
+                .iter()
+                .zip(&self.of)
+                .flat_map(|(update, of)| update.present.iter().zip(of))
+        };
         for index in 0..self.groups.len() {
             if of_updates().any(|(present, group)| *present && *group == index) {
                 let weight = self.rate(&self.groups[index], correction).powi(2);
                 let group = &mut self.groups[index];
                 group.weights += weight;
-                group.share = if group.weights > 0.0 { weight / group.weights } else { 0.0 };
+                group.share = if group.weights > 0.0 {
+                    weight / group.weights
+                } else {
+                    0.0
+                };
             }
         }
     }
 
     /// What the parameters of a stack need.
     pub(super) fn pace(&self, stack: usize, correction: f64) -> Pace {
-        let each = |of: &dyn Fn(&Group) -> f64| self.of[stack].iter().map(|group| of(&self.groups[*group])).collect();
+        let each = |of: &dyn Fn(&Group) -> f64| {
+            self.of[stack]
+                .iter()
+                .map(|group| of(&self.groups[*group]))
+                .collect()
+        };
         Pace {
             rates: each(&|group| self.rate(group, correction)),
             shares: each(&|group| group.share),
@@ -86,7 +107,11 @@ impl Groups {
     }
 
     /// New estimates, from the two sums of each parameter of some stacks.
-    pub(super) fn estimate(&mut self, config: &ProdigyPlusConfig, sums: Vec<(usize, Vec<[f64; 2]>)>) {
+    pub(super) fn estimate(
+        &mut self,
+        config: &ProdigyPlusConfig,
+        sums: Vec<(usize, Vec<[f64; 2]>)>,
+    ) {
         let mut totals = vec![[0.0; 2]; self.groups.len()];
         for (stack, sums) in sums {
             for (sums, group) in sums.into_iter().zip(&self.of[stack]) {
@@ -96,28 +121,35 @@ impl Groups {
         }
         let beta3 = config.beta3.unwrap_or_else(|| config.beta2.sqrt());
         let estimated = if self.split { self.groups.len() } else { 1 };
-        for (group, [numerator, denominator]) in self.groups.iter_mut().zip(totals).take(estimated) {
+        for (group, [numerator, denominator]) in self.groups.iter_mut().zip(totals).take(estimated)
+        {
             group.raise(config, beta3, numerator, denominator);
         }
         if !self.split {
-            // The package leaves the d before it to the first group alone, which shrinks the others' means of squares.
+            // The package leaves the d before it to the first group alone, which shrinks the
+            // others' means of squares.
             let d = self.groups[0].d;
             self.groups.iter_mut().for_each(|group| group.d = d);
         }
         if self.split && config.split_groups_mean && self.moving().count() > 1 {
             let distances: Vec<f64> = self.moving().map(|group| group.d).collect();
-            self.mean = Some(distances.len() as f64 / distances.iter().map(|d| 1.0 / d).sum::<f64>());
+            self.mean =
+                Some(distances.len() as f64 / distances.iter().map(|d| 1.0 / d).sum::<f64>());
         }
     }
 
     pub(super) fn least_d(&self) -> f64 {
-        self.moving().map(|group| group.d).fold(f64::INFINITY, f64::min)
+        self.moving()
+            .map(|group| group.d)
+            .fold(f64::INFINITY, f64::min)
     }
 
     /// The groups with a rate: sd-scripts makes none for parameters without one.
     fn moving(&self) -> impl Iterator<Item = &Group> {
         let none_has = self.groups.iter().all(|group| group.learning_rate == 0.0);
-        self.groups.iter().filter(move |group| none_has || group.learning_rate != 0.0)
+        self.groups
+            .iter()
+            .filter(move |group| none_has || group.learning_rate != 0.0)
     }
 }
 
@@ -130,8 +162,14 @@ impl Group {
             // A way back counts only once there was progress.
             self.numerator = self.numerator.min(numerator);
         }
-        let estimate = (config.d_coef * self.numerator).atan2(denominator).max(self.d);
+        let estimate = (config.d_coef * self.numerator)
+            .atan2(denominator)
+            .max(self.d);
         self.previous = self.d;
-        self.d = if config.use_speed { estimate.min(self.d.powf(0.975)) } else { estimate };
+        self.d = if config.use_speed {
+            estimate.min(self.d.powf(0.975))
+        } else {
+            estimate
+        };
     }
 }

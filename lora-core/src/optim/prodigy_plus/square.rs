@@ -1,4 +1,5 @@
-//! The mean of squared gradients as the package keeps it: factored over the two longest axes of a parameter.
+//! The mean of squared gradients as the package keeps it: factored over the two longest axes of a
+//! parameter.
 
 use burn::tensor::Tensor;
 
@@ -13,8 +14,14 @@ const SHORTEST: usize = 32;
 pub(super) enum Square {
     /// `[n, rows, columns]`
     Full(Tensor<3>),
-    /// Means over the longest and the second longest axis of `[n, ...]`, with the axes a parameter has in a file.
-    Factored { over_longest: Tensor<5>, over_second: Tensor<5>, axes: Axes, dims: [usize; 5] },
+    /// Means over the longest and the second longest axis of `[n, ...]`, with the axes a parameter
+    /// has in a file.
+    Factored {
+        over_longest: Tensor<5>,
+        over_second: Tensor<5>,
+        axes: Axes,
+        dims: [usize; 5],
+    },
 }
 
 /// Axes of `[n, rows, columns, k, k]`.
@@ -22,8 +29,9 @@ pub(super) enum Square {
 pub(super) struct Axes {
     longest: usize,
     second: usize,
-    /// The package's axis for the mean of the means over the longest, which misses the second longest where that is the later one:
-    /// of tall matrices only the means over columns count then.
+    /// The package's axis for the mean of the means over the longest, which misses the second
+    /// longest where that is the later one: of tall matrices only the means over columns count
+    /// then.
     mean: usize,
 }
 
@@ -51,23 +59,50 @@ impl Square {
             shape[axis + 1] = 1;
             Tensor::zeros(shape, &values.device())
         };
-        let axes = Axes { longest: longest + 1, second: second + 1, mean: mean + 1 };
-        Self::Factored { over_longest: without(longest), over_second: without(second), axes, dims: shape }
+        let axes = Axes {
+            longest: longest + 1,
+            second: second + 1,
+            mean: mean + 1,
+        };
+        Self::Factored {
+            over_longest: without(longest),
+            over_second: without(second),
+            axes,
+            dims: shape,
+        }
     }
 
-    /// The mean decays by `beta` times `scale`, and takes in the share 1 - `beta` of the gradient's squares.
-    pub(super) fn advance(&mut self, update: &StackUpdate<'_>, g: Tensor<3>, scale: &PerParameter, beta: f64) {
+    /// The mean decays by `beta` times `scale`, and takes in the share 1 - `beta` of the gradient's
+    /// squares.
+    pub(super) fn advance(
+        &mut self,
+        update: &StackUpdate<'_>,
+        g: Tensor<3>,
+        scale: &PerParameter,
+        beta: f64,
+    ) {
         let squares = g.clone() * g * (1.0 - beta);
         match self {
             Self::Full(mean) => update.replace(mean, |mean| scale.times(mean * beta) + squares),
-            Self::Factored { over_longest, over_second, axes, dims } => {
+            Self::Factored {
+                over_longest,
+                over_second,
+                axes,
+                dims,
+            } => {
                 let squares = squares.reshape(*dims);
                 let scaled = |mean: Tensor<5>| match scale {
                     PerParameter::All(scale) => mean * (beta * scale),
-                    PerParameter::Each(scales) => mean * beta * scales.clone().reshape([dims[0], 1, 1, 1, 1]),
+                    PerParameter::Each(scales) => {
+                        mean * beta * scales.clone().reshape([dims[0], 1, 1, 1, 1])
+                    }
                 };
-                update.replace(over_longest, |mean| scaled(mean) + squares.clone().mean_dim(axes.longest));
-                update.replace(over_second, |mean| scaled(mean) + squares.mean_dim(axes.second));
+                update.replace(over_longest, |mean| {
+                    scaled(mean) + squares.clone().mean_dim(axes.longest)
+                });
+                update.replace(over_second, |mean| {
+                    scaled(mean) + squares.mean_dim(axes.second)
+                });
             }
         }
     }
@@ -76,7 +111,12 @@ impl Square {
     pub(super) fn root(&self) -> Tensor<3> {
         match self {
             Self::Full(mean) => mean.clone().sqrt(),
-            Self::Factored { over_longest, over_second, axes, dims } => {
+            Self::Factored {
+                over_longest,
+                over_second,
+                axes,
+                dims,
+            } => {
                 let mean = over_longest.clone().mean_dim(axes.mean) + 1e-30;
                 let root = (over_longest.clone() / mean).sqrt() * over_second.clone().sqrt();
                 let [n, rows, others @ ..] = *dims;

@@ -9,15 +9,27 @@ use proptest::prelude::*;
 use super::*;
 
 const SIZE: Size = Size::new(3, 2);
-const WANTED: WantedLatents = WantedLatents { size: SIZE, flipped: false, alpha_mask: None };
-const EVERYTHING: WantedLatents = WantedLatents { size: SIZE, flipped: true, alpha_mask: Some(Size::new(24, 16)) };
+const WANTED: WantedLatents = WantedLatents {
+    size: SIZE,
+    flipped: false,
+    alpha_mask: None,
+};
+const EVERYTHING: WantedLatents = WantedLatents {
+    size: SIZE,
+    flipped: true,
+    alpha_mask: Some(Size::new(24, 16)),
+};
 
 fn numpy(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/npz").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/npz")
+        .join(name)
 }
 
 fn latents(size: Size) -> Vec<f32> {
-    (0..4 * size.area()).map(|place| place as f32 / 8.0).collect()
+    (0..4 * size.area())
+        .map(|place| place as f32 / 8.0)
+        .collect()
 }
 
 /// What make.py writes.
@@ -25,10 +37,17 @@ fn expected(wanted: &WantedLatents) -> CachedLatents {
     CachedLatents {
         size: wanted.size,
         latents: latents(wanted.size),
-        flipped: wanted.flipped.then(|| latents(wanted.size).iter().map(|value| -value).collect()),
-        alpha_mask: wanted
-            .alpha_mask
-            .map(|size| (size, (0..size.area()).map(|place| ((place % 256) as f64 / 255.0) as f32).collect())),
+        flipped: wanted
+            .flipped
+            .then(|| latents(wanted.size).iter().map(|value| -value).collect()),
+        alpha_mask: wanted.alpha_mask.map(|size| {
+            (
+                size,
+                (0..size.area())
+                    .map(|place| ((place % 256) as f64 / 255.0) as f32)
+                    .collect(),
+            )
+        }),
         original_size: Size::new(640, 480),
         crop_ltrb: [0.5, 0.0, 23.5, 16.0],
     }
@@ -55,11 +74,23 @@ fn message(result: Result<CachedLatents>) -> String {
 #[test]
 fn files_of_numpy_are_read_in_all_their_forms() {
     for name in ["stored.npz", "deflated.npz", "fortran.npz"] {
-        assert_eq!(CachedLatents::read(&numpy(name), &EVERYTHING).unwrap(), expected(&EVERYTHING), "{name}");
-        assert_eq!(CachedLatents::read(&numpy(name), &WANTED).unwrap(), expected(&WANTED), "{name}");
+        assert_eq!(
+            CachedLatents::read(&numpy(name), &EVERYTHING).unwrap(),
+            expected(&EVERYTHING),
+            "{name}"
+        );
+        assert_eq!(
+            CachedLatents::read(&numpy(name), &WANTED).unwrap(),
+            expected(&WANTED),
+            "{name}"
+        );
     }
     for name in ["half.npz", "double.npz", "big_endian.npz"] {
-        assert_eq!(CachedLatents::read(&numpy(name), &WANTED).unwrap(), expected(&WANTED), "{name}");
+        assert_eq!(
+            CachedLatents::read(&numpy(name), &WANTED).unwrap(),
+            expected(&WANTED),
+            "{name}"
+        );
     }
 }
 
@@ -67,33 +98,62 @@ fn files_of_numpy_are_read_in_all_their_forms() {
 fn the_size_that_is_wanted_is_found_among_several() {
     for size in [SIZE, Size::new(5, 4)] {
         let wanted = WantedLatents { size, ..WANTED };
-        assert_eq!(CachedLatents::read(&numpy("sizes.npz"), &wanted).unwrap(), expected(&wanted));
+        assert_eq!(
+            CachedLatents::read(&numpy("sizes.npz"), &wanted).unwrap(),
+            expected(&wanted)
+        );
     }
-    let wanted = WantedLatents { size: Size::new(2, 3), ..WANTED };
+    let wanted = WantedLatents {
+        size: Size::new(2, 3),
+        ..WANTED
+    };
     let message = message(CachedLatents::read(&numpy("sizes.npz"), &wanted));
-    assert!(message.contains("sizes.npz`: no array `latents`; found `latents_2x3`, `original_size_2x3`"), "{message}");
+    assert!(
+        message
+            .contains("sizes.npz`: no array `latents`; found `latents_2x3`, `original_size_2x3`"),
+        "{message}"
+    );
 }
 
 #[test]
 fn what_does_not_fit_is_named() {
-    let read = |name: &str, wanted: WantedLatents| message(CachedLatents::read(&numpy(name), &wanted));
-    let taller = WantedLatents { size: Size::new(3, 4), ..WANTED };
+    let read =
+        |name: &str, wanted: WantedLatents| message(CachedLatents::read(&numpy(name), &wanted));
+    let taller = WantedLatents {
+        size: Size::new(3, 4),
+        ..WANTED
+    };
     for (found, expected) in [
         (
             read("half.npz", EVERYTHING),
             "half.npz`: no array `latents_flipped`; found `latents`, `original_size`, `crop_ltrb`",
         ),
-        (read("unrelated.npz", WANTED), "unrelated.npz`: no array `latents`; found `arr_0`"),
-        (read("stored.npz", taller), "stored.npz`: `latents` has shape [4, 2, 3]; expected [4, 4, 3]"),
         (
-            read("stored.npz", WantedLatents { alpha_mask: Some(Size::new(16, 16)), ..WANTED }),
+            read("unrelated.npz", WANTED),
+            "unrelated.npz`: no array `latents`; found `arr_0`",
+        ),
+        (
+            read("stored.npz", taller),
+            "stored.npz`: `latents` has shape [4, 2, 3]; expected [4, 4, 3]",
+        ),
+        (
+            read(
+                "stored.npz",
+                WantedLatents {
+                    alpha_mask: Some(Size::new(16, 16)),
+                    ..WANTED
+                },
+            ),
             "stored.npz`: `alpha_mask` has shape [16, 24]; expected [16, 16]",
         ),
         (
             read("integers.npz", WANTED),
             "integers.npz`: `latents` has elements of type `<i8`; expected `f2`, `f4` or `f8`",
         ),
-        (read("not_finite.npz", WANTED), "not_finite.npz`: `latents` holds NaN at [2, 1, 1]; expected finite numbers"),
+        (
+            read("not_finite.npz", WANTED),
+            "not_finite.npz`: `latents` holds NaN at [2, 1, 1]; expected finite numbers",
+        ),
         (
             read("no_width.npz", WANTED),
             "no_width.npz`: `original_size` holds [0, 480]; expected width and height in pixels",
@@ -117,24 +177,42 @@ fn a_file_cut_anywhere_is_an_error() {
 #[test]
 fn a_changed_byte_among_the_elements_is_noticed() {
     let mut bytes = bytes(&expected(&WANTED));
-    let one = bytes.windows(4).position(|window| window == 1.5f32.to_le_bytes()).unwrap();
+    let one = bytes
+        .windows(4)
+        .position(|window| window == 1.5f32.to_le_bytes())
+        .unwrap();
     bytes[one] ^= 1;
     let message = message(read_bytes(&bytes, &WANTED));
-    assert!(message.contains("damaged cache file: array `latents`: Invalid checksum"), "{message}");
+    assert!(
+        message.contains("damaged cache file: array `latents`: Invalid checksum"),
+        "{message}"
+    );
 }
 
 #[test]
 fn absurd_shapes_allocate_nothing() {
     // Shapes are changed in place; the one of the latents comes first in the file.
     let bytes = bytes(&expected(&WANTED));
-    let place = bytes.windows(9).position(|window| window == b"(4, 2, 3)").unwrap();
-    for shape in [b"(9999999)", b"(4,-2, 3)", b"(4, 2, 9)", b"(        ", b"(4, 2 3) "] {
+    let place = bytes
+        .windows(9)
+        .position(|window| window == b"(4, 2, 3)")
+        .unwrap();
+    for shape in [
+        b"(9999999)",
+        b"(4,-2, 3)",
+        b"(4, 2, 9)",
+        b"(        ",
+        b"(4, 2 3) ",
+    ] {
         let mut bytes = bytes.clone();
         bytes[place..place + 9].copy_from_slice(shape);
         message(read_bytes(&bytes, &WANTED));
     }
     // Nor does a size that only the caller's own wish makes absurd.
-    let huge = WantedLatents { size: Size::new(u32::MAX, u32::MAX), ..WANTED };
+    let huge = WantedLatents {
+        size: Size::new(u32::MAX, u32::MAX),
+        ..WANTED
+    };
     assert!(message(read_bytes(&bytes, &huge)).contains("expected [4, 4294967295, 4294967295]"));
     let mut bytes = bytes;
     bytes[place..place + 9].copy_from_slice(b"(4,9999,9");
@@ -149,9 +227,17 @@ fn an_array_shorter_than_its_shape_is_refused_before_it_is_allocated() {
     super::super::npy::write_header(&mut array, super::super::npy::Element::F32, &shape).unwrap();
     array.extend([0; 64]);
     let npz = archive(&[("latents.npy".into(), array)]);
-    let message = message(read_bytes(&npz, &WantedLatents { size: huge, ..WANTED }));
+    let message = message(read_bytes(
+        &npz,
+        &WantedLatents {
+            size: huge,
+            ..WANTED
+        },
+    ));
     assert!(
-        message.contains("array `latents`: 192 bytes don't fit its shape [4, 1048576, 4294967295] of `<f4`"),
+        message.contains(
+            "array `latents`: 192 bytes don't fit its shape [4, 1048576, 4294967295] of `<f4`"
+        ),
         "{message}"
     );
 }
@@ -161,7 +247,10 @@ fn something_else_of_that_name_is_not_a_bad_cache() {
     let dir = tempfile::tempdir().unwrap();
     let error = CachedLatents::read(dir.path(), &WANTED).unwrap_err();
     assert!(matches!(error, Error::CacheNotAFile { .. }), "{error}");
-    assert!(!error.is_bad_cache() && error.to_string().contains("is a folder"), "{error}");
+    assert!(
+        !error.is_bad_cache() && error.to_string().contains("is a folder"),
+        "{error}"
+    );
     let error = OtherLatents::open(dir.path()).unwrap_err();
     assert!(matches!(error, Error::CacheNotAFile { .. }), "{error}");
     let error = CachedLatents::read(&dir.path().join("a.npz"), &WANTED).unwrap_err();
@@ -170,7 +259,14 @@ fn something_else_of_that_name_is_not_a_bad_cache() {
 
 #[test]
 fn what_is_written_is_read_back() {
-    for wanted in [WANTED, EVERYTHING, WantedLatents { flipped: true, ..WANTED }] {
+    for wanted in [
+        WANTED,
+        EVERYTHING,
+        WantedLatents {
+            flipped: true,
+            ..WANTED
+        },
+    ] {
         let written = expected(&wanted);
         assert_eq!(read_bytes(&bytes(&written), &wanted).unwrap(), written);
     }
@@ -178,30 +274,60 @@ fn what_is_written_is_read_back() {
 
 #[test]
 fn values_that_do_not_fill_their_shape_are_not_written() {
-    let short = CachedLatents { latents: vec![0.0; 5], ..expected(&WANTED) };
+    let short = CachedLatents {
+        latents: vec![0.0; 5],
+        ..expected(&WANTED)
+    };
     let error = short.write(Cursor::new(Vec::new())).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("`latents`: 5 values for shape [4, 2, 3]"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("`latents`: 5 values for shape [4, 2, 3]"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_sample_is_one_of_two_with_its_mask() {
-    let sample = LatentsSample::read(&numpy("stored.npz"), &WantedLatents { flipped: false, ..EVERYTHING }).unwrap();
+    let sample = LatentsSample::read(
+        &numpy("stored.npz"),
+        &WantedLatents {
+            flipped: false,
+            ..EVERYTHING
+        },
+    )
+    .unwrap();
     let all = expected(&EVERYTHING);
     let (_, mask) = all.alpha_mask.unwrap();
-    assert_eq!((&sample.latents, sample.alpha_mask.as_ref()), (&all.latents, Some(&mask)));
+    assert_eq!(
+        (&sample.latents, sample.alpha_mask.as_ref()),
+        (&all.latents, Some(&mask))
+    );
     let mirrored = LatentsSample::read(&numpy("stored.npz"), &EVERYTHING).unwrap();
     assert_eq!(Some(mirrored.latents), all.flipped);
     let mirrored_mask = mirrored.alpha_mask.unwrap();
-    assert_eq!((mirrored_mask[0], mirrored_mask[23], mirrored_mask[24]), (mask[23], mask[0], mask[47]));
+    assert_eq!(
+        (mirrored_mask[0], mirrored_mask[23], mirrored_mask[24]),
+        (mask[23], mask[0], mask[47])
+    );
     // A file without mirrored latents serves as long as none are asked for.
     LatentsSample::read(&numpy("half.npz"), &WANTED).unwrap();
-    LatentsSample::read(&numpy("half.npz"), &WantedLatents { flipped: true, ..WANTED }).unwrap_err();
+    LatentsSample::read(
+        &numpy("half.npz"),
+        &WantedLatents {
+            flipped: true,
+            ..WANTED
+        },
+    )
+    .unwrap_err();
 }
 
 fn written_beside(path: &Path, latents: &CachedLatents) -> Vec<u8> {
     let mut bytes = Vec::new();
-    latents.write_beside(OtherLatents::open(path).unwrap(), Cursor::new(&mut bytes)).unwrap();
+    latents
+        .write_beside(OtherLatents::open(path).unwrap(), Cursor::new(&mut bytes))
+        .unwrap();
     bytes
 }
 
@@ -223,7 +349,8 @@ fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let mut zip = zip::ZipWriter::new(&mut bytes);
     for (name, contents) in members {
-        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.start_file(name, zip::write::SimpleFileOptions::default())
+            .unwrap();
         zip.write_all(contents).unwrap();
     }
     zip.finish().unwrap();
@@ -232,30 +359,53 @@ fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
 
 #[test]
 fn a_size_is_added_to_those_that_are_there() {
-    let wanted = WantedLatents { size: Size::new(5, 4), ..WANTED };
+    let wanted = WantedLatents {
+        size: Size::new(5, 4),
+        ..WANTED
+    };
     for name in ["stored.npz", "deflated.npz"] {
         let added = written_beside(&numpy(name), &expected(&wanted));
         assert_eq!(read_bytes(&added, &wanted).unwrap(), expected(&wanted));
-        assert_eq!(read_bytes(&added, &EVERYTHING).unwrap(), expected(&EVERYTHING));
+        assert_eq!(
+            read_bytes(&added, &EVERYTHING).unwrap(),
+            expected(&EVERYTHING)
+        );
         let old = members(&fs::read(numpy(name)).unwrap());
         let new = members(&added);
         assert_eq!(new[..old.len()], old);
-        let names: Vec<&str> = new[old.len()..].iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["latents_4x5.npy", "original_size_4x5.npy", "crop_ltrb_4x5.npy"]);
+        let names: Vec<&str> = new[old.len()..]
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "latents_4x5.npy",
+                "original_size_4x5.npy",
+                "crop_ltrb_4x5.npy"
+            ]
+        );
     }
 }
 
 #[test]
 fn a_size_that_is_there_is_replaced_with_all_its_arrays() {
-    let replacement = CachedLatents { latents: vec![7.0; 24], ..expected(&WANTED) };
-    // Plain names stay plain, so that other programs find no outdated arrays; nor do mirrored latents stay of the old picture.
+    let replacement = CachedLatents {
+        latents: vec![7.0; 24],
+        ..expected(&WANTED)
+    };
+    // Plain names stay plain, so that other programs find no outdated arrays; nor do mirrored
+    // latents stay of the old picture.
     let plain = written_beside(&numpy("stored.npz"), &replacement);
     assert_eq!(read_bytes(&plain, &WANTED).unwrap(), replacement);
     assert_eq!(members(&plain).len(), 3);
     let suffixed = written_beside(&numpy("sizes.npz"), &replacement);
     assert_eq!(read_bytes(&suffixed, &WANTED).unwrap(), replacement);
     assert_eq!(members(&suffixed).len(), 6);
-    let other = WantedLatents { size: Size::new(5, 4), ..WANTED };
+    let other = WantedLatents {
+        size: Size::new(5, 4),
+        ..WANTED
+    };
     assert_eq!(read_bytes(&suffixed, &other).unwrap(), expected(&other));
 }
 
@@ -311,12 +461,14 @@ proptest! {
         check_hostile(bytes, &EVERYTHING);
     }
 
-    /// The archive's sums are those of the mutated arrays, so that nothing but their headers gives them away.
+    /// The archive's sums are those of the mutated arrays, so that nothing but their headers gives
+    /// them away.
     #[test]
     fn mutated_arrays_never_panic(
         name in prop::sample::select(vec!["stored.npz", "fortran.npz"]),
         array in 0..5usize,
-        changes in proptest::collection::vec((0..128usize, prop::sample::select(b"0189-+.,:'()[]{} <>|fiFTO\n\xff".to_vec())), 1..4),
+        changes in proptest::collection::vec((0..128usize, prop::sample::select(b"0189-+.,:'()[]{} \
+             <>|fiFTO\n\xff".to_vec())), 1..4),
         cut in 0..20usize,
     ) {
         let mut members = members(&fs::read(numpy(name)).unwrap());

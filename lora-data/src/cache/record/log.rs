@@ -23,7 +23,11 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, file: None, is_torn: false }
+        Self {
+            path,
+            file: None,
+            is_torn: false,
+        }
     }
 
     /// Appends a line at once, so that it is there entirely or, if interrupted, spoils no other.
@@ -34,11 +38,17 @@ impl Log {
 
     fn try_append(&mut self, line: &str) -> io::Result<()> {
         if self.file.is_none() {
-            let mut file = OpenOptions::new().read(true).append(true).create(true).open(&self.path)?;
+            let mut file = OpenOptions::new()
+                .read(true)
+                .append(true)
+                .create(true)
+                .open(&self.path)?;
             self.is_torn = ends_within_a_line(&mut file)?;
             self.file = Some(file);
         }
-        let Some(file) = &mut self.file else { return Ok(()) };
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
         let start = if self.is_torn { "\n" } else { "" };
         self.is_torn = true;
         file.write_all(format!("{start}{line}\n").as_bytes())?;
@@ -60,14 +70,21 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
 /// Gives `each` the lines of a file and returns their number; none where the file does not exist.
 pub(super) fn read(path: &Path, mut each: impl FnMut(&[u8])) -> Result<usize> {
     match fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => return Err(Error::CacheNotAFile { path: path.into() }),
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(Error::CacheNotAFile { path: path.into() });
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         _ => {}
     }
     let mut read = || -> io::Result<usize> {
         let mut reader = BufReader::new(File::open(path)?);
         let (mut line, mut lines) = (Vec::new(), 0);
-        while reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? > 0 {
+        while reader
+            .by_ref()
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)?
+            > 0
+        {
             each(&line);
             lines += 1;
             line.clear();
@@ -90,7 +107,9 @@ pub(super) fn rewrite(path: &Path, lines: impl Iterator<Item = String>) -> io::R
         for line in lines {
             writeln!(file, "{line}")?;
         }
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        file.into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()?;
         fs::rename(&temporary, path)
     };
     write().inspect_err(|_| drop(fs::remove_file(&temporary)))

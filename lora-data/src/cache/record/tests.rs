@@ -17,7 +17,9 @@ struct Folder {
 impl Folder {
     /// A picture and its cache file.
     fn new() -> Self {
-        let folder = Self { dir: tempfile::tempdir().unwrap() };
+        let folder = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
         folder.write("a.png", "picture");
         folder.write("a.npz", "latents");
         folder
@@ -35,7 +37,12 @@ impl Folder {
     fn touch(&self, name: &str) {
         let path = self.path(name);
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
-        File::options().append(true).open(&path).unwrap().set_modified(modified + Duration::from_secs(100)).unwrap();
+        File::options()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(modified + Duration::from_secs(100))
+            .unwrap();
     }
 
     fn records(&self) -> CacheRecords {
@@ -43,19 +50,37 @@ impl Folder {
     }
 
     fn lines(&self) -> usize {
-        fs::read_to_string(self.path(FILE_NAME)).unwrap().lines().count()
+        fs::read_to_string(self.path(FILE_NAME))
+            .unwrap()
+            .lines()
+            .count()
     }
 
     fn add(&self, slot: &str, key: &str) {
         let picture = self.path("a.png");
-        let origin = Origin { slot, source: Some(&picture), key };
-        self.records().add(&self.path("a.npz"), &origin, seen(&origin), Kept::default()).unwrap();
+        let origin = Origin {
+            slot,
+            source: Some(&picture),
+            key,
+        };
+        self.records()
+            .add(&self.path("a.npz"), &origin, seen(&origin), Kept::default())
+            .unwrap();
     }
 
     /// Asks newly opened records.
     fn check(&self, slot: &str, key: &str) -> Validity {
         let picture = self.path("a.png");
-        self.records().check(&self.path("a.npz"), &Origin { slot, source: Some(&picture), key }).unwrap()
+        self.records()
+            .check(
+                &self.path("a.npz"),
+                &Origin {
+                    slot,
+                    source: Some(&picture),
+                    key,
+                },
+            )
+            .unwrap()
     }
 }
 
@@ -75,16 +100,31 @@ fn an_unchanged_file_is_valid() {
 fn what_changed_is_said() {
     let folder = Folder::new();
     folder.add("64x64", "vae");
-    assert_eq!(folder.check("64x64", "another"), Validity::Stale(StaleReason::KeyChanged));
+    assert_eq!(
+        folder.check("64x64", "another"),
+        Validity::Stale(StaleReason::KeyChanged)
+    );
     folder.write("a.png", "a longer picture");
-    assert_eq!(folder.check("64x64", "vae"), Validity::Stale(StaleReason::PictureChanged));
+    assert_eq!(
+        folder.check("64x64", "vae"),
+        Validity::Stale(StaleReason::PictureChanged)
+    );
     folder.write("a.png", "picturE");
     folder.touch("a.png");
-    assert_eq!(folder.check("64x64", "vae"), Validity::Stale(StaleReason::PictureChanged));
+    assert_eq!(
+        folder.check("64x64", "vae"),
+        Validity::Stale(StaleReason::PictureChanged)
+    );
     folder.write("a.npz", "latent$");
     folder.touch("a.npz");
-    assert_eq!(folder.check("64x64", "vae"), Validity::Stale(StaleReason::FileChanged));
-    assert_eq!(StaleReason::FileChanged.to_string(), "the file was changed by another program");
+    assert_eq!(
+        folder.check("64x64", "vae"),
+        Validity::Stale(StaleReason::FileChanged)
+    );
+    assert_eq!(
+        StaleReason::FileChanged.to_string(),
+        "the file was changed by another program"
+    );
 }
 
 #[test]
@@ -92,10 +132,27 @@ fn a_caption_is_part_of_the_key() {
     let folder = Folder::new();
     let records = folder.records();
     let npz = folder.path("a.npz");
-    let origin = |key| Origin { slot: "text", source: None, key };
-    records.add(&npz, &origin("a cat"), seen(&origin("a cat")), Kept::default()).unwrap();
-    assert_eq!(records.check(&npz, &origin("a cat")).unwrap(), Validity::Valid);
-    assert_eq!(records.check(&npz, &origin("a dog")).unwrap(), Validity::Stale(StaleReason::KeyChanged));
+    let origin = |key| Origin {
+        slot: "text",
+        source: None,
+        key,
+    };
+    records
+        .add(
+            &npz,
+            &origin("a cat"),
+            seen(&origin("a cat")),
+            Kept::default(),
+        )
+        .unwrap();
+    assert_eq!(
+        records.check(&npz, &origin("a cat")).unwrap(),
+        Validity::Valid
+    );
+    assert_eq!(
+        records.check(&npz, &origin("a dog")).unwrap(),
+        Validity::Stale(StaleReason::KeyChanged)
+    );
 }
 
 #[test]
@@ -129,9 +186,14 @@ fn an_interrupted_line_is_passed_over_and_spoils_no_other() {
 fn foreign_lines_are_passed_over() {
     let folder = Folder::new();
     folder.add("64x64", "vae");
-    let mut file = OpenOptions::new().append(true).open(folder.path(FILE_NAME)).unwrap();
-    file.write_all(b"\n# notes\n{\"file\": \"a.npz\"}\n[]\n\xff\xfe\n").unwrap();
-    file.write_all(br#"{"file":"a.npz","npz":{"len":-1,"mtime":0,"sha256":""},"entries":[]}"#).unwrap();
+    let mut file = OpenOptions::new()
+        .append(true)
+        .open(folder.path(FILE_NAME))
+        .unwrap();
+    file.write_all(b"\n# notes\n{\"file\": \"a.npz\"}\n[]\n\xff\xfe\n")
+        .unwrap();
+    file.write_all(br#"{"file":"a.npz","npz":{"len":-1,"mtime":0,"sha256":""},"entries":[]}"#)
+        .unwrap();
     file.write_all(&vec![b'['; 3 << 20]).unwrap();
     assert_eq!(folder.check("64x64", "vae"), Validity::Valid);
 }
@@ -144,14 +206,23 @@ fn two_sizes_in_one_file_have_records_of_their_own() {
     let records = folder.records();
     let kept = records.keep(&npz).unwrap();
     folder.write("a.npz", "latents, latents_32x32");
-    let second = Origin { slot: "32x32", source: Some(&picture), key: "second" };
+    let second = Origin {
+        slot: "32x32",
+        source: Some(&picture),
+        key: "second",
+    };
     records.add(&npz, &second, seen(&second), kept).unwrap();
     assert_eq!(folder.check("64x64", "first"), Validity::Valid);
     assert_eq!(folder.check("32x32", "second"), Validity::Valid);
-    assert_eq!(folder.check("32x32", "first"), Validity::Stale(StaleReason::KeyChanged));
+    assert_eq!(
+        folder.check("32x32", "first"),
+        Validity::Stale(StaleReason::KeyChanged)
+    );
     // Written anew, the file holds nothing of before.
     folder.write("a.npz", "others");
-    records.add(&npz, &second, seen(&second), Kept::default()).unwrap();
+    records
+        .add(&npz, &second, seen(&second), Kept::default())
+        .unwrap();
     assert_eq!(folder.check("64x64", "first"), Validity::Unknown);
 }
 
@@ -166,8 +237,16 @@ fn nothing_is_kept_of_a_file_that_another_program_changed() {
     records
         .add(
             &npz,
-            &Origin { slot: "32x32", source: Some(&picture), key: "second" },
-            seen(&Origin { slot: "32x32", source: Some(&picture), key: "second" }),
+            &Origin {
+                slot: "32x32",
+                source: Some(&picture),
+                key: "second",
+            },
+            seen(&Origin {
+                slot: "32x32",
+                source: Some(&picture),
+                key: "second",
+            }),
             kept,
         )
         .unwrap();
@@ -181,16 +260,37 @@ fn outdated_lines_are_dropped_once_there_are_many() {
     folder.write("b.npz", "others");
     let picture = folder.path("a.png");
     let records = folder.records();
-    let origin = Origin { slot: "64x64", source: Some(&picture), key: "vae" };
-    records.add(&folder.path("b.npz"), &origin, seen(&origin), Kept::default()).unwrap();
+    let origin = Origin {
+        slot: "64x64",
+        source: Some(&picture),
+        key: "vae",
+    };
+    records
+        .add(
+            &folder.path("b.npz"),
+            &origin,
+            seen(&origin),
+            Kept::default(),
+        )
+        .unwrap();
     for _ in 0..100 {
-        records.add(&folder.path("a.npz"), &origin, seen(&origin), Kept::default()).unwrap();
+        records
+            .add(
+                &folder.path("a.npz"),
+                &origin,
+                seen(&origin),
+                Kept::default(),
+            )
+            .unwrap();
     }
     assert_eq!(folder.lines(), 101);
     let records = folder.records();
     assert_eq!(folder.lines(), 2);
     for name in ["a.npz", "b.npz"] {
-        assert_eq!(records.check(&folder.path(name), &origin).unwrap(), Validity::Valid);
+        assert_eq!(
+            records.check(&folder.path(name), &origin).unwrap(),
+            Validity::Valid
+        );
     }
     assert_eq!(fs::read_dir(folder.dir.path()).unwrap().count(), 4);
 }
@@ -199,7 +299,11 @@ fn outdated_lines_are_dropped_once_there_are_many() {
 fn records_are_shared_by_threads() {
     let folder = Folder::new();
     let picture = folder.path("a.png");
-    let origin = Origin { slot: "64x64", source: Some(&picture), key: "vae" };
+    let origin = Origin {
+        slot: "64x64",
+        source: Some(&picture),
+        key: "vae",
+    };
     let names: Vec<String> = (0..40).map(|number| format!("{number}.npz")).collect();
     names.iter().for_each(|name| folder.write(name, name));
     let (records, dir, origin) = (&folder.records(), folder.dir.path(), &origin);
@@ -207,13 +311,19 @@ fn records_are_shared_by_threads() {
         for names in names.chunks(10) {
             scope.spawn(move || {
                 for name in names {
-                    records.add(&dir.join(name), origin, seen(origin), Kept::default()).unwrap();
+                    records
+                        .add(&dir.join(name), origin, seen(origin), Kept::default())
+                        .unwrap();
                 }
             });
         }
     });
     let records = folder.records();
-    assert!(names.iter().all(|name| records.check(&folder.path(name), origin).unwrap() == Validity::Valid));
+    assert!(
+        names
+            .iter()
+            .all(|name| records.check(&folder.path(name), origin).unwrap() == Validity::Valid)
+    );
 }
 
 #[test]
@@ -222,12 +332,25 @@ fn what_cannot_be_read_is_named() {
     folder.add("64x64", "vae");
     let records = folder.records();
     let (picture, npz) = (folder.path("a.png"), folder.path("a.npz"));
-    let origin = Origin { slot: "64x64", source: Some(&picture), key: "vae" };
+    let origin = Origin {
+        slot: "64x64",
+        source: Some(&picture),
+        key: "vae",
+    };
     fs::remove_file(&picture).unwrap();
-    assert!(records.check(&npz, &origin).unwrap_err().to_string().contains("a.png"));
+    assert!(
+        records
+            .check(&npz, &origin)
+            .unwrap_err()
+            .to_string()
+            .contains("a.png")
+    );
     fs::remove_file(&npz).unwrap();
     fs::create_dir(&npz).unwrap();
-    assert!(matches!(records.check(&npz, &origin).unwrap_err(), Error::CacheNotAFile { .. }));
+    assert!(matches!(
+        records.check(&npz, &origin).unwrap_err(),
+        Error::CacheNotAFile { .. }
+    ));
     fs::remove_file(folder.path(FILE_NAME)).unwrap();
     fs::create_dir(folder.path(FILE_NAME)).unwrap();
     let error = CacheRecords::open(folder.dir.path()).unwrap_err();

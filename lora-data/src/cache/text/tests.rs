@@ -5,16 +5,28 @@ use std::path::PathBuf;
 use super::*;
 use crate::error::Error;
 
-const SHAPE: TextShape = TextShape { tokens: 5, width1: 4, width2: 6, projection: 3 };
+const SHAPE: TextShape = TextShape {
+    tokens: 5,
+    width1: 4,
+    width2: 6,
+    projection: 3,
+};
 
 fn numpy(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/npz").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/npz")
+        .join(name)
 }
 
 /// What tests/npz/make.py writes.
 fn expected() -> CachedText {
     let quarters = |len: u8| (0..len).map(|place| f32::from(place) / 4.0).collect();
-    CachedText { shape: SHAPE, hidden_state1: quarters(20), hidden_state2: quarters(30), pool2: quarters(3) }
+    CachedText {
+        shape: SHAPE,
+        hidden_state1: quarters(20),
+        hidden_state2: quarters(30),
+        pool2: quarters(3),
+    }
 }
 
 fn round_trip(text: &CachedText, format: FloatFormat) -> (CachedText, usize) {
@@ -28,7 +40,11 @@ fn round_trip(text: &CachedText, format: FloatFormat) -> (CachedText, usize) {
 #[test]
 fn files_of_numpy_are_read() {
     for name in ["text.npz", "text_half.npz"] {
-        assert_eq!(CachedText::read(&numpy(name), SHAPE).unwrap(), expected(), "{name}");
+        assert_eq!(
+            CachedText::read(&numpy(name), SHAPE).unwrap(),
+            expected(),
+            "{name}"
+        );
     }
 }
 
@@ -50,11 +66,38 @@ fn numbers_beyond_16_bits_are_kept() {
 
 #[test]
 fn other_captions_and_models_do_not_fit() {
-    let longer = CachedText::read(&numpy("text.npz"), TextShape { tokens: 10, ..SHAPE }).unwrap_err();
-    assert!(longer.to_string().contains("`hidden_state1` has shape [5, 4]; expected [10, 4]"), "{longer}");
-    let wider = CachedText::read(&numpy("text.npz"), TextShape { projection: 4, ..SHAPE }).unwrap_err();
-    assert!(wider.to_string().contains("`pool2` has shape [3]; expected [4]"), "{wider}");
+    let longer = CachedText::read(
+        &numpy("text.npz"),
+        TextShape {
+            tokens: 10,
+            ..SHAPE
+        },
+    )
+    .unwrap_err();
+    assert!(
+        longer
+            .to_string()
+            .contains("`hidden_state1` has shape [5, 4]; expected [10, 4]"),
+        "{longer}"
+    );
+    let wider = CachedText::read(
+        &numpy("text.npz"),
+        TextShape {
+            projection: 4,
+            ..SHAPE
+        },
+    )
+    .unwrap_err();
+    assert!(
+        wider
+            .to_string()
+            .contains("`pool2` has shape [3]; expected [4]"),
+        "{wider}"
+    );
     let latents = CachedText::read(&numpy("stored.npz"), SHAPE).unwrap_err();
-    assert!(matches!(&latents, Error::CacheKeyMissing { key, .. } if key == "hidden_state1"), "{latents}");
+    assert!(
+        matches!(&latents, Error::CacheKeyMissing { key, .. } if key == "hidden_state1"),
+        "{latents}"
+    );
     assert!([longer, wider, latents].iter().all(Error::is_bad_cache));
 }

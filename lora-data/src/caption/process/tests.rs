@@ -5,7 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::random::tests::Generator;
 
-const START: CaptionMoment = CaptionMoment { epoch: 1, step: 0, total_steps: 100 };
+const START: CaptionMoment = CaptionMoment {
+    epoch: 1,
+    step: 0,
+    total_steps: 100,
+};
 
 fn options(change: impl FnOnce(&mut CaptionOptions)) -> CaptionOptions {
     let mut options = CaptionOptions::default();
@@ -20,23 +24,33 @@ fn at_step(step: u64) -> CaptionMoment {
 /// The text where nothing is left to chance.
 fn process(options: &CaptionOptions, caption: &str, at: &CaptionMoment) -> String {
     let text = options.process(caption, at, &mut Generator(1));
-    assert_eq!(text, options.process(caption, at, &mut Generator(2)), "{options:?}");
+    assert_eq!(
+        text,
+        options.process(caption, at, &mut Generator(2)),
+        "{options:?}"
+    );
     text
 }
 
 /// All texts that appear in some hundred draws, sorted.
 fn all(options: &CaptionOptions, caption: &str, at: &CaptionMoment) -> Vec<String> {
     let mut generator = Generator(3);
-    let texts: BTreeSet<_> = (0..500).map(|_| options.process(caption, at, &mut generator)).collect();
+    let texts: BTreeSet<_> = (0..500)
+        .map(|_| options.process(caption, at, &mut generator))
+        .collect();
     texts.into_iter().collect()
 }
 
 #[test]
 fn captions_are_their_first_line_as_it_is() {
     let default = CaptionOptions::default();
-    for (caption, expected) in
-        [("", ""), (" a,b ,, c", " a,b ,, c"), ("a\nb", "a"), ("{a|b} {{c}}", "{a|b} {{c}}"), ("a ||| b", "a ||| b")]
-    {
+    for (caption, expected) in [
+        ("", ""),
+        (" a,b ,, c", " a,b ,, c"),
+        ("a\nb", "a"),
+        ("{a|b} {{c}}", "{a|b} {{c}}"),
+        ("a ||| b", "a ||| b"),
+    ] {
         assert_eq!(process(&default, caption, &START), expected);
     }
 }
@@ -54,58 +68,119 @@ fn every_row_of_the_table() {
     assert_eq!(orders.len(), 6);
     assert!(orders.contains(&"hat, 1girl, smile".into()));
 
-    let sentences = all(&shuffled(|o| o.caption_separator = ".".into()), "A cat. It sits.", &START);
+    let sentences = all(
+        &shuffled(|o| o.caption_separator = ".".into()),
+        "A cat. It sits.",
+        &START,
+    );
     assert_eq!(sentences.len(), 6);
     assert!(sentences.contains(&", It sits, A cat".into()));
 
     let kept = shuffled(|o| o.keep_tokens = 1);
-    assert_eq!(all(&kept, CAPTION, &START), ["1girl, hat, smile", "1girl, smile, hat"]);
+    assert_eq!(
+        all(&kept, CAPTION, &START),
+        ["1girl, hat, smile", "1girl, smile, hat"]
+    );
     let kept = shuffled(|o| o.keep_tokens_separator = "/".into());
     let expected = ["1girl, hat, smile, photo", "1girl, smile, hat, photo"];
     assert_eq!(all(&kept, "1girl / smile, hat / photo", &START), expected);
     let joined = shuffled(|o| o.secondary_separator = ";".into());
-    assert_eq!(all(&joined, "hat;red hat, 1girl", &START), ["1girl, hat,red hat", "hat,red hat, 1girl"]);
+    assert_eq!(
+        all(&joined, "hat;red hat, 1girl", &START),
+        ["1girl, hat,red hat", "hat,red hat, 1girl"]
+    );
 
-    let dropped = all(&options(|o| o.caption_tag_dropout_rate = 0.1), CAPTION, &START);
-    assert!(dropped.contains(&CAPTION.into()) && dropped.contains(&"1girl, hat".into()), "{dropped:?}");
+    let dropped = all(
+        &options(|o| o.caption_tag_dropout_rate = 0.1),
+        CAPTION,
+        &START,
+    );
+    assert!(
+        dropped.contains(&CAPTION.into()) && dropped.contains(&"1girl, hat".into()),
+        "{dropped:?}"
+    );
 
-    for (least, expected) in [(1, ["1girl", "1girl, smile", CAPTION]), (2, ["1girl, smile", "1girl, smile", CAPTION])] {
+    for (least, expected) in [
+        (1, ["1girl", "1girl, smile", CAPTION]),
+        (2, ["1girl, smile", "1girl, smile", CAPTION]),
+    ] {
         let warmup = options(|o| (o.token_warmup_step, o.token_warmup_min) = (2.0, least));
-        assert_eq!([0, 1, 2].map(|step| process(&warmup, CAPTION, &at_step(step))), expected);
+        assert_eq!(
+            [0, 1, 2].map(|step| process(&warmup, CAPTION, &at_step(step))),
+            expected
+        );
     }
 
     let wildcard = options(|o| o.enable_wildcard = true);
-    assert_eq!(all(&wildcard, "a {red|blue} {{hat}}", &START), ["a blue {hat}", "a red {hat}"]);
+    assert_eq!(
+        all(&wildcard, "a {red|blue} {{hat}}", &START),
+        ["a blue {hat}", "a red {hat}"]
+    );
     assert_eq!(all(&wildcard, "a hat\n1girl", &START), ["1girl", "a hat"]);
 
     let prefix = options(|o| o.caption_prefix = "photo,".into());
-    assert_eq!(process(&prefix, CAPTION, &START), "photo, 1girl, smile, hat");
+    assert_eq!(
+        process(&prefix, CAPTION, &START),
+        "photo, 1girl, smile, hat"
+    );
     let suffix = options(|o| o.caption_suffix = "outdoors".into());
     assert_eq!(process(&suffix, "1girl,", &START), "1girl, outdoors");
 
-    assert_eq!(all(&options(|o| o.caption_dropout_rate = 0.1), CAPTION, &START), ["", CAPTION]);
+    assert_eq!(
+        all(&options(|o| o.caption_dropout_rate = 0.1), CAPTION, &START),
+        ["", CAPTION]
+    );
     let every_third = options(|o| o.caption_dropout_every_n_epochs = 3);
-    let texts = [1, 2, 3, 4, 5, 6].map(|epoch| process(&every_third, CAPTION, &CaptionMoment { epoch, ..START }));
+    let texts = [1, 2, 3, 4, 5, 6]
+        .map(|epoch| process(&every_third, CAPTION, &CaptionMoment { epoch, ..START }));
     assert_eq!(texts, [CAPTION, CAPTION, "", CAPTION, CAPTION, ""]);
 }
 
 #[test]
 fn kept_tags() {
     let shuffled = options(|o| (o.shuffle_caption, o.keep_tokens) = (true, 2));
-    assert_eq!(all(&shuffled, "a,b , c,d", &START), ["a, b, c, d", "a, b, d, c"]);
+    assert_eq!(
+        all(&shuffled, "a,b , c,d", &START),
+        ["a, b, c, d", "a, b, d, c"]
+    );
     assert_eq!(process(&shuffled, "a", &START), "a");
     assert_eq!(process(&shuffled, "", &START), "");
-    assert_eq!(process(&CaptionOptions { keep_tokens: usize::MAX, ..shuffled.clone() }, "c,b,a", &START), "c, b, a");
+    assert_eq!(
+        process(
+            &CaptionOptions {
+                keep_tokens: usize::MAX,
+                ..shuffled.clone()
+            },
+            "c,b,a",
+            &START
+        ),
+        "c, b, a"
+    );
     // Empty tags count and stay.
     assert_eq!(all(&shuffled, "a,,b,c", &START), ["a, , b, c", "a, , c, b"]);
 
     // In a caption with it, the separator rules; empty tags go.
-    let separated = CaptionOptions { keep_tokens_separator: "|||".into(), ..shuffled };
-    assert_eq!(all(&separated, "a,, ||| ,b,c", &START), ["a, b, c", "a, c, b"]);
-    assert_eq!(all(&separated, "||| b,c ||| a", &START), ["b, c, a", "c, b, a"]);
+    let separated = CaptionOptions {
+        keep_tokens_separator: "|||".into(),
+        ..shuffled
+    };
+    assert_eq!(
+        all(&separated, "a,, ||| ,b,c", &START),
+        ["a, b, c", "a, c, b"]
+    );
+    assert_eq!(
+        all(&separated, "||| b,c ||| a", &START),
+        ["b, c, a", "c, b, a"]
+    );
     assert_eq!(process(&separated, "b, a |||", &START), "b, a");
-    assert_eq!(process(&separated, "a ||| b ||| c ||| d", &START), "a, b, c ||| d");
-    assert_eq!(all(&separated, "a,b,c,d", &START), ["a, b, c, d", "a, b, d, c"]);
+    assert_eq!(
+        process(&separated, "a ||| b ||| c ||| d", &START),
+        "a, b, c ||| d"
+    );
+    assert_eq!(
+        all(&separated, "a,b,c,d", &START),
+        ["a, b, c, d", "a, b, d, c"]
+    );
 }
 
 #[test]
@@ -114,23 +189,37 @@ fn separators_of_several_characters() {
         (o.shuffle_caption, o.keep_tokens) = (true, 1);
         (o.caption_separator, o.secondary_separator) = (" / ".into(), ";;;".into());
     });
-    assert_eq!(all(&options, "a / b;;;c / d, e", &START), ["a, b / c, d, e", "a, d, e, b / c"]);
+    assert_eq!(
+        all(&options, "a / b;;;c / d, e", &START),
+        ["a, b / c, d, e", "a, d, e, b / c"]
+    );
     assert_eq!(process(&options, "a/b", &START), "a/b");
-    let unmoved = CaptionOptions { shuffle_caption: false, ..options };
+    let unmoved = CaptionOptions {
+        shuffle_caption: false,
+        ..options
+    };
     assert_eq!(process(&unmoved, "a;;;b / c", &START), "a / b / c");
 }
 
 #[test]
 fn a_separator_of_kept_tags_where_none_moves() {
     let ours = options(|o| o.keep_tokens_separator = "|||".into());
-    let theirs = CaptionOptions { as_sd_scripts: true, ..ours.clone() };
-    for (caption, expected, as_sd_scripts) in
-        [("a,b ||| c ||| d", "a, b, c, d", "a,b ||| c ||| d"), ("a,b,, c", "a,b,, c", "a,b,, c"), ("|||", "", "|||")]
-    {
+    let theirs = CaptionOptions {
+        as_sd_scripts: true,
+        ..ours.clone()
+    };
+    for (caption, expected, as_sd_scripts) in [
+        ("a,b ||| c ||| d", "a, b, c, d", "a,b ||| c ||| d"),
+        ("a,b,, c", "a,b,, c", "a,b,, c"),
+        ("|||", "", "|||"),
+    ] {
         assert_eq!(process(&ours, caption, &START), expected);
         assert_eq!(process(&theirs, caption, &START), as_sd_scripts);
     }
-    let dropout = CaptionOptions { caption_tag_dropout_rate: 1.0, ..theirs };
+    let dropout = CaptionOptions {
+        caption_tag_dropout_rate: 1.0,
+        ..theirs
+    };
     assert_eq!(process(&dropout, "a ||| b ||| c", &START), "a, c");
 }
 
@@ -140,12 +229,26 @@ fn prefix_and_suffix_of_several_lines() {
         (o.caption_prefix, o.caption_suffix) = ("<".into(), ">".into());
         o.enable_wildcard = true;
     });
-    let theirs = CaptionOptions { as_sd_scripts: true, ..ours.clone() };
+    let theirs = CaptionOptions {
+        as_sd_scripts: true,
+        ..ours.clone()
+    };
     assert_eq!(all(&ours, "a\nb\nc", &START), ["< a >", "< b >", "< c >"]);
     assert_eq!(all(&theirs, "a\nb\nc", &START), ["< a", "b", "c >"]);
-    let first =
-        |options: CaptionOptions| process(&CaptionOptions { enable_wildcard: false, ..options }, "a\nb", &START);
-    assert_eq!((first(ours).as_str(), first(theirs).as_str()), ("< a >", "< a"));
+    let first = |options: CaptionOptions| {
+        process(
+            &CaptionOptions {
+                enable_wildcard: false,
+                ..options
+            },
+            "a\nb",
+            &START,
+        )
+    };
+    assert_eq!(
+        (first(ours).as_str(), first(theirs).as_str()),
+        ("< a >", "< a")
+    );
 }
 
 #[test]
@@ -163,16 +266,23 @@ fn the_warm_up_adds_tags_one_by_one() {
     // ⌊step · (tags − min) / warm-up⌋ + min.
     let tags = |min, warmup, steps: &[u64]| {
         let options = options(|o| (o.token_warmup_min, o.token_warmup_step) = (min, warmup));
-        let count = |step: &u64| match process(&options, "a,b,c,d,e,f,g", &at_step(*step)).as_str() {
+        let count = |step: &u64| match process(&options, "a,b,c,d,e,f,g", &at_step(*step)).as_str()
+        {
             "" => 0,
             text => text.split(", ").count(),
         };
         steps.iter().map(count).collect::<Vec<_>>()
     };
     // 7 tags, (7 − 1) / 12 = half a tag a step.
-    assert_eq!(tags(1, 12.0, &[0, 1, 2, 3, 4, 10, 11, 12, 13, 99]), [1, 1, 2, 2, 3, 6, 6, 7, 7, 7]);
+    assert_eq!(
+        tags(1, 12.0, &[0, 1, 2, 3, 4, 10, 11, 12, 13, 99]),
+        [1, 1, 2, 2, 3, 6, 6, 7, 7, 7]
+    );
     // (7 − 3) / 10 = 0.4 a step: ⌊0.4⌋, ⌊0.8⌋, ⌊1.2⌋, ⌊2.0⌋, ⌊3.6⌋.
-    assert_eq!(tags(3, 10.0, &[0, 1, 2, 3, 5, 9, 10]), [3, 3, 3, 4, 5, 6, 7]);
+    assert_eq!(
+        tags(3, 10.0, &[0, 1, 2, 3, 5, 9, 10]),
+        [3, 3, 3, 4, 5, 6, 7]
+    );
     assert_eq!(tags(0, 7.0, &[0, 1, 6, 7]), [0, 1, 6, 7]);
     // A fifth of 100 steps, (7 − 2) / 20 = a quarter a step; 0.029 of them are ⌊2.9⌋.
     assert_eq!(tags(2, 0.2, &[0, 3, 4, 19, 20]), [2, 2, 3, 6, 7]);
@@ -186,7 +296,17 @@ fn the_warm_up_adds_tags_one_by_one() {
 #[test]
 fn a_warm_up_of_less_than_a_step_is_none() {
     let options = options(|o| o.token_warmup_step = 0.5);
-    assert_eq!(process(&options, "a,b", &CaptionMoment { total_steps: 1, ..START }), "a,b");
+    assert_eq!(
+        process(
+            &options,
+            "a,b",
+            &CaptionMoment {
+                total_steps: 1,
+                ..START
+            }
+        ),
+        "a,b"
+    );
     // After a longer one, captions stay as they were in it.
     assert_eq!(process(&options, "a,b", &at_step(50)), "a, b");
 }
@@ -197,23 +317,39 @@ fn the_warm_up_spares_kept_tags_and_comes_before_shuffling() {
         (o.shuffle_caption, o.token_warmup_step, o.token_warmup_min) = (true, 4.0, 2);
         o.keep_tokens_separator = "|||".into();
     });
-    assert_eq!(all(&options, "a,b ||| c,d,e,f ||| g", &START), ["a, b, c, d, g", "a, b, d, c, g"]);
+    assert_eq!(
+        all(&options, "a,b ||| c,d,e,f ||| g", &START),
+        ["a, b, c, d, g", "a, b, d, c, g"]
+    );
 }
 
 #[test]
 fn dropout_is_as_frequent_as_it_should() {
     let count = |options: &CaptionOptions, text: &str| {
         let mut generator = Generator(4);
-        (0..10_000).filter(|_| options.process("a,b,c", &START, &mut generator) == text).count()
+        (0..10_000)
+            .filter(|_| options.process("a,b,c", &START, &mut generator) == text)
+            .count()
     };
     let dropout = options(|o| o.caption_dropout_rate = 0.3);
     assert!((2_700..3_300).contains(&count(&dropout, "")));
     let tags = options(|o| (o.caption_tag_dropout_rate, o.keep_tokens) = (0.3, 1));
-    for (text, expected) in [("a, b, c", 4_900), ("a, b", 2_100), ("a, c", 2_100), ("a", 900)] {
+    for (text, expected) in [
+        ("a, b, c", 4_900),
+        ("a, b", 2_100),
+        ("a, c", 2_100),
+        ("a", 900),
+    ] {
         assert!(count(&tags, text).abs_diff(expected) < 250, "{text}");
     }
-    assert_eq!(count(&options(|o| o.caption_dropout_rate = 1.0), ""), 10_000);
-    assert_eq!(count(&options(|o| o.caption_tag_dropout_rate = 1.0), ""), 10_000);
+    assert_eq!(
+        count(&options(|o| o.caption_dropout_rate = 1.0), ""),
+        10_000
+    );
+    assert_eq!(
+        count(&options(|o| o.caption_tag_dropout_rate = 1.0), ""),
+        10_000
+    );
 }
 
 #[test]
@@ -240,7 +376,11 @@ fn draws_are_taken_in_the_documented_order() {
     });
     for seed in 0..100 {
         let (mut generator, mut expected) = (Generator(seed), Generator(seed));
-        let text = all_on.process("{a|b|c}, 1, {2|3}, 4, 5\n{d|e|f}, 1, {2|3}, 4, 5", &START, &mut generator);
+        let text = all_on.process(
+            "{a|b|c}, 1, {2|3}, 4, 5\n{d|e|f}, 1, {2|3}, 4, 5",
+            &START,
+            &mut generator,
+        );
 
         unit(&mut expected);
         let line = [["a", "b", "c"], ["d", "e", "f"]][below(2, &mut expected) as usize];

@@ -12,7 +12,9 @@ fn tree() -> impl Strategy<Value = Json> {
         (0i64..2000).prop_map(Json::from),
         // Of few digits: the last one of a long number is not read alike in both formats.
         prop::sample::select(vec![-1.5, 1e30, 1e300, 2.25]).prop_map(Json::from),
-        (0u32..1000).prop_map(|thousandths| f64::from(thousandths) / 1000.0).prop_map(Json::from),
+        (0u32..1000)
+            .prop_map(|thousandths| f64::from(thousandths) / 1000.0)
+            .prop_map(Json::from),
         "[a-z#0-9,]{0,8}".prop_map(Json::from),
         prop::collection::vec(0i64..2000, 0..4).prop_map(Json::from),
         Just(json!({"diff_output_preservation": true})),
@@ -25,15 +27,20 @@ fn tree() -> impl Strategy<Value = Json> {
     let table = prop::collection::vec((name, scalar), 0..6);
     let subset = table.clone().prop_map(|entries| {
         let mut table = json!({"image_dir": "a"});
-        entries.into_iter().for_each(|(name, value)| table[name] = value);
+        entries
+            .into_iter()
+            .for_each(|(name, value)| table[name] = value);
         table
     });
-    let dataset = (table.clone(), prop::collection::vec(subset, 0..4)).prop_map(|(entries, subsets)| {
-        let mut table = json!({});
-        entries.into_iter().for_each(|(name, value)| table[name] = value);
-        table["subsets"] = subsets.into();
-        table
-    });
+    let dataset =
+        (table.clone(), prop::collection::vec(subset, 0..4)).prop_map(|(entries, subsets)| {
+            let mut table = json!({});
+            entries
+                .into_iter()
+                .for_each(|(name, value)| table[name] = value);
+            table["subsets"] = subsets.into();
+            table
+        });
     (table, prop::collection::vec(dataset, 0..3)).prop_map(|(general, datasets)| {
         let general: serde_json::Map<_, _> = general.into_iter().collect();
         json!({"general": general, "datasets": datasets})
@@ -52,7 +59,12 @@ fn check(result: &Result<DatasetConfigFile>) {
             }
         }
         Err(Error::DatasetConfig { problems, .. }) => {
-            assert!(!problems.is_empty() && problems.iter().all(|problem| !problem.to_string().is_empty()));
+            assert!(
+                !problems.is_empty()
+                    && problems
+                        .iter()
+                        .all(|problem| !problem.to_string().is_empty())
+            );
         }
         Err(other) => panic!("{other}"),
     }

@@ -17,7 +17,8 @@ impl Checkpoint {
         Ok(hex(digest, &self.config.vae))
     }
 
-    /// A hash of the text encoders' weights, without what is merged into them: what their outputs for a text depend on.
+    /// A hash of the text encoders' weights, without what is merged into them: what their outputs
+    /// for a text depend on.
     ///
     /// # Errors
     /// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::Io`](crate::Error::Io).
@@ -26,12 +27,19 @@ impl Checkpoint {
         for (component, ..) in self.text_components() {
             Weights::new(component, None).digest(&mut digest)?;
         }
-        Ok(hex(digest, &(&self.config.text_encoder, &self.config.text_encoder_2)))
+        Ok(hex(
+            digest,
+            &(&self.config.text_encoder, &self.config.text_encoder_2),
+        ))
     }
 }
 
 /// The digits of a hash, of which `settings` become a part.
 fn hex(mut digest: Sha256, settings: &impl Serialize) -> String {
     digest.update(serde_json::to_string(settings).unwrap_or_default());
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -37,8 +37,8 @@ pub struct ParameterCounts {
 }
 
 impl Checkpoint {
-    /// The layers of the networks, without reading a tensor. What is wrong with the layout of any of them comes in one error,
-    /// also where they do not fit together.
+    /// The layers of the networks, without reading a tensor. What is wrong with the layout of any
+    /// of them comes in one error, also where they do not fit together.
     ///
     /// # Errors
     /// [`Error::Layout`].
@@ -61,8 +61,14 @@ impl Checkpoint {
                 all
             });
         }
-        let layout = |problems| Error::Layout { path: self.path.clone(), family: self.family, problems };
-        let (Some(unet_layers), Some(_), Some(text_encoders)) = (unet_layers, vae_layers, text_layers) else {
+        let layout = |problems| Error::Layout {
+            path: self.path.clone(),
+            family: self.family,
+            problems,
+        };
+        let (Some(unet_layers), Some(_), Some(text_encoders)) =
+            (unet_layers, vae_layers, text_layers)
+        else {
             return Err(layout(problems));
         };
         problems.extend(misfits(&unet, &vae, &encoders));
@@ -81,12 +87,20 @@ impl Checkpoint {
 
     fn parameter_counts(&self) -> ParameterCounts {
         let count = |component: &Component| Weights::new(component, None).parameter_count();
-        let text_encoders = self.text_components().into_iter().map(|(component, ..)| count(component)).sum();
-        ParameterCounts { unet: count(&self.unet), vae: count(&self.vae), text_encoders }
+        let text_encoders = self
+            .text_components()
+            .into_iter()
+            .map(|(component, ..)| count(component))
+            .sum();
+        ParameterCounts {
+            unet: count(&self.unet),
+            vae: count(&self.vae),
+            text_encoders,
+        }
     }
 
-    /// The result, or `None` with what is wrong with the layout added to `problems`, each with its file where it is not the
-    /// checkpoint's own.
+    /// The result, or `None` with what is wrong with the layout added to `problems`, each with its
+    /// file where it is not the checkpoint's own.
     fn without_layout<T>(
         &self,
         result: Result<T>,
@@ -95,14 +109,20 @@ impl Checkpoint {
     ) -> Result<Option<T>> {
         match result {
             Ok(network) => Ok(Some(network)),
-            Err(Error::Layout { problems: further, .. }) => {
+            Err(Error::Layout {
+                problems: further, ..
+            }) => {
                 let path = component.store.path();
                 let place = match path.strip_prefix(&self.path) {
                     Ok(inside) if inside.as_os_str().is_empty() => String::new(),
                     Ok(inside) => format!("{}: ", inside.display()),
                     Err(_) => format!("{}: ", path.display()),
                 };
-                problems.extend(further.into_iter().map(|problem| format!("{place}{problem}")));
+                problems.extend(
+                    further
+                        .into_iter()
+                        .map(|problem| format!("{place}{problem}")),
+                );
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -111,31 +131,57 @@ impl Checkpoint {
 }
 
 /// Where networks that are fine each by itself do not fit together.
-fn misfits(unet: &UNet2DConditionModel, vae: &AutoencoderKl, encoders: &[TextEncoder]) -> Vec<String> {
+fn misfits(
+    unet: &UNet2DConditionModel,
+    vae: &AutoencoderKl,
+    encoders: &[TextEncoder],
+) -> Vec<String> {
     let mut problems = Vec::new();
-    let (context, width) = (unet.cross_attention_dim(), encoders.iter().map(TextEncoder::width).sum::<usize>());
+    let (context, width) = (
+        unet.cross_attention_dim(),
+        encoders.iter().map(TextEncoder::width).sum::<usize>(),
+    );
     if context != width {
-        let make = if encoders.len() > 1 { "encoders make" } else { "encoder makes" };
-        problems.push(format!("the UNet takes a context of width {context}, the text {make} one of {width}"));
+        let make = if encoders.len() > 1 {
+            "encoders make"
+        } else {
+            "encoder makes"
+        };
+        problems.push(format!(
+            "the UNet takes a context of width {context}, the text {make} one of {width}"
+        ));
     }
     let expected = Tokenizer::VOCABULARY;
-    for vocabulary in encoders.iter().map(TextEncoder::vocabulary).filter(|vocabulary| *vocabulary < expected) {
-        problems.push(format!("the text encoder knows {vocabulary} tokens, expected CLIP's {expected}"));
+    for vocabulary in encoders
+        .iter()
+        .map(TextEncoder::vocabulary)
+        .filter(|vocabulary| *vocabulary < expected)
+    {
+        problems.push(format!(
+            "the text encoder knows {vocabulary} tokens, expected CLIP's {expected}"
+        ));
     }
     let (latents, channels) = (unet.latent_channels(), vae.latent_channels());
     if latents != channels {
-        problems.push(format!("the UNet takes latents of {latents} channels, the VAE makes {channels}"));
+        problems.push(format!(
+            "the UNet takes latents of {latents} channels, the VAE makes {channels}"
+        ));
     }
     let projected = encoders.last().and_then(TextEncoder::projection_width);
     match (unet.vector_width(), projected) {
-        (Some(vector), Some(projected)) if vector <= projected || !(vector - projected).is_multiple_of(12) => {
+        (Some(vector), Some(projected))
+            if vector <= projected || !(vector - projected).is_multiple_of(12) =>
+        {
             problems.push(format!(
-                "the UNet takes a vector of {vector} beside the time, of which the text encoder makes {projected}; what is \
+                "the UNet takes a vector of {vector} beside the time, of which the text encoder \
+                 makes {projected}; what is \
                  left is not six embeddings of sizes"
             ));
         }
         (Some(vector), None) => {
-            problems.push(format!("the UNet takes a vector of {vector} beside the time; no text encoder makes one"));
+            problems.push(format!(
+                "the UNet takes a vector of {vector} beside the time; no text encoder makes one"
+            ));
         }
         _ => {}
     }
