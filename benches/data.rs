@@ -1,9 +1,9 @@
-//! Pictures from folders: decoding, resizing and cropping them for training, beside what sd-scripts
+//! Images from folders: decoding, resizing and cropping them for training, beside what sd-scripts
 //! does; and scanning a folder of 100,000.
 //!
-//! `PYTHON` names an interpreter with the packages of `reference/pictures.py` and
-//! `reference/load_pictures.py`: the former makes the pictures, once, in cargo's target directory
-//! (2 GB), the latter is the other side. Both sides load the same pictures in turn, after their
+//! `PYTHON` names an interpreter with the packages of `reference/images.py` and
+//! `reference/load_images.py`: the former makes the images, once, in cargo's target directory
+//! (2 GB), the latter is the other side. Both sides load the same images in turn, after their
 //! results are compared. All files are in the system's cache, as far as it holds them.
 
 mod support;
@@ -26,10 +26,10 @@ const LOAD: &str = "data/load";
 const LOAD_PROGRESSIVE: &str = "data/load_progressive";
 const SCAN: &str = "data/scan";
 
-const PICTURES_TO_LOAD: usize = 1000;
-const PICTURES_TO_SCAN: usize = 100_000;
+const IMAGES_TO_LOAD: usize = 1000;
+const IMAGES_TO_SCAN: usize = 100_000;
 const ROUNDS: usize = 3;
-/// How far the mean levels of a picture may be apart; decoders round differently.
+/// How far the mean levels of an image may be apart; decoders round differently.
 const TOLERANCE: f64 = 0.5;
 /// Makes this program scan one folder and say what that took.
 const SCAN_ONLY: &str = "--scan-only";
@@ -50,12 +50,12 @@ fn main() -> Result<()> {
     let Some(python) = std::env::var_os("PYTHON") else {
         report(
             "data",
-            "left out: PYTHON names no interpreter that makes the pictures",
+            "left out: PYTHON names no interpreter that makes the images",
         );
         return Ok(());
     };
     report_machine();
-    let folder = make_pictures(&python)?;
+    let folder = make_images(&python)?;
     for (row, name) in [(LOAD, "load"), (LOAD_PROGRESSIVE, "progressive")] {
         if wanted(row) {
             compare_loading(row, &python, &folder.join(name))?;
@@ -73,8 +73,8 @@ fn reference(script: &str) -> PathBuf {
         .join(script)
 }
 
-/// The folder with the pictures. Those that are there are kept.
-fn make_pictures(python: &OsStr) -> Result<PathBuf> {
+/// The folder with the images. Those that are there are kept.
+fn make_images(python: &OsStr) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data");
     let count = |wanted: bool, count: usize| {
         if wanted {
@@ -85,17 +85,17 @@ fn make_pictures(python: &OsStr) -> Result<PathBuf> {
     };
     let (load, scan) = (wanted(LOAD) || wanted(LOAD_PROGRESSIVE), wanted(SCAN));
     let status = Command::new(python)
-        .arg(reference("pictures.py"))
+        .arg(reference("images.py"))
         .arg(&folder)
         .args([
             "--count",
-            &count(load, PICTURES_TO_LOAD),
+            &count(load, IMAGES_TO_LOAD),
             "--scan",
-            &count(scan, PICTURES_TO_SCAN),
+            &count(scan, IMAGES_TO_SCAN),
         ])
         .status()?;
     if !status.success() {
-        return Err("no pictures could be made".into());
+        return Err("no images could be made".into());
     }
     Ok(folder)
 }
@@ -147,7 +147,7 @@ fn compare_loading(row: &str, python: &OsStr, folder: &Path) -> Result<()> {
     };
     report(
         row,
-        &format!("{} pictures a second, peak memory {peak}", rates(&ours)),
+        &format!("{} images a second, peak memory {peak}", rates(&ours)),
     );
     report(
         row,
@@ -168,7 +168,7 @@ fn load(dataset: &Dataset, item: &Item) -> lora_data::Result<Pixels> {
     Ok(dataset.load(item, &dataset.centred(item))?.pixels)
 }
 
-/// Compares sizes and mean levels of all pictures.
+/// Compares sizes and mean levels of all images.
 fn check(dataset: &Dataset, answer: &str) -> Result<()> {
     let theirs: Vec<(u32, u32, f64)> = serde_json::from_str(answer)?;
     let ours = dataset.items().par_iter().map(|item| {
@@ -182,7 +182,7 @@ fn check(dataset: &Dataset, answer: &str) -> Result<()> {
     });
     let ours: Vec<(Size, f64)> = ours.collect::<lora_data::Result<_>>()?;
     if ours.len() != theirs.len() {
-        return Err(format!("{} pictures here, {} there", ours.len(), theirs.len()).into());
+        return Err(format!("{} images here, {} there", ours.len(), theirs.len()).into());
     }
     for ((item, (size, mean)), (width, height, their_mean)) in
         dataset.items().iter().zip(&ours).zip(theirs)
@@ -198,7 +198,7 @@ fn check(dataset: &Dataset, answer: &str) -> Result<()> {
     Ok(())
 }
 
-/// The program that loads pictures as sd-scripts does.
+/// The program that loads images as sd-scripts does.
 struct Other {
     process: Child,
     questions: ChildStdin,
@@ -209,7 +209,7 @@ impl Other {
     fn start(python: &OsStr, folder: &Path) -> Result<Self> {
         let mut command = Command::new(python);
         command
-            .arg(reference("load_pictures.py"))
+            .arg(reference("load_images.py"))
             .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
@@ -251,7 +251,7 @@ fn time_scans(folder: &Path) -> Result<()> {
     let (first, peak) = scan_in_process(folder, true)?;
     report(
         SCAN,
-        &format!("{first:.2} s and {peak} MB for {PICTURES_TO_SCAN} pictures, writing the index"),
+        &format!("{first:.2} s and {peak} MB for {IMAGES_TO_SCAN} images, writing the index"),
     );
     let mut without = (Timings::default(), 0);
     let mut with = (Timings::default(), 0);
@@ -286,9 +286,9 @@ fn scan_in_process(folder: &Path, index: bool) -> Result<(f64, u64)> {
     if !output.status.success() {
         return Err(format!("scanning `{}` failed", folder.display()).into());
     }
-    let (seconds, peak, pictures): (f64, u64, usize) = serde_json::from_slice(&output.stdout)?;
-    if pictures != PICTURES_TO_SCAN {
-        return Err(format!("{pictures} pictures found, {PICTURES_TO_SCAN} expected").into());
+    let (seconds, peak, images): (f64, u64, usize) = serde_json::from_slice(&output.stdout)?;
+    if images != IMAGES_TO_SCAN {
+        return Err(format!("{images} images found, {IMAGES_TO_SCAN} expected").into());
     }
     Ok((seconds, peak / 1_000_000))
 }

@@ -64,7 +64,7 @@ const ROWS: [Row; 7] = [
         ..row("sdxl_step/512_bf16", Family::Sdxl, 512, false, 1)
     },
 ];
-const PICTURES: u64 = 2;
+const IMAGES: u64 = 2;
 
 fn main() -> Result<()> {
     if !ROWS.iter().any(|row| wanted(row.name)) {
@@ -74,7 +74,7 @@ fn main() -> Result<()> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("steps");
     for row in ROWS.into_iter().filter(|row| wanted(row.name)) {
         let checkpoint = support::checkpoint::of_family(row.family)?;
-        let pictures = random_pictures(&folder, row.side)?;
+        let images = random_images(&folder, row.side)?;
         let config = TrainConfig {
             resolution: Some(Resolution::square(row.side)),
             enable_bucket: false,
@@ -86,7 +86,7 @@ fn main() -> Result<()> {
             max_train_steps: Some(row.steps as u64 + 1),
             device: "cpu".into(),
             output_dir: folder.join("output"),
-            ..TrainConfig::new(&checkpoint, pictures)
+            ..TrainConfig::new(&checkpoint, images)
         };
         let layers = if row.family == Family::Sdxl { 722 } else { 192 };
         run(row.name, config, row.steps, layers)?;
@@ -194,19 +194,19 @@ fn step(trainer: &mut Trainer) -> Result<f64> {
 }
 
 /// A folder of noise with captions.
-fn random_pictures(folder: &Path, side: u32) -> Result<PathBuf> {
-    let pictures = folder.join(format!("pictures-{side}"));
-    fs::create_dir_all(&pictures)?;
-    for index in 0..PICTURES {
+fn random_images(folder: &Path, side: u32) -> Result<PathBuf> {
+    let images = folder.join(format!("images-{side}"));
+    fs::create_dir_all(&images)?;
+    for index in 0..IMAGES {
         let mut stream = Stream::new(0, Purpose::Noise, 0, index);
-        let picture = RgbImage::from_fn(side, side, |_, _| {
+        let image = RgbImage::from_fn(side, side, |_, _| {
             image::Rgb(std::array::from_fn(|_| stream.next_u32() as u8))
         });
-        picture.save(pictures.join(format!("{index}.png")))?;
+        image.save(images.join(format!("{index}.png")))?;
         fs::write(
-            pictures.join(format!("{index}.txt")),
+            images.join(format!("{index}.txt")),
             format!("noise, number {index}"),
         )?;
     }
-    Ok(pictures)
+    Ok(images)
 }

@@ -1,4 +1,4 @@
-//! Pictures side by side: one column before training, one after.
+//! Images side by side: one column before training, one after.
 
 use std::io::{Seek, Write};
 use std::path::Path;
@@ -9,15 +9,15 @@ use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 use crate::atomic::AtomicFile;
 use crate::error::{Error, Result};
 
-/// Pixels around and between the pictures.
+/// Pixels around and between the images.
 const MARGIN: u32 = 8;
 const BACKGROUND: Rgb<u8> = Rgb([255, 255, 255]);
 
-/// A grid of pictures on white. `rows` may be of different lengths and the pictures of different
-/// sizes: each column is as wide as its widest picture, each row as high as its highest, and a
-/// picture stands in the middle of its cell.
+/// A grid of images on white. `rows` may be of different lengths and the images of different
+/// sizes: each column is as wide as its widest image, each row as high as its highest, and an
+/// image stands in the middle of its cell.
 ///
-/// For before and after, a row is the two pictures of one prompt.
+/// For before and after, a row is the two images of one prompt.
 pub fn contact_sheet(rows: &[Vec<RgbImage>]) -> RgbImage {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<u32> = (0..columns)
@@ -38,10 +38,10 @@ pub fn contact_sheet(rows: &[Vec<RgbImage>]) -> RgbImage {
     let mut top = MARGIN;
     for (row, height) in rows.iter().zip(&heights) {
         let mut left = MARGIN;
-        for (picture, width) in row.iter().zip(&widths) {
-            let x = left + (width - picture.width()) / 2;
-            let y = top + (height - picture.height()) / 2;
-            image::imageops::replace(&mut sheet, picture, x.into(), y.into());
+        for (image, width) in row.iter().zip(&widths) {
+            let x = left + (width - image.width()) / 2;
+            let y = top + (height - image.height()) / 2;
+            image::imageops::replace(&mut sheet, image, x.into(), y.into());
             left += width + MARGIN;
         }
         top += height + MARGIN;
@@ -53,19 +53,19 @@ fn extent(sizes: &[u32]) -> u32 {
     sizes.iter().map(|size| size + MARGIN).sum::<u32>() + MARGIN
 }
 
-/// Writes a picture as PNG, [atomically](crate::atomic).
+/// Writes an image as PNG, [atomically](crate::atomic).
 ///
 /// # Errors
-/// [`Error::Io`] where the file can't be written, [`Error::Picture`] for a picture without pixels.
-pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
+/// [`Error::Io`] where the file can't be written, [`Error::Image`] for an image without pixels.
+pub fn write_png(path: &Path, image: &RgbImage) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
-    encode_png(&mut file, picture).map_err(|source| match source {
+    encode_png(&mut file, image).map_err(|source| match source {
         image::ImageError::IoError(source) => Error::Io {
             path: path.into(),
             action: "write",
             source,
         },
-        source => Error::Picture {
+        source => Error::Image {
             path: path.into(),
             source,
         },
@@ -73,10 +73,10 @@ pub fn write_png(path: &Path, picture: &RgbImage) -> Result<()> {
     file.commit()
 }
 
-/// Encodes a picture as PNG.
-fn encode_png(target: &mut (impl Write + Seek), picture: &RgbImage) -> image::ImageResult<()> {
-    let (width, height) = picture.dimensions();
-    PngEncoder::new(target).write_image(picture.as_raw(), width, height, ExtendedColorType::Rgb8)
+/// Encodes an image as PNG.
+fn encode_png(target: &mut (impl Write + Seek), image: &RgbImage) -> image::ImageResult<()> {
+    let (width, height) = image.dimensions();
+    PngEncoder::new(target).write_image(image.as_raw(), width, height, ExtendedColorType::Rgb8)
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_lie_in_a_grid_with_margins() {
+    fn images_lie_in_a_grid_with_margins() {
         let red = RgbImage::from_pixel(10, 20, Rgb([255, 0, 0]));
         let green = RgbImage::from_pixel(30, 20, Rgb([0, 255, 0]));
         let blue = RgbImage::from_pixel(6, 4, Rgb([0, 0, 255]));
@@ -110,8 +110,8 @@ mod tests {
     fn the_file_holds_the_same_pixels() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sample/sheet.png");
-        let picture = RgbImage::from_fn(13, 7, |x, y| Rgb([x as u8, y as u8, (x * y) as u8]));
-        write_png(&path, &picture).unwrap();
-        assert_eq!(image::open(&path).unwrap().into_rgb8(), picture);
+        let image = RgbImage::from_fn(13, 7, |x, y| Rgb([x as u8, y as u8, (x * y) as u8]));
+        write_png(&path, &image).unwrap();
+        assert_eq!(image::open(&path).unwrap().into_rgb8(), image);
     }
 }

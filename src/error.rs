@@ -30,7 +30,7 @@ pub enum Error {
         problems: Vec<Problem>,
     },
     /// The system refused threads.
-    #[error("cannot start threads that load pictures: {0}")]
+    #[error("cannot start threads that load images: {0}")]
     Threads(String),
     /// A file or folder that can't be read or written.
     #[error("{}: cannot {action}: {source}", .path.display())]
@@ -42,15 +42,15 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
-    /// A picture that can't be encoded.
-    #[error("{}: cannot encode the picture: {source}", .path.display())]
-    Picture {
+    /// An image that can't be encoded.
+    #[error("{}: cannot encode the image: {source}", .path.display())]
+    Image {
         /// The file that it was meant for.
         path: PathBuf,
         /// The encoder's reason.
         source: image::ImageError,
     },
-    /// A folder, picture or caption that can't be used.
+    /// A folder, image or caption that can't be used.
     #[error(transparent)]
     Data(#[from] lora_data::Error),
     /// A weight file that can't be used.
@@ -85,17 +85,17 @@ pub enum Error {
         /// What the base is.
         expected: Family,
     },
-    /// A picture whose latents are NaN or infinite.
+    /// An image whose latents are NaN or infinite.
     #[error(
-        "{}: the VAE makes latents of it that are not finite; the VAE's weights or the picture may \
+        "{}: the VAE makes latents of it that are not finite; the VAE's weights or the image may \
          be damaged",
         .path.display()
     )]
     LatentsNotFinite {
-        /// The picture.
+        /// The image.
         path: PathBuf,
     },
-    /// Two pictures whose cache files have the same name.
+    /// Two images whose cache files have the same name.
     #[error(
         "`{}` and `{}` would share the cache file `{}`; rename one of them, or keep caches in \
          memory",
@@ -109,16 +109,16 @@ pub enum Error {
         /// The file.
         cache: PathBuf,
     },
-    /// A picture that two subsets want different latents or captions of.
+    /// An image that two subsets want different latents or captions of.
     #[error(
         "`{}`: two subsets use it with other captions, transparency, mirroring or filter, but \
          there is one cache file `{}`; \
          keep caches in memory",
-        .picture.display(), .cache.display()
+        .image.display(), .cache.display()
     )]
     CacheUsedTwice {
-        /// The picture.
-        picture: PathBuf,
+        /// The image.
+        image: PathBuf,
         /// The file.
         cache: PathBuf,
     },
@@ -174,7 +174,7 @@ impl Error {
     /// this library.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Picture { .. } | Self::Tensors(_) => 1,
+            Self::Image { .. } | Self::Tensors(_) => 1,
             _ => 2,
         }
     }
@@ -187,12 +187,12 @@ impl Error {
                 problems.first().and_then(Problem::path).or(file.as_deref())
             }
             Self::Io { path, .. }
-            | Self::Picture { path, .. }
+            | Self::Image { path, .. }
             | Self::NotALora { path, .. }
             | Self::LoraFamily { path, .. }
             | Self::LatentsNotFinite { path }
             | Self::SharedCache { first: path, .. }
-            | Self::CacheUsedTwice { picture: path, .. }
+            | Self::CacheUsedTwice { image: path, .. }
             | Self::NotAsWritten { path }
             | Self::SaveRange { path, .. } => Some(path),
             Self::Data(error) => error.path(),

@@ -1,14 +1,14 @@
-//! Trains LoRA adapters for Stable Diffusion from a checkpoint and a folder of pictures.
+//! Trains LoRA adapters for Stable Diffusion from a checkpoint and a folder of images.
 //!
 //! ```text
 //! TrainConfig ──▶ Trainer ──▶ Event, Event, Event …
-//!  a struct,       reads and   plan, cached pictures and captions, steps, epochs,
+//!  a struct,       reads and   plan, cached images and captions, steps, epochs,
 //!  or a TOML       checks      previews, saved files, the end
 //!  file            everything
 //! ```
 //!
 //! [`TrainConfig`] has sd-scripts' option names and reads its TOML files. [`Trainer::new`] finds
-//! everything that is wrong with configuration, pictures and weights before the first step and says
+//! everything that is wrong with configuration, images and weights before the first step and says
 //! so in an [`Error`] that names the culprit. A [`Trainer`] is an iterator: each call of `next`
 //! does a piece of work and returns an [`Event`] with what happened. Progress bars, logs and
 //! callbacks are loops over events, and to stop is to stop iterating.
@@ -16,12 +16,12 @@
 //! The command line is such a loop, too: its module `cli` comes with the feature of that name,
 //! TensorBoard files with the feature `tensorboard`; both are on by default. The features `cuda`,
 //! `vulkan`, `metal` and `rocm` add GPUs to the CPU ([`device`]). The layers below are crates of
-//! their own: `lora_data` (pictures to batches), `lora_models` (the frozen networks) and
+//! their own: `lora_data` (images to batches), `lora_models` (the frozen networks) and
 //! `lora_core` (adapters, objective, optimizers).
 //!
 //! # Example
 //!
-//! Two steps on one picture, from a base model of 41 MB:
+//! Two steps on one image, from a base model of 41 MB:
 //!
 //! ```
 //! use lora_trainer::config::Resolution;
@@ -29,17 +29,17 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
-//! # let pictures = dir.path().join("pictures");
-//! # std::fs::create_dir(&pictures)?;
-//! # image::RgbImage::from_pixel(64, 64, image::Rgb([24, 78, 165])).save(pictures.join("paper.png"))?;
-//! # std::fs::write(pictures.join("paper.txt"), "blue background")?;
+//! # let images = dir.path().join("images");
+//! # std::fs::create_dir(&images)?;
+//! # image::RgbImage::from_pixel(64, 64, image::Rgb([24, 78, 165])).save(images.join("paper.png"))?;
+//! # std::fs::write(images.join("paper.txt"), "blue background")?;
 //! let config = TrainConfig {
 //!     resolution: Some(Resolution::square(64)),
 //!     max_train_steps: Some(2),
 //!     network_dim: 4,
 //!     network_train_unet_only: true,
 //!     output_dir: dir.path().join("output"),
-//!     ..TrainConfig::new("assets/tiny-base.safetensors", &pictures)
+//!     ..TrainConfig::new("assets/tiny-base.safetensors", &images)
 //! };
 //! let mut losses = Vec::new();
 //! for event in Trainer::new(config)? {

@@ -41,11 +41,11 @@ pub struct Facts {
     pub new_sd_model_hash: String,
     /// Both hashes of an external VAE.
     pub vae_hashes: Option<[String; 2]>,
-    /// Pictures of an epoch, repeats counted.
+    /// Images of an epoch, repeats counted.
     pub num_train_images: u64,
-    /// Regularisation pictures, repeats counted before they are balanced with the others.
+    /// Regularisation images, repeats counted before they are balanced with the others.
     pub num_reg_images: u64,
-    /// Pictures that are kept out of training.
+    /// Images that are kept out of training.
     pub num_validation_images: u64,
     /// Whether latents are made once, before training.
     pub caches_latents: bool,
@@ -59,11 +59,11 @@ pub struct Facts {
     pub steps: u64,
     /// The epoch of saving: counted from 1 at its end, from 0 within it.
     pub epoch: u64,
-    /// Folders of pictures by name.
+    /// Folders of images by name.
     pub dataset_dirs: BTreeMap<String, DatasetDir>,
-    /// Folders of regularisation pictures by name.
+    /// Folders of regularisation images by name.
     pub reg_dataset_dirs: BTreeMap<String, DatasetDir>,
-    /// For each of these folders, how many pictures have a tag.
+    /// For each of these folders, how many images have a tag.
     pub tag_frequency: TagFrequency,
     /// `None` without buckets.
     pub bucket_info: Option<BucketInfo>,

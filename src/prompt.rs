@@ -1,4 +1,4 @@
-//! Prompts of preview pictures, in the form that web interfaces and sd-scripts share.
+//! Prompts of preview images, in the form that web interfaces and sd-scripts share.
 //!
 //! Parts of a prompt and of a negative prompt can have weights: `(x)` is worth 1.1, `[x]` 1 / 1.1
 //! and `(x:1.3)` 1.3; a bracket that belongs to the text is written `\(`. See
@@ -20,7 +20,7 @@ const MIN_SIZE: u32 = 64;
 const MAX_SIZE: u32 = 4096;
 const MAX_STEPS: u32 = 1000;
 
-/// One preview picture.
+/// One preview image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
     /// What to draw, with weights.

@@ -1,4 +1,4 @@
-//! Event files of TensorBoard: scalars and pictures over steps.
+//! Event files of TensorBoard: scalars and images over steps.
 //!
 //! A file is a sequence of records (length, checksum, payload, checksum: the TFRecord format); each
 //! payload is an `Event` message of TensorFlow's `event.proto`, in protobuf's wire format.
@@ -63,7 +63,7 @@ impl EventWriter {
         self.summary(tag, step, |entry| entry.float(2, value))
     }
 
-    /// Adds a picture, encoded as PNG, of these sides in pixels.
+    /// Adds an image, encoded as PNG, of these sides in pixels.
     ///
     /// # Errors
     /// [`Error::Io`] where the file can't be written.
@@ -119,7 +119,7 @@ impl EventWriter {
                 self.image(
                     &format!("sample_{}", preview.index),
                     &png,
-                    preview.picture.dimensions(),
+                    preview.image.dimensions(),
                     preview.step,
                 )
             }
@@ -368,10 +368,10 @@ mod tests {
         let entry = fields(&fields(&image[2].1)[0].1);
         assert_eq!(entry[0], (1, b"sample_0".to_vec()));
         assert_eq!(entry[1].0, 4);
-        let picture = fields(&entry[1].1);
+        let image = fields(&entry[1].1);
         let number = |value: u64| value.to_le_bytes().to_vec();
         assert_eq!(
-            picture,
+            image,
             [
                 (1, number(768)),
                 (2, number(512)),

@@ -191,7 +191,7 @@ fn text_encoder() -> Result<Loaded> {
     })
 }
 
-/// The VAE's encoder's, on a picture of 512 pixels.
+/// The VAE's encoder's, on an image of 512 pixels.
 fn vae() -> Result<Loaded> {
     let path = checkpoint::of_family(Family::Sd1)?;
     let vae = open(&path, &[8; 4])?.vae(&Device::flex(), FloatDType::F32)?;

@@ -124,7 +124,7 @@ impl TrainConfig {
             Some(options) => read_options(py, options)?,
             None => Vec::new(),
         };
-        let file = lora_trainer::TrainConfig::read_beside_pictures(path, &options)
+        let file = lora_trainer::TrainConfig::read_beside_images(path, &options)
             .map_err(raised(py, Kind::Config))?;
         Ok(Self {
             inner: file.config,
@@ -324,7 +324,7 @@ fn documentation(py: Python<'_>) -> PyResult<String> {
         text += &format!("    {}\n", options::documentation(py, spec)?);
     }
     text += "\n>>> import lora_trainer as lt\n\
-             >>> config = lt.TrainConfig(\"base.safetensors\", \"pictures\", network_dim=16)\n\
+             >>> config = lt.TrainConfig(\"base.safetensors\", \"images\", network_dim=16)\n\
              >>> config.network_dim\n16\n\
              >>> config.replace(unet_lr=2e-4).unet_lr\n0.0002\n\
              >>> lt.TrainConfig(\"base.safetensors\", network_dimm=16)\n\

@@ -1,19 +1,19 @@
-//! Pictures that a program gives: `data=`.
+//! Images that a program gives: `data=`.
 
-use lora_trainer::train::{PictureSource, TrainPicture};
+use lora_trainer::train::{ImageSource, TrainImage};
 use pyo3::prelude::*;
 
 use crate::error::{Kind, Raised};
 use crate::image::{Given, read};
 
-const EXPECTED: &str = "a list of (picture, caption), where a picture is a path, a PIL.Image or an \
+const EXPECTED: &str = "a list of (image, caption), where an image is a path, a PIL.Image or an \
      array [h, w, 3] of uint8";
 
-/// The pictures of a list of `(picture, caption)`.
+/// The images of a list of `(image, caption)`.
 ///
 /// # Errors
 /// `DatasetError`, naming the entry.
-pub(crate) fn pictures(data: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<TrainPicture>> {
+pub(crate) fn images(data: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<TrainImage>> {
     let Some(data) = data.filter(|data| !data.is_none()) else {
         return Ok(Vec::new());
     };
@@ -33,30 +33,30 @@ pub(crate) fn pictures(data: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<TrainPic
             data.get_type().qualname()?
         )));
     };
-    let pictures: Vec<TrainPicture> = entries
+    let images: Vec<TrainImage> = entries
         .enumerate()
-        .map(|(index, entry)| picture(&entry?, index))
+        .map(|(index, entry)| image(&entry?, index))
         .collect::<PyResult<_>>()?;
-    if pictures.is_empty() {
+    if images.is_empty() {
         return Err(refuse(format!(
             "data: the list is empty, expected {EXPECTED}"
         )));
     }
-    Ok(pictures)
+    Ok(images)
 }
 
 fn refused(py: Python<'_>, what: String) -> PyErr {
     Raised::new(Kind::Dataset, what).into_py(py)
 }
 
-fn picture(entry: &Bound<'_, PyAny>, index: usize) -> PyResult<TrainPicture> {
+fn image(entry: &Bound<'_, PyAny>, index: usize) -> PyResult<TrainImage> {
     let py = entry.py();
     let place = format!("data[{index}]");
-    let Ok((picture, caption)) = entry.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
+    let Ok((image, caption)) = entry.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
         let found = entry.get_type().qualname()?;
         return Err(refused(
             py,
-            format!("{place}: found a value of type {found}, expected a pair (picture, caption)"),
+            format!("{place}: found a value of type {found}, expected a pair (image, caption)"),
         ));
     };
     let Ok(caption) = caption.extract::<String>() else {
@@ -66,9 +66,9 @@ fn picture(entry: &Bound<'_, PyAny>, index: usize) -> PyResult<TrainPicture> {
             format!("{place}: found a caption of type {found}, expected text"),
         ));
     };
-    let source = match read(&picture) {
-        Ok(Given::File(path)) => PictureSource::File(path),
-        Ok(Given::Image(image)) => PictureSource::Image(image),
+    let source = match read(&image) {
+        Ok(Given::File(path)) => ImageSource::File(path),
+        Ok(Given::Image(image)) => ImageSource::Memory(image),
         Ok(Given::Other(found)) => {
             let expected = "expected a path, a PIL.Image or an array [h, w, 3] of uint8";
             return Err(refused(py, format!("{place}: found {found}, {expected}")));
@@ -76,14 +76,14 @@ fn picture(entry: &Bound<'_, PyAny>, index: usize) -> PyResult<TrainPicture> {
         Err(error) => {
             let raised = refused(
                 py,
-                format!("{place}: unreadable picture: {}", error.value(py)),
+                format!("{place}: unreadable image: {}", error.value(py)),
             );
             raised.set_cause(py, Some(error));
             return Err(raised);
         }
     };
-    Ok(TrainPicture {
-        picture: source,
+    Ok(TrainImage {
+        image: source,
         caption: caption.trim().into(),
     })
 }

@@ -29,12 +29,12 @@ fn on_event<T: pyo3::PyClass<BaseType = Event>>(event: T) -> PyClassInitializer<
 event! {
     /// Everything was read and checked; this is what will be done. The first event.
     RunPlan {
-        /// Folders and lists of pictures.
+        /// Folders and lists of images.
         subsets: Vec<Subset>,
-        /// The sizes that pictures are trained at.
+        /// The sizes that images are trained at.
         buckets: Vec<Bucket>,
-        /// Pictures of an epoch, repeats counted.
-        pictures_per_epoch: u64,
+        /// Images of an epoch, repeats counted.
+        images_per_epoch: u64,
         /// Batches of an epoch.
         batches_per_epoch: u64,
         /// Updates of an epoch.
@@ -59,7 +59,7 @@ event! {
 }
 
 event! {
-    /// A picture or caption was encoded once for all epochs.
+    /// An image or caption was encoded once for all epochs.
     CacheProgress {
         /// `"latents"` or `"text"`.
         what: String,
@@ -73,7 +73,7 @@ event! {
 }
 
 event! {
-    /// A step waited for its pictures: loading them took longer than the step before.
+    /// A step waited for its images: loading them took longer than the step before.
     DataWait {
         /// The step that waited, counted from 1.
         step: u64,
@@ -105,7 +105,7 @@ event! {
         grad_norm: f32,
         /// What D-Adaptation or Prodigy multiplies the learning rates by.
         d: Option<f64>,
-        /// Seconds that the update took, with what it waited for pictures.
+        /// Seconds that the update took, with what it waited for images.
         seconds: f64,
         /// Updates a second so far, without encoding, previews and saving.
         it_per_s: f64,
@@ -127,13 +127,13 @@ event! {
         step: u64,
         /// The loss averaged over the epoch's steps.
         average_loss: f32,
-        /// The loss on the pictures that are kept out of training, if there are any.
+        /// The loss on the images that are kept out of training, if there are any.
         validation_loss: Option<f32>,
     }
 }
 
 event! {
-    /// A preview picture was drawn and written.
+    /// A preview image was drawn and written.
     Preview {
         /// Where it was written.
         path: PathBuf,
@@ -150,7 +150,7 @@ event! {
         seed: u64,
     }
 
-    /// The picture, a `PIL.Image`, read from its file.
+    /// The image, a `PIL.Image`, read from its file.
     #[getter]
     fn image<'py>(&self, py: Python<'py>) -> PyResult<Pillow<'py>> {
         let image = py.import("PIL.Image")?.call_method1("open", (&self.path,))?;
@@ -158,7 +158,7 @@ event! {
         Ok(Pillow(image))
     }
 
-    /// Shows the picture in a notebook.
+    /// Shows the image in a notebook.
     #[pyo3(signature = () -> "bytes")]
     fn _repr_png_(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Ok(slf.getattr("image")?.call_method0("_repr_png_")?.unbind())
@@ -197,7 +197,7 @@ event! {
     Summary {
         /// The LoRA file.
         path: PathBuf,
-        /// Pictures before and after training, if previews were drawn before the first and after
+        /// Images before and after training, if previews were drawn before the first and after
         /// the last step.
         contact_sheet: Option<PathBuf>,
         /// The folder of TensorBoard's events, if there is one.
@@ -208,7 +208,7 @@ event! {
         seconds: f64,
         /// Updates a second, without encoding, previews and saving.
         steps_per_second: f64,
-        /// Seconds that steps waited for pictures.
+        /// Seconds that steps waited for images.
         data_wait_seconds: f64,
         /// The loss averaged over the last epoch's steps.
         average_loss: f32,
@@ -300,7 +300,7 @@ impl From<train::RunPlan> for RunPlan {
         Self {
             subsets: subsets(&plan.dataset),
             buckets: buckets(&plan.dataset),
-            pictures_per_epoch: plan.pictures_per_epoch,
+            images_per_epoch: plan.images_per_epoch,
             batches_per_epoch: plan.batches_per_epoch,
             steps_per_epoch: plan.steps_per_epoch,
             epochs: plan.epochs,

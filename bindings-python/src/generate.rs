@@ -1,4 +1,4 @@
-//! Pictures from prompts.
+//! Images from prompts.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::error::{Kind as ErrorKind, raised};
 use crate::image::to_pillow;
 use crate::value::{argument, choice};
 
-/// The settings of a picture, named as in diffusers, as they were given.
+/// The settings of an image, named as in diffusers, as they were given.
 pub(crate) struct Given<'a, 'py> {
     pub(crate) width: Option<&'a Bound<'py, PyAny>>,
     pub(crate) height: Option<&'a Bound<'py, PyAny>>,
@@ -24,7 +24,7 @@ pub(crate) struct Given<'a, 'py> {
     pub(crate) sampler: Option<&'a str>,
 }
 
-/// The settings of a picture.
+/// The settings of an image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
     width: Option<u32>,
@@ -126,7 +126,7 @@ pub(crate) fn refused(py: Python<'_>, error: Error) -> PyErr {
     raised(py, ErrorKind::Training)(error)
 }
 
-/// Draws pictures with a base model and LoRA files, as previews are drawn; `lora_trainer.generate`
+/// Draws images with a base model and LoRA files, as previews are drawn; `lora_trainer.generate`
 /// has the convenient form.
 #[pyfunction]
 #[pyo3(signature = (
@@ -174,12 +174,12 @@ pub(crate) fn generate<'py>(
             .map(|prompt| generator.generate(&prompt, 0))
             .collect::<Result<Vec<_>, Error>>()
     })?;
-    let pictures = drawn.map_err(|error| refused(py, error))?;
+    let images = drawn.map_err(|error| refused(py, error))?;
     PyList::new(
         py,
-        pictures
+        images
             .iter()
-            .map(|picture| to_pillow(py, picture))
+            .map(|image| to_pillow(py, image))
             .collect::<PyResult<Vec<_>>>()?,
     )
 }

@@ -1,4 +1,4 @@
-//! Pictures between Python and Rust: Pillow's images and arrays.
+//! Images between Python and Rust: Pillow's images and arrays.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,23 +10,23 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 /// A Pillow image of these pixels.
-pub(crate) fn to_pillow<'py>(py: Python<'py>, picture: &RgbImage) -> PyResult<Bound<'py, PyAny>> {
-    let pixels = PyBytes::new(py, picture.as_raw());
+pub(crate) fn to_pillow<'py>(py: Python<'py>, image: &RgbImage) -> PyResult<Bound<'py, PyAny>> {
+    let pixels = PyBytes::new(py, image.as_raw());
     py.import("PIL.Image")?
-        .call_method1("frombytes", ("RGB", picture.dimensions(), pixels))
+        .call_method1("frombytes", ("RGB", image.dimensions(), pixels))
 }
 
-/// A picture that becomes Pillow's when it is asked for.
+/// An image that becomes Pillow's when it is asked for.
 #[derive(Debug, Clone)]
-pub(crate) struct Picture(Arc<RgbImage>);
+pub(crate) struct Image(Arc<RgbImage>);
 
-impl From<RgbImage> for Picture {
-    fn from(picture: RgbImage) -> Self {
-        Self(picture.into())
+impl From<RgbImage> for Image {
+    fn from(image: RgbImage) -> Self {
+        Self(image.into())
     }
 }
 
-impl<'py> IntoPyObject<'py> for Picture {
+impl<'py> IntoPyObject<'py> for Image {
     const OUTPUT_TYPE: PyStaticExpr = Pillow::OUTPUT_TYPE;
 
     type Target = PyAny;
@@ -57,20 +57,20 @@ impl<'py> IntoPyObject<'py> for Pillow<'py> {
 }
 
 /// Of pickle.
-impl<'py> FromPyObject<'_, 'py> for Picture {
+impl<'py> FromPyObject<'_, 'py> for Image {
     type Error = PyErr;
 
     fn extract(image: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let (width, height): (u32, u32) = image.getattr("size")?.extract()?;
         let pixels = image.call_method0("tobytes")?.cast_into::<PyBytes>()?;
-        let picture = RgbImage::from_raw(width, height, pixels.as_bytes().to_vec());
-        picture
+        let image = RgbImage::from_raw(width, height, pixels.as_bytes().to_vec());
+        image
             .map(Self::from)
-            .ok_or_else(|| PyValueError::new_err("expected a picture in RGB"))
+            .ok_or_else(|| PyValueError::new_err("expected an image in RGB"))
     }
 }
 
-/// What a picture in a list of data is.
+/// What an image in a list of data is.
 pub(crate) enum Given {
     File(PathBuf),
     Image(Arc<DynamicImage>),
@@ -79,22 +79,22 @@ pub(crate) enum Given {
 }
 
 /// A path, a Pillow image or an array `[h, w, 3]` of `uint8`.
-pub(crate) fn read(picture: &Bound<'_, PyAny>) -> PyResult<Given> {
-    if picture.is_instance_of::<PyString>() || picture.hasattr("__fspath__")? {
-        return Ok(Given::File(picture.extract()?));
+pub(crate) fn read(image: &Bound<'_, PyAny>) -> PyResult<Given> {
+    if image.is_instance_of::<PyString>() || image.hasattr("__fspath__")? {
+        return Ok(Given::File(image.extract()?));
     }
-    if picture.is_instance_of::<PyBytes>() {
+    if image.is_instance_of::<PyBytes>() {
         return Ok(Given::Other("bytes".into()));
     }
-    if picture.hasattr("__array_interface__")? && picture.hasattr("dtype")? {
-        return from_array(picture);
+    if image.hasattr("__array_interface__")? && image.hasattr("dtype")? {
+        return from_array(image);
     }
-    if picture.hasattr("convert")? && picture.hasattr("mode")? && picture.hasattr("tobytes")? {
-        return from_pillow(picture);
+    if image.hasattr("convert")? && image.hasattr("mode")? && image.hasattr("tobytes")? {
+        return from_pillow(image);
     }
     Ok(Given::Other(format!(
         "a value of type {}",
-        picture.get_type().qualname()?
+        image.get_type().qualname()?
     )))
 }
 

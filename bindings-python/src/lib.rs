@@ -40,7 +40,7 @@ mod _core {
     use crate::options::{Option, options};
     #[pymodule_export]
     use crate::report::{
-        Bucket, CheckReport, Example, LongCaption, RunLength, Subset, TinyPicture, check,
+        Bucket, CheckReport, Example, LongCaption, RunLength, Subset, TinyImage, check,
     };
     #[pymodule_export]
     use crate::trainer::Trainer;

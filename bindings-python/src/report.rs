@@ -3,50 +3,50 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lora_trainer::train::{self, check_with_pictures};
+use lora_trainer::train::{self, check_with_images};
 use pyo3::prelude::*;
 
 use crate::background::run;
 use crate::config::{ConfigKey, TrainConfig};
-use crate::data::pictures;
-use crate::image::Picture;
+use crate::data::images;
+use crate::image::Image;
 use crate::record::record;
 
 record! {
     [] std::convert::identity,
-    /// Figures of a folder or list of pictures.
+    /// Figures of a folder or list of images.
     Subset {
         /// Its name.
         name: String,
         /// The folder or list.
         path: PathBuf,
-        /// Whether it holds regularisation pictures.
+        /// Whether it holds regularisation images.
         is_reg: bool,
-        /// How often each picture appears in an epoch.
+        /// How often each image appears in an epoch.
         repeats: usize,
-        /// The number of pictures, without repeats.
-        pictures: usize,
-        /// Pictures that are kept out of training, beside these.
+        /// The number of images, without repeats.
+        images: usize,
+        /// Images that are kept out of training, beside these.
         validation: usize,
-        /// Pictures with a caption of their own.
+        /// Images with a caption of their own.
         captioned: usize,
-        /// Pictures captioned by class tokens.
+        /// Images captioned by class tokens.
         class_tokens: usize,
-        /// Pictures without any caption.
+        /// Images without any caption.
         uncaptioned: usize,
     }
 }
 
 record! {
     [] std::convert::identity,
-    /// A size that pictures are trained at.
+    /// A size that images are trained at.
     Bucket {
         /// Pixels.
         width: u32,
         /// Pixels.
         height: u32,
-        /// Its pictures in an epoch, repeats counted.
-        pictures: usize,
+        /// Its images in an epoch, repeats counted.
+        images: usize,
         /// Its batches in an epoch.
         batches: usize,
     }
@@ -56,8 +56,8 @@ record! {
     [] std::convert::identity,
     /// The arithmetic of a run.
     RunLength {
-        /// Pictures of an epoch, repeats counted.
-        pictures_per_epoch: u64,
+        /// Images of an epoch, repeats counted.
+        images_per_epoch: u64,
         /// Batches of an epoch.
         batches_per_epoch: u64,
         /// Batches of an update.
@@ -75,7 +75,7 @@ record! {
     [] std::convert::identity,
     /// A caption that is cut.
     LongCaption {
-        /// Its picture.
+        /// Its image.
         path: PathBuf,
         /// Its tokens.
         tokens: usize,
@@ -86,9 +86,9 @@ record! {
 
 record! {
     [] std::convert::identity,
-    /// A picture that is small for the training resolution.
-    TinyPicture {
-        /// The picture.
+    /// An image that is small for the training resolution.
+    TinyImage {
+        /// The image.
         path: PathBuf,
         /// Width and height, in pixels.
         size: (u32, u32),
@@ -99,7 +99,7 @@ record! {
 
 record! {
     [] std::convert::identity,
-    /// A picture of the data set, as it is trained.
+    /// An image of the data set, as it is trained.
     Example {
         /// Its file, or what stands for it, such as `data[3]`.
         path: PathBuf,
@@ -109,13 +109,13 @@ record! {
         size: (u32, u32),
         /// The size that it is trained at.
         bucket: (u32, u32),
-        /// The picture, cropped and scaled down, a `PIL.Image`.
-        image: Picture,
+        /// The image, cropped and scaled down, a `PIL.Image`.
+        image: Image,
     }
 }
 
 /// What a run would be, and what is wrong with it. `print` shows all of it; a notebook shows tables
-/// and pictures.
+/// and images.
 #[pyclass(frozen, module = "lora_trainer")]
 #[derive(Debug)]
 pub(crate) struct CheckReport(Arc<train::CheckReport>);
@@ -152,23 +152,23 @@ impl CheckReport {
         self.0.family.clone()
     }
 
-    /// Folders and lists of pictures.
+    /// Folders and lists of images.
     #[getter]
     fn subsets(&self) -> Vec<Subset> {
         self.0.dataset.as_ref().map(subsets).unwrap_or_default()
     }
 
-    /// The sizes that pictures are trained at; empty with `enable_bucket=False`.
+    /// The sizes that images are trained at; empty with `enable_bucket=False`.
     #[getter]
     fn buckets(&self) -> Vec<Bucket> {
         self.0.dataset.as_ref().map(buckets).unwrap_or_default()
     }
 
-    /// How long the run is; `None` without pictures.
+    /// How long the run is; `None` without images.
     #[getter]
     fn length(&self) -> Option<RunLength> {
         self.0.length.map(|length| RunLength {
-            pictures_per_epoch: length.pictures_per_epoch,
+            images_per_epoch: length.images_per_epoch,
             batches_per_epoch: length.batches_per_epoch,
             gradient_accumulation_steps: length.gradient_accumulation_steps,
             steps_per_epoch: length.steps_per_epoch,
@@ -177,7 +177,7 @@ impl CheckReport {
         })
     }
 
-    /// How many pictures have a tag, the most frequent first.
+    /// How many images have a tag, the most frequent first.
     #[getter]
     fn tags(&self) -> Vec<(String, usize)> {
         self.0.tags.clone()
@@ -201,10 +201,10 @@ impl CheckReport {
         self.0.duplicates.clone()
     }
 
-    /// Pictures with less than a quarter of the training resolution's pixels.
+    /// Images with less than a quarter of the training resolution's pixels.
     #[getter]
-    fn tiny_pictures(&self) -> Vec<TinyPicture> {
-        let tiny = self.0.tiny_pictures.iter().map(|tiny| TinyPicture {
+    fn tiny_images(&self) -> Vec<TinyImage> {
+        let tiny = self.0.tiny_images.iter().map(|tiny| TinyImage {
             path: tiny.path.clone(),
             size: (tiny.size.width, tiny.size.height),
             bucket: (tiny.bucket.width, tiny.bucket.height),
@@ -212,7 +212,7 @@ impl CheckReport {
         tiny.collect()
     }
 
-    /// A few of the pictures, as they are trained.
+    /// A few of the images, as they are trained.
     #[getter]
     fn examples(&self) -> Vec<Example> {
         let examples = self.0.examples.iter().map(|example| Example {
@@ -220,7 +220,7 @@ impl CheckReport {
             caption: example.caption.clone(),
             size: (example.size.width, example.size.height),
             bucket: (example.bucket.width, example.bucket.height),
-            image: example.picture.clone().into(),
+            image: example.image.clone().into(),
         });
         examples.collect()
     }
@@ -237,7 +237,7 @@ impl CheckReport {
         self.0.text_bytes
     }
 
-    /// About how much memory the steps take, in bytes; `None` where checkpoint or pictures can't be
+    /// About how much memory the steps take, in bytes; `None` where checkpoint or images can't be
     /// read.
     #[getter]
     fn memory(&self) -> Option<u64> {
@@ -277,7 +277,7 @@ pub(crate) fn subsets(report: &train::DatasetReport) -> Vec<Subset> {
         path: subset.path.clone(),
         is_reg: subset.is_reg,
         repeats: subset.repeats,
-        pictures: subset.pictures,
+        images: subset.images,
         validation: subset.validation,
         captioned: subset.captions_from_files,
         class_tokens: subset.captions_from_class_words,
@@ -293,7 +293,7 @@ pub(crate) fn buckets(report: &train::DatasetReport) -> Vec<Bucket> {
         buckets.map(|bucket| Bucket {
             width: bucket.resolution.width,
             height: bucket.resolution.height,
-            pictures: bucket.count,
+            images: bucket.count,
             batches: bucket.count.div_ceil(part.batch_size.max(1)),
         })
     });
@@ -302,24 +302,24 @@ pub(crate) fn buckets(report: &train::DatasetReport) -> Vec<Bucket> {
 
 /// Says what a run would be and all that is wrong with it.
 ///
-/// It reads everything that a training would read, decodes every picture, and trains nothing. What
+/// It reads everything that a training would read, decodes every image, and trains nothing. What
 /// is wrong is collected in the report instead of being raised.
 ///
-/// Args: config: The options. data: Pictures beside those of the options: a list of `(picture,
-/// caption)`, where a picture is a path, a `PIL.Image` or an array `[h, w, 3]` of `uint8`.
+/// Args: config: The options. data: Images beside those of the options: a list of `(image,
+/// caption)`, where an image is a path, a `PIL.Image` or an array `[h, w, 3]` of `uint8`.
 ///
 /// >>> report = lt.check(config)
 /// >>> report.is_ok, report.length.total_steps
 /// (True, 4)
 #[pyfunction]
-#[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Picture, str]] | \
+#[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Image, str]] | \
      None" = None) -> "CheckReport")]
 pub(crate) fn check(
     config: &Bound<'_, TrainConfig>,
     data: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<CheckReport> {
-    let (inner, given) = (config.get().inner.clone(), pictures(data)?);
-    let mut report = run(config.py(), move || check_with_pictures(&inner, &given))?;
+    let (inner, given) = (config.get().inner.clone(), images(data)?);
+    let mut report = run(config.py(), move || check_with_images(&inner, &given))?;
     report.keys = config.get().key_uses().to_vec();
     Ok(CheckReport(report.into()))
 }

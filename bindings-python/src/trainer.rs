@@ -10,13 +10,13 @@ use std::thread::JoinHandle;
 
 use lora_trainer::Error;
 use lora_trainer::config::SavePrecision;
-use lora_trainer::train::{self, AdapterTensor, Event, Pace, TrainPicture, return_freed_memory};
+use lora_trainer::train::{self, AdapterTensor, Event, Pace, TrainImage, return_freed_memory};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyDict};
 
 use crate::background::{Panicked, guarded, spawn, wait};
 use crate::config::TrainConfig;
-use crate::data::pictures;
+use crate::data::images;
 use crate::error::{Kind, Raised, raised};
 use crate::events::Told;
 use crate::generate::{Given, Request, number, refused};
@@ -63,11 +63,11 @@ struct Run {
 #[pymethods]
 impl Trainer {
     #[new]
-    #[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Picture, str]] | \
+    #[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Image, str]] | \
          None" = None))]
     fn new(config: &Bound<'_, TrainConfig>, data: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let (py, inner) = (config.py(), config.get().inner.clone());
-        let (given, state) = (pictures(data)?, Arc::new(State::default()));
+        let (given, state) = (images(data)?, Arc::new(State::default()));
         let (jobs, inbox) = channel();
         let (sender, mut made) = channel();
         let shared = Arc::clone(&state);
@@ -180,7 +180,7 @@ impl Trainer {
         saved.map_err(raised(py, Kind::Training))
     }
 
-    /// Draws a picture with the LoRA as it is now; `Trainer.sample` has the convenient form.
+    /// Draws an image with the LoRA as it is now; `Trainer.sample` has the convenient form.
     #[pyo3(signature = (
         prompt: "str", negative_prompt: "str", *, width: "int | None", height: "int | \
              None", num_inference_steps: "int",
@@ -317,12 +317,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The life of the run's thread.
 fn work(
     config: lora_trainer::TrainConfig,
-    pictures: &[TrainPicture],
+    images: &[TrainImage],
     state: Arc<State>,
     made: &Sender<Result<Result<(), Error>, Panicked>>,
     jobs: &Receiver<Job>,
 ) {
-    let trainer = guarded(|| train::Trainer::with_pictures(config, pictures));
+    let trainer = guarded(|| train::Trainer::with_images(config, images));
     let (trainer, told) = match trainer {
         Ok(Ok(trainer)) => (Some(trainer), Ok(Ok(()))),
         Ok(Err(error)) => (None, Ok(Err(error))),

@@ -1,4 +1,4 @@
-"""The bundled base and pictures, small runs on them, and processes of their own."""
+"""The bundled base and images, small runs on them, and processes of their own."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "assets/tiny-base.safetensors"
-PICTURES = ROOT / "assets/train/8_blueprint"
+IMAGES = ROOT / "assets/train/8_blueprint"
 NAMES = ("airplane", "banana", "bicycle")
 
 ConfigFactory = Callable[..., lt.TrainConfig]
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """A folder with three of the bundled pictures."""
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    """A folder with three of the bundled images."""
+    folder = tmp_path / "images"
     folder.mkdir()
     for name in NAMES:
         for extension in ("png", "txt"):
-            shutil.copy(PICTURES / f"{name}.{extension}", folder)
+            shutil.copy(IMAGES / f"{name}.{extension}", folder)
     return folder
 
 
 @pytest.fixture
-def config(tmp_path: Path, pictures: Path) -> ConfigFactory:
+def config(tmp_path: Path, images: Path) -> ConfigFactory:
     """Makes configurations of a run of a few seconds."""
 
     def make(**options: Any) -> lt.TrainConfig:
-        return lt.TrainConfig(**settings(tmp_path, pictures) | options)
+        return lt.TrainConfig(**settings(tmp_path, images) | options)
 
     return make
 
 
-def settings(folder: Path, pictures: Path) -> dict[str, Any]:
+def settings(folder: Path, images: Path) -> dict[str, Any]:
     """Options of a run of a few seconds."""
     return {
         "pretrained_model_name_or_path": str(BASE),
-        "train_data_dir": str(pictures),
+        "train_data_dir": str(images),
         "output_dir": str(folder / "output"),
         "resolution": 64,
         "min_bucket_reso": 64,
@@ -58,13 +58,13 @@ def settings(folder: Path, pictures: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def script(tmp_path: Path, pictures: Path) -> Callable[[str], subprocess.Popen[str]]:
+def script(tmp_path: Path, images: Path) -> Callable[[str], subprocess.Popen[str]]:
     """Starts a Python process that has `lt` and `config(**options)`."""
 
     def start(code: str) -> subprocess.Popen[str]:
         head = f"""
             import lora_trainer as lt
-            settings = {settings(tmp_path, pictures)!r}
+            settings = {settings(tmp_path, images)!r}
             def config(**options):
                 return lt.TrainConfig(**settings | options)
         """

@@ -11,7 +11,7 @@ from typing import Any
 
 import lora_trainer as lt
 import pytest
-from conftest import BASE, PICTURES, ConfigFactory, finish
+from conftest import BASE, IMAGES, ConfigFactory, finish
 
 NUMBER = "a number from 0 to 1e30"
 
@@ -33,7 +33,7 @@ OPTIONS: list[tuple[dict[str, Any], str, str, str | None]] = [
     ({"unet_lr": float("nan")}, f'`unet_lr`: found "NaN", expected {NUMBER}', "unet_lr", f"expected {NUMBER}"),
     ({"unet_lr": float("inf")}, f'`unet_lr`: found "inf", expected {NUMBER}', "unet_lr", f"expected {NUMBER}"),
     ({"unet_lr": "fast"}, f'`unet_lr`: found "fast", expected {NUMBER}', "unet_lr", f"expected {NUMBER}"),
-    ({"train_data_dir": b"pictures"}, "`train_data_dir`: found bytes, expected text or a path object such as pathlib.Path",
+    ({"train_data_dir": b"images"}, "`train_data_dir`: found bytes, expected text or a path object such as pathlib.Path",
      "train_data_dir", "expected text or a path object such as pathlib.Path"),
     ({"train_data_dir": "pict\udcffures"}, "`train_data_dir`: found 'pict\\udcffures', expected text without surrogates",
      "train_data_dir", "expected text without surrogates"),
@@ -48,7 +48,7 @@ OPTIONS: list[tuple[dict[str, Any], str, str, str | None]] = [
 
 @pytest.mark.parametrize(("options", "message", "key", "hint"), OPTIONS, ids=[row[2] for row in OPTIONS])
 def test_options(options: dict[str, Any], message: str, key: str, hint: str | None) -> None:
-    given = {"pretrained_model_name_or_path": "base.safetensors", "train_data_dir": "pictures"}
+    given = {"pretrained_model_name_or_path": "base.safetensors", "train_data_dir": "images"}
     with pytest.raises(lt.ConfigError) as caught:
         lt.TrainConfig(**given | options)
     error = caught.value
@@ -90,18 +90,18 @@ def array(shape: tuple[int, ...], dtype: str = "uint8") -> Any:
 
 
 def image(mode: str) -> Any:
-    """A picture of this mode."""
+    """An image of this mode."""
     from PIL import Image
 
     return Image.new(mode, (64, 64))
 
 
-def broken_picture(folder: Path) -> Any:
-    """A picture that Pillow opens and can't decode."""
+def broken_image(folder: Path) -> Any:
+    """An image that Pillow opens and can't decode."""
     from PIL import Image
 
     path = folder / "cut.png"
-    path.write_bytes((PICTURES / "banana.png").read_bytes()[:600])
+    path.write_bytes((IMAGES / "banana.png").read_bytes()[:600])
     return Image.open(path)
 
 
@@ -109,51 +109,51 @@ def with_data(data: Callable[[Path], Any]) -> Trial:
     return lambda config, folder: lt.Trainer(config(train_data_dir=None), data=data(folder))
 
 
-EXPECTED = "expected a list of (picture, caption), where a picture is a path, a PIL.Image or an array [h, w, 3] of uint8"
-PICTURE = "expected a path, a PIL.Image or an array [h, w, 3] of uint8"
+EXPECTED = "expected a list of (image, caption), where an image is a path, a PIL.Image or an array [h, w, 3] of uint8"
+IMAGE = "expected a path, a PIL.Image or an array [h, w, 3] of uint8"
 
 RUNS: list[tuple[str, Trial, type[Exception], str]] = [
     ("missing base", lambda config, folder: lt.Trainer(config(pretrained_model_name_or_path=folder / "absent.safetensors")),
      FileNotFoundError, "`pretrained_model_name_or_path`: found nothing at `{folder}/absent.safetensors`, expected a file, or a folder in "
      "diffusers' layout"),
-    ("missing pictures", lambda config, folder: lt.Trainer(config(train_data_dir=folder / "absent")),
-     FileNotFoundError, "`train_data_dir`: found no folder at `{folder}/absent`, expected a folder with pictures"),
-    ("no pictures", lambda config, folder: lt.Trainer(config(train_data_dir=None)),
-     lt.ConfigError, "`train_data_dir`: not given, expected the folder with the training pictures"),
-    ("a base that is none", lambda config, folder: lt.Trainer(config(pretrained_model_name_or_path=PICTURES / "banana.png")),
+    ("missing images", lambda config, folder: lt.Trainer(config(train_data_dir=folder / "absent")),
+     FileNotFoundError, "`train_data_dir`: found no folder at `{folder}/absent`, expected a folder with images"),
+    ("no images", lambda config, folder: lt.Trainer(config(train_data_dir=None)),
+     lt.ConfigError, "`train_data_dir`: not given, expected the folder with the training images"),
+    ("a base that is none", lambda config, folder: lt.Trainer(config(pretrained_model_name_or_path=IMAGES / "banana.png")),
      lt.CheckpointError, "banana.png"),
     ("a device that is not there", lambda config, folder: lt.Trainer(config(device="cuda:0")),
      lt.DeviceError, '`device`: device "cuda:0": this build lacks it; rebuild with `--features cuda`'),
     ("broken prompts", lambda config, folder: lt.Trainer(config(sample_prompts="a cat --x 3")),
      lt.ConfigError, "`sample_prompts`: found `--x 3`"),
-    ("broken picture in a folder", lambda config, folder: lt.Trainer(config(train_data_dir=broken_folder(folder))),
-     lt.DatasetError, "broken/a.png`: unreadable picture"),
-    ("broken picture in a list", with_data(lambda folder: [(PICTURES / "banana.png", "a"), (broken_picture(folder), "b")]),
-     lt.DatasetError, "data[1]: unreadable picture: "),
+    ("broken image in a folder", lambda config, folder: lt.Trainer(config(train_data_dir=broken_folder(folder))),
+     lt.DatasetError, "broken/a.png`: unreadable image"),
+    ("broken image in a list", with_data(lambda folder: [(IMAGES / "banana.png", "a"), (broken_image(folder), "b")]),
+     lt.DatasetError, "data[1]: unreadable image: "),
     ("broken file in a list", with_data(lambda folder: [(broken_folder(folder) / "a.png", "a")]),
-     lt.DatasetError, "broken/a.png`: unreadable picture"),
+     lt.DatasetError, "broken/a.png`: unreadable image"),
     ("missing file in a list", with_data(lambda folder: [(folder / "absent.png", "a")]),
-     FileNotFoundError, "`{folder}/absent.png`: unreadable picture: No such file or directory"),
+     FileNotFoundError, "`{folder}/absent.png`: unreadable image: No such file or directory"),
     ("shape of an array", with_data(lambda folder: [(array((64, 64)), "a")]),
-     lt.DatasetError, "data[0]: found an array of shape [64, 64], " + PICTURE),
+     lt.DatasetError, "data[0]: found an array of shape [64, 64], " + IMAGE),
     ("channels of an array", with_data(lambda folder: [(array((3, 64, 64)), "a")]),
-     lt.DatasetError, "data[0]: found an array of shape [3, 64, 64], " + PICTURE),
+     lt.DatasetError, "data[0]: found an array of shape [3, 64, 64], " + IMAGE),
     ("type of an array", with_data(lambda folder: [(array((64, 64, 3), "float32"), "a")]),
-     lt.DatasetError, "data[0]: found an array of float32, " + PICTURE),
+     lt.DatasetError, "data[0]: found an array of float32, " + IMAGE),
     ("an empty array", with_data(lambda folder: [(array((0, 0, 3)), "a")]),
      lt.DatasetError, "`data[0]` is 0x0, too small"),
     ("an empty list", with_data(lambda folder: []), lt.DatasetError, "data: the list is empty, " + EXPECTED),
     ("a folder as data", with_data(lambda folder: str(folder)),
      lt.DatasetError, "data: found a value of type str, " + EXPECTED + "; a folder is train_data_dir"),
     ("a number as data", with_data(lambda folder: 3), lt.DatasetError, "data: found a value of type int, " + EXPECTED),
-    ("no pairs", with_data(lambda folder: [PICTURES / "banana.png"]),
-     lt.DatasetError, "expected a pair (picture, caption)"),
-    ("a caption that is none", with_data(lambda folder: [(PICTURES / "banana.png", None)]),
+    ("no pairs", with_data(lambda folder: [IMAGES / "banana.png"]),
+     lt.DatasetError, "expected a pair (image, caption)"),
+    ("a caption that is none", with_data(lambda folder: [(IMAGES / "banana.png", None)]),
      lt.DatasetError, "data[0]: found a caption of type NoneType, expected text"),
-    ("a path in bytes", with_data(lambda folder: [(b"banana.png", "a")]), lt.DatasetError, "data[0]: found bytes, " + PICTURE),
-    ("pictures in memory on disk", lambda config, folder: lt.Trainer(
+    ("a path in bytes", with_data(lambda folder: [(b"banana.png", "a")]), lt.DatasetError, "data[0]: found bytes, " + IMAGE),
+    ("images in memory on disk", lambda config, folder: lt.Trainer(
         config(train_data_dir=None, cache_latents_to_disk=True), data=[(array((64, 64, 3)), "a")]),
-     lt.ConfigError, "`cache_latents_to_disk`: keeps files beside pictures, and some of those that are given are in memory"),
+     lt.ConfigError, "`cache_latents_to_disk`: keeps files beside images, and some of those that are given are in memory"),
     ("a prompt's size", lambda config, folder: lt.generate(config(), "a cat", width=65),
      lt.ConfigError, "`width`: found 65, expected a multiple of 8 from 64 to 4096"),
     ("a prompt's height", lambda config, folder: lt.Trainer(config()).sample("a cat", height=10**6),
@@ -168,9 +168,9 @@ RUNS: list[tuple[str, Trial, type[Exception], str]] = [
      lt.ConfigError, "loras: found ['a'], expected a dict of strengths by path"),
     ("a precision", lambda config, folder: lt.Trainer(config()).save(precision="fp8"),  # type: ignore[arg-type]
      lt.ConfigError, '`precision`: found "fp8", expected float, fp16 or bf16'),
-    ("32-bit pictures", with_data(lambda folder: [(image("I"), "a")]),
+    ("32-bit images", with_data(lambda folder: [(image("I"), "a")]),
      lt.DatasetError, "data[0]: found a PIL.Image of mode I, whose range is unknown; convert it"),
-    ("pictures of floats", with_data(lambda folder: [(image("F"), "a")]),
+    ("images of floats", with_data(lambda folder: [(image("F"), "a")]),
      lt.DatasetError, "data[0]: found a PIL.Image of mode F, whose range is unknown; convert it"),
     ("a prompt's steps", lambda config, folder: lt.generate(config(), "a cat", num_inference_steps=0),
      lt.ConfigError, "`num_inference_steps`: found 0, expected 1 to 1000"),
@@ -191,10 +191,10 @@ RUNS: list[tuple[str, Trial, type[Exception], str]] = [
 
 
 def broken_folder(folder: Path) -> Path:
-    """A folder with a picture that is none."""
+    """A folder with an image that is none."""
     broken = folder / "broken"
     broken.mkdir()
-    (broken / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nno picture")
+    (broken / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nno image")
     return broken
 
 
@@ -211,7 +211,7 @@ def test_runs(config: ConfigFactory, tmp_path: Path, trial: Trial, kind: type[Ex
 
 
 REFUSED = [
-    ("picture", "pictures/banana.png", "lt.Trainer(config())", "DatasetError"),
+    ("image", "images/banana.png", "lt.Trainer(config())", "DatasetError"),
     ("base", "base.safetensors", "lt.Trainer(config(pretrained_model_name_or_path='base.safetensors'))", "CheckpointError"),
     ("configuration", "job.toml", "lt.TrainConfig.from_toml('job.toml')", "ConfigError"),
     ("output folder", "output", "lt.Trainer(config())", "ConfigError"),
@@ -230,7 +230,7 @@ def test_files_without_permission(
     elif not path.exists():
         path.write_bytes(b"x")
     path.chmod(0o000 if path.is_file() else 0o555)
-    for parent in (*tmp_path.parents[:2], tmp_path, tmp_path / "pictures"):
+    for parent in (*tmp_path.parents[:2], tmp_path, tmp_path / "images"):
         parent.chmod(0o777)
     process = script(f"""
 import os

@@ -18,7 +18,7 @@ def test_every_option_is_a_keyword_with_type_default_and_help() -> None:
     parameters = inspect.signature(lt.TrainConfig).parameters
     options = lt.options()
     assert len(options) > 120 and [option.name for option in options if option.name not in parameters] == []
-    config = lt.TrainConfig("base.safetensors", "pictures")
+    config = lt.TrainConfig("base.safetensors", "images")
     for option in options:
         parameter = parameters[option.name]
         assert parameter.annotation == option.annotation and parameter.default == option.default
@@ -30,9 +30,9 @@ def test_every_option_is_a_keyword_with_type_default_and_help() -> None:
 
 def test_every_default_may_be_given() -> None:
     """What the signature shows makes the configuration without it."""
-    config = lt.TrainConfig("base.safetensors", "pictures")
+    config = lt.TrainConfig("base.safetensors", "images")
     defaults = {option.name: option.default for option in lt.options()[2:] if option.name != "train_data_dir"}
-    assert lt.TrainConfig("base.safetensors", "pictures", **{k: v for k, v in defaults.items() if v is not None}) == config
+    assert lt.TrainConfig("base.safetensors", "images", **{k: v for k, v in defaults.items() if v is not None}) == config
 
 
 def test_values_of_python() -> None:
@@ -45,7 +45,7 @@ def test_values_of_python() -> None:
     assert lt.TrainConfig("base.safetensors", resolution=sides).resolution == "64,96"
     config = lt.TrainConfig(
         Path("base.safetensors"),
-        Path("pictures"),
+        Path("images"),
         resolution=(512, 768),
         network_dim=eight,
         unet_lr=half,
@@ -129,8 +129,8 @@ def test_a_report_tells_what_a_run_would_be(config: ConfigFactory) -> None:
     report = lt.check(config(train_batch_size=2))
     assert report.is_ok and report.problems == [] and report.family == "Stable Diffusion 1.x"
     assert report.length is not None and report.length.total_steps == 4 and report.length.batches_per_epoch == 2
-    assert [(subset.name, subset.pictures, subset.captioned) for subset in report.subsets] == [("pictures", 3, 3)]
-    assert [(bucket.width, bucket.height, bucket.pictures, bucket.batches) for bucket in report.buckets] == [(64, 64, 3, 2)]
+    assert [(subset.name, subset.images, subset.captioned) for subset in report.subsets] == [("images", 3, 3)]
+    assert [(bucket.width, bucket.height, bucket.images, bucket.batches) for bucket in report.buckets] == [(64, 64, 3, 2)]
     assert report.tags[0] == ("blueprint style", 3) and report.memory
     assert all(len(repr(example)) < 400 for example in report.examples)
     assert [example.image.size for example in report.examples] == [(64, 64)] * 3
@@ -139,8 +139,8 @@ def test_a_report_tells_what_a_run_would_be(config: ConfigFactory) -> None:
     assert "64 × 64" in html and html.count("data:image/jpeg;base64,") == 3 and "The run is possible." in html
 
 
-def test_a_report_of_an_impossible_run(config: ConfigFactory, pictures: Path) -> None:
-    (pictures / "banana.png").write_bytes(b"no picture")
+def test_a_report_of_an_impossible_run(config: ConfigFactory, images: Path) -> None:
+    (images / "banana.png").write_bytes(b"no image")
     report = lt.check(config(vae="absent.safetensors"))
     assert not report.is_ok
     assert any("banana.png" in problem for problem in report.problems)

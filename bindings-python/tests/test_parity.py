@@ -76,10 +76,10 @@ def test_the_same_files_and_numbers(config: ConfigFactory, tmp_path: Path, progr
         assert any(record.endswith(struct.pack("<f", step.loss)) or struct.pack("<f", step.loss) in record for record in logged)
     for name in ("last.safetensors", "last-step00000003.safetensors"):
         assert file_of(tmp_path / "python/output" / name) == file_of(tmp_path / "program/output" / name)
-    pictures = {
+    images = {
         kind: sorted((tmp_path / kind / "output/sample").glob("*.png"), key=lambda path: path.name.split("_")[1:3])
         for kind in ("python", "program")
     }
-    assert len(pictures["python"]) == 5
-    assert [path.read_bytes() for path in pictures["python"]] == [path.read_bytes() for path in pictures["program"]]
+    assert len(images["python"]) == 5
+    assert [path.read_bytes() for path in images["python"]] == [path.read_bytes() for path in images["program"]]
     assert [event.image.size for event in history.previews] == [(64, 64), (64, 96)] * 2

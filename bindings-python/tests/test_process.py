@@ -109,11 +109,11 @@ trainer.close()
     assert finish(process).splitlines()[-1] == "path True True"
 
 
-def test_ctrl_c_while_a_trainer_is_made(script: Script, pictures: Path) -> None:
+def test_ctrl_c_while_a_trainer_is_made(script: Script, images: Path) -> None:
     from PIL import Image
 
     for index in range(400):
-        Image.effect_noise((900, 900), 80).save(pictures / f"noise{index}.png", compress_level=1)
+        Image.effect_noise((900, 900), 80).save(images / f"noise{index}.png", compress_level=1)
     process = script("""
 import time
 print("begin", flush=True)
@@ -242,7 +242,7 @@ def run_cell(client: Any, code: str, on_output: Callable[[str], None] = lambda t
     return "".join(printed), content.get("ename", content["status"]), time.perf_counter()
 
 
-def test_the_stop_button_of_a_notebook(kernel: Any, tmp_path: Path, pictures: Path) -> None:
+def test_the_stop_button_of_a_notebook(kernel: Any, tmp_path: Path, images: Path) -> None:
     manager, client = kernel
     interrupted: list[float] = []
 
@@ -252,7 +252,7 @@ def test_the_stop_button_of_a_notebook(kernel: Any, tmp_path: Path, pictures: Pa
             interrupted.append(time.perf_counter())
             manager.interrupt_kernel()
 
-    given = settings(tmp_path, pictures)
+    given = settings(tmp_path, images)
     setup = f"import sys\nimport lora_trainer as lt\nsettings = {given!r}\nconfig = lambda **options: lt.TrainConfig(**settings | options)"
     assert run_cell(client, setup)[1] == "ok"
     cell = f"with lt.Trainer(config({SLOW})) as trainer:\n    for step in trainer:\n        print('step', step.step, step.seconds, flush=True)"
@@ -266,9 +266,9 @@ def test_the_stop_button_of_a_notebook(kernel: Any, tmp_path: Path, pictures: Pa
     assert run_cell(client, next_cell)[0].split() == ["last-step00000003.safetensors", "3", "4"]
 
 
-def test_a_notebook_trains_in_the_background(kernel: Any, tmp_path: Path, pictures: Path) -> None:
+def test_a_notebook_trains_in_the_background(kernel: Any, tmp_path: Path, images: Path) -> None:
     _, client = kernel
-    given = settings(tmp_path, pictures)
+    given = settings(tmp_path, images)
     setup = f"import lora_trainer as lt\nconfig = lt.TrainConfig(**{given!r}, sample_prompts='a cat --w 64 --h 64 --s 1')"
     assert run_cell(client, setup)[1] == "ok"
     cell = "trainer = lt.Trainer(config)\nview = trainer.live()\nprint(view is not None, trainer.step < 4)"
@@ -288,9 +288,9 @@ def test_a_notebook_trains_in_the_background(kernel: Any, tmp_path: Path, pictur
     assert printed.split() == ["stopped", "True", "True"]
 
 
-def test_background_errors_are_raised_by_wait(kernel: Any, tmp_path: Path, pictures: Path) -> None:
+def test_background_errors_are_raised_by_wait(kernel: Any, tmp_path: Path, images: Path) -> None:
     _, client = kernel
-    given = settings(tmp_path, pictures)
+    given = settings(tmp_path, images)
     cell = f"""
 import lora_trainer as lt
 class Fails:

@@ -36,11 +36,11 @@ def test_nothing_where_nothing_is_asked_for(config: ConfigFactory, capfd: pytest
     assert capfd.readouterr() == ("", "")
 
 
-def test_one_bar_in_a_terminal(tmp_path: Path, pictures: Path) -> None:
+def test_one_bar_in_a_terminal(tmp_path: Path, images: Path) -> None:
     """Drawn on a pseudo terminal, at most twice a second."""
     code = f"""
         import lora_trainer as lt
-        lt.fit(lt.TrainConfig(**{settings(tmp_path, pictures) | {"max_train_steps": 150}!r}))
+        lt.fit(lt.TrainConfig(**{settings(tmp_path, images) | {"max_train_steps": 150}!r}))
     """
     ours, theirs = pty.openpty()
     # A terminal of 120 columns.
@@ -59,7 +59,7 @@ def test_one_bar_in_a_terminal(tmp_path: Path, pictures: Path) -> None:
     text = drawn.decode()
     bars = [part for part in re.split(r"[\r\n]+", text) if "%|" in part]
     training = [bar for bar in bars if bar.startswith("training")]
-    assert "encoding pictures" in text and training and "150/150, loss " in training[-1] and "left" in training[-1]
+    assert "encoding images" in text and training and "150/150, loss " in training[-1] and "left" in training[-1]
     # The first and the last state of each part are drawn, too.
     assert len(bars) <= 2 * seconds + 6, bars
     assert text.count("\n") <= 2, "one bar, one line"
@@ -102,12 +102,12 @@ def test_views_escape_what_they_show(tmp_path: Path, make_folder: Callable[[str]
 
 
 @pytest.fixture
-def make_folder(pictures: Path) -> Callable[[str], Path]:
-    """A folder whose pictures have this caption."""
+def make_folder(images: Path) -> Callable[[str], Path]:
+    """A folder whose images have this caption."""
 
     def make(caption: str) -> Path:
-        for path in pictures.glob("*.txt"):
+        for path in images.glob("*.txt"):
             path.write_text(caption)
-        return pictures
+        return images
 
     return make

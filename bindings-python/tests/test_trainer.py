@@ -12,7 +12,7 @@ from typing import Any
 
 import lora_trainer as lt
 import pytest
-from conftest import NAMES, PICTURES, ConfigFactory
+from conftest import NAMES, IMAGES, ConfigFactory
 
 
 def test_iterating_trains(config: ConfigFactory) -> None:
@@ -226,11 +226,11 @@ def test_saving_drawing_and_tensors_on_the_way(config: ConfigFactory, tmp_path: 
     with lt.Trainer(config()) as trainer:
         steps = iter(trainer)
         next(steps)
-        picture = trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2)
-        assert picture.size == (64, 64) and picture.mode == "RGB"
-        assert trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2).tobytes() == picture.tobytes()
+        image = trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2)
+        assert image.size == (64, 64) and image.mode == "RGB"
+        assert trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2).tobytes() == image.tobytes()
         bare = trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2, strength=0)
-        assert bare.tobytes() != picture.tobytes()
+        assert bare.tobytes() != image.tobytes()
         path = trainer.save(tmp_path / "now.safetensors", precision="float")
         tensors = trainer.state_dict()
         next(steps)
@@ -244,27 +244,27 @@ def test_saving_drawing_and_tensors_on_the_way(config: ConfigFactory, tmp_path: 
     assert tensors[down.replace("lora_down.weight", "alpha")].shape == ()
     assert not numpy.array_equal(tensors[down], changed[down])
     drawn = lt.generate(config(), "a banana, blueprint style", loras={str(path): 1.0}, seed=1, num_inference_steps=2)
-    assert drawn.tobytes() == picture.tobytes()
+    assert drawn.tobytes() == image.tobytes()
     two = lt.generate(config(), ["a cat", "a dog"], num_inference_steps=2)
     assert [image.size for image in two] == [(64, 64)] * 2 and two[0].tobytes() != two[1].tobytes()
 
 
-def test_pictures_in_memory_train_as_those_in_files(config: ConfigFactory) -> None:
+def test_images_in_memory_train_as_those_in_files(config: ConfigFactory) -> None:
     import numpy
     from PIL import Image
 
     losses = lt.fit(config(), progress=False).losses
     alone = config(train_data_dir=None)
-    captions = [(PICTURES / f"{name}.txt").read_text().strip() for name in NAMES]
-    opened = [Image.open(PICTURES / f"{name}.png") for name in NAMES]
+    captions = [(IMAGES / f"{name}.txt").read_text().strip() for name in NAMES]
+    opened = [Image.open(IMAGES / f"{name}.png") for name in NAMES]
     arrays = [numpy.asarray(image.convert("RGB")) for image in opened]
-    paths = [PICTURES / f"{name}.png" for name in NAMES]
-    for pictures in (opened, arrays, paths, [str(path) for path in paths]):
-        data: Any = list(zip(pictures, captions, strict=True))
+    paths = [IMAGES / f"{name}.png" for name in NAMES]
+    for images in (opened, arrays, paths, [str(path) for path in paths]):
+        data: Any = list(zip(images, captions, strict=True))
         assert lt.fit(alone, data=data, progress=False).losses == losses
     data = zip(opened, captions, strict=True)
     beside = lt.check(config(), data=data)
-    assert [(subset.name, subset.pictures) for subset in beside.subsets] == [("pictures", 3), ("data", 3)]
+    assert [(subset.name, subset.images) for subset in beside.subsets] == [("images", 3), ("data", 3)]
 
 
 def test_grey_of_16_bits_is_that_of_a_file(config: ConfigFactory, tmp_path: Path) -> None:
@@ -281,14 +281,14 @@ def test_grey_of_16_bits_is_that_of_a_file(config: ConfigFactory, tmp_path: Path
     assert lt.fit(alone, data=[(white, "a")], progress=False).losses != losses[0]
 
 
-def test_transparency_of_pictures_in_memory_weights_the_loss(config: ConfigFactory) -> None:
+def test_transparency_of_images_in_memory_weights_the_loss(config: ConfigFactory) -> None:
     from PIL import Image
 
-    picture = Image.open(PICTURES / "banana.png").convert("RGBA")
-    half = picture.copy()
-    half.putalpha(Image.linear_gradient("L").resize(picture.size))
+    image = Image.open(IMAGES / "banana.png").convert("RGBA")
+    half = image.copy()
+    half.putalpha(Image.linear_gradient("L").resize(image.size))
     alone = config(train_data_dir=None, alpha_mask=True, max_train_steps=1)
-    whole, weighted = (lt.fit(alone, data=[(image, "a banana")], progress=False).losses for image in (picture, half))
+    whole, weighted = (lt.fit(alone, data=[(image, "a banana")], progress=False).losses for image in (image, half))
     assert whole != weighted
 
 
@@ -355,7 +355,7 @@ def test_warnings_are_logged(config: ConfigFactory, caplog: pytest.LogCaptureFix
     assert any(record.getMessage().startswith("saved ") for record in caplog.records)
 
 
-def test_a_history_is_a_table_and_a_picture(config: ConfigFactory) -> None:
+def test_a_history_is_a_table_and_an_image(config: ConfigFactory) -> None:
     history = lt.fit(config(validation_split=0.34, max_train_steps=6), progress=False)
     table = history.to_pandas()
     assert list(table.index) == [1, 2, 3, 4, 5, 6] and list(table["loss"]) == history.losses
@@ -384,8 +384,8 @@ def test_loggers_are_told(config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
         log = module.log_metrics if name == "mlflow" else module.init.return_value.log
         steps = [call for call in log.call_args_list if "loss/current" in call.args[0]]
         assert [call.kwargs["step"] for call in steps] == [1, 2, 3] and "lr/unet" in steps[0].args[0]
-        pictures = module.log_image.call_args_list if name == "mlflow" else module.Image.call_args_list
-        assert len(pictures) == 1
+        images = module.log_image.call_args_list if name == "mlflow" else module.Image.call_args_list
+        assert len(images) == 1
         ended = module.end_run if name == "mlflow" else module.init.return_value.finish
         assert ended.call_count == 1
 

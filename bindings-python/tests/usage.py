@@ -18,8 +18,8 @@ class Stopper:
         return "stop" if step.loss < 0.01 else None
 
 
-def use(picture: Image, array: numpy.typing.NDArray[numpy.uint8]) -> None:
-    config = lt.TrainConfig("base.safetensors", Path("pictures"), network_dim=16, optimizer_type="AdamW")
+def use(image: Image, array: numpy.typing.NDArray[numpy.uint8]) -> None:
+    config = lt.TrainConfig("base.safetensors", Path("images"), network_dim=16, optimizer_type="AdamW")
     lt.TrainConfig("base.safetensors", network_dimm=16)  # type: ignore[call-arg]
     lt.TrainConfig("base.safetensors", network_dim="many")  # type: ignore[arg-type]
     lt.TrainConfig("base.safetensors", optimizer_type="Adamw9")  # type: ignore[arg-type]
@@ -28,8 +28,8 @@ def use(picture: Image, array: numpy.typing.NDArray[numpy.uint8]) -> None:
     config.network_dim = 8  # type: ignore[misc]
     assert_type(config.network_dim, int)
     assert_type(config.vae, "str | None")
-    lt.check(config, data=[(picture, "a"), (array, "b"), ("c.png", "c"), (Path("d.png"), "d")])
-    data = [(picture, "a"), (picture, "b")]
+    lt.check(config, data=[(image, "a"), (array, "b"), ("c.png", "c"), (Path("d.png"), "d")])
+    data = [(image, "a"), (image, "b")]
     with lt.Trainer(config, data=data, callbacks=[Stopper()], log_with="wandb") as trainer:
         for step in trainer:
             assert_type(step, lt.Step)

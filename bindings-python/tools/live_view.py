@@ -1,6 +1,6 @@
 """Looks at the live view in JupyterLab as a user does, in a headless Chromium.
 
-It trains on the bundled tiny base, checks what the page shows, loads the page again, stops the training, and can keep a picture of the
+It trains on the bundled tiny base, checks what the page shows, loads the page again, stops the training, and can keep an image of the
 view.
 Run it with the Python whose JupyterLab and ipykernel are to be checked; that Python needs the package, `jupyterlab` and `playwright`.
 """
@@ -31,7 +31,7 @@ NOTEBOOK = "live.ipynb"
 LOCAL = ("localhost", "127.0.0.1")
 IN_PAGE = ("data", "blob", "about")
 SHOWN_STEPS = 80
-"""Steps before the picture is taken."""
+"""Steps before the image is taken."""
 
 CHROMIUM_OPTIONS = (
     "--headless=new",
@@ -224,8 +224,8 @@ class View:
         values = self.root.locator(".lt-figure .lt-value").all_inner_texts()
         return dict(zip((name.lower() for name in names), values, strict=True))
 
-    def pictures(self) -> list[int]:
-        """The widths of the previews; 0 is a picture that did not load."""
+    def images(self) -> list[int]:
+        """The widths of the previews; 0 is an image that did not load."""
         widths: list[int] = self.root.locator(".lt-preview img").evaluate_all("images => images.map(image => image.naturalWidth)")
         return widths
 
@@ -255,8 +255,8 @@ def check_begin(notebook: Notebook) -> View:
     figures = view.figures()
     assert {"loss", "learning rate", "speed", "left"} <= figures.keys() and all(figures.values()), figures
     say("figures: " + ", ".join(f"{name} {value}" for name, value in figures.items()) + ("" if "memory" in figures else " (no memory)"))
-    until("both previews are loaded", lambda: len(view.pictures()) == 2 and min(view.pictures()) > 0)
-    say(f"widths of the previews: {view.pictures()}")
+    until("both previews are loaded", lambda: len(view.images()) == 2 and min(view.images()) > 0)
+    say(f"widths of the previews: {view.images()}")
     return view
 
 
@@ -269,7 +269,7 @@ def check_reload(notebook: Notebook) -> View:
     notebook.open()
     until("the view is back after a reload", lambda: view.points() >= before, 40)
     now = view.points()
-    assert len(view.pictures()) == 2 and min(view.pictures()) > 0
+    assert len(view.images()) == 2 and min(view.images()) > 0
     until("the curve grows after a reload", lambda: view.points() > now, 20)
     say(f"after a reload the view is back, and grows: {before} points before, {view.points()} now")
     return view
@@ -311,13 +311,13 @@ def check_stop_while_waiting(notebook: Notebook) -> None:
     assert Path(view.message().removeprefix("saved: ")).is_file(), view.message()
 
 
-def take_picture(page: Page, view: View, path: Path) -> None:
+def take_image(page: Page, view: View, path: Path) -> None:
     """The view once its curve is worth looking at."""
     until(f"{SHOWN_STEPS} steps", lambda: view.points() >= SHOWN_STEPS, 180)
     page.mouse.move(0, 0)
     view.root.scroll_into_view_if_needed()
     view.root.screenshot(path=path)
-    say(f"picture: {path}")
+    say(f"image: {path}")
 
 
 def watch(page: Page) -> tuple[list[str], list[str]]:
@@ -336,15 +336,15 @@ def watch(page: Page) -> tuple[list[str], list[str]]:
     return hosts, errors
 
 
-def check(page: Page, address: str, picture: Path | None) -> None:
+def check(page: Page, address: str, image: Path | None) -> None:
     """All checks, in the order of a user's work."""
     hosts, errors = watch(page)
     notebook = Notebook(page, address)
     notebook.open()
     view = check_begin(notebook)
     view = check_reload(notebook)
-    if picture is not None:
-        take_picture(page, view, picture)
+    if image is not None:
+        take_image(page, view, image)
     check_stop(notebook, view)
     elsewhere = sorted(set(hosts) - set(LOCAL))
     assert not elsewhere, f"the page asked {', '.join(elsewhere)}"
@@ -357,7 +357,7 @@ def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser's program")
-    parser.add_argument("--screenshot", type=Path, metavar="OUT.png", help="where a picture of the view is put")
+    parser.add_argument("--screenshot", type=Path, metavar="OUT.png", help="where an image of the view is put")
     parser.add_argument("--dark", action="store_true", help="use JupyterLab's dark theme")
     given = parser.parse_args()
     names = ("ipykernel", "jupyterlab", "anywidget")

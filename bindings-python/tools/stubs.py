@@ -32,7 +32,7 @@ import numpy.typing
 from PIL.Image import Image
 from typing_extensions import Self, Unpack, disjoint_base
 
-Picture: TypeAlias = str | PathLike[str] | Image | numpy.typing.NDArray[numpy.uint8]
+Image: TypeAlias = str | PathLike[str] | Image | numpy.typing.NDArray[numpy.uint8]
 '''
 
 

@@ -1,4 +1,4 @@
-//! What LoRA training is, knowing no model and no picture.
+//! What LoRA training is, knowing no model and no image.
 //!
 //! ```text
 //!            ┌─ frozen: W x + b ───────────────┐

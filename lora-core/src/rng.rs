@@ -23,7 +23,7 @@ pub enum Purpose {
     Timestep = 3,
     /// The draw from the VAE's posterior.
     Posterior = 4,
-    /// Order of the pictures in an epoch.
+    /// Order of the images in an epoch.
     Order = 5,
     /// Initial latents of a preview.
     PreviewLatents = 6,
@@ -35,13 +35,13 @@ pub enum Purpose {
     RandomWeights = 9,
     /// Session id of the metadata.
     Session = 10,
-    /// What changes of a picture from time to time.
+    /// What changes of an image from time to time.
     Augmentation = 11,
     /// What changes of a caption from time to time.
     Caption = 12,
-    /// The draw from the VAE's posterior where pictures are encoded in each step.
+    /// The draw from the VAE's posterior where images are encoded in each step.
     FreshPosterior = 13,
-    /// The noise of validation pictures.
+    /// The noise of validation images.
     Validation = 14,
     /// The constants that noise offset adds.
     NoiseOffset = 15,
@@ -73,7 +73,7 @@ pub struct Stream {
 
 impl Stream {
     /// The stream of `seed` and `purpose` for one step (or epoch) and one index in it (sample,
-    /// adapter, picture …).
+    /// adapter, image …).
     ///
     /// `step` may be any 48-bit number, `index` any 32-bit number.
     #[must_use]

@@ -1,10 +1,10 @@
-//! Lists the buckets into which a folder's pictures fall.
+//! Lists the buckets into which a folder's images fall.
 //!
 //! ```text
 //! cargo run -p lora-data --example buckets -- FOLDER [RESOLUTION] [--no-upscale]
 //! ```
 //!
-//! FOLDER holds sub-folders named `N_name`, or the pictures themselves.
+//! FOLDER holds sub-folders named `N_name`, or the images themselves.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -67,23 +67,23 @@ fn report(
 fn print(report: &DatasetReport) {
     println!(
         "{:<24} {:>8} {:>8} {:>9} {:>12} {:>8}",
-        "folder", "pictures", "repeats", "captions", "class words", "without"
+        "folder", "images", "repeats", "captions", "class words", "without"
     );
     for folder in report.subsets() {
-        let (name, pictures, repeats) = (&folder.name, folder.pictures, folder.repeats);
+        let (name, images, repeats) = (&folder.name, folder.images, folder.repeats);
         let (files, words, missing) = (
             folder.captions_from_files,
             folder.captions_from_class_words,
             folder.captions_missing,
         );
-        println!("{name:<24} {pictures:>8} {repeats:>8} {files:>9} {words:>12} {missing:>8}");
+        println!("{name:<24} {images:>8} {repeats:>8} {files:>9} {words:>12} {missing:>8}");
     }
     for info in report
         .parts
         .iter()
         .filter_map(|part| part.bucket_info.as_ref())
     {
-        println!("\n{:<24} {:>8}", "bucket", "pictures");
+        println!("\n{:<24} {:>8}", "bucket", "images");
         for bucket in &info.buckets {
             println!("{:<24} {:>8}", bucket.resolution.to_string(), bucket.count);
         }
@@ -92,13 +92,13 @@ fn print(report: &DatasetReport) {
             info.mean_img_ar_error
         );
     }
-    println!("pictures in an epoch: {}", report.num_train_images());
+    println!("images in an epoch: {}", report.num_train_images());
     report
         .notices
         .iter()
         .for_each(|notice| println!("{notice}"));
     report
-        .skipped_pictures
+        .skipped_images
         .iter()
         .for_each(|message| println!("skipped: {message}"));
 }

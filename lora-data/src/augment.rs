@@ -1,4 +1,4 @@
-//! How a picture looks at one time: how it is resized, cropped, flipped and coloured.
+//! How an image looks at one time: how it is resized, cropped, flipped and coloured.
 
 mod colour;
 mod face;
@@ -11,16 +11,16 @@ pub use self::colour::ColourShift;
 pub use self::face::Face;
 use crate::bucket::{Selection, Size};
 use crate::config::Augmentation;
-use crate::image::{DecodedPicture, Raster};
+use crate::image::{DecodedImage, Raster};
 use crate::random::{below, unit};
 use crate::resize::{Interpolation, Window, resize_and_crop};
 
-/// How one picture looks at one time.
+/// How one image looks at one time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Draw {
-    /// The size to which the picture is resized.
+    /// The size to which the image is resized.
     pub resized: Size,
-    /// The part of the resized picture that is kept, before it is flipped.
+    /// The part of the resized image that is kept, before it is flipped.
     pub window: Window,
     /// Whether left and right are swapped.
     pub flipped: bool,
@@ -29,7 +29,7 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// The picture without augmentation: what stands over is cut evenly on both sides.
+    /// The image without augmentation: what stands over is cut evenly on both sides.
     #[must_use]
     pub fn centred(selection: &Selection) -> Self {
         let [left, top] = selection.centre_crop();
@@ -46,31 +46,31 @@ impl Draw {
         }
     }
 
-    /// The picture as drawn. Its transparency is resized, cropped and flipped along with it.
+    /// The image as drawn. Its transparency is resized, cropped and flipped along with it.
     ///
     /// # Panics
-    /// If a side of the picture is 0.
+    /// If a side of the image is 0.
     #[must_use]
     pub fn apply(
         &self,
-        picture: &DecodedPicture,
+        image: &DecodedImage,
         interpolation: Option<Interpolation>,
-    ) -> DecodedPicture {
-        let mut pixels = self.place(&picture.pixels, interpolation);
+    ) -> DecodedImage {
+        let mut pixels = self.place(&image.pixels, interpolation);
         if let Some(colour) = self.colour {
             colour.apply(&mut pixels);
         }
-        DecodedPicture {
+        DecodedImage {
             pixels,
-            alpha: picture
+            alpha: image
                 .alpha
                 .as_ref()
                 .map(|alpha| self.place(alpha, interpolation)),
         }
     }
 
-    /// Resized, cropped and flipped as drawn, with its colours unchanged: for what belongs to a
-    /// picture, such as its mask.
+    /// Resized, cropped and flipped as drawn, with its colours unchanged: for what belongs to an
+    /// image, such as its mask.
     ///
     /// # Panics
     /// If a side of `raster` is 0.
@@ -87,7 +87,7 @@ impl Draw {
         placed
     }
 
-    /// What is cut at left and top of the picture as it is trained on: where it is flipped, what
+    /// What is cut at left and top of the image as it is trained on: where it is flipped, what
     /// stood over at the right is cut at the left.
     #[must_use]
     pub fn crop_offsets(&self) -> [u32; 2] {
@@ -104,11 +104,11 @@ impl Draw {
 }
 
 impl Augmentation {
-    /// Draws how a picture of size `picture` looks this time. The order of the draws: flipping, the
+    /// Draws how an image of size `image` looks this time. The order of the draws: flipping, the
     /// crop, the colours.
     ///
     /// The result always has the size of the bucket. Around a face it is cropped where
-    /// [`face_crop_aug_range`] is set and `face` is given, unless the picture has the bucket's
+    /// [`face_crop_aug_range`] is set and `face` is given, unless the image has the bucket's
     /// size. sd-scripts does so only without buckets.
     ///
     /// [`face_crop_aug_range`]: Self::face_crop_aug_range
@@ -116,7 +116,7 @@ impl Augmentation {
     pub fn draw(
         &self,
         selection: &Selection,
-        picture: Size,
+        image: Size,
         face: Option<Face>,
         generator: &mut impl Rng,
     ) -> Draw {
@@ -125,11 +125,11 @@ impl Augmentation {
         let coin = unit(generator) < 0.5;
         draw.flipped = self.flip_aug && coin;
         match (self.face_crop_aug_range, face) {
-            (Some(range), Some(face)) if picture != selection.bucket => {
+            (Some(range), Some(face)) if image != selection.bucket => {
                 let crop = face::Crop {
                     face,
                     range,
-                    picture,
+                    image,
                     bucket: selection.bucket,
                 };
                 (draw.resized, draw.window) = crop.draw(self.random_crop, generator);

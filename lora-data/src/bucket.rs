@@ -1,7 +1,7 @@
-//! Aspect-ratio buckets: which size a picture is trained at.
+//! Aspect-ratio buckets: which size an image is trained at.
 //!
-//! A batch holds pictures of one size only. Instead of squashing every picture into one square, the
-//! pictures are sorted into *buckets* of about equal area and different aspect ratio; each picture
+//! A batch holds images of one size only. Instead of squashing every image into one square, the
+//! images are sorted into *buckets* of about equal area and different aspect ratio; each image
 //! is resized until it covers its bucket and what stands over is cropped. The arithmetic is that of
 //! sd-scripts' `BucketManager`, floating-point rounding included.
 
@@ -78,7 +78,7 @@ pub struct BucketConfig {
     pub max_bucket_reso: u32,
     /// Every side of a bucket is a multiple of this many pixels.
     pub bucket_reso_steps: u32,
-    /// Never enlarge: the buckets follow from the pictures' own sizes, and the limits above do not
+    /// Never enlarge: the buckets follow from the images' own sizes, and the limits above do not
     /// apply.
     pub bucket_no_upscale: bool,
 }
@@ -173,7 +173,7 @@ impl BucketConfig {
     }
 }
 
-/// Far above any picture that is trained on; keeps the arithmetic within 32 bits.
+/// Far above any image that is trained on; keeps the arithmetic within 32 bits.
 const MAX_SIDE: u32 = 1 << 15;
 
 fn invalid(option: &'static str, found: impl fmt::Display, expected: String) -> Error {
@@ -184,30 +184,30 @@ fn invalid(option: &'static str, found: impl fmt::Display, expected: String) -> 
     }
 }
 
-/// The bucket of one picture and how the picture is brought to its size.
+/// The bucket of one image and how the image is brought to its size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Selection {
-    /// The size at which the picture is trained.
+    /// The size at which the image is trained.
     pub bucket: Size,
-    /// The size to which the picture is resized. It covers the bucket.
+    /// The size to which the image is resized. It covers the bucket.
     pub resized: Size,
-    /// The bucket's aspect ratio minus the picture's.
+    /// The bucket's aspect ratio minus the image's.
     pub ar_error: f64,
 }
 
 impl Selection {
-    /// A picture that is resized until it covers this bucket.
+    /// An image that is resized until it covers this bucket.
     #[must_use]
-    pub fn covering(picture: Size, bucket: Size) -> Self {
-        let ar_error = bucket.aspect_ratio() - picture.aspect_ratio();
+    pub fn covering(image: Size, bucket: Size) -> Self {
+        let ar_error = bucket.aspect_ratio() - image.aspect_ratio();
         Self {
             bucket,
-            resized: covering(picture, bucket),
+            resized: covering(image, bucket),
             ar_error,
         }
     }
 
-    /// Left and top of the centred part of the resized picture that is kept. The smaller half is
+    /// Left and top of the centred part of the resized image that is kept. The smaller half is
     /// cut at left and top.
     #[must_use]
     pub const fn centre_crop(&self) -> [u32; 2] {
@@ -218,7 +218,7 @@ impl Selection {
     }
 }
 
-/// The rule that gives every picture a bucket.
+/// The rule that gives every image a bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Buckets {
     config: BucketConfig,
@@ -227,11 +227,11 @@ pub struct Buckets {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Rule {
-    /// One size for all pictures: no buckets.
+    /// One size for all images: no buckets.
     Single(Size),
     /// The best of this sorted list.
     Predefined(Vec<Size>),
-    /// The picture's own size, reduced to the area where it is larger, rounded down to the step.
+    /// The image's own size, reduced to the area where it is larger, rounded down to the step.
     NoUpscale,
 }
 
@@ -262,7 +262,7 @@ impl Buckets {
         Ok(Self { config, rule })
     }
 
-    /// A single size for all pictures (`enable_bucket = false`): each is resized to cover it and
+    /// A single size for all images (`enable_bucket = false`): each is resized to cover it and
     /// cropped.
     ///
     /// # Errors
@@ -295,13 +295,13 @@ impl Buckets {
         &self.config
     }
 
-    /// Whether pictures are sorted into buckets of several sizes.
+    /// Whether images are sorted into buckets of several sizes.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         !matches!(self.rule, Rule::Single(_))
     }
 
-    /// The possible buckets, sorted by width and height; `None` where they follow from the pictures
+    /// The possible buckets, sorted by width and height; `None` where they follow from the images
     /// (`bucket_no_upscale`).
     #[must_use]
     pub fn predefined(&self) -> Option<&[Size]> {
@@ -312,25 +312,25 @@ impl Buckets {
         }
     }
 
-    /// The bucket of a picture of this size; `None` where a side would be smaller than one step.
+    /// The bucket of an image of this size; `None` where a side would be smaller than one step.
     #[must_use]
-    pub fn select(&self, picture: Size) -> Option<Selection> {
-        if picture.width == 0 || picture.height == 0 {
+    pub fn select(&self, image: Size) -> Option<Selection> {
+        if image.width == 0 || image.height == 0 {
             return None;
         }
         let (bucket, resized) = match &self.rule {
-            Rule::Single(size) => (*size, covering(picture, *size)),
+            Rule::Single(size) => (*size, covering(image, *size)),
             Rule::Predefined(sizes) => {
-                let bucket = nearest(sizes, picture)?;
-                (bucket, covering(picture, bucket))
+                let bucket = nearest(sizes, image)?;
+                (bucket, covering(image, bucket))
             }
-            Rule::NoUpscale => self.select_no_upscale(picture)?,
+            Rule::NoUpscale => self.select_no_upscale(image)?,
         };
         debug_assert!(
             resized.covers(bucket),
-            "{picture} -> {resized} does not cover {bucket}"
+            "{image} -> {resized} does not cover {bucket}"
         );
-        let ar_error = bucket.aspect_ratio() - picture.aspect_ratio();
+        let ar_error = bucket.aspect_ratio() - image.aspect_ratio();
         Some(Selection {
             bucket,
             resized,
@@ -338,13 +338,13 @@ impl Buckets {
         })
     }
 
-    fn select_no_upscale(&self, picture: Size) -> Option<(Size, Size)> {
+    fn select_no_upscale(&self, image: Size) -> Option<(Size, Size)> {
         let step = self.config.bucket_reso_steps;
         let max_area = self.config.resolution.area();
-        let resized = if picture.area() > max_area {
-            reduced(picture, max_area as f64, step)?
+        let resized = if image.area() > max_area {
+            reduced(image, max_area as f64, step)?
         } else {
-            picture
+            image
         };
         let bucket = Size::new(
             resized.width - resized.width % step,
@@ -378,36 +378,36 @@ fn predefined_resolutions(config: &BucketConfig) -> Vec<Size> {
     sizes.into_iter().collect()
 }
 
-/// The picture's own size where it is in the list, else the first of those whose aspect ratio is
+/// The image's own size where it is in the list, else the first of those whose aspect ratio is
 /// nearest.
-fn nearest(sizes: &[Size], picture: Size) -> Option<Size> {
-    if sizes.binary_search(&picture).is_ok() {
-        return Some(picture);
+fn nearest(sizes: &[Size], image: Size) -> Option<Size> {
+    if sizes.binary_search(&image).is_ok() {
+        return Some(image);
     }
-    let error = |size: &Size| (size.aspect_ratio() - picture.aspect_ratio()).abs();
+    let error = |size: &Size| (size.aspect_ratio() - image.aspect_ratio()).abs();
     sizes
         .iter()
         .copied()
         .min_by(|a, b| error(a).total_cmp(&error(b)))
 }
 
-/// The picture scaled until it just covers the bucket.
-fn covering(picture: Size, bucket: Size) -> Size {
-    let scale = if picture.aspect_ratio() > bucket.aspect_ratio() {
-        f64::from(bucket.height) / f64::from(picture.height)
+/// The image scaled until it just covers the bucket.
+fn covering(image: Size, bucket: Size) -> Size {
+    let scale = if image.aspect_ratio() > bucket.aspect_ratio() {
+        f64::from(bucket.height) / f64::from(image.height)
     } else {
-        f64::from(bucket.width) / f64::from(picture.width)
+        f64::from(bucket.width) / f64::from(image.width)
     };
     Size::new(
-        round(f64::from(picture.width) * scale),
-        round(f64::from(picture.height) * scale),
+        round(f64::from(image.width) * scale),
+        round(f64::from(image.height) * scale),
     )
 }
 
-/// The picture reduced to about `max_area`, one side on the grid of steps: width or height,
+/// The image reduced to about `max_area`, one side on the grid of steps: width or height,
 /// whichever distorts less.
-fn reduced(picture: Size, max_area: f64, step: u32) -> Option<Size> {
-    let aspect_ratio = picture.aspect_ratio();
+fn reduced(image: Size, max_area: f64, step: u32) -> Option<Size> {
+    let aspect_ratio = image.aspect_ratio();
     let width = (max_area * aspect_ratio).sqrt();
     let height = max_area / width;
 
@@ -448,16 +448,16 @@ fn round_to_step(value: f64, step: u32) -> u32 {
     rounded - rounded % step
 }
 
-/// The `crop_ltrb` that sd-scripts records for a picture: left, top, right and bottom, in bucket
-/// pixels, of the whole picture fitted *into* the bucket.
+/// The `crop_ltrb` that sd-scripts records for an image: left, top, right and bottom, in bucket
+/// pixels, of the whole image fitted *into* the bucket.
 ///
 /// These are not offsets of the crop that was made (those are [`Selection::centre_crop`]): bars
 /// would be left and right where the real crop is at top and bottom. sd-scripts nevertheless feeds
 /// left and top to SDXL as the crop position.
 #[must_use]
-pub fn letterbox_crop_ltrb(bucket: Size, picture: Size) -> [f64; 4] {
+pub fn letterbox_crop_ltrb(bucket: Size, image: Size) -> [f64; 4] {
     let (bucket_width, bucket_height) = (f64::from(bucket.width), f64::from(bucket.height));
-    let aspect_ratio = picture.aspect_ratio();
+    let aspect_ratio = image.aspect_ratio();
     let (width, height) = if bucket.aspect_ratio() > aspect_ratio {
         (bucket_height * aspect_ratio, bucket_height)
     } else {
@@ -528,8 +528,8 @@ mod tests {
     fn selected_and_cropped_sizes() {
         let up = buckets(512, 256, 1024, 64, false);
         let no_upscale = buckets(512, 256, 1024, 64, true);
-        // Picture, then bucket <- resized size with and without enlarging.
-        for (picture, with, without) in [
+        // Image, then bucket <- resized size with and without enlarging.
+        for (image, with, without) in [
             ((512, 512), [512, 512, 512, 512], [512, 512, 512, 512]),
             ((600, 800), [448, 576, 448, 597], [384, 512, 384, 512]),
             ((1920, 1080), [640, 384, 683, 384], [640, 384, 683, 384]),
@@ -542,11 +542,11 @@ mod tests {
             ((2048, 512), [1024, 256, 1024, 256], [1024, 256, 1024, 256]),
         ] {
             for (buckets, [bw, bh, rw, rh]) in [(&up, with), (&no_upscale, without)] {
-                let selection = buckets.select(Size::new(picture.0, picture.1)).unwrap();
+                let selection = buckets.select(Size::new(image.0, image.1)).unwrap();
                 assert_eq!(
                     (selection.bucket, selection.resized),
                     (Size::new(bw, bh), Size::new(rw, rh)),
-                    "{picture:?}"
+                    "{image:?}"
                 );
             }
         }
@@ -582,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_smaller_than_a_step_has_no_bucket_without_enlarging() {
+    fn an_image_smaller_than_a_step_has_no_bucket_without_enlarging() {
         let no_upscale = buckets(512, 256, 1024, 64, true);
         for (width, height) in [
             (63, 500),

@@ -1,4 +1,4 @@
-//! What the VAE and the text encoders make of pictures and captions, kept on disk in sd-scripts'
+//! What the VAE and the text encoders make of images and captions, kept on disk in sd-scripts'
 //! files.
 //!
 //! ```text
@@ -7,7 +7,7 @@
 //!           .lora-trainer-cache.jsonl   what each file of the folder was made from
 //! ```
 //!
-//! sd-scripts uses any file whose arrays are there, even where the picture has changed since.
+//! sd-scripts uses any file whose arrays are there, even where the image has changed since.
 //! [`CacheRecords`] keep what a file was made from; a file without a record is one to be read,
 //! which checks its arrays.
 //!

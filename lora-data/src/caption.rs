@@ -1,4 +1,4 @@
-//! Captions: the text file beside a picture, or the class words in its folder's name, and how they
+//! Captions: the text file beside an image, or the class words in its folder's name, and how they
 //! change from time to time.
 //!
 //! With `1girl, smile, hat` where nothing else is said, and epochs counted from 1,
@@ -38,12 +38,12 @@ pub use self::process::CaptionMoment;
 /// The largest caption file that is read, in bytes. A text encoder reads some hundred words.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// Where a picture's caption comes from.
+/// Where an image's caption comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaptionSource {
-    /// The text file beside the picture.
+    /// The text file beside the image.
     File,
-    /// The file that lists the pictures.
+    /// The file that lists the images.
     Metadata,
     /// The class words in the folder's name (`name` of `N_name`), since there is no file.
     ClassWords,
@@ -51,16 +51,16 @@ pub enum CaptionSource {
     Missing,
 }
 
-/// The caption file of a picture: its stem with `extension` (such as `.txt`), where that file
+/// The caption file of an image: its stem with `extension` (such as `.txt`), where that file
 /// exists.
 ///
 /// A stem that ends in the four numbers of a face crop (`name_x_y_w_h`) also matches the file
 /// without them.
 #[must_use]
-pub fn find_file(picture: &Path, extension: &str) -> Option<PathBuf> {
+pub fn find_file(image: &Path, extension: &str) -> Option<PathBuf> {
     // A folder of that name is told when it is read.
-    stems(picture)
-        .map(|stem| picture.with_file_name(file_name(stem, extension)))
+    stems(image)
+        .map(|stem| image.with_file_name(file_name(stem, extension)))
         .find(|path| path.exists())
 }
 
@@ -74,9 +74,9 @@ pub(crate) fn file_name(stem: &OsStr, extension: &str) -> OsString {
     name
 }
 
-/// The names without extension that a picture's caption file may have.
-pub(crate) fn stems(picture: &Path) -> impl Iterator<Item = &OsStr> {
-    let stem = picture.file_stem();
+/// The names without extension that an image's caption file may have.
+pub(crate) fn stems(image: &Path) -> impl Iterator<Item = &OsStr> {
+    let stem = image.file_stem();
     let without = stem
         .and_then(OsStr::to_str)
         .and_then(without_face_crop)
@@ -278,13 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn files_beside_the_picture() {
+    fn files_beside_the_image() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["a.txt", "b.caption", "face.txt"] {
             std::fs::write(dir.path().join(name), "x").unwrap();
         }
-        let found = |picture: &str, extension: &str| {
-            let path = find_file(&dir.path().join(picture), extension)?;
+        let found = |image: &str, extension: &str| {
+            let path = find_file(&dir.path().join(image), extension)?;
             Some(path.file_name().unwrap().to_str().unwrap().to_owned())
         };
         assert_eq!(found("a.png", ".txt").as_deref(), Some("a.txt"));

@@ -1,4 +1,4 @@
-//! What a data set is made of: folders or lists of pictures, and how each is used. The words are
+//! What a data set is made of: folders or lists of images, and how each is used. The words are
 //! those of sd-scripts' `dataset_config`.
 
 use std::path::PathBuf;
@@ -24,41 +24,41 @@ pub struct DataConfig {
 /// How files are read, in all data sets alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DatasetOptions {
-    /// How pictures are decoded.
+    /// How images are decoded.
     pub decode: DecodeOptions,
-    /// Leave unusable pictures out and list them, instead of failing.
+    /// Leave unusable images out and list them, instead of failing.
     pub skip_bad_images: bool,
-    /// Refuse pictures without a caption file and caption files without a picture, instead of using
+    /// Refuse images without a caption file and caption files without an image, instead of using
     /// the class tokens and telling of them.
     pub strict_captions: bool,
-    /// Keep the sizes of pictures in a file in their folder, so that the next scan need not open
+    /// Keep the sizes of images in a file in their folder, so that the next scan need not open
     /// them, and that they could be decoded.
     pub cache_info: bool,
 }
 
-/// Pictures that are trained at one resolution.
+/// Images that are trained at one resolution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetConfig {
     /// Resolution and buckets.
     pub buckets: BucketConfig,
-    /// Whether pictures are sorted into buckets. Otherwise each is resized to cover the resolution,
+    /// Whether images are sorted into buckets. Otherwise each is resized to cover the resolution,
     /// and cropped.
     pub enable_bucket: bool,
-    /// Pictures of a batch.
+    /// Images of a batch.
     pub batch_size: usize,
-    /// What the adapters of these pictures' batches are multiplied by.
+    /// What the adapters of these images' batches are multiplied by.
     pub network_multiplier: f64,
-    /// Which share of the training pictures is kept out of training, to measure the loss on. From 0
+    /// Which share of the training images is kept out of training, to measure the loss on. From 0
     /// to below 1.
     pub validation_split: f64,
-    /// Says which pictures these are.
+    /// Says which images these are.
     pub validation_seed: u64,
     /// The folders.
     pub subsets: Vec<Subset>,
 }
 
 impl DatasetConfig {
-    /// One picture a batch, with buckets and without folders yet.
+    /// One image a batch, with buckets and without folders yet.
     #[must_use]
     pub fn new(buckets: BucketConfig) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl DatasetConfig {
         }
     }
 
-    /// The rule that gives every picture a bucket.
+    /// The rule that gives every image a bucket.
     ///
     /// # Errors
     /// [`Error::InvalidOption`](crate::Error::InvalidOption) where step, limits and resolution do
@@ -86,82 +86,82 @@ impl DatasetConfig {
     }
 }
 
-/// Where the pictures of a subset come from.
+/// Where the images of a subset come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
-    /// The pictures in a folder (`image_dir`).
+    /// The images in a folder (`image_dir`).
     Folder {
         /// The folder.
         dir: PathBuf,
         /// Whether those in its folders belong to it, too.
         recursive: bool,
     },
-    /// The pictures that a JSON file lists (`metadata_file`).
+    /// The images that a JSON file lists (`metadata_file`).
     Metadata {
         /// The file: `{path: {"caption": …, "tags": …, "train_resolution": [w, h]}}`.
         file: PathBuf,
         /// The folder that names in it are relative to.
         image_dir: Option<PathBuf>,
     },
-    /// Pictures that a program gives, in their order.
-    Pictures {
-        /// What stands for a path in reports and errors, where picture 3 of `data` is `data[3]`.
+    /// Images that a program gives, in their order.
+    Images {
+        /// What stands for a path in reports and errors, where image 3 of `data` is `data[3]`.
         name: PathBuf,
-        /// The pictures, each with its caption.
-        pictures: Arc<[TrainPicture]>,
+        /// The images, each with its caption.
+        images: Arc<[TrainImage]>,
     },
 }
 
-/// A picture that a program gives, with its caption.
+/// An image that a program gives, with its caption.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TrainPicture {
-    /// The picture.
-    pub picture: PictureSource,
+pub struct TrainImage {
+    /// The image.
+    pub image: ImageSource,
     /// Its caption. Empty: that of the subset's class tokens.
     pub caption: String,
 }
 
-/// Where a picture that a program gives is.
+/// Where an image that a program gives is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum PictureSource {
+pub enum ImageSource {
     /// In a file.
     File(PathBuf),
     /// In memory, upright.
-    Image(Arc<DynamicImage>),
+    Memory(Arc<DynamicImage>),
 }
 
-/// Pictures that are used alike.
+/// Images that are used alike.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subset {
-    /// Where the pictures come from.
+    /// Where the images come from.
     pub source: Source,
-    /// How often each picture appears in an epoch.
+    /// How often each image appears in an epoch.
     pub num_repeats: usize,
-    /// Whether these are regularisation pictures: their loss is weighted, and they are repeated or
-    /// left out until there are as many as training pictures.
+    /// Whether these are regularisation images: their loss is weighted, and they are repeated or
+    /// left out until there are as many as training images.
     pub is_reg: bool,
-    /// The caption of pictures without a caption file.
+    /// The caption of images without a caption file.
     pub class_tokens: Option<String>,
-    /// Ending of the caption file beside a picture; `.txt` and `txt` mean the same.
+    /// Ending of the caption file beside an image; `.txt` and `txt` mean the same.
     pub caption_extension: String,
-    /// A folder with a picture of the same name for each picture, whose red channel weights the
+    /// A folder with an image of the same name for each image, whose red channel weights the
     /// loss.
     pub conditioning_data_dir: Option<PathBuf>,
     /// What becomes of transparency.
     pub alpha: Alpha,
     /// How captions change from time to time.
     pub captions: CaptionOptions,
-    /// How pictures change from time to time.
+    /// How images change from time to time.
     pub augmentation: Augmentation,
     /// The filter for resizing; by default it depends on the sizes.
     pub resize_interpolation: Option<Interpolation>,
-    /// Whether the target of these pictures is the base model's own prediction
+    /// Whether the target of these images is the base model's own prediction
     /// (`custom_attributes.diff_output_preservation`).
     pub preserve_base_output: bool,
 }
 
 impl Subset {
-    /// The pictures directly in a folder, each once an epoch, with captions in `.txt` files.
+    /// The images directly in a folder, each once an epoch, with captions in `.txt` files.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -182,9 +182,9 @@ impl Subset {
         }
     }
 
-    /// Whether a program gives the pictures.
+    /// Whether a program gives the images.
     pub(crate) fn is_given(&self) -> bool {
-        matches!(self.source, Source::Pictures { .. })
+        matches!(self.source, Source::Images { .. })
     }
 }
 
@@ -196,11 +196,11 @@ pub enum Alpha {
     Drop,
     /// Transparent pixels show this colour (red, green, blue).
     Background([u8; 3]),
-    /// It is dropped from the picture and weights the loss (`alpha_mask`).
+    /// It is dropped from the image and weights the loss (`alpha_mask`).
     Mask,
 }
 
-/// How pictures change from time to time.
+/// How images change from time to time.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Augmentation {
     /// Half of the times, left and right are swapped.

@@ -1,4 +1,4 @@
-//! The data set: every usable picture with its caption, its repeats and its bucket.
+//! The data set: every usable image with its caption, its repeats and its bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,18 +14,18 @@ use crate::error::{Error, Result};
 use crate::index::SizeIndex;
 use crate::notice::{Notice, Several};
 use crate::plan::{Batch, Group, Plan};
-use crate::scan::{Picture, scan};
+use crate::scan::{Image, scan};
 use crate::subset::SubsetInfo;
 
 /// An epoch is a list in memory; more are surely a mistake in a folder's name.
-const MAX_PICTURES_PER_EPOCH: usize = 10_000_000;
+const MAX_IMAGES_PER_EPOCH: usize = 10_000_000;
 
-/// A picture of the data set.
+/// An image of the data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// The file; of a picture in memory what stands for it, such as `data[3]`.
+    /// The file; of an image in memory what stands for it, such as `data[3]`.
     pub path: PathBuf,
-    /// The picture, where it is in memory instead of a file.
+    /// The image, where it is in memory instead of a file.
     pub image: Option<Arc<DynamicImage>>,
     /// The caption, before it is changed from time to time.
     pub caption: String,
@@ -37,15 +37,15 @@ pub struct Item {
     pub repeats: usize,
     /// Whether it is kept out of training, to measure the loss on (`validation_split`).
     pub is_validation: bool,
-    /// Size of the picture as stored (upright if orientation is applied).
+    /// Size of the image as stored (upright if orientation is applied).
     pub size: Size,
     /// Its bucket and the size it is resized to.
     pub selection: Selection,
-    /// The picture that weights its loss.
+    /// The image that weights its loss.
     pub mask: Option<PathBuf>,
 }
 
-/// All pictures with their buckets.
+/// All images with their buckets.
 #[derive(Debug)]
 pub struct Dataset {
     pub(crate) configs: Vec<DatasetConfig>,
@@ -67,11 +67,11 @@ pub struct Survey {
 }
 
 impl Dataset {
-    /// Scans all folders and gives every picture its bucket.
+    /// Scans all folders and gives every image its bucket.
     ///
     /// # Errors
-    /// Everything that is wrong: options, folders, pictures without a readable header or a bucket,
-    /// captions. With `skip_bad_images` pictures are an error only where none is left.
+    /// Everything that is wrong: options, folders, images without a readable header or a bucket,
+    /// captions. With `skip_bad_images` images are an error only where none is left.
     pub fn open(config: DataConfig) -> Result<Self> {
         let Survey { dataset, problems } = Self::survey(config);
         match Error::of_all(problems) {
@@ -107,7 +107,7 @@ impl Dataset {
             unused_masks,
         } = builder;
         let unused = unused_masks.into_values().flatten();
-        problems.extend(Several::of(unused).map(|files| Error::MaskWithoutPicture { files }));
+        problems.extend(Several::of(unused).map(|files| Error::MaskWithoutImage { files }));
         dataset.split();
         dataset.balance();
         dataset.save_index();
@@ -117,9 +117,9 @@ impl Dataset {
         Survey { dataset, problems }
     }
 
-    /// Notes a bad picture, or gives it back as a problem where bad pictures are not skipped.
+    /// Notes a bad image, or gives it back as a problem where bad images are not skipped.
     pub(crate) fn reject(&mut self, error: Error) -> Option<Error> {
-        if !(self.options.skip_bad_images && error.is_bad_picture()) {
+        if !(self.options.skip_bad_images && error.is_bad_image()) {
             return Some(error);
         }
         self.skipped.push(error);
@@ -131,7 +131,7 @@ impl Dataset {
             return Ok(());
         }
         if let Some(first) = self.skipped.first() {
-            return Err(Error::AllPicturesSkipped {
+            return Err(Error::AllImagesSkipped {
                 skipped: self.skipped.len(),
                 first: first.to_string(),
             });
@@ -141,7 +141,7 @@ impl Dataset {
             .first()
             .map(|subset| subset.path().to_path_buf())
             .unwrap_or_default();
-        Err(Error::NoPictures {
+        Err(Error::NoImages {
             path,
             captions: 0,
             beside: Vec::new(),
@@ -157,8 +157,8 @@ impl Dataset {
         }
     }
 
-    /// Keeps a share of each data set's training pictures out of training: a function of seed and
-    /// order of the pictures.
+    /// Keeps a share of each data set's training images out of training: a function of seed and
+    /// order of the images.
     fn split(&mut self) {
         for (dataset, config) in self.configs.iter().enumerate() {
             let subsets = &mut self.subsets;
@@ -181,12 +181,12 @@ impl Dataset {
             for place in &places[..kept_out] {
                 items[*place].is_validation = true;
                 items[*place].repeats = 0;
-                subsets[items[*place].subset].pictures -= 1;
+                subsets[items[*place].subset].images -= 1;
             }
         }
     }
 
-    /// Makes the regularisation pictures of each data set as many as its training pictures: each is
+    /// Makes the regularisation images of each data set as many as its training images: each is
     /// taken as often as its folder says until there are enough, then once more each until there
     /// are enough. Those that are not reached are left out.
     pub(crate) fn balance(&mut self) {
@@ -225,10 +225,10 @@ impl Dataset {
             }
             count = count.saturating_add(item.repeats);
         }
-        let (missing, pictures) = (wanted.saturating_sub(count), regularisation.len().max(1));
+        let (missing, images) = (wanted.saturating_sub(count), regularisation.len().max(1));
         // As many whole rounds as fit, then a part of one.
         for (index, item) in regularisation.into_iter().enumerate() {
-            item.repeats += missing / pictures + usize::from(index < missing % pictures);
+            item.repeats += missing / images + usize::from(index < missing % images);
         }
     }
 
@@ -244,13 +244,13 @@ impl Dataset {
         &self.subsets
     }
 
-    /// The pictures, by subset and path.
+    /// The images, by subset and path.
     #[must_use]
     pub fn items(&self) -> &[Item] {
         &self.items
     }
 
-    /// The subset of a picture.
+    /// The subset of an image.
     #[must_use]
     pub fn subset_of(&self, item: &Item) -> &SubsetInfo {
         &self.subsets[item.subset]
@@ -262,7 +262,7 @@ impl Dataset {
         &self.notices
     }
 
-    /// The pictures left out as unusable, each with its error (`skip_bad_images`).
+    /// The images left out as unusable, each with its error (`skip_bad_images`).
     #[must_use]
     pub fn skipped(&self) -> &[Error] {
         &self.skipped
@@ -295,26 +295,26 @@ impl Dataset {
     /// [`Error::InvalidOption`] where a batch size is 0, [`Error::TooManyRepeats`] for an epoch
     /// that cannot be listed.
     pub fn plan(&self) -> Result<Plan> {
-        let pictures = self
+        let images = self
             .items
             .iter()
             .map(|item| item.repeats)
             .fold(0, usize::saturating_add);
-        if pictures > MAX_PICTURES_PER_EPOCH
+        if images > MAX_IMAGES_PER_EPOCH
             && let Some(item) = self.items.iter().max_by_key(|item| item.repeats)
         {
             let (path, repeats) = (self.subset_of(item).path().into(), item.repeats);
             return Err(Error::TooManyRepeats {
                 path,
                 repeats,
-                pictures,
-                most: MAX_PICTURES_PER_EPOCH,
+                images,
+                most: MAX_IMAGES_PER_EPOCH,
             });
         }
         self.grouped(|item| item.repeats)
     }
 
-    /// The batches of pictures that are kept out of training.
+    /// The batches of images that are kept out of training.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] where a batch size is 0.
@@ -343,7 +343,7 @@ impl Dataset {
 struct Builder {
     dataset: Dataset,
     problems: Vec<Error>,
-    /// By their folder, the masks that no subset has a picture for.
+    /// By their folder, the masks that no subset has an image for.
     unused_masks: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
@@ -387,16 +387,16 @@ impl Builder {
         self.dataset.subsets.push(SubsetInfo {
             dataset,
             config: subset.clone(),
-            pictures: 0,
+            images: 0,
         });
-        for picture in scanned.pictures {
-            self.add_picture(picture, index, subset.num_repeats, buckets);
+        for image in scanned.images {
+            self.add_image(image, index, subset.num_repeats, buckets);
         }
         Ok(())
     }
 
-    fn add_picture(&mut self, picture: Picture, subset: usize, repeats: usize, buckets: &Buckets) {
-        let Picture {
+    fn add_image(&mut self, image: Image, subset: usize, repeats: usize, buckets: &Buckets) {
+        let Image {
             path,
             image,
             size,
@@ -404,7 +404,7 @@ impl Builder {
             caption_source,
             mask,
             train_resolution,
-        } = picture;
+        } = image;
         let asked = train_resolution.and_then(|resolution| buckets.select(resolution));
         let selection = match asked {
             Some(asked) => Some(Selection::covering(size, asked.bucket)),
@@ -412,9 +412,9 @@ impl Builder {
         };
         let Some(selection) = selection else {
             let step = buckets.config().bucket_reso_steps;
-            return self.reject(Error::PictureTooSmall { path, size, step });
+            return self.reject(Error::ImageTooSmall { path, size, step });
         };
-        self.dataset.subsets[subset].pictures += 1;
+        self.dataset.subsets[subset].images += 1;
         let is_validation = false;
         self.dataset.items.push(Item {
             path,

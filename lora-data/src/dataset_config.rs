@@ -9,7 +9,7 @@
 //! batch_size = 2
 //!
 //! [[datasets.subsets]]
-//! image_dir = "pictures/cat"
+//! image_dir = "images/cat"
 //! num_repeats = 10
 //! ```
 //!
@@ -44,11 +44,11 @@
 //!
 //! Keys of data sets stand in `[general]` and `[[datasets]]`, those of subsets in
 //! `[[datasets.subsets]]` as well. All subsets of a data set are of one kind: ᶠ folders, ᶜ folders
-//! with `conditioning_data_dir`, or ᵐ lists of pictures ([`metadata_file`](crate::metadata_file)).
+//! with `conditioning_data_dir`, or ᵐ lists of images ([`metadata_file`](crate::metadata_file)).
 //! A key that is marked has an effect on these kinds alone; elsewhere it is an error unless it is
 //! false, 0 or empty. ᵃ `image_dir` must be given but beside `metadata_file`.
 //!
-//! `recursive` (the pictures in the folder's folders, too) and `alpha_background` (what transparent
+//! `recursive` (the images in the folder's folders, too) and `alpha_background` (what transparent
 //! pixels show) are not sd-scripts'. Of the `custom_attributes`, sd-scripts itself reads
 //! `diff_output_preservation` only.
 
@@ -72,7 +72,7 @@ use crate::tree::{self, Node, SyntaxError};
 pub struct DatasetConfigFile {
     /// The data sets, at least one, each with at least one subset.
     pub datasets: Vec<DatasetConfig>,
-    /// Whether the sizes of pictures are kept between runs: true where one subset says so, `None`
+    /// Whether the sizes of images are kept between runs: true where one subset says so, `None`
     /// where none says anything.
     pub cache_info: Option<bool>,
 }

@@ -1,4 +1,4 @@
-//! Pictures with the same bytes.
+//! Images with the same bytes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -24,18 +24,18 @@ pub enum Error {
         path: PathBuf,
     },
     /// A file was given where a folder is needed.
-    #[error("`{}` is a file; expected the folder that holds the pictures", path.display())]
+    #[error("`{}` is a file; expected the folder that holds the images", path.display())]
     NotAFolder {
         /// The file that was given.
         path: PathBuf,
     },
-    /// A folder in which no file has a picture's extension, or a list without pictures.
+    /// A folder in which no file has an image's extension, or a list without images.
     #[error(
-        "`{}`: no pictures found{}; expected files that end in \
+        "`{}`: no images found{}; expected files that end in \
          {}{}", path.display(), captions_only(*captions),
         crate::listing::extensions(), lines(beside)
     )]
-    NoPictures {
+    NoImages {
         /// The folder that was searched, or the list.
         path: PathBuf,
         /// The number of caption files in it.
@@ -44,7 +44,7 @@ pub enum Error {
         beside: Vec<String>,
     },
     /// A folder whose name is that of a file.
-    #[error("`{}` is a folder; expected a picture, or a name without its \
+    #[error("`{}` is a folder; expected an image, or a name without its \
          extension", path.display())]
     FolderNamedAsFile {
         /// The folder.
@@ -56,37 +56,37 @@ pub enum Error {
         /// At least two.
         problems: Vec<Self>,
     },
-    /// A picture without a caption file, where each must have one.
+    /// An image without a caption file, where each must have one.
     #[error("`{}`: no caption; expected `{}` \
          (`strict_captions`)", path.display(), expected.display())]
-    PictureWithoutCaption {
-        /// The picture.
+    ImageWithoutCaption {
+        /// The image.
         path: PathBuf,
         /// The file that was looked for.
         expected: PathBuf,
     },
-    /// A caption file without a picture, where each must have one.
-    #[error("`{}`: no picture of this name (`strict_captions`)", path.display())]
-    CaptionWithoutPicture {
+    /// A caption file without an image, where each must have one.
+    #[error("`{}`: no image of this name (`strict_captions`)", path.display())]
+    CaptionWithoutImage {
         /// The caption file.
         path: PathBuf,
     },
-    /// A picture without its mask.
-    #[error("`{}`: no mask; expected a picture of the same name in \
+    /// An image without its mask.
+    #[error("`{}`: no mask; expected an image of the same name in \
          `{}`", path.display(), dir.display())]
     MaskMissing {
-        /// The picture.
+        /// The image.
         path: PathBuf,
         /// The folder of masks (`conditioning_data_dir`).
         dir: PathBuf,
     },
-    /// Masks that belong to no picture.
-    #[error("masks without a picture of the same name: {files}")]
-    MaskWithoutPicture {
+    /// Masks that belong to no image.
+    #[error("masks without an image of the same name: {files}")]
+    MaskWithoutImage {
         /// The masks.
         files: crate::notice::Several,
     },
-    /// Two pictures of one name, for which there is one mask.
+    /// Two images of one name, for which there is one mask.
     #[error(
         "`{}` and `{}` would have the same mask in `{}`; rename one of \
          them", first.display(), second.display(), dir.display()
@@ -99,8 +99,8 @@ pub enum Error {
         /// The folder of masks.
         dir: PathBuf,
     },
-    /// Two masks for one picture.
-    #[error("`{}` and `{}` are masks of the same picture; remove \
+    /// Two masks for one image.
+    #[error("`{}` and `{}` are masks of the same image; remove \
          one", first.display(), second.display())]
     AmbiguousMask {
         /// One of them.
@@ -108,19 +108,19 @@ pub enum Error {
         /// The other.
         second: PathBuf,
     },
-    /// A mask that is not of its picture's size.
+    /// A mask that is not of its image's size.
     #[error(
-        "`{}` is {found}; expected {expected}, the size of its picture \
-         `{}`", path.display(), picture.display()
+        "`{}` is {found}; expected {expected}, the size of its image \
+         `{}`", path.display(), image.display()
     )]
     MaskSize {
         /// The mask.
         path: PathBuf,
         /// Its size.
         found: Size,
-        /// The picture.
-        picture: PathBuf,
-        /// The picture's size.
+        /// The image.
+        image: PathBuf,
+        /// The image's size.
         expected: Size,
     },
     /// No sub-folder has a name of the form `N_name`.
@@ -137,9 +137,9 @@ pub enum Error {
         /// The names of the sub-folders that are there, sorted.
         found: Vec<String>,
     },
-    /// More pictures in an epoch, repeats included, than can be listed.
+    /// More images in an epoch, repeats included, than can be listed.
     #[error(
-        "`{}`: {repeats} repeats; with them an epoch has {pictures} pictures, expected at most \
+        "`{}`: {repeats} repeats; with them an epoch has {images} images, expected at most \
          {most}", path.display()
     )]
     TooManyRepeats {
@@ -147,15 +147,15 @@ pub enum Error {
         path: PathBuf,
         /// Its repeats.
         repeats: usize,
-        /// Pictures in an epoch, repeats included.
-        pictures: usize,
+        /// Images in an epoch, repeats included.
+        images: usize,
         /// The most that are possible.
         most: usize,
     },
-    /// Every picture was skipped as unusable.
-    #[error("none of the {skipped} pictures can be used; the first: {first}")]
-    AllPicturesSkipped {
-        /// The number of pictures skipped.
+    /// Every image was skipped as unusable.
+    #[error("none of the {skipped} images can be used; the first: {first}")]
+    AllImagesSkipped {
+        /// The number of images skipped.
         skipped: usize,
         /// Why the first of them was skipped.
         first: String,
@@ -168,29 +168,29 @@ pub enum Error {
         /// The system's reason.
         error: std::io::Error,
     },
-    /// A picture that cannot be decoded: truncated, damaged, or of a format that is not supported.
-    #[error("`{}`: unreadable picture: {reason}", path.display())]
-    UnreadablePicture {
-        /// The picture.
+    /// An image that cannot be decoded: truncated, damaged, or of a format that is not supported.
+    #[error("`{}`: unreadable image: {reason}", path.display())]
+    UnreadableImage {
+        /// The image.
         path: PathBuf,
         /// The decoder's reason.
         reason: String,
         /// Where it is the system that refuses: how.
         refused: Option<std::io::ErrorKind>,
     },
-    /// A picture whose pixels are not of the size that its header announced, or that was replaced
+    /// An image whose pixels are not of the size that its header announced, or that was replaced
     /// since the scan.
     #[error("`{}` was {expected} when the folder was scanned but decodes to \
          {found}", path.display())]
-    PictureChanged {
-        /// The picture.
+    ImageChanged {
+        /// The image.
         path: PathBuf,
         /// The size at the scan.
         expected: Size,
-        /// The size of the decoded picture.
+        /// The size of the decoded image.
         found: Size,
     },
-    /// A picture for which no bucket is small enough.
+    /// An image for which no bucket is small enough.
     #[error(
         "`{}` is {size}, too small or too narrow for a bucket: without enlarging, both sides \
          (after reduction to the \
@@ -198,8 +198,8 @@ pub enum Error {
          `bucket_no_upscale = false`",
         path.display()
     )]
-    PictureTooSmall {
-        /// The picture.
+    ImageTooSmall {
+        /// The image.
         path: PathBuf,
         /// Its size.
         size: Size,
@@ -258,7 +258,7 @@ pub enum Error {
         /// At least one.
         problems: Vec<Problem>,
     },
-    /// A list of pictures (`metadata_file`) with entries that cannot be used.
+    /// A list of images (`metadata_file`) with entries that cannot be used.
     #[error("{}", list(Some(file), problems, *more))]
     Metadata {
         /// The file.
@@ -303,7 +303,7 @@ pub enum Error {
         /// The arrays that are there.
         found: Vec<String>,
     },
-    /// An array in a cache file that does not belong to the picture's bucket, the caption's length
+    /// An array in a cache file that does not belong to the image's bucket, the caption's length
     /// or the model.
     #[error("`{}`: `{key}` has shape {found:?}; expected {expected:?}", path.display())]
     CacheShape {
@@ -328,7 +328,7 @@ pub enum Error {
         /// The types that are possible.
         expected: &'static str,
     },
-    /// An array in a cache file with a number that can't be: latents that are not finite, a picture
+    /// An array in a cache file with a number that can't be: latents that are not finite, an image
     /// without width.
     #[error("`{}`: `{key}` holds {found}; expected {expected}", path.display())]
     CacheValue {
@@ -344,21 +344,19 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether this error is about one picture, so that the run can go on without it.
+    /// Whether this error is about one image, so that the run can go on without it.
     #[must_use]
-    pub fn is_bad_picture(&self) -> bool {
+    pub fn is_bad_image(&self) -> bool {
         matches!(
             self,
-            Self::UnreadablePicture { .. }
-                | Self::PictureChanged { .. }
-                | Self::PictureTooSmall { .. }
+            Self::UnreadableImage { .. } | Self::ImageChanged { .. } | Self::ImageTooSmall { .. }
         )
     }
 
-    /// For a picture that the system refuses to read: it is as unusable as a broken one.
-    pub(crate) fn of_picture(self) -> Self {
+    /// For an image that the system refuses to read: it is as unusable as a broken one.
+    pub(crate) fn of_image(self) -> Self {
         match self {
-            Self::Io { path, error } => Self::UnreadablePicture {
+            Self::Io { path, error } => Self::UnreadableImage {
                 path,
                 reason: error.to_string(),
                 refused: Some(error.kind()),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::{Source, Subset};
 use crate::error::{Error, Result};
-use crate::listing::{Listing, holds_pictures};
+use crate::listing::{Listing, holds_images};
 use crate::notice::Notice;
 
 /// The subsets that a folder holds.
@@ -17,14 +17,14 @@ pub struct FolderSubsets {
 }
 
 /// The subsets of a folder of either form: its folders named `N_name` where one of them holds
-/// pictures, with N repeats and `name` as the class tokens; else the pictures directly in it. All
+/// images, with N repeats and `name` as the class tokens; else the images directly in it. All
 /// else is as in `template`, whose source says only whether folders are searched for folders.
 ///
 /// Hidden files and folders are left out. The order is by name, so that it does not depend on the
 /// file system.
 ///
 /// # Errors
-/// Where the folder is missing or a file, and where it holds no pictures: [`Error::NoNamedFolders`]
+/// Where the folder is missing or a file, and where it holds no images: [`Error::NoNamedFolders`]
 /// with the folders that are there.
 pub fn folder_subsets(dir: &Path, template: &Subset) -> Result<FolderSubsets> {
     let recursive = matches!(
@@ -51,7 +51,7 @@ pub fn folder_subsets(dir: &Path, template: &Subset) -> Result<FolderSubsets> {
         match parse_name(&file_name(&path)) {
             None => notices.push(Notice::NotNamed { path }),
             Some((0, _)) => notices.push(Notice::ZeroRepeats { path }),
-            Some(_) if !holds_pictures(&path, recursive, extension)? => {
+            Some(_) if !holds_images(&path, recursive, extension)? => {
                 notices.push(Notice::Empty { path })
             }
             Some((repeats, words)) => {
@@ -65,15 +65,15 @@ pub fn folder_subsets(dir: &Path, template: &Subset) -> Result<FolderSubsets> {
         }
     }
     if !subsets.is_empty() {
-        if !listing.pictures.is_empty() {
+        if !listing.images.is_empty() {
             notices.push(Notice::BesideNamedFolders {
                 path: dir.into(),
-                pictures: listing.pictures.len(),
+                images: listing.images.len(),
             });
         }
         return Ok(FolderSubsets { subsets, notices });
     }
-    if !listing.pictures.is_empty() || recursive && holds_pictures(dir, true, extension)? {
+    if !listing.images.is_empty() || recursive && holds_images(dir, true, extension)? {
         // Its folders are told when it is scanned.
         let subsets = vec![at(dir, template.num_repeats, template.class_tokens.clone())];
         return Ok(FolderSubsets {
@@ -93,7 +93,7 @@ fn why_nothing_found(dir: &Path, listing: &Listing, notices: &[Notice]) -> Error
     let path = dir.to_path_buf();
     if found.is_empty() {
         let beside = notices.iter().map(ToString::to_string).collect();
-        return Error::NoPictures {
+        return Error::NoImages {
             path,
             captions: listing.captions.len(),
             beside,
@@ -141,7 +141,7 @@ mod tests {
     fn summary(found: &FolderSubsets) -> Vec<(String, usize, Option<&str>)> {
         let name = |subset: &Subset| match &subset.source {
             Source::Folder { dir, .. } => file_name(dir),
-            Source::Metadata { .. } | Source::Pictures { .. } => unreachable!(),
+            Source::Metadata { .. } | Source::Images { .. } => unreachable!(),
         };
         found
             .subsets
@@ -197,7 +197,7 @@ mod tests {
             "0_off` is not used: its number",
             "5_empty` is not used: it holds no",
             "old` is not used: its name",
-            "1 pictures directly in",
+            "1 images directly in",
         ]) {
             assert!(notice.contains(part), "{notice}");
         }
@@ -229,7 +229,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let message = |dir: &Path| subsets(dir).unwrap_err().to_string();
         assert!(message(&dir.path().join("none")).ends_with("no such folder"));
-        assert!(message(dir.path()).contains("no pictures found"));
+        assert!(message(dir.path()).contains("no images found"));
         write(&dir.path().join("a.txt"));
         assert!(
             message(dir.path()).contains("1 caption files"),

@@ -1,4 +1,4 @@
-//! Picture files to RGB pixels, as Pillow's `Image.convert("RGB")` gives them.
+//! Image files to RGB pixels, as Pillow's `Image.convert("RGB")` gives them.
 
 mod convert;
 mod header;
@@ -22,23 +22,23 @@ use crate::error::{Error, Result};
 use crate::index::HeaderSize;
 use crate::jpeg;
 
-/// No picture may need more than this many bytes while it is decoded; a damaged header could ask
+/// No image may need more than this many bytes while it is decoded; a damaged header could ask
 /// for any number.
 const MAX_DECODED_BYTES: u64 = 1 << 30;
 
-/// A picture in memory.
+/// An image in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecodedPicture {
+pub struct DecodedImage {
     /// Its colours.
     pub pixels: Pixels,
     /// Its opacity, of the same size. `None`: opaque, or opacity was not asked for.
     pub alpha: Option<Plane>,
 }
 
-/// What to do with the orientation that cameras write into a picture's Exif data.
+/// What to do with the orientation that cameras write into an image's Exif data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ExifOrientation {
-    /// Turn the picture upright, as viewers show it.
+    /// Turn the image upright, as viewers show it.
     #[default]
     Apply,
     /// Take the pixels as they are stored, as sd-scripts does.
@@ -51,17 +51,17 @@ pub enum SixteenBit {
     /// Scaled to the 8-bit range and rounded.
     #[default]
     Scale,
-    /// As Pillow converts them: grey is clipped at 255, which leaves most pictures white; of
+    /// As Pillow converts them: grey is clipped at 255, which leaves most images white; of
     /// colours the high byte is taken.
     Pillow,
 }
 
-/// How picture files are read.
+/// How image files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DecodeOptions {
-    /// Whether pictures are turned as their Exif data says.
+    /// Whether images are turned as their Exif data says.
     pub exif_orientation: ExifOrientation,
-    /// How 16-bit pictures are converted.
+    /// How 16-bit images are converted.
     pub sixteen_bit: SixteenBit,
 }
 
@@ -73,18 +73,18 @@ impl DecodeOptions {
     };
 }
 
-/// The size of a picture, from its header only: pixel data is not read.
+/// The size of an image, from its header only: pixel data is not read.
 ///
 /// The format is recognised by the file's first bytes, not by its name.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be opened, [`Error::UnreadablePicture`] where its header is
+/// [`Error::Io`] where the file cannot be opened, [`Error::UnreadableImage`] where its header is
 /// damaged or of another format.
 pub fn read_size(path: &Path, options: &DecodeOptions) -> Result<Size> {
     Ok(open_header(path)?.size(options.exif_orientation))
 }
 
-/// Whether a picture is turned or mirrored when it is decoded with these options, as its Exif data
+/// Whether an image is turned or mirrored when it is decoded with these options, as its Exif data
 /// says.
 ///
 /// # Errors
@@ -95,7 +95,7 @@ pub fn is_turned(path: &Path, options: &DecodeOptions) -> Result<bool> {
         && header.orientation != Orientation::NoTransforms)
 }
 
-/// The size of a picture as stored and upright, from its header only.
+/// The size of an image as stored and upright, from its header only.
 pub(crate) fn header_size(path: &Path) -> Result<HeaderSize> {
     let header = open_header(path)?;
     Ok(HeaderSize {
@@ -109,18 +109,18 @@ fn open_header(path: &Path) -> Result<Header> {
     read_header(BufReader::new(file)).map_err(|reason| unreadable(path, reason))
 }
 
-/// Decodes a picture, of an animation the first frame. Transparency is dropped: transparent pixels
+/// Decodes an image, of an animation the first frame. Transparency is dropped: transparent pixels
 /// show the colour that lies under them.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be read, [`Error::UnreadablePicture`] where it is damaged,
+/// [`Error::Io`] where the file cannot be read, [`Error::UnreadableImage`] where it is damaged,
 /// truncated or of another format.
 pub fn decode(path: &Path, options: &DecodeOptions) -> Result<Pixels> {
-    decode_with_alpha(path, options, Alpha::Drop).map(|picture| picture.pixels)
+    decode_with_alpha(path, options, Alpha::Drop).map(|image| image.pixels)
 }
 
-/// Decodes a picture, of an animation the first frame. Of its transparency becomes what `alpha`
-/// says; only [`Alpha::Mask`] gives [`DecodedPicture::alpha`], and only where the file has
+/// Decodes an image, of an animation the first frame. Of its transparency becomes what `alpha`
+/// says; only [`Alpha::Mask`] gives [`DecodedImage::alpha`], and only where the file has
 /// transparency.
 ///
 /// # Errors
@@ -129,7 +129,7 @@ pub fn decode_with_alpha(
     path: &Path,
     options: &DecodeOptions,
     alpha: Alpha,
-) -> Result<DecodedPicture> {
+) -> Result<DecodedImage> {
     let length = path
         .metadata()
         .map_err(|error| Error::io(path, error))?
@@ -144,13 +144,13 @@ pub fn decode_with_alpha(
     decode_bytes(&file, options, alpha).map_err(|reason| unreadable(path, reason))
 }
 
-/// A picture in memory as one that was decoded; `path` stands for it in errors.
+/// An image in memory as one that was decoded; `path` stands for it in errors.
 pub(crate) fn convert_image(
     image: &DynamicImage,
     path: &Path,
     options: &DecodeOptions,
     alpha: Alpha,
-) -> Result<DecodedPicture> {
+) -> Result<DecodedImage> {
     let converted = convert(image.clone(), options.sixteen_bit, alpha);
     converted.ok_or_else(|| unreadable(path, "fewer pixels than its size needs".into()))
 }
@@ -159,9 +159,9 @@ fn decode_bytes(
     file: &[u8],
     options: &DecodeOptions,
     alpha: Alpha,
-) -> Result<DecodedPicture, String> {
+) -> Result<DecodedImage, String> {
     let header = read_header(Cursor::new(file))?;
-    let mut picture = match header.format {
+    let mut image = match header.format {
         ImageFormat::Jpeg => jpeg::decode(file, MAX_DECODED_BYTES as usize)?,
         ImageFormat::WebP if !webp_is_complete(file) => return Err("the file is truncated".into()),
         format => {
@@ -173,14 +173,14 @@ fn decode_bytes(
         }
     };
     if options.exif_orientation == ExifOrientation::Apply {
-        picture.apply_orientation(header.orientation);
+        image.apply_orientation(header.orientation);
     }
-    convert(picture, options.sixteen_bit, alpha)
+    convert(image, options.sixteen_bit, alpha)
         .ok_or_else(|| "fewer pixels than the header announces".into())
 }
 
 /// Whether the file is as long as its RIFF header says. The decoder makes up what is missing from a
-/// lossy picture.
+/// lossy image.
 fn webp_is_complete(file: &[u8]) -> bool {
     let Some(&[a, b, c, d]) = file.get(4..8) else {
         return false;
@@ -191,7 +191,7 @@ fn webp_is_complete(file: &[u8]) -> bool {
 }
 
 fn unreadable(path: &Path, reason: String) -> Error {
-    Error::UnreadablePicture {
+    Error::UnreadableImage {
         path: path.into(),
         reason,
         refused: None,

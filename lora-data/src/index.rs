@@ -1,8 +1,8 @@
-//! The sizes of a folder's pictures, remembered between runs (`cache_info`), each with a stamp of
+//! The sizes of a folder's images, remembered between runs (`cache_info`), each with a stamp of
 //! its file.
 //!
 //! sd-scripts keeps such a file, too, `metadata_cache.json`, but takes it for the list of the
-//! folder's pictures and never checks it again. This one is neither read nor written by others.
+//! folder's images and never checks it again. This one is neither read nor written by others.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -18,7 +18,7 @@ use crate::fingerprint::Stamp;
 
 const FILE_NAME: &str = ".lora-trainer-sizes.json";
 
-/// The size of a picture, from its header.
+/// The size of an image, from its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HeaderSize {
     /// As its pixels are stored.
@@ -28,7 +28,7 @@ pub(crate) struct HeaderSize {
 }
 
 impl HeaderSize {
-    /// Of a picture in memory, which is upright.
+    /// Of an image in memory, which is upright.
     pub(crate) fn of(image: &DynamicImage) -> Self {
         let size = Size::new(image.width(), image.height());
         Self {
@@ -38,7 +38,7 @@ impl HeaderSize {
     }
 }
 
-/// What is remembered of a picture.
+/// What is remembered of an image.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Remembered {
     size: HeaderSize,
@@ -47,7 +47,7 @@ struct Remembered {
     decoded: bool,
 }
 
-/// The remembered pictures of all folders that were scanned, by folder and file name.
+/// The remembered images of all folders that were scanned, by folder and file name.
 #[derive(Debug, Default)]
 pub(crate) struct SizeIndex {
     folders: HashMap<PathBuf, FolderIndex>,
@@ -55,41 +55,41 @@ pub(crate) struct SizeIndex {
 
 #[derive(Debug, Default)]
 struct FolderIndex {
-    pictures: HashMap<OsString, Remembered>,
+    images: HashMap<OsString, Remembered>,
     is_changed: bool,
 }
 
 impl SizeIndex {
-    /// Reads what is remembered of the folders of these pictures. A file that cannot be read is as
+    /// Reads what is remembered of the folders of these images. A file that cannot be read is as
     /// good as none.
-    pub(crate) fn load<'a>(&mut self, pictures: impl Iterator<Item = &'a Path>) {
-        for dir in pictures.map(folder_of) {
+    pub(crate) fn load<'a>(&mut self, images: impl Iterator<Item = &'a Path>) {
+        for dir in images.map(folder_of) {
             if !self.folders.contains_key(dir) {
                 self.folders.insert(dir.into(), FolderIndex::read(dir));
             }
         }
     }
 
-    /// The size of a picture, if it is the one that was seen.
-    pub(crate) fn size(&self, picture: &Path, stamp: Stamp) -> Option<HeaderSize> {
-        self.get(picture)
+    /// The size of an image, if it is the one that was seen.
+    pub(crate) fn size(&self, image: &Path, stamp: Stamp) -> Option<HeaderSize> {
+        self.get(image)
             .filter(|known| known.stamp == stamp)
             .map(|known| known.size)
     }
 
-    /// Whether a picture is the one that was decoded before.
-    pub(crate) fn is_decoded(&self, picture: &Path) -> bool {
-        let known = self.get(picture).filter(|known| known.decoded);
-        known.is_some_and(|known| Stamp::of(picture).is_ok_and(|stamp| stamp == known.stamp))
+    /// Whether an image is the one that was decoded before.
+    pub(crate) fn is_decoded(&self, image: &Path) -> bool {
+        let known = self.get(image).filter(|known| known.decoded);
+        known.is_some_and(|known| Stamp::of(image).is_ok_and(|stamp| stamp == known.stamp))
     }
 
-    /// Remembers a picture that was not known in this form.
-    pub(crate) fn remember(&mut self, picture: &Path, stamp: Stamp, size: HeaderSize) {
-        let Some(name) = picture.file_name() else {
+    /// Remembers an image that was not known in this form.
+    pub(crate) fn remember(&mut self, image: &Path, stamp: Stamp, size: HeaderSize) {
+        let Some(name) = image.file_name() else {
             return;
         };
-        let folder = self.folders.entry(folder_of(picture).into()).or_default();
-        folder.pictures.insert(
+        let folder = self.folders.entry(folder_of(image).into()).or_default();
+        folder.images.insert(
             name.into(),
             Remembered {
                 size,
@@ -100,14 +100,14 @@ impl SizeIndex {
         folder.is_changed = true;
     }
 
-    /// Remembers that a picture could be decoded.
-    pub(crate) fn set_decoded(&mut self, picture: &Path) {
-        let Some(folder) = self.folders.get_mut(folder_of(picture)) else {
+    /// Remembers that an image could be decoded.
+    pub(crate) fn set_decoded(&mut self, image: &Path) {
+        let Some(folder) = self.folders.get_mut(folder_of(image)) else {
             return;
         };
-        if let Some(known) = picture
+        if let Some(known) = image
             .file_name()
-            .and_then(|name| folder.pictures.get_mut(name))
+            .and_then(|name| folder.images.get_mut(name))
         {
             folder.is_changed |= !known.decoded;
             known.decoded = true;
@@ -132,11 +132,11 @@ impl SizeIndex {
         refused
     }
 
-    fn get(&self, picture: &Path) -> Option<&Remembered> {
+    fn get(&self, image: &Path) -> Option<&Remembered> {
         self.folders
-            .get(folder_of(picture))?
-            .pictures
-            .get(picture.file_name()?)
+            .get(folder_of(image))?
+            .images
+            .get(image.file_name()?)
     }
 }
 
@@ -147,21 +147,21 @@ impl FolderIndex {
         };
         let entries: BTreeMap<String, Remembered> =
             serde_json::from_reader(BufReader::new(file)).unwrap_or_default();
-        let pictures = entries
+        let images = entries
             .into_iter()
             .map(|(name, remembered)| (name.into(), remembered))
             .collect();
         Self {
-            pictures,
+            images,
             is_changed: false,
         }
     }
 
-    /// Pictures that are there no more, and those whose names are not UTF-8, are left out.
+    /// Images that are there no more, and those whose names are not UTF-8, are left out.
     fn write(&self, dir: &Path) -> std::io::Result<()> {
         let is_there = |name: &str| dir.join(name).exists();
         let named = self
-            .pictures
+            .images
             .iter()
             .filter_map(|(name, remembered)| Some((name.to_str()?, remembered)));
         let entries: BTreeMap<&str, &Remembered> =
@@ -180,62 +180,62 @@ impl FolderIndex {
     }
 }
 
-fn folder_of(picture: &Path) -> &Path {
-    picture.parent().unwrap_or(Path::new(""))
+fn folder_of(image: &Path) -> &Path {
+    image.parent().unwrap_or(Path::new(""))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn index_of(picture: &Path) -> SizeIndex {
+    fn index_of(image: &Path) -> SizeIndex {
         let mut index = SizeIndex::default();
-        index.load(std::iter::once(picture));
+        index.load(std::iter::once(image));
         index
     }
 
     #[test]
-    fn a_picture_is_remembered_until_it_changes() {
+    fn an_image_is_remembered_until_it_changes() {
         let dir = tempfile::tempdir().unwrap();
-        let picture = dir.path().join("a.png");
-        std::fs::write(&picture, "one").unwrap();
-        let stamp = Stamp::of(&picture).unwrap();
+        let image = dir.path().join("a.png");
+        std::fs::write(&image, "one").unwrap();
+        let stamp = Stamp::of(&image).unwrap();
         let size = HeaderSize {
             stored: Size::new(4, 3),
             upright: Size::new(3, 4),
         };
-        let mut index = index_of(&picture);
-        assert_eq!(index.size(&picture, stamp), None);
-        index.remember(&picture, stamp, size);
+        let mut index = index_of(&image);
+        assert_eq!(index.size(&image, stamp), None);
+        index.remember(&image, stamp, size);
         assert!(index.save().is_empty());
 
-        let mut index = index_of(&picture);
+        let mut index = index_of(&image);
         assert_eq!(
-            (index.size(&picture, stamp), index.is_decoded(&picture)),
+            (index.size(&image, stamp), index.is_decoded(&image)),
             (Some(size), false)
         );
-        index.set_decoded(&picture);
+        index.set_decoded(&image);
         index.save();
 
-        assert!(index_of(&picture).is_decoded(&picture));
-        std::fs::write(&picture, "two").unwrap();
+        assert!(index_of(&image).is_decoded(&image));
+        std::fs::write(&image, "two").unwrap();
         File::options()
             .append(true)
-            .open(&picture)
+            .open(&image)
             .unwrap()
             .set_modified(std::time::UNIX_EPOCH)
             .unwrap();
-        let index = index_of(&picture);
-        assert!(!index.is_decoded(&picture));
-        assert_eq!(index.size(&picture, Stamp::of(&picture).unwrap()), None);
+        let index = index_of(&image);
+        assert!(!index.is_decoded(&image));
+        assert_eq!(index.size(&image, Stamp::of(&image).unwrap()), None);
     }
 
     #[test]
     fn foreign_and_broken_files_say_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let picture = dir.path().join("a.png");
-        std::fs::write(&picture, "one").unwrap();
-        let stamp = Stamp::of(&picture).unwrap();
+        let image = dir.path().join("a.png");
+        std::fs::write(&image, "one").unwrap();
+        let stamp = Stamp::of(&image).unwrap();
         for text in [
             r#"{"a.png": {"caption": "x", "resolution": [4, 3]}}"#,
             "{",
@@ -243,7 +243,7 @@ mod tests {
             "",
         ] {
             std::fs::write(dir.path().join(FILE_NAME), text).unwrap();
-            assert_eq!(index_of(&picture).size(&picture, stamp), None, "{text}");
+            assert_eq!(index_of(&image).size(&image, stamp), None, "{text}");
         }
     }
 }

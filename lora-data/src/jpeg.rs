@@ -91,7 +91,7 @@ pub(crate) fn decode(file: &[u8], max_bytes: usize) -> Result<DynamicImage, Stri
     let samples = decoder.decode().map_err(|error| error.to_string())?;
     let info = decoder.info().ok_or("no frame header")?;
     let (width, height) = (info.width.into(), info.height.into());
-    let picture = match info.pixel_format {
+    let image = match info.pixel_format {
         PixelFormat::L8 => GrayImage::from_raw(width, height, samples).map(DynamicImage::from),
         PixelFormat::L16 => {
             let samples = samples
@@ -105,7 +105,7 @@ pub(crate) fn decode(file: &[u8], max_bytes: usize) -> Result<DynamicImage, Stri
             RgbImage::from_raw(width, height, cmyk_to_rgb(&samples)).map(DynamicImage::from)
         }
     };
-    picture.ok_or_else(|| "fewer pixels than the header announces".into())
+    image.ok_or_else(|| "fewer pixels than the header announces".into())
 }
 
 /// Black takes its share of the light first: channel = (255 - K) (1 - ink).

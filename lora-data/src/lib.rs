@@ -1,19 +1,19 @@
-//! Pictures and captions in folders to batches for training: buckets, resizing, plans.
+//! Images and captions in folders to batches for training: buckets, resizing, plans.
 //!
 //! ```text
 //! folders, lists, dataset_config ──▶ Subset ──▶ Dataset ──▶ Plan ──▶ Batch ──▶ Draw, Sample, caption
-//!                                    options    pictures    order    items     crop; pixels [h, w, 3] u8,
+//!                                    options    images    order    items     crop; pixels [h, w, 3] u8,
 //!                                               captions    of an    of one    mask [h, w]; text
 //!                                               buckets     epoch    bucket
 //! ```
 //!
-//! A scan reads file names, captions and picture headers. The data set gives each picture a bucket:
-//! the size at which it is trained. A plan orders the pictures of an epoch into batches of one
+//! A scan reads file names, captions and image headers. The data set gives each image a bucket:
+//! the size at which it is trained. A plan orders the images of an epoch into batches of one
 //! bucket, and loading decodes, resizes and crops a batch on all cores. Nothing here knows a model:
 //! captions stay strings and pixels stay bytes.
 //!
 //! Folder names, buckets and pixels are those of
-//! [sd-scripts](https://github.com/kohya-ss/sd-scripts), except that pictures are turned upright as
+//! [sd-scripts](https://github.com/kohya-ss/sd-scripts), except that images are turned upright as
 //! their Exif data says and 16-bit grey is scaled instead of clipped ([`DecodeOptions::SD_SCRIPTS`]
 //! undoes both), and that the order does not depend on the number of workers.
 //!
@@ -31,7 +31,7 @@
 //! let buckets = BucketConfig::new(Size::new(512, 512));
 //! let dataset = DatasetConfig { subsets: found.subsets, batch_size: 4, ..DatasetConfig::new(buckets) };
 //! let mut dataset = Dataset::open(DataConfig { datasets: vec![dataset], options: DatasetOptions::default() })?;
-//! dataset.verify(|| {})?; // a broken picture is an error here, not in the middle of training
+//! dataset.verify(|| {})?; // a broken image is an error here, not in the middle of training
 //!
 //! let plan = dataset.plan()?;
 //! assert_eq!(plan.batches_per_epoch(), 3); // ten repeats in batches of four
@@ -75,17 +75,17 @@ pub use self::augment::{ColourShift, Draw, Face};
 pub use self::bucket::{BucketConfig, Buckets, Selection, Size};
 pub use self::caption::{CaptionMoment, CaptionOptions, CaptionSource};
 pub use self::config::{
-    Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, PictureSource, Source, Subset,
-    TrainPicture,
+    Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, ImageSource, Source, Subset,
+    TrainImage,
 };
 pub use self::dataset::{Dataset, Item, Survey};
 pub use self::error::{Error, Result};
 pub use self::folder::{FolderSubsets, folder_subsets};
 pub use self::image::{
-    DecodeOptions, DecodedPicture, ExifOrientation, Pixels, Plane, Raster, SixteenBit, decode,
+    DecodeOptions, DecodedImage, ExifOrientation, Pixels, Plane, Raster, SixteenBit, decode,
     decode_with_alpha, is_turned, read_size,
 };
-pub use self::listing::PICTURE_EXTENSIONS;
+pub use self::listing::IMAGE_EXTENSIONS;
 pub use self::loader::Sample;
 pub use self::mask::{Mask, mirror_rows, read_mask};
 pub use self::notice::{Notice, Several};

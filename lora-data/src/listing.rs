@@ -10,24 +10,23 @@ use crate::caption::{file_name, stems};
 use crate::error::{Error, Result};
 use crate::notice::{Notice, Several};
 
-/// The extensions of picture files, in any case.
-pub const PICTURE_EXTENSIONS: [&str; 8] =
-    ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
+/// The extensions of image files, in any case.
+pub const IMAGE_EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"];
 
-/// Extensions of pictures that other programs read.
+/// Extensions of images that other programs read.
 const FOREIGN_EXTENSIONS: [&str; 6] = ["avif", "jxl", "heic", "heif", "psd", "svg"];
 
-/// [`PICTURE_EXTENSIONS`] for a message.
+/// [`IMAGE_EXTENSIONS`] for a message.
 pub(crate) fn extensions() -> String {
-    PICTURE_EXTENSIONS
+    IMAGE_EXTENSIONS
         .map(|extension| format!(".{extension}"))
         .join(", ")
 }
 
-/// The visible pictures, captions and sub-folders of a folder, each sorted by name.
+/// The visible images, captions and sub-folders of a folder, each sorted by name.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
-    pub(crate) pictures: Vec<PathBuf>,
+    pub(crate) images: Vec<PathBuf>,
     /// Files with the extension of captions.
     pub(crate) captions: Vec<PathBuf>,
     pub(crate) folders: Vec<PathBuf>,
@@ -73,7 +72,7 @@ impl Listing {
             }
             let inner = Self::read(&path, caption_extension)?;
             waiting.extend(inner.folders);
-            listing.pictures.extend(inner.pictures);
+            listing.images.extend(inner.images);
             listing.captions.extend(inner.captions);
             listing.foreign.extend(inner.foreign);
         }
@@ -91,18 +90,18 @@ impl Listing {
             Ok(kind) if kind.is_symlink() => path.metadata().map(|metadata| metadata.file_type()),
             kind => kind,
         };
-        // A dangling link with a picture's name is one that cannot be opened, which the scan tells.
+        // A dangling link with an image's name is one that cannot be opened, which the scan tells.
         let is = |test: fn(&FileType) -> bool| kind.as_ref().map(test).ok();
         let is_folder = is(FileType::is_dir).unwrap_or(false);
-        if is_folder && has_extension(&path, &PICTURE_EXTENSIONS) {
+        if is_folder && has_extension(&path, &IMAGE_EXTENSIONS) {
             return Err(Error::FolderNamedAsFile { path });
         }
         if is_folder {
             self.folders.push(path);
         } else if is(FileType::is_file) == Some(false) {
             // A pipe or a device.
-        } else if has_extension(&path, &PICTURE_EXTENSIONS) {
-            self.pictures.push(path);
+        } else if has_extension(&path, &IMAGE_EXTENSIONS) {
+            self.images.push(path);
         } else if has_extension(&path, &FOREIGN_EXTENSIONS) {
             self.foreign.push(path);
         } else if is_caption(&entry.file_name(), caption_extension) {
@@ -113,7 +112,7 @@ impl Listing {
 
     fn sort_by(&mut self, order: fn(&PathBuf, &PathBuf) -> Ordering) {
         for paths in [
-            &mut self.pictures,
+            &mut self.images,
             &mut self.captions,
             &mut self.folders,
             &mut self.foreign,
@@ -130,34 +129,34 @@ impl Listing {
         let shares_stem =
             |a: &Path, b: &Path| a.file_stem() == b.file_stem() && a.parent() == b.parent();
         let shared = self
-            .pictures
+            .images
             .windows(2)
             .filter(|pair| shares_stem(&pair[0], &pair[1]));
         notices.extend(Several::of(shared.map(|pair| pair[1].clone())).map(Notice::SharedStem));
         notices
     }
 
-    /// The captions that no picture has, also for their spelling in capitals.
+    /// The captions that no image has, also for their spelling in capitals.
     pub(crate) fn orphaned_captions(&self, caption_extension: &str) -> Vec<PathBuf> {
         // By the bytes of the folder: a path is hashed part by part.
         fn folder(path: &Path) -> Option<&OsStr> {
             path.parent().map(Path::as_os_str)
         }
         let mut wanted: HashSet<(Option<&OsStr>, OsString)> =
-            HashSet::with_capacity(self.pictures.len());
-        for picture in &self.pictures {
+            HashSet::with_capacity(self.images.len());
+        for image in &self.images {
             wanted.extend(
-                stems(picture).map(|stem| (folder(picture), file_name(stem, caption_extension))),
+                stems(image).map(|stem| (folder(image), file_name(stem, caption_extension))),
             );
         }
-        let has_picture = |caption: &&PathBuf| {
+        let has_image = |caption: &&PathBuf| {
             caption
                 .file_name()
                 .is_some_and(|name| wanted.contains(&(folder(caption), name.to_os_string())))
         };
         self.captions
             .iter()
-            .filter(|caption| !has_picture(caption))
+            .filter(|caption| !has_image(caption))
             .cloned()
             .collect()
     }
@@ -172,11 +171,11 @@ fn next(waiting: &[PathBuf]) -> Option<usize> {
         .or_else(|| waiting.len().checked_sub(1))
 }
 
-/// Whether a folder holds a picture itself or, where `recursive`, in a folder below.
-pub(crate) fn holds_pictures(dir: &Path, recursive: bool, caption_extension: &str) -> Result<bool> {
+/// Whether a folder holds an image itself or, where `recursive`, in a folder below.
+pub(crate) fn holds_images(dir: &Path, recursive: bool, caption_extension: &str) -> Result<bool> {
     Ok(
         !Listing::read_all(dir, recursive, caption_extension, &mut Vec::new())?
-            .pictures
+            .images
             .is_empty(),
     )
 }
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_captions_and_folders() {
+    fn images_captions_and_folders() {
         let dir = tempfile::tempdir().unwrap();
         for name in [
             "b.PNG",
@@ -248,7 +247,7 @@ mod tests {
         }
         let listing = Listing::read(dir.path(), ".txt").unwrap();
         assert_eq!(
-            names(&listing.pictures),
+            names(&listing.images),
             ["a.jpeg", "b.PNG", "face_1_2_3_4.gif"]
         );
         assert_eq!(names(&listing.folders), ["deep"]);
@@ -259,13 +258,13 @@ mod tests {
 
         let mut notices = Vec::new();
         let all = Listing::read_all(dir.path(), true, ".txt", &mut notices).unwrap();
-        assert_eq!((all.pictures.len(), notices.len()), (4, 0));
+        assert_eq!((all.images.len(), notices.len()), (4, 0));
         Listing::read_all(dir.path(), false, ".txt", &mut notices).unwrap();
         assert!(matches!(&notices[..], [Notice::Nested { path }] if path.ends_with("deep")));
     }
 
     #[test]
-    fn pictures_that_share_a_caption() {
+    fn images_that_share_a_caption() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["a.png", "a.jpg", "b.png", "a.txt"] {
             write(&dir.path().join(name));
@@ -284,19 +283,19 @@ mod tests {
         std::os::unix::fs::symlink("self.png", dir.path().join("a/self.png")).unwrap();
         let mut notices = Vec::new();
         let listing = Listing::read_all(dir.path(), true, ".txt", &mut notices).unwrap();
-        // A link to itself is a picture that cannot be opened.
-        assert_eq!(names(&listing.pictures), ["self.png", "x.png"]);
+        // A link to itself is an image that cannot be opened.
+        assert_eq!(names(&listing.images), ["self.png", "x.png"]);
         assert!(matches!(&notices[..], [Notice::Loop { path }] if path.ends_with("a/back")));
     }
 
     #[test]
-    fn a_folder_named_like_a_picture_is_an_error() {
+    fn a_folder_named_like_an_image_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("x.png")).unwrap();
         let error = Listing::read(dir.path(), ".txt").unwrap_err();
         assert!(
             error.to_string().ends_with(
-                "x.png` is a folder; expected a picture, or a name without its extension"
+                "x.png` is a folder; expected an image, or a name without its extension"
             ),
             "{error}"
         );

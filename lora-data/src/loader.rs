@@ -9,10 +9,10 @@ use crate::caption::CaptionMoment;
 use crate::config::Alpha;
 use crate::dataset::{Dataset, Item};
 use crate::error::{Error, Result};
-use crate::image::{DecodedPicture, Pixels, Plane, convert_image, decode_with_alpha};
+use crate::image::{DecodedImage, Pixels, Plane, convert_image, decode_with_alpha};
 use crate::mask::{Mask, read_mask};
 
-/// One picture at its bucket's size.
+/// One image at its bucket's size.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Pixels of the bucket's size, `[h, w, 3]`.
@@ -22,7 +22,7 @@ pub struct Sample {
 }
 
 impl Dataset {
-    /// What a picture looks like at one time.
+    /// What an image looks like at one time.
     pub fn draw(&self, item: &Item, generator: &mut impl Rng) -> Draw {
         let augmentation = &self.subset_of(item).config.augmentation;
         augmentation.draw(
@@ -33,13 +33,13 @@ impl Dataset {
         )
     }
 
-    /// What a picture looks like where nothing is drawn: cropped evenly.
+    /// What an image looks like where nothing is drawn: cropped evenly.
     #[must_use]
     pub fn centred(&self, item: &Item) -> Draw {
         Draw::centred(&item.selection)
     }
 
-    /// The caption of a picture at one time.
+    /// The caption of an image at one time.
     pub fn caption(&self, item: &Item, at: &CaptionMoment, generator: &mut impl Rng) -> String {
         self.subset_of(item)
             .config
@@ -47,11 +47,11 @@ impl Dataset {
             .process(&item.caption, at, generator)
     }
 
-    /// Loads a picture. A mask of its own goes before its transparency.
+    /// Loads an image. A mask of its own goes before its transparency.
     ///
     /// # Errors
-    /// [`Error::UnreadablePicture`], [`Error::Io`], [`Error::MaskSize`], or
-    /// [`Error::PictureChanged`] where the file is no longer what was scanned.
+    /// [`Error::UnreadableImage`], [`Error::Io`], [`Error::MaskSize`], or
+    /// [`Error::ImageChanged`] where the file is no longer what was scanned.
     pub fn load(&self, item: &Item, draw: &Draw) -> Result<Sample> {
         let subset = &self.subset_of(item).config;
         let placed = draw.apply(&self.decode(item)?, subset.resize_interpolation);
@@ -65,7 +65,7 @@ impl Dataset {
         })
     }
 
-    /// Loads the mask that a picture has besides its transparency (`conditioning_data_dir`).
+    /// Loads the mask that an image has besides its transparency (`conditioning_data_dir`).
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -80,7 +80,7 @@ impl Dataset {
         item.mask.as_deref().map(read).transpose()
     }
 
-    fn decode(&self, item: &Item) -> Result<DecodedPicture> {
+    fn decode(&self, item: &Item) -> Result<DecodedImage> {
         let subset = &self.subset_of(item).config;
         // Where there is a mask, nobody asks for the transparency.
         let alpha = if item.mask.is_some() && subset.alpha == Alpha::Mask {
@@ -92,37 +92,37 @@ impl Dataset {
             Some(image) => convert_image(image, &item.path, &self.options.decode, alpha),
             None => decode_with_alpha(&item.path, &self.options.decode, alpha),
         };
-        let picture = decoded.map_err(Error::of_picture)?;
-        let found: Size = picture.pixels.size();
+        let image = decoded.map_err(Error::of_image)?;
+        let found: Size = image.pixels.size();
         if found != item.size {
-            return Err(Error::PictureChanged {
+            return Err(Error::ImageChanged {
                 path: item.path.clone(),
                 expected: item.size,
                 found,
             });
         }
-        Ok(picture)
+        Ok(image)
     }
 
-    /// Decodes every picture once, so that a broken one is found before training, not in the middle
-    /// of it. `on_picture` is called after each picture, from several threads. Pictures that are
+    /// Decodes every image once, so that a broken one is found before training, not in the middle
+    /// of it. `on_image` is called after each image, from several threads. Images that are
     /// remembered as sound are not decoded again (`cache_info`).
     ///
-    /// With `skip_bad_images`, broken pictures leave the data set and join [`Dataset::skipped`]:
+    /// With `skip_bad_images`, broken images leave the data set and join [`Dataset::skipped`]:
     /// plans made before are then void.
     ///
     /// # Errors
-    /// Those of all pictures that cannot be decoded; [`Error::AllPicturesSkipped`] where none is
+    /// Those of all images that cannot be decoded; [`Error::AllImagesSkipped`] where none is
     /// left.
-    pub fn verify(&mut self, on_picture: impl Fn() + Sync) -> Result<()> {
+    pub fn verify(&mut self, on_image: impl Fn() + Sync) -> Result<()> {
         let check = |item: &Item| {
-            let picture = if self.index.is_decoded(&item.path) {
+            let image = if self.index.is_decoded(&item.path) {
                 Ok(())
             } else {
                 self.decode(item).map(drop)
             };
-            let checked = picture.and_then(|()| self.decode_mask(item).map(drop));
-            on_picture();
+            let checked = image.and_then(|()| self.decode_mask(item).map(drop));
+            on_image();
             checked.err()
         };
         let errors: Vec<Option<Error>> = self.items.par_iter().map(check).collect();
@@ -136,7 +136,7 @@ impl Dataset {
             }
         }
         for (item, _) in self.items.iter().zip(&keep).filter(|(_, keep)| !**keep) {
-            self.subsets[item.subset].pictures -= usize::from(!item.is_validation);
+            self.subsets[item.subset].images -= usize::from(!item.is_validation);
         }
         if keep.contains(&false) {
             let mut keep = keep.into_iter();
@@ -161,7 +161,7 @@ mod tests {
     use crate::config::{DataConfig, DatasetConfig, DatasetOptions, Subset};
     use crate::folder::folder_subsets;
 
-    fn picture(width: u32, height: u32) -> image::RgbImage {
+    fn image(width: u32, height: u32) -> image::RgbImage {
         image::RgbImage::from_fn(width, height, |x, y| {
             image::Rgb([x as u8, y as u8, (x * y) as u8])
         })
@@ -191,8 +191,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("2_cat");
         std::fs::create_dir(&folder).unwrap();
-        picture(128, 128).save(folder.join("a.png")).unwrap();
-        picture(133, 128).save(folder.join("b.png")).unwrap();
+        image(128, 128).save(folder.join("a.png")).unwrap();
+        image(133, 128).save(folder.join("b.png")).unwrap();
         std::fs::write(folder.join("b.txt"), "a cat").unwrap();
         dir
     }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_cropped_evenly_and_mirrored() {
+    fn images_are_cropped_evenly_and_mirrored() {
         let dir = folder();
         let dataset = dataset(dir.path(), false);
         let item = &dataset.items()[1];
@@ -285,12 +285,12 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_picture_is_found_before_training() {
+    fn a_truncated_image_is_found_before_training() {
         let dir = folder();
         truncate(&dir.path().join("2_cat/a.png"));
         let error = dataset(dir.path(), false).verify(|| {}).unwrap_err();
         assert!(
-            matches!(&error, Error::UnreadablePicture { path, .. } if path.ends_with("a.png")),
+            matches!(&error, Error::UnreadableImage { path, .. } if path.ends_with("a.png")),
             "{error}"
         );
 
@@ -306,17 +306,15 @@ mod tests {
         truncate(&dir.path().join("2_cat/b.png"));
         assert!(matches!(
             dataset(dir.path(), true).verify(|| {}),
-            Err(Error::AllPicturesSkipped { skipped: 2, .. })
+            Err(Error::AllImagesSkipped { skipped: 2, .. })
         ));
     }
 
     #[test]
-    fn a_picture_replaced_since_the_scan_is_named() {
+    fn an_image_replaced_since_the_scan_is_named() {
         let dir = folder();
         let dataset = dataset(dir.path(), false);
-        picture(50, 60)
-            .save(dir.path().join("2_cat/a.png"))
-            .unwrap();
+        image(50, 60).save(dir.path().join("2_cat/a.png")).unwrap();
         let item = &dataset.items()[0];
         let error = dataset.load(item, &dataset.centred(item)).unwrap_err();
         assert!(

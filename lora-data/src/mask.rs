@@ -1,4 +1,4 @@
-//! Where a picture counts: weights of the loss.
+//! Where an image counts: weights of the loss.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::bucket::Size;
 use crate::error::{Error, Result};
 use crate::image::{DecodeOptions, Plane, decode};
 
-/// Pixels of the picture in one of the latents, along each side.
+/// Pixels of the image in one of the latents, along each side.
 const LATENT_SCALE: usize = 8;
 
 /// Weights of the loss, one a pixel, 0 to 1, rows from the top, `[h, w]`.
@@ -26,7 +26,7 @@ impl Mask {
         fits.then_some(Self { size, weights })
     }
 
-    /// Weights of 1: of a picture without a mask.
+    /// Weights of 1: of an image without a mask.
     #[must_use]
     pub fn ones(size: Size) -> Self {
         Self {
@@ -95,27 +95,22 @@ impl Mask {
     }
 }
 
-/// Reads the picture that says where another picture counts: its red channel, of the other
-/// picture's size. Put it in place with the draw of the other
+/// Reads the image that says where another image counts: its red channel, of the other
+/// image's size. Put it in place with the draw of the other
 /// ([`Draw::place`](crate::Draw::place)), and make it a [`Mask`].
 ///
-/// So a mask always lies on its picture. sd-scripts resizes masks straight to the bucket, without
+/// So a mask always lies on its image. sd-scripts resizes masks straight to the bucket, without
 /// cropping, which distorts them where aspect ratios differ.
 ///
 /// # Errors
 /// [`Error::MaskSize`] where it is not of `size`, and those of [`decode`].
-pub fn read_mask(
-    path: &Path,
-    picture: &Path,
-    size: Size,
-    options: &DecodeOptions,
-) -> Result<Plane> {
+pub fn read_mask(path: &Path, image: &Path, size: Size, options: &DecodeOptions) -> Result<Plane> {
     let pixels = decode(path, options)?;
     if pixels.size() != size {
         return Err(Error::MaskSize {
             path: path.into(),
             found: pixels.size(),
-            picture: picture.into(),
+            image: image.into(),
             expected: size,
         });
     }
@@ -177,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_has_the_size_of_its_picture() {
+    fn a_mask_has_the_size_of_its_image() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mask.png");
         image::RgbImage::from_raw(2, 1, vec![1, 2, 3, 4, 5, 6])
@@ -195,7 +190,7 @@ mod tests {
         assert_eq!(read(Size::new(2, 1)).unwrap().as_bytes(), [1, 4]);
         let message = read(Size::new(1, 2)).unwrap_err().to_string();
         let expected = format!(
-            "`{}` is 2x1; expected 1x2, the size of its picture `train/a.jpg`",
+            "`{}` is 2x1; expected 1x2, the size of its image `train/a.jpg`",
             path.display()
         );
         assert_eq!(message, expected);

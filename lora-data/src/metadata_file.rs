@@ -1,4 +1,4 @@
-//! Lists of pictures with their captions: sd-scripts' metadata for fine tuning (`metadata_file`),
+//! Lists of images with their captions: sd-scripts' metadata for fine tuning (`metadata_file`),
 //! in JSON.
 //!
 //! ```json
@@ -8,12 +8,12 @@
 //! }
 //! ```
 //!
-//! A key is a path, absolute or relative to `image_dir`, with or without the picture's extension.
-//! One that names a folder and has no such picture there is tried relative to the working
+//! A key is a path, absolute or relative to `image_dir`, with or without the image's extension.
+//! One that names a folder and has no such image there is tried relative to the working
 //! directory, as sd-scripts does. The caption is `caption`, else `tags`; where both are given, the
 //! tags follow each line of the caption, so that none of several lines lacks them.
 //!
-//! `train_resolution` is the size that the tool chose which wrote the file: the picture's bucket is
+//! `train_resolution` is the size that the tool chose which wrote the file: the image's bucket is
 //! that of this size. Other fields are left to the tools that share the file.
 
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ mod listing;
 
 use self::listing::{Folders, Search};
 
-/// A picture of a list.
+/// An image of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataEntry {
     /// The file.
@@ -44,7 +44,7 @@ pub struct MetadataEntry {
     pub train_resolution: Option<Size>,
 }
 
-/// One thing that is wrong in a list of pictures.
+/// One thing that is wrong in a list of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataProblem {
     /// The entry; empty where the file itself cannot be read.
@@ -53,7 +53,7 @@ pub struct MetadataProblem {
     pub kind: MetadataProblemKind,
 }
 
-/// What is wrong with an entry of a list of pictures.
+/// What is wrong with an entry of a list of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetadataProblemKind {
@@ -66,24 +66,24 @@ pub enum MetadataProblemKind {
     },
     /// The list is empty.
     NoEntries,
-    /// No picture has this name.
-    NoPicture {
+    /// No image has this name.
+    NoImage {
         /// The folder that it was looked for in.
         dir: PathBuf,
     },
-    /// The folder of the picture cannot be read.
+    /// The folder of the image cannot be read.
     UnreadableFolder {
         /// The folder.
         dir: PathBuf,
         /// The system's reason.
         reason: String,
     },
-    /// Several pictures have this name, but for their extensions.
+    /// Several images have this name, but for their extensions.
     Ambiguous {
         /// Their file names, sorted.
         found: Vec<String>,
     },
-    /// A picture that an entry before has already.
+    /// An image that an entry before has already.
     GivenTwice {
         /// The key of that entry.
         first: String,
@@ -106,9 +106,9 @@ pub enum MetadataProblemKind {
     },
 }
 
-/// Reads a list of pictures, in the order of the file. `separator` is put between caption and tags.
+/// Reads a list of images, in the order of the file. `separator` is put between caption and tags.
 ///
-/// Each folder is listed once, however many entries it has. No picture is opened.
+/// Each folder is listed once, however many entries it has. No image is opened.
 ///
 /// # Errors
 /// [`Error::Io`] for an unreadable file, [`Error::FolderNotFound`] or [`Error::NotAFolder`] for a
@@ -180,7 +180,7 @@ struct Reader<'a> {
     separator: &'a str,
     folders: Folders,
     entries: Vec<MetadataEntry>,
-    /// The key that each picture was found by.
+    /// The key that each image was found by.
     first_keys: HashMap<PathBuf, String>,
     problems: Vec<MetadataProblem>,
     more: usize,
@@ -188,7 +188,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn entry(&mut self, key: &str, value: &Value) {
-        let path = self.picture(key);
+        let path = self.image(key);
         let Some(table) = value.as_table() else {
             let (found, expected) = (value.to_string(), "an object with `caption` or `tags`");
             return self.report(
@@ -222,8 +222,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The picture of this key, which no other entry has.
-    fn picture(&mut self, key: &str) -> Option<PathBuf> {
+    /// The image of this key, which no other entry has.
+    fn image(&mut self, key: &str) -> Option<PathBuf> {
         let kind = match self.search(Path::new(key)) {
             Search::Found(path) => match self.first_keys.get(&path) {
                 None => {
@@ -235,7 +235,7 @@ impl Reader<'_> {
                 },
             },
             Search::Several(found) => MetadataProblemKind::Ambiguous { found },
-            Search::Missing(dir) => MetadataProblemKind::NoPicture { dir },
+            Search::Missing(dir) => MetadataProblemKind::NoImage { dir },
             Search::Unreadable(dir, reason) => {
                 MetadataProblemKind::UnreadableFolder { dir, reason }
             }
@@ -385,14 +385,14 @@ impl fmt::Display for MetadataProblemKind {
                 if let Some(line) = line {
                     write!(f, "line {line}: ")?;
                 }
-                write!(f, "not a list of pictures in JSON: {reason}")
+                write!(f, "not a list of images in JSON: {reason}")
             }
-            Self::NoEntries => f.write_str("holds no entries; expected at least one picture"),
-            Self::NoPicture { dir } => {
+            Self::NoEntries => f.write_str("holds no entries; expected at least one image"),
+            Self::NoImage { dir } => {
                 let extensions = extensions();
                 write!(
                     f,
-                    "no such picture in `{}`; expected this name, alone or with {extensions}",
+                    "no such image in `{}`; expected this name, alone or with {extensions}",
                     dir.display()
                 )
             }
@@ -409,7 +409,7 @@ impl fmt::Display for MetadataProblemKind {
             Self::GivenTwice { first } => {
                 write!(
                     f,
-                    "its picture was given before, as `{first}`; remove one of the entries"
+                    "its image was given before, as `{first}`; remove one of the entries"
                 )
             }
             Self::NoCaption => f.write_str("neither `caption` nor `tags` has text"),

@@ -17,19 +17,19 @@ pub enum Notice {
         /// The folder.
         path: PathBuf,
     },
-    /// A folder named `N_name` without pictures.
+    /// A folder named `N_name` without images.
     Empty {
         /// The folder.
         path: PathBuf,
     },
-    /// Pictures beside the folders named `N_name`, which are used.
+    /// Images beside the folders named `N_name`, which are used.
     BesideNamedFolders {
         /// The folder that holds both.
         path: PathBuf,
-        /// How many pictures lie directly in it.
-        pictures: usize,
+        /// How many images lie directly in it.
+        images: usize,
     },
-    /// A folder within a folder of which only the pictures directly in it are used.
+    /// A folder within a folder of which only the images directly in it are used.
     Nested {
         /// The inner folder.
         path: PathBuf,
@@ -39,20 +39,20 @@ pub enum Notice {
         /// The link.
         path: PathBuf,
     },
-    /// Pictures of a format that cannot be decoded.
+    /// Images of a format that cannot be decoded.
     UnknownFormat(Several),
-    /// Caption files without a picture of that name.
-    CaptionWithoutPicture(Several),
-    /// Pictures whose names differ in the extension only, so that they share a caption file.
+    /// Caption files without an image of that name.
+    CaptionWithoutImage(Several),
+    /// Images whose names differ in the extension only, so that they share a caption file.
     SharedStem(Several),
-    /// Pictures without any caption: they are trained on an empty one.
+    /// Images without any caption: they are trained on an empty one.
     NoCaption(Several),
-    /// A folder where the sizes of its pictures cannot be kept (`cache_info`).
+    /// A folder where the sizes of its images cannot be kept (`cache_info`).
     NothingKept {
         /// The folder.
         path: PathBuf,
     },
-    /// Regularisation pictures beyond the number of training pictures.
+    /// Regularisation images beyond the number of training images.
     RegularisationLeftOut(Several),
 }
 
@@ -103,20 +103,20 @@ impl fmt::Display for Notice {
                 path.display()
             ),
             Self::Empty { path } => {
-                write!(f, "`{}` is not used: it holds no pictures", path.display())
+                write!(f, "`{}` is not used: it holds no images", path.display())
             }
-            Self::BesideNamedFolders { path, pictures } => {
+            Self::BesideNamedFolders { path, images } => {
                 let path = path.display();
                 write!(
                     f,
-                    "{pictures} pictures directly in `{path}` are not used: its folders named \
+                    "{images} images directly in `{path}` are not used: its folders named \
                      N_name are"
                 )
             }
             Self::Nested { path } => {
                 write!(
                     f,
-                    "`{}` is not used: only the pictures beside it are (`recursive = true` takes \
+                    "`{}` is not used: only the images beside it are (`recursive = true` takes \
                      both)",
                     path.display()
                 )
@@ -132,11 +132,11 @@ impl fmt::Display for Notice {
                 f,
                 "not used, since this program cannot decode the format: {files}"
             ),
-            Self::CaptionWithoutPicture(files) => write!(f, "caption without a picture: {files}"),
+            Self::CaptionWithoutImage(files) => write!(f, "caption without an image: {files}"),
             Self::SharedStem(files) => {
                 write!(
                     f,
-                    "another picture has the same name but for the extension, and the same caption \
+                    "another image has the same name but for the extension, and the same caption \
                      file: {files}"
                 )
             }
@@ -149,14 +149,14 @@ impl fmt::Display for Notice {
             Self::NothingKept { path } => {
                 write!(
                     f,
-                    "`{}` cannot be written to: the sizes of its pictures are read anew each time",
+                    "`{}` cannot be written to: the sizes of its images are read anew each time",
                     path.display()
                 )
             }
             Self::RegularisationLeftOut(files) => {
                 write!(
                     f,
-                    "not used, since there are as many regularisation as training pictures without \
+                    "not used, since there are as many regularisation as training images without \
                      them: {files}"
                 )
             }

@@ -1,11 +1,11 @@
-//! Which pictures form a batch, and in which order an epoch takes them.
+//! Which images form a batch, and in which order an epoch takes them.
 
 use rand_core::Rng;
 
 use crate::error::{Error, Result};
 use crate::random::shuffle;
 
-/// Pictures of one bucket that are trained together.
+/// Images of one bucket that are trained together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// Index of the bucket in [`Dataset::bucket_sizes`](crate::Dataset::bucket_sizes).
@@ -14,12 +14,12 @@ pub struct Batch {
     pub items: Vec<usize>,
 }
 
-/// Pictures that may share a batch: those of one bucket of one data set.
+/// Images that may share a batch: those of one bucket of one data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// Indices of items, each as often as it is repeated.
     pub items: Vec<usize>,
-    /// Pictures of a batch.
+    /// Images of a batch.
     pub batch_size: usize,
 }
 
@@ -42,7 +42,7 @@ impl Share {
 
 /// The batches of an epoch.
 ///
-/// Batches never mix buckets, and the last batch of each bucket is smaller where its pictures don't
+/// Batches never mix buckets, and the last batch of each bucket is smaller where its images don't
 /// divide evenly. The order is a pure function of the generator, which the caller makes from seed
 /// and epoch: every process of a run computes the same list and takes its share.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Batches of these pictures.
+    /// Batches of these images.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] where a batch size is 0.
@@ -77,9 +77,9 @@ impl Plan {
             .sum()
     }
 
-    /// The number of pictures in an epoch, counting repeats.
+    /// The number of images in an epoch, counting repeats.
     #[must_use]
-    pub fn pictures_per_epoch(&self) -> usize {
+    pub fn images_per_epoch(&self) -> usize {
         self.groups.iter().map(|group| group.items.len()).sum()
     }
 
@@ -89,7 +89,7 @@ impl Plan {
         split(&self.groups)
     }
 
-    /// The batches of an epoch: the pictures of each group shuffled, and the batches too; of these,
+    /// The batches of an epoch: the images of each group shuffled, and the batches too; of these,
     /// every `world_size`-th from `rank` on. Where the batches don't divide evenly, those at the
     /// start are taken again, so that all processes make equally many steps (as accelerate does).
     ///
@@ -240,7 +240,7 @@ mod tests {
                 assert_eq!(items, expected);
             }
         }
-        assert_eq!(plan.pictures_per_epoch(), 31);
+        assert_eq!(plan.images_per_epoch(), 31);
     }
 
     #[test]

@@ -19,19 +19,19 @@ pub struct SubsetReport {
     pub name: String,
     /// Its folder or list.
     pub path: PathBuf,
-    /// Whether it holds regularisation pictures.
+    /// Whether it holds regularisation images.
     pub is_reg: bool,
-    /// How often each picture appears in an epoch, before regularisation pictures are balanced.
+    /// How often each image appears in an epoch, before regularisation images are balanced.
     pub repeats: usize,
-    /// The number of pictures, without repeats, before regularisation pictures are balanced.
-    pub pictures: usize,
-    /// Pictures that are kept out of training (`validation_split`), beside these.
+    /// The number of images, without repeats, before regularisation images are balanced.
+    pub images: usize,
+    /// Images that are kept out of training (`validation_split`), beside these.
     pub validation: usize,
-    /// Pictures with a caption of their own, from a caption file or the file that lists them.
+    /// Images with a caption of their own, from a caption file or the file that lists them.
     pub captions_from_files: usize,
-    /// Pictures captioned by class tokens.
+    /// Images captioned by class tokens.
     pub captions_from_class_words: usize,
-    /// Pictures without any caption.
+    /// Images without any caption.
     pub captions_missing: usize,
 }
 
@@ -40,27 +40,27 @@ pub struct SubsetReport {
 pub struct BucketCount {
     /// The bucket's size.
     pub resolution: Size,
-    /// Its pictures, counting repeats.
+    /// Its images, counting repeats.
     pub count: usize,
 }
 
 /// The buckets in use. Serializes as sd-scripts' `ss_bucket_info`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BucketInfo {
-    /// The buckets that hold pictures, sorted by width and height; serialized as a map from their
+    /// The buckets that hold images, sorted by width and height; serialized as a map from their
     /// index.
     #[serde(serialize_with = "as_indexed_map")]
     pub buckets: Vec<BucketCount>,
-    /// Mean distance of the pictures' aspect ratios from their buckets', without repeats.
+    /// Mean distance of the images' aspect ratios from their buckets', without repeats.
     pub mean_img_ar_error: f64,
 }
 
 /// An entry of sd-scripts' `ss_dataset_dirs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct DatasetDir {
-    /// Repeats of each picture.
+    /// Repeats of each image.
     pub n_repeats: usize,
-    /// Pictures, without repeats.
+    /// Images, without repeats.
     pub img_count: usize,
 }
 
@@ -75,15 +75,15 @@ pub struct PartReport {
     pub config: DatasetConfig,
     /// Its resolution.
     pub resolution: Size,
-    /// Pictures of a batch.
+    /// Images of a batch.
     pub batch_size: usize,
     /// Its subsets.
     pub subsets: Vec<SubsetReport>,
-    /// Its buckets; `None` where all pictures have one size (`enable_bucket = false`).
+    /// Its buckets; `None` where all images have one size (`enable_bucket = false`).
     pub bucket_info: Option<BucketInfo>,
-    /// Training pictures in an epoch, counting repeats (`ss_num_train_images`).
+    /// Training images in an epoch, counting repeats (`ss_num_train_images`).
     pub num_train_images: usize,
-    /// Regularisation pictures in an epoch, counting their repeats before they are balanced
+    /// Regularisation images in an epoch, counting their repeats before they are balanced
     /// (`ss_num_reg_images`).
     pub num_reg_images: usize,
     /// Tags, in lower case, counted as they stand in the captions, whatever the repeats.
@@ -97,8 +97,8 @@ pub struct DatasetReport {
     pub parts: Vec<PartReport>,
     /// What a user should know of the folders.
     pub notices: Vec<String>,
-    /// The messages of the pictures that were skipped.
-    pub skipped_pictures: Vec<String>,
+    /// The messages of the images that were skipped.
+    pub skipped_images: Vec<String>,
 }
 
 impl DatasetReport {
@@ -107,19 +107,19 @@ impl DatasetReport {
         self.parts.iter().flat_map(|part| &part.subsets)
     }
 
-    /// Training pictures in an epoch, counting repeats.
+    /// Training images in an epoch, counting repeats.
     #[must_use]
     pub fn num_train_images(&self) -> usize {
         self.parts.iter().map(|part| part.num_train_images).sum()
     }
 
-    /// Pictures that are kept out of training.
+    /// Images that are kept out of training.
     #[must_use]
     pub fn num_validation_images(&self) -> usize {
         self.subsets().map(|subset| subset.validation).sum()
     }
 
-    /// Regularisation pictures in an epoch, counting their repeats before they are balanced.
+    /// Regularisation images in an epoch, counting their repeats before they are balanced.
     #[must_use]
     pub fn num_reg_images(&self) -> usize {
         self.parts.iter().map(|part| part.num_reg_images).sum()
@@ -135,8 +135,8 @@ impl DatasetReport {
         all
     }
 
-    /// Names of folders with repeats and pictures: of training pictures (`ss_dataset_dirs`) or,
-    /// with `is_reg`, of regularisation pictures (`ss_reg_dataset_dirs`). Folders of one name get a
+    /// Names of folders with repeats and images: of training images (`ss_dataset_dirs`) or,
+    /// with `is_reg`, of regularisation images (`ss_reg_dataset_dirs`). Folders of one name get a
     /// number: `name (2)`.
     #[must_use]
     pub fn dataset_dirs(&self, is_reg: bool) -> BTreeMap<String, DatasetDir> {
@@ -152,7 +152,7 @@ impl DatasetReport {
                 name,
                 DatasetDir {
                     n_repeats: subset.repeats,
-                    img_count: subset.pictures,
+                    img_count: subset.images,
                 },
             );
         }
@@ -172,7 +172,7 @@ impl Dataset {
         DatasetReport {
             parts,
             notices: self.notices.iter().map(ToString::to_string).collect(),
-            skipped_pictures: self.skipped.iter().map(ToString::to_string).collect(),
+            skipped_images: self.skipped.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -195,7 +195,7 @@ impl Dataset {
             subsets
                 .iter()
                 .filter(|s| s.is_reg == is_reg)
-                .map(|s| s.pictures.saturating_mul(s.repeats))
+                .map(|s| s.images.saturating_mul(s.repeats))
                 .sum()
         };
         PartReport {
@@ -216,7 +216,7 @@ impl Dataset {
             path: subset.path().into(),
             is_reg: subset.config.is_reg,
             repeats: subset.config.num_repeats,
-            pictures: subset.pictures,
+            images: subset.images,
             validation: 0,
             captions_from_files: 0,
             captions_from_class_words: 0,
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn metadata_in_the_form_of_sd_scripts() {
         let report = report(true);
-        // One picture of five, 125x100 in a square bucket, is off by a quarter.
+        // One image of five, 125x100 in a square bucket, is off by a quarter.
         assert_eq!(
             json(&report.parts[0].bucket_info),
             r#"{"buckets":{"0":{"resolution":[128,256],"count":2},"1":{"resolution":[192,192],"count":9},"2":{"resolution":[256,128],"count":5}},"mean_img_ar_error":0.05}"#

@@ -16,7 +16,7 @@ use crate::bucket::Size;
 use crate::error::Error;
 use crate::image::Raster;
 
-/// The part of a resized picture that is kept.
+/// The part of a resized image that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// Columns cut at the left.
@@ -93,47 +93,47 @@ impl FromStr for Interpolation {
     }
 }
 
-/// Resizes a picture to `resized` and keeps the part in `window`. Without a choice of
+/// Resizes an image to `resized` and keeps the part in `window`. Without a choice of
 /// `interpolation` it is that of [`Interpolation::between`]. Where the size stays, so do the
 /// pixels.
 ///
 /// # Panics
-/// If a side of the picture is 0, or the window is empty or does not lie within `resized`.
+/// If a side of the image is 0, or the window is empty or does not lie within `resized`.
 #[must_use]
 pub fn resize_and_crop<const C: usize>(
-    picture: &Raster<C>,
+    image: &Raster<C>,
     resized: Size,
     window: Window,
     interpolation: Option<Interpolation>,
 ) -> Raster<C> {
     let Window { left, top, size } = window;
     assert!(
-        picture.size().area() > 0 && size.area() > 0,
-        "an empty picture or window"
+        image.size().area() > 0 && size.area() > 0,
+        "an empty image or window"
     );
     assert!(
         left + size.width <= resized.width && top + size.height <= resized.height,
-        "the window {window:?} leaves the picture of {resized}"
+        "the window {window:?} leaves the image of {resized}"
     );
-    let by_default = Interpolation::between(picture.size(), resized);
+    let by_default = Interpolation::between(image.size(), resized);
     let data = match by_default.map(|by_default| interpolation.unwrap_or(by_default)) {
-        None => crop(picture, window),
-        Some(Interpolation::Nearest) => linear::nearest(picture, resized, window),
-        Some(Interpolation::Linear) => linear::linear(picture, resized, window),
-        Some(Interpolation::Cubic) => linear::cubic(picture, resized, window),
-        Some(Interpolation::Area) if picture.size().covers(resized) => {
-            area::area(picture, resized, window)
+        None => crop(image, window),
+        Some(Interpolation::Nearest) => linear::nearest(image, resized, window),
+        Some(Interpolation::Linear) => linear::linear(image, resized, window),
+        Some(Interpolation::Cubic) => linear::cubic(image, resized, window),
+        Some(Interpolation::Area) if image.size().covers(resized) => {
+            area::area(image, resized, window)
         }
-        Some(Interpolation::Area) => linear::blocks(picture, resized, window),
-        Some(Interpolation::Lanczos) => lanczos::lanczos(picture, resized, window),
+        Some(Interpolation::Area) => linear::blocks(image, resized, window),
+        Some(Interpolation::Lanczos) => lanczos::lanczos(image, resized, window),
     };
     Raster::new(size, data).expect("the window's size")
 }
 
-fn crop<const C: usize>(picture: &Raster<C>, window: Window) -> Vec<u8> {
-    let row_bytes = C * picture.size().width as usize;
+fn crop<const C: usize>(image: &Raster<C>, window: Window) -> Vec<u8> {
+    let row_bytes = C * image.size().width as usize;
     let columns = C * window.left as usize..C * (window.left + window.size.width) as usize;
-    let rows = picture.as_bytes().chunks_exact(row_bytes);
+    let rows = image.as_bytes().chunks_exact(row_bytes);
     rows.skip(window.top as usize)
         .take(window.size.height as usize)
         .flat_map(|row| &row[columns.clone()])

@@ -1,4 +1,4 @@
-//! From subsets to pictures with captions: file names, captions and picture headers, no pixels.
+//! From subsets to images with captions: file names, captions and image headers, no pixels.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::bucket::Size;
 use crate::caption::{self, CaptionSource};
-use crate::config::{DatasetOptions, PictureSource, Source, Subset, TrainPicture};
+use crate::config::{DatasetOptions, ImageSource, Source, Subset, TrainImage};
 use crate::error::{Error, Result};
 use crate::fingerprint::Stamp;
 use crate::image::{ExifOrientation, header_size};
@@ -19,16 +19,16 @@ use crate::listing::Listing;
 use crate::metadata_file;
 use crate::notice::{Notice, Several};
 
-/// A picture with its caption.
+/// An image with its caption.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Picture {
+pub(crate) struct Image {
     pub(crate) path: PathBuf,
     pub(crate) image: Option<Arc<DynamicImage>>,
     /// Upright if orientation is applied.
     pub(crate) size: Size,
     pub(crate) caption: String,
     pub(crate) caption_source: CaptionSource,
-    /// The picture that weights its loss.
+    /// The image that weights its loss.
     pub(crate) mask: Option<PathBuf>,
     /// The resolution that a metadata file asks for.
     pub(crate) train_resolution: Option<Size>,
@@ -38,19 +38,19 @@ pub(crate) struct Picture {
 #[derive(Debug, Default)]
 pub(crate) struct Scanned {
     /// Sorted by path.
-    pub(crate) pictures: Vec<Picture>,
+    pub(crate) images: Vec<Image>,
     pub(crate) notices: Vec<Notice>,
-    /// Masks in the folder of masks that none of the pictures has.
+    /// Masks in the folder of masks that none of the images has.
     pub(crate) unused_masks: Vec<PathBuf>,
     /// What is wrong, in the order of the paths.
     pub(crate) problems: Vec<Error>,
 }
 
-/// A picture before its header is read.
+/// An image before its header is read.
 #[derive(Debug)]
 struct Found {
     path: PathBuf,
-    /// The picture itself where a program gives it.
+    /// The image itself where a program gives it.
     image: Option<Arc<DynamicImage>>,
     /// The caption where a list gives it.
     caption: Option<String>,
@@ -58,7 +58,7 @@ struct Found {
     train_resolution: Option<Size>,
 }
 
-/// What was not known of a picture before its header was read.
+/// What was not known of an image before its header was read.
 #[derive(Debug)]
 struct New {
     stamp: Stamp,
@@ -88,21 +88,21 @@ pub(crate) fn scan(
         masks,
         known: index,
     };
-    let read: Vec<Result<(Picture, Option<New>)>> = found
+    let read: Vec<Result<(Image, Option<New>)>> = found
         .into_par_iter()
         .map(|found| reader.read(found))
         .collect();
     let mut without_caption = Vec::new();
-    for picture in read {
-        match picture {
-            Ok((picture, new)) => {
+    for image in read {
+        match image {
+            Ok((image, new)) => {
                 if let Some(New { stamp, size }) = new.filter(|_| options.cache_info) {
-                    index.remember(&picture.path, stamp, size);
+                    index.remember(&image.path, stamp, size);
                 }
-                if picture.caption_source == CaptionSource::Missing {
-                    without_caption.push(picture.path.clone());
+                if image.caption_source == CaptionSource::Missing {
+                    without_caption.push(image.path.clone());
                 }
-                scanned.pictures.push(picture);
+                scanned.images.push(image);
             }
             Err(error) => scanned.problems.push(error),
         }
@@ -124,22 +124,22 @@ fn find(subset: &Subset, options: &DatasetOptions, scanned: &mut Scanned) -> Res
                 scanned.problems.extend(
                     orphans
                         .into_iter()
-                        .map(|path| Error::CaptionWithoutPicture { path }),
+                        .map(|path| Error::CaptionWithoutImage { path }),
                 );
             } else {
                 scanned
                     .notices
-                    .extend(Several::of(orphans).map(Notice::CaptionWithoutPicture));
+                    .extend(Several::of(orphans).map(Notice::CaptionWithoutImage));
             }
-            if listing.pictures.is_empty() {
+            if listing.images.is_empty() {
                 let beside = scanned.notices.iter().map(ToString::to_string).collect();
-                return Err(Error::NoPictures {
+                return Err(Error::NoImages {
                     path: dir.clone(),
                     captions: listing.captions.len(),
                     beside,
                 });
             }
-            Ok(listing.pictures.into_iter().map(Found::file).collect())
+            Ok(listing.images.into_iter().map(Found::file).collect())
         }
         Source::Metadata { file, image_dir } => {
             let entries = metadata_file::read(
@@ -148,7 +148,7 @@ fn find(subset: &Subset, options: &DatasetOptions, scanned: &mut Scanned) -> Res
                 &subset.captions.caption_separator,
             )?;
             if entries.is_empty() {
-                return Err(Error::NoPictures {
+                return Err(Error::NoImages {
                     path: file.clone(),
                     captions: 0,
                     beside: Vec::new(),
@@ -163,18 +163,18 @@ fn find(subset: &Subset, options: &DatasetOptions, scanned: &mut Scanned) -> Res
             found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
             Ok(found)
         }
-        Source::Pictures { name, pictures } => {
-            if pictures.is_empty() {
-                return Err(Error::NoPictures {
+        Source::Images { name, images } => {
+            if images.is_empty() {
+                return Err(Error::NoImages {
                     path: name.clone(),
                     captions: 0,
                     beside: Vec::new(),
                 });
             }
-            let found = pictures
+            let found = images
                 .iter()
                 .enumerate()
-                .map(|(index, picture)| Found::given(picture, name, index));
+                .map(|(index, image)| Found::given(image, name, index));
             Ok(found.collect())
         }
     }
@@ -190,14 +190,14 @@ impl Found {
         }
     }
 
-    fn given(given: &TrainPicture, list: &Path, index: usize) -> Self {
+    fn given(given: &TrainImage, list: &Path, index: usize) -> Self {
         let caption = Some(given.caption.clone());
-        match &given.picture {
-            PictureSource::File(path) => Self {
+        match &given.image {
+            ImageSource::File(path) => Self {
                 caption,
                 ..Self::file(path.clone())
             },
-            PictureSource::Image(image) => {
+            ImageSource::Memory(image) => {
                 let path = format!("{}[{index}]", list.display()).into();
                 Self {
                     image: Some(Arc::clone(image)),
@@ -217,11 +217,11 @@ struct Masks<'a> {
 }
 
 impl<'a> Masks<'a> {
-    fn find(dir: &'a Path, pictures: &[Found], scanned: &mut Scanned) -> Result<Self> {
+    fn find(dir: &'a Path, images: &[Found], scanned: &mut Scanned) -> Result<Self> {
         let listing = Listing::read(dir, "")?;
         let stem = |path: &Path| path.file_stem().unwrap_or_default().to_os_string();
         let mut by_stem: HashMap<OsString, PathBuf> = HashMap::new();
-        for path in listing.pictures {
+        for path in listing.images {
             if let Some(other) = by_stem.insert(stem(&path), path.clone()) {
                 scanned.problems.push(Error::AmbiguousMask {
                     first: other,
@@ -229,9 +229,9 @@ impl<'a> Masks<'a> {
                 });
             }
         }
-        // Folders below may hold pictures of one name, for which there is one mask only.
+        // Folders below may hold images of one name, for which there is one mask only.
         let mut masked: HashMap<OsString, &Path> = HashMap::new();
-        for Found { path, .. } in pictures {
+        for Found { path, .. } in images {
             if let Some(other) = masked.insert(stem(path), path) {
                 scanned.problems.push(Error::SharedMask {
                     first: other.into(),
@@ -248,10 +248,10 @@ impl<'a> Masks<'a> {
         Ok(Self { dir, by_stem })
     }
 
-    fn of(&self, picture: &Path) -> Result<PathBuf> {
-        let mask = picture.file_stem().and_then(|stem| self.by_stem.get(stem));
+    fn of(&self, image: &Path) -> Result<PathBuf> {
+        let mask = image.file_stem().and_then(|stem| self.by_stem.get(stem));
         mask.cloned().ok_or_else(|| Error::MaskMissing {
-            path: picture.into(),
+            path: image.into(),
             dir: self.dir.into(),
         })
     }
@@ -266,8 +266,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads one picture's header and caption. The second part is what was not known of it before.
-    fn read(&self, found: Found) -> Result<(Picture, Option<New>)> {
+    /// Reads one image's header and caption. The second part is what was not known of it before.
+    fn read(&self, found: Found) -> Result<(Image, Option<New>)> {
         let Found {
             path,
             image,
@@ -290,7 +290,7 @@ impl Reader<'_> {
                 return Err(Error::MaskSize {
                     path: mask.clone(),
                     found,
-                    picture: path,
+                    image: path,
                     expected: size,
                 });
             }
@@ -301,7 +301,7 @@ impl Reader<'_> {
             None => self.caption(&path)?,
         };
         Ok((
-            Picture {
+            Image {
                 path,
                 image,
                 size,
@@ -315,11 +315,11 @@ impl Reader<'_> {
     }
 
     fn header(&self, path: &Path) -> Result<(HeaderSize, Option<New>)> {
-        let stamp = Stamp::of(path).map_err(Error::of_picture)?;
+        let stamp = Stamp::of(path).map_err(Error::of_image)?;
         match self.known.size(path, stamp) {
             Some(known) => Ok((known, None)),
             None => {
-                let size = header_size(path).map_err(Error::of_picture)?;
+                let size = header_size(path).map_err(Error::of_image)?;
                 Ok((size, Some(New { stamp, size })))
             }
         }
@@ -332,16 +332,16 @@ impl Reader<'_> {
         }
     }
 
-    fn caption(&self, picture: &Path) -> Result<(String, CaptionSource)> {
+    fn caption(&self, image: &Path) -> Result<(String, CaptionSource)> {
         let extension = &self.subset.caption_extension;
-        if let Some(file) = caption::find_file(picture, extension) {
+        if let Some(file) = caption::find_file(image, extension) {
             let text = caption::read_file(&file, self.subset.captions.enable_wildcard)?;
             return Ok((text, CaptionSource::File));
         }
         if self.options.strict_captions {
-            let expected = picture.with_extension(OsStr::new(extension.trim_start_matches('.')));
-            return Err(Error::PictureWithoutCaption {
-                path: picture.into(),
+            let expected = image.with_extension(OsStr::new(extension.trim_start_matches('.')));
+            return Err(Error::ImageWithoutCaption {
+                path: image.into(),
                 expected,
             });
         }

@@ -9,21 +9,21 @@ use crate::config::{Source, Subset};
 pub struct SubsetInfo {
     /// Index of its data set in [`DataConfig::datasets`].
     pub dataset: usize,
-    /// How its pictures are used.
+    /// How its images are used.
     pub config: Subset,
-    /// How many pictures it has in training, before regularisation pictures are balanced with the
+    /// How many images it has in training, before regularisation images are balanced with the
     /// others.
-    pub pictures: usize,
+    pub images: usize,
 }
 
 impl SubsetInfo {
-    /// The folder or list; of pictures that a program gives, their name.
+    /// The folder or list; of images that a program gives, their name.
     #[must_use]
     pub fn path(&self) -> &Path {
         match &self.config.source {
             Source::Folder { dir, .. } => dir,
             Source::Metadata { file, .. } => file,
-            Source::Pictures { name, .. } => name,
+            Source::Images { name, .. } => name,
         }
     }
 

@@ -1,9 +1,9 @@
-//! What holds for the bucket of a picture of any size.
+//! What holds for the bucket of an image of any size.
 
 use lora_data::{BucketConfig, Buckets, Size};
 use proptest::prelude::*;
 
-/// Sides of pictures: small and large ones alike.
+/// Sides of images: small and large ones alike.
 fn side() -> impl Strategy<Value = u32> {
     (0_u32..17).prop_flat_map(|bits| 1..=1_u32 << bits)
 }
@@ -30,36 +30,36 @@ fn config() -> impl Strategy<Value = BucketConfig> {
     )
 }
 
-fn check(buckets: &Buckets, picture: Size) -> Result<(), TestCaseError> {
+fn check(buckets: &Buckets, image: Size) -> Result<(), TestCaseError> {
     let BucketConfig {
         resolution,
         bucket_reso_steps: step,
         bucket_no_upscale,
         ..
     } = *buckets.config();
-    let Some(selection) = buckets.select(picture) else {
-        prop_assert!(bucket_no_upscale, "{picture} has no bucket in {buckets:?}");
-        let scale = (resolution.area() as f64 / picture.area() as f64)
+    let Some(selection) = buckets.select(image) else {
+        prop_assert!(bucket_no_upscale, "{image} has no bucket in {buckets:?}");
+        let scale = (resolution.area() as f64 / image.area() as f64)
             .sqrt()
             .min(1.0);
-        let short = f64::from(picture.width.min(picture.height)) * scale;
+        let short = f64::from(image.width.min(image.height)) * scale;
         // Rounding one side to the step changes the other by the same factor.
         prop_assert!(
             short < 2.0 * f64::from(step),
-            "{picture} has no bucket in {buckets:?}"
+            "{image} has no bucket in {buckets:?}"
         );
         return Ok(());
     };
     let (bucket, resized) = (selection.bucket, selection.resized);
     prop_assert!(
         bucket.width >= step && bucket.height >= step,
-        "{picture}: {selection:?}"
+        "{image}: {selection:?}"
     );
     prop_assert!(
         bucket.width.is_multiple_of(step) && bucket.height.is_multiple_of(step),
-        "{picture}: {selection:?}"
+        "{image}: {selection:?}"
     );
-    prop_assert!(resized.covers(bucket), "{picture}: {selection:?}");
+    prop_assert!(resized.covers(bucket), "{image}: {selection:?}");
     let [left, top] = selection.centre_crop();
     prop_assert!(left + bucket.width <= resized.width && top + bucket.height <= resized.height);
     // The crop is centred.
@@ -69,8 +69,8 @@ fn check(buckets: &Buckets, picture: Size) -> Result<(), TestCaseError> {
     );
     if bucket_no_upscale {
         prop_assert!(resized.width - bucket.width < step && resized.height - bucket.height < step);
-        if picture.area() <= resolution.area() {
-            prop_assert_eq!(resized, picture);
+        if image.area() <= resolution.area() {
+            prop_assert_eq!(resized, image);
         }
     } else {
         let listed = buckets.predefined().expect("a list");
@@ -78,7 +78,7 @@ fn check(buckets: &Buckets, picture: Size) -> Result<(), TestCaseError> {
         // One side fits exactly: nothing more is enlarged than needed.
         prop_assert!(
             resized.width == bucket.width || resized.height == bucket.height,
-            "{picture}: {selection:?}"
+            "{image}: {selection:?}"
         );
     }
     Ok(())
@@ -88,10 +88,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_size_fits_its_bucket(config in config(), pictures in prop::collection::vec(size(), 100)) {
+    fn every_size_fits_its_bucket(config in config(), images in prop::collection::vec(size(), 100)) {
         // Impossible combinations are errors, never panics.
         if let Ok(buckets) = Buckets::new(config) {
-            pictures.into_iter().try_for_each(|picture| check(&buckets, picture))?;
+            images.into_iter().try_for_each(|image| check(&buckets, image))?;
         }
     }
 

@@ -97,14 +97,14 @@ fn buckets() {
 
         let rows = setting["rows"].as_array().expect("rows");
         assert_eq!(rows.len(), sizes.len());
-        for (picture, row) in sizes.iter().zip(rows) {
-            let what = format!("{picture} with {config:?}");
-            check_bucket(buckets.select(*picture), *picture, row, &what);
+        for (image, row) in sizes.iter().zip(rows) {
+            let what = format!("{image} with {config:?}");
+            check_bucket(buckets.select(*image), *image, row, &what);
         }
     }
 }
 
-fn check_bucket(selection: Option<Selection>, picture: Size, row: &Value, what: &str) {
+fn check_bucket(selection: Option<Selection>, image: Size, row: &Value, what: &str) {
     // sd-scripts fails at a bucket of size 0, or only later in the run.
     let Some(row) = row
         .as_array()
@@ -122,7 +122,7 @@ fn check_bucket(selection: Option<Selection>, picture: Size, row: &Value, what: 
         "{what}: resized"
     );
     assert_near(selection.ar_error, row[4].as_f64().expect("a number"), what);
-    let crop = letterbox_crop_ltrb(selection.bucket, picture);
+    let crop = letterbox_crop_ltrb(selection.bucket, image);
     crop.iter().zip(&row[5..]).for_each(|(actual, expected)| {
         assert_near(*actual, expected.as_f64().expect("a number"), what)
     });
@@ -138,7 +138,7 @@ struct Tolerance {
 impl Tolerance {
     /// Lossy decoders may differ by a few levels, LANCZOS by one.
     fn of(file: &Path, interpolation: Option<Interpolation>) -> Self {
-        let bytes = std::fs::read(file).expect("a picture");
+        let bytes = std::fs::read(file).expect("an image");
         // VP8 is lossy, VP8L is not.
         let lossy = bytes.starts_with(&[0xFF, 0xD8])
             || bytes.windows(4).take(64).any(|chunk| chunk == b"VP8 ");
@@ -178,7 +178,7 @@ impl Tolerance {
     }
 }
 
-/// Shape and levels (0 to 255) of a stored picture, which is bytes or network input.
+/// Shape and levels (0 to 255) of a stored image, which is bytes or network input.
 fn levels(file: &SafeTensors<'_>, key: &str) -> (Vec<usize>, Vec<f64>) {
     let tensor = file.tensor(key).unwrap_or_else(|_| panic!("no `{key}`"));
     let values = match tensor.dtype() {
@@ -208,7 +208,7 @@ fn planes(pixels: &Pixels) -> Vec<u8> {
         .collect()
 }
 
-fn picture_names(golden: &Value) -> Vec<String> {
+fn image_names(golden: &Value) -> Vec<String> {
     let rows = golden["rows"].as_array().expect("rows");
     let mut names: Vec<String> = rows
         .iter()
@@ -220,11 +220,11 @@ fn picture_names(golden: &Value) -> Vec<String> {
 }
 
 #[test]
-fn decoded_pictures() {
+fn decoded_images() {
     let bytes = read("images.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).expect("images.safetensors");
     let mut compared = 0;
-    for name in picture_names(&json("images.json")) {
+    for name in image_names(&json("images.json")) {
         let path = dir().join("images").join(&name);
         let upright = DecodeOptions {
             exif_orientation: ExifOrientation::Apply,
@@ -256,8 +256,8 @@ fn decoded_pictures() {
 }
 
 #[test]
-fn truncated_pictures() {
-    for name in picture_names(&json("images.json")) {
+fn truncated_images() {
+    for name in image_names(&json("images.json")) {
         let file = read(&format!("images/{name}"));
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join(&name);
@@ -266,7 +266,7 @@ fn truncated_pictures() {
             let error = decode(&path, &DecodeOptions::default())
                 .expect_err(&format!("{percent} % of {name}"));
             assert!(
-                matches!(&error, Error::UnreadablePicture { path: named, .. } if *named == path),
+                matches!(&error, Error::UnreadableImage { path: named, .. } if *named == path),
                 "{error}"
             );
         }
@@ -274,7 +274,7 @@ fn truncated_pictures() {
 }
 
 #[test]
-fn resized_and_cropped_pictures() {
+fn resized_and_cropped_images() {
     let golden = json("images.json");
     let bytes = read("images.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).expect("images.safetensors");
@@ -283,26 +283,26 @@ fn resized_and_cropped_pictures() {
         let path = dir().join("images").join(name);
         let buckets =
             Buckets::unrounded(config(&golden, &row["no_upscale"])).expect("a usable setting");
-        let picture = decode(&path, &DecodeOptions::SD_SCRIPTS).expect(name);
+        let image = decode(&path, &DecodeOptions::SD_SCRIPTS).expect(name);
         if row.get("error").is_some() {
-            assert_too_small(&path, picture.size(), &buckets);
+            assert_too_small(&path, image.size(), &buckets);
             continue;
         }
-        assert_eq!(picture.size(), size(&row["original"]), "{name}");
+        assert_eq!(image.size(), size(&row["original"]), "{name}");
         let selection = buckets
-            .select(picture.size())
+            .select(image.size())
             .unwrap_or_else(|| panic!("{name}: no bucket"));
         assert_eq!(
             (selection.bucket, selection.resized),
             (size(&row["bucket"]), size(&row["resized"])),
             "{name}"
         );
-        let crop = letterbox_crop_ltrb(selection.bucket, picture.size());
+        let crop = letterbox_crop_ltrb(selection.bucket, image.size());
         crop.iter()
             .zip(numbers(&row["crop_ltrb"]))
             .for_each(|(actual, expected)| assert_near(*actual, expected, name));
 
-        let interpolation = Interpolation::between(picture.size(), selection.resized);
+        let interpolation = Interpolation::between(image.size(), selection.resized);
         let expected_interpolation = match row["interpolation"].as_str() {
             Some("none") => None,
             Some("cv2.INTER_AREA") => Some(Interpolation::Area),
@@ -314,7 +314,7 @@ fn resized_and_cropped_pictures() {
         let key = row["tensor"].as_str().expect("tensor");
         let [left, top] = selection.centre_crop();
         let resized = resize_and_crop(
-            &picture,
+            &image,
             selection.resized,
             Window {
                 left,
@@ -352,20 +352,19 @@ fn transparency_as_masks() {
         };
         let name = row["file"].as_str().expect("file");
         let path = dir().join("images").join(name);
-        let picture =
-            decode_with_alpha(&path, &DecodeOptions::SD_SCRIPTS, Alpha::Mask).expect(name);
+        let image = decode_with_alpha(&path, &DecodeOptions::SD_SCRIPTS, Alpha::Mask).expect(name);
         assert_eq!(
-            picture.pixels,
+            image.pixels,
             decode(&path, &DecodeOptions::SD_SCRIPTS).expect(name),
             "{name}"
         );
         let buckets =
             Buckets::unrounded(config(&golden, &row["no_upscale"])).expect("a usable setting");
         let selection = buckets
-            .select(picture.pixels.size())
+            .select(image.pixels.size())
             .unwrap_or_else(|| panic!("{name}: no bucket"));
 
-        let placed = Draw::centred(&selection).apply(&picture, None);
+        let placed = Draw::centred(&selection).apply(&image, None);
         let mask = Mask::from_plane(
             &placed
                 .alpha
@@ -393,7 +392,7 @@ fn transparency_as_masks() {
     assert!(compared > 0);
 }
 
-/// Where sd-scripts divides by zero, the picture is named.
+/// Where sd-scripts divides by zero, the image is named.
 fn assert_too_small(path: &Path, size: Size, buckets: &Buckets) {
     let name = path.file_name().expect("a name");
     let dir = tempfile::tempdir().expect("a folder");
@@ -411,9 +410,9 @@ fn assert_too_small(path: &Path, size: Size, buckets: &Buckets) {
         datasets: vec![dataset],
         options,
     })
-    .expect_err("a picture without a bucket");
+    .expect_err("an image without a bucket");
     assert!(
-        matches!(&error, Error::PictureTooSmall { path, size: named, .. } if *path == copy && *named == size),
+        matches!(&error, Error::ImageTooSmall { path, size: named, .. } if *path == copy && *named == size),
         "{error}"
     );
 }

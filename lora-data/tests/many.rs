@@ -1,4 +1,4 @@
-//! Data sets of many pictures, and of many threads.
+//! Data sets of many images, and of many threads.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -45,12 +45,12 @@ fn open(dir: &Path, options: DatasetOptions) -> Dataset {
 }
 
 #[test]
-fn a_broken_picture_among_ten_thousand_is_named() {
+fn a_broken_image_among_ten_thousand_is_named() {
     let dir = tempfile::tempdir().expect("a folder");
     let first = dir.path().join("p00000.png");
     image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 3]))
         .save(&first)
-        .expect("a picture");
+        .expect("an image");
     let bytes = std::fs::read(&first).expect("a file");
     for number in 1..10_000 {
         let bytes = if number == 5000 {
@@ -58,15 +58,13 @@ fn a_broken_picture_among_ten_thousand_is_named() {
         } else {
             &bytes[..]
         };
-        std::fs::write(dir.path().join(format!("p{number:05}.png")), bytes).expect("a picture");
+        std::fs::write(dir.path().join(format!("p{number:05}.png")), bytes).expect("an image");
     }
     let error = open(dir.path(), DatasetOptions::default())
         .verify(|| {})
-        .expect_err("a broken picture");
+        .expect_err("a broken image");
     assert!(
-        error
-            .to_string()
-            .contains("p05000.png`: unreadable picture"),
+        error.to_string().contains("p05000.png`: unreadable image"),
         "{error}"
     );
 
@@ -109,7 +107,7 @@ fn epoch(dir: &Path, threads: usize) -> Vec<(Vec<u8>, [u32; 2], String)> {
         .expect("threads");
     pool.install(|| {
         let mut dataset = open(dir, DatasetOptions::default());
-        dataset.verify(|| {}).expect("good pictures");
+        dataset.verify(|| {}).expect("good images");
         let batches = dataset
             .plan()
             .expect("a plan")
@@ -126,7 +124,7 @@ fn epoch(dir: &Path, threads: usize) -> Vec<(Vec<u8>, [u32; 2], String)> {
             let caption = dataset.caption(item, &at, &mut generator);
             let pixels = dataset
                 .load(item, &draw)
-                .expect("a picture")
+                .expect("an image")
                 .pixels
                 .into_bytes();
             (pixels, draw.crop_offsets(), caption)
@@ -140,10 +138,10 @@ fn one_thread_and_eight_give_the_same_epoch() {
     let dir = tempfile::tempdir().expect("a folder");
     for number in 0..20_u32 {
         let path = dir.path().join(format!("{number}.png"));
-        let picture = image::RgbImage::from_fn(64 + 5 * number, 90, |x, y| {
+        let image = image::RgbImage::from_fn(64 + 5 * number, 90, |x, y| {
             image::Rgb([(x * number) as u8, (y * 3) as u8, (x ^ y) as u8])
         });
-        picture.save(&path).expect("a picture");
+        image.save(&path).expect("an image");
         std::fs::write(
             path.with_extension("txt"),
             format!("a, b, c, d{number}, e, f"),

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! caption ─ Tokenizer ─ TextEncoder ─ context ─┐
-//! picture ─ AutoencoderKl::encode ─ latents ─ UNet ─ prediction
-//! latents ─ AutoencoderKl::decode ─ picture
+//! image ─ AutoencoderKl::encode ─ latents ─ UNet ─ prediction
+//! latents ─ AutoencoderKl::decode ─ image
 //! ```
 //!
 //! [`Checkpoint`] opens a single file or a folder and builds each network from it. Layer counts and

@@ -58,7 +58,7 @@ impl Progress {
             }
             Event::Cached(progress) => {
                 let what = match progress.what {
-                    Cached::Latents => "encoding pictures",
+                    Cached::Latents => "encoding images",
                     Cached::TextOutputs => "encoding captions",
                 };
                 self.advance(
@@ -164,7 +164,7 @@ fn plan_lines(plan: &RunPlan) -> Vec<String> {
         .subsets()
         .map(|folder| {
             format!(
-                "{}{}: {} pictures x {} repeats ({} captions from files, {} from class tokens, {} \
+                "{}{}: {} images x {} repeats ({} captions from files, {} from class tokens, {} \
                  without)",
                 folder.name,
                 if folder.is_reg {
@@ -172,7 +172,7 @@ fn plan_lines(plan: &RunPlan) -> Vec<String> {
                 } else {
                     ""
                 },
-                folder.pictures,
+                folder.images,
                 folder.repeats,
                 folder.captions_from_files,
                 folder.captions_from_class_words,
@@ -189,14 +189,14 @@ fn plan_lines(plan: &RunPlan) -> Vec<String> {
         };
         for bucket in part.bucket_info.iter().flat_map(|info| &info.buckets) {
             lines.push(format!(
-                "bucket {}{of}: {} pictures an epoch",
+                "bucket {}{of}: {} images an epoch",
                 bucket.resolution, bucket.count
             ));
         }
     }
     lines.push(format!(
-        "{} pictures an epoch in {} batches, {} steps; {} epochs, {} steps in all",
-        plan.pictures_per_epoch,
+        "{} images an epoch in {} batches, {} steps; {} epochs, {} steps in all",
+        plan.images_per_epoch,
         plan.batches_per_epoch,
         plan.steps_per_epoch,
         plan.epochs,
@@ -247,7 +247,7 @@ fn summary_lines(summary: &Summary) -> Vec<String> {
     ));
     if summary.data_wait_seconds >= 0.01 * summary.seconds {
         lines.push(format!(
-            "of that, {} waiting for pictures to be loaded",
+            "of that, {} waiting for images to be loaded",
             duration(summary.data_wait_seconds)
         ));
     }

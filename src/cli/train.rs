@@ -16,7 +16,7 @@ pub(super) fn run(path: &Path, set: &[String], signals: &Signals) -> Result<Exit
     keys::summary(&file)
         .iter()
         .for_each(|line| progress.print(line));
-    progress.status("reading pictures and model");
+    progress.status("reading images and model");
     let mut trainer =
         Trainer::new(file.config).map_err(|error| keys::located(error, path, &file.keys))?;
     while let Some(event) = trainer.next() {

@@ -151,7 +151,7 @@ choice! {
 }
 
 choice! {
-    /// The filter that resizes pictures.
+    /// The filter that resizes images.
     Interpolation {
         /// Pillow's `LANCZOS`.
         Lanczos = "lanczos",
@@ -199,7 +199,7 @@ choice! {
 }
 
 choice! {
-    /// The sampler of preview pictures.
+    /// The sampler of preview images.
     Sampler {
         /// Deterministic, <https://arxiv.org/abs/2010.02502>.
         Ddim = "ddim",

@@ -28,7 +28,7 @@ impl TrainConfig {
         let all = [
             (
                 true,
-                "Exif rotation of pictures is ignored, 16-bit grey is clipped",
+                "Exif rotation of images is ignored, 16-bit grey is clipped",
             ),
             (
                 captions,
@@ -41,7 +41,7 @@ impl TrainConfig {
             ),
             (
                 is_sdxl,
-                "crop positions are those of the picture fitted into its bucket",
+                "crop positions are those of the image fitted into its bucket",
             ),
             (
                 is_sdxl,
@@ -54,7 +54,7 @@ impl TrainConfig {
             ),
             (
                 self.cache_latents_to_disk,
-                "latents are kept in files without the picture's size in their name",
+                "latents are kept in files without the image's size in their name",
             ),
             (
                 self.unet_lr == Some(0.0)

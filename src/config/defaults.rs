@@ -11,7 +11,7 @@ use super::{
 };
 
 impl TrainConfig {
-    /// The default settings for this base checkpoint and folder of pictures.
+    /// The default settings for this base checkpoint and folder of images.
     #[expect(clippy::too_many_lines, reason = "one line a field")]
     pub fn new(
         pretrained_model_name_or_path: impl Into<PathBuf>,

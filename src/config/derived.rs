@@ -9,7 +9,7 @@ use crate::error::{Error, Problem, ProblemKind, Result};
 /// How long a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrainLength {
-    /// Passes over the pictures.
+    /// Passes over the images.
     Epochs(u32),
     /// Updates.
     Steps(u64),

@@ -94,7 +94,7 @@ mod tests {
     use crate::config::{AttentionHeads, LrScheduler, OptimizerArgs, Resolution, WarmupSteps};
 
     const START: &str =
-        "pretrained_model_name_or_path = 'base.safetensors'\ntrain_data_dir = 'pictures'\n";
+        "pretrained_model_name_or_path = 'base.safetensors'\ntrain_data_dir = 'images'\n";
 
     fn problems(text: &str) -> Vec<String> {
         match TrainConfig::from_toml_str(text).unwrap_err() {
@@ -120,11 +120,11 @@ mod tests {
                 height: 768,
             }),
             optimizer_args: OptimizerArgs::from([("betas", "0.9,0.99")]),
-            ..TrainConfig::new("base.safetensors", "pictures")
+            ..TrainConfig::new("base.safetensors", "images")
         };
         assert_eq!(flat, expected);
         let sections = TrainConfig::from_toml_str(
-            "train_data_dir = 'pictures'\n[model]\npretrained_model_name_or_path = \
+            "train_data_dir = 'images'\n[model]\npretrained_model_name_or_path = \
              'base.safetensors'\n\
              [learning]\nunet_lr = 2e-4\nlr_scheduler = \"LINEAR\"\nlr_warmup_steps = \"10%\"\n\
              resolution = [512, 768]\noptimizer_args = \"betas=0.9,0.99\"\n",
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn all_problems_are_reported_with_their_lines() {
-        let text = "train_data_dir = 'pictures'\n\n[a]\nnetwork_dimm = 8\nunet_lr = 'fast'\nseed = \
+        let text = "train_data_dir = 'images'\n\n[a]\nnetwork_dimm = 8\nunet_lr = 'fast'\nseed = \
              nan\n\
                     caption_extension = '.txt'\n[b]\ncaption_extention = '.txt'\nconv_dim = 4\n\
                     network_args = ['conv_dim=4']\nnetwork_train_unet_only = true\n\
@@ -214,7 +214,7 @@ mod tests {
         std::fs::write(&path, START).unwrap();
         assert_eq!(
             TrainConfig::from_toml_file(&path).unwrap(),
-            TrainConfig::new("base.safetensors", "pictures")
+            TrainConfig::new("base.safetensors", "images")
         );
         std::fs::write(&path, b"output_name = '\xff'").unwrap();
         assert!(
@@ -231,7 +231,7 @@ mod tests {
         let path = folder.path().join("job.toml");
         std::fs::write(
             &path,
-            "train_data_dir = 'pictures'\nunet_lr = 'fast'\nnum_repeats = 3\n",
+            "train_data_dir = 'images'\nunet_lr = 'fast'\nnum_repeats = 3\n",
         )
         .unwrap();
         let with = |options: &[(&str, &str)]| {
@@ -265,7 +265,7 @@ mod tests {
             lr_warmup_steps: WarmupSteps::Ratio(0.05),
             sample_prompts: Some("a \"cat\"\n# not 'this'\na dog --n bad".into()),
             optimizer_args: OptimizerArgs::from([("eps", "1e-6")]),
-            ..TrainConfig::new("C:\\models\\base.safetensors", "pictures")
+            ..TrainConfig::new("C:\\models\\base.safetensors", "images")
         };
         config.model_config.unet.norm_num_groups = Some(8);
         config.model_config.vae.scaling_factor = Some(0.5);

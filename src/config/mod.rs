@@ -7,7 +7,7 @@
 //! ```
 //! use lora_trainer::config::TrainConfig;
 //!
-//! let mut config = TrainConfig { network_dim: 16, ..TrainConfig::new("base.safetensors", "pictures") };
+//! let mut config = TrainConfig { network_dim: 16, ..TrainConfig::new("base.safetensors", "images") };
 //! config.set("unet_lr", 2e-4)?;
 //! config.validate()?;
 //! assert_eq!(config, TrainConfig::from_toml_str(&config.to_toml())?);
@@ -24,10 +24,10 @@ mod entries;
 mod file;
 mod foreign;
 mod form;
+mod image_values;
 mod model_config;
 mod optimizer;
 mod options;
-mod picture_values;
 mod preset;
 mod read;
 mod schedule;
@@ -49,6 +49,7 @@ pub use choice::{
     ModelTrainType, NetworkModule, Preset, Sampler, SavePrecision,
 };
 pub use derived::TrainLength;
+pub use image_values::{Color, FaceCropRange};
 pub use lora_core::diffusion::PredictionType;
 pub use lora_models::Family;
 pub use lora_models::model_config::{
@@ -57,7 +58,6 @@ pub use lora_models::model_config::{
 pub use optimizer::OptimizerType;
 pub(crate) use options::NETWORK_ARGS;
 pub use options::{Group, Kind, OptionSpec, nearest_option, option, options};
-pub use picture_values::{Color, FaceCropRange};
 pub use read::{ConfigFile, KeyClass, KeyUse};
 pub use train_config::TrainConfig;
 pub use value::{Arguments, Mismatch, OptimizerArgs, Resolution, WarmupSteps};

@@ -177,7 +177,7 @@ impl OptionSpec {
 pub enum Group {
     /// The base checkpoint.
     Model,
-    /// Pictures and captions.
+    /// Images and captions.
     Data,
     /// Length, loss and noise.
     Training,
@@ -187,7 +187,7 @@ pub enum Group {
     Network,
     /// What is written.
     Output,
-    /// Preview pictures.
+    /// Preview images.
     Previews,
 }
 
@@ -207,7 +207,7 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Self::Model => "Base model",
-            Self::Data => "Pictures and captions",
+            Self::Data => "Images and captions",
             Self::Training => "Training: length, loss and noise",
             Self::Optimizer => "Learning rates, optimizer and schedule",
             Self::Network => "Adapters",

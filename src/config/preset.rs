@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_preset_sets_what_it_says() {
-        let mut config = TrainConfig::new("base.safetensors", "pictures");
+        let mut config = TrainConfig::new("base.safetensors", "images");
         config.set("preset", "novice").unwrap();
         for (name, value) in Preset::Novice.values() {
             assert_eq!(options::option(name).unwrap().get(&config), value, "{name}");

@@ -10,7 +10,7 @@ use super::entries::{self, Entry};
 use super::foreign::{self, Verdict};
 use super::form::{self, Form};
 use super::options::{self, network_arg};
-use super::validate::beside_pictures;
+use super::validate::beside_images;
 use super::value::{arguments, describe};
 use super::{MixedPrecision, TrainConfig, Value};
 use crate::error::{Error, Problem, ProblemKind, Result};
@@ -82,17 +82,17 @@ impl TrainConfig {
         file.unless(problems, path.as_ref())
     }
 
-    /// As [`read`](Self::read), for a run that a program gives pictures to
-    /// ([`Trainer::with_pictures`](crate::Trainer::with_pictures)): the file need not name any.
+    /// As [`read`](Self::read), for a run that a program gives images to
+    /// ([`Trainer::with_images`](crate::Trainer::with_images)): the file need not name any.
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn read_beside_pictures(
+    pub fn read_beside_images(
         path: impl AsRef<Path>,
         overrides: &[(String, Value)],
     ) -> Result<ConfigFile> {
         let (file, problems) = ConfigFile::read_all(path.as_ref(), overrides)?;
-        file.unless(beside_pictures(problems), path.as_ref())
+        file.unless(beside_images(problems), path.as_ref())
     }
 }
 
@@ -106,14 +106,14 @@ impl ConfigFile {
     /// names.
     ///
     /// # Errors
-    /// [`Error::Config`] as from [`TrainConfig::read_beside_pictures`].
+    /// [`Error::Config`] as from [`TrainConfig::read_beside_images`].
     pub fn from_options(options: &[(String, Value)]) -> Result<Self> {
         let refuse = |problems| Error::Config {
             file: None,
             problems,
         };
         let (file, problems) = Self::parse("", options).map_err(refuse)?;
-        let problems = beside_pictures(problems);
+        let problems = beside_images(problems);
         if problems.is_empty() {
             Ok(file)
         } else {

@@ -50,26 +50,26 @@ pub struct TrainConfig {
     pub max_token_length: u32,
 
     // Data
-    /// A folder with pictures, or with folders named `N_name` whose pictures are repeated N times
+    /// A folder with images, or with folders named `N_name` whose images are repeated N times
     /// an epoch.
     pub train_data_dir: PathBuf,
-    /// A folder of the same kind with regularisation pictures.
+    /// A folder of the same kind with regularisation images.
     pub reg_data_dir: Option<PathBuf>,
-    /// A JSON file that lists pictures and captions; names in it are relative to `train_data_dir`.
+    /// A JSON file that lists images and captions; names in it are relative to `train_data_dir`.
     pub in_json: Option<PathBuf>,
     /// A file in sd-scripts' `dataset_config` form, TOML or JSON. It goes before the three above;
-    /// the other options of pictures and captions are the defaults of what it does not say.
+    /// the other options of images and captions are the defaults of what it does not say.
     pub dataset_config: Option<PathBuf>,
-    /// How often an epoch shows each picture that lies directly in `train_data_dir` or is listed in
+    /// How often an epoch shows each image that lies directly in `train_data_dir` or is listed in
     /// `in_json`.
     pub dataset_repeats: u32,
     /// Whether folders in folders belong to them.
     pub recursive: bool,
     /// The extension of caption files, with its dot.
     pub caption_extension: String,
-    /// The caption of pictures without a caption file, where their folder's name gives none.
+    /// The caption of images without a caption file, where their folder's name gives none.
     pub class_tokens: Option<String>,
-    /// Whether a picture without a caption file, or a caption file without a picture, is an error.
+    /// Whether an image without a caption file, or a caption file without an image, is an error.
     pub strict_captions: bool,
     /// What stands between the tags of a caption.
     pub caption_separator: String,
@@ -102,7 +102,7 @@ pub struct TrainConfig {
     /// The training resolution: with buckets the area, else the exact size. Pixels. `None`: 512 x
     /// 512, 768 x 768 for SD 2.x, 1024 x 1024 for SDXL.
     pub resolution: Option<Resolution>,
-    /// Whether pictures keep their aspect ratio, in batches of equal size.
+    /// Whether images keep their aspect ratio, in batches of equal size.
     pub enable_bucket: bool,
     /// The shortest side of a bucket in pixels, rounded down to steps. Not used with
     /// `bucket_no_upscale`.
@@ -112,15 +112,15 @@ pub struct TrainConfig {
     pub max_bucket_reso: Option<u32>,
     /// Sides of buckets are multiples of this. Pixels.
     pub bucket_reso_steps: u32,
-    /// Whether small pictures keep their size instead of being enlarged.
+    /// Whether small images keep their size instead of being enlarged.
     pub bucket_no_upscale: bool,
     /// The filter for resizing. `None`: area means for reducing, Lanczos for enlarging.
     pub resize_interpolation: Option<Interpolation>,
-    /// Whether half of the pictures are mirrored.
+    /// Whether half of the images are mirrored.
     pub flip_aug: bool,
-    /// Whether hue or gamma of a third of the pictures are shifted a little.
+    /// Whether hue or gamma of a third of the images are shifted a little.
     pub color_aug: bool,
-    /// Whether pictures are cropped at a random place.
+    /// Whether images are cropped at a random place.
     pub random_crop: bool,
     /// Crops around the face whose place is in the file's name, this many times (least, greatest)
     /// as large as the face.
@@ -129,40 +129,40 @@ pub struct TrainConfig {
     pub alpha_mask: bool,
     /// The colour that transparent pixels show. `None`: that which lies under them.
     pub alpha_background: Option<Color>,
-    /// A folder with a mask for each picture, whose red channel weights the loss.
+    /// A folder with a mask for each image, whose red channel weights the loss.
     pub conditioning_data_dir: Option<PathBuf>,
     /// Whether masks of `conditioning_data_dir` are used. `None`: where there are any.
     pub masked_loss: Option<bool>,
-    /// Whether pictures are encoded once, before training. `None`: yes, unless an augmentation
+    /// Whether images are encoded once, before training. `None`: yes, unless an augmentation
     /// needs them anew each time.
     pub cache_latents: Option<bool>,
-    /// Whether latents are kept beside the pictures, for further runs.
+    /// Whether latents are kept beside the images, for further runs.
     pub cache_latents_to_disk: bool,
     /// Whether captions are encoded once, before training. `None`: where that is possible and takes
     /// less than 1 GB.
     pub cache_text_encoder_outputs: Option<bool>,
-    /// Whether encoded captions are kept beside the pictures, for further runs. SDXL only.
+    /// Whether encoded captions are kept beside the images, for further runs. SDXL only.
     pub cache_text_encoder_outputs_to_disk: bool,
-    /// Whether sizes of pictures are kept in their folders, so that the next run need not open
+    /// Whether sizes of images are kept in their folders, so that the next run need not open
     /// them. `None`: with `cache_latents_to_disk`.
     pub cache_info: Option<bool>,
-    /// Whether unreadable pictures are skipped and listed instead of refused.
+    /// Whether unreadable images are skipped and listed instead of refused.
     pub skip_bad_images: bool,
-    /// Which share of the pictures is kept out of training, to measure the loss on after each
+    /// Which share of the images is kept out of training, to measure the loss on after each
     /// epoch.
     pub validation_split: f64,
-    /// Says which pictures these are.
+    /// Says which images these are.
     pub validation_seed: u64,
 
     // Training
     /// Whose defaults hold for options that are not given: see
     /// [`apply_preset`](Self::apply_preset).
     pub preset: Option<Preset>,
-    /// Pictures of a batch.
+    /// Images of a batch.
     pub train_batch_size: u32,
     /// Batches whose gradients make one update.
     pub gradient_accumulation_steps: u32,
-    /// Passes over the pictures; goes before `max_train_steps`. `None`: 10, if that is not given
+    /// Passes over the images; goes before `max_train_steps`. `None`: 10, if that is not given
     /// either.
     pub max_train_epochs: Option<u32>,
     /// Updates of the whole run, where `max_train_epochs` is not given.
@@ -172,7 +172,7 @@ pub struct TrainConfig {
     /// Whether the networks' blocks are computed again in the backward pass instead of being kept:
     /// less memory, a third more time, the same result.
     pub gradient_checkpointing: bool,
-    /// What the loss of regularisation pictures is multiplied by.
+    /// What the loss of regularisation images is multiplied by.
     pub prior_loss_weight: f64,
     /// The share that each update keeps of a running mean of the adapters, which is saved and
     /// drawn. `None`: no mean.
@@ -348,7 +348,7 @@ pub struct TrainConfig {
     pub training_comment: Option<String>,
 
     // Previews
-    /// Prompts of preview pictures: a file with one a line, or the text itself. `None`: no
+    /// Prompts of preview images: a file with one a line, or the text itself. `None`: no
     /// previews.
     pub sample_prompts: Option<String>,
     /// Draws previews after each N epochs; goes before `sample_every_n_steps`.

@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_does_nothing_is_told() {
-        let base = || TrainConfig::new("base.safetensors", "pictures");
+        let base = || TrainConfig::new("base.safetensors", "images");
         assert!(base().unused().is_empty());
         for (option, config) in [
             (

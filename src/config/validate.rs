@@ -17,19 +17,19 @@ impl TrainConfig {
         report(self.problems())
     }
 
-    /// As [`validate`](Self::validate), for a run that a program gives pictures to
-    /// ([`Trainer::with_pictures`](crate::Trainer::with_pictures)): the options need not name any.
+    /// As [`validate`](Self::validate), for a run that a program gives images to
+    /// ([`Trainer::with_images`](crate::Trainer::with_images)): the options need not name any.
     ///
     /// # Errors
     /// As [`validate`](Self::validate).
-    pub fn validate_beside_pictures(&self) -> Result<()> {
-        report(beside_pictures(self.problems()))
+    pub fn validate_beside_images(&self) -> Result<()> {
+        report(beside_images(self.problems()))
     }
 
     /// [`validate`](Self::validate) and [`check_paths`](Self::check_paths) in one error.
-    pub(crate) fn check_all(&self, has_pictures: bool) -> Result<()> {
-        let mut problems = if has_pictures {
-            beside_pictures(self.problems())
+    pub(crate) fn check_all(&self, has_images: bool) -> Result<()> {
+        let mut problems = if has_images {
+            beside_images(self.problems())
         } else {
             self.problems()
         };
@@ -77,7 +77,7 @@ impl TrainConfig {
         );
         let folder = |key: &str, path: &Path| {
             let found = if path.exists() { "a file" } else { "no folder" };
-            (!path.is_dir()).then(|| unfit(key, path, found, "a folder with pictures"))
+            (!path.is_dir()).then(|| unfit(key, path, found, "a folder with images"))
         };
         match &self.dataset_config {
             Some(path) => problems.extend(file("dataset_config", path)),
@@ -202,7 +202,7 @@ impl TrainConfig {
             missing(
                 "train_data_dir",
                 &self.train_data_dir,
-                "the folder with the training pictures",
+                "the folder with the training images",
             )
             .filter(|_| self.dataset_config.is_none() && self.in_json.is_none()),
         ]
@@ -212,8 +212,8 @@ impl TrainConfig {
     }
 }
 
-/// Of these problems those that are left where a program gives the pictures.
-pub(super) fn beside_pictures(mut problems: Vec<Problem>) -> Vec<Problem> {
+/// Of these problems those that are left where a program gives the images.
+pub(super) fn beside_images(mut problems: Vec<Problem>) -> Vec<Problem> {
     let is_missing = |problem: &Problem| matches!(problem.kind, ProblemKind::Missing { .. });
     problems.retain(|problem| problem.key != "train_data_dir" || !is_missing(problem));
     problems
@@ -279,7 +279,7 @@ mod tests {
     use super::*;
 
     fn base() -> TrainConfig {
-        TrainConfig::new("base.safetensors", "pictures")
+        TrainConfig::new("base.safetensors", "images")
     }
 
     /// The keys that are complained about.

@@ -203,7 +203,7 @@ impl<T: OptionValue> OptionValue for Vec<T> {
     }
 }
 
-/// A picture size in pixels.
+/// An image size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Resolution {
     /// Pixels from left to right.

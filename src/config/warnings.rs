@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn learning_rates_far_from_the_usual() {
-        let base = || TrainConfig::new("base.safetensors", "pictures");
+        let base = || TrainConfig::new("base.safetensors", "images");
         for optimizer_type in OptimizerType::ALL {
             assert!(
                 TrainConfig {

@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_differs_from_the_defaults_is_written_with_comments() {
-        let mut config = TrainConfig::new("base.safetensors", "pictures");
+        let mut config = TrainConfig::new("base.safetensors", "images");
         config.apply_preset(Some(Preset::Novice));
         config.save_every_n_epochs = None;
         config.shuffle_caption = false;

@@ -1,4 +1,4 @@
-//! The entries about pictures and captions.
+//! The entries about images and captions.
 
 use lora_data::{DatasetConfig, DatasetReport, PartReport, Source, Subset, SubsetReport};
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ fn subset(config: &Subset, report: &SubsetReport) -> Value {
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let is_list = matches!(config.source, Source::Metadata { .. });
     json!({
-        "img_count": report.pictures,
+        "img_count": report.images,
         "num_repeats": report.repeats,
         "color_aug": config.augmentation.color_aug,
         "flip_aug": config.augmentation.flip_aug,

@@ -37,7 +37,7 @@ fn facts() -> Facts {
 }
 
 fn config() -> TrainConfig {
-    TrainConfig::new("models/base.safetensors", "pictures")
+    TrainConfig::new("models/base.safetensors", "images")
 }
 
 #[test]

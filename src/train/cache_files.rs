@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 /// How many files that are made again are told one by one.
 const TOLD: usize = 5;
 
-/// The cache files beside the pictures.
+/// The cache files beside the images.
 #[derive(Debug, Default)]
 pub(super) struct CacheFiles {
-    /// The records of the folder of the last picture: the pictures come folder by folder.
+    /// The records of the folder of the last image: the images come folder by folder.
     records: Option<(PathBuf, CacheRecords)>,
     /// How many files of another program are used.
     foreign: usize,
@@ -28,30 +28,30 @@ pub(super) struct CacheFiles {
 pub(super) struct Wanted<'a> {
     /// The file, by the shortest of its names.
     pub(super) cache: PathBuf,
-    pub(super) picture: &'a Path,
+    pub(super) image: &'a Path,
     /// Which arrays in the file.
     pub(super) slot: String,
     /// What they depend on.
     pub(super) key: String,
 }
 
-/// Refuses pictures that would share a cache file, as those do whose names differ in the extension
-/// only, and subsets that want different things of one picture in the same arrays.
+/// Refuses images that would share a cache file, as those do whose names differ in the extension
+/// only, and subsets that want different things of one image in the same arrays.
 pub(super) fn refuse_shared<'a>(files: impl Iterator<Item = Wanted<'a>>) -> Result<()> {
-    let mut pictures: HashMap<PathBuf, (&Path, BTreeMap<String, String>)> = HashMap::new();
+    let mut images: HashMap<PathBuf, (&Path, BTreeMap<String, String>)> = HashMap::new();
     for Wanted {
         cache,
-        picture,
+        image,
         slot,
         key,
     } in files
     {
-        match pictures.get_mut(&cache) {
-            None => _ = pictures.insert(cache, (picture, BTreeMap::from([(slot, key)]))),
-            Some((first, _)) if *first != picture => {
+        match images.get_mut(&cache) {
+            None => _ = images.insert(cache, (image, BTreeMap::from([(slot, key)]))),
+            Some((first, _)) if *first != image => {
                 return Err(Error::SharedCache {
                     first: (*first).into(),
-                    second: picture.into(),
+                    second: image.into(),
                     cache,
                 });
             }
@@ -61,7 +61,7 @@ pub(super) fn refuse_shared<'a>(files: impl Iterator<Item = Wanted<'a>>) -> Resu
                     .is_some_and(|other| other != key)
                 {
                     return Err(Error::CacheUsedTwice {
-                        picture: picture.into(),
+                        image: image.into(),
                         cache,
                     });
                 }
@@ -81,9 +81,9 @@ pub(super) enum Found {
 }
 
 impl CacheFiles {
-    /// The records of a picture's folder.
-    pub(super) fn records(&mut self, picture: &Path) -> Result<&CacheRecords> {
-        let dir = picture
+    /// The records of an image's folder.
+    pub(super) fn records(&mut self, image: &Path) -> Result<&CacheRecords> {
+        let dir = image
             .parent()
             .filter(|dir| !dir.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
@@ -107,7 +107,7 @@ impl CacheFiles {
     /// Writes a file and records what it was made from.
     pub(super) fn write(
         &mut self,
-        picture: &Path,
+        image: &Path,
         path: &Path,
         origin: &Origin<'_>,
         seen: Option<Seen>,
@@ -121,7 +121,7 @@ impl CacheFiles {
         file.write_all(bytes.get_ref())
             .map_err(Error::io(path, "write"))?;
         file.commit()?;
-        Ok(self.records(picture)?.add(path, origin, seen, kept)?)
+        Ok(self.records(image)?.add(path, origin, seen, kept)?)
     }
 
     /// Counts a file that is made again. The first few are told.
@@ -135,13 +135,13 @@ impl CacheFiles {
         let mut lines = Vec::new();
         if self.made_again > TOLD {
             lines.push(format!(
-                "{what} of {} further pictures were made again",
+                "{what} of {} further images were made again",
                 self.made_again - TOLD
             ));
         }
         if self.foreign > 0 {
             lines.push(format!(
-                "{what} of {} pictures are taken from files of another program, which fit in \
+                "{what} of {} images are taken from files of another program, which fit in \
                  shape; whether they were made with \
                  this model cannot be told",
                 self.foreign

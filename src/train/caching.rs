@@ -1,4 +1,4 @@
-//! The stages before training: latents and captions are encoded, or found beside the pictures.
+//! The stages before training: latents and captions are encoded, or found beside the images.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Trainer {
         }
     }
 
-    /// Encodes the next picture, or finds its latents.
+    /// Encodes the next image, or finds its latents.
     pub(super) fn cache_latents(&mut self) -> Result<Stage> {
         let total = self.dataset.items().len();
         if self.latents.done(total) == total {
@@ -196,8 +196,8 @@ impl Trainer {
 
     /// Frees what only previews need. Before the caches are filled, these need it, too.
     pub(super) fn drop_preview_networks(&mut self) {
-        let (pictures, needs) = (self.dataset.items().len(), self.needs());
-        if !needs.vae && self.latents.done(pictures) == pictures {
+        let (images, needs) = (self.dataset.items().len(), self.needs());
+        if !needs.vae && self.latents.done(images) == images {
             self.base.drop_vae();
         }
         if !needs.text_encoders && self.texts.done() == self.texts.total(&self.dataset) {

@@ -1,5 +1,5 @@
 //! What the text encoders make of captions, made once for all epochs where captions stay the same:
-//! in memory or in files beside the pictures.
+//! in memory or in files beside the images.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -70,7 +70,7 @@ impl TextCache {
         if config.cache_text_encoder_outputs_to_disk {
             refuse_shared(dataset.items().iter().map(|item| Wanted {
                 cache: text_path(&item.path),
-                picture: &item.path,
+                image: &item.path,
                 slot: SLOT.into(),
                 key: fixed_caption(dataset, item),
             }))?;
@@ -97,7 +97,7 @@ impl TextCache {
         }))
     }
 
-    /// How many are to be encoded: different captions in memory, one file a picture on disk.
+    /// How many are to be encoded: different captions in memory, one file an image on disk.
     pub(super) fn total(&self, dataset: &Dataset) -> usize {
         match self {
             Self::Memory(texts) => texts.captions.len(),
@@ -224,7 +224,7 @@ impl TextWidths {
     }
 }
 
-/// The files of encoded captions beside the pictures.
+/// The files of encoded captions beside the images.
 #[derive(Debug)]
 pub(super) struct OnDisk {
     shape: TextShape,
@@ -252,7 +252,7 @@ impl OnDisk {
         Ok(())
     }
 
-    /// Looks for the outputs of the next picture's caption.
+    /// Looks for the outputs of the next image's caption.
     pub(super) fn find(&mut self, dataset: &Dataset) -> Result<Found> {
         let item = &dataset.items()[self.done];
         let path = text_path(&item.path);
@@ -283,12 +283,12 @@ impl OnDisk {
         )))
     }
 
-    /// Takes the usable file of the next picture.
+    /// Takes the usable file of the next image.
     pub(super) fn take(&mut self) {
         self.done += 1;
     }
 
-    /// Encodes the caption of the next picture and writes what comes of it.
+    /// Encodes the caption of the next image and writes what comes of it.
     pub(super) fn encode_next(
         &mut self,
         dataset: &Dataset,
@@ -381,7 +381,7 @@ pub(super) fn from_files(texts: Vec<CachedText>, device: &Device) -> Encoded {
     Encoded::cat(encoded.collect())
 }
 
-/// The caption of a picture with all its tags, whatever is left out at times.
+/// The caption of an image with all its tags, whatever is left out at times.
 pub(super) fn whole_caption(dataset: &Dataset, item: &Item) -> String {
     let options = CaptionOptions {
         shuffle_caption: false,
@@ -404,7 +404,7 @@ pub(super) fn whole_caption(dataset: &Dataset, item: &Item) -> String {
     )
 }
 
-/// The caption of a picture where captions stay the same.
+/// The caption of an image where captions stay the same.
 pub(super) fn fixed_caption(dataset: &Dataset, item: &Item) -> String {
     let at = CaptionMoment {
         epoch: 1,

@@ -5,14 +5,14 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use lora_data::{Dataset, DatasetReport, Item, Size, Survey, TrainPicture};
+use lora_data::{Dataset, DatasetReport, Item, Size, Survey, TrainImage};
 use lora_models::{Checkpoint, Tokenizer};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::captions::{TextCache, whole_caption};
 use super::data::{self, Described};
-use super::examples::{ExamplePicture, examples};
+use super::examples::{ExampleImage, examples};
 use super::host_batch::CaptionReader;
 use super::latents::LatentCache;
 use super::memory::{Load, MemoryEstimate};
@@ -36,25 +36,25 @@ pub struct CheckReport {
     pub family: Option<String>,
     /// Folders, buckets and tags; `None` where no folder can be read.
     pub dataset: Option<DatasetReport>,
-    /// How long the run is; `None` without pictures.
+    /// How long the run is; `None` without images.
     pub length: Option<RunLength>,
-    /// How many pictures have a tag, over all folders, the most frequent first.
+    /// How many images have a tag, over all folders, the most frequent first.
     pub tags: Vec<(String, usize)>,
     /// Captions that are cut because they have more tokens than `max_token_length` allows.
     pub long_captions: Vec<LongCaption>,
     /// Files with the same content.
     pub duplicates: Vec<Vec<PathBuf>>,
-    /// Pictures with less than a quarter of the training resolution's pixels.
-    pub tiny_pictures: Vec<TinyPicture>,
-    /// A few of the pictures.
-    pub examples: Vec<ExamplePicture>,
+    /// Images with less than a quarter of the training resolution's pixels.
+    pub tiny_images: Vec<TinyImage>,
+    /// A few of the images.
+    pub examples: Vec<ExampleImage>,
     /// Bytes of cached latents, in memory or on disk; 0 where none are cached or the checkpoint
     /// can't be read.
     pub latent_bytes: u64,
     /// Bytes of cached captions, in memory or on disk; 0 where none are cached or the checkpoint
     /// can't be read.
     pub text_bytes: u64,
-    /// About how much memory the steps take; `None` where checkpoint or pictures can't be read.
+    /// About how much memory the steps take; `None` where checkpoint or images can't be read.
     pub memory: Option<MemoryEstimate>,
     /// What is done as in sd-scripts, with `compat = "sd-scripts"`.
     pub reproduced: Vec<String>,
@@ -63,9 +63,9 @@ pub struct CheckReport {
 /// The arithmetic of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RunLength {
-    /// Pictures of an epoch, repeats counted.
-    pub pictures_per_epoch: u64,
-    /// Batches of an epoch: for each bucket, its pictures over the batch size, rounded up.
+    /// Images of an epoch, repeats counted.
+    pub images_per_epoch: u64,
+    /// Batches of an epoch: for each bucket, its images over the batch size, rounded up.
     pub batches_per_epoch: u64,
     /// Batches of an update.
     pub gradient_accumulation_steps: u64,
@@ -80,7 +80,7 @@ pub struct RunLength {
 /// A caption that is cut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LongCaption {
-    /// Its picture.
+    /// Its image.
     pub path: PathBuf,
     /// Its tokens.
     pub tokens: usize,
@@ -88,10 +88,10 @@ pub struct LongCaption {
     pub used: usize,
 }
 
-/// A picture that is small for the training resolution.
+/// An image that is small for the training resolution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TinyPicture {
-    /// The picture.
+pub struct TinyImage {
+    /// The image.
     pub path: PathBuf,
     /// Its size.
     pub size: Size,
@@ -107,20 +107,20 @@ impl CheckReport {
     }
 }
 
-/// Reads everything that a run would read, decodes every picture, and trains nothing. What is wrong
+/// Reads everything that a run would read, decodes every image, and trains nothing. What is wrong
 /// is collected instead of ending the check. Nothing is written but, with `cache_info`, the sizes
-/// of the pictures.
+/// of the images.
 #[must_use]
 pub fn check(config: &TrainConfig) -> CheckReport {
-    check_with_pictures(config, &[])
+    check_with_images(config, &[])
 }
 
-/// As [`check`], for a run that a program gives pictures to
-/// ([`Trainer::with_pictures`](crate::Trainer::with_pictures)).
+/// As [`check`], for a run that a program gives images to
+/// ([`Trainer::with_images`](crate::Trainer::with_images)).
 #[must_use]
-pub fn check_with_pictures(config: &TrainConfig, pictures: &[TrainPicture]) -> CheckReport {
+pub fn check_with_images(config: &TrainConfig, images: &[TrainImage]) -> CheckReport {
     let mut report = CheckReport::default();
-    for checked in [config.check_all(!pictures.is_empty()), prompts(config)] {
+    for checked in [config.check_all(!images.is_empty()), prompts(config)] {
         report.problems.extend(checked.err().iter().flat_map(each));
     }
     let opened = Checkpoint::open_with(
@@ -142,7 +142,7 @@ pub fn check_with_pictures(config: &TrainConfig, pictures: &[TrainPicture]) -> C
             None
         }
     });
-    match data::describe(config, family, pictures) {
+    match data::describe(config, family, images) {
         Ok(described) => report.look_at(config, described, base.as_ref()),
         Err(error) => report.tell(error),
     }
@@ -231,7 +231,7 @@ impl CheckReport {
         self.warnings.extend(summary.notices.iter().cloned());
         self.warnings.extend(
             summary
-                .skipped_pictures
+                .skipped_images
                 .iter()
                 .map(|message| format!("skipped: {message}")),
         );
@@ -245,7 +245,7 @@ impl CheckReport {
             .iter()
             .filter(|item| seen.insert(&item.path))
             .collect();
-        self.tiny_pictures = different
+        self.tiny_images = different
             .iter()
             .filter_map(|item| tiny(&dataset, item))
             .collect();
@@ -264,7 +264,7 @@ impl CheckReport {
         let length = Length::new(config, plan.batches_per_epoch());
         self.warnings.extend(run::doubts(config, length));
         Some(RunLength {
-            pictures_per_epoch: plan.pictures_per_epoch() as u64,
+            images_per_epoch: plan.images_per_epoch() as u64,
             batches_per_epoch: length.batches_per_epoch,
             gradient_accumulation_steps: config.gradient_accumulation_steps.into(),
             steps_per_epoch: length.steps_per_epoch,
@@ -335,11 +335,11 @@ fn tags(report: &DatasetReport) -> Vec<(String, usize)> {
     tags
 }
 
-fn tiny(dataset: &Dataset, item: &Item) -> Option<TinyPicture> {
+fn tiny(dataset: &Dataset, item: &Item) -> Option<TinyImage> {
     let resolution = dataset.configs()[dataset.subset_of(item).dataset]
         .buckets
         .resolution;
-    (4 * item.size.area() < resolution.area()).then(|| TinyPicture {
+    (4 * item.size.area() < resolution.area()).then(|| TinyImage {
         path: item.path.clone(),
         size: item.size,
         bucket: item.selection.bucket,

@@ -2,14 +2,14 @@
 
 use lora_data::{
     Alpha, Augmentation, BucketConfig, CaptionOptions, DataConfig, Dataset, DatasetConfig,
-    DatasetOptions, DecodeOptions, FolderSubsets, Item, Notice, PictureSource, Size, Source,
-    Subset, TrainPicture, bucket::letterbox_crop_ltrb, dataset_config, folder_subsets, resize,
+    DatasetOptions, DecodeOptions, FolderSubsets, ImageSource, Item, Notice, Size, Source, Subset,
+    TrainImage, bucket::letterbox_crop_ltrb, dataset_config, folder_subsets, resize,
 };
 
 use crate::config::{Compat, Family, Interpolation, TrainConfig};
 use crate::error::{Error, Problem, ProblemKind, Result};
 
-/// A data set before its pictures are looked at.
+/// A data set before its images are looked at.
 #[derive(Debug)]
 pub(crate) struct Described {
     pub(crate) config: DataConfig,
@@ -17,15 +17,15 @@ pub(crate) struct Described {
     pub(crate) notices: Vec<Notice>,
 }
 
-/// What stands for the path of pictures that a program gives.
+/// What stands for the path of images that a program gives.
 const GIVEN: &str = "data";
 
-/// Finds the folders and reads the lists of a configuration, for a base of this family. `pictures`
+/// Finds the folders and reads the lists of a configuration, for a base of this family. `images`
 /// that a program gives are beside them.
 pub(crate) fn describe(
     config: &TrainConfig,
     family: Family,
-    pictures: &[TrainPicture],
+    images: &[TrainImage],
 ) -> Result<Described> {
     let mut notices = Vec::new();
     let template = template(config, family);
@@ -33,7 +33,7 @@ pub(crate) fn describe(
     let datasets = if let Some(file) = &config.dataset_config {
         let read = dataset_config::read(file, &template)?;
         cache_info = read.cache_info.or(cache_info);
-        let given = given(&template.subsets[0], pictures).map(|subset| DatasetConfig {
+        let given = given(&template.subsets[0], images).map(|subset| DatasetConfig {
             subsets: vec![subset],
             ..template
         });
@@ -42,10 +42,10 @@ pub(crate) fn describe(
         let mut subsets = subsets(
             config,
             &template.subsets[0],
-            !pictures.is_empty(),
+            !images.is_empty(),
             &mut notices,
         )?;
-        subsets.extend(given(&template.subsets[0], pictures));
+        subsets.extend(given(&template.subsets[0], images));
         vec![DatasetConfig {
             subsets,
             ..template
@@ -55,7 +55,7 @@ pub(crate) fn describe(
         decode: decode_options(config.compat),
         skip_bad_images: config.skip_bad_images,
         strict_captions: config.strict_captions,
-        // Without this file, every run decodes every picture to find the broken ones.
+        // Without this file, every run decodes every image to find the broken ones.
         cache_info: cache_info.unwrap_or(config.cache_latents_to_disk),
     };
     Ok(Described {
@@ -64,12 +64,12 @@ pub(crate) fn describe(
     })
 }
 
-/// The subset of the pictures that a program gives, if it gives any.
-fn given(template: &Subset, pictures: &[TrainPicture]) -> Option<Subset> {
-    (!pictures.is_empty()).then(|| Subset {
-        source: Source::Pictures {
+/// The subset of the images that a program gives, if it gives any.
+fn given(template: &Subset, images: &[TrainImage]) -> Option<Subset> {
+    (!images.is_empty()).then(|| Subset {
+        source: Source::Images {
             name: GIVEN.into(),
-            pictures: pictures.into(),
+            images: images.into(),
         },
         conditioning_data_dir: None,
         ..template.clone()
@@ -79,7 +79,7 @@ fn given(template: &Subset, pictures: &[TrainPicture]) -> Option<Subset> {
 fn subsets(
     config: &TrainConfig,
     template: &Subset,
-    has_pictures: bool,
+    has_images: bool,
     notices: &mut Vec<Notice>,
 ) -> Result<Vec<Subset>> {
     if let Some(file) = &config.in_json {
@@ -93,7 +93,7 @@ fn subsets(
             ..template.clone()
         }]);
     }
-    let is_given_only = has_pictures && config.train_data_dir.as_os_str().is_empty();
+    let is_given_only = has_images && config.train_data_dir.as_os_str().is_empty();
     let mut found = match is_given_only {
         true => FolderSubsets::default(),
         false => folder_subsets(&config.train_data_dir, template)?,
@@ -197,23 +197,23 @@ impl From<Interpolation> for resize::Interpolation {
     }
 }
 
-/// Scans the folders, gives every picture its bucket and decodes each once.
+/// Scans the folders, gives every image its bucket and decodes each once.
 pub(crate) fn open(
     config: &TrainConfig,
     family: Family,
-    pictures: &[TrainPicture],
+    images: &[TrainImage],
 ) -> Result<(Dataset, Vec<Notice>)> {
     let Described {
         config: data,
         notices,
-    } = describe(config, family, pictures)?;
+    } = describe(config, family, images)?;
     check_uses(config, &data)?;
     let mut dataset = Dataset::open(data)?;
     dataset.verify(|| ())?;
     Ok((dataset, notices))
 }
 
-/// Refuses what the run is asked to do with the pictures and captions where these do not allow it.
+/// Refuses what the run is asked to do with the images and captions where these do not allow it.
 pub(crate) fn check_uses(config: &TrainConfig, data: &DataConfig) -> Result<()> {
     let subsets = || data.datasets.iter().flat_map(|dataset| &dataset.subsets);
     let mut problems = Vec::new();
@@ -222,7 +222,7 @@ pub(crate) fn check_uses(config: &TrainConfig, data: &DataConfig) -> Result<()> 
     };
     let allow_cached_latents = subsets().all(|subset| subset.augmentation.allows_cached_latents());
     let needs_latents = "excludes `color_aug`, `random_crop` and `face_crop_aug_range`, which \
-         change pictures each time";
+         change images each time";
     if config.cache_latents_to_disk && !allow_cached_latents {
         conflict("cache_latents_to_disk", needs_latents);
     } else if config.cache_latents == Some(true) && !allow_cached_latents {
@@ -253,7 +253,7 @@ pub(crate) fn check_uses(config: &TrainConfig, data: &DataConfig) -> Result<()> 
     {
         conflict(
             key,
-            "keeps files beside pictures, and some of those that are given are in memory, not in \
+            "keeps files beside images, and some of those that are given are in memory, not in \
              files",
         );
     }
@@ -283,17 +283,17 @@ pub(crate) fn check_uses(config: &TrainConfig, data: &DataConfig) -> Result<()> 
     }
 }
 
-/// Whether pictures of a subset are in memory.
+/// Whether images of a subset are in memory.
 fn has_images(subset: &Subset) -> bool {
-    let Source::Pictures { pictures, .. } = &subset.source else {
+    let Source::Images { images, .. } = &subset.source else {
         return false;
     };
-    pictures
+    images
         .iter()
-        .any(|picture| matches!(picture.picture, PictureSource::Image(_)))
+        .any(|image| matches!(image.image, ImageSource::Memory(_)))
 }
 
-/// What SDXL is told of a picture: original height and width, top and left of the crop, target
+/// What SDXL is told of an image: original height and width, top and left of the crop, target
 /// height and width.
 pub(super) fn sizes(item: &Item, crop: [u32; 2], flipped: bool, compat: Compat) -> [f32; 6] {
     let (original, target) = (item.size, item.selection.bucket);
@@ -357,7 +357,7 @@ mod tests {
             told([0, 32], false, Compat::None),
             [1200.0, 1000.0, 32.0, 0.0, 1088.0, 960.0]
         );
-        // The whole picture fitted into the bucket is 906.7 wide and begins at 26.
+        // The whole image fitted into the bucket is 906.7 wide and begins at 26.
         assert_eq!(
             told([0, 32], false, Compat::SdScripts),
             [1200.0, 1000.0, 0.0, 26.0, 1088.0, 960.0]

@@ -15,15 +15,15 @@ use crate::prompt::{PreviewTime, Prompt};
 pub enum Event {
     /// Everything was read and checked; this is what will be done. The first event.
     Plan(Box<RunPlan>),
-    /// A picture or caption was encoded once for all epochs.
+    /// An image or caption was encoded once for all epochs.
     Cached(CacheProgress),
-    /// A step waited for its pictures: loading them took longer than the step before.
+    /// A step waited for its images: loading them took longer than the step before.
     DataWait(DataWait),
     /// An update of the adapters.
     Step(Step),
     /// The end of an epoch.
     Epoch(EpochEnd),
-    /// A preview picture was drawn and written.
+    /// A preview image was drawn and written.
     Preview(Box<Preview>),
     /// A LoRA file was written, read back and found to be right.
     Saved(Saved),
@@ -41,8 +41,8 @@ pub enum Event {
 pub struct RunPlan {
     /// The data set.
     pub dataset: DatasetReport,
-    /// Pictures of an epoch, with all repeats and regularisation pictures.
-    pub pictures_per_epoch: u64,
+    /// Images of an epoch, with all repeats and regularisation images.
+    pub images_per_epoch: u64,
     /// Batches of an epoch.
     pub batches_per_epoch: u64,
     /// Updates of an epoch.
@@ -81,13 +81,13 @@ pub struct CacheProgress {
 /// What is encoded once for all epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cached {
-    /// Latents of pictures.
+    /// Latents of images.
     Latents,
     /// The text encoder's outputs for captions.
     TextOutputs,
 }
 
-/// A wait for pictures.
+/// A wait for images.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DataWait {
     /// The step that waited, counted from 1.
@@ -133,7 +133,7 @@ pub struct Step {
     pub weight_norms: Option<WeightNorms>,
     /// The global norm of the gradients before clipping.
     pub grad_norm: f32,
-    /// Seconds that the update took, with what it waited for pictures.
+    /// Seconds that the update took, with what it waited for images.
     pub seconds: f64,
 }
 
@@ -193,12 +193,12 @@ pub struct EpochEnd {
     pub step: u64,
     /// The loss averaged over the epoch's steps.
     pub average_loss: f32,
-    /// The loss on the pictures that are kept out of training, at noise and timesteps that stay the
+    /// The loss on the images that are kept out of training, at noise and timesteps that stay the
     /// same; none where there are none.
     pub validation_loss: Option<f32>,
 }
 
-/// A preview picture.
+/// A preview image.
 #[derive(Debug, Clone)]
 pub struct Preview {
     /// Where it was written.
@@ -213,8 +213,8 @@ pub struct Preview {
     pub prompt: Prompt,
     /// The seed that it was drawn with.
     pub seed: u64,
-    /// The picture.
-    pub picture: RgbImage,
+    /// The image.
+    pub image: RgbImage,
 }
 
 /// A saved LoRA.
@@ -231,7 +231,7 @@ pub struct Saved {
 pub struct Summary {
     /// The LoRA file.
     pub lora: PathBuf,
-    /// Pictures before and after training, if previews were drawn before the first and after the
+    /// Images before and after training, if previews were drawn before the first and after the
     /// last step.
     pub contact_sheet: Option<PathBuf>,
     /// The folder of TensorBoard's events, if there is one.
@@ -242,7 +242,7 @@ pub struct Summary {
     pub seconds: f64,
     /// Updates a second, without encoding, previews and saving.
     pub steps_per_second: f64,
-    /// Seconds that steps waited for pictures.
+    /// Seconds that steps waited for images.
     pub data_wait_seconds: f64,
     /// The loss averaged over the last epoch's steps.
     pub average_loss: f32,

@@ -1,4 +1,4 @@
-//! A few pictures of the data set, to look at.
+//! A few images of the data set, to look at.
 
 use std::path::PathBuf;
 
@@ -11,12 +11,12 @@ use serde::Serialize;
 /// How many are shown.
 const SHOWN: usize = 8;
 
-/// The longer side of a picture. Pixels.
+/// The longer side of an image. Pixels.
 const SIDE: u32 = 160;
 
-/// A picture as it is trained: in its bucket, cropped evenly, scaled down.
+/// An image as it is trained: in its bucket, cropped evenly, scaled down.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ExamplePicture {
+pub struct ExampleImage {
     /// Its file.
     pub path: PathBuf,
     /// Its caption, before it is changed from time to time.
@@ -25,13 +25,13 @@ pub struct ExamplePicture {
     pub size: Size,
     /// The size that it is trained at.
     pub bucket: Size,
-    /// The picture, at most 160 pixels wide and high.
+    /// The image, at most 160 pixels wide and high.
     #[serde(skip)]
-    pub picture: RgbImage,
+    pub image: RgbImage,
 }
 
-/// Pictures from all over the list. Those that can't be decoded are told elsewhere.
-pub(super) fn examples(dataset: &Dataset, items: &[&Item]) -> Vec<ExamplePicture> {
+/// Images from all over the list. Those that can't be decoded are told elsewhere.
+pub(super) fn examples(dataset: &Dataset, items: &[&Item]) -> Vec<ExampleImage> {
     let shown = items.len().min(SHOWN);
     let chosen = (0..shown)
         .map(|index| items[index * items.len() / shown])
@@ -42,17 +42,17 @@ pub(super) fn examples(dataset: &Dataset, items: &[&Item]) -> Vec<ExamplePicture
         .collect()
 }
 
-fn example(dataset: &Dataset, item: &Item) -> Option<ExamplePicture> {
+fn example(dataset: &Dataset, item: &Item) -> Option<ExampleImage> {
     let pixels = dataset.load(item, &dataset.centred(item)).ok()?.pixels;
     let bucket = pixels.size();
-    let picture = RgbImage::from_raw(bucket.width, bucket.height, pixels.into_bytes())?;
+    let image = RgbImage::from_raw(bucket.width, bucket.height, pixels.into_bytes())?;
     let scale = f64::from(SIDE) / f64::from(bucket.width.max(bucket.height));
     let side = |side: u32| ((f64::from(side) * scale.min(1.0)).round() as u32).max(1);
-    Some(ExamplePicture {
+    Some(ExampleImage {
         path: item.path.clone(),
         caption: item.caption.clone(),
         size: item.size,
         bucket,
-        picture: thumbnail(&picture, side(bucket.width), side(bucket.height)),
+        image: thumbnail(&image, side(bucket.width), side(bucket.height)),
     })
 }

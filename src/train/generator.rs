@@ -1,4 +1,4 @@
-//! Pictures of a base model with LoRA files, without training.
+//! Images of a base model with LoRA files, without training.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::config::{Family, Resolution, TrainConfig};
 use crate::error::Result;
 use crate::prompt::Prompt;
 
-/// Draws pictures as a training draws its previews.
+/// Draws images as a training draws its previews.
 ///
 /// ```no_run
 /// use lora_trainer::prompt::Prompt;
@@ -41,7 +41,7 @@ impl Generator {
     /// # Errors
     /// Options that are wrong, and base or LoRA files that can't be read or don't fit each other.
     pub fn new(config: &TrainConfig, loras: &[(PathBuf, f32)]) -> Result<Self> {
-        config.validate_beside_pictures()?;
+        config.validate_beside_images()?;
         let device = crate::device::parse(&config.device)?;
         let checkpoint = Checkpoint::open_with(
             &config.pretrained_model_name_or_path,
@@ -79,7 +79,7 @@ impl Generator {
     }
 
     /// Draws a prompt. Its own seed goes before `seed`. The same prompt, seed and files give the
-    /// same picture. The networks stay in memory for the next one.
+    /// same image. The networks stay in memory for the next one.
     ///
     /// # Errors
     /// [`Error::Config`](crate::Error::Config) for a prompt with impossible settings; networks that

@@ -39,7 +39,7 @@ pub(super) enum LatentPlace {
 pub(super) enum TextPlace {
     /// From memory, where the trainer has them; the index of each item's caption.
     Memory(Vec<usize>),
-    /// From the files beside the pictures.
+    /// From the files beside the images.
     Disk(TextShape),
     /// From tokens, in each step.
     Tokens,
@@ -62,7 +62,7 @@ pub(super) struct BatchSource {
 #[derive(Debug)]
 pub(super) struct HostBatch {
     pub(super) items: Vec<usize>,
-    /// Whether each picture is mirrored.
+    /// Whether each image is mirrored.
     pub(super) flipped: Vec<bool>,
     /// The bucket in pixels.
     pub(super) size: Size,
@@ -71,7 +71,7 @@ pub(super) struct HostBatch {
     /// What each place of the latents counts, `[b, h / 8, w / 8]`, where it is not in memory with
     /// the latents.
     pub(super) masks: Option<Vec<f32>>,
-    /// Original height and width, top and left of the crop, height and width of each picture, for
+    /// Original height and width, top and left of the crop, height and width of each image, for
     /// SDXL.
     pub(super) sizes: Vec<[f32; 6]>,
     /// What each sample counts; none where all count 1.
@@ -143,7 +143,7 @@ impl CaptionReader {
     }
 }
 
-/// One picture of a batch.
+/// One image of a batch.
 #[derive(Debug)]
 struct Sample {
     draw: Draw,
@@ -287,7 +287,7 @@ impl BatchSource {
     }
 }
 
-/// The latents of one picture from its cache file, before scaling, and the mask of its loss.
+/// The latents of one image from its cache file, before scaling, and the mask of its loss.
 fn read_latents(
     dataset: &Dataset,
     item: &Item,
@@ -312,7 +312,7 @@ fn read_latents(
     Ok((sample.latents, mask))
 }
 
-/// What the cache file of a picture must hold.
+/// What the cache file of an image must hold.
 pub(super) fn wanted_latents(dataset: &Dataset, item: &Item) -> WantedLatents {
     let subset = &dataset.subset_of(item).config;
     let Size { width, height } = item.selection.bucket;

@@ -1,4 +1,4 @@
-//! Latents of pictures, made once for all epochs: in memory or in files beside the pictures.
+//! Latents of images, made once for all epochs: in memory or in files beside the images.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::host_batch::{HostBatch, LatentPlace, network_input, wanted_latents};
 use crate::config::{Compat, TrainConfig};
 use crate::error::{Error, Result};
 
-/// Counted up when the same picture and VAE give other latents than before.
+/// Counted up when the same image and VAE give other latents than before.
 const VERSION: u32 = 1;
 
 /// The latents of the data set.
@@ -28,15 +28,15 @@ pub(super) enum LatentCache {
     Memory(Vec<InMemory>),
     /// In files.
     Disk(Box<OnDisk>),
-    /// None: pictures are encoded in each step.
+    /// None: images are encoded in each step.
     Off,
 }
 
-/// The latents of a picture, times the VAE's scaling factor. `[1, 4, h / 8, w / 8]`
+/// The latents of an image, times the VAE's scaling factor. `[1, 4, h / 8, w / 8]`
 #[derive(Debug)]
 pub(super) struct InMemory {
     latents: Tensor<4>,
-    /// Those of the mirrored picture, where it is mirrored at times.
+    /// Those of the mirrored image, where it is mirrored at times.
     flipped: Option<Tensor<4>>,
     /// What each place counts, `[h / 8, w / 8]`.
     mask: Option<Vec<f32>>,
@@ -62,7 +62,7 @@ impl LatentCache {
                     // The shorter of the two names that are looked for.
                     refuse_shared(dataset.items().iter().map(|item| Wanted {
                         cache: latents_path(&item.path, item.size, disk.family, LatentsName::Stem),
-                        picture: &item.path,
+                        image: &item.path,
                         slot: slot(item),
                         key: disk.key(dataset, item),
                     }))?;
@@ -74,7 +74,7 @@ impl LatentCache {
         )
     }
 
-    /// Bytes of the latents of all pictures and, on disk, of their masks.
+    /// Bytes of the latents of all images and, on disk, of their masks.
     pub(super) fn bytes(&self, dataset: &Dataset) -> u64 {
         let bytes = |item: &Item| {
             let images = 1 + u64::from(dataset.subset_of(item).config.augmentation.flip_aug);
@@ -97,7 +97,7 @@ impl LatentCache {
         matches!(self, Self::Off)
     }
 
-    /// How many pictures are done, of `total`; they are taken in the data set's order.
+    /// How many images are done, of `total`; they are taken in the data set's order.
     pub(super) fn done(&self, total: usize) -> usize {
         match self {
             Self::Memory(latents) => latents.len(),
@@ -120,45 +120,45 @@ impl LatentCache {
         let Self::Memory(latents) = self else {
             unreachable!("the batch says where its latents are")
         };
-        let pictures = || {
+        let images = || {
             batch
                 .items
                 .iter()
                 .map(|item| &latents[*item])
                 .zip(&batch.flipped)
         };
-        let tensors = pictures().map(|(picture, flipped)| match (&picture.flipped, flipped) {
-            (_, false) => picture.latents.clone(),
+        let tensors = images().map(|(image, flipped)| match (&image.flipped, flipped) {
+            (_, false) => image.latents.clone(),
             (Some(mirrored), true) => mirrored.clone(),
-            (None, true) => unreachable!("a picture that is mirrored at times has a mirror image"),
+            (None, true) => unreachable!("an image that is mirrored at times has a mirror image"),
         });
         let tensors: Vec<Tensor<4>> = tensors.collect();
         let width = batch.size.width as usize / 8;
         let places = batch.size.area() as usize / 64;
-        let mask = |(picture, flipped): (&InMemory, &bool)| {
-            let mut mask = picture.mask.clone().unwrap_or_else(|| vec![1.0; places]);
+        let mask = |(image, flipped): (&InMemory, &bool)| {
+            let mut mask = image.mask.clone().unwrap_or_else(|| vec![1.0; places]);
             if *flipped {
                 mirror_rows(&mut mask, width);
             }
             mask
         };
-        let has_masks = pictures().any(|(picture, _)| picture.mask.is_some());
+        let has_masks = images().any(|(image, _)| image.mask.is_some());
         (
             Tensor::cat(tensors, 0),
-            has_masks.then(|| pictures().flat_map(mask).collect()),
+            has_masks.then(|| images().flat_map(mask).collect()),
         )
     }
 }
 
-/// A picture's latents before scaling.
+/// An image's latents before scaling.
 #[derive(Debug)]
-pub(super) struct EncodedPicture {
+pub(super) struct EncodedImage {
     latents: Tensor<4>,
     flipped: Option<Tensor<4>>,
     mask: Option<Mask>,
 }
 
-/// Encodes a picture and, where it is mirrored at times, its mirror image. One draw from the
+/// Encodes an image and, where it is mirrored at times, its mirror image. One draw from the
 /// posterior of each serves all epochs, as in sd-scripts.
 pub(super) fn encode(
     dataset: &Dataset,
@@ -166,7 +166,7 @@ pub(super) fn encode(
     vae: &AutoencoderKl,
     seed: u64,
     device: &Device,
-) -> Result<EncodedPicture> {
+) -> Result<EncodedImage> {
     let item = &dataset.items()[index];
     let Sample { mut pixels, mask } = dataset.load(item, &dataset.centred(item))?;
     let latents = |pixels: &Pixels, mirrored: bool| -> Result<Tensor<4>> {
@@ -192,14 +192,14 @@ pub(super) fn encode(
         }
         false => None,
     };
-    Ok(EncodedPicture {
+    Ok(EncodedImage {
         latents: upright,
         flipped,
         mask,
     })
 }
 
-impl EncodedPicture {
+impl EncodedImage {
     pub(super) fn into_memory(self, scaling_factor: f64) -> InMemory {
         InMemory {
             latents: self.latents * scaling_factor,
@@ -209,7 +209,7 @@ impl EncodedPicture {
     }
 }
 
-/// The files of latents beside the pictures.
+/// The files of latents beside the images.
 #[derive(Debug)]
 pub(super) struct OnDisk {
     family: LatentsFamily,
@@ -219,9 +219,9 @@ pub(super) struct OnDisk {
     files: CacheFiles,
     /// Files of another program that are used in this run.
     foreign: HashSet<PathBuf>,
-    /// The file of each picture that is done, until batches take them.
+    /// The file of each image that is done, until batches take them.
     done: Vec<PathBuf>,
-    /// How many pictures are done.
+    /// How many images are done.
     count: usize,
 }
 
@@ -254,12 +254,12 @@ impl OnDisk {
         Ok(())
     }
 
-    /// The file that is written for a picture.
+    /// The file that is written for an image.
     fn path(&self, item: &Item) -> PathBuf {
         latents_path(&item.path, item.size, self.family, self.name)
     }
 
-    /// Looks for the latents of the next picture.
+    /// Looks for the latents of the next image.
     pub(super) fn find(&mut self, dataset: &Dataset) -> Result<Found> {
         let item = &dataset.items()[self.count];
         let (key, slot) = (self.key(dataset, item), slot(item));
@@ -280,7 +280,7 @@ impl OnDisk {
                         self.foreign.insert(path.clone());
                         return Ok(Found::Usable(path));
                     }
-                    Ok(false) => "it is older than its picture, or made in another way".into(),
+                    Ok(false) => "it is older than its image, or made in another way".into(),
                     Err(error) if error.is_bad_cache() => error.to_string(),
                     Err(error) => return Err(error.into()),
                 },
@@ -292,18 +292,18 @@ impl OnDisk {
         Ok(found)
     }
 
-    /// Takes a usable file for the next picture.
+    /// Takes a usable file for the next image.
     pub(super) fn take(&mut self, path: PathBuf) {
         self.done.push(path);
         self.count += 1;
     }
 
-    /// Writes the latents of the next picture, beside those of other sizes that its file holds.
-    /// `seen` is what the picture was before it was read.
+    /// Writes the latents of the next image, beside those of other sizes that its file holds.
+    /// `seen` is what the image was before it was read.
     pub(super) fn write(
         &mut self,
         dataset: &Dataset,
-        encoded: EncodedPicture,
+        encoded: EncodedImage,
         seen: Seen,
     ) -> Result<()> {
         let item = &dataset.items()[self.count];
@@ -357,7 +357,7 @@ impl OnDisk {
         &mut self.files
     }
 
-    /// Everything that the latents depend on besides the picture itself.
+    /// Everything that the latents depend on besides the image itself.
     fn key(&self, dataset: &Dataset, item: &Item) -> String {
         let subset = &dataset.subset_of(item).config;
         let selection = &item.selection;
@@ -378,7 +378,7 @@ impl OnDisk {
 }
 
 /// Whether a file of another program can be used: it must be complete and fit, and be newer than
-/// its picture.
+/// its image.
 fn foreign(dataset: &Dataset, item: &Item, path: &Path) -> lora_data::Result<bool> {
     // What lies under transparency, or a filter, is nothing that a shape shows.
     let subset = &dataset.subset_of(item).config;

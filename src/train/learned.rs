@@ -26,7 +26,7 @@ impl Learned {
         }
     }
 
-    /// The adapters with which pictures are drawn and files written: averaged, where the run
+    /// The adapters with which images are drawn and files written: averaged, where the run
     /// averages them. They share what they can with those that are trained, so drop them before the
     /// next update.
     pub(super) fn shown(&self) -> AdapterSet {

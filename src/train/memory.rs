@@ -24,7 +24,7 @@ pub struct MemoryEstimate {
     pub caches: u64,
 }
 
-/// What an estimate is made from besides pictures and captions.
+/// What an estimate is made from besides images and captions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Load {
     family: Family,

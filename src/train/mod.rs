@@ -30,16 +30,16 @@ mod stages;
 mod step;
 mod trainer;
 
-pub use check::{CheckReport, LongCaption, RunLength, TinyPicture, check, check_with_pictures};
+pub use check::{CheckReport, LongCaption, RunLength, TinyImage, check, check_with_images};
 pub use event::{
     CacheProgress, Cached, DataWait, EpochEnd, Event, GroupRate, Pace, Preview, RunPlan, Saved,
     Step, Summary,
 };
-pub use examples::ExamplePicture;
+pub use examples::ExampleImage;
 pub use generator::Generator;
 pub use inspect::{AdapterInfo, LoraInfo, inspect};
 pub use lora_core::adapter::{AdapterTensor, WeightNorms};
 pub use lora_core::memory::return_freed_memory;
-pub use lora_data::{DatasetReport, PictureSource, SubsetReport, TrainPicture};
+pub use lora_data::{DatasetReport, ImageSource, SubsetReport, TrainImage};
 pub use memory::{MemoryEstimate, resident_memory};
 pub use trainer::Trainer;

@@ -50,7 +50,7 @@ pub(super) struct Outputs {
 #[derive(Debug, Default)]
 struct DrawnAt {
     step: u64,
-    pictures: Vec<RgbImage>,
+    images: Vec<RgbImage>,
 }
 
 impl Outputs {
@@ -187,7 +187,7 @@ impl Outputs {
         self.prompts.len()
     }
 
-    /// Draws and writes the picture of a prompt.
+    /// Draws and writes the image of a prompt.
     pub(super) fn draw_preview(
         &mut self,
         index: usize,
@@ -199,7 +199,7 @@ impl Outputs {
     ) -> Result<Preview> {
         let prompt = self.prompts[index].clone();
         let seed = seed_of(&prompt, config, index);
-        let picture = self.draw(&prompt, seed, config, base, adapters.bind(1.0))?;
+        let image = self.draw(&prompt, seed, config, base, adapters.bind(1.0))?;
         let name = prompt::file_name(
             &config.output_name,
             at,
@@ -209,19 +209,19 @@ impl Outputs {
         );
         let path = self.output_dir.join("sample").join(name);
         create_parent(&path)?;
-        write_png(&path, &picture)?;
-        let pictures = if step == 0 {
+        write_png(&path, &image)?;
+        let images = if step == 0 {
             &mut self.first_previews
         } else {
             &mut self.last_previews
         };
         if index == 0 {
-            *pictures = DrawnAt {
+            *images = DrawnAt {
                 step,
-                pictures: Vec::new(),
+                images: Vec::new(),
             };
         }
-        pictures.pictures.push(picture.clone());
+        images.images.push(image.clone());
         Ok(Preview {
             path,
             at,
@@ -229,7 +229,7 @@ impl Outputs {
             index,
             prompt,
             seed,
-            picture,
+            image,
         })
     }
 
@@ -271,7 +271,7 @@ impl Outputs {
         )
     }
 
-    /// Writes the pictures before training above those after `steps` steps, its last, if there are
+    /// Writes the images before training above those after `steps` steps, its last, if there are
     /// both.
     pub(super) fn write_contact_sheet(
         &self,
@@ -279,7 +279,7 @@ impl Outputs {
         steps: u64,
     ) -> Result<Option<PathBuf>> {
         let (first, last) = (&self.first_previews, &self.last_previews);
-        if first.pictures.is_empty() || last.pictures.is_empty() || last.step != steps {
+        if first.images.is_empty() || last.images.is_empty() || last.step != steps {
             return Ok(None);
         }
         let path = self
@@ -288,7 +288,7 @@ impl Outputs {
             .join(format!("{}_before_after.png", config.output_name));
         write_png(
             &path,
-            &contact_sheet(&[first.pictures.clone(), last.pictures.clone()]),
+            &contact_sheet(&[first.images.clone(), last.images.clone()]),
         )?;
         Ok(Some(path))
     }

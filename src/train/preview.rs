@@ -1,4 +1,4 @@
-//! Drawing a picture from a prompt.
+//! Drawing an image from a prompt.
 
 use burn::tensor::Tensor;
 use image::RgbImage;
@@ -24,7 +24,7 @@ impl From<config::Sampler> for SamplerKind {
     }
 }
 
-/// How pictures are drawn, whatever the prompt.
+/// How images are drawn, whatever the prompt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
     pub(super) sampler: config::Sampler,
@@ -65,10 +65,10 @@ pub(super) fn render(
         cx,
     );
     let latents = draw(prompt, seed, contexts, style, base.unet()?, cx);
-    Ok(picture(latents, base.vae()?))
+    Ok(image(latents, base.vae()?))
 }
 
-/// What the UNet is told with and, for guidance, without the prompt, each for one picture.
+/// What the UNet is told with and, for guidance, without the prompt, each for one image.
 #[derive(Debug)]
 struct Contexts {
     positive: Encoded,
@@ -130,7 +130,7 @@ fn draw(
         .chain([contexts.positive])
         .collect();
     let Encoded { context, pooled } = Encoded::cat(told);
-    // As of a picture of this size that was neither resized nor cropped.
+    // As of an image of this size that was neither resized nor cropped.
     let (height, width) = (prompt.height as f32, prompt.width as f32);
     let sizes = vec![[height, width, 0.0, 0.0, height, width]; context.dims()[0]];
     let vector = unet.vector(pooled, &sizes);
@@ -160,8 +160,8 @@ fn draw(
     })
 }
 
-/// The picture of latents `[1, 4, h, w]` that are scaled for the UNet.
-fn picture(latents: Tensor<4>, vae: &AutoencoderKl) -> RgbImage {
+/// The image of latents `[1, 4, h, w]` that are scaled for the UNet.
+fn image(latents: Tensor<4>, vae: &AutoencoderKl) -> RgbImage {
     let decoded = vae.decode(latents / vae.scaling_factor());
     let [_, _, height, width] = decoded.dims();
     let pixels = (decoded / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0;
@@ -173,7 +173,7 @@ fn picture(latents: Tensor<4>, vae: &AutoencoderKl) -> RgbImage {
     };
     let bytes = values.iter().map(|value| value.round() as u8).collect();
     match RgbImage::from_raw(width as u32, height as u32, bytes) {
-        Some(picture) => picture,
+        Some(image) => image,
         None => unreachable!("three bytes for each pixel"),
     }
 }

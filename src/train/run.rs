@@ -75,7 +75,7 @@ pub(super) fn doubts(config: &TrainConfig, length: Length) -> Vec<String> {
     doubts
 }
 
-/// Options of pictures and captions that other ones leave without effect.
+/// Options of images and captions that other ones leave without effect.
 fn unused_data(config: &TrainConfig) -> Vec<String> {
     let default = TrainConfig::new("", "");
     let with_dataset_config = [
@@ -102,11 +102,11 @@ fn unused_data(config: &TrainConfig) -> Vec<String> {
     let unused: (&[(&str, bool)], &str) = match (&config.dataset_config, &config.in_json) {
         (Some(_), _) => (
             &with_dataset_config,
-            "`dataset_config` says which pictures and folders are used",
+            "`dataset_config` says which images and folders are used",
         ),
         (None, Some(_)) => (
             &with_in_json,
-            "the file of `in_json` says what the pictures and captions are",
+            "the file of `in_json` says what the images and captions are",
         ),
         (None, None) => (&[], ""),
     };

@@ -27,7 +27,7 @@ pub(super) enum Stage {
     /// Of the networks that every step needs.
     ReadNetworks,
     FirstPreviews,
-    /// One picture at a time, so that a run can be stopped between them.
+    /// One image at a time, so that a run can be stopped between them.
     Previews {
         at: PreviewTime,
         index: usize,
@@ -54,7 +54,7 @@ pub(super) struct Progress {
     pub(super) losses: Vec<f32>,
     pub(super) step_in_epoch: usize,
     pub(super) step_seconds: f64,
-    /// How long steps waited for pictures.
+    /// How long steps waited for images.
     pub(super) data_wait_seconds: f64,
     /// LoRA files that were written on the way.
     pub(super) saved: Vec<PathBuf>,
@@ -144,7 +144,7 @@ impl Trainer {
             .count();
         RunPlan {
             dataset: self.report.clone(),
-            pictures_per_epoch: self.plan.pictures_per_epoch() as u64,
+            images_per_epoch: self.plan.images_per_epoch() as u64,
             batches_per_epoch: self.length.batches_per_epoch,
             steps_per_epoch: self.length.steps_per_epoch,
             epochs: self.length.epochs,
@@ -242,7 +242,7 @@ impl Trainer {
         }
     }
 
-    /// The loss on the pictures that are kept out of training, if there are any.
+    /// The loss on the images that are kept out of training, if there are any.
     fn validate(&mut self) -> Result<Option<f32>> {
         let batches = self.dataset.validation_batches()?;
         let Some(source) = self
@@ -264,7 +264,7 @@ impl Trainer {
             networks,
             setting: &setting,
         };
-        // Always the same, so that losses can be compared: what is drawn for pictures and captions,
+        // Always the same, so that losses can be compared: what is drawn for images and captions,
         // too.
         let moment = Moment { epoch: 1, step: 0 };
         let (mut first_sample, mut sum) = (0, 0.0);

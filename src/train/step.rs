@@ -43,7 +43,7 @@ pub(super) struct MicroBatch {
     /// `[b, 4, h, w]`
     pub(super) latents: Tensor<4>,
     pub(super) text: Text,
-    /// Original height and width, top and left of the crop, height and width of each picture, for
+    /// Original height and width, top and left of the crop, height and width of each image, for
     /// SDXL.
     pub(super) sizes: Vec<[f32; 6]>,
     /// What samples and their places count.
@@ -199,8 +199,8 @@ impl Algorithm {
         (value.into_scalar(), adapters.gradients(&sink))
     }
 
-    /// Loss of a batch of validation pictures, at four timesteps that are the same each time, as is
-    /// the noise. `first_sample` is the number of its first picture among all of them.
+    /// Loss of a batch of validation images, at four timesteps that are the same each time, as is
+    /// the noise. `first_sample` is the number of its first image among all of them.
     pub(super) fn validation_loss(
         &self,
         first_sample: usize,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use image::RgbImage;
 use lora_core::adapter::{AdapterSet, AdapterTensor, LearningRateGroup};
 use lora_core::optim::Optimizer;
-use lora_data::{Dataset, DatasetReport, Plan, TrainPicture};
+use lora_data::{Dataset, DatasetReport, Plan, TrainImage};
 use lora_models::{Checkpoint, Tokenizer};
 
 use super::base::Base;
@@ -37,7 +37,7 @@ use crate::prompt::Prompt;
 /// ```no_run
 /// use lora_trainer::{Event, TrainConfig, Trainer};
 ///
-/// let config = TrainConfig { network_dim: 16, ..TrainConfig::new("base.safetensors", "pictures") };
+/// let config = TrainConfig { network_dim: 16, ..TrainConfig::new("base.safetensors", "images") };
 /// for event in Trainer::new(config)? {
 ///     if let Event::Step(step) = event? {
 ///         println!("{} of {}: {}", step.step, step.total_steps, step.loss);
@@ -73,24 +73,24 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Reads and checks everything that the run needs: configuration, pictures, captions, base
+    /// Reads and checks everything that the run needs: configuration, images, captions, base
     /// model. Nothing is written. Of the base model nothing is kept yet: each network comes into
     /// memory when it is needed.
     ///
     /// # Errors
     /// Everything that is wrong with them; see [`Error`].
     pub fn new(config: TrainConfig) -> Result<Self> {
-        Self::with_pictures(config, &[])
+        Self::with_images(config, &[])
     }
 
-    /// As [`new`](Self::new), with pictures that the program gives beside those of the
-    /// configuration, which then need not name any. Options of pictures and captions hold for them,
+    /// As [`new`](Self::new), with images that the program gives beside those of the
+    /// configuration, which then need not name any. Options of images and captions hold for them,
     /// too; errors call them `data[0]`, `data[1]` and so on.
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn with_pictures(mut config: TrainConfig, pictures: &[TrainPicture]) -> Result<Self> {
-        config.check_all(!pictures.is_empty())?;
+    pub fn with_images(mut config: TrainConfig, images: &[TrainImage]) -> Result<Self> {
+        config.check_all(!images.is_empty())?;
         let device = crate::device::parse(&config.device)?;
         let mut outputs = Outputs::new(&config)?;
         // What is not given may follow from the family.
@@ -102,7 +102,7 @@ impl Trainer {
         let reproduced = config.reproduced(family, checkpoint.zero_terminal_snr());
         config = config.resolved(family);
         run::check_family(&config, &checkpoint)?;
-        let (dataset, notices) = data::open(&config, family, pictures)?;
+        let (dataset, notices) = data::open(&config, family, images)?;
         let plan = dataset.plan()?;
         let length = Length::new(&config, plan.batches_per_epoch());
 
@@ -253,14 +253,14 @@ impl Trainer {
         self.learned.shown().to_tensors(SavePrecision::Float.into())
     }
 
-    /// Draws a picture with the adapters as they are now, scaled by `multiplier`; at 0 it is the
-    /// bare base's. The same prompt, seed and adapters give the same picture.
+    /// Draws an image with the adapters as they are now, scaled by `multiplier`; at 0 it is the
+    /// bare base's. The same prompt, seed and adapters give the same image.
     ///
     /// # Errors
     /// [`Error::Config`] for a prompt with impossible settings; where text encoder or VAE can't be
     /// read again.
     pub fn sample(&mut self, prompt: &Prompt, multiplier: f32) -> Result<RgbImage> {
-        let picture = self.outputs.sample(
+        let image = self.outputs.sample(
             prompt,
             multiplier,
             &self.config,
@@ -268,7 +268,7 @@ impl Trainer {
             &self.learned.shown(),
         );
         self.drop_preview_networks();
-        picture
+        image
     }
 }
 

@@ -17,8 +17,8 @@ fn folders() {
         "no folder at `nowhere`",
         "expected a folder",
     ]);
-    let picture = job.picture("banana.png");
-    job.set("train_data_dir", &picture).is_refused(&[
+    let image = job.image("banana.png");
+    job.set("train_data_dir", &image).is_refused(&[
         "`train_data_dir`",
         "a file at `",
         "banana.png`",
@@ -27,10 +27,10 @@ fn folders() {
 
     fs::create_dir(job.path("empty")).unwrap();
     job.set("train_data_dir", "empty")
-        .is_refused(&["`empty`", "no pictures found", ".png, .jpg"]);
+        .is_refused(&["`empty`", "no images found", ".png, .jpg"]);
     fs::create_dir_all(job.path("empty/5_cats")).unwrap();
-    job.write("empty/5_cats/notes.md", "no picture");
-    job.is_refused(&["`empty`", "no pictures found", ".png, .jpg"]);
+    job.write("empty/5_cats/notes.md", "no image");
+    job.is_refused(&["`empty`", "no images found", ".png, .jpg"]);
 
     fs::create_dir_all(job.path("wrong/cats")).unwrap();
     fs::create_dir_all(job.path("wrong/dogs")).unwrap();
@@ -42,37 +42,37 @@ fn folders() {
     ]);
 
     fs::rename(
-        job.path("pictures/2_emoji"),
-        job.path("pictures/2000000000_emoji"),
+        job.path("images/2_emoji"),
+        job.path("images/2000000000_emoji"),
     )
     .unwrap();
-    job.set("train_data_dir", "pictures").is_refused(&[
+    job.set("train_data_dir", "images").is_refused(&[
         "2000000000_emoji",
-        "6000000000 pictures",
+        "6000000000 images",
         "at most 10000000",
     ]);
 }
 
 #[test]
-fn pictures_and_captions() {
+fn images_and_captions() {
     let job = Job::new();
-    let whole = fs::read(job.picture("banana.png")).unwrap();
+    let whole = fs::read(job.image("banana.png")).unwrap();
     for (broken, reason) in [
         (&whole[..whole.len() / 2], "unreadable"),
         (&b"GIF89a?"[..], "unreadable"),
         (b"", "unreadable"),
     ] {
-        fs::write(job.picture("banana.png"), broken).unwrap();
+        fs::write(job.image("banana.png"), broken).unwrap();
         job.is_refused(&["2_emoji/banana.png`", reason]);
     }
-    fs::write(job.picture("banana.png"), &whole).unwrap();
-    fs::write(job.picture("banana.txt"), "  \n").unwrap();
+    fs::write(job.image("banana.png"), &whole).unwrap();
+    fs::write(job.image("banana.txt"), "  \n").unwrap();
     job.is_refused(&[
         "2_emoji/banana.txt`",
         "empty caption",
         "expected the caption in the first line",
     ]);
-    fs::write(job.picture("banana.txt"), b"caf\xe9").unwrap();
+    fs::write(job.image("banana.txt"), b"caf\xe9").unwrap();
     job.is_refused(&[
         "2_emoji/banana.txt`",
         "not UTF-8 at byte 3",
@@ -81,14 +81,14 @@ fn pictures_and_captions() {
 }
 
 #[test]
-fn bad_pictures_can_be_skipped() {
+fn bad_images_can_be_skipped() {
     let mut job = Job::new();
-    let whole = fs::read(job.picture("banana.png")).unwrap();
-    fs::write(job.picture("banana.png"), &whole[..whole.len() / 2]).unwrap();
-    fs::write(job.picture("bicycle.png"), "no picture").unwrap();
+    let whole = fs::read(job.image("banana.png")).unwrap();
+    fs::write(job.image("banana.png"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(job.image("bicycle.png"), "no image").unwrap();
     let run = job.toml("skip_bad_images", "true").run();
     run.succeeded();
-    assert!(run.stdout.contains("2_emoji: 1 pictures"), "{}", run.stdout);
+    assert!(run.stdout.contains("2_emoji: 1 images"), "{}", run.stdout);
     let skipped: Vec<&str> = run
         .stdout
         .lines()
@@ -106,13 +106,13 @@ fn bad_pictures_can_be_skipped() {
     assert_eq!(job.outputs(), ["emoji.safetensors"]);
 
     let job = Job::new();
-    fs::write(job.picture("banana.png"), "no picture").unwrap();
+    fs::write(job.image("banana.png"), "no image").unwrap();
     for name in ["airplane.png", "bicycle.png"] {
-        fs::remove_file(job.picture(name)).unwrap();
+        fs::remove_file(job.image(name)).unwrap();
     }
     let mut job = job;
     job.toml("skip_bad_images", "true")
-        .is_refused(&["none of the 1 pictures can be used", "banana.png"]);
+        .is_refused(&["none of the 1 images can be used", "banana.png"]);
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn all_problems_of_a_configuration_come_at_once() {
         &train("nowhere.toml"),
         &["nowhere.toml: cannot read: No such file"],
     );
-    refused(&train("pictures"), &["pictures: cannot read"]);
+    refused(&train("images"), &["images: cannot read"]);
 }
 
 #[test]
@@ -530,9 +530,9 @@ fn the_library_returns_typed_errors() {
         error(Job::new().set("network_weights", base())),
         Error::NotALora { .. }
     ));
-    fs::write(job.picture("banana.png"), "").unwrap();
+    fs::write(job.image("banana.png"), "").unwrap();
     assert!(
-        matches!(error(&job), Error::Data(lora_data::Error::UnreadablePicture { path, .. }) if path == job.picture("banana.png"))
+        matches!(error(&job), Error::Data(lora_data::Error::UnreadableImage { path, .. }) if path == job.image("banana.png"))
     );
     assert!(!job.path("output").exists());
 }

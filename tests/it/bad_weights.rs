@@ -113,8 +113,8 @@ fn files_that_are_no_base() {
             "nothing at `nowhere.safetensors`",
             "expected a file, or a folder in diffusers' layout",
         ]);
-    job.set("pretrained_model_name_or_path", "pictures")
-        .is_refused(&["pictures", "a folder without `unet`, `vae`"]);
+    job.set("pretrained_model_name_or_path", "images")
+        .is_refused(&["images", "a folder without `unet`, `vae`"]);
 }
 
 /// Everything that is wrong with the tensors of all three networks stands in one message, in the

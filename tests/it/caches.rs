@@ -47,7 +47,7 @@ fn latents(job: &Job) -> (usize, usize, Vec<String>) {
 
 /// The cache files, sorted.
 fn files(job: &Job) -> Vec<PathBuf> {
-    let entries = fs::read_dir(job.path("pictures/2_emoji"))
+    let entries = fs::read_dir(job.path("images/2_emoji"))
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path());
     let mut files: Vec<PathBuf> = entries
@@ -72,7 +72,7 @@ fn a_second_run_finds_what_the_first_made() {
                 .into_owned()
         })
         .collect();
-    let size = image::image_dimensions(job.picture("airplane.png")).expect("a picture");
+    let size = image::image_dimensions(job.image("airplane.png")).expect("an image");
     assert_eq!(
         names[0],
         format!("airplane_{:04}x{:04}_sd.npz", size.0, size.1)
@@ -90,12 +90,11 @@ fn a_second_run_finds_what_the_first_made() {
 fn what_has_changed_is_made_again() {
     let mut job = job();
     assert_eq!(latents(&job).0, 3);
-    fs::copy(job.picture("airplane.png"), job.picture("banana.png")).expect("another picture");
+    fs::copy(job.image("airplane.png"), job.image("banana.png")).expect("another image");
     let (made, found, warnings) = latents(&job);
     assert_eq!((made, found), (1, 2));
     assert!(
-        warnings[0].contains("banana_")
-            && warnings[0].contains("is made again: the picture changed"),
+        warnings[0].contains("banana_") && warnings[0].contains("is made again: the image changed"),
         "{warnings:?}"
     );
     // Another bucket.
@@ -142,13 +141,13 @@ fn interrupted_caching_goes_on() {
 fn files_of_other_programs_are_used_if_they_fit() {
     let mut job = job();
     let expected = job.losses();
-    fs::remove_file(job.path("pictures/2_emoji/.lora-trainer-cache.jsonl")).expect("the records");
+    fs::remove_file(job.path("images/2_emoji/.lora-trainer-cache.jsonl")).expect("the records");
     let (made, found, warnings) = latents(&job);
     assert_eq!((made, found), (0, 3));
     assert!(
         warnings
             .concat()
-            .contains("latents of 3 pictures are taken from files of another program"),
+            .contains("latents of 3 images are taken from files of another program"),
         "{warnings:?}"
     );
     // Under the name of an older version, too.
@@ -165,7 +164,7 @@ fn files_of_other_programs_are_used_if_they_fit() {
     }
     assert_eq!(job.losses(), expected);
 
-    let airplane = job.path("pictures/2_emoji/airplane.npz");
+    let airplane = job.path("images/2_emoji/airplane.npz");
     let whole = fs::read(&airplane).expect("a file");
     let write = |latents: &CachedLatents| {
         latents
@@ -263,7 +262,7 @@ fn encoded_captions_of_sdxl() {
             .all(|(a, b)| (a - b).abs() <= 1e-6 * b),
         "{from_disk:?}, {expected:?}"
     );
-    fs::write(job.picture("banana.txt"), "another caption").expect("a caption");
+    fs::write(job.image("banana.txt"), "another caption").expect("a caption");
     let (made, found, warnings) = texts(&job);
     assert_eq!((made, found), (1, 2), "{warnings:?}");
     assert!(
@@ -301,12 +300,12 @@ fn encoded_captions_of_sdxl() {
 }
 
 #[test]
-fn pictures_do_not_share_a_file() {
+fn images_do_not_share_a_file() {
     let job = job();
-    let picture = image::open(job.picture("banana.png"))
-        .expect("a picture")
+    let image = image::open(job.image("banana.png"))
+        .expect("an image")
         .into_rgb8();
-    picture.save(job.picture("banana.bmp")).expect("a picture");
+    image.save(job.image("banana.bmp")).expect("an image");
     refused(
         &job.run(),
         &[
@@ -321,7 +320,7 @@ fn pictures_do_not_share_a_file() {
 #[test]
 fn subsets_do_not_share_a_file_for_different_things() {
     let mut job = job();
-    let folder = job.path("pictures/2_emoji");
+    let folder = job.path("images/2_emoji");
     let subset = |more: &str| {
         format!(
             "[[datasets.subsets]]\nimage_dir = '{}'\n{more}\n",
@@ -353,7 +352,7 @@ fn subsets_do_not_share_a_file_for_different_things() {
 fn sizes_are_kept_with_the_latents() {
     let mut job = job();
     job.losses();
-    let sizes = job.path("pictures/2_emoji/.lora-trainer-sizes.json");
+    let sizes = job.path("images/2_emoji/.lora-trainer-sizes.json");
     assert!(sizes.is_file());
     fs::remove_file(&sizes).expect("removed");
     job.toml("cache_info", "false").losses();
@@ -371,11 +370,11 @@ fn a_full_disk_while_caching() {
     let mut job = job();
     let small = image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 7]));
     let large = image::RgbImage::from_fn(512, 512, |x, y| image::Rgb([x as u8, y as u8, 7]));
-    small.save(job.picture("airplane.png")).expect("a picture");
-    large.save(job.picture("banana.png")).expect("a picture");
+    small.save(job.image("airplane.png")).expect("an image");
+    large.save(job.image("banana.png")).expect("an image");
     job.set("resolution", "512,512");
     let mut command = std::process::Command::new("sh");
-    // Blocks of 512 bytes: 16 kB, less than the latents of the second picture.
+    // Blocks of 512 bytes: 16 kB, less than the latents of the second image.
     let script = format!(
         "ulimit -f 32; exec {} train job.toml",
         crate::program::PROGRAM

@@ -21,14 +21,14 @@ fn a_run_that_is_possible() {
         .toml("max_train_epochs", "3")
         .toml("gradient_accumulation_steps", "2");
     fs::write(
-        job.picture("banana.txt"),
+        job.image("banana.txt"),
         "blueprint style, a banana, ".to_owned() + &"very ".repeat(90),
     )
     .expect("a caption");
-    fs::copy(job.picture("airplane.png"), job.picture("copy.png")).expect("a picture");
+    fs::copy(job.image("airplane.png"), job.image("copy.png")).expect("an image");
     image::RgbImage::new(20, 20)
-        .save(job.picture("small.png"))
-        .expect("a picture");
+        .save(job.image("small.png"))
+        .expect("an image");
     job.toml("bucket_no_upscale", "false")
         .toml("min_bucket_reso", "64");
     let run = job.check(&[]);
@@ -36,14 +36,14 @@ fn a_run_that_is_possible() {
     for part in [
         "base: Stable Diffusion 1.x",
         "2_emoji         5        2           3               2             0",
-        "an epoch: 10 pictures with repeats, in 3 batches",
+        "an epoch: 10 images with repeats, in 3 batches",
         "3 batches / 2 a step, rounded up = 2 steps an epoch",
         "3 epochs: 6 steps",
         "blueprint style (3)",
         "captions beyond `max_token_length`: 1",
         "banana.txt",
-        "pictures with the same content: 1",
-        "airplane.png = pictures/2_emoji/copy.png",
+        "images with the same content: 1",
+        "airplane.png = images/2_emoji/copy.png",
         "small.png is 20x20, trained at 64x64",
         "the run is possible",
     ] {
@@ -55,7 +55,7 @@ fn a_run_that_is_possible() {
     let (code, report) = json(&job);
     assert_eq!(code, Some(0));
     assert_eq!(report["length"]["total_steps"], 6);
-    assert_eq!(report["dataset"]["parts"][0]["subsets"][0]["pictures"], 5);
+    assert_eq!(report["dataset"]["parts"][0]["subsets"][0]["images"], 5);
     assert_eq!(report["latent_bytes"].as_u64(), Some(5 * 8 * 8 * 16));
     assert_eq!(report["long_captions"][0]["used"], 75);
     assert_eq!(report["problems"], Value::Array(vec![]));
@@ -64,10 +64,10 @@ fn a_run_that_is_possible() {
 #[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let job = Job::new();
-    let whole = fs::read(job.picture("airplane.png")).expect("a file");
-    fs::write(job.picture("airplane.png"), &whole[..whole.len() / 2]).expect("written");
-    fs::write(job.picture("banana.txt"), b"caf\xe9").expect("written");
-    fs::create_dir_all(job.path("pictures/old")).expect("a folder");
+    let whole = fs::read(job.image("airplane.png")).expect("a file");
+    fs::write(job.image("airplane.png"), &whole[..whole.len() / 2]).expect("written");
+    fs::write(job.image("banana.txt"), b"caf\xe9").expect("written");
+    fs::create_dir_all(job.path("images/old")).expect("a folder");
     let run = job.check(&["--set", "pretrained_model_name_or_path=none.safetensors"]);
     assert_eq!(run.code, Some(2));
     for part in [
@@ -86,8 +86,8 @@ fn everything_that_is_wrong_is_told_at_once() {
         Some(2),
         "{report}"
     );
-    // One picture can still be looked at.
-    assert_eq!(report["length"]["pictures_per_epoch"], 2);
+    // One image can still be looked at.
+    assert_eq!(report["length"]["images_per_epoch"], 2);
 
     // What only a run reads is read, too.
     let run = job.check(&[

@@ -80,7 +80,7 @@ fn converting_changes_nothing() {
             "pretrained_model_name_or_path".to_owned(),
             "base.safetensors".into(),
         ),
-        ("train_data_dir".to_owned(), "pictures".into()),
+        ("train_data_dir".to_owned(), "images".into()),
     ];
     let mut read = 0;
     for sample in samples() {
@@ -166,7 +166,7 @@ fn a_file_to_start_from_trains() {
         );
         job.write(
             file,
-            text.replace("train_data_dir = \"\"", "train_data_dir = 'pictures'"),
+            text.replace("train_data_dir = \"\"", "train_data_dir = 'images'"),
         );
         let small = [
             "resolution=64",

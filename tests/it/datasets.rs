@@ -1,4 +1,4 @@
-//! What a user says of pictures and captions reaches the training.
+//! What a user says of images and captions reaches the training.
 
 use std::fs;
 
@@ -16,16 +16,16 @@ fn plan(job: &Job) -> lora_trainer::train::RunPlan {
 }
 
 #[test]
-fn each_option_of_pictures_changes_what_is_trained() {
+fn each_option_of_images_changes_what_is_trained() {
     let mut plain = Job::new();
     // Larger than the bucket in one direction, so that there is something to crop.
-    let picture = RgbImage::from_fn(150, 100, |x, y| {
+    let image = RgbImage::from_fn(150, 100, |x, y| {
         Rgb([(x * 3) as u8, (y * 4) as u8, (x * y) as u8])
     });
     for name in ["airplane", "banana", "bicycle"] {
-        picture
-            .save(plain.picture(&format!("{name}.png")))
-            .expect("a picture");
+        image
+            .save(plain.image(&format!("{name}.png")))
+            .expect("an image");
     }
     plain
         .toml("enable_bucket", "false")
@@ -40,7 +40,7 @@ fn each_option_of_pictures_changes_what_is_trained() {
         ("cache_latents", "false"),
     ] {
         plain.toml(key, value);
-        // Only a third of the pictures have other colours.
+        // Only a third of the images have other colours.
         assert_ne!(plain.losses(), expected, "{key}");
         plain.remove(key);
     }
@@ -52,7 +52,7 @@ fn each_option_of_captions_changes_what_is_trained() {
     let mut job = Job::new();
     for name in ["airplane", "banana", "bicycle"] {
         fs::write(
-            job.picture(&format!("{name}.txt")),
+            job.image(&format!("{name}.txt")),
             "blueprint, red;;;blue, {sky|sea} ||| white, (bold:1.3), thin\nsecond line",
         )
         .expect("a caption");
@@ -110,16 +110,16 @@ fn captions_encoded_before_or_in_each_step() {
 }
 
 #[test]
-fn regularisation_pictures_are_weighted() {
+fn regularisation_images_are_weighted() {
     let mut job = Job::new();
     fs::create_dir_all(job.path("reg/1_thing")).expect("a folder");
-    fs::copy(job.picture("banana.png"), job.path("reg/1_thing/other.png")).expect("a picture");
+    fs::copy(job.image("banana.png"), job.path("reg/1_thing/other.png")).expect("an image");
     job.set("reg_data_dir", "reg")
         .toml("max_train_epochs", "1")
         .remove("max_train_steps");
     let plan = plan(&job);
-    // Two repeats of three pictures, and as many of the other.
-    assert_eq!((plan.pictures_per_epoch, plan.total_steps), (12, 12));
+    // Two repeats of three images, and as many of the other.
+    assert_eq!((plan.images_per_epoch, plan.total_steps), (12, 12));
     assert_eq!(
         (
             plan.dataset.num_train_images(),
@@ -135,11 +135,11 @@ fn regularisation_pictures_are_weighted() {
         "{none:?}"
     );
     let half = job.toml("prior_loss_weight", "0.5").losses();
-    // Before the first update of a regularisation picture all runs are the same.
+    // Before the first update of a regularisation image all runs are the same.
     let first = none
         .iter()
         .position(|loss| *loss == 0.0)
-        .expect("a regularisation picture");
+        .expect("a regularisation image");
     assert_eq!(whole[..first], none[..first]);
     assert!((half[first] - whole[first] * 0.5).abs() <= 1e-6 * whole[first]);
 
@@ -161,7 +161,7 @@ fn masks_weight_places() {
     let masks = |job: &Job, level: fn(u32) -> u8| {
         for name in ["airplane", "banana", "bicycle"] {
             let size =
-                image::image_dimensions(job.picture(&format!("{name}.png"))).expect("a picture");
+                image::image_dimensions(job.image(&format!("{name}.png"))).expect("an image");
             let mask = GrayImage::from_fn(size.0, size.1, |x, _| Luma([level(x)]));
             mask.save(job.path(&format!("masks/{name}.png")))
                 .expect("a mask");
@@ -181,7 +181,7 @@ fn masks_weight_places() {
             .all(|(left, plain)| *left > 0.0 && left < plain),
         "{left:?} of {plain:?}"
     );
-    // The same from files, and with pictures encoded in each step.
+    // The same from files, and with images encoded in each step.
     job.toml("cache_latents_to_disk", "true");
     assert_eq!(job.losses(), left);
     assert_eq!(job.losses(), left);
@@ -206,13 +206,13 @@ fn masks_weight_places() {
         &job.run(),
         &[
             "masks/banana.png` is 3x3; expected ",
-            "the size of its picture `pictures/2_emoji/banana.png`",
+            "the size of its image `images/2_emoji/banana.png`",
         ],
     );
     fs::remove_file(job.path("masks/banana.png")).expect("removed");
     refused(
         &job.run(),
-        &["2_emoji/banana.png`: no mask; expected a picture of the same name in `masks`"],
+        &["2_emoji/banana.png`: no mask; expected an image of the same name in `masks`"],
     );
 }
 
@@ -222,11 +222,11 @@ fn transparency() {
     job.toml("max_train_steps", "1");
     let save = |job: &Job, alpha: u8| {
         for name in ["airplane", "banana", "bicycle"] {
-            let picture =
+            let image =
                 RgbaImage::from_fn(64, 64, |x, y| Rgba([x as u8 * 4, y as u8 * 4, 99, alpha]));
-            picture
-                .save(job.picture(&format!("{name}.png")))
-                .expect("a picture");
+            image
+                .save(job.image(&format!("{name}.png")))
+                .expect("an image");
         }
     };
     save(&job, 255);
@@ -247,7 +247,7 @@ fn a_dataset_config_of_two_resolutions() {
     job.remove("train_data_dir")
         .toml("max_train_epochs", "1")
         .remove("max_train_steps");
-    let folder = job.path("pictures/2_emoji");
+    let folder = job.path("images/2_emoji");
     let text = format!(
         "[general]\ncaption_extension = '.txt'\nenable_bucket = true\nbucket_no_upscale = true\n\
          [[datasets]]\nresolution = 64\nbatch_size = 2\n[[datasets.subsets]]\nimage_dir = \
@@ -267,7 +267,7 @@ fn a_dataset_config_of_two_resolutions() {
         [64, 128]
     );
     assert_eq!(
-        (plan.pictures_per_epoch, plan.batches_per_epoch),
+        (plan.images_per_epoch, plan.batches_per_epoch),
         (9 + 3, 5 + 3)
     );
     job.run().succeeded();
@@ -278,12 +278,12 @@ fn a_dataset_config_of_two_resolutions() {
     assert_eq!(datasets[1]["subsets"][0]["image_dir"], "2_emoji");
     assert!(!file.metadata.contains_key("ss_bucket_info"));
 
-    // Both sizes in one file for each picture.
+    // Both sizes in one file for each image.
     job.toml("cache_latents_to_disk", "true");
     let memory = job.remove("cache_latents").losses();
     assert_eq!(job.losses(), memory);
     let caches = |job: &Job| {
-        fs::read_dir(job.path("pictures/2_emoji"))
+        fs::read_dir(job.path("images/2_emoji"))
             .expect("a folder")
             .filter(|entry| {
                 entry.as_ref().is_ok_and(|entry| {
@@ -313,7 +313,7 @@ fn a_dataset_config_of_two_resolutions() {
 #[test]
 fn the_base_output_can_be_the_target() {
     let mut job = Job::new();
-    let folder = job.path("pictures/2_emoji");
+    let folder = job.path("images/2_emoji");
     let config = |more: &str| {
         format!(
             "[[datasets]]\nresolution = 64\n[[datasets.subsets]]\nimage_dir = '{}'\n{more}",
@@ -351,7 +351,7 @@ fn the_base_output_can_be_the_target() {
 }
 
 #[test]
-fn lists_of_pictures() {
+fn lists_of_images() {
     let mut job = Job::new();
     let expected = job
         .toml("max_train_steps", "3")
@@ -360,8 +360,7 @@ fn lists_of_pictures() {
     let list: serde_json::Map<String, serde_json::Value> = ["airplane", "banana", "bicycle"]
         .into_iter()
         .map(|name| {
-            let caption =
-                fs::read_to_string(job.picture(&format!("{name}.txt"))).expect("a caption");
+            let caption = fs::read_to_string(job.image(&format!("{name}.txt"))).expect("a caption");
             (
                 name.to_owned(),
                 serde_json::json!({ "caption": caption.trim() }),
@@ -369,24 +368,24 @@ fn lists_of_pictures() {
         })
         .collect();
     job.write("list.json", serde_json::to_string(&list).expect("JSON"));
-    job.set("train_data_dir", "pictures/2_emoji")
+    job.set("train_data_dir", "images/2_emoji")
         .set("in_json", "list.json");
     assert_eq!(job.losses(), expected);
     job.write("list.json", r#"{"apple": {"caption": "x"}, "banana": {}}"#);
     refused(
         &job.run(),
-        &["list.json", "`apple`: no such picture", "`banana`"],
+        &["list.json", "`apple`: no such image", "`banana`"],
     );
 }
 
 #[test]
-fn waits_for_pictures_are_told() {
+fn waits_for_images_are_told() {
     let mut job = Job::new();
     // So much to decode that a step, which is short, ends before it on any machine.
     let large = GrayImage::from_fn(8000, 8000, |x, y| Luma([(x * y % 251) as u8]));
-    large.save(job.picture("airplane.png")).expect("a picture");
+    large.save(job.image("airplane.png")).expect("an image");
     for name in ["banana", "bicycle"] {
-        fs::remove_file(job.picture(&format!("{name}.png"))).expect("removed");
+        fs::remove_file(job.image(&format!("{name}.png"))).expect("removed");
     }
     job.toml("cache_latents", "false")
         .toml("max_train_steps", "3");
@@ -416,31 +415,31 @@ fn waits_for_pictures_are_told() {
 #[test]
 fn captions_where_there_is_no_file() {
     let mut job = Job::new();
-    fs::remove_file(job.picture("banana.txt")).expect("removed");
-    job.set("train_data_dir", "pictures/2_emoji")
+    fs::remove_file(job.image("banana.txt")).expect("removed");
+    job.set("train_data_dir", "images/2_emoji")
         .toml("max_train_steps", "3");
     let without = job.losses();
     assert_ne!(job.set("class_tokens", "a yellow fruit").losses(), without);
     job.toml("strict_captions", "true");
     refused(
         &job.run(),
-        &["2_emoji/banana.png`: no caption; expected `pictures/2_emoji/banana.txt`"],
+        &["2_emoji/banana.png`: no caption; expected `images/2_emoji/banana.txt`"],
     );
 }
 
 #[test]
 fn folders_in_folders() {
     let mut job = Job::new();
-    fs::create_dir(job.path("pictures/2_emoji/more")).expect("a folder");
+    fs::create_dir(job.path("images/2_emoji/more")).expect("a folder");
     fs::copy(
-        job.picture("banana.png"),
-        job.path("pictures/2_emoji/more/banana.png"),
+        job.image("banana.png"),
+        job.path("images/2_emoji/more/banana.png"),
     )
-    .expect("a picture");
+    .expect("an image");
     let plain = plan(&job);
     assert_eq!(
-        plan(job.toml("recursive", "true")).pictures_per_epoch,
-        plain.pictures_per_epoch + 2
+        plan(job.toml("recursive", "true")).images_per_epoch,
+        plain.images_per_epoch + 2
     );
     assert!(
         plain.dataset.notices[0].contains("more` is not used"),
@@ -453,11 +452,11 @@ fn folders_in_folders() {
 fn faces_are_cropped() {
     let mut job = Job::new();
     for name in ["airplane", "banana", "bicycle"] {
-        fs::remove_file(job.picture(&format!("{name}.png"))).expect("removed");
-        let picture = RgbImage::from_fn(256, 256, |x, y| Rgb([x as u8, y as u8, (x ^ y) as u8]));
-        picture
-            .save(job.picture(&format!("{name}_60_70_50_50.png")))
-            .expect("a picture");
+        fs::remove_file(job.image(&format!("{name}.png"))).expect("removed");
+        let image = RgbImage::from_fn(256, 256, |x, y| Rgb([x as u8, y as u8, (x ^ y) as u8]));
+        image
+            .save(job.image(&format!("{name}_60_70_50_50.png")))
+            .expect("an image");
     }
     job.toml("enable_bucket", "false")
         .toml("max_train_steps", "2")
@@ -469,10 +468,10 @@ fn faces_are_cropped() {
 #[test]
 fn one_folder_of_masks_serves_several_folders() {
     let mut job = Job::new();
-    fs::create_dir_all(job.path("pictures/3_more")).expect("a folder");
+    fs::create_dir_all(job.path("images/3_more")).expect("a folder");
     fs::rename(
-        job.picture("banana.png"),
-        job.path("pictures/3_more/banana.png"),
+        job.image("banana.png"),
+        job.path("images/3_more/banana.png"),
     )
     .expect("moved");
     fs::create_dir(job.path("masks")).expect("a folder");
@@ -481,10 +480,10 @@ fn one_folder_of_masks_serves_several_folders() {
         "2_emoji/bicycle.png",
         "3_more/banana.png",
     ] {
-        let picture = job.path("pictures").join(path);
-        let size = image::image_dimensions(&picture).expect("a picture");
+        let image = job.path("images").join(path);
+        let size = image::image_dimensions(&image).expect("an image");
         let mask = GrayImage::from_pixel(size.0, size.1, Luma([128]));
-        mask.save(job.path("masks").join(picture.file_name().expect("a name")))
+        mask.save(job.path("masks").join(image.file_name().expect("a name")))
             .expect("a mask");
     }
     job.set("conditioning_data_dir", "masks").run().succeeded();
@@ -493,19 +492,19 @@ fn one_folder_of_masks_serves_several_folders() {
         .expect("a mask");
     refused(
         &job.run(),
-        &["masks without a picture of the same name: `masks/cherry.png`"],
+        &["masks without an image of the same name: `masks/cherry.png`"],
     );
     // A mask that breaks off is found before training.
     fs::remove_file(job.path("masks/cherry.png")).expect("removed");
     let whole = fs::read(job.path("masks/banana.png")).expect("a mask");
     fs::write(job.path("masks/banana.png"), &whole[..whole.len() / 2]).expect("written");
-    refused(&job.run(), &["masks/banana.png`: unreadable picture"]);
+    refused(&job.run(), &["masks/banana.png`: unreadable image"]);
 }
 
 #[test]
 fn options_that_another_one_leaves_without_effect_are_told() {
     let mut job = Job::new();
-    let folder = job.path("pictures/2_emoji");
+    let folder = job.path("images/2_emoji");
     job.write(
         "data.toml",
         format!(
@@ -524,12 +523,12 @@ fn options_that_another_one_leaves_without_effect_are_told() {
 }
 
 #[test]
-fn pictures_kept_out_of_training() {
+fn images_kept_out_of_training() {
     let mut job = Job::new();
     job.toml("max_train_epochs", "3")
         .remove("max_train_steps")
         .toml("unet_lr", "0.02");
-    assert_eq!(plan(&job).pictures_per_epoch, 6);
+    assert_eq!(plan(&job).images_per_epoch, 6);
     job.toml("validation_split", "0.34");
     let losses = |job: &Job| -> Vec<f32> {
         let loss = |event: &Event| {
@@ -543,10 +542,7 @@ fn pictures_kept_out_of_training() {
     };
     let plan = plan(&job);
     assert_eq!(
-        (
-            plan.pictures_per_epoch,
-            plan.dataset.num_validation_images()
-        ),
+        (plan.images_per_epoch, plan.dataset.num_validation_images()),
         (4, 1)
     );
     let first = losses(&job);
@@ -558,7 +554,7 @@ fn pictures_kept_out_of_training() {
     // Without learning, it stays: noise and timesteps are the same.
     let still = losses(job.toml("unet_lr", "0"));
     assert!(still[0] == still[1] && still[1] == still[2], "{still:?}");
-    // Another seed keeps another picture out, of three.
+    // Another seed keeps another image out, of three.
     let others: Vec<f32> = (1..6)
         .map(|seed| losses(job.toml("validation_seed", &seed.to_string()))[0])
         .collect();

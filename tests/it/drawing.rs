@@ -1,4 +1,4 @@
-//! Pictures without training, and what LoRA files hold.
+//! Images without training, and what LoRA files hold.
 
 use std::path::Path;
 
@@ -49,23 +49,23 @@ fn a_file_draws_what_its_training_draws() {
     let mut drawn = Vec::new();
     for strength in [0.0, 0.5, 1.0] {
         let mut generator = generator(&[(lora.clone(), strength)]);
-        let picture = generator.generate(&prompt(), 9).expect("a picture");
+        let image = generator.generate(&prompt(), 9).expect("an image");
         assert_eq!(
-            picture,
-            trainer.sample(&prompt(), strength).expect("a picture"),
+            image,
+            trainer.sample(&prompt(), strength).expect("an image"),
             "at {strength}"
         );
-        drawn.push(picture);
+        drawn.push(image);
     }
     assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2]);
     assert_eq!(
-        generator(&[]).generate(&prompt(), 9).expect("a picture"),
+        generator(&[]).generate(&prompt(), 9).expect("an image"),
         drawn[0]
     );
     // Twice half of it is all of it, but for rounding.
     let twice = generator(&[(lora.clone(), 0.5), (lora, 0.5)])
         .generate(&prompt(), 9)
-        .expect("a picture");
+        .expect("an image");
     let difference = twice
         .iter()
         .zip(drawn[2].iter())
@@ -81,8 +81,8 @@ fn a_file_draws_what_its_training_draws() {
         ..prompt()
     };
     let mut bare = generator(&[]);
-    assert_eq!(bare.generate(&unseeded, 5).expect("a picture"), drawn[0]);
-    assert_ne!(bare.generate(&unseeded, 6).expect("a picture"), drawn[0]);
+    assert_eq!(bare.generate(&unseeded, 5).expect("an image"), drawn[0]);
+    assert_ne!(bare.generate(&unseeded, 6).expect("an image"), drawn[0]);
     assert_eq!(bare.resolution(), Resolution::square(64));
 }
 

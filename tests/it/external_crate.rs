@@ -14,13 +14,13 @@ use lora_trainer::{Event, TrainConfig, Trainer, config::Resolution};
 
 fn main() -> Result<(), lora_trainer::Error> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, base, pictures, output] = &arguments[..] else { panic!("base, pictures, output") };
+    let [_, base, images, output] = &arguments[..] else { panic!("base, images, output") };
     let config = TrainConfig {
         resolution: Some(Resolution::square(64)),
         max_train_steps: Some(2),
         network_dim: 2,
         output_dir: output.into(),
-        ..TrainConfig::new(base, pictures)
+        ..TrainConfig::new(base, images)
     };
     for event in Trainer::new(config)? {
         if let Event::Step(step) = event? {
@@ -57,7 +57,7 @@ fn a_crate_outside_the_workspace_trains() {
     let mut program = Command::new(target.join(&folder).join("outside"));
     let trained = program
         .arg(base())
-        .arg(job.path("pictures"))
+        .arg(job.path("images"))
         .arg(job.path("output"))
         .output()
         .expect("it starts");

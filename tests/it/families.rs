@@ -168,10 +168,10 @@ fn previews_of_sdxl() {
     )
     .toml("sample_at_first", "true");
     job.run().succeeded();
-    let pictures = std::fs::read_dir(job.path("output/sample"))
+    let images = std::fs::read_dir(job.path("output/sample"))
         .expect("previews")
         .count();
-    assert!(pictures >= 2, "{pictures}");
+    assert!(images >= 2, "{images}");
 }
 
 /// The LoRA goes on where it was, and merging it into the base gives what the base with it gives.

@@ -28,17 +28,17 @@ fn write_checkpoint(path: &Path) {
     write_random_checkpoint(Family::Sd1, 7, &mut out).expect("a checkpoint");
 }
 
-/// Two noise pictures.
-fn write_pictures(folder: &Path) {
+/// Two noise images.
+fn write_images(folder: &Path) {
     std::fs::create_dir_all(folder).expect("a folder");
     for index in 0..2_u64 {
         let mut stream = Stream::new(index, Purpose::Noise, 0, 0);
-        let picture = image::RgbImage::from_fn(64, 64, |_, _| {
+        let image = image::RgbImage::from_fn(64, 64, |_, _| {
             image::Rgb([0; 3].map(|_: u8| stream.below(256) as u8))
         });
-        picture
+        image
             .save(folder.join(format!("{index}.png")))
-            .expect("a picture");
+            .expect("an image");
         std::fs::write(folder.join(format!("{index}.txt")), "item, noise").expect("a caption");
     }
 }
@@ -55,7 +55,7 @@ fn config(checkpoint: &Path, folder: &Path, golden: &Value) -> TrainConfig {
             .parse::<f64>()
             .unwrap_or_else(|_| panic!("metadata `{key}`"))
     };
-    let mut config = TrainConfig::new(checkpoint, folder.join("pictures"));
+    let mut config = TrainConfig::new(checkpoint, folder.join("images"));
     config.set("resolution", "64,64").expect("resolution");
     config
         .set("lr_scheduler", metadata("ss_lr_scheduler"))
@@ -117,7 +117,7 @@ fn a_lora_of_sd15() {
     write_checkpoint(&checkpoint);
     loading_takes_little_more_than_the_model(&checkpoint);
 
-    write_pictures(&folder.path().join("pictures/1_item"));
+    write_images(&folder.path().join("images/1_item"));
     let golden = golden::layout("lora_sd15_rank32.json");
     let mut trainer = Trainer::new(config(&checkpoint, folder.path(), &golden)).expect("trainer");
     for event in &mut trainer {

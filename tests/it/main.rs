@@ -15,7 +15,7 @@ mod external_crate;
 mod families;
 mod formats;
 mod full_size;
-mod given_pictures;
+mod given_images;
 mod golden;
 mod hashes;
 mod lr_schedules;

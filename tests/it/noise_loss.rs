@@ -61,7 +61,7 @@ fn zero_terminal_snr() {
     for t in [0, 500, last] {
         assert_eq!(schedule.clone().weighted_as(&plain).snr(t), plain.snr(t));
     }
-    // Weights stay finite where nothing of the picture is left.
+    // Weights stay finite where nothing of the image is left.
     for prediction_type in [PredictionType::Epsilon, PredictionType::VPrediction] {
         let objective = Objective {
             schedule: schedule.clone(),

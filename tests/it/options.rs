@@ -168,7 +168,7 @@ fn check(rows: &[Row]) {
 fn every_option_has_a_row() {
     let rows = [
         model::ROWS,
-        data::PICTURES,
+        data::IMAGES,
         data::CAPTIONS,
         data::CACHES,
         training::ROWS,

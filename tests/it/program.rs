@@ -10,10 +10,10 @@ use std::process::{Command, Output, Stdio};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use tempfile::TempDir;
 
-/// Pictures of the training folder.
-const PICTURES: [&str; 3] = ["airplane", "banana", "bicycle"];
+/// Images of the training folder.
+const IMAGES: [&str; 3] = ["airplane", "banana", "bicycle"];
 
-/// A folder with three pictures and a configuration that trains one step on the bundled base model.
+/// A folder with three images and a configuration that trains one step on the bundled base model.
 pub(crate) struct Job {
     folder: TempDir,
     options: BTreeMap<String, String>,
@@ -26,21 +26,21 @@ impl Job {
             folder,
             options: BTreeMap::new(),
         };
-        let pictures = job.path("pictures/2_emoji");
-        fs::create_dir_all(&pictures).expect("a folder");
-        for name in PICTURES {
+        let images = job.path("images/2_emoji");
+        fs::create_dir_all(&images).expect("a folder");
+        for name in IMAGES {
             for extension in ["png", "txt"] {
                 let file = format!("{name}.{extension}");
                 fs::copy(
                     assets().join("train/8_blueprint").join(&file),
-                    pictures.join(&file),
+                    images.join(&file),
                 )
-                .expect("a picture");
+                .expect("an image");
             }
         }
         job.set("pretrained_model_name_or_path", base());
         for (key, value) in [
-            ("train_data_dir", "pictures"),
+            ("train_data_dir", "images"),
             ("output_dir", "output"),
             ("output_name", "emoji"),
         ] {
@@ -83,8 +83,8 @@ impl Job {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn picture(&self, file: &str) -> PathBuf {
-        self.path("pictures/2_emoji").join(file)
+    pub(crate) fn image(&self, file: &str) -> PathBuf {
+        self.path("images/2_emoji").join(file)
     }
 
     /// Writes a file of the job's folder and returns its path.

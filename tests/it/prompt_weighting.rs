@@ -92,7 +92,7 @@ fn previews(prompts: &[&str]) -> Vec<Vec<u8>> {
         ..TrainConfig::new(base, assets().join("train"))
     };
     let pixels = |event| match event {
-        Ok(Event::Preview(preview)) => Some(preview.picture.into_raw()),
+        Ok(Event::Preview(preview)) => Some(preview.image.into_raw()),
         Ok(_) => None,
         Err(error) => panic!("{error}"),
     };
@@ -104,7 +104,7 @@ fn previews(prompts: &[&str]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn pictures() {
+fn images() {
     let drawn = previews(&[
         "a teapot --n a cat",
         "a (teapot:1.0) --n a (cat:1.0)",

@@ -18,14 +18,14 @@ use lora_trainer::{Event, TrainConfig, Trainer};
 use crate::base::{Base, asset};
 use crate::golden;
 
-/// What the training pictures are drawn on.
+/// What the training images are drawn on.
 const PAPER: [f64; 3] = [24.0, 78.0, 165.0];
 const STYLE: &str = "blueprint style";
 
-fn distance_to_paper(picture: &RgbImage) -> f64 {
-    let count = f64::from(picture.width() * picture.height());
+fn distance_to_paper(image: &RgbImage) -> f64 {
+    let count = f64::from(image.width() * image.height());
     let mean = |channel: usize| {
-        picture
+        image
             .pixels()
             .map(|pixel| f64::from(pixel[channel]))
             .sum::<f64>()
@@ -41,7 +41,7 @@ fn mean_distance(previews: &[Preview]) -> f64 {
     let styled: Vec<f64> = previews
         .iter()
         .filter(|preview| preview.prompt.prompt.ends_with(STYLE))
-        .map(|preview| distance_to_paper(&preview.picture))
+        .map(|preview| distance_to_paper(&preview.image))
         .collect();
     assert!(
         styled.len() >= 4,
@@ -51,11 +51,10 @@ fn mean_distance(previews: &[Preview]) -> f64 {
     styled.iter().sum::<f64>() / styled.len() as f64
 }
 
-/// The loss on pictures that training does not see: eight fixed noises and timesteps for each.
+/// The loss on images that training does not see: eight fixed noises and timesteps for each.
 fn kept_out_loss(base: &Base, cx: &ForwardContext, size: u32) -> f64 {
     let device = golden::device();
-    let found =
-        folder_subsets(&asset("validation"), &Subset::new("")).expect("validation pictures");
+    let found = folder_subsets(&asset("validation"), &Subset::new("")).expect("validation images");
     let buckets = BucketConfig {
         min_bucket_reso: 64,
         ..BucketConfig::new(Size::new(size, size))
@@ -75,7 +74,7 @@ fn kept_out_loss(base: &Base, cx: &ForwardContext, size: u32) -> f64 {
     for (index, item) in dataset.items().iter().enumerate() {
         let sample = dataset
             .load(item, &dataset.centred(item))
-            .expect("a picture");
+            .expect("an image");
         let pixels: Vec<f32> = sample
             .pixels
             .as_bytes()
@@ -146,18 +145,15 @@ fn trains_a_style() {
         "distance to the paper: {before:.1} before, {after:.1} after"
     );
 
-    let silent = trainer.sample(&last[0].prompt, 0.0).expect("a picture");
-    assert_eq!(silent, first[0].picture, "multiplier 0 is not the base");
-    let again = trainer.sample(&last[0].prompt, 1.0).expect("a picture");
-    assert_eq!(
-        again, last[0].picture,
-        "the same seed gives another picture"
-    );
+    let silent = trainer.sample(&last[0].prompt, 0.0).expect("an image");
+    assert_eq!(silent, first[0].image, "multiplier 0 is not the base");
+    let again = trainer.sample(&last[0].prompt, 1.0).expect("an image");
+    assert_eq!(again, last[0].image, "the same seed gives another image");
     for preview in first.iter().chain(&last) {
         let stored = image::open(&preview.path)
             .expect("the preview's file")
             .to_rgb8();
-        assert_eq!(stored, preview.picture);
+        assert_eq!(stored, preview.image);
     }
 
     let config = trainer.config().clone();
@@ -174,11 +170,11 @@ fn trains_a_style() {
         size,
     );
     println!(
-        "loss on pictures kept out: {before:.4} before, {after:.4} after, {:.0} % less",
+        "loss on images kept out: {before:.4} before, {after:.4} after, {:.0} % less",
         100.0 - 100.0 * after / before
     );
     assert!(
         after <= 0.6 * before,
-        "loss on pictures kept out: {before:.4} before, {after:.4} after"
+        "loss on images kept out: {before:.4} before, {after:.4} after"
     );
 }

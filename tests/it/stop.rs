@@ -110,7 +110,7 @@ fn signals_finish_the_step_and_save() {
 fn a_second_signal_ends_at_once() {
     let mut job = Job::new();
     // A step of a minute and more.
-    job.set("train_data_dir", "pictures/2_emoji")
+    job.set("train_data_dir", "images/2_emoji")
         .toml("dataset_repeats", "500")
         .toml("gradient_accumulation_steps", "1000");
     let mut running = Running::start(&job);
@@ -137,14 +137,14 @@ fn before_the_first_step_nothing_is_saved() {
     let mut job = Job::new();
     for copy in 0..300 {
         std::fs::copy(
-            job.picture("banana.png"),
-            job.picture(&format!("copy{copy}.png")),
+            job.image("banana.png"),
+            job.image(&format!("copy{copy}.png")),
         )
-        .expect("a picture");
+        .expect("an image");
     }
     job.set("resolution", "128,128");
     let mut running = Running::start(&job);
-    running.wait_for("encoding pictures 1/303");
+    running.wait_for("encoding images 1/303");
     running.signal("-INT");
     let (exit, lines, stderr) = running.end();
     assert_eq!((exit, stderr.as_str()), (Some(130), ""), "{lines:?}");
@@ -155,7 +155,7 @@ fn before_the_first_step_nothing_is_saved() {
     assert!(
         !lines
             .iter()
-            .any(|line| line.starts_with("encoding pictures 303/")),
+            .any(|line| line.starts_with("encoding images 303/")),
         "{lines:?}"
     );
     assert_eq!(job.outputs(), [""; 0]);

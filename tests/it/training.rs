@@ -9,7 +9,7 @@ use lora_trainer::{Event, TrainConfig, Trainer};
 use crate::base::asset;
 use crate::golden::Arrays;
 
-/// A folder with some of the bundled pictures, and a configuration that trains on them for a
+/// A folder with some of the bundled images, and a configuration that trains on them for a
 /// moment.
 struct Job {
     folder: tempfile::TempDir,
@@ -17,13 +17,13 @@ struct Job {
 }
 
 impl Job {
-    fn new(pictures: &[&str], repeats: usize) -> Self {
+    fn new(images: &[&str], repeats: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let data = folder.path().join(format!("pictures/{repeats}_blueprint"));
+        let data = folder.path().join(format!("images/{repeats}_blueprint"));
         std::fs::create_dir_all(&data).expect("a folder");
-        for picture in pictures {
+        for image in images {
             for extension in ["png", "txt"] {
-                let name = format!("{picture}.{extension}");
+                let name = format!("{image}.{extension}");
                 std::fs::copy(asset("train/8_blueprint").join(&name), data.join(&name))
                     .expect("a copy");
             }
@@ -38,10 +38,7 @@ impl Job {
             output_dir: folder.path().join("output"),
             output_name: "lora".into(),
             device: std::env::var("LORA_TRAINER_DEVICE").unwrap_or_else(|_| "cpu".into()),
-            ..TrainConfig::new(
-                asset("tiny-base.safetensors"),
-                folder.path().join("pictures"),
-            )
+            ..TrainConfig::new(asset("tiny-base.safetensors"), folder.path().join("images"))
         };
         config.set("resolution", "64,64").expect("resolution");
         config
@@ -113,7 +110,7 @@ fn the_same_configuration_gives_the_same_lora() {
     assert_ne!(tensors(first.adapters()), tensors(other.adapters()));
 }
 
-/// The picture is always the same, and a sample's noise depends on its number in the update alone.
+/// The image is always the same, and a sample's noise depends on its number in the update alone.
 #[test]
 fn accumulated_batches_are_one_large_batch() {
     let run = |repeats, train_batch_size, gradient_accumulation_steps| {
@@ -235,7 +232,7 @@ fn files_and_events_of_three_epochs() {
         name.starts_with("lora_000004_00_") && name.ends_with("_1.png"),
         "{name}"
     );
-    assert_ne!(previews[0].picture, previews[2].picture);
+    assert_ne!(previews[0].image, previews[2].image);
     let Some(Event::End(summary)) = events.last() else {
         panic!("the last event is {:?}", events.last())
     };

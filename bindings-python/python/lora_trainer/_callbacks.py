@@ -31,7 +31,7 @@ class Callback(Protocol):
         """After each epoch."""
 
     def on_sample(self, trainer: Trainer, preview: Preview) -> str | None:
-        """After each preview picture."""
+        """After each preview image."""
 
     def on_save(self, trainer: Trainer, saved: Saved) -> str | None:
         """After each saved LoRA."""

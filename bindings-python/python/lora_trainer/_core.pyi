@@ -11,9 +11,9 @@ import numpy.typing
 from PIL.Image import Image
 from typing_extensions import Self, Unpack, disjoint_base
 
-Picture: TypeAlias = str | PathLike[str] | Image | numpy.typing.NDArray[numpy.uint8]
+Image: TypeAlias = str | PathLike[str] | Image | numpy.typing.NDArray[numpy.uint8]
 
-__all__ = ["__version__", "Adapter", "Bucket", "CacheProgress", "CheckReport", "ConfigKey", "DataWait", "Deleted", "EpochEnd", "Event", "Example", "LongCaption", "LoraInfo", "Notice", "Option", "Preview", "RunLength", "RunPlan", "Saved", "Step", "Subset", "Summary", "TinyPicture", "TrainConfig", "Trainer", "_panic", "check", "generate", "inspect", "options"]
+__all__ = ["__version__", "Adapter", "Bucket", "CacheProgress", "CheckReport", "ConfigKey", "DataWait", "Deleted", "EpochEnd", "Event", "Example", "LongCaption", "LoraInfo", "Notice", "Option", "Preview", "RunLength", "RunPlan", "Saved", "Step", "Subset", "Summary", "TinyImage", "TrainConfig", "Trainer", "_panic", "check", "generate", "inspect", "options"]
 
 __version__: Final[str]
 """
@@ -49,12 +49,12 @@ class Adapter:
 
 @final
 class Bucket:
-    """A size that pictures are trained at."""
-    __match_args__: Final = ('width', 'height', 'pictures', 'batches')
+    """A size that images are trained at."""
+    __match_args__: Final = ('width', 'height', 'images', 'batches')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def _restore(width: SupportsIndex, height: SupportsIndex, pictures: SupportsIndex, batches: SupportsIndex) -> Bucket: ...
+    def _restore(width: SupportsIndex, height: SupportsIndex, images: SupportsIndex, batches: SupportsIndex) -> Bucket: ...
     @property
     def batches(self, /) -> int:
         """Its batches in an epoch."""
@@ -62,15 +62,15 @@ class Bucket:
     def height(self, /) -> int:
         """Pixels."""
     @property
-    def pictures(self, /) -> int:
-        """Its pictures in an epoch, repeats counted."""
+    def images(self, /) -> int:
+        """Its images in an epoch, repeats counted."""
     @property
     def width(self, /) -> int:
         """Pixels."""
 
 @final
 class CacheProgress(Event):
-    """A picture or caption was encoded once for all epochs."""
+    """An image or caption was encoded once for all epochs."""
     __match_args__: Final = ('what', 'done', 'total', 'reused')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
@@ -91,19 +91,19 @@ class CacheProgress(Event):
 
 @final
 class CheckReport:
-    """What a run would be, and what is wrong with it. `print` shows all of it; a notebook shows tables and pictures."""
+    """What a run would be, and what is wrong with it. `print` shows all of it; a notebook shows tables and images."""
     def __repr__(self, /) -> str: ...
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
     @property
     def buckets(self, /) -> list[Bucket]:
-        """The sizes that pictures are trained at; empty with `enable_bucket=False`."""
+        """The sizes that images are trained at; empty with `enable_bucket=False`."""
     @property
     def duplicates(self, /) -> list[list[Path]]:
         """Files with the same content, in groups."""
     @property
     def examples(self, /) -> list[Example]:
-        """A few of the pictures, as they are trained."""
+        """A few of the images, as they are trained."""
     @property
     def family(self, /) -> str | None:
         """The base's family, where the checkpoint can be read."""
@@ -118,13 +118,13 @@ class CheckReport:
         """Bytes of cached latents, in memory or on disk."""
     @property
     def length(self, /) -> RunLength | None:
-        """How long the run is; `None` without pictures."""
+        """How long the run is; `None` without images."""
     @property
     def long_captions(self, /) -> list[LongCaption]:
         """Captions that are cut because they have more tokens than `max_token_length` allows."""
     @property
     def memory(self, /) -> int | None:
-        """About how much memory the steps take, in bytes; `None` where checkpoint or pictures can't be read."""
+        """About how much memory the steps take, in bytes; `None` where checkpoint or images can't be read."""
     @property
     def problems(self, /) -> list[str]:
         """What makes the run impossible."""
@@ -133,16 +133,16 @@ class CheckReport:
         """What is done as in sd-scripts, with `compat="sd-scripts"`."""
     @property
     def subsets(self, /) -> list[Subset]:
-        """Folders and lists of pictures."""
+        """Folders and lists of images."""
     @property
     def tags(self, /) -> list[tuple[str, int]]:
-        """How many pictures have a tag, the most frequent first."""
+        """How many images have a tag, the most frequent first."""
     @property
     def text_bytes(self, /) -> int:
         """Bytes of cached captions, in memory or on disk."""
     @property
-    def tiny_pictures(self, /) -> list[TinyPicture]:
-        """Pictures with less than a quarter of the training resolution's pixels."""
+    def tiny_images(self, /) -> list[TinyImage]:
+        """Images with less than a quarter of the training resolution's pixels."""
     @property
     def warnings(self, /) -> list[str]:
         """What may not be meant."""
@@ -172,7 +172,7 @@ class ConfigKey:
 
 @final
 class DataWait(Event):
-    """A step waited for its pictures: loading them took longer than the step before."""
+    """A step waited for its images: loading them took longer than the step before."""
     __match_args__: Final = ('step', 'seconds')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
@@ -219,14 +219,14 @@ class EpochEnd(Event):
         """Updates so far."""
     @property
     def validation_loss(self, /) -> float | None:
-        """The loss on the pictures that are kept out of training, if there are any."""
+        """The loss on the images that are kept out of training, if there are any."""
 
 class Event:
     """Something that happened in a training. `match` on its class tells what."""
 
 @final
 class Example:
-    """A picture of the data set, as it is trained."""
+    """An image of the data set, as it is trained."""
     __match_args__: Final = ('path', 'caption', 'size', 'bucket', 'image')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
@@ -240,7 +240,7 @@ class Example:
         """Its caption."""
     @property
     def image(self, /) -> Image:
-        """The picture, cropped and scaled down, a `PIL.Image`."""
+        """The image, cropped and scaled down, a `PIL.Image`."""
     @property
     def path(self, /) -> Path:
         """Its file, or what stands for it, such as `data[3]`."""
@@ -258,7 +258,7 @@ class LongCaption:
     def _restore(path: str | PathLike[str], tokens: SupportsIndex, used: SupportsIndex) -> LongCaption: ...
     @property
     def path(self, /) -> Path:
-        """Its picture."""
+        """Its image."""
     @property
     def tokens(self, /) -> int:
         """Its tokens."""
@@ -354,12 +354,12 @@ class Option:
 
 @final
 class Preview(Event):
-    """A preview picture was drawn and written."""
+    """A preview image was drawn and written."""
     __match_args__: Final = ('path', 'step', 'epoch', 'index', 'prompt', 'seed')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     def _repr_png_(self, /) -> bytes:
-        """Shows the picture in a notebook."""
+        """Shows the image in a notebook."""
     @staticmethod
     def _restore(path: str | PathLike[str], step: SupportsIndex, epoch: SupportsIndex | None, index: SupportsIndex, prompt: str, seed: SupportsIndex) -> Preview: ...
     @property
@@ -367,7 +367,7 @@ class Preview(Event):
         """The epoch after which it was drawn, 0 before the first; `None` for one that was drawn within an epoch."""
     @property
     def image(self, /) -> Image:
-        """The picture, a `PIL.Image`, read from its file."""
+        """The image, a `PIL.Image`, read from its file."""
     @property
     def index(self, /) -> int:
         """Its prompt's number, counted from 0."""
@@ -387,11 +387,11 @@ class Preview(Event):
 @final
 class RunLength:
     """The arithmetic of a run."""
-    __match_args__: Final = ('pictures_per_epoch', 'batches_per_epoch', 'gradient_accumulation_steps', 'steps_per_epoch', 'epochs', 'total_steps')
+    __match_args__: Final = ('images_per_epoch', 'batches_per_epoch', 'gradient_accumulation_steps', 'steps_per_epoch', 'epochs', 'total_steps')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def _restore(pictures_per_epoch: SupportsIndex, batches_per_epoch: SupportsIndex, gradient_accumulation_steps: SupportsIndex, steps_per_epoch: SupportsIndex, epochs: SupportsIndex, total_steps: SupportsIndex) -> RunLength: ...
+    def _restore(images_per_epoch: SupportsIndex, batches_per_epoch: SupportsIndex, gradient_accumulation_steps: SupportsIndex, steps_per_epoch: SupportsIndex, epochs: SupportsIndex, total_steps: SupportsIndex) -> RunLength: ...
     @property
     def batches_per_epoch(self, /) -> int:
         """Batches of an epoch."""
@@ -402,8 +402,8 @@ class RunLength:
     def gradient_accumulation_steps(self, /) -> int:
         """Batches of an update."""
     @property
-    def pictures_per_epoch(self, /) -> int:
-        """Pictures of an epoch, repeats counted."""
+    def images_per_epoch(self, /) -> int:
+        """Images of an epoch, repeats counted."""
     @property
     def steps_per_epoch(self, /) -> int:
         """Updates of an epoch."""
@@ -414,17 +414,17 @@ class RunLength:
 @final
 class RunPlan(Event):
     """Everything was read and checked; this is what will be done. The first event."""
-    __match_args__: Final = ('subsets', 'buckets', 'pictures_per_epoch', 'batches_per_epoch', 'steps_per_epoch', 'epochs', 'total_steps', 'unet_adapters', 'text_encoder_adapters', 'parameters', 'device', 'memory', 'reproduced')
+    __match_args__: Final = ('subsets', 'buckets', 'images_per_epoch', 'batches_per_epoch', 'steps_per_epoch', 'epochs', 'total_steps', 'unet_adapters', 'text_encoder_adapters', 'parameters', 'device', 'memory', 'reproduced')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def _restore(subsets: Sequence[Subset], buckets: Sequence[Bucket], pictures_per_epoch: SupportsIndex, batches_per_epoch: SupportsIndex, steps_per_epoch: SupportsIndex, epochs: SupportsIndex, total_steps: SupportsIndex, unet_adapters: SupportsIndex, text_encoder_adapters: SupportsIndex, parameters: SupportsIndex, device: str, memory: SupportsIndex, reproduced: Sequence[str]) -> RunPlan: ...
+    def _restore(subsets: Sequence[Subset], buckets: Sequence[Bucket], images_per_epoch: SupportsIndex, batches_per_epoch: SupportsIndex, steps_per_epoch: SupportsIndex, epochs: SupportsIndex, total_steps: SupportsIndex, unet_adapters: SupportsIndex, text_encoder_adapters: SupportsIndex, parameters: SupportsIndex, device: str, memory: SupportsIndex, reproduced: Sequence[str]) -> RunPlan: ...
     @property
     def batches_per_epoch(self, /) -> int:
         """Batches of an epoch."""
     @property
     def buckets(self, /) -> list[Bucket]:
-        """The sizes that pictures are trained at."""
+        """The sizes that images are trained at."""
     @property
     def device(self, /) -> str:
         """The device that trains."""
@@ -438,8 +438,8 @@ class RunPlan(Event):
     def parameters(self, /) -> int:
         """Trained parameters."""
     @property
-    def pictures_per_epoch(self, /) -> int:
-        """Pictures of an epoch, repeats counted."""
+    def images_per_epoch(self, /) -> int:
+        """Images of an epoch, repeats counted."""
     @property
     def reproduced(self, /) -> list[str]:
         """What is done as in sd-scripts, with `compat="sd-scripts"`."""
@@ -448,7 +448,7 @@ class RunPlan(Event):
         """Updates of an epoch."""
     @property
     def subsets(self, /) -> list[Subset]:
-        """Folders and lists of pictures."""
+        """Folders and lists of images."""
     @property
     def text_encoder_adapters(self, /) -> int:
         """Layers of the text encoders with an adapter."""
@@ -517,7 +517,7 @@ class Step(Event):
         """Bytes of memory that the process has; `None` where the system does not tell."""
     @property
     def seconds(self, /) -> float:
-        """Seconds that the update took, with what it waited for pictures."""
+        """Seconds that the update took, with what it waited for images."""
     @property
     def step(self, /) -> int:
         """Its number, counted from 1."""
@@ -527,21 +527,21 @@ class Step(Event):
 
 @final
 class Subset:
-    """Figures of a folder or list of pictures."""
-    __match_args__: Final = ('name', 'path', 'is_reg', 'repeats', 'pictures', 'validation', 'captioned', 'class_tokens', 'uncaptioned')
+    """Figures of a folder or list of images."""
+    __match_args__: Final = ('name', 'path', 'is_reg', 'repeats', 'images', 'validation', 'captioned', 'class_tokens', 'uncaptioned')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def _restore(name: str, path: str | PathLike[str], is_reg: bool, repeats: SupportsIndex, pictures: SupportsIndex, validation: SupportsIndex, captioned: SupportsIndex, class_tokens: SupportsIndex, uncaptioned: SupportsIndex) -> Subset: ...
+    def _restore(name: str, path: str | PathLike[str], is_reg: bool, repeats: SupportsIndex, images: SupportsIndex, validation: SupportsIndex, captioned: SupportsIndex, class_tokens: SupportsIndex, uncaptioned: SupportsIndex) -> Subset: ...
     @property
     def captioned(self, /) -> int:
-        """Pictures with a caption of their own."""
+        """Images with a caption of their own."""
     @property
     def class_tokens(self, /) -> int:
-        """Pictures captioned by class tokens."""
+        """Images captioned by class tokens."""
     @property
     def is_reg(self, /) -> bool:
-        """Whether it holds regularisation pictures."""
+        """Whether it holds regularisation images."""
     @property
     def name(self, /) -> str:
         """Its name."""
@@ -549,17 +549,17 @@ class Subset:
     def path(self, /) -> Path:
         """The folder or list."""
     @property
-    def pictures(self, /) -> int:
-        """The number of pictures, without repeats."""
+    def images(self, /) -> int:
+        """The number of images, without repeats."""
     @property
     def repeats(self, /) -> int:
-        """How often each picture appears in an epoch."""
+        """How often each image appears in an epoch."""
     @property
     def uncaptioned(self, /) -> int:
-        """Pictures without any caption."""
+        """Images without any caption."""
     @property
     def validation(self, /) -> int:
-        """Pictures that are kept out of training, beside these."""
+        """Images that are kept out of training, beside these."""
 
 @final
 class Summary(Event):
@@ -574,10 +574,10 @@ class Summary(Event):
         """The loss averaged over the last epoch's steps."""
     @property
     def contact_sheet(self, /) -> Path | None:
-        """Pictures before and after training, if previews were drawn before the first and after the last step."""
+        """Images before and after training, if previews were drawn before the first and after the last step."""
     @property
     def data_wait_seconds(self, /) -> float:
-        """Seconds that steps waited for pictures."""
+        """Seconds that steps waited for images."""
     @property
     def logs(self, /) -> Path | None:
         """The folder of TensorBoard's events, if there is one."""
@@ -595,19 +595,19 @@ class Summary(Event):
         """Updates a second, without encoding, previews and saving."""
 
 @final
-class TinyPicture:
-    """A picture that is small for the training resolution."""
+class TinyImage:
+    """An image that is small for the training resolution."""
     __match_args__: Final = ('path', 'size', 'bucket')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def _restore(path: str | PathLike[str], size: tuple[SupportsIndex, SupportsIndex], bucket: tuple[SupportsIndex, SupportsIndex]) -> TinyPicture: ...
+    def _restore(path: str | PathLike[str], size: tuple[SupportsIndex, SupportsIndex], bucket: tuple[SupportsIndex, SupportsIndex]) -> TinyImage: ...
     @property
     def bucket(self, /) -> tuple[int, int]:
         """The size that it is trained at."""
     @property
     def path(self, /) -> Path:
-        """The picture."""
+        """The image."""
     @property
     def size(self, /) -> tuple[int, int]:
         """Width and height, in pixels."""
@@ -783,15 +783,15 @@ class TrainConfig:
         model_config (Mapping[str, object] | None): What the shapes of the checkpoint's tensors cannot tell.
         clip_skip (int | None): Which layer's output of the text encoder is used, counted from the last, 1. 0 is not given; with compat = sd-scripts: the embeddings. Takes an integer from 0 to 24.
         max_token_length (int): Tokens of a caption that are used. 255 acts as 225. Takes 75, 150, 225 or 255. Default: 225.
-        train_data_dir (str | PathLike[str] | None): A folder with pictures, or with folders named N_name whose pictures are repeated N times an epoch.
-        reg_data_dir (str | PathLike[str] | None): A folder of the same kind with regularisation pictures.
-        in_json (str | PathLike[str] | None): A JSON file that lists pictures and captions; names in it are relative to train_data_dir.
+        train_data_dir (str | PathLike[str] | None): A folder with images, or with folders named N_name whose images are repeated N times an epoch.
+        reg_data_dir (str | PathLike[str] | None): A folder of the same kind with regularisation images.
+        in_json (str | PathLike[str] | None): A JSON file that lists images and captions; names in it are relative to train_data_dir.
         dataset_config (str | PathLike[str] | None): A file in sd-scripts' dataset_config form, TOML or JSON, in place of train_data_dir, reg_data_dir and in_json.
-        dataset_repeats (int): How often an epoch shows each picture that lies directly in train_data_dir or is listed in in_json. Takes an integer of at least 1. Default: 1.
+        dataset_repeats (int): How often an epoch shows each image that lies directly in train_data_dir or is listed in in_json. Takes an integer of at least 1. Default: 1.
         recursive (bool): Take folders in folders, too. Default: False.
         caption_extension (str): The extension of caption files, with its dot. Default: '.txt'.
-        class_tokens (str | None): The caption of pictures without a caption file, where their folder's name gives none.
-        strict_captions (bool): Refuse pictures without a caption file and caption files without a picture. Default: False.
+        class_tokens (str | None): The caption of images without a caption file, where their folder's name gives none.
+        strict_captions (bool): Refuse images without a caption file and caption files without an image. Default: False.
         caption_separator (str): What stands between the tags of a caption. Default: ','.
         shuffle_caption (bool): Give the tags of a caption another order each time. Default: False.
         keep_tokens (int): How many tags keep their place at the start. Takes an integer of at least 0. Default: 0.
@@ -807,43 +807,43 @@ class TrainConfig:
         token_warmup_step (float): The step from which on all tags are there; below 1: a part of the run. 0: no warm-up. Takes a number from 0 to 1e30. Default: 0.0.
         weighted_captions (bool): Read weights such as (cat:1.2) in captions. Default: False.
         resolution (int | str | Sequence[int] | None): The training resolution in pixels: with buckets the area, else the exact size. Takes a size in pixels.
-        enable_bucket (bool): Keep the aspect ratio of pictures, in batches of equal size. Default: True.
+        enable_bucket (bool): Keep the aspect ratio of images, in batches of equal size. Default: True.
         min_bucket_reso (int): The shortest side of a bucket; not used with bucket_no_upscale. Takes an integer of at least 1. Default: 256.
         max_bucket_reso (int | None): The longest side of a bucket; not used with bucket_no_upscale. Takes an integer of at least 1.
         bucket_reso_steps (int): Sides of buckets are multiples of this, itself one of 8. Takes an integer of at least 1. Default: 64.
-        bucket_no_upscale (bool): Leave small pictures at their size instead of enlarging them. Default: True.
+        bucket_no_upscale (bool): Leave small images at their size instead of enlarging them. Default: True.
         resize_interpolation (Literal["lanczos", "nearest", "linear", "cubic", "area"] | None): The filter for resizing. Not given: area for reducing, lanczos for enlarging.
-        flip_aug (bool): Mirror half of the pictures. Default: False.
-        color_aug (bool): Shift hue or gamma of a third of the pictures a little. Default: False.
-        random_crop (bool): Crop pictures at a random place instead of evenly. Default: False.
+        flip_aug (bool): Mirror half of the images. Default: False.
+        color_aug (bool): Shift hue or gamma of a third of the images a little. Default: False.
+        random_crop (bool): Crop images at a random place instead of evenly. Default: False.
         face_crop_aug_range (str | None): Crop around the face whose place is in the file's name, this many times (least, greatest) as large as the face. Takes two factors up to 100, the least and the greatest, such as "2.0,4.0".
         alpha_mask (bool): Let transparency weight the loss. Default: False.
         alpha_background (str | None): The colour that transparent pixels show. Not given: that which lies under them. Takes a colour such as "#ffffff".
-        conditioning_data_dir (str | PathLike[str] | None): A folder with a mask for each picture of train_data_dir; its red channel weights the loss.
+        conditioning_data_dir (str | PathLike[str] | None): A folder with a mask for each image of train_data_dir; its red channel weights the loss.
         masked_loss (bool | None): Use the masks of conditioning_data_dir. Not given: where there are any.
-        cache_latents (bool | None): Encode each picture once, before training. Not given: unless an augmentation needs it anew each time.
-        cache_latents_to_disk (bool): Keep latents beside the pictures, for further runs. Default: False.
+        cache_latents (bool | None): Encode each image once, before training. Not given: unless an augmentation needs it anew each time.
+        cache_latents_to_disk (bool): Keep latents beside the images, for further runs. Default: False.
         cache_text_encoder_outputs (bool | None): Encode each caption once, before training. Not given: where that is possible and takes less than 1 GB.
-        cache_text_encoder_outputs_to_disk (bool): Keep encoded captions beside the pictures, for further runs. Default: False.
-        cache_info (bool | None): Keep the sizes of pictures in their folders, for further runs. Not given: with cache_latents_to_disk.
-        validation_split (float): Which share of the pictures is kept out of training, to measure the loss on after each epoch. Takes a number from 0 to 0.95. Default: 0.0.
-        validation_seed (int): Says which pictures are kept out of training. Takes an integer of at least 0. Default: 0.
-        skip_bad_images (bool): Skip and list unreadable pictures instead of refusing them. Default: False.
+        cache_text_encoder_outputs_to_disk (bool): Keep encoded captions beside the images, for further runs. Default: False.
+        cache_info (bool | None): Keep the sizes of images in their folders, for further runs. Not given: with cache_latents_to_disk.
+        validation_split (float): Which share of the images is kept out of training, to measure the loss on after each epoch. Takes a number from 0 to 0.95. Default: 0.0.
+        validation_seed (int): Says which images are kept out of training. Takes an integer of at least 0. Default: 0.
+        skip_bad_images (bool): Skip and list unreadable images instead of refusing them. Default: False.
         preset (Literal["novice"] | None): A set of values that hold where the file gives none: novice for those of SD-Trainer's novice form.
-        train_batch_size (int): Pictures of a batch. Takes an integer of at least 1. Default: 1.
+        train_batch_size (int): Images of a batch. Takes an integer of at least 1. Default: 1.
         gradient_accumulation_steps (int): Batches whose gradients make one update. Takes an integer of at least 1. Default: 1.
-        max_train_epochs (int | None): Passes over the pictures; goes before max_train_steps. 10 where neither is given. Takes an integer of at least 1.
+        max_train_epochs (int | None): Passes over the images; goes before max_train_steps. 10 where neither is given. Takes an integer of at least 1.
         max_train_steps (int | None): Updates of the whole run. Takes an integer of at least 1.
         seed (int): The seed of every random draw. Takes an integer of at least 0. Default: 1337.
         gradient_checkpointing (bool): Compute blocks again in the backward pass instead of keeping them: less memory, a third more time. Default: False.
-        prior_loss_weight (float): What the loss of regularisation pictures is multiplied by. Takes a number from 0 to 1e30. Default: 1.0.
+        prior_loss_weight (float): What the loss of regularisation images is multiplied by. Takes a number from 0 to 1e30. Default: 1.0.
         ema_decay (float | None): Saved files and previews have a running mean of the adapters, of which each update keeps this share; 0 or not given: none. Takes a number from 0 to below 1.
         loss_type (Literal["l2", "l1", "huber", "smooth_l1"]): The error of a predicted value. Default: 'l2'.
         huber_schedule (Literal["snr", "exponential", "constant"]): How the threshold of huber and smooth_l1 depends on the timestep. Default: 'snr'.
         huber_c (float): The least threshold of huber and smooth_l1. Takes a number from 0.000001 to 1. Default: 0.1.
         huber_scale (float): A factor of constant and exponential thresholds. Takes a number from 0.000001 to 1000. Default: 1.0.
         min_snr_gamma (float | None): Gamma of min-SNR weighting; 5 is usual. 0 or not given: no weighting. Takes a number from 0 to 1e30.
-        debiased_estimation_loss (bool): Weight the loss so that all timesteps count alike in the picture. Default: False.
+        debiased_estimation_loss (bool): Weight the loss so that all timesteps count alike in the image. Default: False.
         scale_v_pred_loss_like_noise_pred (bool): Of bases that predict velocities: scale the loss to what that of the noise would be. Default: False.
         v_pred_like_loss (float | None): Of bases that predict noise: how much of what the loss of a velocity would be is added. 0 or not given: none. Takes a number from 0 to 1e30.
         min_timestep (int): The first timestep that noise is drawn for. Takes an integer from 0 to 999. Default: 0.
@@ -916,7 +916,7 @@ class TrainConfig:
         metadata_license (str | None): The licence in the metadata.
         metadata_tags (str | None): Tags in the metadata, with commas between.
         training_comment (str | None): A comment in the metadata.
-        sample_prompts (str | None): Prompts of preview pictures: a file with one a line, or the text itself. Drawn at the end of the run, too, where no interval is given.
+        sample_prompts (str | None): Prompts of preview images: a file with one a line, or the text itself. Drawn at the end of the run, too, where no interval is given.
         sample_every_n_epochs (int | None): Draw previews after each N epochs; goes before sample_every_n_steps. 0: off. Takes an integer of at least 0.
         sample_every_n_steps (int | None): Draw previews after each N updates. 0: off. Takes an integer of at least 0.
         sample_at_first (bool): Draw previews before the first update, too. Default: False.
@@ -1105,7 +1105,7 @@ class TrainConfig:
         """The base checkpoint: a .safetensors, .ckpt or .pt file, or a folder in diffusers' layout."""
     @property
     def train_data_dir(self, /) -> str | None:
-        """A folder with pictures, or with folders named N_name whose pictures are repeated N times an epoch."""
+        """A folder with images, or with folders named N_name whose images are repeated N times an epoch."""
     @property
     def model_train_type(self, /) -> Literal["sd-lora", "sdxl-lora"] | None:
         """SD-Trainer's word for the base: sd-lora for SD 1.x and 2.x, or sdxl-lora. Not given: the checkpoint tells; given, it must agree."""
@@ -1141,16 +1141,16 @@ class TrainConfig:
         """Tokens of a caption that are used. 255 acts as 225."""
     @property
     def reg_data_dir(self, /) -> str | None:
-        """A folder of the same kind with regularisation pictures."""
+        """A folder of the same kind with regularisation images."""
     @property
     def in_json(self, /) -> str | None:
-        """A JSON file that lists pictures and captions; names in it are relative to train_data_dir."""
+        """A JSON file that lists images and captions; names in it are relative to train_data_dir."""
     @property
     def dataset_config(self, /) -> str | None:
         """A file in sd-scripts' dataset_config form, TOML or JSON, in place of train_data_dir, reg_data_dir and in_json."""
     @property
     def dataset_repeats(self, /) -> int:
-        """How often an epoch shows each picture that lies directly in train_data_dir or is listed in in_json."""
+        """How often an epoch shows each image that lies directly in train_data_dir or is listed in in_json."""
     @property
     def recursive(self, /) -> bool:
         """Take folders in folders, too."""
@@ -1159,10 +1159,10 @@ class TrainConfig:
         """The extension of caption files, with its dot."""
     @property
     def class_tokens(self, /) -> str | None:
-        """The caption of pictures without a caption file, where their folder's name gives none."""
+        """The caption of images without a caption file, where their folder's name gives none."""
     @property
     def strict_captions(self, /) -> bool:
-        """Refuse pictures without a caption file and caption files without a picture."""
+        """Refuse images without a caption file and caption files without an image."""
     @property
     def caption_separator(self, /) -> str:
         """What stands between the tags of a caption."""
@@ -1210,7 +1210,7 @@ class TrainConfig:
         """The training resolution in pixels: with buckets the area, else the exact size."""
     @property
     def enable_bucket(self, /) -> bool:
-        """Keep the aspect ratio of pictures, in batches of equal size."""
+        """Keep the aspect ratio of images, in batches of equal size."""
     @property
     def min_bucket_reso(self, /) -> int:
         """The shortest side of a bucket; not used with bucket_no_upscale."""
@@ -1222,19 +1222,19 @@ class TrainConfig:
         """Sides of buckets are multiples of this, itself one of 8."""
     @property
     def bucket_no_upscale(self, /) -> bool:
-        """Leave small pictures at their size instead of enlarging them."""
+        """Leave small images at their size instead of enlarging them."""
     @property
     def resize_interpolation(self, /) -> Literal["lanczos", "nearest", "linear", "cubic", "area"] | None:
         """The filter for resizing. Not given: area for reducing, lanczos for enlarging."""
     @property
     def flip_aug(self, /) -> bool:
-        """Mirror half of the pictures."""
+        """Mirror half of the images."""
     @property
     def color_aug(self, /) -> bool:
-        """Shift hue or gamma of a third of the pictures a little."""
+        """Shift hue or gamma of a third of the images a little."""
     @property
     def random_crop(self, /) -> bool:
-        """Crop pictures at a random place instead of evenly."""
+        """Crop images at a random place instead of evenly."""
     @property
     def face_crop_aug_range(self, /) -> str | None:
         """Crop around the face whose place is in the file's name, this many times (least, greatest) as large as the face."""
@@ -1246,46 +1246,46 @@ class TrainConfig:
         """The colour that transparent pixels show. Not given: that which lies under them."""
     @property
     def conditioning_data_dir(self, /) -> str | None:
-        """A folder with a mask for each picture of train_data_dir; its red channel weights the loss."""
+        """A folder with a mask for each image of train_data_dir; its red channel weights the loss."""
     @property
     def masked_loss(self, /) -> bool | None:
         """Use the masks of conditioning_data_dir. Not given: where there are any."""
     @property
     def cache_latents(self, /) -> bool | None:
-        """Encode each picture once, before training. Not given: unless an augmentation needs it anew each time."""
+        """Encode each image once, before training. Not given: unless an augmentation needs it anew each time."""
     @property
     def cache_latents_to_disk(self, /) -> bool:
-        """Keep latents beside the pictures, for further runs."""
+        """Keep latents beside the images, for further runs."""
     @property
     def cache_text_encoder_outputs(self, /) -> bool | None:
         """Encode each caption once, before training. Not given: where that is possible and takes less than 1 GB."""
     @property
     def cache_text_encoder_outputs_to_disk(self, /) -> bool:
-        """Keep encoded captions beside the pictures, for further runs."""
+        """Keep encoded captions beside the images, for further runs."""
     @property
     def cache_info(self, /) -> bool | None:
-        """Keep the sizes of pictures in their folders, for further runs. Not given: with cache_latents_to_disk."""
+        """Keep the sizes of images in their folders, for further runs. Not given: with cache_latents_to_disk."""
     @property
     def validation_split(self, /) -> float:
-        """Which share of the pictures is kept out of training, to measure the loss on after each epoch."""
+        """Which share of the images is kept out of training, to measure the loss on after each epoch."""
     @property
     def validation_seed(self, /) -> int:
-        """Says which pictures are kept out of training."""
+        """Says which images are kept out of training."""
     @property
     def skip_bad_images(self, /) -> bool:
-        """Skip and list unreadable pictures instead of refusing them."""
+        """Skip and list unreadable images instead of refusing them."""
     @property
     def preset(self, /) -> Literal["novice"] | None:
         """A set of values that hold where the file gives none: novice for those of SD-Trainer's novice form."""
     @property
     def train_batch_size(self, /) -> int:
-        """Pictures of a batch."""
+        """Images of a batch."""
     @property
     def gradient_accumulation_steps(self, /) -> int:
         """Batches whose gradients make one update."""
     @property
     def max_train_epochs(self, /) -> int | None:
-        """Passes over the pictures; goes before max_train_steps. 10 where neither is given."""
+        """Passes over the images; goes before max_train_steps. 10 where neither is given."""
     @property
     def max_train_steps(self, /) -> int | None:
         """Updates of the whole run."""
@@ -1297,7 +1297,7 @@ class TrainConfig:
         """Compute blocks again in the backward pass instead of keeping them: less memory, a third more time."""
     @property
     def prior_loss_weight(self, /) -> float:
-        """What the loss of regularisation pictures is multiplied by."""
+        """What the loss of regularisation images is multiplied by."""
     @property
     def ema_decay(self, /) -> float | None:
         """Saved files and previews have a running mean of the adapters, of which each update keeps this share; 0 or not given: none."""
@@ -1318,7 +1318,7 @@ class TrainConfig:
         """Gamma of min-SNR weighting; 5 is usual. 0 or not given: no weighting."""
     @property
     def debiased_estimation_loss(self, /) -> bool:
-        """Weight the loss so that all timesteps count alike in the picture."""
+        """Weight the loss so that all timesteps count alike in the image."""
     @property
     def scale_v_pred_loss_like_noise_pred(self, /) -> bool:
         """Of bases that predict velocities: scale the loss to what that of the noise would be."""
@@ -1537,7 +1537,7 @@ class TrainConfig:
         """A comment in the metadata."""
     @property
     def sample_prompts(self, /) -> str | None:
-        """Prompts of preview pictures: a file with one a line, or the text itself. Drawn at the end of the run, too, where no interval is given."""
+        """Prompts of preview images: a file with one a line, or the text itself. Drawn at the end of the run, too, where no interval is given."""
     @property
     def sample_every_n_epochs(self, /) -> int | None:
         """Draw previews after each N epochs; goes before sample_every_n_steps. 0: off."""
@@ -1554,7 +1554,7 @@ class TrainConfig:
 @disjoint_base
 class Trainer:
     """A training run: the native part of `lora_trainer.Trainer`."""
-    def __new__(cls, /, config: TrainConfig, *, data: Iterable[tuple[Picture, str]] | None = None) -> Self: ...
+    def __new__(cls, /, config: TrainConfig, *, data: Iterable[tuple[Image, str]] | None = None) -> Self: ...
     def claim_event(self, /) -> Event | None:
         """The event that an interrupted `next_event` has not told, once it has happened; `None` where there is none."""
     def close(self, /) -> None:
@@ -1563,7 +1563,7 @@ class Trainer:
     def config(self, /) -> TrainConfig:
         """The options of the run."""
     def draw(self, /, prompt: str, negative_prompt: str, *, width: int | None, height: int | None, num_inference_steps: int, guidance_scale: float, seed: int | None, sampler: str | None, strength: float) -> Image:
-        """Draws a picture with the LoRA as it is now; `Trainer.sample` has the convenient form."""
+        """Draws an image with the LoRA as it is now; `Trainer.sample` has the convenient form."""
     @property
     def is_closed(self, /) -> bool:
         """Whether it was closed."""
@@ -1595,16 +1595,16 @@ class Trainer:
 def _panic() -> None:
     """Panics, so that a test sees what becomes of a bug."""
 
-def check(config: TrainConfig, *, data: Iterable[tuple[Picture, str]] | None = None) -> CheckReport:
+def check(config: TrainConfig, *, data: Iterable[tuple[Image, str]] | None = None) -> CheckReport:
     """
     Says what a run would be and all that is wrong with it.
 
-    It reads everything that a training would read, decodes every picture, and trains nothing. What is wrong is collected in the report instead
+    It reads everything that a training would read, decodes every image, and trains nothing. What is wrong is collected in the report instead
     of being raised.
 
     Args:
         config: The options.
-        data: Pictures beside those of the options: a list of `(picture, caption)`, where a picture is a path, a `PIL.Image` or an array
+        data: Images beside those of the options: a list of `(image, caption)`, where an image is a path, a `PIL.Image` or an array
             `[h, w, 3]` of `uint8`.
 
     >>> report = lt.check(config)
@@ -1613,7 +1613,7 @@ def check(config: TrainConfig, *, data: Iterable[tuple[Picture, str]] | None = N
     """
 
 def generate(config: TrainConfig, prompts: list[str], negative_prompt: str, loras: dict[Any, float], *, width: int | None, height: int | None, num_inference_steps: int, guidance_scale: float, seed: int, sampler: str | None) -> list[Image]:
-    """Draws pictures with a base model and LoRA files, as previews are drawn; `lora_trainer.generate` has the convenient form."""
+    """Draws images with a base model and LoRA files, as previews are drawn; `lora_trainer.generate` has the convenient form."""
 
 def inspect(path: str | PathLike[str], /) -> LoraInfo:
     """

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from ._trainer import Trainer
 
 if TYPE_CHECKING:
-    from ._core import Picture, TrainConfig
+    from ._core import Image, TrainConfig
     from ._history import History
 
 
 def fit(
     config: TrainConfig,
     *,
-    data: Iterable[tuple[Picture, str]] | None = None,
+    data: Iterable[tuple[Image, str]] | None = None,
     callbacks: Iterable[object] = (),
     log_with: str | Iterable[str] | None = None,
     progress: bool = True,
@@ -26,7 +26,7 @@ def fit(
 
     Args:
         config: The options.
-        data: Pictures beside those of the options: a list of `(picture, caption)`, where a picture is a path, a `PIL.Image` or an array
+        data: Images beside those of the options: a list of `(image, caption)`, where an image is a path, a `PIL.Image` or an array
             `[h, w, 3]` of `uint8`.
         callbacks: Objects with some of the methods of `Callback`.
         log_with: Ready callbacks by name: "wandb", "mlflow" or "trackio".

@@ -1,4 +1,4 @@
-"""Pictures without a trainer."""
+"""Images without a trainer."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def generate(
     seed: int = 0,
     sampler: str | None = None,
 ) -> Image | list[Image]:
-    """Draws a picture with a base model and LoRA files, as a training draws its previews.
+    """Draws an image with a base model and LoRA files, as a training draws its previews.
 
-    The same arguments give the same picture. The base is read anew for each call: give several prompts in a list.
+    The same arguments give the same image. The base is read anew for each call: give several prompts in a list.
 
     Args:
         base: The base model: a path, or a `TrainConfig` whose options of the base count.
-        prompt: What to draw, with weights such as `(cat:1.2)`; a list gives a list of pictures.
+        prompt: What to draw, with weights such as `(cat:1.2)`; a list gives a list of images.
         loras: LoRA files, each with its strength.
         negative_prompt: What to avoid.
         width: Pixels, a multiple of 8; by default those that the base was made for.
@@ -70,14 +70,14 @@ def generate(
         seed: The seed of the noise.
         sampler: "ddim" or "euler_a"; by default that of the options, "euler_a".
 
-    >>> picture = lt.generate(config, "a photo of a cat", seed=1, num_inference_steps=2)
-    >>> picture.size
+    >>> image = lt.generate(config, "a photo of a cat", seed=1, num_inference_steps=2)
+    >>> image.size
     (64, 64)
     """
     config = base if isinstance(base, _core.TrainConfig) else _core.TrainConfig(base)
     if not (loras is None or isinstance(loras, Mapping)):
         raise _refused("loras", loras, "a dict of strengths by path")
-    pictures: list[Image] = _core.generate(
+    images: list[Image] = _core.generate(
         config,
         [prompt] if isinstance(prompt, str) else prompt,
         negative_prompt,
@@ -89,4 +89,4 @@ def generate(
         seed=seed,
         sampler=sampler,
     )
-    return pictures[0] if isinstance(prompt, str) else pictures
+    return images[0] if isinstance(prompt, str) else images

@@ -24,7 +24,7 @@ class History:
         plan: What was to be done; `None` before the training began.
         steps: The updates.
         epochs: The ends of epochs.
-        previews: The preview pictures.
+        previews: The preview images.
         saved: The LoRA files that were written.
         notices: What a user should know.
         summary: The result of a training that came to its end.
@@ -98,7 +98,7 @@ class History:
         return table
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draws the loss, raw and smoothed, the loss on pictures that are kept out of training, and the learning rate.
+        """Draws the loss, raw and smoothed, the loss on images that are kept out of training, and the learning rate.
 
         Args:
             ax: Where to draw; by default a figure of its own.

@@ -27,7 +27,7 @@ UPDATE = 0.5
 POINTS = 500
 """The most points of a curve; of longer runs each point is the mean of some steps."""
 
-PICTURES = 8
+IMAGES = 8
 """How many previews are shown."""
 
 SIDE = 320
@@ -58,7 +58,7 @@ class LiveView:
                 self._work = (WORK[what], done, total)
             case Step():
                 pass
-            case Preview(index=index) if index < PICTURES:
+            case Preview(index=index) if index < IMAGES:
                 caption = f"{event.prompt} (step {event.step})"
                 small = event.image.copy()
                 small.thumbnail((SIDE, SIDE))

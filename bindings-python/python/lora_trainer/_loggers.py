@@ -36,8 +36,8 @@ class _Run:
         self._run.log({"epoch": epoch.epoch, **validation(epoch)}, step=epoch.step)
 
     def on_sample(self, trainer: Trainer, preview: Preview) -> None:
-        picture = self._module.Image(preview.image, caption=preview.prompt)
-        self._run.log({f"sample_{preview.index}": picture}, step=preview.step)
+        image = self._module.Image(preview.image, caption=preview.prompt)
+        self._run.log({f"sample_{preview.index}": image}, step=preview.step)
 
 
 class Wandb(_Run):

@@ -15,7 +15,7 @@ REDRAW = 0.5
 LINES = 20
 """Without a terminal, a line appears each time when this share of the work is done."""
 
-WORK = {"latents": "encoding pictures", "text": "encoding captions", "steps": "training"}
+WORK = {"latents": "encoding images", "text": "encoding captions", "steps": "training"}
 
 
 def figures(step: Step) -> str:
@@ -40,7 +40,7 @@ class Progress:
                 self._advance("steps", step, total, figures(event))
             case RunPlan() if not self._is_drawn:
                 epochs = plural(event.epochs, "epoch")
-                self._line(f"{event.pictures_per_epoch} pictures an epoch, {epochs}, {event.total_steps} steps on {event.device}")
+                self._line(f"{event.images_per_epoch} images an epoch, {epochs}, {event.total_steps} steps on {event.device}")
             case EpochEnd(epoch=epoch, epochs=epochs, average_loss=loss) if not self._is_drawn:
                 self._line(f"epoch {epoch} of {epochs}: average loss {loss:.4f}")
             case Preview(path=path) if not self._is_drawn:

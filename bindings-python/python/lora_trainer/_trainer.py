@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from typing_extensions import Self
 
-    from ._core import Picture
+    from ._core import Image
     from ._live import LiveView
     from ._progress import Progress
 
@@ -34,7 +34,7 @@ logger = logging.getLogger("lora_trainer")
 class Trainer(_core.Trainer):
     """A training run. Iterate over it to train; every item is a `Step`.
 
-    Making one reads and checks everything: options, pictures, base model. The work is done on a thread of its own, a step each time that
+    Making one reads and checks everything: options, images, base model. The work is done on a thread of its own, a step each time that
     the iteration asks for one. Ctrl-C or a notebook's stop button raises KeyboardInterrupt at once; the trainer can then be saved, drawn
     from or gone on with.
 
@@ -43,7 +43,7 @@ class Trainer(_core.Trainer):
 
     Args:
         config: The options.
-        data: Pictures beside those of the options: a list of `(picture, caption)`, where a picture is a path, a `PIL.Image` or an array
+        data: Images beside those of the options: a list of `(image, caption)`, where an image is a path, a `PIL.Image` or an array
             `[h, w, 3]` of `uint8`.
         callbacks: Objects with some of the methods of `Callback`.
         log_with: Ready callbacks by name: "wandb", "mlflow" or "trackio".
@@ -55,8 +55,8 @@ class Trainer(_core.Trainer):
     >>> with lt.Trainer(config) as trainer:
     ...     for step in trainer:
     ...         if step.step == 2:
-    ...             picture = trainer.sample("a photo of a cat", seed=1, num_inference_steps=2)
-    >>> picture.size, len(trainer.history)
+    ...             image = trainer.sample("a photo of a cat", seed=1, num_inference_steps=2)
+    >>> image.size, len(trainer.history)
     ((64, 64), 4)
     """
 
@@ -77,7 +77,7 @@ class Trainer(_core.Trainer):
         cls,
         config: TrainConfig,
         *,
-        data: Iterable[tuple[Picture, str]] | None = None,
+        data: Iterable[tuple[Image, str]] | None = None,
         callbacks: Iterable[object] = (),
         log_with: str | Iterable[str] | None = None,
         progress: bool = False,
@@ -119,7 +119,7 @@ class Trainer(_core.Trainer):
         sampler: Literal["ddim", "euler_a"] | None = None,
         strength: float = 1.0,
     ) -> Image:
-        """Draws a picture with the LoRA as it is now. The same prompt, seed and LoRA give the same picture.
+        """Draws an image with the LoRA as it is now. The same prompt, seed and LoRA give the same image.
 
         Args:
             prompt: What to draw, with weights such as `(cat:1.2)`.

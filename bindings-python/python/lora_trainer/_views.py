@@ -45,39 +45,39 @@ def config_html(config: _core.TrainConfig) -> str:
 
 
 def report_html(report: _core.CheckReport) -> str:
-    """What a run would be: problems first, then length, folders, buckets, pictures."""
+    """What a run would be: problems first, then length, folders, buckets, images."""
     parts = [_verdict(report)]
     parts += [_list("Problems", report.problems, WRONG), _list("Warnings", report.warnings)]
     if report.subsets:
         rows = [
-            _row(subset.name + (" (regularisation)" if subset.is_reg else ""), subset.pictures, subset.repeats,
+            _row(subset.name + (" (regularisation)" if subset.is_reg else ""), subset.images, subset.repeats,
                  subset.captioned, subset.class_tokens, subset.uncaptioned)
             for subset in report.subsets
         ]  # fmt: skip
-        heads = ("folder", "pictures", "repeats", "captioned", "class tokens", "no caption")
+        heads = ("folder", "images", "repeats", "captioned", "class tokens", "no caption")
         parts.append(_table(rows, heads))
     if report.buckets:
-        most = max(bucket.pictures for bucket in report.buckets)
+        most = max(bucket.images for bucket in report.buckets)
         rows = [
-            _row(f"{bucket.width} × {bucket.height}", bucket.pictures, bucket.batches, _bar(bucket.pictures / most))
+            _row(f"{bucket.width} × {bucket.height}", bucket.images, bucket.batches, _bar(bucket.images / most))
             for bucket in report.buckets
         ]
-        parts.append(_table(rows, ("bucket", "pictures an epoch", "batches", "")))
+        parts.append(_table(rows, ("bucket", "images an epoch", "batches", "")))
     if report.examples:
-        pictures = [
+        images = [
             f"<figure style='margin:4px;width:160px'><img src='{data_url(example.image)}' style='max-width:100%'>"
             f"<figcaption style='font-size:85%;{MUTED}'>{escape(_short(example.caption or 'no caption'))}<br>"
             f"{example.bucket[0]} × {example.bucket[1]}</figcaption></figure>"
             for example in report.examples
         ]
-        parts.append(f"<div style='display:flex;flex-wrap:wrap'>{''.join(pictures)}</div>")
+        parts.append(f"<div style='display:flex;flex-wrap:wrap'>{''.join(images)}</div>")
     if report.tags:
         parts.append(_list("Tags", [f"{tag} ({count})" for tag, count in report.tags]))
     cut = [f"{long.path}: {long.tokens} tokens, of which {long.used} are used" for long in report.long_captions]
     parts.append(_list("Captions that are cut", cut))
-    parts.append(_list("Pictures with the same content", [" = ".join(map(str, group)) for group in report.duplicates]))
-    tiny = [f"{small.path}: {_size(small.size)}, trained at {_size(small.bucket)}" for small in report.tiny_pictures]
-    parts.append(_list("Pictures that are small for the resolution", tiny))
+    parts.append(_list("Images with the same content", [" = ".join(map(str, group)) for group in report.duplicates]))
+    tiny = [f"{small.path}: {_size(small.size)}, trained at {_size(small.bucket)}" for small in report.tiny_images]
+    parts.append(_list("Images that are small for the resolution", tiny))
     parts.append(_list("As sd-scripts", report.reproduced))
     parts.append(_list("Keys of the file", [f"{key.key}: {key.key_class}{_reason(key)}" for key in report.keys]))
     return _block(parts)
@@ -147,7 +147,7 @@ def curve(losses: Sequence[float], width: int = 560, height: int = 120) -> str:
 
 
 def data_url(image: Image) -> str:
-    """A picture within a page: as JPEG, since notebooks are kept in repositories."""
+    """An image within a page: as JPEG, since notebooks are kept in repositories."""
     out = BytesIO()
     image.save(out, "JPEG", quality=90)
     return f"data:image/jpeg;base64,{b64encode(out.getvalue()).decode()}"
@@ -158,7 +158,7 @@ def _verdict(report: _core.CheckReport) -> str:
     memory = "" if report.memory is None else f" · memory: about {size(report.memory)}"
     length = report.length
     steps = "" if length is None else (
-        f"{length.pictures_per_epoch} pictures an epoch in {length.batches_per_epoch} batches · "
+        f"{length.images_per_epoch} images an epoch in {length.batches_per_epoch} batches · "
         f"{length.epochs} epochs · {length.total_steps} steps"
     )  # fmt: skip
     count = len(report.problems)

@@ -44,7 +44,7 @@ class ConfigError(LoraTrainerError, ValueError):
 
 
 class DatasetError(LoraTrainerError):
-    """A folder, picture or caption that can't be used."""
+    """A folder, image or caption that can't be used."""
 
 
 class CheckpointError(LoraTrainerError):
@@ -76,11 +76,11 @@ class ConfigDeviceError(ConfigError, DeviceError):
 
 
 class DatasetFileNotFoundError(DatasetError, FileNotFoundError):
-    """A picture, caption or folder that is not there."""
+    """An image, caption or folder that is not there."""
 
 
 class DatasetPermissionError(DatasetError, PermissionError):
-    """A picture, caption or folder that the system refuses."""
+    """An image, caption or folder that the system refuses."""
 
 
 class CheckpointFileNotFoundError(CheckpointError, FileNotFoundError):

@@ -148,7 +148,7 @@ function drawStatus(parts, status, asked) {
   parts.message.className = state === "failed" ? "lt-message lt-failed" : "lt-message";
 }
 
-// Pictures that are there already change in place, without flicker.
+// Images that are there already change in place, without flicker.
 function drawPreviews(parent, previews) {
   const wanted = previews ?? [];
   while (parent.children.length > wanted.length) parent.lastChild.remove();

@@ -54,7 +54,7 @@ impl NoiseSchedule {
         }
     }
 
-    /// This schedule, stretched so that nothing of the picture is left at the last timestep (Lin et
+    /// This schedule, stretched so that nothing of the image is left at the last timestep (Lin et
     /// al. 2023, <https://arxiv.org/abs/2305.08891>, algorithm 1).
     #[must_use]
     pub fn with_zero_terminal_snr(&self) -> Self {
@@ -119,13 +119,13 @@ impl NoiseSchedule {
         &self.betas
     }
 
-    /// ᾱ: the share of the picture's variance that is left at each timestep.
+    /// ᾱ: the share of the image's variance that is left at each timestep.
     #[must_use]
     pub fn alphas_cumprod(&self) -> &[f32] {
         &self.alphas_cumprod
     }
 
-    /// Whether nothing of the picture is left at the last timestep.
+    /// Whether nothing of the image is left at the last timestep.
     #[must_use]
     pub fn has_zero_terminal_snr(&self) -> bool {
         self.alphas_cumprod.last() == Some(&0.0)
@@ -148,7 +148,7 @@ impl NoiseSchedule {
             .fold(f32::INFINITY, f32::min)
     }
 
-    /// Spread of the noise over that of the picture, √((1 − ᾱ) / ᾱ).
+    /// Spread of the noise over that of the image, √((1 − ᾱ) / ᾱ).
     #[must_use]
     pub fn sigma(&self, timestep: usize) -> f32 {
         let alpha = self.alphas_cumprod[timestep];

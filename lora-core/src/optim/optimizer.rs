@@ -148,7 +148,7 @@ impl Optimizer {
         self.rule.distance()
     }
 
-    /// The averaged parameters x of schedule-free rules, with which pictures are drawn and files
+    /// The averaged parameters x of schedule-free rules, with which images are drawn and files
     /// saved; training goes on at the values of the stacks. `[n, rows, columns]` for each stack.
     #[must_use]
     pub fn evaluation_values(&self, stacks: &[Stack]) -> Option<Vec<Tensor<3>>> {

@@ -8,7 +8,7 @@ use crate::random::unit;
 /// How often colours are shifted at all.
 const RATE: f64 = 0.33;
 
-/// What becomes of a picture's colours.
+/// What becomes of an image's colours.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ColourShift {
     /// All hues turn by this angle in degrees.
@@ -37,7 +37,7 @@ impl ColourShift {
         })
     }
 
-    /// Shifts the colours of a picture.
+    /// Shifts the colours of an image.
     pub fn apply(self, pixels: &mut Pixels) {
         match self {
             Self::Hue(degrees) => {

@@ -8,7 +8,7 @@ use crate::bucket::Size;
 use crate::random::{below, unit};
 use crate::resize::Window;
 
-/// Where a face is in a picture, in pixels of the picture.
+/// Where a face is in an image, in pixels of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Face {
     /// Column and row of its centre.
@@ -45,24 +45,24 @@ pub(super) struct Crop {
     pub(super) face: Face,
     /// The shorter side of the crop over the longer one of the face: the least and the greatest.
     pub(super) range: [f64; 2],
-    pub(super) picture: Size,
+    pub(super) image: Size,
     pub(super) bucket: Size,
 }
 
 impl Crop {
-    /// The picture's resized size and the part that is kept.
+    /// The image's resized size and the part that is kept.
     pub(super) fn draw(self, random_crop: bool, generator: &mut impl Rng) -> (Size, Window) {
         let scale = self.scale(generator);
         let scaled = |side: u32| (f64::from(side) * scale + 0.5) as u32;
         let Self {
             face,
-            picture,
+            image,
             bucket,
             ..
         } = self;
         let resized = Size::new(
-            scaled(picture.width).max(bucket.width),
-            scaled(picture.height).max(bucket.height),
+            scaled(image.width).max(bucket.width),
+            scaled(image.height).max(bucket.height),
         );
         let mut start = |centre, length, target| {
             let centre = i64::from(scaled(centre));
@@ -82,17 +82,17 @@ impl Crop {
         )
     }
 
-    /// The picture is enlarged only as far as it must be to cover the bucket; sd-scripts fails
+    /// The image is enlarged only as far as it must be to cover the bucket; sd-scripts fails
     /// there.
     fn scale(self, generator: &mut impl Rng) -> f64 {
         let Self {
             face,
             range: [least, greatest],
-            picture,
+            image,
             bucket,
         } = self;
         let ratio = |target: u32, side: u32| f64::from(target) / f64::from(side);
-        let covering = ratio(bucket.width, picture.width).max(ratio(bucket.height, picture.height));
+        let covering = ratio(bucket.width, image.width).max(ratio(bucket.height, image.height));
         let limit = covering.max(1.0);
         // Not `clamp`: absurd ranges give numbers that it refuses.
         let scale = |times: f64| {

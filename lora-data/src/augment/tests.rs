@@ -7,7 +7,7 @@ use crate::bucket::{BucketConfig, Buckets};
 use crate::image::{Pixels, Plane};
 use crate::random::tests::Generator;
 
-fn picture(size: Size) -> DecodedPicture {
+fn image(size: Size) -> DecodedImage {
     let pixel = |x: u32, y: u32| {
         [
             (x * 7 + y * 13) as u8,
@@ -18,21 +18,21 @@ fn picture(size: Size) -> DecodedPicture {
     let data = (0..size.height)
         .flat_map(|y| (0..size.width).flat_map(move |x| pixel(x, y)))
         .collect();
-    DecodedPicture {
+    DecodedImage {
         pixels: Pixels::new(size, data).unwrap(),
         alpha: None,
     }
 }
 
-fn selection(picture: Size, resized: Size, bucket: Size) -> Selection {
+fn selection(image: Size, resized: Size, bucket: Size) -> Selection {
     Selection {
         bucket,
         resized,
-        ar_error: bucket.aspect_ratio() - picture.aspect_ratio(),
+        ar_error: bucket.aspect_ratio() - image.aspect_ratio(),
     }
 }
 
-/// As many draws as asked, of a picture of 120 x 80 that is resized to 96 x 64 for a bucket of 64 x
+/// As many draws as asked, of an image of 120 x 80 that is resized to 96 x 64 for a bucket of 64 x
 /// 64.
 fn draws(augmentation: Augmentation, count: usize) -> Vec<Draw> {
     let size = Size::new(120, 80);
@@ -62,7 +62,7 @@ fn nothing_changes_without_augmentation() {
             colour: None
         }
     );
-    let source = picture(Size::new(120, 80));
+    let source = image(Size::new(120, 80));
     let expected = resize_and_crop(&source.pixels, draw.resized, window, None);
     assert_eq!(draw.apply(&source, None).pixels, expected);
 }
@@ -250,7 +250,7 @@ fn faces_in_file_names() {
     }
 }
 
-/// A face of 100 pixels in a picture of 1000 x 800, cut for a bucket of 256 x 256.
+/// A face of 100 pixels in an image of 1000 x 800, cut for a bucket of 256 x 256.
 fn face_draw(face: Face, augmentation: Augmentation, seed: u64) -> Draw {
     let size = Size::new(1000, 800);
     let selection = selection(size, Size::new(320, 256), Size::new(256, 256));
@@ -267,7 +267,7 @@ fn crops_are_around_the_face() {
         face_crop_aug_range: Some(range),
         ..Augmentation::default()
     };
-    // The crop is four times the face: 256 / 400 of the picture.
+    // The crop is four times the face: 256 / 400 of the image.
     let draw = face_draw(face, range([4.0, 4.0]), 1);
     assert_eq!(draw.resized, Size::new(640, 512));
     assert_eq!(
@@ -295,7 +295,7 @@ fn crops_are_around_the_face() {
         face_draw(face, range([90.0, 90.0]), 1).resized,
         Size::new(320, 256)
     );
-    // At the border, the crop stays in the picture.
+    // At the border, the crop stays in the image.
     let corner = Face {
         centre: [u32::MAX, 0],
         ..face
@@ -329,7 +329,7 @@ fn crops_near_the_face_are_likelier() {
 }
 
 #[test]
-fn crop_offsets_are_those_of_the_flipped_picture() {
+fn crop_offsets_are_those_of_the_flipped_image() {
     let window = Window {
         left: 10,
         top: 3,
@@ -425,8 +425,8 @@ proptest! {
         prop_assert_eq!(kept, selection.bucket);
         prop_assert!(left + kept.width <= draw.resized.width && top + kept.height <= draw.resized.height);
 
-        // The mask made of the picture's own red channel stays its red channel.
-        let mut source = picture(size);
+        // The mask made of the image's own red channel stays its red channel.
+        let mut source = image(size);
         let red: Plane = source.pixels.red();
         source.alpha = Some(red.clone());
         let placed = Draw { colour: None, ..draw }.apply(&source, interpolation);

@@ -1,4 +1,4 @@
-//! Latents of a picture in a file.
+//! Latents of an image in a file.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -19,19 +19,19 @@ const ALPHA_MASK: &str = "alpha_mask";
 const ORIGINAL_SIZE: &str = "original_size";
 const CROP_LTRB: &str = "crop_ltrb";
 
-/// What the VAE made of one picture, and what else sd-scripts keeps with it.
+/// What the VAE made of one image, and what else sd-scripts keeps with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CachedLatents {
     /// Width and height of the latents: an eighth of the bucket's.
     pub size: Size,
     /// A sample of the posterior, before the VAE's scaling factor. `[4, h, w]`
     pub latents: Vec<f32>,
-    /// The same of the mirrored picture; only with `flip_aug`. `[4, h, w]`
+    /// The same of the mirrored image; only with `flip_aug`. `[4, h, w]`
     pub flipped: Option<Vec<f32>>,
     /// Size and weights (0 to 1) of the pixels that were encoded; only with `alpha_mask`. `[height,
     /// width]`
     pub alpha_mask: Option<(Size, Vec<f32>)>,
-    /// The picture's size before it was resized.
+    /// The image's size before it was resized.
     pub original_size: Size,
     /// sd-scripts' `crop_ltrb` in pixels: left, top, right, bottom.
     pub crop_ltrb: [f64; 4],
@@ -42,7 +42,7 @@ pub struct CachedLatents {
 pub struct WantedLatents {
     /// Width and height of the latents: an eighth of the bucket's.
     pub size: Size,
-    /// Whether the latents of the mirrored picture are needed.
+    /// Whether the latents of the mirrored image are needed.
     pub flipped: bool,
     /// The bucket, where a mask of its size is needed.
     pub alpha_mask: Option<Size>,
@@ -51,7 +51,7 @@ pub struct WantedLatents {
 /// What one step of training takes from a file of latents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LatentsSample {
-    /// Latents of the picture or of its mirror image. `[4, h, w]`
+    /// Latents of the image or of its mirror image. `[4, h, w]`
     pub latents: Vec<f32>,
     /// The mask, mirrored where the latents are. `[height, width]`
     pub alpha_mask: Option<Vec<f32>>,

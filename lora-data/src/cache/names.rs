@@ -1,4 +1,4 @@
-//! Where sd-scripts looks for the files that belong to a picture.
+//! Where sd-scripts looks for the files that belong to an image.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ impl LatentsFamily {
 /// How files of latents are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LatentsName {
-    /// `<stem>_0512x0768_sdxl.npz`, with the picture's width and height: what sd-scripts' newer
+    /// `<stem>_0512x0768_sdxl.npz`, with the image's width and height: what sd-scripts' newer
     /// versions write.
     #[default]
     WithSize,
@@ -45,11 +45,11 @@ impl LatentsName {
     }
 }
 
-/// The file for the latents of `picture`, beside it. `original` is the picture's size before it is
+/// The file for the latents of `image`, beside it. `original` is the image's size before it is
 /// resized.
 #[must_use]
 pub fn latents_path(
-    picture: &Path,
+    image: &Path,
     original: Size,
     family: LatentsFamily,
     name: LatentsName,
@@ -63,29 +63,29 @@ pub fn latents_path(
         ),
         LatentsName::Stem => String::new(),
     };
-    beside(picture, &ending)
+    beside(image, &ending)
 }
 
-/// The files that may hold the latents of `picture`, in the order in which they are tried: the one
+/// The files that may hold the latents of `image`, in the order in which they are tried: the one
 /// that is written, then that of the other name.
 #[must_use]
 pub fn latents_candidates(
-    picture: &Path,
+    image: &Path,
     original: Size,
     family: LatentsFamily,
     name: LatentsName,
 ) -> [PathBuf; 2] {
-    [name, name.other()].map(|name| latents_path(picture, original, family, name))
+    [name, name.other()].map(|name| latents_path(image, original, family, name))
 }
 
-/// The file for the outputs of the text encoders for the caption of `picture`, beside it:
+/// The file for the outputs of the text encoders for the caption of `image`, beside it:
 /// `<stem>_te_outputs.npz`.
 #[must_use]
-pub fn text_path(picture: &Path) -> PathBuf {
-    beside(picture, "_te_outputs")
+pub fn text_path(image: &Path) -> PathBuf {
+    beside(image, "_te_outputs")
 }
 
-/// The picture's size and the family in the name of a file of latents; `None` where the name has
+/// The image's size and the family in the name of a file of latents; `None` where the name has
 /// none.
 #[must_use]
 pub fn parse_latents_path(path: &Path) -> Option<(Size, LatentsFamily)> {
@@ -106,11 +106,11 @@ pub fn parse_latents_path(path: &Path) -> Option<(Size, LatentsFamily)> {
     Some((Size::new(side(width)?, side(height)?), family))
 }
 
-fn beside(picture: &Path, ending: &str) -> PathBuf {
-    let mut name = picture.file_stem().unwrap_or_default().to_owned();
+fn beside(image: &Path, ending: &str) -> PathBuf {
+    let mut name = image.file_stem().unwrap_or_default().to_owned();
     name.push(ending);
     name.push(".npz");
-    picture.with_file_name(name)
+    image.with_file_name(name)
 }
 
 #[cfg(test)]
@@ -121,31 +121,31 @@ mod tests {
 
     #[test]
     fn names_are_those_of_sd_scripts() {
-        let picture = Path::new("pictures/a cat.v2.png");
-        let name = |family, name| latents_path(picture, SIZE, family, name);
+        let image = Path::new("images/a cat.v2.png");
+        let name = |family, name| latents_path(image, SIZE, family, name);
         assert_eq!(
             name(LatentsFamily::Sd, LatentsName::WithSize),
-            Path::new("pictures/a cat.v2_0512x1024_sd.npz")
+            Path::new("images/a cat.v2_0512x1024_sd.npz")
         );
         assert_eq!(
             name(LatentsFamily::Sdxl, LatentsName::WithSize),
-            Path::new("pictures/a cat.v2_0512x1024_sdxl.npz")
+            Path::new("images/a cat.v2_0512x1024_sdxl.npz")
         );
         assert_eq!(
             name(LatentsFamily::Sdxl, LatentsName::Stem),
-            Path::new("pictures/a cat.v2.npz")
+            Path::new("images/a cat.v2.npz")
         );
         assert_eq!(
-            text_path(picture),
-            Path::new("pictures/a cat.v2_te_outputs.npz")
+            text_path(image),
+            Path::new("images/a cat.v2_te_outputs.npz")
         );
         let huge = latents_path(
-            picture,
+            image,
             Size::new(7, 12_345),
             LatentsFamily::Sd,
             LatentsName::WithSize,
         );
-        assert_eq!(huge, Path::new("pictures/a cat.v2_0007x12345_sd.npz"));
+        assert_eq!(huge, Path::new("images/a cat.v2_0007x12345_sd.npz"));
         assert_eq!(
             parse_latents_path(&huge),
             Some((Size::new(7, 12_345), LatentsFamily::Sd))

@@ -1,4 +1,4 @@
-//! What the cache files of a folder were made from, so that none is used after the picture, the
+//! What the cache files of a folder were made from, so that none is used after the image, the
 //! caption or the model has changed.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ const FILE_NAME: &str = ".lora-trainer-cache.jsonl";
 pub struct Origin<'a> {
     /// Tells apart what is in one file: the size of latents, or `text`.
     pub slot: &'a str,
-    /// The picture; `None` for the outputs of text encoders.
+    /// The image; `None` for the outputs of text encoders.
     pub source: Option<&'a Path>,
     /// Everything else that they depend on, in any spelling: the model's hash, the bucket, the
     /// caption.
@@ -50,7 +50,7 @@ pub enum Validity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StaleReason {
     /// [`Origin::source`] has other bytes.
-    PictureChanged,
+    ImageChanged,
     /// [`Origin::key`] is another.
     KeyChanged,
     /// The cache file has other bytes.
@@ -60,7 +60,7 @@ pub enum StaleReason {
 impl fmt::Display for StaleReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::PictureChanged => "the picture changed",
+            Self::ImageChanged => "the image changed",
             Self::KeyChanged => "made with another model, bucket, caption or precision",
             Self::FileChanged => "the file was changed by another program",
         })
@@ -205,7 +205,7 @@ impl CacheRecords {
                 match recorded.compare(source, &metadata)? {
                     Comparison::Same => {}
                     Comparison::Touched(source) => current.entries[place].source = Some(source),
-                    Comparison::Changed => return Ok(Validity::Stale(StaleReason::PictureChanged)),
+                    Comparison::Changed => return Ok(Validity::Stale(StaleReason::ImageChanged)),
                 }
             }
             _ => return Ok(Validity::Stale(StaleReason::KeyChanged)),

@@ -4,8 +4,8 @@ use super::*;
 use crate::bucket::BucketConfig;
 use crate::folder::folder_subsets;
 
-fn write(dir: &Path, pictures: &[(&str, u32, u32)]) {
-    for (name, width, height) in pictures {
+fn write(dir: &Path, images: &[(&str, u32, u32)]) {
+    for (name, width, height) in images {
         let path = dir.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         image::RgbImage::new(*width, *height).save(path).unwrap();
@@ -31,11 +31,11 @@ fn config(dir: &Path, options: DatasetOptions) -> DataConfig {
 }
 
 fn dataset(
-    pictures: &[(&str, u32, u32)],
+    images: &[(&str, u32, u32)],
     skip_bad_images: bool,
 ) -> (tempfile::TempDir, Result<Dataset>) {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), pictures);
+    write(dir.path(), images);
     let dataset = Dataset::open(config(
         dir.path(),
         DatasetOptions {
@@ -47,13 +47,13 @@ fn dataset(
 }
 
 #[test]
-fn every_picture_is_planned_as_often_as_its_folder_repeats() {
-    let pictures = [
+fn every_image_is_planned_as_often_as_its_folder_repeats() {
+    let images = [
         ("3_a/x.png", 64, 64),
         ("3_a/y.png", 64, 96),
         ("2_b/z.png", 64, 64),
     ];
-    let dataset = dataset(&pictures, false).1.unwrap();
+    let dataset = dataset(&images, false).1.unwrap();
     assert_eq!(
         dataset.bucket_sizes(),
         [(0, Size::new(64, 64)), (0, Size::new(64, 96))]
@@ -88,7 +88,7 @@ fn data_sets_of_two_resolutions_do_not_mix() {
     };
     config.datasets.push(second);
     let dataset = Dataset::open(config).unwrap();
-    // The small picture is 64x64 in both.
+    // The small image is 64x64 in both.
     let sizes = [
         (0, Size::new(64, 64)),
         (0, Size::new(128, 128)),
@@ -106,18 +106,18 @@ fn data_sets_of_two_resolutions_do_not_mix() {
 }
 
 #[test]
-fn a_picture_below_one_step_is_named_or_skipped() {
-    let pictures = [("1_a/thin.png", 20, 100), ("1_a/x.png", 64, 64)];
-    let error = dataset(&pictures, false).1.unwrap_err();
+fn an_image_below_one_step_is_named_or_skipped() {
+    let images = [("1_a/thin.png", 20, 100), ("1_a/x.png", 64, 64)];
+    let error = dataset(&images, false).1.unwrap_err();
     assert!(
         error.to_string().contains("thin.png` is 20x100, too small"),
         "{error}"
     );
-    let skipping = dataset(&pictures, true).1.unwrap();
+    let skipping = dataset(&images, true).1.unwrap();
     assert_eq!((skipping.items().len(), skipping.skipped().len()), (1, 1));
     assert!(matches!(
-        dataset(&pictures[..1], true).1,
-        Err(Error::AllPicturesSkipped { skipped: 1, .. })
+        dataset(&images[..1], true).1,
+        Err(Error::AllImagesSkipped { skipped: 1, .. })
     ));
 }
 
@@ -132,7 +132,7 @@ fn everything_that_is_wrong_is_told_at_once() {
             ("1_a/x.png", 64, 64),
         ],
     );
-    std::fs::write(dir.path().join("1_a/b.png"), b"not a picture").unwrap();
+    std::fs::write(dir.path().join("1_a/b.png"), b"not an image").unwrap();
     std::fs::write(dir.path().join("1_a/x.txt"), b"caf\xe9").unwrap();
     let Survey { dataset, problems } =
         Dataset::survey(config(dir.path(), DatasetOptions::default()));
@@ -149,14 +149,14 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
-fn captions_and_pictures_may_be_held_to_each_other() {
+fn captions_and_images_may_be_held_to_each_other() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &[("1_a/a.png", 64, 64), ("1_a/b.png", 64, 64)]);
     std::fs::write(dir.path().join("1_a/a.txt"), "a").unwrap();
     std::fs::write(dir.path().join("1_a/c.txt"), "c").unwrap();
     let lenient = Dataset::open(config(dir.path(), DatasetOptions::default())).unwrap();
     assert!(
-        matches!(lenient.notices(), [Notice::CaptionWithoutPicture(files)] if files.first.ends_with("c.txt"))
+        matches!(lenient.notices(), [Notice::CaptionWithoutImage(files)] if files.first.ends_with("c.txt"))
     );
     let strict = DatasetOptions {
         strict_captions: true,
@@ -166,12 +166,12 @@ fn captions_and_pictures_may_be_held_to_each_other() {
         .unwrap_err()
         .to_string();
     assert!(
-        text.contains("b.png`: no caption; expected `") && text.contains("c.txt`: no picture"),
+        text.contains("b.png`: no caption; expected `") && text.contains("c.txt`: no image"),
         "{text}"
     );
 }
 
-/// Names and repeats of pictures with a folder of regularisation pictures.
+/// Names and repeats of images with a folder of regularisation images.
 fn balanced(
     train: &[(&str, u32, u32)],
     regularisation: &[(&str, u32, u32)],
@@ -206,7 +206,7 @@ fn balanced(
 }
 
 #[test]
-fn regularisation_pictures_are_repeated_or_left_out() {
+fn regularisation_images_are_repeated_or_left_out() {
     let expected = |rows: &[(&str, usize)]| {
         rows.iter()
             .map(|(name, n)| ((*name).to_owned(), *n))
@@ -268,7 +268,7 @@ fn masks_are_found_by_name_and_checked() {
     std::fs::remove_file(dir.path().join("masks/x.jpg")).unwrap();
     let text = open().unwrap_err().to_string();
     for part in [
-        "without a picture of the same name: `",
+        "without an image of the same name: `",
         "x.png`: no mask; expected",
         "y.png` is 64x64; expected 64x96",
     ] {
@@ -304,7 +304,7 @@ fn sizes_are_remembered() {
 }
 
 #[test]
-fn a_share_of_the_pictures_is_kept_out() {
+fn a_share_of_the_images_is_kept_out() {
     let dir = tempfile::tempdir().unwrap();
     let names: Vec<String> = (0..20)
         .map(|number| format!("3_a/{number:02}.png"))
@@ -328,7 +328,7 @@ fn a_share_of_the_pictures_is_kept_out() {
     };
     let dataset = open(0.25, 1);
     assert_eq!((dataset.items().len(), kept_out(&dataset).len()), (20, 5));
-    assert_eq!(dataset.plan().unwrap().pictures_per_epoch(), 15 * 3);
+    assert_eq!(dataset.plan().unwrap().images_per_epoch(), 15 * 3);
     let validated: Vec<usize> = dataset
         .validation_batches()
         .unwrap()

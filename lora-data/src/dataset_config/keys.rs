@@ -51,11 +51,11 @@ impl Scope {
 /// What the subsets of a data set are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
-    /// Pictures and captions in folders ("DreamBooth").
+    /// Images and captions in folders ("DreamBooth").
     Folder,
-    /// Folders with a second picture for each picture ("ControlNet").
+    /// Folders with a second image for each image ("ControlNet").
     Conditioning,
-    /// Lists of pictures ("fine tuning").
+    /// Lists of images ("fine tuning").
     Metadata,
 }
 

@@ -96,7 +96,7 @@ impl Reader {
         self.table(table, Level::Subset, place, &mut draft);
         self.check_styles(table, place, &[style]);
         if style.is_some_and(|style| style != Style::Metadata) && !is_given(table, "image_dir") {
-            let expected = "the folder that holds the pictures";
+            let expected = "the folder that holds the images";
             self.report(
                 subset.line,
                 format!("{place}.image_dir"),

@@ -208,11 +208,11 @@ fn a_whole_file() {
         custom_attributes.diff_output_preservation = true
 
         [[datasets.subsets]]
-        image_dir = 'pictures/cat'
+        image_dir = 'images/cat'
         class_tokens = 'cat'
         custom_attributes = {}
         [[datasets.subsets]]
-        image_dir = 'pictures/reg'
+        image_dir = 'images/reg'
         is_reg = true
         alpha_background = [255, 128, 0]
         resize_interpolation = 'area'
@@ -221,14 +221,14 @@ fn a_whole_file() {
         resolution = 768
         [[datasets.subsets]]
         metadata_file = 'list.json'
-        image_dir = 'pictures'
+        image_dir = 'images'
         alpha_mask = true
         cache_info = false
     ";
     let file = toml(text).unwrap();
-    assert_eq!(file.cache_info, None, "of no use to a list of pictures");
+    assert_eq!(file.cache_info, None, "of no use to a list of images");
     let common = {
-        let mut subset = Subset::new("pictures/cat");
+        let mut subset = Subset::new("images/cat");
         subset.captions.shuffle_caption = true;
         subset
     };
@@ -239,7 +239,7 @@ fn a_whole_file() {
     cat.augmentation.flip_aug = true;
     let reg = Subset {
         source: Source::Folder {
-            dir: "pictures/reg".into(),
+            dir: "images/reg".into(),
             recursive: false,
         },
         is_reg: true,
@@ -252,7 +252,7 @@ fn a_whole_file() {
     let listed = Subset {
         source: Source::Metadata {
             file: "list.json".into(),
-            image_dir: Some("pictures".into()),
+            image_dir: Some("images".into()),
         },
         alpha: Alpha::Mask,
         ..common
@@ -314,7 +314,7 @@ resolution = 5
         "line 8: `datasets[0].train_batch_size`: no such key; did you mean `batch_size`?",
         "line 9: `datasets[0].is_reg`: does not belong here; put it into `[[datasets.subsets]]`",
         "line 10: `datasets[0].subsets[0].image_dir`: not given, expected the folder that holds \
-         the pictures",
+         the images",
         "line 11: `datasets[0].subsets[0].num_repeats`: found 0, expected an integer from 1 to \
          4294967295",
         "line 12: `datasets[0].subsets[0].enable_bucket`: does not belong here; put it into \
@@ -455,7 +455,7 @@ fn the_subsets_of_a_data_set_are_of_one_kind() {
         ]
     );
     let missing = "`datasets[0].subsets[0].image_dir`: not given, expected the folder that holds \
-         the pictures";
+         the images";
     for subset in [
         json!([{}]),
         json!([{"image_dir": ""}]),

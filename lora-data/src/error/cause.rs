@@ -11,10 +11,10 @@ impl Error {
         match self {
             Self::FolderNotFound { path }
             | Self::NotAFolder { path }
-            | Self::NoPictures { path, .. }
+            | Self::NoImages { path, .. }
             | Self::FolderNamedAsFile { path }
-            | Self::PictureWithoutCaption { path, .. }
-            | Self::CaptionWithoutPicture { path }
+            | Self::ImageWithoutCaption { path, .. }
+            | Self::CaptionWithoutImage { path }
             | Self::MaskMissing { path, .. }
             | Self::SharedMask { first: path, .. }
             | Self::AmbiguousMask { first: path, .. }
@@ -22,9 +22,9 @@ impl Error {
             | Self::NoNamedFolders { path, .. }
             | Self::TooManyRepeats { path, .. }
             | Self::Io { path, .. }
-            | Self::UnreadablePicture { path, .. }
-            | Self::PictureChanged { path, .. }
-            | Self::PictureTooSmall { path, .. }
+            | Self::UnreadableImage { path, .. }
+            | Self::ImageChanged { path, .. }
+            | Self::ImageTooSmall { path, .. }
             | Self::EmptyCaption { path }
             | Self::CaptionNotUtf8 { path, .. }
             | Self::CaptionUtf16 { path }
@@ -39,8 +39,8 @@ impl Error {
             | Self::CacheValue { path, .. } => Some(path),
             Self::DatasetConfig { file, .. } => file.as_deref(),
             Self::Several { problems } => problems.first()?.path(),
-            Self::MaskWithoutPicture { .. }
-            | Self::AllPicturesSkipped { .. }
+            Self::MaskWithoutImage { .. }
+            | Self::AllImagesSkipped { .. }
             | Self::InvalidOption { .. } => None,
         }
     }
@@ -52,7 +52,7 @@ impl Error {
         match self {
             Self::FolderNotFound { .. } => Some(std::io::ErrorKind::NotFound),
             Self::Io { error, .. } => Some(error.kind()),
-            Self::UnreadablePicture { refused, .. } => *refused,
+            Self::UnreadableImage { refused, .. } => *refused,
             Self::Several { problems } => problems.first()?.io_error_kind(),
             _ => None,
         }

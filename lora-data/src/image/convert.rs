@@ -2,25 +2,25 @@
 
 use image::DynamicImage;
 
-use super::{DecodedPicture, Pixels, Plane, SixteenBit};
+use super::{DecodedImage, Pixels, Plane, SixteenBit};
 use crate::bucket::Size;
 use crate::config::Alpha;
 
 /// `None` only if the decoder gives fewer samples than its size needs.
 pub(super) fn convert(
-    picture: DynamicImage,
+    image: DynamicImage,
     sixteen_bit: SixteenBit,
     alpha: Alpha,
-) -> Option<DecodedPicture> {
-    let size = Size::new(picture.width(), picture.height());
-    if alpha == Alpha::Drop || !picture.color().has_alpha() {
-        let pixels = Pixels::new(size, to_rgb(picture, sixteen_bit))?;
-        return Some(DecodedPicture {
+) -> Option<DecodedImage> {
+    let size = Size::new(image.width(), image.height());
+    if alpha == Alpha::Drop || !image.color().has_alpha() {
+        let pixels = Pixels::new(size, to_rgb(image, sixteen_bit))?;
+        return Some(DecodedImage {
             pixels,
             alpha: None,
         });
     }
-    let rgba = to_rgba(picture, sixteen_bit);
+    let rgba = to_rgba(image, sixteen_bit);
     let (samples, _) = rgba.as_chunks::<4>();
     Some(match alpha {
         Alpha::Background(background) => {
@@ -28,7 +28,7 @@ pub(super) fn convert(
                 .iter()
                 .flat_map(|pixel| composite(*pixel, background))
                 .collect();
-            DecodedPicture {
+            DecodedImage {
                 pixels: Pixels::new(size, data)?,
                 alpha: None,
             }
@@ -42,7 +42,7 @@ pub(super) fn convert(
                     .collect(),
             )?;
             let alpha = Plane::new(size, samples.iter().map(|[.., a]| *a).collect())?;
-            DecodedPicture {
+            DecodedImage {
                 pixels,
                 alpha: Some(alpha),
             }
@@ -64,8 +64,8 @@ fn composite([r, g, b, a]: [u8; 4], background: [u8; 3]) -> [u8; 3] {
     ]
 }
 
-fn to_rgb(picture: DynamicImage, sixteen_bit: SixteenBit) -> Vec<u8> {
-    match (sixteen_bit, &picture) {
+fn to_rgb(image: DynamicImage, sixteen_bit: SixteenBit) -> Vec<u8> {
+    match (sixteen_bit, &image) {
         (SixteenBit::Pillow, DynamicImage::ImageLuma16(grey)) => grey
             .as_raw()
             .iter()
@@ -76,17 +76,17 @@ fn to_rgb(picture: DynamicImage, sixteen_bit: SixteenBit) -> Vec<u8> {
             DynamicImage::ImageLumaA16(_)
             | DynamicImage::ImageRgb16(_)
             | DynamicImage::ImageRgba16(_),
-        ) => high_bytes(&picture.into_rgb16()),
-        _ => picture.into_rgb8().into_raw(),
+        ) => high_bytes(&image.into_rgb16()),
+        _ => image.into_rgb8().into_raw(),
     }
 }
 
-fn to_rgba(picture: DynamicImage, sixteen_bit: SixteenBit) -> Vec<u8> {
-    match (sixteen_bit, &picture) {
+fn to_rgba(image: DynamicImage, sixteen_bit: SixteenBit) -> Vec<u8> {
+    match (sixteen_bit, &image) {
         (SixteenBit::Pillow, DynamicImage::ImageLumaA16(_) | DynamicImage::ImageRgba16(_)) => {
-            high_bytes(&picture.into_rgba16())
+            high_bytes(&image.into_rgba16())
         }
-        _ => picture.into_rgba8().into_raw(),
+        _ => image.into_rgba8().into_raw(),
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn read_header(mut reader: impl BufRead + Seek) -> Result<Header, Str
         return Err("the file is empty".into());
     }
     let format =
-        image::guess_format(start).map_err(|_| format!("not a picture; expected {FORMATS}"))?;
+        image::guess_format(start).map_err(|_| format!("not an image; expected {FORMATS}"))?;
     let (stored_size, orientation) = match format {
         ImageFormat::Jpeg => {
             let header = jpeg::read_header(&mut reader).map_err(|error| error.to_string())?;

@@ -2,21 +2,21 @@
 
 use crate::bucket::Size;
 
-/// One picture in memory: rows from the top, `C` bytes a pixel, `[h, w, C]`.
+/// One image in memory: rows from the top, `C` bytes a pixel, `[h, w, C]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raster<const C: usize> {
     size: Size,
     data: Vec<u8>,
 }
 
-/// Colours of one picture: red, green, blue, `[h, w, 3]`.
+/// Colours of one image: red, green, blue, `[h, w, 3]`.
 pub type Pixels = Raster<3>;
 
-/// One byte a pixel, such as a picture's opacity, `[h, w]`.
+/// One byte a pixel, such as an image's opacity, `[h, w]`.
 pub type Plane = Raster<1>;
 
 impl<const C: usize> Raster<C> {
-    /// The picture of this size with these bytes; `None` where their number is not `C * width *
+    /// The image of this size with these bytes; `None` where their number is not `C * width *
     /// height`.
     #[must_use]
     pub fn new(size: Size, data: Vec<u8>) -> Option<Self> {

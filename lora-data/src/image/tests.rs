@@ -13,63 +13,63 @@ const FORMATS: [ImageFormat; 6] = [
     ImageFormat::Tiff,
 ];
 
-fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
-    picture.into().write_to(&mut file, format).unwrap();
+    image.into().write_to(&mut file, format).unwrap();
     file.into_inner()
 }
 
 fn decode_rgb(file: &[u8], options: &DecodeOptions) -> Result<Pixels, String> {
-    decode_bytes(file, options, Alpha::Drop).map(|picture| picture.pixels)
+    decode_bytes(file, options, Alpha::Drop).map(|image| image.pixels)
 }
 
-fn decoded(picture: impl Into<DynamicImage>, options: &DecodeOptions) -> Vec<u8> {
-    decode_rgb(&encoded(picture, ImageFormat::Png), options)
+fn decoded(image: impl Into<DynamicImage>, options: &DecodeOptions) -> Vec<u8> {
+    decode_rgb(&encoded(image, ImageFormat::Png), options)
         .unwrap()
         .into_bytes()
 }
 
 #[test]
 fn transparency_is_dropped_without_blending() {
-    let picture = image::RgbaImage::from_raw(2, 1, vec![1, 2, 3, 0, 200, 100, 50, 128]).unwrap();
+    let image = image::RgbaImage::from_raw(2, 1, vec![1, 2, 3, 0, 200, 100, 50, 128]).unwrap();
     assert_eq!(
-        decoded(picture, &DecodeOptions::default()),
+        decoded(image, &DecodeOptions::default()),
         [1, 2, 3, 200, 100, 50]
     );
 }
 
 #[test]
 fn sixteen_bit_grey_is_scaled_or_clipped() {
-    let picture =
+    let image =
         ImageBuffer::<image::Luma<u16>, _>::from_raw(3, 1, vec![100, 0x8000, 65535]).unwrap();
     assert_eq!(
-        decoded(picture.clone(), &DecodeOptions::default()),
+        decoded(image.clone(), &DecodeOptions::default()),
         [0, 0, 0, 128, 128, 128, 255, 255, 255]
     );
     assert_eq!(
-        decoded(picture, &DecodeOptions::SD_SCRIPTS),
+        decoded(image, &DecodeOptions::SD_SCRIPTS),
         [100, 100, 100, 255, 255, 255, 255, 255, 255]
     );
 }
 
 #[test]
 fn sixteen_bit_colours_are_scaled_or_cut() {
-    let picture =
+    let image =
         ImageBuffer::<image::Rgb<u16>, _>::from_raw(1, 1, vec![0x00FF, 0x1234, 0xFEFF]).unwrap();
     assert_eq!(
-        decoded(picture.clone(), &DecodeOptions::default()),
+        decoded(image.clone(), &DecodeOptions::default()),
         [1, 18, 254]
     );
-    assert_eq!(decoded(picture, &DecodeOptions::SD_SCRIPTS), [0, 18, 254]);
+    assert_eq!(decoded(image, &DecodeOptions::SD_SCRIPTS), [0, 18, 254]);
 }
 
 #[test]
 fn truncated_and_foreign_files_are_errors() {
-    let picture = image::RgbImage::from_fn(40, 30, |x, y| {
+    let image = image::RgbImage::from_fn(40, 30, |x, y| {
         image::Rgb([(x * y) as u8, (x * 37 + y * 11) as u8, (x ^ y) as u8])
     });
     for format in FORMATS {
-        let file = encoded(picture.clone(), format);
+        let file = encoded(image.clone(), format);
         assert!(
             decode_rgb(&file, &DecodeOptions::default()).is_ok(),
             "{format:?}"
@@ -109,11 +109,11 @@ fn translucent() -> image::RgbaImage {
 }
 
 fn with_alpha(
-    picture: impl Into<DynamicImage>,
+    image: impl Into<DynamicImage>,
     alpha: Alpha,
     options: &DecodeOptions,
-) -> DecodedPicture {
-    decode_bytes(&encoded(picture, ImageFormat::Png), options, alpha).unwrap()
+) -> DecodedImage {
+    decode_bytes(&encoded(image, ImageFormat::Png), options, alpha).unwrap()
 }
 
 /// Expected values: 200 * 128 / 255 + 10 * 127 / 255 = 105.4, 50.2 + 10.0 = 60.2, 25.1 + 127 =
@@ -121,9 +121,9 @@ fn with_alpha(
 #[test]
 fn transparency_shows_the_background() {
     let alpha = Alpha::Background([10, 20, 255]);
-    let picture = with_alpha(translucent(), alpha, &DecodeOptions::default());
-    assert_eq!(picture.pixels.as_bytes(), [10, 20, 255, 105, 60, 152]);
-    assert_eq!(picture.alpha, None);
+    let image = with_alpha(translucent(), alpha, &DecodeOptions::default());
+    assert_eq!(image.pixels.as_bytes(), [10, 20, 255, 105, 60, 152]);
+    assert_eq!(image.alpha, None);
     let opaque = image::RgbImage::from_raw(1, 1, vec![7, 8, 9]).unwrap();
     assert_eq!(
         with_alpha(opaque, alpha, &DecodeOptions::default())
@@ -135,9 +135,9 @@ fn transparency_shows_the_background() {
 
 #[test]
 fn transparency_becomes_a_plane() {
-    let picture = with_alpha(translucent(), Alpha::Mask, &DecodeOptions::default());
-    assert_eq!(picture.pixels.as_bytes(), [1, 2, 3, 200, 100, 50]);
-    assert_eq!(picture.alpha, Plane::new(Size::new(2, 1), vec![0, 128]));
+    let image = with_alpha(translucent(), Alpha::Mask, &DecodeOptions::default());
+    assert_eq!(image.pixels.as_bytes(), [1, 2, 3, 200, 100, 50]);
+    assert_eq!(image.alpha, Plane::new(Size::new(2, 1), vec![0, 128]));
     assert_eq!(
         with_alpha(
             image::GrayImage::new(2, 1),
@@ -152,9 +152,9 @@ fn transparency_becomes_a_plane() {
 #[test]
 fn grey_and_sixteen_bit_transparency() {
     let grey = ImageBuffer::<image::LumaA<u8>, _>::from_raw(1, 1, vec![9, 77]).unwrap();
-    let picture = with_alpha(grey, Alpha::Mask, &DecodeOptions::default());
+    let image = with_alpha(grey, Alpha::Mask, &DecodeOptions::default());
     assert_eq!(
-        (picture.pixels.as_bytes(), picture.alpha.unwrap().as_bytes()),
+        (image.pixels.as_bytes(), image.alpha.unwrap().as_bytes()),
         (&[9, 9, 9][..], &[77][..])
     );
     let deep =
@@ -164,13 +164,13 @@ fn grey_and_sixteen_bit_transparency() {
         (DecodeOptions::default(), [1, 18, 254], 16),
         (DecodeOptions::SD_SCRIPTS, [0, 18, 254], 15),
     ] {
-        let picture = with_alpha(deep.clone(), Alpha::Mask, &options);
+        let image = with_alpha(deep.clone(), Alpha::Mask, &options);
         assert_eq!(
-            (picture.pixels.as_bytes(), picture.alpha.unwrap().as_bytes()),
+            (image.pixels.as_bytes(), image.alpha.unwrap().as_bytes()),
             (&rgb[..], &[alpha][..])
         );
         let dropped = with_alpha(deep.clone(), Alpha::Drop, &options);
-        assert_eq!(dropped.pixels, picture.pixels);
+        assert_eq!(dropped.pixels, image.pixels);
     }
 }
 
@@ -183,9 +183,9 @@ fn orientation_turns_the_plane_too() {
     image::ImageEncoder::set_exif_metadata(&mut encoder, exif.to_vec()).unwrap();
     translucent().write_with_encoder(encoder).unwrap();
     let file = file.into_inner();
-    let picture = decode_bytes(&file, &DecodeOptions::default(), Alpha::Mask).unwrap();
-    assert_eq!(picture.alpha, Plane::new(Size::new(1, 2), vec![0, 128]));
-    assert_eq!(picture.pixels.size(), Size::new(1, 2));
+    let image = decode_bytes(&file, &DecodeOptions::default(), Alpha::Mask).unwrap();
+    assert_eq!(image.alpha, Plane::new(Size::new(1, 2), vec![0, 128]));
+    assert_eq!(image.pixels.size(), Size::new(1, 2));
     let header = read_header(Cursor::new(&file)).unwrap();
     assert_eq!(header.size(ExifOrientation::Apply), Size::new(1, 2));
     assert_eq!(header.size(ExifOrientation::Ignore), Size::new(2, 1));
@@ -194,9 +194,9 @@ fn orientation_turns_the_plane_too() {
 #[test]
 fn every_format_gives_its_pixels() {
     let pixel = |x: u32, y: u32| image::Rgb([(x / 8 * 60) as u8, (y / 8 * 60) as u8, 128]);
-    let picture = image::RgbImage::from_fn(24, 16, pixel);
+    let image = image::RgbImage::from_fn(24, 16, pixel);
     for format in FORMATS {
-        let file = encoded(picture.clone(), format);
+        let file = encoded(image.clone(), format);
         let decoded = decode_rgb(&file, &DecodeOptions::default()).unwrap();
         let header = read_header(Cursor::new(&file)).unwrap();
         assert_eq!(
@@ -206,7 +206,7 @@ fn every_format_gives_its_pixels() {
         let far = decoded
             .as_bytes()
             .iter()
-            .zip(picture.as_raw())
+            .zip(image.as_raw())
             .map(|(a, b)| a.abs_diff(*b))
             .max();
         let most = if format == ImageFormat::Jpeg { 12 } else { 0 };
@@ -237,19 +237,19 @@ fn an_animation_is_its_first_frame() {
     image::codecs::gif::GifEncoder::new(&mut file)
         .encode_frames([frame(50), frame(200)])
         .unwrap();
-    let picture = decode_rgb(&file, &DecodeOptions::default()).unwrap();
-    assert_eq!(picture.as_bytes(), [50, 0, 0].repeat(6));
+    let image = decode_rgb(&file, &DecodeOptions::default()).unwrap();
+    assert_eq!(image.as_bytes(), [50, 0, 0].repeat(6));
 }
 
 #[test]
 fn transparent_colours_of_a_gif() {
     let mut file = Vec::new();
-    let picture = image::RgbaImage::from_raw(2, 1, vec![0, 0, 0, 0, 255, 255, 255, 255]).unwrap();
+    let image = image::RgbaImage::from_raw(2, 1, vec![0, 0, 0, 0, 255, 255, 255, 255]).unwrap();
     image::codecs::gif::GifEncoder::new(&mut file)
-        .encode_frames([image::Frame::new(picture)])
+        .encode_frames([image::Frame::new(image)])
         .unwrap();
-    let picture = decode_bytes(&file, &DecodeOptions::default(), Alpha::Mask).unwrap();
-    assert_eq!(picture.alpha.unwrap().as_bytes(), [0, 255]);
+    let image = decode_bytes(&file, &DecodeOptions::default(), Alpha::Mask).unwrap();
+    assert_eq!(image.alpha.unwrap().as_bytes(), [0, 255]);
     let white = Alpha::Background([255; 3]);
     assert_eq!(
         decode_bytes(&file, &DecodeOptions::default(), white)
@@ -325,8 +325,8 @@ fn inks_and_orientation_of_a_tiff() {
 
 #[test]
 fn floats_of_a_tiff_are_scaled_and_clipped() {
-    let picture = image::Rgb32FImage::from_raw(1, 1, vec![-1.0, 0.5, 7.0]).unwrap();
-    let file = encoded(picture, ImageFormat::Tiff);
+    let image = image::Rgb32FImage::from_raw(1, 1, vec![-1.0, 0.5, 7.0]).unwrap();
+    let file = encoded(image, ImageFormat::Tiff);
     assert_eq!(
         decode_rgb(&file, &DecodeOptions::default())
             .unwrap()
@@ -351,7 +351,7 @@ fn huge_headers_of_other_formats_are_errors() {
 }
 
 #[test]
-fn paths_that_are_no_pictures() {
+fn paths_that_are_no_images() {
     let dir = tempfile::tempdir().unwrap();
     let (folder, empty) = (dir.path().join("a.png"), dir.path().join("b.png"));
     std::fs::create_dir(&folder).unwrap();
@@ -383,15 +383,15 @@ proptest! {
         format in proptest::sample::select(&FORMATS[..]),
         damages in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
-        let picture = image::RgbImage::from_fn(19, 13, |x, y| image::Rgb([(x * 13) as u8, (y * 19) as u8, 7]));
-        let mut file = encoded(picture, format);
+        let image = image::RgbImage::from_fn(19, 13, |x, y| image::Rgb([(x * 13) as u8, (y * 19) as u8, 7]));
+        let mut file = encoded(image, format);
         for (index, byte) in damages {
             let index = index.index(file.len());
             file[index] = byte;
         }
-        if let Ok(picture) = decode_bytes(&file, &DecodeOptions::default(), Alpha::Mask) {
+        if let Ok(image) = decode_bytes(&file, &DecodeOptions::default(), Alpha::Mask) {
             let size = read_header(Cursor::new(&file)).unwrap().size(ExifOrientation::Apply);
-            prop_assert_eq!(picture.pixels.size(), size);
+            prop_assert_eq!(image.pixels.size(), size);
         }
     }
 }

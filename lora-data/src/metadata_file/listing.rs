@@ -1,16 +1,16 @@
-//! Which pictures there are, from one look at each folder.
+//! Which images there are, from one look at each folder.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::listing::{PICTURE_EXTENSIONS, has_extension};
+use crate::listing::{IMAGE_EXTENSIONS, has_extension};
 
 /// What is found for a path that may lack its extension.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Search {
     Found(PathBuf),
-    /// The names of pictures that differ in their extensions, sorted.
+    /// The names of images that differ in their extensions, sorted.
     Several(Vec<String>),
     /// Not in this folder.
     Missing(PathBuf),
@@ -24,11 +24,11 @@ pub(super) struct Folders {
     listed: HashMap<PathBuf, std::io::Result<Listing>>,
 }
 
-/// The file names of pictures by their stems.
+/// The file names of images by their stems.
 type Listing = HashMap<OsString, Vec<OsString>>;
 
 impl Folders {
-    /// The picture at this path, or the one there is with an extension added.
+    /// The image at this path, or the one there is with an extension added.
     pub(super) fn search(&mut self, path: &Path) -> Search {
         let dir = path
             .parent()
@@ -76,7 +76,7 @@ fn list(dir: &Path) -> std::io::Result<Listing> {
         let path = PathBuf::from(entry.file_name());
         let Some(stem) = path
             .file_stem()
-            .filter(|_| has_extension(&path, &PICTURE_EXTENSIONS))
+            .filter(|_| has_extension(&path, &IMAGE_EXTENSIONS))
         else {
             continue;
         };

@@ -3,12 +3,12 @@ use serde_json::json;
 
 use super::*;
 
-/// A folder with these files, empty, and a list of pictures with this text beside it.
+/// A folder with these files, empty, and a list of images with this text beside it.
 fn folder(files: &[&str], list: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("pictures")).unwrap();
+    std::fs::create_dir(dir.path().join("images")).unwrap();
     for file in files {
-        let path = dir.path().join("pictures").join(file);
+        let path = dir.path().join("images").join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "").unwrap();
     }
@@ -19,7 +19,7 @@ fn folder(files: &[&str], list: &str) -> tempfile::TempDir {
 fn read_in(dir: &tempfile::TempDir) -> Result<Vec<MetadataEntry>> {
     read(
         dir.path().join("list.json"),
-        Some(&dir.path().join("pictures")),
+        Some(&dir.path().join("images")),
         ", ",
     )
 }
@@ -39,8 +39,8 @@ fn keys_are_paths_with_or_without_extension() {
         &["a.png", "b.JPG", "c.d.webp", "sub/e.png", "f.png", "a.txt"],
         "",
     );
-    let pictures = dir.path().join("pictures");
-    let absolute = |name: &str| pictures.join(name).to_str().unwrap().to_owned();
+    let images = dir.path().join("images");
+    let absolute = |name: &str| images.join(name).to_str().unwrap().to_owned();
     for (key, file) in [
         ("a", "a.png"),
         ("a.png", "a.png"),
@@ -57,7 +57,7 @@ fn keys_are_paths_with_or_without_extension() {
             json!({key: {"caption": "x"}}).to_string(),
         )
         .unwrap();
-        assert_eq!(read_in(&dir).unwrap()[0].path, pictures.join(file), "{key}");
+        assert_eq!(read_in(&dir).unwrap()[0].path, images.join(file), "{key}");
         let absolute = Path::new(key).is_absolute();
         assert_eq!(
             read(dir.path().join("list.json"), None, ",").is_ok(),
@@ -73,14 +73,14 @@ fn keys_with_a_folder_may_be_relative_to_the_working_directory() {
     let dir = tempfile::tempdir_in(".").unwrap();
     let name = Path::new(dir.path().file_name().unwrap());
     std::fs::write(dir.path().join("a.png"), "").unwrap();
-    std::fs::create_dir(dir.path().join("pictures")).unwrap();
+    std::fs::create_dir(dir.path().join("images")).unwrap();
     let list = dir.path().join("list.json");
     std::fs::write(
         &list,
         json!({name.join("a").to_str().unwrap(): {"tags": "x"}}).to_string(),
     )
     .unwrap();
-    for image_dir in [None, Some(dir.path().join("pictures"))] {
+    for image_dir in [None, Some(dir.path().join("images"))] {
         assert_eq!(
             read(&list, image_dir.as_deref(), ",").unwrap()[0].path,
             name.join("a.png")
@@ -120,7 +120,7 @@ fn captions_come_from_caption_and_tags() {
     assert_eq!(
         read(
             dir.path().join("list.json"),
-            Some(&dir.path().join("pictures")),
+            Some(&dir.path().join("images")),
             ";"
         )
         .unwrap()[0]
@@ -134,7 +134,7 @@ fn entries_keep_the_order_of_the_file() {
     let text = r#"{"b": {"caption": "2", "train_resolution": [576, 448]}, "a": {"caption": "1", "train_resolution": null}}"#;
     let dir = folder(&["a.png", "b.png"], text);
     let entry = |name: &str, caption: &str, train_resolution| MetadataEntry {
-        path: dir.path().join("pictures").join(name),
+        path: dir.path().join("images").join(name),
         caption: caption.into(),
         train_resolution,
     };
@@ -178,10 +178,10 @@ fn problems_are_reported_together() {
         ],
         text,
     );
-    let pictures = dir.path().join("pictures").display().to_string();
+    let images = dir.path().join("images").display().to_string();
     let missing = |key: &str, dir: &str| {
         format!(
-            "`{key}`: no such picture in `{pictures}{dir}`; expected this name, alone or with \
+            "`{key}`: no such image in `{images}{dir}`; expected this name, alone or with \
              .png, .jpg, .jpeg, .webp, \
              .bmp, .gif, .tif, .tiff"
         )
@@ -194,7 +194,7 @@ fn problems_are_reported_together() {
         missing("", "").replace("``: ", ""),
         missing("..", ""),
         "`b`: may be any of `b.jpg`, `b.png`; write the extension, too".into(),
-        "`a.png`: its picture was given before, as `a`; remove one of the entries".into(),
+        "`a.png`: its image was given before, as `a`; remove one of the entries".into(),
         "`c`: neither `caption` nor `tags` has text".into(),
         "`d`: `caption`: found 5, expected text".into(),
         "`d`: `tags`: found the list [\"x\", \"y\"], expected text such as \"cat, chair\"".into(),
@@ -212,20 +212,20 @@ fn what_is_no_list() {
     for (text, expected) in [
         (
             "",
-            "line 1: not a list of pictures in JSON: EOF while parsing a value",
+            "line 1: not a list of images in JSON: EOF while parsing a value",
         ),
-        ("{}", "holds no entries; expected at least one picture"),
+        ("{}", "holds no entries; expected at least one image"),
         (
             "{\"a\": {\"caption\": \"x\"},\n\"b\": ",
-            "line 2: not a list of pictures in JSON: EOF while parsing a value",
+            "line 2: not a list of images in JSON: EOF while parsing a value",
         ),
         (
             "{\"a\": {\"caption\": \"x\"}}\n{}",
-            "line 2: not a list of pictures in JSON: trailing characters",
+            "line 2: not a list of images in JSON: trailing characters",
         ),
         (
             "[\"a.png\"]",
-            "line 1: not a list of pictures in JSON: invalid type: sequence, expected an object \
+            "line 1: not a list of images in JSON: invalid type: sequence, expected an object \
              such as {\"a.png\": \
              {\"caption\": \"a cat\"}}",
         ),
@@ -237,7 +237,7 @@ fn what_is_no_list() {
         &["a.png"],
         "{\"a\": {\"caption\": \"x\"}, \"a\": {\"caption\": \"\\ud800\"}}",
     );
-    assert!(problems(read_in(&dir))[0].starts_with("line 1: not a list of pictures in JSON: "));
+    assert!(problems(read_in(&dir))[0].starts_with("line 1: not a list of images in JSON: "));
     let deep = format!("{{\"a\": {}", "[".repeat(100_000));
     assert_eq!(problems(read_in(&folder(&["a.png"], &deep))).len(), 1);
 }
@@ -267,7 +267,7 @@ fn wrong_files_and_folders() {
     let found = problems(read_in(&dir));
     let expected = format!(
         "`a.png/b`: cannot list `{}`: ",
-        dir.path().join("pictures/a.png").display()
+        dir.path().join("images/a.png").display()
     );
     assert!(
         found[0].starts_with(&expected) && found[1].starts_with("`a\\0/b`: cannot list "),
@@ -285,7 +285,7 @@ fn many_problems_are_counted() {
     assert!(matches!(&error, Error::Metadata { problems, more: 950, .. } if problems.len() == 50));
     let text_of_error = error.to_string();
     assert!(
-        text_of_error.contains(": 1000 problems\n  `0`: no such picture"),
+        text_of_error.contains(": 1000 problems\n  `0`: no such image"),
         "{text_of_error}"
     );
     assert!(
@@ -294,20 +294,17 @@ fn many_problems_are_counted() {
     );
     // Where the file breaks is told as well.
     let text = read_in(&folder(&[], &text)).unwrap_err().to_string();
-    assert!(
-        text.contains("not a list of pictures in JSON: EOF"),
-        "{text}"
-    );
+    assert!(text.contains("not a list of images in JSON: EOF"), "{text}");
 }
 
 #[cfg(unix)]
 #[test]
 fn links_are_followed() {
     let dir = folder(&["a.png"], "{\"link\": {\"caption\": \"x\"}}");
-    let pictures = dir.path().join("pictures");
-    std::os::unix::fs::symlink(pictures.join("a.png"), pictures.join("link.png")).unwrap();
-    assert_eq!(read_in(&dir).unwrap()[0].path, pictures.join("link.png"));
-    std::fs::remove_file(pictures.join("a.png")).unwrap();
+    let images = dir.path().join("images");
+    std::os::unix::fs::symlink(images.join("a.png"), images.join("link.png")).unwrap();
+    assert_eq!(read_in(&dir).unwrap()[0].path, images.join("link.png"));
+    std::fs::remove_file(images.join("a.png")).unwrap();
     assert_eq!(problems(read_in(&dir)).len(), 1);
 }
 

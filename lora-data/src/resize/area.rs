@@ -6,17 +6,17 @@ use crate::bucket::Size;
 use crate::image::Raster;
 
 /// OpenCV's `resize(INTER_AREA)` where neither side grows.
-pub(super) fn area<const C: usize>(picture: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
-    let Size { width, height } = picture.size();
+pub(super) fn area<const C: usize>(image: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
+    let Size { width, height } = image.size();
     match (
         whole_scale(width, resized.width),
         whole_scale(height, resized.height),
     ) {
-        (Some(x), Some(y)) => block_means(picture, x, y, window),
+        (Some(x), Some(y)) => block_means(image, x, y, window),
         _ => {
             let x_taps = coverage(width, resized.width, window.left, window.size.width);
             let y_taps = coverage(height, resized.height, window.top, window.size.height);
-            weighted_means(picture, &x_taps, &y_taps)
+            weighted_means(image, &x_taps, &y_taps)
         }
     }
 }
@@ -28,31 +28,31 @@ fn whole_scale(from: u32, to: u32) -> Option<usize> {
 }
 
 /// Means of blocks of `x` by `y` pixels.
-fn block_means<const C: usize>(picture: &Raster<C>, x: usize, y: usize, window: Window) -> Vec<u8> {
+fn block_means<const C: usize>(image: &Raster<C>, x: usize, y: usize, window: Window) -> Vec<u8> {
     // OpenCV multiplies with the rounded reciprocal, except for blocks of 2 by 2.
     if (x, y) == (2, 2) {
-        return block_sums(picture, x, y, window, |sum| ((sum + 2) >> 2) as u8);
+        return block_sums(image, x, y, window, |sum| ((sum + 2) >> 2) as u8);
     }
     let scale = 1.0 / (x * y) as f32;
-    block_sums(picture, x, y, window, |sum| saturated(sum as f32 * scale))
+    block_sums(image, x, y, window, |sum| saturated(sum as f32 * scale))
 }
 
 /// What `mean` makes of the sums of blocks of `x` by `y` pixels.
 fn block_sums<const C: usize>(
-    picture: &Raster<C>,
+    image: &Raster<C>,
     x: usize,
     y: usize,
     window: Window,
     mean: impl Fn(u32) -> u8,
 ) -> Vec<u8> {
-    let row_bytes = C * picture.size().width as usize;
+    let row_bytes = C * image.size().width as usize;
     let (columns, rows) = (window.size.width as usize, window.size.height as usize);
     let mut means = Vec::with_capacity(C * columns * rows);
     let mut column_sums = vec![0_u32; C * columns * x];
     for row in 0..rows {
         column_sums.fill(0);
         let first = (window.top as usize + row) * y * row_bytes + C * window.left as usize * x;
-        for source in picture.as_bytes()[first..].chunks(row_bytes).take(y) {
+        for source in image.as_bytes()[first..].chunks(row_bytes).take(y) {
             column_sums
                 .iter_mut()
                 .zip(source)

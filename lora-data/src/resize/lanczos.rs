@@ -14,16 +14,12 @@ const LOBES: f64 = 3.0;
 /// Fractional bits of a weight.
 const PRECISION: u32 = 32 - 8 - 2;
 
-pub(super) fn lanczos<const C: usize>(
-    picture: &Raster<C>,
-    resized: Size,
-    window: Window,
-) -> Vec<u8> {
-    let Size { width, height } = picture.size();
+pub(super) fn lanczos<const C: usize>(image: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
+    let Size { width, height } = image.size();
     let x_taps = taps(width, resized.width, window.left, window.size.width);
     let y_taps = taps(height, resized.height, window.top, window.size.height);
     let (width, first, end) = (width as usize, source_start(&y_taps), source_end(&y_taps));
-    let rows = &picture.as_bytes()[C * width * first..C * width * end];
+    let rows = &image.as_bytes()[C * width * first..C * width * end];
     // Where only the width grows, Pillow reduces the height first.
     if resized.height < height && resized.width as usize >= width {
         horizontal_pass::<C>(
@@ -69,7 +65,7 @@ fn horizontal_pass<const C: usize>(rows: &[u8], width: usize, x_taps: &[Taps<i32
     resized
 }
 
-/// Resizes the columns. `rows` starts at the picture's row `first` and has `width` pixels in a row.
+/// Resizes the columns. `rows` starts at the image's row `first` and has `width` pixels in a row.
 fn vertical_pass<const C: usize>(
     rows: &[u8],
     width: usize,

@@ -10,15 +10,11 @@ use crate::image::Raster;
 /// The steepness of the cubic filter where it leaves its centre lobe.
 const A: f64 = -0.75;
 
-pub(super) fn nearest<const C: usize>(
-    picture: &Raster<C>,
-    resized: Size,
-    window: Window,
-) -> Vec<u8> {
-    let Size { width, height } = picture.size();
+pub(super) fn nearest<const C: usize>(image: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
+    let Size { width, height } = image.size();
     let columns = nearest_pixels(width, resized.width, window.left, window.size.width);
     let rows = nearest_pixels(height, resized.height, window.top, window.size.height);
-    let (pixels, _) = picture.as_bytes().as_chunks::<C>();
+    let (pixels, _) = image.as_bytes().as_chunks::<C>();
     let row = |y: usize| &pixels[y * width as usize..(y + 1) * width as usize];
     rows.iter()
         .flat_map(|y| columns.iter().flat_map(|x| row(*y)[*x]))
@@ -33,18 +29,14 @@ fn nearest_pixels(from: u32, to: u32, start: u32, count: u32) -> Vec<usize> {
         .collect()
 }
 
-pub(super) fn linear<const C: usize>(
-    picture: &Raster<C>,
-    resized: Size,
-    window: Window,
-) -> Vec<u8> {
-    interpolated(picture, resized, window, |from, to, target| {
+pub(super) fn linear<const C: usize>(image: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
+    interpolated(image, resized, window, |from, to, target| {
         linear_taps(from, centre(from, to, target))
     })
 }
 
-pub(super) fn cubic<const C: usize>(picture: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
-    interpolated(picture, resized, window, |from, to, target| {
+pub(super) fn cubic<const C: usize>(image: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
+    interpolated(image, resized, window, |from, to, target| {
         cubic_taps(from, centre(from, to, target))
     })
 }
@@ -52,12 +44,8 @@ pub(super) fn cubic<const C: usize>(picture: &Raster<C>, resized: Size, window: 
 /// `INTER_AREA` where a side grows: the source pixel under the target pixel's left border, blended
 /// with the next one where the target pixel reaches over it. The rule holds in both directions,
 /// also in one that shrinks.
-pub(super) fn blocks<const C: usize>(
-    picture: &Raster<C>,
-    resized: Size,
-    window: Window,
-) -> Vec<u8> {
-    interpolated(picture, resized, window, |from, to, target| {
+pub(super) fn blocks<const C: usize>(image: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
+    interpolated(image, resized, window, |from, to, target| {
         let left = (f64::from(target) * scale(from, to)).floor();
         let over = f64::from(target) + 1.0 - (left + 1.0) * (f64::from(to) / f64::from(from));
         linear_taps(from, left + if over > 0.0 { over.fract() } else { 0.0 })
@@ -65,12 +53,12 @@ pub(super) fn blocks<const C: usize>(
 }
 
 fn interpolated<const C: usize>(
-    picture: &Raster<C>,
+    image: &Raster<C>,
     resized: Size,
     window: Window,
     taps: impl Fn(u32, u32, u32) -> Taps<f32>,
 ) -> Vec<u8> {
-    let Size { width, height } = picture.size();
+    let Size { width, height } = image.size();
     let axis = |from, to, start, count| {
         (start..start + count)
             .map(|target| taps(from, to, target))
@@ -78,7 +66,7 @@ fn interpolated<const C: usize>(
     };
     let x_taps = axis(width, resized.width, window.left, window.size.width);
     let y_taps = axis(height, resized.height, window.top, window.size.height);
-    weighted_means(picture, &x_taps, &y_taps)
+    weighted_means(image, &x_taps, &y_taps)
 }
 
 /// The target pixel's centre, counted from the centre of the first source pixel.

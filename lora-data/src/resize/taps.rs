@@ -17,11 +17,11 @@ pub(super) fn scale(from: u32, to: u32) -> f64 {
 
 /// Weighted means: rows first, then columns, all in f32.
 pub(super) fn weighted_means<const C: usize>(
-    picture: &Raster<C>,
+    image: &Raster<C>,
     x_taps: &[Taps<f32>],
     y_taps: &[Taps<f32>],
 ) -> Vec<u8> {
-    let row_bytes = C * picture.size().width as usize;
+    let row_bytes = C * image.size().width as usize;
     let mut means = Vec::with_capacity(C * x_taps.len() * y_taps.len());
     let mut reduced = ReducedRow {
         row: None,
@@ -32,7 +32,7 @@ pub(super) fn weighted_means<const C: usize>(
     for taps in y_taps {
         sums.fill(0.0);
         for (row, weight) in (taps.first..).zip(&taps.weights) {
-            let source = &picture.as_bytes()[row * row_bytes..][..row_bytes];
+            let source = &image.as_bytes()[row * row_bytes..][..row_bytes];
             let row = reduced.of::<C>(row, source, x_taps);
             sums.iter_mut()
                 .zip(row)

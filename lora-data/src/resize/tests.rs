@@ -10,7 +10,7 @@ const INTERPOLATIONS: [Option<Interpolation>; 6] = [
     Some(Interpolation::Lanczos),
 ];
 
-fn picture(width: u32, height: u32) -> Pixels {
+fn image(width: u32, height: u32) -> Pixels {
     let pixel = |x: u32, y: u32| {
         [
             (x * 7 + y * 13) as u8,
@@ -38,10 +38,10 @@ fn resized(from: (u32, u32), to: (u32, u32)) -> Vec<u8> {
 
 fn resized_with(from: (u32, u32), to: (u32, u32), interpolation: Option<Interpolation>) -> Vec<u8> {
     let to = Size::new(to.0, to.1);
-    resize_and_crop(&picture(from.0, from.1), to, whole(to), interpolation).into_bytes()
+    resize_and_crop(&image(from.0, from.1), to, whole(to), interpolation).into_bytes()
 }
 
-/// Expected values: `cv2.resize(picture, to, interpolation=cv2.INTER_AREA)`, OpenCV 4.10.
+/// Expected values: `cv2.resize(image, to, interpolation=cv2.INTER_AREA)`, OpenCV 4.10.
 #[test]
 fn reduction_is_inter_area() {
     // Blocks of 3 x 3.
@@ -112,7 +112,7 @@ fn a_window_is_a_part_of_the_whole() {
                 top: 2,
                 size: Size::new(to.width - 5, to.height - 7),
             };
-            let source = picture(from.0, from.1);
+            let source = image(from.0, from.1);
             let all = resize_and_crop(&source, to, whole(to), interpolation);
             let windowed = resize_and_crop(&source, to, window, interpolation);
             assert_eq!(
@@ -125,15 +125,15 @@ fn a_window_is_a_part_of_the_whole() {
 }
 
 #[test]
-fn a_long_thin_picture_needs_no_long_thin_copy() {
-    // The resized picture alone would be 12 GB.
+fn a_long_thin_image_needs_no_long_thin_copy() {
+    // The resized image alone would be 12 GB.
     let window = Window {
         left: 8_000_000,
         top: 0,
         size: Size::new(256, 256),
     };
     let resized = resize_and_crop(
-        &picture(65_500, 1),
+        &image(65_500, 1),
         Size::new(65_500 * 256, 256),
         window,
         None,
@@ -162,7 +162,7 @@ fn assert_resized(interpolation: Interpolation, cases: &[Case]) {
     }
 }
 
-/// Expected values: `cv2.resize(picture, to, interpolation=cv2.INTER_NEAREST)`, OpenCV 5.0.
+/// Expected values: `cv2.resize(image, to, interpolation=cv2.INTER_NEAREST)`, OpenCV 5.0.
 #[test]
 fn nearest_is_opencvs() {
     assert_resized(
@@ -198,7 +198,7 @@ fn nearest_is_opencvs() {
     );
 }
 
-/// Expected values: `cv2.resize(picture, to, interpolation=cv2.INTER_LINEAR)`, OpenCV 5.0.
+/// Expected values: `cv2.resize(image, to, interpolation=cv2.INTER_LINEAR)`, OpenCV 5.0.
 #[test]
 fn linear_is_opencvs() {
     assert_resized(
@@ -236,7 +236,7 @@ fn linear_is_opencvs() {
     );
 }
 
-/// Expected values: `cv2.resize(picture, to, interpolation=cv2.INTER_CUBIC)`, OpenCV 5.0.
+/// Expected values: `cv2.resize(image, to, interpolation=cv2.INTER_CUBIC)`, OpenCV 5.0.
 #[test]
 fn cubic_is_opencvs() {
     assert_resized(
@@ -274,7 +274,7 @@ fn cubic_is_opencvs() {
     );
 }
 
-/// Expected values: `cv2.resize(picture, to, interpolation=cv2.INTER_AREA)`, OpenCV 5.0.
+/// Expected values: `cv2.resize(image, to, interpolation=cv2.INTER_AREA)`, OpenCV 5.0.
 #[test]
 fn enlarging_area_is_opencvs() {
     assert_resized(
@@ -346,7 +346,7 @@ fn lanczos_also_reduces() {
 
 #[test]
 fn planes_are_resized_like_channels() {
-    let source = picture(40, 30);
+    let source = image(40, 30);
     for interpolation in INTERPOLATIONS {
         for to in [
             Size::new(20, 15),
@@ -367,7 +367,7 @@ fn planes_are_resized_like_channels() {
     }
 }
 
-/// One row and column, far apart sizes: no index leaves the picture.
+/// One row and column, far apart sizes: no index leaves the image.
 #[test]
 fn extreme_sizes() {
     for interpolation in INTERPOLATIONS {

@@ -146,7 +146,7 @@ impl UNet2DConditionModel {
         self.time_embedding.vector_width()
     }
 
-    /// SDXL's vector beside the time, of the pooled caption and the sizes of each picture: original
+    /// SDXL's vector beside the time, of the pooled caption and the sizes of each image: original
     /// height and width, top and left of the crop, target height and width, in pixels. None for
     /// other families.
     ///
@@ -214,7 +214,7 @@ impl UNet2DConditionModel {
 
 impl UNet2DConditionModel {
     /// What the prediction is, from a trial at the last timestep: a network that predicts noise
-    /// gives back what it gets there, one that predicts velocities the picture's negative. Input
+    /// gives back what it gets there, one that predicts velocities the image's negative. Input
     /// and context are constant, as the web interface of AUTOMATIC1111 has them, whose threshold
     /// this is.
     #[must_use]

@@ -1,4 +1,4 @@
-//! Latents to pictures.
+//! Latents to images.
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;

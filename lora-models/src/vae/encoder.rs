@@ -1,4 +1,4 @@
-//! Pictures to latents.
+//! Images to latents.
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;

@@ -1,4 +1,4 @@
-//! The autoencoder between pictures and latents.
+//! The autoencoder between images and latents.
 
 mod decoder;
 mod encoder;
@@ -130,7 +130,7 @@ impl AutoencoderKl {
             .forward(self.encoder.forward(image, &cx), &cx)
     }
 
-    /// The distribution of the latents of pictures.
+    /// The distribution of the latents of images.
     ///
     /// # Shapes
     /// - image: `[b, 3, 8 h, 8 w]` in -1..1
@@ -146,7 +146,7 @@ impl AutoencoderKl {
         Posterior { mean, logvar }
     }
 
-    /// Pictures of latents that are not scaled.
+    /// Images of latents that are not scaled.
     ///
     /// # Shapes
     /// - latents: `[b, 4, h, w]`

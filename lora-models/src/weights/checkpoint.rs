@@ -227,7 +227,7 @@ impl Checkpoint {
         self.told_prediction_type
     }
 
-    /// Whether file or folder say that the model was trained with noise that covers the picture at
+    /// Whether file or folder say that the model was trained with noise that covers the image at
     /// the last timestep.
     #[must_use]
     pub fn zero_terminal_snr(&self) -> bool {

@@ -110,7 +110,7 @@ pub(crate) fn keys<'a>(
         return keys;
     }
     for (rest, key) in inside {
-        // Buffers and what only similarities of pictures and texts need; what the training of a VAE
+        // Buffers and what only similarities of images and texts need; what the training of a VAE
         // by itself left in its file.
         let is_beside = network == Network::Vae
             && prefix.is_empty()

@@ -2,7 +2,7 @@ use super::*;
 use crate::config::{BlockWeights, Color, OptimizerType, Resolution};
 
 fn base() -> TrainConfig {
-    TrainConfig::new("base.safetensors", "pictures")
+    TrainConfig::new("base.safetensors", "images")
 }
 
 /// The keys that are complained about.

@@ -1,4 +1,4 @@
-//! Pictures and captions.
+//! Images and captions.
 
 use super::{ForeignKey, ignored, implied, only, unsupported};
 
@@ -15,32 +15,32 @@ pub(super) static KEYS: &[ForeignKey] = &[
         "debug_dataset",
         "`lora-trainer check` shows folders, buckets and captions",
     ),
-    ignored("vae_batch_size", "pictures are encoded one by one"),
+    ignored("vae_batch_size", "images are encoded one by one"),
     ignored(
         "skip_cache_check",
-        "cached files are checked against the pictures, which takes no time",
+        "cached files are checked against the images, which takes no time",
     ),
     implied(
         "max_data_loader_n_workers",
-        "pictures are loaded on all cores, one update ahead",
+        "images are loaded on all cores, one update ahead",
     ),
     implied(
         "persistent_data_loader_workers",
-        "what loads pictures goes on from epoch to epoch",
+        "what loads images goes on from epoch to epoch",
     ),
     unsupported(
         "validate_every_n_steps",
-        "the loss on pictures that are kept out is told after each epoch",
+        "the loss on images that are kept out is told after each epoch",
     ),
     only(
         "validate_every_n_epochs",
         &["1"],
-        "the loss on pictures that are kept out is told after each epoch",
-        "the loss on pictures that are kept out is told after each epoch",
+        "the loss on images that are kept out is told after each epoch",
+        "the loss on images that are kept out is told after each epoch",
     ),
     unsupported(
         "max_validation_steps",
-        "a lower `validation_split` keeps fewer pictures out",
+        "a lower `validation_split` keeps fewer images out",
     ),
     unsupported(
         "no_token_padding",

@@ -1,4 +1,4 @@
-//! Pictures and captions.
+//! Images and captions.
 
 use super::{Family, Group, Kind, OptionSpec, OptionValue};
 use crate::config::Interpolation;
@@ -8,7 +8,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Data,
         train_data_dir,
         Kind::Path,
-        "A folder with pictures, or with folders named N_name whose pictures are repeated N times \
+        "A folder with images, or with folders named N_name whose images are repeated N times \
          an epoch.",
     ),
     option!(
@@ -16,13 +16,13 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         reg_data_dir,
         Kind::Path,
         "A folder of the same kind with regularisation \
-         pictures.",
+         images.",
     ),
     option!(
         Data,
         in_json,
         Kind::Path,
-        "A JSON file that lists pictures and captions; names in it are relative to train_data_dir.",
+        "A JSON file that lists images and captions; names in it are relative to train_data_dir.",
     )
     .excludes(&["reg_data_dir"]),
     option!(
@@ -37,7 +37,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Data,
         dataset_repeats,
         Kind::POSITIVE,
-        "How often an epoch shows each picture that lies directly in train_data_dir or is listed \
+        "How often an epoch shows each image that lies directly in train_data_dir or is listed \
          in in_json.",
     )
     .aliases(&["num_repeats"]),
@@ -53,13 +53,13 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Data,
         class_tokens,
         Kind::Text,
-        "The caption of pictures without a caption file, where their folder's name gives none.",
+        "The caption of images without a caption file, where their folder's name gives none.",
     ),
     option!(
         Data,
         strict_captions,
         Kind::Flag,
-        "Refuse pictures without a caption file and caption files without a picture.",
+        "Refuse images without a caption file and caption files without an image.",
     ),
     option!(
         Data,
@@ -160,7 +160,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Data,
         enable_bucket,
         Kind::Flag,
-        "Keep the aspect ratio of pictures, in batches of \
+        "Keep the aspect ratio of images, in batches of \
          equal size.",
     ),
     option!(
@@ -188,7 +188,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Data,
         bucket_no_upscale,
         Kind::Flag,
-        "Leave small pictures at their size instead of \
+        "Leave small images at their size instead of \
          enlarging them.",
     ),
     option!(
@@ -197,19 +197,19 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Kind::Choice(Interpolation::NAMES),
         "The filter for resizing. Not given: area for reducing, lanczos for enlarging.",
     ),
-    option!(Data, flip_aug, Kind::Flag, "Mirror half of the pictures.",),
+    option!(Data, flip_aug, Kind::Flag, "Mirror half of the images.",),
     option!(
         Data,
         color_aug,
         Kind::Flag,
-        "Shift hue or gamma of a third of the pictures a \
+        "Shift hue or gamma of a third of the images a \
          little.",
     ),
     option!(
         Data,
         random_crop,
         Kind::Flag,
-        "Crop pictures at a random place instead of evenly.",
+        "Crop images at a random place instead of evenly.",
     ),
     option!(
         Data,
@@ -237,7 +237,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Data,
         conditioning_data_dir,
         Kind::Path,
-        "A folder with a mask for each picture of train_data_dir; its red channel weights the \
+        "A folder with a mask for each image of train_data_dir; its red channel weights the \
          loss.",
     ),
     option!(
@@ -251,7 +251,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Data,
         cache_latents,
         Kind::Flag,
-        "Encode each picture once, before training. Not given: unless an augmentation needs it \
+        "Encode each image once, before training. Not given: unless an augmentation needs it \
          anew each \
          time.",
     ),
@@ -259,7 +259,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Data,
         cache_latents_to_disk,
         Kind::Flag,
-        "Keep latents beside the pictures, for \
+        "Keep latents beside the images, for \
          further runs.",
     ),
     option!(
@@ -274,14 +274,14 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Data,
         cache_text_encoder_outputs_to_disk,
         Kind::Flag,
-        "Keep encoded captions beside the pictures, for further runs.",
+        "Keep encoded captions beside the images, for further runs.",
     )
     .families(&[Family::Sdxl]),
     option!(
         Data,
         cache_info,
         Kind::Flag,
-        "Keep the sizes of pictures in their folders, for further runs. Not given: with \
+        "Keep the sizes of images in their folders, for further runs. Not given: with \
          cache_latents_to_disk.",
     ),
     option!(
@@ -291,7 +291,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
             min: 0.0,
             max: 0.95
         },
-        "Which share of the pictures is kept out of training, to measure the loss on after each \
+        "Which share of the images is kept out of training, to measure the loss on after each \
          epoch.",
     ),
     option!(
@@ -301,13 +301,13 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
             min: 0,
             max: i64::MAX
         },
-        "Says which pictures are kept out of training.",
+        "Says which images are kept out of training.",
     ),
     option!(
         Data,
         skip_bad_images,
         Kind::Flag,
-        "Skip and list unreadable pictures instead of \
+        "Skip and list unreadable images instead of \
          refusing them.",
     ),
 ];

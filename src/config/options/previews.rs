@@ -1,4 +1,4 @@
-//! Preview pictures.
+//! Preview images.
 
 use super::{Group, Kind, OptionSpec, OptionValue};
 use crate::config::Sampler;
@@ -8,7 +8,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Previews,
         sample_prompts,
         Kind::Text,
-        "Prompts of preview pictures: a file with one a line, or the text itself. Drawn at the end \
+        "Prompts of preview images: a file with one a line, or the text itself. Drawn at the end \
          of the \
          run, too, where no interval is given.",
     ),

@@ -29,7 +29,7 @@ pub(in crate::config) fn other_value(name: &str) -> Value {
         "model_config" => json!({"unet": {"norm_num_groups": 8}}),
         "clip_skip" => json!(2),
         "max_token_length" => json!(150),
-        "train_data_dir" => json!("pictures"),
+        "train_data_dir" => json!("images"),
         "dataset_repeats" => json!(7),
         "caption_extension" => json!(".caption"),
         "resolution" => json!("768,640"),

@@ -21,7 +21,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Training,
         train_batch_size,
         Kind::POSITIVE,
-        "Pictures of a batch.",
+        "Images of a batch.",
     ),
     option!(
         Training,
@@ -34,7 +34,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Training,
         max_train_epochs,
         Kind::POSITIVE,
-        "Passes over the pictures; goes before max_train_steps. 10 where neither is given.",
+        "Passes over the images; goes before max_train_steps. 10 where neither is given.",
     ),
     option!(
         Training,
@@ -63,7 +63,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Training,
         prior_loss_weight,
         Kind::NOT_NEGATIVE,
-        "What the loss of regularisation pictures is multiplied by.",
+        "What the loss of regularisation images is multiplied by.",
     ),
     option!(
         Training,
@@ -119,7 +119,7 @@ pub(super) static OPTIONS: &[OptionSpec] = &[
         Training,
         debiased_estimation_loss,
         Kind::Flag,
-        "Weight the loss so that all timesteps count alike in the picture.",
+        "Weight the loss so that all timesteps count alike in the image.",
     ),
     option!(
         Training,

@@ -5,7 +5,7 @@ use crate::config::value::OptionValue as _;
 use crate::config::{Arguments, OptimizerType, Preset};
 
 const START: &str =
-    "pretrained_model_name_or_path = 'base.safetensors'\ntrain_data_dir = 'pictures'\n";
+    "pretrained_model_name_or_path = 'base.safetensors'\ntrain_data_dir = 'images'\n";
 
 fn read(text: &str) -> ConfigFile {
     let (file, problems) = ConfigFile::parse(&format!("{START}{text}"), &[]).unwrap();
@@ -143,7 +143,7 @@ fn presets_of_sd_trainer() {
             "pretrained_model_name_or_path".into(),
             json!("base.safetensors"),
         ),
-        ("train_data_dir".into(), json!("pictures")),
+        ("train_data_dir".into(), json!("images")),
     ];
     let (file, problems) = ConfigFile::parse(text, &overrides).unwrap();
     assert_eq!((problems.len(), file.config.network_dim), (0, 8));

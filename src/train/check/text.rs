@@ -65,8 +65,8 @@ fn lines(report: &CheckReport) -> Vec<String> {
             .collect::<Vec<_>>()
             .join(" = ")
     });
-    lines.extend(list("pictures with the same content", duplicates));
-    let tiny = report.tiny_pictures.iter().map(|tiny| {
+    lines.extend(list("images with the same content", duplicates));
+    let tiny = report.tiny_images.iter().map(|tiny| {
         format!(
             "{} is {}, trained at {}",
             tiny.path.display(),
@@ -75,7 +75,7 @@ fn lines(report: &CheckReport) -> Vec<String> {
         )
     });
     lines.extend(list(
-        "pictures with less than a quarter of the resolution's pixels",
+        "images with less than a quarter of the resolution's pixels",
         tiny,
     ));
     lines.extend(list("warnings", report.warnings.iter().cloned()));
@@ -107,14 +107,14 @@ fn folders(report: &CheckReport) -> Vec<String> {
         String::new(),
         format!(
             "{:<width$}  {:>8}  {:>7}  {:>10}  {:>14}  {:>12}",
-            "folder", "pictures", "repeats", "captioned", "class tokens", "no caption"
+            "folder", "images", "repeats", "captioned", "class tokens", "no caption"
         ),
     ];
     lines.extend(dataset.subsets().map(|subset| {
         format!(
             "{:<width$}  {:>8}  {:>7}  {:>10}  {:>14}  {:>12}",
             name(subset),
-            subset.pictures,
+            subset.images,
             subset.repeats,
             subset.captions_from_files,
             subset.captions_from_class_words,
@@ -138,7 +138,7 @@ fn buckets(report: &CheckReport) -> Vec<String> {
         for bucket in &info.buckets {
             let batches = bucket.count.div_ceil(part.batch_size.max(1));
             lines.push(format!(
-                "{:>12}  {:>7} pictures  {:>7} batches",
+                "{:>12}  {:>7} images  {:>7} batches",
                 bucket.resolution.to_string(),
                 bucket.count,
                 batches
@@ -155,7 +155,7 @@ fn buckets(report: &CheckReport) -> Vec<String> {
 /// The arithmetic, spelled out.
 fn length(length: &RunLength) -> Vec<String> {
     let RunLength {
-        pictures_per_epoch,
+        images_per_epoch,
         batches_per_epoch,
         gradient_accumulation_steps,
         ..
@@ -173,9 +173,7 @@ fn length(length: &RunLength) -> Vec<String> {
     };
     vec![
         String::new(),
-        format!(
-            "an epoch: {pictures_per_epoch} pictures with repeats, in {batches_per_epoch} batches"
-        ),
+        format!("an epoch: {images_per_epoch} images with repeats, in {batches_per_epoch} batches"),
         format!(
             "{batches_per_epoch} batches / {gradient_accumulation_steps} a step, rounded up = \
              {steps_per_epoch} steps an epoch"

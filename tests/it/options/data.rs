@@ -1,4 +1,4 @@
-//! Options of pictures and captions.
+//! Options of images and captions.
 
 use std::fs;
 
@@ -8,17 +8,17 @@ use crate::options::seen::Seen::*;
 use crate::options::{LATER, Row, TRAINED, check, permission, refusal, row};
 use crate::program::Job;
 
-/// Pictures that are larger than their bucket, with captions that have something for each option.
+/// Images that are larger than their bucket, with captions that have something for each option.
 fn rich(job: &mut Job) {
-    let picture = RgbImage::from_fn(150, 100, |x, y| {
+    let image = RgbImage::from_fn(150, 100, |x, y| {
         Rgb([(x * 3) as u8, (y * 4) as u8, (x * y) as u8])
     });
     for name in ["airplane", "banana", "bicycle"] {
-        picture
-            .save(job.picture(&format!("{name}.png")))
-            .expect("a picture");
+        image
+            .save(job.image(&format!("{name}.png")))
+            .expect("an image");
         let caption = "blueprint, red;;;blue, {sky|sea} ||| white, (bold:1.3), thin\nsecond line";
-        fs::write(job.picture(&format!("{name}.txt")), caption).expect("a caption");
+        fs::write(job.image(&format!("{name}.txt")), caption).expect("a caption");
     }
     job.toml("max_train_steps", "6")
         .toml("bucket_reso_steps", "8");
@@ -28,11 +28,11 @@ fn rich(job: &mut Job) {
 fn folders(job: &mut Job) {
     for (folder, name) in [
         ("others/1_one", "banana"),
-        ("pictures/2_emoji/more", "airplane"),
+        ("images/2_emoji/more", "airplane"),
     ] {
         fs::create_dir_all(job.path(folder)).expect("a folder");
         let copy = job.path(folder).join(format!("{name}.png"));
-        fs::copy(job.picture(&format!("{name}.png")), copy).expect("a picture");
+        fs::copy(job.image(&format!("{name}.png")), copy).expect("an image");
     }
     let list = serde_json::json!({ "2_emoji/banana.png": { "caption": "a fruit" } });
     job.write("list.json", list.to_string());
@@ -45,28 +45,28 @@ fn folders(job: &mut Job) {
     job.toml("max_train_steps", "6");
 }
 
-/// A picture without caption, lying directly in its folder, and one that is no picture.
+/// An image without caption, lying directly in its folder, and one that is no image.
 fn flat(job: &mut Job) {
     fs::create_dir_all(job.path("flat")).expect("a folder");
-    fs::copy(job.picture("banana.png"), job.path("flat/banana.png")).expect("a picture");
+    fs::copy(job.image("banana.png"), job.path("flat/banana.png")).expect("an image");
     job.toml("train_data_dir", "'flat'");
 }
 
 fn broken(job: &mut Job) {
-    fs::write(job.picture("broken.png"), "no picture").expect("a file");
-    fs::write(job.picture("broken.txt"), "a caption").expect("a file");
+    fs::write(job.image("broken.png"), "no image").expect("a file");
+    fs::write(job.image("broken.txt"), "a caption").expect("a file");
 }
 
-/// Transparent pictures, and masks.
+/// Transparent images, and masks.
 fn transparent(job: &mut Job) {
     fs::create_dir_all(job.path("masks")).expect("a folder");
     for name in ["airplane", "banana", "bicycle"] {
-        let picture = RgbaImage::from_fn(80, 80, |x, y| {
+        let image = RgbaImage::from_fn(80, 80, |x, y| {
             Rgba([(x * 3) as u8, (y * 3) as u8, 9, (x * 3) as u8])
         });
-        picture
-            .save(job.picture(&format!("{name}.png")))
-            .expect("a picture");
+        image
+            .save(job.image(&format!("{name}.png")))
+            .expect("an image");
         let mask = GrayImage::from_fn(80, 80, |x, _| Luma([(x * 3) as u8]));
         mask.save(job.path("masks").join(format!("{name}.png")))
             .expect("a mask");
@@ -75,15 +75,15 @@ fn transparent(job: &mut Job) {
 
 fn faces(job: &mut Job) {
     for name in ["airplane", "banana", "bicycle"] {
-        fs::remove_file(job.picture(&format!("{name}.png"))).expect("removed");
-        let picture = RgbImage::from_fn(256, 256, |x, y| Rgb([x as u8, y as u8, (x ^ y) as u8]));
-        picture
-            .save(job.picture(&format!("{name}_60_70_50_50.png")))
-            .expect("a picture");
+        fs::remove_file(job.image(&format!("{name}.png"))).expect("removed");
+        let image = RgbImage::from_fn(256, 256, |x, y| Rgb([x as u8, y as u8, (x ^ y) as u8]));
+        image
+            .save(job.image(&format!("{name}_60_70_50_50.png")))
+            .expect("an image");
     }
 }
 
-pub(super) const PICTURES: &[Row] = &[
+pub(super) const IMAGES: &[Row] = &[
     row(
         "train_data_dir",
         "'others'",
@@ -383,8 +383,8 @@ pub(super) const CACHES: &[Row] = &[
 ];
 
 #[test]
-fn options_of_pictures() {
-    check(PICTURES);
+fn options_of_images() {
+    check(IMAGES);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::program::{Job, WeightFile};
 /// A side of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Seen {
-    /// Pictures, buckets, captions, counts.
+    /// Images, buckets, captions, counts.
     Plan,
     /// How much memory is expected to be needed.
     Memory,
@@ -27,7 +27,7 @@ pub(crate) enum Seen {
     FirstLoss,
     /// The losses of the other steps.
     Losses,
-    /// The loss on the pictures that are kept out.
+    /// The loss on the images that are kept out.
     Validation,
     /// Names, shapes and types of the tensors of the LoRA file.
     Layout,
@@ -35,7 +35,7 @@ pub(crate) enum Seen {
     Weights,
     /// The files that are there after the run.
     Files,
-    /// The pictures of the previews.
+    /// The images of the previews.
     Previews,
 }
 
@@ -128,7 +128,7 @@ impl Observed {
             Event::Preview(preview) => {
                 self.add(
                     Seen::Previews,
-                    &format!("{:?} {}", preview.at, hash(preview.picture.as_raw())),
+                    &format!("{:?} {}", preview.at, hash(preview.image.as_raw())),
                 );
             }
             Event::End(summary) => *lora = Some(summary.lora),

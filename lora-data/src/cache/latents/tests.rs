@@ -395,7 +395,7 @@ fn a_size_that_is_there_is_replaced_with_all_its_arrays() {
         ..expected(&WANTED)
     };
     // Plain names stay plain, so that other programs find no outdated arrays; nor do mirrored
-    // latents stay of the old picture.
+    // latents stay of the old image.
     let plain = written_beside(&numpy("stored.npz"), &replacement);
     assert_eq!(read_bytes(&plain, &WANTED).unwrap(), replacement);
     assert_eq!(members(&plain).len(), 3);

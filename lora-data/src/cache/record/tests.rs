@@ -15,12 +15,12 @@ struct Folder {
 }
 
 impl Folder {
-    /// A picture and its cache file.
+    /// An image and its cache file.
     fn new() -> Self {
         let folder = Self {
             dir: tempfile::tempdir().unwrap(),
         };
-        folder.write("a.png", "picture");
+        folder.write("a.png", "image");
         folder.write("a.npz", "latents");
         folder
     }
@@ -57,10 +57,10 @@ impl Folder {
     }
 
     fn add(&self, slot: &str, key: &str) {
-        let picture = self.path("a.png");
+        let image = self.path("a.png");
         let origin = Origin {
             slot,
-            source: Some(&picture),
+            source: Some(&image),
             key,
         };
         self.records()
@@ -70,13 +70,13 @@ impl Folder {
 
     /// Asks newly opened records.
     fn check(&self, slot: &str, key: &str) -> Validity {
-        let picture = self.path("a.png");
+        let image = self.path("a.png");
         self.records()
             .check(
                 &self.path("a.npz"),
                 &Origin {
                     slot,
-                    source: Some(&picture),
+                    source: Some(&image),
                     key,
                 },
             )
@@ -104,16 +104,16 @@ fn what_changed_is_said() {
         folder.check("64x64", "another"),
         Validity::Stale(StaleReason::KeyChanged)
     );
-    folder.write("a.png", "a longer picture");
+    folder.write("a.png", "a longer image");
     assert_eq!(
         folder.check("64x64", "vae"),
-        Validity::Stale(StaleReason::PictureChanged)
+        Validity::Stale(StaleReason::ImageChanged)
     );
-    folder.write("a.png", "picturE");
+    folder.write("a.png", "imagE");
     folder.touch("a.png");
     assert_eq!(
         folder.check("64x64", "vae"),
-        Validity::Stale(StaleReason::PictureChanged)
+        Validity::Stale(StaleReason::ImageChanged)
     );
     folder.write("a.npz", "latent$");
     folder.touch("a.npz");
@@ -201,14 +201,14 @@ fn foreign_lines_are_passed_over() {
 #[test]
 fn two_sizes_in_one_file_have_records_of_their_own() {
     let folder = Folder::new();
-    let (npz, picture) = (folder.path("a.npz"), folder.path("a.png"));
+    let (npz, image) = (folder.path("a.npz"), folder.path("a.png"));
     folder.add("64x64", "first");
     let records = folder.records();
     let kept = records.keep(&npz).unwrap();
     folder.write("a.npz", "latents, latents_32x32");
     let second = Origin {
         slot: "32x32",
-        source: Some(&picture),
+        source: Some(&image),
         key: "second",
     };
     records.add(&npz, &second, seen(&second), kept).unwrap();
@@ -229,7 +229,7 @@ fn two_sizes_in_one_file_have_records_of_their_own() {
 #[test]
 fn nothing_is_kept_of_a_file_that_another_program_changed() {
     let folder = Folder::new();
-    let (npz, picture) = (folder.path("a.npz"), folder.path("a.png"));
+    let (npz, image) = (folder.path("a.npz"), folder.path("a.png"));
     folder.add("64x64", "first");
     folder.write("a.npz", "by another program");
     let records = folder.records();
@@ -239,12 +239,12 @@ fn nothing_is_kept_of_a_file_that_another_program_changed() {
             &npz,
             &Origin {
                 slot: "32x32",
-                source: Some(&picture),
+                source: Some(&image),
                 key: "second",
             },
             seen(&Origin {
                 slot: "32x32",
-                source: Some(&picture),
+                source: Some(&image),
                 key: "second",
             }),
             kept,
@@ -258,11 +258,11 @@ fn nothing_is_kept_of_a_file_that_another_program_changed() {
 fn outdated_lines_are_dropped_once_there_are_many() {
     let folder = Folder::new();
     folder.write("b.npz", "others");
-    let picture = folder.path("a.png");
+    let image = folder.path("a.png");
     let records = folder.records();
     let origin = Origin {
         slot: "64x64",
-        source: Some(&picture),
+        source: Some(&image),
         key: "vae",
     };
     records
@@ -298,10 +298,10 @@ fn outdated_lines_are_dropped_once_there_are_many() {
 #[test]
 fn records_are_shared_by_threads() {
     let folder = Folder::new();
-    let picture = folder.path("a.png");
+    let image = folder.path("a.png");
     let origin = Origin {
         slot: "64x64",
-        source: Some(&picture),
+        source: Some(&image),
         key: "vae",
     };
     let names: Vec<String> = (0..40).map(|number| format!("{number}.npz")).collect();
@@ -331,13 +331,13 @@ fn what_cannot_be_read_is_named() {
     let folder = Folder::new();
     folder.add("64x64", "vae");
     let records = folder.records();
-    let (picture, npz) = (folder.path("a.png"), folder.path("a.npz"));
+    let (image, npz) = (folder.path("a.png"), folder.path("a.npz"));
     let origin = Origin {
         slot: "64x64",
-        source: Some(&picture),
+        source: Some(&image),
         key: "vae",
     };
-    fs::remove_file(&picture).unwrap();
+    fs::remove_file(&image).unwrap();
     assert!(
         records
             .check(&npz, &origin)
@@ -360,9 +360,9 @@ fn what_cannot_be_read_is_named() {
 #[test]
 fn times_tell_what_was_written_last() {
     let folder = Folder::new();
-    let (picture, npz) = (folder.path("a.png"), folder.path("a.npz"));
-    assert!(is_newer_than(&npz, &picture).unwrap());
+    let (image, npz) = (folder.path("a.png"), folder.path("a.npz"));
+    assert!(is_newer_than(&npz, &image).unwrap());
     folder.touch("a.png");
-    assert!(!is_newer_than(&npz, &picture).unwrap());
-    is_newer_than(&folder.path("b.npz"), &picture).unwrap_err();
+    assert!(!is_newer_than(&npz, &image).unwrap());
+    is_newer_than(&folder.path("b.npz"), &image).unwrap_err();
 }

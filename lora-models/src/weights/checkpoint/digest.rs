@@ -7,7 +7,7 @@ use super::{Checkpoint, Weights};
 use crate::error::Result;
 
 impl Checkpoint {
-    /// A hash of the VAE's weights and scaling: what the latents of a picture depend on.
+    /// A hash of the VAE's weights and scaling: what the latents of an image depend on.
     ///
     /// # Errors
     /// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::Io`](crate::Error::Io).

@@ -1,12 +1,12 @@
-"""Loads pictures as sd-scripts does, for benches/data.rs. pip install pillow numpy opencv-python-headless
+"""Loads images as sd-scripts does, for benches/data.rs. pip install pillow numpy opencv-python-headless
 
-    load_pictures.py FOLDER
+    load_images.py FOLDER
 
 Two processes, as with `max_data_loader_n_workers = 2`, without the main process, tensors and the way there. OpenCV is told to use one
 thread in each (PyTorch sets only its own to one): more would get in each other's way where there are two processors. Buckets are those
 of SD 1.5 by default, `bucket_no_upscale` off.
 
-Answers a line `check` with size and mean level of each picture, and `run` with the seconds that all pictures took.
+Answers a line `check` with size and mean level of each image, and `run` with the seconds that all images took.
 """
 
 import json
@@ -38,7 +38,7 @@ ASPECT_RATIOS = np.array([width / height for width, height in BUCKETS])
 
 
 def select(width, height):
-    """The bucket of a picture, and the size that covers it."""
+    """The bucket of an image, and the size that covers it."""
     if (width, height) in BUCKETS:
         return (width, height), (width, height)
     aspect = width / height
@@ -48,8 +48,8 @@ def select(width, height):
 
 
 def load(path):
-    with Image.open(path) as picture:
-        pixels = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"), np.uint8)
+    with Image.open(path) as image:
+        pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)
     height, width = pixels.shape[:2]
     bucket, resized = select(width, height)
     if (width, height) != resized:

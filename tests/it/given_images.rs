@@ -1,9 +1,9 @@
-//! Pictures that a program gives train as the same pictures in files do.
+//! Images that a program gives train as the same images in files do.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lora_trainer::train::{PictureSource, TrainPicture, check_with_pictures};
+use lora_trainer::train::{ImageSource, TrainImage, check_with_images};
 use lora_trainer::{Error, Event, TrainConfig, Trainer};
 
 use crate::base::asset;
@@ -28,19 +28,19 @@ fn file(name: &str) -> PathBuf {
     asset("train/8_blueprint").join(format!("{name}.png"))
 }
 
-fn pictures(source: impl Fn(PathBuf) -> PictureSource) -> Vec<TrainPicture> {
+fn images(source: impl Fn(PathBuf) -> ImageSource) -> Vec<TrainImage> {
     let caption =
         |name| std::fs::read_to_string(file(name).with_extension("txt")).expect("a caption");
     NAMES
-        .map(|name| TrainPicture {
-            picture: source(file(name)),
+        .map(|name| TrainImage {
+            image: source(file(name)),
             caption: caption(name).trim().into(),
         })
         .into()
 }
 
-fn in_memory(path: PathBuf) -> PictureSource {
-    PictureSource::Image(Arc::new(image::open(path).expect("a picture")))
+fn in_memory(path: PathBuf) -> ImageSource {
+    ImageSource::Memory(Arc::new(image::open(path).expect("an image")))
 }
 
 fn losses(trainer: Trainer) -> Vec<f32> {
@@ -57,9 +57,9 @@ fn losses(trainer: Trainer) -> Vec<f32> {
 }
 
 #[test]
-fn pictures_in_memory_and_in_files_train_alike() {
+fn images_in_memory_and_in_files_train_alike() {
     let output = tempfile::tempdir().expect("a folder");
-    let folder = output.path().join("pictures");
+    let folder = output.path().join("images");
     std::fs::create_dir(&folder).expect("a folder");
     for path in NAMES.map(file) {
         for path in [path.clone(), path.with_extension("txt")] {
@@ -75,42 +75,42 @@ fn pictures_in_memory_and_in_files_train_alike() {
         .expect("a trainer"),
     );
     assert_eq!(from_folder.len(), 3);
-    for given in [pictures(in_memory), pictures(PictureSource::File)] {
+    for given in [images(in_memory), images(ImageSource::File)] {
         assert_eq!(
-            losses(Trainer::with_pictures(config.clone(), &given).expect("a trainer")),
+            losses(Trainer::with_images(config.clone(), &given).expect("a trainer")),
             from_folder
         );
     }
-    // Beside the folder they are further pictures.
+    // Beside the folder they are further images.
     let both = TrainConfig {
         train_data_dir: folder,
         dataset_repeats: 2,
         ..config
     };
-    let report = check_with_pictures(&both, &pictures(in_memory));
+    let report = check_with_images(&both, &images(in_memory));
     assert_eq!(report.problems, [""; 0]);
     let subsets = report
         .dataset
         .expect("a data set")
         .subsets()
-        .map(|subset| (subset.name.clone(), subset.pictures, subset.repeats))
+        .map(|subset| (subset.name.clone(), subset.images, subset.repeats))
         .collect::<Vec<_>>();
-    assert_eq!(subsets, [("pictures".into(), 3, 2), ("data".into(), 3, 2)]);
-    assert_eq!(report.length.expect("a length").pictures_per_epoch, 12);
+    assert_eq!(subsets, [("images".into(), 3, 2), ("data".into(), 3, 2)]);
+    assert_eq!(report.length.expect("a length").images_per_epoch, 12);
     assert_eq!(report.examples.len(), 6);
     assert_eq!(report.examples[3].path, PathBuf::from("data[0]"));
-    assert_eq!(report.examples[3].picture, report.examples[0].picture);
+    assert_eq!(report.examples[3].image, report.examples[0].image);
 }
 
 #[test]
-fn what_is_wrong_with_given_pictures_is_named() {
+fn what_is_wrong_with_given_images_is_named() {
     let output = tempfile::tempdir().expect("a folder");
-    let error = |config: TrainConfig, pictures: &[TrainPicture]| {
-        Trainer::with_pictures(config, pictures)
+    let error = |config: TrainConfig, images: &[TrainImage]| {
+        Trainer::with_images(config, images)
             .expect_err("an error")
             .to_string()
     };
-    let mut given = pictures(in_memory);
+    let mut given = images(in_memory);
     let none = error(config(&output), &[]);
     assert!(none.contains("`train_data_dir`: not given"), "{none}");
 
@@ -122,17 +122,17 @@ fn what_is_wrong_with_given_pictures_is_named() {
         &given,
     );
     assert!(
-        kept.contains("`cache_latents_to_disk`: keeps files beside pictures"),
+        kept.contains("`cache_latents_to_disk`: keeps files beside images"),
         "{kept}"
     );
 
     let tiny = image::DynamicImage::new_rgb8(16, 64);
-    given[1].picture = PictureSource::Image(Arc::new(tiny));
+    given[1].image = ImageSource::Memory(Arc::new(tiny));
     let small = error(config(&output), &given);
     assert!(small.contains("`data[1]` is 16x64, too small"), "{small}");
 
-    given[1].picture = PictureSource::File("absent.png".into());
-    let absent = Trainer::with_pictures(config(&output), &given).expect_err("an error");
+    given[1].image = ImageSource::File("absent.png".into());
+    let absent = Trainer::with_images(config(&output), &given).expect_err("an error");
     assert!(absent.to_string().contains("`absent.png`"), "{absent}");
     assert_eq!(absent.io_error_kind(), Some(std::io::ErrorKind::NotFound));
     assert!(matches!(absent, Error::Data(_)));
@@ -141,9 +141,9 @@ fn what_is_wrong_with_given_pictures_is_named() {
 #[test]
 fn a_caption_that_is_not_given_is_that_of_the_class() {
     let output = tempfile::tempdir().expect("a folder");
-    let mut given = pictures(in_memory);
+    let mut given = images(in_memory);
     given[0].caption.clear();
-    let report = check_with_pictures(&config(&output), &given);
+    let report = check_with_images(&config(&output), &given);
     assert_eq!(
         report
             .warnings
@@ -154,7 +154,7 @@ fn a_caption_that_is_not_given_is_that_of_the_class() {
         "{:?}",
         report.warnings
     );
-    let report = check_with_pictures(
+    let report = check_with_images(
         &TrainConfig {
             class_tokens: Some("emoji".into()),
             ..config(&output)

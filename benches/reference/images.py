@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Folders of pictures for benches/data.rs. pip install pillow numpy scikit-image scikit-learn
+"""Folders of images for benches/data.rs. pip install pillow numpy scikit-image scikit-learn
 
-    benches/reference/pictures.py OUT [--count 1000] [--scan 0]
+    benches/reference/images.py OUT [--count 1000] [--scan 0]
 
 Makes OUT/load, JPEG files of about two megapixels for loading, OUT/progressive, a fifth as many of the kind that appears in passes, and
-with `--scan N` OUT/scan, N small pictures with captions for scanning. They are cut out of the photographs that scikit-image and scikit-learn bring along, and depend on the arguments alone. A
+with `--scan N` OUT/scan, N small images with captions for scanning. They are cut out of the photographs that scikit-image and scikit-learn bring along, and depend on the arguments alone. A
 folder that is complete is left as it is.
 """
 
@@ -45,14 +45,14 @@ def cut(photograph, choice, area, aspect):
     return photograph.resize(size, Image.Resampling.BICUBIC, (left, top, left + across, top + down))
 
 
-def with_grain(picture, seed):
-    """Enlarged parts are smoother than a camera's pictures, and so their files smaller."""
-    pixels = np.asarray(picture, np.float32)
+def with_grain(image, seed):
+    """Enlarged parts are smoother than a camera's images, and so their files smaller."""
+    pixels = np.asarray(image, np.float32)
     grain = np.random.default_rng(seed).standard_normal(pixels.shape[:2], np.float32)[..., None]
     return Image.fromarray((pixels + 4 * grain).clip(0, 255).astype(np.uint8))
 
 
-def picture(path, seed, progressive):
+def image(path, seed, progressive):
     """A JPEG file to load: quality 90 to 95, mostly with chroma at half the width and height."""
     choice = random.Random(seed)
     area, aspect = PIXELS * choice.uniform(0.8, 1.25), choice.choice(ASPECT_RATIOS)
@@ -61,7 +61,7 @@ def picture(path, seed, progressive):
     made.save(path, "JPEG", quality=choice.randint(90, 95), subsampling=subsampling, progressive=progressive)
 
 
-def small_picture(seed):
+def small_image(seed):
     """The bytes of a file of 2 to 20 kB, and its extension."""
     choice = random.Random(seed)
     kind, extension, area = choice.choices((("JPEG", "jpg", 40_000), ("PNG", "png", 5_000)), (3, 1))[0]
@@ -71,9 +71,9 @@ def small_picture(seed):
     return file.getvalue(), extension
 
 
-def small_pictures(folder, count):
-    """A few hundred pictures again and again, each a file of its own, with captions of 3 to 12 tags."""
-    kinds = [small_picture(seed) for seed in range(min(count, 300))]
+def small_images(folder, count):
+    """A few hundred images again and again, each a file of its own, with captions of 3 to 12 tags."""
+    kinds = [small_image(seed) for seed in range(min(count, 300))]
     choice = random.Random(0)
     for index in range(count):
         content, extension = kinds[index % len(kinds)]
@@ -82,10 +82,10 @@ def small_pictures(folder, count):
         (folder / f"{index:06}.txt").write_text(caption + "\n")
 
 
-def pictures(folder, count, progressive=False):
+def images(folder, count, progressive=False):
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
         paths = [folder / f"{index:05}.jpg" for index in range(count)]
-        list(pool.map(picture, paths, range(count), [progressive] * count, chunksize=8))
+        list(pool.map(image, paths, range(count), [progressive] * count, chunksize=8))
 
 
 def fill(folder, extensions, count, make):
@@ -103,15 +103,15 @@ def fill(folder, extensions, count, make):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--count", type=int, default=1000, help="pictures to load")
-    parser.add_argument("--scan", type=int, default=0, help="pictures to scan")
+    parser.add_argument("--count", type=int, default=1000, help="images to load")
+    parser.add_argument("--scan", type=int, default=0, help="images to scan")
     arguments = parser.parse_args()
     if arguments.count:
-        fill(arguments.out / "load", (".jpg",), arguments.count, pictures)
-        progressive = functools.partial(pictures, progressive=True)
+        fill(arguments.out / "load", (".jpg",), arguments.count, images)
+        progressive = functools.partial(images, progressive=True)
         fill(arguments.out / "progressive", (".jpg",), max(1, arguments.count // 5), progressive)
     if arguments.scan:
-        fill(arguments.out / "scan", (".jpg", ".png"), arguments.scan, small_pictures)
+        fill(arguments.out / "scan", (".jpg", ".png"), arguments.scan, small_images)
 
 
 SOURCES = photographs()

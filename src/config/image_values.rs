@@ -1,4 +1,4 @@
-//! Values of options of pictures.
+//! Values of options of images.
 
 use super::Value;
 use super::value::{Mismatch, OptionValue};
