@@ -1,4 +1,4 @@
-//! Files that are either complete or not there.
+//! Atomic writes: a file is either complete or absent.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 
 /// A file under a temporary name in the folder of its target.
 ///
-/// [`commit`](Self::commit) gives it the target's name, replacing a file that was there. Dropped
-/// without that, it is removed and the target stays as it was.
+/// [`commit`](Self::commit) renames it to the target and replaces an existing file. If it is dropped
+/// without `commit`, the temporary file is removed and the target is unchanged.
 #[derive(Debug)]
-pub struct AtomicFile {
+pub(crate) struct AtomicFile {
     /// `None` only after `commit`.
     writer: Option<BufWriter<File>>,
     temporary: PathBuf,
@@ -20,11 +20,11 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Creates the temporary file, and the target's folder where it is missing.
+    /// Creates the temporary file, and the folder if it is missing.
     ///
     /// # Errors
-    /// [`Error::Io`] where folder or file can't be created.
-    pub fn create(target: impl Into<PathBuf>) -> Result<Self> {
+    /// [`Error::Io`] if the folder or the file cannot be created.
+    pub(crate) fn create(target: impl Into<PathBuf>) -> Result<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let target = target.into();
         let name = target.file_name().ok_or_else(|| Error::Io {
@@ -48,16 +48,11 @@ impl AtomicFile {
         })
     }
 
-    /// The path that the file will have.
-    pub fn target(&self) -> &Path {
-        &self.target
-    }
-
-    /// What the temporary file holds, once everything is on the disk.
+    /// Writes everything to the disk and returns the content of the temporary file.
     ///
     /// # Errors
-    /// [`Error::Io`] where it can't be written or read.
-    pub fn read_back(&mut self) -> Result<Vec<u8>> {
+    /// [`Error::Io`] if it cannot be written or read.
+    pub(crate) fn read_back(&mut self) -> Result<Vec<u8>> {
         let written = self.writer().and_then(|writer| {
             writer.flush()?;
             writer.get_ref().sync_all()
@@ -69,8 +64,8 @@ impl AtomicFile {
     /// Writes everything to the disk and gives the file its name.
     ///
     /// # Errors
-    /// [`Error::Io`]; the target is then as it was before.
-    pub fn commit(mut self) -> Result<()> {
+    /// [`Error::Io`]; the target is then unchanged.
+    pub(crate) fn commit(mut self) -> Result<()> {
         let writer = self.writer.take();
         publish(writer, &self.temporary, &self.target).map_err(|source| {
             let _ = fs::remove_file(&self.temporary);
@@ -108,26 +103,22 @@ impl Seek for AtomicFile {
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Some(writer) = self.writer.take() {
-            // Not flushed: what is still in the buffer is not wanted, and the disk may be full.
+            // The buffer is not flushed: its content is not needed, and the disk may be full.
             drop(writer.into_parts());
             let _ = fs::remove_file(&self.temporary);
         }
     }
 }
 
-/// Writes a file through `write`; on any error the file that was there before is intact.
-///
-/// ```
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("notes.txt");
-/// use std::io::Write as _;
-/// lora_trainer::atomic::write(&path, |file| file.write_all(b"ten steps"))?;
-/// # Ok::<(), lora_trainer::Error>(())
-/// ```
+/// Writes a file through `write`. After an error, an existing file is unchanged.
 ///
 /// # Errors
-/// [`Error::Io`], naming `target`.
-pub fn write(target: &Path, write: impl FnOnce(&mut AtomicFile) -> io::Result<()>) -> Result<()> {
+/// [`Error::Io`] that names `target`.
+#[cfg(any(feature = "cli", test))]
+pub(crate) fn write(
+    target: &Path,
+    write: impl FnOnce(&mut AtomicFile) -> io::Result<()>,
+) -> Result<()> {
     let mut file = AtomicFile::create(target)?;
     write(&mut file).map_err(Error::io(target, "write"))?;
     file.commit()
@@ -141,7 +132,7 @@ fn publish(writer: Option<BufWriter<File>>, temporary: &Path, target: &Path) -> 
     file.sync_all()?;
     drop(file);
     fs::rename(temporary, target)?;
-    // The new name itself is on the disk only once the folder is. Not every system can sync one.
+    // The new name is on the disk only once the folder is synced. Not every system can do that.
     #[cfg(unix)]
     if let Ok(folder) = File::open(folder_of(target)) {
         let _ = folder.sync_all();

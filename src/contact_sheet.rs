@@ -1,4 +1,4 @@
-//! Images side by side: one column before training, one after.
+//! Contact sheets: a grid of preview images, before and after training.
 
 use std::io::{Seek, Write};
 use std::path::Path;
@@ -13,12 +13,10 @@ use crate::error::{Error, Result};
 const MARGIN: u32 = 8;
 const BACKGROUND: Rgb<u8> = Rgb([255, 255, 255]);
 
-/// A grid of images on white. `rows` may be of different lengths and the images of different
-/// sizes: each column is as wide as its widest image, each row as high as its highest, and an
-/// image stands in the middle of its cell.
-///
-/// For before and after, a row is the two images of one prompt.
-pub fn contact_sheet(rows: &[Vec<RgbImage>]) -> RgbImage {
+/// Arranges images in a grid on white. Rows can have different lengths and images different sizes:
+/// each column is as wide as its widest image, each row as high as its highest, and images are
+/// centred in their cells.
+pub(crate) fn contact_sheet(rows: &[Vec<RgbImage>]) -> RgbImage {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<u32> = (0..columns)
         .map(|column| {
@@ -56,8 +54,8 @@ fn extent(sizes: &[u32]) -> u32 {
 /// Writes an image as PNG, [atomically](crate::atomic).
 ///
 /// # Errors
-/// [`Error::Io`] where the file can't be written, [`Error::Image`] for an image without pixels.
-pub fn write_png(path: &Path, image: &RgbImage) -> Result<()> {
+/// [`Error::Io`] if the file cannot be written, [`Error::Image`] for an image without pixels.
+pub(crate) fn write_png(path: &Path, image: &RgbImage) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
     encode_png(&mut file, image).map_err(|source| match source {
         image::ImageError::IoError(source) => Error::Io {
@@ -101,7 +99,7 @@ mod tests {
         assert_eq!(sheet.get_pixel(MARGIN, MARGIN).0, [255, 0, 0]);
         assert_eq!(sheet.get_pixel(MARGIN - 1, MARGIN), &BACKGROUND);
         assert_eq!(sheet.get_pixel(2 * MARGIN + 10, MARGIN).0, [0, 255, 0]);
-        // In the middle of its cell, which is as wide as the red one above.
+        // Centred in its cell, which is as wide as the red one above.
         assert_eq!(sheet.get_pixel(MARGIN + 2, 2 * MARGIN + 20).0, [0, 0, 255]);
         assert_eq!(sheet.get_pixel(MARGIN + 1, 2 * MARGIN + 20), &BACKGROUND);
     }

@@ -11,12 +11,12 @@ use burn::tensor::DeviceType;
 
 use crate::error::Error;
 
-/// The device of this name. `cpu` is burn's flex backend; `auto` is the first GPU that this build
-/// supports and this machine has, else the CPU.
+/// Returns the device with this name. `cpu` is burn's flex backend; `auto` is the first GPU that
+/// this build supports and this machine has, or the CPU.
 ///
 /// # Errors
-/// [`Error::Device`] for an unknown name, one that this build has no backend for, and a GPU that is
-/// not there.
+/// [`Error::Device`] for an unknown name, for a backend that this build lacks, and for a GPU that
+/// this machine lacks.
 pub fn parse(name: &str) -> Result<Device, Error> {
     check_name(name)?;
     #[allow(unused_variables, reason = "only GPUs are counted")]
@@ -35,7 +35,7 @@ pub fn parse(name: &str) -> Result<Device, Error> {
     }
 }
 
-/// Whether a device of this name can be there with this build. Looks at no hardware.
+/// Checks that this build supports a device with this name. Does not access hardware.
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let (kind, index) = parts(name)?;
     let is_built = match kind {
@@ -51,7 +51,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     }
     Err(Error::Device {
         name: name.into(),
-        reason: format!("this build lacks it; rebuild with `--features {kind}`"),
+        reason: format!("this build does not support it; rebuild with `--features {kind}`"),
     })
 }
 
@@ -71,8 +71,11 @@ fn one_of(
     let found: Vec<Device> = found.into_iter().collect();
     let reason = match found.len() {
         0 => "no such GPU found; is its driver installed?".into(),
-        1 => "there is one, number 0".into(),
-        count => format!("there are {count}, numbers 0 to {}", count - 1),
+        1 => "this machine has 1 such GPU, number 0".into(),
+        count => format!(
+            "this machine has {count} such GPUs, numbers 0 to {}",
+            count - 1
+        ),
     };
     found.into_iter().nth(index).ok_or(Error::Device {
         name: name.into(),
@@ -80,12 +83,12 @@ fn one_of(
     })
 }
 
-/// Whether a device is the CPU, with the system's memory.
+/// True if a device is the CPU, which uses the system's memory.
 pub(crate) fn is_cpu(device: &Device) -> bool {
     matches!(device.as_dispatch(), burn::backend::DispatchDevice::Flex(_))
 }
 
-/// What a device is, for people.
+/// Returns a short description of a device for messages.
 #[must_use]
 pub fn describe(device: &Device) -> String {
     match device.as_dispatch() {
@@ -113,7 +116,8 @@ fn gpu(index: usize) -> burn::tensor::DeviceKind {
     }
 }
 
-/// A build for GPUs runs on machines without one, too: a driver that is not installed is no error.
+/// Returns the first GPU, or the CPU. A missing driver is not an error, so that a build with GPU
+/// backends also runs on machines without a GPU.
 fn automatic() -> Device {
     #[cfg(feature = "cuda")]
     if let Some(device) = Device::enumerate(DeviceType::Cuda).into_iter().next() {

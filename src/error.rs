@@ -8,63 +8,63 @@ use lora_models::Family;
 
 use crate::config::Mismatch;
 
-/// What can go wrong, with the culprit's name.
+/// An error of this crate. It names the file, option or image at fault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A device that does not exist or that this build does not support.
     #[error("device `{name}`: {reason}")]
     Device {
-        /// The name as it was given.
+        /// The device name.
         name: String,
-        /// Why it can't be used.
+        /// The reason why it cannot be used.
         reason: String,
     },
-    /// Options that are unknown, of the wrong type, out of range or in conflict; all of them at
-    /// once.
+    /// Options that are unknown, of the wrong type, out of range or in conflict, all reported
+    /// together.
     #[error("{}", list(.file.as_deref(), .problems))]
     Config {
-        /// The file that they stand in; `None` for options set by a program.
+        /// The file that sets them; `None` for options set by a program.
         file: Option<PathBuf>,
-        /// At least one.
+        /// The problems, at least one.
         problems: Vec<Problem>,
     },
-    /// The system refused threads.
-    #[error("cannot start threads that load images: {0}")]
+    /// The system cannot start another thread.
+    #[error("cannot start the threads that load images: {0}")]
     Threads(String),
-    /// A file or folder that can't be read or written.
+    /// A file or folder that cannot be read or written.
     #[error("{}: cannot {action}: {source}", .path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried, as a verb: `read`, `write`.
+        /// The failed action, as a verb: `read`, `write`.
         action: &'static str,
-        /// The system's reason.
+        /// The error of the system.
         source: io::Error,
     },
-    /// An image that can't be encoded.
+    /// An image that cannot be encoded.
     #[error("{}: cannot encode the image: {source}", .path.display())]
     Image {
-        /// The file that it was meant for.
+        /// The file to be written.
         path: PathBuf,
-        /// The encoder's reason.
+        /// The error of the encoder.
         source: image::ImageError,
     },
-    /// A folder, image or caption that can't be used.
+    /// A folder, image or caption that cannot be used.
     #[error(transparent)]
     Data(#[from] lora_data::Error),
-    /// A weight file that can't be used.
+    /// A weight file that cannot be used.
     #[error(transparent)]
     Model(#[from] lora_models::Error),
-    /// Adapters that can't be made, or a LoRA file that does not fit them.
+    /// Adapters that cannot be created, or a LoRA file that does not fit them.
     #[error("{}", adapter_message(.file.as_deref(), .source))]
     Adapter {
         /// The LoRA file, if one was read.
         file: Option<PathBuf>,
-        /// What is wrong.
+        /// The error of lora-core.
         source: lora_core::adapter::Error,
     },
-    /// A file given as `network_weights` that holds no LoRA.
+    /// A file that should be a LoRA (`network_weights`, `base_weights`) but is not.
     #[error(
         "{}: expected a LoRA file for this base, found {}", .path.display(),
         .key.as_ref().map_or_else(|| "no tensors".into(), |key| format!("tensors such as `{key}`"))
@@ -72,7 +72,7 @@ pub enum Error {
     NotALora {
         /// The file.
         path: PathBuf,
-        /// One of its tensors.
+        /// The name of one of its tensors, if it has any.
         key: Option<String>,
     },
     /// A LoRA file for a base of another family.
@@ -80,15 +80,15 @@ pub enum Error {
     LoraFamily {
         /// The file.
         path: PathBuf,
-        /// What it is for.
+        /// The family of the LoRA.
         found: Family,
-        /// What the base is.
+        /// The family of the base.
         expected: Family,
     },
     /// An image whose latents are NaN or infinite.
     #[error(
-        "{}: the VAE makes latents of it that are not finite; the VAE's weights or the image may \
-         be damaged",
+        "{}: the VAE produced NaN or infinite latents for this image; its weights or the image \
+         may be corrupt",
         .path.display()
     )]
     LatentsNotFinite {
@@ -102,33 +102,30 @@ pub enum Error {
         .first.display(), .second.display(), .cache.display()
     )]
     SharedCache {
-        /// One of them.
+        /// One image.
         first: PathBuf,
-        /// The other.
+        /// The other image.
         second: PathBuf,
-        /// The file.
+        /// The cache file of both.
         cache: PathBuf,
     },
-    /// An image that two subsets want different latents or captions of.
+    /// An image for which two subsets need different latents or captions.
     #[error(
-        "`{}`: two subsets use it with other captions, transparency, mirroring or filter, but \
-         there is one cache file `{}`; \
-         keep caches in memory",
+        "`{}`: two subsets use this image with different captions, transparency, flips or \
+         resize filters, but it has one cache file `{}`; keep caches in memory",
         .image.display(), .cache.display()
     )]
     CacheUsedTwice {
         /// The image.
         image: PathBuf,
-        /// The file.
+        /// Its cache file.
         cache: PathBuf,
     },
     /// A loss or gradient that is NaN or infinite. The adapters are those of the last good step.
     #[error(
-        "step {step}: loss {loss}, gradient norm {grad_norm}; {}. Likely causes: a learning rate \
-         (here {lr:e}) or \
-         network_alpha that is too high, a base or network_weights of another kind, or, without \
-         clipping \
-         (max_grad_norm = 0), an outlier",
+        "step {step}: loss {loss}, gradient norm {grad_norm}; {}. Likely causes: the learning \
+         rate ({lr:e}) or network_alpha is too high, the base or network_weights is of another \
+         kind, or, without gradient clipping (max_grad_norm = 0), an outlier",
         match .saved {
             Ok(path) => format!("the last good adapters are in {}", path.display()),
             Err(error) => format!("the last good adapters could not be saved ({error})"),
@@ -137,41 +134,44 @@ pub enum Error {
     LossNotFinite {
         /// The step that failed, counted from 1.
         step: u64,
-        /// Its loss.
+        /// The loss of the step.
         loss: f32,
         /// The norm of its gradients.
         grad_norm: f32,
-        /// Its learning rate.
+        /// The learning rate of the step.
         lr: f64,
-        /// Where the adapters were saved, or why they could not be.
+        /// The file with the last good adapters, or the error that prevented saving them.
         saved: std::result::Result<PathBuf, Box<Error>>,
     },
-    /// A saved file that does not hold what was written.
-    #[error("{}: reads back differently than it was written; the disk may be \
-         failing", .path.display())]
+    /// A saved file whose content differs from what was written.
+    #[error(
+        "{}: the file was read back with different content; the disk may be failing",
+        .path.display()
+    )]
     NotAsWritten {
         /// The file.
         path: PathBuf,
     },
-    /// Adapter values that the chosen number format can't hold.
-    #[error("{}: `{key}` holds values beyond the range of save_precision \
-         = \"{precision}\"", .path.display())]
+    /// Adapter values out of the range of the saved data type.
+    #[error(
+        "{}: `{key}` has values beyond the range of save_precision = \"{precision}\"",
+        .path.display()
+    )]
     SaveRange {
         /// The file.
         path: PathBuf,
-        /// The tensor.
+        /// The name of the tensor.
         key: String,
-        /// The option's value.
+        /// The value of `save_precision`.
         precision: &'static str,
     },
-    /// Tensors that make no safetensors file.
+    /// Tensors that cannot be written as a safetensors file.
     #[error("tensors of the adapter file: {0}")]
     Tensors(#[from] safetensors::SafeTensorError),
 }
 
 impl Error {
-    /// The exit code that a program should end with: 2 where the user can mend it, 1 for a fault of
-    /// this library.
+    /// The exit code for a program: 2 for errors that the user can fix, 1 for a bug in this library.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Image { .. } | Self::Tensors(_) => 1,
@@ -179,7 +179,7 @@ impl Error {
         }
     }
 
-    /// The file or folder at fault, where there is one; of several problems that of the first.
+    /// The file or folder at fault, if there is one; with several problems, that of the first.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -203,8 +203,8 @@ impl Error {
         }
     }
 
-    /// How the system refused a file or folder, where that is what went wrong; of several problems,
-    /// the first.
+    /// The system's error for a file or folder, if that is the cause; with several problems, that
+    /// of the first.
     #[must_use]
     pub fn io_error_kind(&self) -> Option<io::ErrorKind> {
         match self {
@@ -219,7 +219,7 @@ impl Error {
         }
     }
 
-    /// A value that does not fit its option.
+    /// The error for a value that does not fit its option.
     pub(crate) fn option(key: &str, Mismatch { found, expected }: Mismatch) -> Self {
         Self::Config {
             file: None,
@@ -227,7 +227,7 @@ impl Error {
         }
     }
 
-    /// A failed read or write of `path`, for `map_err`.
+    /// Creates the error for a failed read or write of `path`, for `map_err`.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
             path: path.into(),
@@ -237,62 +237,62 @@ impl Error {
     }
 }
 
-/// One thing wrong with one option.
+/// A problem with one option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The option, as it was spelled.
+    /// The option, as spelled by the user.
     pub key: String,
-    /// Its line in the file, counted from 1.
+    /// Its line in the file, starting at 1.
     pub line: Option<usize>,
-    /// What is wrong with it.
+    /// The kind of problem.
     pub kind: ProblemKind,
 }
 
-/// What is wrong with an option.
+/// The kind of a [`Problem`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// No such option.
+    /// An unknown option.
     Unknown {
-        /// The option whose name is nearest, if any is near.
+        /// The option with the closest name, if one is close.
         nearest: Option<String>,
     },
     /// A value of the wrong type or out of range.
     Value {
         /// The value that was found.
         found: String,
-        /// What was expected in its place.
+        /// The values that are allowed.
         expected: String,
     },
-    /// A file or folder that is not what its option needs.
+    /// A file or folder that does not fit its option.
     Path {
         /// The file or folder.
         path: PathBuf,
-        /// What was found there.
+        /// A description of what is at this path.
         found: String,
-        /// What was expected.
+        /// A description of what should be there.
         expected: String,
-        /// How the system refuses it, where it does.
+        /// The error of the system, if there is one.
         refused: Option<io::ErrorKind>,
     },
-    /// An option that must be given and is not.
+    /// A required option that is not set.
     Missing {
-        /// What was expected.
+        /// The values that are allowed.
         expected: String,
     },
-    /// An option that was given before, perhaps under another name.
+    /// An option that is set twice, possibly under two names.
     GivenTwice {
-        /// The first spelling.
+        /// The name at the first place.
         first: String,
     },
-    /// What sd-scripts or SD-Trainer does at this value and this program does not.
+    /// A value that sd-scripts or SD-Trainer supports and this program does not.
     Unsupported {
         /// The value that was found.
         found: String,
-        /// What is nearest to it.
+        /// The closest alternative.
         instead: String,
     },
-    /// An option at odds with another one.
+    /// An option that conflicts with another one. The text is the reason.
     Conflict(String),
 }
 
@@ -327,7 +327,7 @@ impl Problem {
         }
     }
 
-    /// What to do about it, or what was expected, in a few words.
+    /// A short hint: how to fix the problem, or the expected value.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match &self.kind {
@@ -383,9 +383,8 @@ impl fmt::Display for Problem {
 fn adapter_message(file: Option<&Path>, source: &lora_core::adapter::Error) -> String {
     match file {
         Some(file) => format!(
-            "{}: {source}\nnetwork_weights needs the layers and ranks that network_dim, conv_dim, \
-             network_train_unet_only and \
-             network_train_text_encoder_only ask for",
+            "{}: {source}\nnetwork_weights must have the layers and ranks that network_dim, \
+             conv_dim, network_train_unet_only and network_train_text_encoder_only select",
             file.display()
         ),
         None => source.to_string(),
@@ -446,7 +445,7 @@ mod tests {
         );
     }
 
-    /// What stopped the run is told even where its LoRA could not be saved.
+    /// The cause is reported even if the LoRA could not be saved.
     #[test]
     fn a_bad_loss_is_named_before_a_failed_save() {
         let full = io::Error::other("disk full");

@@ -1,6 +1,6 @@
-//! The hashes by which web interfaces recognise checkpoints and adapter files.
+//! The hashes that web UIs use to identify checkpoints and LoRA files.
 //!
-//! All follow sd-scripts (`library/train_util.py`: `model_hash`, `calculate_sha256`,
+//! They are those of sd-scripts (`library/train_util.py`: `model_hash`, `calculate_sha256`,
 //! `precalculate_safetensors_hashes`).
 
 use std::collections::BTreeMap;
@@ -18,15 +18,15 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-/// The part of a file that the short hashes cover.
+/// The bytes of a file that the short hashes cover.
 const SHORT_RANGE: Range<u64> = 0x10_0000..0x11_0000;
 const BLOCK: usize = 1 << 20;
 
-/// `ss_sd_model_hash`: the first 8 hex digits of the SHA-256 of the 64 KiB at offset 1 MiB; of what
-/// there is of them in a shorter file.
+/// Computes `ss_sd_model_hash`: the first 8 hex digits of the SHA-256 of the 64 KiB at offset
+/// 1 MiB, or of the part of them that a shorter file has.
 ///
 /// # Errors
-/// [`Error::Io`] where the file can't be read.
+/// [`Error::Io`] if the file cannot be read.
 pub fn short_hash(path: &Path) -> Result<String> {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(path)?;
@@ -40,19 +40,18 @@ pub fn short_hash(path: &Path) -> Result<String> {
     Ok(first_eight(Sha256::digest(bytes)))
 }
 
-/// `ss_new_sd_model_hash`: the SHA-256 of the whole file in hex.
+/// Computes `ss_new_sd_model_hash`: the SHA-256 of the whole file in hex.
 ///
 /// # Errors
-/// [`Error::Io`] where the file can't be read.
+/// [`Error::Io`] if the file cannot be read.
 pub fn sha256(path: &Path) -> Result<String> {
     Ok(sha256_unless(path, &AtomicBool::new(false))?.unwrap_or_default())
 }
 
-/// Starts [`sha256`] on a thread of its own, so that training need not wait for a file of several
-/// GB.
+/// Starts [`sha256`] on another thread, so that training does not wait for a file of several GB.
 ///
 /// # Errors
-/// [`Error::Io`] where the system has no thread left.
+/// [`Error::Io`] if the system cannot start a thread.
 pub fn spawn_sha256(path: impl Into<PathBuf>) -> Result<Sha256Handle> {
     let path = path.into();
     let cancelled = Arc::new(AtomicBool::new(false));
@@ -71,7 +70,7 @@ pub fn spawn_sha256(path: impl Into<PathBuf>) -> Result<Sha256Handle> {
     })
 }
 
-/// A SHA-256 in the making. Dropping it stops the work.
+/// A running SHA-256 computation. Dropping it cancels the computation.
 #[derive(Debug)]
 pub struct Sha256Handle {
     path: PathBuf,
@@ -81,15 +80,10 @@ pub struct Sha256Handle {
 }
 
 impl Sha256Handle {
-    /// Whether [`join`](Self::join) would return at once.
-    pub fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
     /// Waits for the hash.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file could not be read.
+    /// [`Error::Io`] if the file could not be read.
     pub fn join(mut self) -> Result<String> {
         let result = self.thread.take().and_then(|thread| thread.join().ok());
         match result {
@@ -110,7 +104,7 @@ impl Drop for Sha256Handle {
     }
 }
 
-/// The hash, or `None` once `cancelled` is set.
+/// Returns the hash, or `None` if `cancelled` was set.
 fn sha256_unless(path: &Path, cancelled: &AtomicBool) -> Result<Option<String>> {
     let mut file = File::open(path).map_err(Error::io(path, "read"))?;
     let mut hasher = Sha256::new();
@@ -126,7 +120,7 @@ fn sha256_unless(path: &Path, cancelled: &AtomicBool) -> Result<Option<String>> 
     Ok(None)
 }
 
-/// The two hashes that an adapter file carries in its metadata.
+/// The two hashes in the metadata of a LoRA file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterHashes {
     /// `sshs_model_hash`: the SHA-256 of the tensors' bytes in the file's order, in hex.
@@ -135,11 +129,11 @@ pub struct AdapterHashes {
     pub legacy: String,
 }
 
-/// The hashes of the file that `tensors` make, written by the safetensors library with the `ss_`
+/// Computes the hashes of the file that the safetensors library writes for `tensors` and the `ss_`
 /// entries of `metadata`.
 ///
 /// # Errors
-/// [`Error::Tensors`] for tensors that no safetensors file can hold.
+/// [`Error::Tensors`] for tensors that cannot be written as a safetensors file.
 pub fn adapter_hashes<N, V>(
     tensors: impl IntoIterator<Item = (N, V)>,
     metadata: &BTreeMap<String, String>,
@@ -149,7 +143,7 @@ where
     V: View,
 {
     let mut tensors: Vec<(N, V)> = tensors.into_iter().collect();
-    // The library's order: wide types first, then by name.
+    // The library's order: wide data types first, then by name.
     tensors.sort_by(|(a, x), (b, y)| {
         y.dtype()
             .cmp(&x.dtype())
@@ -199,7 +193,7 @@ fn header<N: AsRef<str>, V: View>(
     Ok(header)
 }
 
-/// Hashes those bytes of a stream that lie in [`SHORT_RANGE`].
+/// Hashes the bytes of a stream that are in [`SHORT_RANGE`].
 #[derive(Default)]
 struct RangeHasher {
     hasher: Sha256,
@@ -242,7 +236,7 @@ mod tests {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(sha256(&path).unwrap(), abc);
         assert_eq!(spawn_sha256(&path).unwrap().join().unwrap(), abc);
-        // Nothing lies at 1 MiB: the digest of no bytes.
+        // The file has nothing at 1 MiB: this is the digest of no bytes.
         assert_eq!(short_hash(&path).unwrap(), "e3b0c442");
     }
 
@@ -256,8 +250,7 @@ mod tests {
         assert!(short_hash(Path::new("no-such-file")).is_err());
     }
 
-    /// The hashes are those of the bytes that the safetensors library itself writes, cut as
-    /// sd-scripts cuts them.
+    /// The hashes equal those of the bytes that the safetensors library writes, cut as in sd-scripts.
     #[test]
     fn adapter_hashes_are_those_of_the_written_file() {
         let wide: Vec<u8> = (0..2_000_000_u32).map(|i| (i * 7 % 251) as u8).collect();
@@ -300,7 +293,7 @@ mod tests {
             first_eight(Sha256::digest(&file[0x10_0000..0x11_0000]))
         );
 
-        // A file on the disk of these bytes has the legacy hash as its short hash.
+        // The legacy hash is the short hash of a file with these bytes.
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lora.safetensors");
         std::fs::write(&path, &file).unwrap();

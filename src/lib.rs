@@ -1,27 +1,27 @@
-//! Trains LoRA adapters for Stable Diffusion from a checkpoint and a folder of images.
+//! Trains LoRA adapters for Stable Diffusion from a checkpoint and a folder of captioned images.
 //!
 //! ```text
 //! TrainConfig ──▶ Trainer ──▶ Event, Event, Event …
-//!  a struct,       reads and   plan, cached images and captions, steps, epochs,
-//!  or a TOML       checks      previews, saved files, the end
+//!  a struct        loads and   plan, cached latents and captions, steps, epochs,
+//!  or a TOML       checks      previews, saved files, end
 //!  file            everything
 //! ```
 //!
-//! [`TrainConfig`] has sd-scripts' option names and reads its TOML files. [`Trainer::new`] finds
-//! everything that is wrong with configuration, images and weights before the first step and says
-//! so in an [`Error`] that names the culprit. A [`Trainer`] is an iterator: each call of `next`
-//! does a piece of work and returns an [`Event`] with what happened. Progress bars, logs and
-//! callbacks are loops over events, and to stop is to stop iterating.
+//! [`TrainConfig`] has sd-scripts' option names and reads its TOML files. [`Trainer::new`] checks
+//! configuration, images and weights before the first step and returns an [`Error`] that names
+//! every problem. A [`Trainer`] is an iterator: each call of `next` does one piece of work and
+//! returns an [`Event`] that describes it. Progress bars, logs and callbacks are loops over events.
+//! To stop, stop iterating.
 //!
-//! The command line is such a loop, too: its module `cli` comes with the feature of that name,
-//! TensorBoard files with the feature `tensorboard`; both are on by default. The features `cuda`,
-//! `vulkan`, `metal` and `rocm` add GPUs to the CPU ([`device`]). The layers below are crates of
-//! their own: `lora_data` (images to batches), `lora_models` (the frozen networks) and
-//! `lora_core` (adapters, objective, optimizers).
+//! The command line is such a loop, in the module `cli` (feature `cli`). The feature `tensorboard`
+//! writes TensorBoard files. Both are on by default. The features `cuda`, `vulkan`, `metal` and
+//! `rocm` add GPU backends ([`device`]). Three crates are below this one: `lora_data` (images to
+//! batches), `lora_models` (the frozen networks) and `lora_core` (adapters, objective,
+//! optimizers).
 //!
 //! # Example
 //!
-//! Two steps on one image, from a base model of 41 MB:
+//! Two steps on one image with the bundled base model (41 MB):
 //!
 //! ```
 //! use lora_trainer::config::Resolution;
@@ -55,18 +55,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
-pub mod atomic;
+mod atomic;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
-pub mod contact_sheet;
+mod contact_sheet;
 pub mod device;
 mod error;
+// Public for the integration tests, which compare them with sd-scripts' files.
+#[doc(hidden)]
 pub mod hash;
+#[doc(hidden)]
 pub mod metadata;
 pub mod prompt;
 #[cfg(feature = "tensorboard")]
-pub mod tensorboard;
+mod tensorboard;
 pub mod train;
 
 pub use config::TrainConfig;

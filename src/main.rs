@@ -1,4 +1,4 @@
-//! The command line.
+//! The command-line program.
 
 use std::process::ExitCode;
 

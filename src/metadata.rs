@@ -1,5 +1,5 @@
-//! The metadata of adapter files: sd-scripts' `ss_` entries and the `modelspec.` entries of
-//! <https://github.com/Stability-AI/ModelSpec>. Web interfaces read both.
+//! The metadata of LoRA files: sd-scripts' `ss_` entries and the `modelspec.` entries of
+//! <https://github.com/Stability-AI/ModelSpec>. Web UIs read both.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,13 @@ mod training;
 pub(crate) use data::datasets;
 pub(crate) use python::float as python_float;
 
-/// Entries of an adapter file. All values are texts; nested ones are JSON.
+/// The metadata entries of a LoRA file. All values are strings; nested values are JSON.
 pub type Metadata = BTreeMap<String, String>;
 
-/// What the metadata tells about a run besides its configuration.
+/// The facts about a run that its metadata needs besides the configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
-    /// A random number for all files of the run.
+    /// A random number, the same in all files of the run.
     pub session_id: u32,
     /// Seconds since 1970.
     pub training_started_at: f64,
@@ -31,50 +31,51 @@ pub struct Facts {
     pub training_finished_at: f64,
     /// The family of the base.
     pub family: Family,
-    /// Whether the base predicts velocities.
+    /// True if the base was trained with v-prediction.
     pub v_prediction: bool,
-    /// Whether the noise schedule ends in nothing but noise.
+    /// True if the noise schedule has zero terminal SNR.
     pub zero_terminal_snr: bool,
     /// [`hash::short_hash`](crate::hash::short_hash) of the base.
     pub sd_model_hash: String,
     /// [`hash::sha256`](crate::hash::sha256) of the base.
     pub new_sd_model_hash: String,
-    /// Both hashes of an external VAE.
+    /// The short and the full hash of an external VAE.
     pub vae_hashes: Option<[String; 2]>,
-    /// Images of an epoch, repeats counted.
+    /// The number of images per epoch, including repeats.
     pub num_train_images: u64,
-    /// Regularisation images, repeats counted before they are balanced with the others.
+    /// The number of regularisation images, including their own repeats, before they are repeated to
+    /// match the training images.
     pub num_reg_images: u64,
-    /// Images that are kept out of training.
+    /// The number of images held out for validation.
     pub num_validation_images: u64,
-    /// Whether latents are made once, before training.
+    /// True if latents are encoded once, before training.
     pub caches_latents: bool,
-    /// Batches of an epoch.
+    /// The number of batches per epoch.
     pub num_batches_per_epoch: u64,
-    /// Epochs of the whole run.
+    /// The number of epochs of the whole run.
     pub num_epochs: u64,
-    /// Updates of the whole run.
+    /// The number of updates of the whole run.
     pub max_train_steps: u64,
-    /// Updates so far.
+    /// The number of updates so far.
     pub steps: u64,
-    /// The epoch of saving: counted from 1 at its end, from 0 within it.
+    /// The epoch of saving, starting at 1 at the end of an epoch and at 0 within an epoch.
     pub epoch: u64,
-    /// Folders of images by name.
+    /// Folders of training images by name.
     pub dataset_dirs: BTreeMap<String, DatasetDir>,
     /// Folders of regularisation images by name.
     pub reg_dataset_dirs: BTreeMap<String, DatasetDir>,
-    /// For each of these folders, how many images have a tag.
+    /// The number of images with each tag, per folder.
     pub tag_frequency: TagFrequency,
     /// `None` without buckets.
     pub bucket_info: Option<BucketInfo>,
-    /// All data sets, where they come from a `dataset_config`: JSON.
+    /// All datasets as JSON, if they come from a `dataset_config`.
     pub datasets: Option<serde_json::Value>,
 }
 
-/// This program, where sd-scripts names its own version.
+/// The name of this program, in place of sd-scripts' own version.
 const VERSION: &str = concat!("lora-trainer/", env!("CARGO_PKG_VERSION"));
 
-/// Entries of options of sd-scripts at the values that this program trains with.
+/// Entries for options of sd-scripts that have a fixed value in this program.
 const FIXED: &[(&str, &str)] = &[
     ("ss_fp8_base", "False"),
     ("ss_fp8_base_unet", "False"),
@@ -95,7 +96,7 @@ const MINIMUM: &[&str] = &[
     "ss_v2",
 ];
 
-/// All entries but the hashes, which [`insert_hashes`] adds.
+/// Returns all entries except the hashes, which [`insert_hashes`] adds.
 pub fn adapter_metadata(config: &TrainConfig, facts: &Facts) -> Metadata {
     let mut entries = Entries::default();
     entries.0.extend(
@@ -116,7 +117,7 @@ pub fn adapter_metadata(config: &TrainConfig, facts: &Facts) -> Metadata {
     entries.0
 }
 
-/// Adds the hashes of the tensors and of these entries.
+/// Adds the hashes of the file.
 pub fn insert_hashes(metadata: &mut Metadata, hashes: AdapterHashes) {
     metadata.insert("sshs_model_hash".into(), hashes.model);
     metadata.insert("sshs_legacy_hash".into(), hashes.legacy);
@@ -138,7 +139,7 @@ impl Entries {
         self.put(key, &python_float(value));
     }
 
-    /// `None` where there is no value.
+    /// Adds an entry, with the text `None` if there is no value.
     fn option(&mut self, key: &str, value: Option<impl ToString>) {
         self.put(
             key,
@@ -191,7 +192,7 @@ impl Entries {
         };
         self.put("ss_base_model_version", version);
         self.option("ss_clip_skip", clip_skip(config));
-        // One window is the value of an option that is not given.
+        // sd-scripts' option is not set for one window.
         self.option(
             "ss_max_token_length",
             Some(config.max_token_length).filter(|length| *length != 75),
@@ -247,12 +248,13 @@ impl Entries {
     }
 }
 
-/// 0 is the same as not given, where it does not mean the embeddings.
+/// Returns `clip_skip`, or `None` if it has no effect: 0 selects the embeddings only with
+/// `compat = "sd-scripts"`.
 fn clip_skip(config: &TrainConfig) -> Option<u32> {
     config.clip_skip.filter(|skip| *skip == config.clip_layer())
 }
 
-/// The local time without a fraction, as `2026-11-22T13:55:21`.
+/// Formats a time as local time in whole seconds: `2026-11-22T13:55:21`.
 fn local_date(seconds: f64) -> String {
     let timestamp = Timestamp::from_second(seconds as i64).unwrap_or_default();
     timestamp

@@ -1,9 +1,9 @@
-//! Prompts of preview images, in the form that web interfaces and sd-scripts share.
+//! Prompts of preview images, in the format that sd-scripts and web UIs share.
 //!
-//! Parts of a prompt and of a negative prompt can have weights: `(x)` is worth 1.1, `[x]` 1 / 1.1
-//! and `(x:1.3)` 1.3; a bracket that belongs to the text is written `\(`. See
-//! [`parse_weights`](lora_models::text::parse_weights) for the rules. Up to 225 tokens are used. In
-//! captions of the training data brackets are text.
+//! Parts of a prompt and of a negative prompt can have weights: `(x)` has weight 1.1, `[x]` has
+//! 1 / 1.1 and `(x:1.3)` has 1.3. `\(` is a literal bracket. See
+//! [`parse_weights`](lora_models::text::parse_weights) for the rules. Up to 225 tokens are used.
+//! Brackets in training captions are plain text.
 
 use std::path::Path;
 
@@ -12,38 +12,37 @@ use jiff::civil::DateTime;
 use crate::config::{Sampler, value::one_of};
 use crate::error::{Error, Problem, ProblemKind, Result};
 
-/// The option that prompts come from, for errors.
+/// The option that sets the prompts, for errors.
 const OPTION: &str = "sample_prompts";
-/// Sizes are rounded down to multiples of it.
+/// Image sizes are rounded down to multiples of this.
 const LATENT: u32 = 8;
 const MIN_SIZE: u32 = 64;
 const MAX_SIZE: u32 = 4096;
 const MAX_STEPS: u32 = 1000;
 
-/// One preview image.
+/// The prompt and the settings of one preview image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
-    /// What to draw, with weights.
+    /// The prompt, with weights.
     pub prompt: String,
-    /// What to avoid, with weights; often empty. `--n`
+    /// The negative prompt, with weights; often empty. `--n`
     pub negative_prompt: String,
-    /// Pixels, a multiple of 8 from 64 to 4096. `--w`
+    /// Width in pixels, a multiple of 8 from 64 to 4096. `--w`
     pub width: u32,
-    /// Pixels, a multiple of 8 from 64 to 4096. `--h`
+    /// Height in pixels, a multiple of 8 from 64 to 4096. `--h`
     pub height: u32,
-    /// Steps of the sampler, 1 to 1000. `--s`
+    /// The number of sampling steps, 1 to 1000. `--s`
     pub steps: u32,
-    /// Guidance scale; at most 1 means that the negative prompt is not used. `--l`
+    /// The guidance scale (CFG). The negative prompt has no effect at 1 or below. `--l`
     pub scale: f64,
     /// The seed of the noise. `--d`
     pub seed: Option<u64>,
-    /// The sampler, where it is not that of the configuration. `--ss`
+    /// The sampler; `None` uses `sample_sampler`. `--ss`
     pub sampler: Option<Sampler>,
 }
 
 impl Prompt {
-    /// This prompt with the settings of one that gives none: 512 x 512 pixels, 30 steps, guidance
-    /// 7.5.
+    /// Creates a prompt with the default settings: 512 x 512 pixels, 30 steps, guidance scale 7.5.
     pub fn new(prompt: impl Into<String>) -> Self {
         Self {
             prompt: prompt.into(),
@@ -57,7 +56,7 @@ impl Prompt {
         }
     }
 
-    /// Reads one line: the prompt and, each after ` --`, its settings.
+    /// Parses one line: the prompt, then its settings, each after ` --`.
     ///
     /// ```
     /// use lora_trainer::prompt::Prompt;
@@ -68,7 +67,7 @@ impl Prompt {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Config`], naming the unknown or wrong setting.
+    /// [`Error::Config`] for an unknown setting or a bad value.
     pub fn parse(line: &str) -> Result<Self> {
         Self::read(line).map_err(|problem| Error::Config {
             file: None,
@@ -113,15 +112,9 @@ impl Prompt {
                     .parse()
                     .ok()
                     .filter(|scale: &f64| scale.is_finite() && *scale >= 0.0);
-                self.scale = scale.ok_or_else(|| wrong("a number of at least 0".into()))?;
+                self.scale = scale.ok_or_else(|| wrong("a number ≥ 0".into()))?;
             }
-            "d" => {
-                self.seed = Some(
-                    value
-                        .parse()
-                        .map_err(|_| wrong("an integer of at least 0".into()))?,
-                )
-            }
+            "d" => self.seed = Some(value.parse().map_err(|_| wrong("an integer ≥ 0".into()))?),
             "ss" => {
                 self.sampler =
                     Some(Sampler::from_name(value).ok_or_else(|| wrong(one_of(Sampler::NAMES)))?);
@@ -133,10 +126,10 @@ impl Prompt {
 }
 
 impl Prompt {
-    /// Checks settings that a program has set.
+    /// Checks the settings of a prompt that was not parsed.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the setting.
+    /// [`Error::Config`] that names the setting.
     pub fn check(&self) -> Result<()> {
         let size = |key: &str, pixels: u32| {
             let expected = format!("a multiple of {LATENT} from {MIN_SIZE} to {MAX_SIZE}");
@@ -169,11 +162,11 @@ fn size(pixels: u32) -> u32 {
     (pixels / LATENT * LATENT).max(MIN_SIZE)
 }
 
-/// Reads the option `sample_prompts`: the path of a text file, or the text itself. One prompt a
-/// line; empty lines and those that start with `#` are left out.
+/// Reads the option `sample_prompts`: the path of a text file, or the text itself. There is one
+/// prompt per line; empty lines and lines that start with `#` are ignored.
 ///
 /// # Errors
-/// [`Error::Config`] with all wrong lines, or where there is no prompt; [`Error::Io`] for an
+/// [`Error::Config`] with all wrong lines, or if there is no prompt; [`Error::Io`] for an
 /// unreadable file.
 pub fn load(text_or_path: &str) -> Result<Vec<Prompt>> {
     let path = Path::new(text_or_path.trim());
@@ -233,31 +226,31 @@ fn parse_lines(text: &str) -> Result<Vec<Prompt>, Vec<Problem>> {
     }
 }
 
-/// When a preview was drawn.
+/// The time of a preview in the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviewTime {
-    /// After this epoch, counted from 1; 0 before the first.
+    /// After this epoch, starting at 1; 0 is before the first.
     Epoch(u32),
-    /// After this many updates.
+    /// After this step.
     Step(u64),
 }
 
-/// The name of a preview's file: output name, epoch or step, index of the prompt, time, and seed
-/// where the prompt gives one.
+/// Returns the file name of a preview: output name, epoch or step, index of the prompt, time, and
+/// the seed if the prompt has one.
 pub fn file_name(
     output_name: &str,
     at: PreviewTime,
     index: usize,
-    drawn_at: DateTime,
+    created_at: DateTime,
     seed: Option<u64>,
 ) -> String {
     let at = match at {
         PreviewTime::Epoch(epoch) => format!("e{epoch:06}"),
         PreviewTime::Step(step) => format!("{step:06}"),
     };
-    let drawn_at = drawn_at.strftime("%Y%m%d%H%M%S");
+    let created_at = created_at.strftime("%Y%m%d%H%M%S");
     let seed = seed.map_or_else(String::new, |seed| format!("_{seed}"));
-    format!("{output_name}_{at}_{index:02}_{drawn_at}{seed}.png")
+    format!("{output_name}_{at}_{index:02}_{created_at}{seed}.png")
 }
 
 #[cfg(test)]

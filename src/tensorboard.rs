@@ -14,28 +14,28 @@ use jiff::civil::DateTime;
 use crate::error::{Error, Result};
 use crate::train::{Event, GroupRate};
 
-/// The folder of one run's events: `<logging_dir>/<prefix><start>/network_train`, as sd-scripts
-/// names it.
-pub fn run_folder(logging_dir: &Path, prefix: &str, started_at: DateTime) -> PathBuf {
+/// Returns the log folder of a run, with sd-scripts' name:
+/// `<logging_dir>/<prefix><start>/network_train`.
+pub(crate) fn run_folder(logging_dir: &Path, prefix: &str, started_at: DateTime) -> PathBuf {
     logging_dir
         .join(format!("{prefix}{}", started_at.strftime("%Y%m%d%H%M%S")))
         .join("network_train")
 }
 
-/// Writes an event file. Each event is on its way to the disk when its method returns.
+/// Writes an event file, one record per call and without a buffer.
 #[derive(Debug)]
-pub struct EventWriter {
+pub(crate) struct EventWriter {
     file: File,
     path: PathBuf,
 }
 
 impl EventWriter {
     /// Creates `events.out.tfevents.<seconds>.<host>.<process>.<number>` in `folder`, and the
-    /// folder where it is missing.
+    /// folder if it is missing.
     ///
     /// # Errors
-    /// [`Error::Io`] where folder or file can't be created.
-    pub fn create(folder: &Path) -> Result<Self> {
+    /// [`Error::Io`] if the folder or the file cannot be created.
+    pub(crate) fn create(folder: &Path) -> Result<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         std::fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))?;
         let (seconds, process) = (now() as u64, std::process::id());
@@ -50,24 +50,19 @@ impl EventWriter {
         Ok(writer)
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Adds a point of the curve `tag`.
+    /// Adds a point to the curve `tag`.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file can't be written.
-    pub fn scalar(&mut self, tag: &str, value: f32, step: u64) -> Result<()> {
+    /// [`Error::Io`] if the file cannot be written.
+    fn scalar(&mut self, tag: &str, value: f32, step: u64) -> Result<()> {
         self.summary(tag, step, |entry| entry.float(2, value))
     }
 
-    /// Adds an image, encoded as PNG, of these sides in pixels.
+    /// Adds an image, encoded as PNG, of this width and height in pixels.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file can't be written.
-    pub fn image(
+    /// [`Error::Io`] if the file cannot be written.
+    fn image(
         &mut self,
         tag: &str,
         png: &[u8],
@@ -83,12 +78,11 @@ impl EventWriter {
         self.summary(tag, step, |entry| entry.bytes(4, &image.0))
     }
 
-    /// Adds what an event of a run is worth: curves of loss, learning rates and gradient norm, and
-    /// the previews.
+    /// Logs an event of a run: loss, learning rates, gradient norm, or a preview.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file can't be written.
-    pub fn event(&mut self, event: &Event) -> Result<()> {
+    /// [`Error::Io`] if the file cannot be written.
+    pub(crate) fn event(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Step(step) => {
                 self.scalar("loss/current", step.loss, step.step)?;
@@ -141,14 +135,14 @@ impl EventWriter {
         event.double(1, now());
         event.integer(2, step);
         what(&mut event);
-        // One call a record, so that a reader of a running file never waits for half of one.
+        // One write per record, so that a reader of a growing file never sees half a record.
         self.file
             .write_all(&record(&event.0))
             .map_err(Error::io(&self.path, "write"))
     }
 }
 
-/// A protobuf message in the making: fields of a number and a type, in any order.
+/// An encoded protobuf message: fields with a number and a type, in any order.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
@@ -162,7 +156,7 @@ impl Message {
         self.varint(field << 3 | wire_type);
     }
 
-    /// Seven bits a byte, the lowest first; the highest bit says that another byte follows.
+    /// Writes seven bits per byte, the lowest first; the highest bit is set if another byte follows.
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -193,7 +187,7 @@ impl Message {
     }
 }
 
-/// A payload with its length and their checksums.
+/// Encodes a record: length, payload and the checksums of both.
 fn record(payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u64).to_le_bytes();
     let mut record = Vec::with_capacity(payload.len() + 16);
@@ -204,7 +198,8 @@ fn record(payload: &[u8]) -> Vec<u8> {
     record
 }
 
-/// TFRecord's checksum: CRC-32C, rotated and shifted so that a checksum of checksums is of use.
+/// TFRecord's checksum: CRC-32C, rotated and offset, so that data with embedded checksums can be
+/// checksummed.
 fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
         .rotate_right(15)
@@ -217,7 +212,7 @@ fn now() -> f64 {
         .map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// This computer's name, for the file name only.
+/// Returns the host name, for the file name.
 fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
@@ -334,7 +329,7 @@ mod tests {
             .image("sample_0", b"png bytes", (512, 768), 7)
             .unwrap();
         let name = writer
-            .path()
+            .path
             .file_name()
             .unwrap()
             .to_str()
@@ -345,7 +340,7 @@ mod tests {
                 && name.contains(&format!(".{}.", std::process::id()))
         );
 
-        let records = records(&std::fs::read(writer.path()).unwrap());
+        let records = records(&std::fs::read(&writer.path).unwrap());
         assert_eq!(records.len(), 3);
         let [version, scalar, image] = [0, 1, 2].map(|i| fields(&records[i]));
         let wall_time = f64::from_le_bytes(version[0].1.as_slice().try_into().unwrap());
@@ -388,6 +383,6 @@ mod tests {
             EventWriter::create(folder.path()).unwrap(),
             EventWriter::create(folder.path()).unwrap(),
         );
-        assert_ne!(a.path(), b.path());
+        assert_ne!(a.path, b.path);
     }
 }

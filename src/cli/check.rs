@@ -22,7 +22,7 @@ pub(super) fn run(path: &Path, set: &[String], json: bool) -> Result<ExitCode> {
         Err(error) => return Err(error),
     };
     if json {
-        // Serializing to text fails for no report: its keys are texts and its numbers finite.
+        // Serialization cannot fail: all map keys are strings.
         print_line(&serde_json::to_string_pretty(&report).unwrap_or_default());
     } else {
         keys.iter().for_each(|line| print_line(line));

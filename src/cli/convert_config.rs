@@ -11,7 +11,7 @@ use crate::error::{Error, ProblemKind, Result};
 
 pub(super) fn run(input: &Path, out: &Path, force: bool) -> Result<ExitCode> {
     let (file, mut problems) = ConfigFile::read_all(input, &[])?;
-    // Presets leave the paths open.
+    // SD-Trainer presets do not set the paths.
     problems.retain(|problem| !matches!(problem.kind, ProblemKind::Missing { .. }));
     if !problems.is_empty() {
         return Err(Error::Config {
@@ -24,7 +24,7 @@ pub(super) fn run(input: &Path, out: &Path, force: bool) -> Result<ExitCode> {
     {
         let source = std::io::Error::new(
             std::io::ErrorKind::InvalidInput,
-            "it is the file that is converted",
+            "it is also the input file",
         );
         return Err(Error::Io {
             path: out.into(),

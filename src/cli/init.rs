@@ -28,12 +28,12 @@ pub(super) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a text file, which must not be there yet unless it is to be written over.
+/// Writes a text file. An existing file is an error unless `force` is set.
 pub(super) fn write_new(path: &Path, text: &str, force: bool) -> Result<()> {
     if !force && path.symlink_metadata().is_ok() {
         let source = std::io::Error::new(
             std::io::ErrorKind::AlreadyExists,
-            "it is there already; --force writes over it",
+            "the file already exists; use --force to overwrite it",
         );
         return Err(Error::Io {
             path: path.into(),

@@ -1,24 +1,26 @@
-//! What became of the keys of a configuration file, in words.
+//! Describes what each key of a config file became.
 
 use std::path::Path;
 
-use crate::config::{ConfigFile, KeyClass, KeyUse, Value, option};
+use crate::config::{ConfigFile, KeyClass, KeyUse, option};
 use crate::error::Error;
 
-/// A few lines: what the preset set, what is always so, what is ignored. Keys that ask for nothing
-/// are left out.
+/// Summarizes what the preset set and which keys are implied or ignored. Keys at an "off" or empty
+/// value are left out.
 pub(super) fn summary(file: &ConfigFile) -> Vec<String> {
     let mut lines = Vec::new();
-    let shown = |value: &Value| {
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned)
-    };
-    if let Some(preset) = file.config.preset.filter(|_| !file.preset_set.is_empty()) {
+    if let Some(preset) = file.config.preset
+        && !file.preset_set.is_empty()
+    {
         let set: Vec<String> = file
             .preset_set
             .iter()
-            .map(|(name, value)| format!("{name} = {}", shown(value)))
+            .map(|(name, value)| {
+                let value = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                format!("{name} = {value}")
+            })
             .collect();
         let layers = if file.config.clip_skip.is_none() {
             ", clip_skip = 2 for SD 1.x"
@@ -45,19 +47,20 @@ pub(super) fn summary(file: &ConfigFile) -> Vec<String> {
         );
     }
     if !file.other_defaults.is_empty() {
-        let shown = |(name, [here, there]): &(String, [String; 2])| {
-            format!("{name} ({here}, there {there})")
-        };
-        let defaults: Vec<String> = file.other_defaults.iter().map(shown).collect();
+        let defaults: Vec<String> = file
+            .other_defaults
+            .iter()
+            .map(|(name, [here, there])| format!("{name} (here {here}, there {there})"))
+            .collect();
         lines.push(format!(
-            "not given, with another default in sd-scripts: {}",
+            "unset options with a different default in sd-scripts: {}",
             defaults.join(", ")
         ));
     }
     lines
 }
 
-/// The error with the places of its options in the file, where they stand in it.
+/// Adds file and line to the problems of options that are set in the file.
 pub(super) fn located(error: Error, path: &Path, keys: &[KeyUse]) -> Error {
     let Error::Config {
         file: None,
@@ -66,26 +69,28 @@ pub(super) fn located(error: Error, path: &Path, keys: &[KeyUse]) -> Error {
     else {
         return error;
     };
-    let line = |name: &str| {
-        let names = option(name)
-            .map(|spec| spec.names().collect::<Vec<_>>())
-            .unwrap_or_default();
-        keys.iter()
-            .find(|key| key.key == name || names.contains(&key.key.as_str()))?
-            .line
-    };
-    let mut is_there = false;
+    let mut is_in_file = false;
     for problem in problems.iter_mut().filter(|problem| problem.line.is_none()) {
-        problem.line = line(&problem.key);
-        is_there |= problem.line.is_some();
+        problem.line = line_of(&problem.key, keys);
+        is_in_file |= problem.line.is_some();
     }
     Error::Config {
-        file: is_there.then(|| path.into()),
+        file: is_in_file.then(|| path.into()),
         problems,
     }
 }
 
-/// A line a key.
+/// Returns the line that sets an option, under any of its names.
+fn line_of(name: &str, keys: &[KeyUse]) -> Option<usize> {
+    let names: Vec<&str> = option(name)
+        .map(|spec| spec.names().collect())
+        .unwrap_or_default();
+    keys.iter()
+        .find(|key| key.key == name || names.contains(&key.key.as_str()))?
+        .line
+}
+
+/// Formats the keys as a table, one line per key.
 pub(super) fn table(file: &ConfigFile) -> Vec<String> {
     let width = file
         .keys
@@ -93,13 +98,18 @@ pub(super) fn table(file: &ConfigFile) -> Vec<String> {
         .map(|key| key.key.chars().count())
         .max()
         .unwrap_or(0);
-    let row = |key: &KeyUse| {
-        let line = key.line.map_or_else(String::new, |line| line.to_string());
-        let row = format!(
-            "{line:>4}  {:<11}  {:<width$}  {}",
-            key.class, key.key, key.note
-        );
-        row.trim_end().to_owned()
-    };
-    file.keys.iter().map(row).collect()
+    let mut rows = Vec::new();
+    for KeyUse {
+        key,
+        line,
+        class,
+        note,
+        ..
+    } in &file.keys
+    {
+        let line = line.map_or_else(String::new, |line| line.to_string());
+        let row = format!("{line:>4}  {class:<11}  {key:<width$}  {note}");
+        rows.push(row.trim_end().to_owned());
+    }
+    rows
 }

@@ -1,4 +1,4 @@
-//! The command line: arguments, signals, progress. What it does is the library's.
+//! The command line: arguments, signals and progress. The library does the work.
 
 mod check;
 mod convert_config;
@@ -15,12 +15,14 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
+use lora_models::Family;
 
 use self::signals::Signals;
 use crate::error::Result;
 
-/// Train LoRA adapters for Stable Diffusion.
+/// Train LoRA adapters for Stable Diffusion 1.x, 2.x and SDXL
 #[derive(Debug, Parser)]
 #[command(name = "lora-trainer", version, about)]
 struct Arguments {
@@ -30,88 +32,101 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train a LoRA as a TOML file says
+    /// Train a LoRA from a TOML config file
     Train {
-        /// The configuration, with sd-scripts' option names
+        /// Config file, with sd-scripts' option names
         config: PathBuf,
-        /// Set an option, over what the file says
+        /// Override an option of the config file; can be repeated
         #[arg(long = "set", value_name = "KEY=VALUE")]
         set: Vec<String>,
     },
-    /// Read everything that a training would read, and say what it would do and what is wrong
+    /// Report what a run would do, and every problem, without training
     Check {
-        /// The configuration, with sd-scripts' option names
+        /// Config file, with sd-scripts' option names
         config: PathBuf,
-        /// Set an option, over what the file says
+        /// Override an option of the config file; can be repeated
         #[arg(long = "set", value_name = "KEY=VALUE")]
         set: Vec<String>,
-        /// Print JSON, for programs
+        /// Print the report as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Write a configuration file of sd-scripts or SD-Trainer anew, and say what became of each of
-    /// its keys
+    /// Convert a config file of sd-scripts or SD-Trainer, and report what each key became
     ConvertConfig {
-        /// The file to read
+        /// File to read
         input: PathBuf,
-        /// The file to write
+        /// File to write
         out: PathBuf,
-        /// Write over a file that is there
+        /// Overwrite an existing file
         #[arg(long)]
         force: bool,
     },
-    /// Write a configuration file to start from
+    /// Write a config file to start from
     Init {
-        /// The model family
-        #[arg(long, value_parser = random_checkpoint::parse_family, default_value = "sd15")]
-        family: lora_models::Family,
-        /// Every option, out of effect at its default
+        /// Model family whose defaults are written
+        #[arg(long, value_parser = family(), default_value = "sd15")]
+        family: Family,
+        /// Write all options, each commented out at its default
         #[arg(long)]
         expert: bool,
-        /// Write over a file that is there
+        /// Overwrite an existing file
         #[arg(long)]
         force: bool,
-        /// The file to write; without it, the text is printed
+        /// File to write [default: print to standard output]
         out: Option<PathBuf>,
     },
-    /// Explain the options of configuration files
+    /// Explain the options of config files
     Options {
-        /// Those that have an effect for this model family, with its defaults
-        #[arg(long, value_parser = random_checkpoint::parse_family)]
-        family: Option<lora_models::Family>,
-        /// As tables in Markdown
+        /// List only the options of this model family, with its defaults
+        #[arg(long, value_parser = family())]
+        family: Option<Family>,
+        /// Print Markdown tables
         #[arg(long)]
         markdown: bool,
-        /// These options alone
+        /// Names of the options to explain [default: all]
         names: Vec<String>,
     },
-    /// Write a checkpoint of real size with random weights, to try speed and memory
+    /// Write a full-size checkpoint with random weights, to measure speed and memory
     RandomCheckpoint {
-        /// The model family
-        #[arg(long, value_parser = random_checkpoint::parse_family)]
-        family: lora_models::Family,
-        /// The seed of the weights
+        /// Model family of the checkpoint
+        #[arg(long, value_parser = family())]
+        family: Family,
+        /// Seed of the weights
         #[arg(long, default_value_t = 0)]
         seed: u64,
-        /// The file to write
+        /// File to write
         out: PathBuf,
     },
 }
 
-/// Runs the program with these arguments, the program's name first. Exit codes: 0 done, 1 a fault
-/// of the program, 2 a fault of the input, 130 and 143 ended by SIGINT and SIGTERM.
+/// Parses the name of a model family.
+fn family() -> impl TypedValueParser<Value = Family> {
+    PossibleValuesParser::new(Family::ALL.map(Family::name)).try_map(|name: String| {
+        Family::ALL
+            .into_iter()
+            .find(|family| family.name() == name)
+            .ok_or("an unknown model family")
+    })
+}
+
+/// Runs the program with these arguments; the first is the name of the program.
+///
+/// Exit codes: 0 success, 1 a bug in the program, 2 invalid input, 130 and 143 stopped by SIGINT and
+/// SIGTERM.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Nothing is to be done where not even this can be printed.
+            // If printing fails, there is no other way to report the error.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
     let result = match arguments.command {
-        Command::Train { config, set } => watched(|signals| train::run(&config, &set, signals)),
-        // Leaves nothing behind: signals end it as they end any program.
+        Command::Train { config, set } => {
+            with_signals(|signals| train::run(&config, &set, signals))
+        }
+        // Writes no output files, so the default action of signals is fine.
         Command::Check { config, set, json } => check::run(&config, &set, json),
         Command::ConvertConfig { input, out, force } => convert_config::run(&input, &out, force),
         Command::Init {
@@ -126,27 +141,27 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             names,
         } => options::run(family, markdown, &names),
         Command::RandomCheckpoint { family, seed, out } => {
-            watched(|signals| random_checkpoint::run(family, seed, &out, signals))
+            with_signals(|signals| random_checkpoint::run(family, seed, &out, signals))
         }
     };
     match result {
         Ok(code) => code,
         Err(error) => {
-            // Nothing is to be done where not even this can be printed.
+            // If printing fails, there is no other way to report the error.
             let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(error.exit_code())
         }
     }
 }
 
-/// Runs a command that ends in good order at SIGINT and SIGTERM.
-fn watched(command: impl FnOnce(&Signals) -> Result<ExitCode>) -> Result<ExitCode> {
+/// Runs a command that handles SIGINT and SIGTERM.
+fn with_signals(command: impl FnOnce(&Signals) -> Result<ExitCode>) -> Result<ExitCode> {
     match Signals::install() {
         Ok(signals) => command(&signals),
         Err(error) => {
             let _ = writeln!(
                 std::io::stderr(),
-                "error: cannot watch for signals: {error}"
+                "error: cannot install signal handlers: {error}"
             );
             Ok(ExitCode::FAILURE)
         }

@@ -9,37 +9,18 @@ use crate::config::{Group, OptionSpec, Value, nearest_option, option};
 use crate::error::{Error, Problem, ProblemKind, Result};
 
 pub(super) fn run(family: Option<Family>, markdown: bool, names: &[String]) -> Result<ExitCode> {
-    let unknown = names.iter().filter(|name| option(name).is_none());
-    let problems: Vec<Problem> = unknown
-        .map(|name| {
-            Problem::new(
-                name,
-                ProblemKind::Unknown {
-                    nearest: nearest_option(name).map(Into::into),
-                },
-            )
-        })
-        .collect();
+    let mut problems = Vec::new();
+    for name in names.iter().filter(|name| option(name).is_none()) {
+        let nearest = nearest_option(name).map(Into::into);
+        problems.push(Problem::new(name, ProblemKind::Unknown { nearest }));
+    }
     if !problems.is_empty() {
         return Err(Error::Config {
             file: None,
             problems,
         });
     }
-    let is_shown = |spec: &&OptionSpec| {
-        let is_named = names.is_empty()
-            || names
-                .iter()
-                .any(|name| spec.names().any(|known| known == name));
-        is_named && family.is_none_or(|family| spec.families.contains(&family))
-    };
-    let groups = Group::ALL.into_iter().map(|group| {
-        (
-            group,
-            group.options().iter().filter(is_shown).collect::<Vec<_>>(),
-        )
-    });
-    let groups: Vec<_> = groups.filter(|(_, options)| !options.is_empty()).collect();
+    let groups = selected_options(family, names);
     let text = if markdown {
         in_markdown(&groups, family)
     } else {
@@ -49,48 +30,67 @@ pub(super) fn run(family: Option<Family>, markdown: bool, names: &[String]) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-/// The default, of each family where they differ.
-fn default(spec: &OptionSpec, family: Option<Family>) -> String {
-    let shown = |value: &Value| match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let of = |family| shown(&spec.default_for(family));
-    match family {
-        Some(family) => of(family),
-        None if Family::ALL
-            .iter()
-            .all(|family| of(*family) == of(Family::Sd1)) =>
-        {
-            of(Family::Sd1)
+/// The options of a group that are listed.
+type GroupOptions = (Group, Vec<&'static OptionSpec>);
+
+/// Selects the options with these names (all if there are none) for this family, without empty
+/// groups.
+fn selected_options(family: Option<Family>, names: &[String]) -> Vec<GroupOptions> {
+    let mut groups = Vec::new();
+    for group in Group::ALL {
+        let mut options: Vec<&OptionSpec> = group.options().iter().collect();
+        if !names.is_empty() {
+            options.retain(|spec| spec.names().any(|known| names.iter().any(|n| n == known)));
         }
-        None => Family::ALL
-            .map(|family| format!("{}: {}", family.name(), of(family)))
-            .join("; "),
+        if let Some(family) = family {
+            options.retain(|spec| spec.families.contains(&family));
+        }
+        if !options.is_empty() {
+            groups.push((group, options));
+        }
     }
+    groups
 }
 
-/// What it excludes, needs and is for, as sentences.
+/// Formats the default, or the default of each family if they differ.
+fn default(spec: &OptionSpec, family: Option<Family>) -> String {
+    let for_family = |family| match spec.default_for(family) {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    if let Some(family) = family {
+        return for_family(family);
+    }
+    let defaults = Family::ALL.map(for_family);
+    if defaults.iter().all(|default| *default == defaults[0]) {
+        return defaults[0].clone();
+    }
+    Family::ALL
+        .map(|family| format!("{}: {}", family.name(), for_family(family)))
+        .join("; ")
+}
+
+/// Describes what an option needs and excludes, its families and its other names, in sentences.
 fn rules(spec: &OptionSpec) -> String {
     let mut text = String::new();
     if !spec.needs.is_empty() {
         text += &format!(" Needs {}.", spec.needs.join(" or "));
     }
     if !spec.excludes.is_empty() {
-        text += &format!(" Excludes {}.", spec.excludes.join(", "));
+        text += &format!(" Cannot be combined with {}.", spec.excludes.join(", "));
     }
     if spec.families.len() < Family::ALL.len() {
         let names: Vec<&str> = spec.families.iter().map(|family| family.name()).collect();
-        text += &format!(" Only {}.", names.join(", "));
+        text += &format!(" Only for {}.", names.join(", "));
     }
     if !spec.aliases.is_empty() {
-        text += &format!(" Also written {}.", spec.aliases.join(", "));
+        text += &format!(" Alias: {}.", spec.aliases.join(", "));
     }
     text
 }
 
-fn in_lines(groups: &[(Group, Vec<&OptionSpec>)], family: Option<Family>) -> String {
+fn in_lines(groups: &[GroupOptions], family: Option<Family>) -> String {
     let mut text = String::new();
     for (group, options) in groups {
         text += &format!("== {} ==\n\n", group.title());
@@ -111,21 +111,20 @@ fn in_lines(groups: &[(Group, Vec<&OptionSpec>)], family: Option<Family>) -> Str
     text
 }
 
-fn in_markdown(groups: &[(Group, Vec<&OptionSpec>)], family: Option<Family>) -> String {
+fn in_markdown(groups: &[GroupOptions], family: Option<Family>) -> String {
     let cell = |text: &str| {
         text.replace('|', "\\|")
             .replace('<', "\\<")
             .replace('*', "\\*")
     };
     let mut text = String::from(
-        "# Options\n\nEvery option of a configuration file. `lora-trainer options` prints the \
-         same, \
-         `lora-trainer init --expert` a file with all of them.\n\
-         This page is made by `lora-trainer options --markdown > docs/options.md`.\n",
+        "# Options\n\nThese are all options of a config file. `lora-trainer options` prints the \
+         same list; `lora-trainer init --expert` writes a config file with all of them.\n\
+         This page is generated by `lora-trainer options --markdown > docs/options.md`.\n",
     );
     for (group, options) in groups {
         text += &format!(
-            "\n## {}\n\n| option | value | default | what it does |\n|---|---|---|---|\n",
+            "\n## {}\n\n| option | value | default | description |\n|---|---|---|---|\n",
             group.title()
         );
         for spec in options {

@@ -1,13 +1,13 @@
-//! Shows a run's events: a progress bar on a terminal, plain lines elsewhere.
+//! Displays the events of a run: a progress bar on a terminal, otherwise plain lines.
 
 use std::io::{IsTerminal as _, Write as _};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use lora_data::{DatasetReport, count};
 
 use crate::train::{Cached, Event, Pace, RunPlan, Step, Summary};
 
-/// Without a terminal, a line appears each time when this share of the run is done, and at the
-/// first and last step.
+/// The number of progress lines without a terminal, in addition to the first and the last step.
 const LINES: u64 = 20;
 
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        // The bar is drawn on standard error, and the lines above it on standard output: both must
-        // be the terminal.
+        // The bar is written to standard error and the lines above it to standard output, so both
+        // must be a terminal.
         let terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
         Self {
             terminal,
@@ -29,7 +29,7 @@ impl Progress {
         }
     }
 
-    /// What is being done, where there is no number yet.
+    /// Displays the current task, before there is any progress to count.
     pub(super) fn status(&mut self, what: &str) {
         if self.terminal {
             self.bar = ProgressBar::new_spinner();
@@ -41,7 +41,7 @@ impl Progress {
         }
     }
 
-    /// A line above the bar.
+    /// Prints a line above the bar.
     pub(super) fn print(&self, line: &str) {
         if self.terminal && !self.bar.is_hidden() {
             self.bar.println(line);
@@ -69,7 +69,7 @@ impl Progress {
                 );
             }
             Event::Step(step) => self.step(step),
-            // A wait on its own is noise; the sum is told at the end.
+            // The sum of all waits is reported at the end.
             Event::DataWait(_) => {}
             Event::Epoch(end) => {
                 let validation = end
@@ -129,7 +129,7 @@ impl Progress {
     }
 }
 
-/// A line on standard output. A reader that has gone away, as in `| head`, does not end the run.
+/// Prints a line to standard output. A closed pipe, as in `| head`, does not stop the run.
 pub(super) fn print_line(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}");
@@ -159,57 +159,22 @@ fn duration(seconds: f64) -> String {
 }
 
 fn plan_lines(plan: &RunPlan) -> Vec<String> {
-    let data = &plan.dataset;
-    let mut lines: Vec<String> = data
-        .subsets()
-        .map(|folder| {
-            format!(
-                "{}{}: {} images x {} repeats ({} captions from files, {} from class tokens, {} \
-                 without)",
-                folder.name,
-                if folder.is_reg {
-                    " (regularisation)"
-                } else {
-                    ""
-                },
-                folder.images,
-                folder.repeats,
-                folder.captions_from_files,
-                folder.captions_from_class_words,
-                folder.captions_missing
-            )
-        })
-        .collect();
-    lines.extend_from_slice(&data.notices);
-    for part in &data.parts {
-        let of = if data.parts.len() > 1 {
-            format!(" of {}", part.resolution)
-        } else {
-            String::new()
-        };
-        for bucket in part.bucket_info.iter().flat_map(|info| &info.buckets) {
-            lines.push(format!(
-                "bucket {}{of}: {} images an epoch",
-                bucket.resolution, bucket.count
-            ));
-        }
-    }
+    let mut lines = dataset_lines(&plan.dataset);
     lines.push(format!(
-        "{} images an epoch in {} batches, {} steps; {} epochs, {} steps in all",
-        plan.images_per_epoch,
-        plan.batches_per_epoch,
-        plan.steps_per_epoch,
-        plan.epochs,
-        plan.total_steps
+        "{} in {}, {} per epoch; {}, {} in total",
+        count(plan.images_per_epoch, "image"),
+        count(plan.batches_per_epoch, "batch"),
+        count(plan.steps_per_epoch, "step"),
+        count(plan.epochs, "epoch"),
+        count(plan.total_steps, "step")
     ));
     lines.push(format!(
-        "adapters: {} layers of the UNet, {} of the text encoder, {:.2} million parameters; device \
-         {}",
-        plan.unet_adapters,
-        plan.text_encoder_adapters,
-        plan.parameters as f64 / 1e6,
-        plan.device
+        "adapters: {} of the UNet, {} of the text encoder, {:.2} million parameters",
+        count(plan.unet_adapters, "layer"),
+        count(plan.text_encoder_adapters, "layer"),
+        plan.parameters as f64 / 1e6
     ));
+    lines.push(format!("device: {}", plan.device));
     lines.push(format!(
         "memory: about {:.1} GB",
         plan.memory.total() as f64 / 1e9
@@ -222,11 +187,53 @@ fn plan_lines(plan: &RunPlan) -> Vec<String> {
     lines
 }
 
+/// Describes folders, warnings and buckets.
+fn dataset_lines(dataset: &DatasetReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    for folder in dataset.subsets() {
+        let regularisation = if folder.is_reg {
+            " (regularisation)"
+        } else {
+            ""
+        };
+        lines.push(format!(
+            "{}{regularisation}: {} x {}; captions: {} from files, {} from class tokens, {} missing",
+            folder.name,
+            count(folder.images, "image"),
+            count(folder.repeats, "repeat"),
+            folder.captions_from_files,
+            folder.captions_from_class_words,
+            folder.captions_missing
+        ));
+    }
+    lines.extend(
+        dataset
+            .notices
+            .iter()
+            .map(|notice| format!("warning: {notice}")),
+    );
+    for part in &dataset.parts {
+        let of_resolution = if dataset.parts.len() > 1 {
+            format!(" of {}", part.resolution)
+        } else {
+            String::new()
+        };
+        for bucket in part.bucket_info.iter().flat_map(|info| &info.buckets) {
+            lines.push(format!(
+                "bucket {}{of_resolution}: {} per epoch",
+                bucket.resolution,
+                count(bucket.count, "image")
+            ));
+        }
+    }
+    lines
+}
+
 fn summary_lines(summary: &Summary) -> Vec<String> {
     let mut lines = vec![format!("LoRA:     {}", summary.lora.display())];
     if let Some(sheet) = &summary.contact_sheet {
         lines.push(format!(
-            "previews: {} (above before, below after training)",
+            "previews: {} (top: before training, bottom: after)",
             sheet.display()
         ));
     }
@@ -240,27 +247,26 @@ fn summary_lines(summary: &Summary) -> Vec<String> {
         format!(", peak memory {:.2} GB", bytes as f64 / 1e9)
     });
     lines.push(format!(
-        "{} steps in {} ({}){memory}",
-        summary.steps,
+        "{} in {} ({}){memory}",
+        count(summary.steps, "step"),
         duration(summary.seconds),
         speed(summary.steps_per_second)
     ));
     if summary.data_wait_seconds >= 0.01 * summary.seconds {
         lines.push(format!(
-            "of that, {} waiting for images to be loaded",
+            "{} of it spent waiting for images",
             duration(summary.data_wait_seconds)
         ));
     }
     lines.push(format!(
-        "To use it, copy the file to ComfyUI's models/loras or the WebUI's models/Lora, or load it \
-         in diffusers with \
-         pipe.load_lora_weights(\"{}\").",
+        "To use the LoRA, copy it to ComfyUI's models/loras or the WebUI's models/Lora, or load it \
+         in diffusers with pipe.load_lora_weights(\"{}\").",
         summary.lora.display()
     ));
     lines
 }
 
-/// The most memory that the process had, where the system tells.
+/// Returns the peak memory of the process, if the system reports it.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

@@ -12,14 +12,6 @@ use super::signals::Signals;
 use crate::atomic;
 use crate::error::Result;
 
-pub(super) fn parse_family(name: &str) -> Result<Family, String> {
-    let known = || Family::ALL.map(Family::name).join(", ");
-    Family::ALL
-        .into_iter()
-        .find(|family| family.name() == name)
-        .ok_or_else(|| format!("expected one of: {}", known()))
-}
-
 pub(super) fn run(family: Family, seed: u64, out: &Path, signals: &Signals) -> Result<ExitCode> {
     let written = atomic::write(out, |file| {
         let mut out = BufWriter::with_capacity(1 << 20, UntilSignal { out: file, signals });
@@ -34,7 +26,7 @@ pub(super) fn run(family: Family, seed: u64, out: &Path, signals: &Signals) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fails once a signal asks for an end, so that the file begun is removed.
+/// Fails after a signal, so that the incomplete file is removed.
 struct UntilSignal<'a, W> {
     out: W,
     signals: &'a Signals,

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM end a run after its current step; a second one ends it at once.
+//! SIGINT and SIGTERM stop a run after its current step; a second signal stops it immediately.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// Notes the signals that ask for an end.
+/// Records the signals that stop a run.
 #[derive(Debug)]
 pub(super) struct Signals {
     received: Arc<AtomicUsize>,
 }
 
 impl Signals {
-    /// Takes over the signals of this process.
+    /// Installs the signal handlers of this process.
     pub(super) fn install() -> std::io::Result<Self> {
         let received = Arc::new(AtomicUsize::new(0));
         let again = Arc::new(AtomicBool::new(false));
@@ -26,8 +26,8 @@ impl Signals {
             flag::register(signal, Arc::clone(&again))?;
             flag::register_usize(signal, Arc::clone(&received), signal as usize)?;
         }
-        // With a handler, writing beyond `ulimit -f` is an error that names the file instead of a
-        // silent death.
+        // With a handler, writing beyond `ulimit -f` is an error that names the file; without it,
+        // the process is killed.
         #[cfg(unix)]
         flag::register(
             signal_hook::consts::SIGXFSZ,
@@ -36,7 +36,7 @@ impl Signals {
         Ok(Self { received })
     }
 
-    /// The exit code that a signal asks for, if one came.
+    /// Returns the exit code for the received signal, if there was one.
     pub(super) fn exit_code(&self) -> Option<u8> {
         match self.received.load(Ordering::Relaxed) {
             0 => None,
@@ -45,7 +45,7 @@ impl Signals {
     }
 }
 
-/// The shell's convention.
+/// Returns the exit code for a signal, by the convention of shells.
 fn exit_code(signal: i32) -> u8 {
     128 + signal as u8
 }

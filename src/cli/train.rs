@@ -1,5 +1,6 @@
 //! `lora-trainer train`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -16,28 +17,30 @@ pub(super) fn run(path: &Path, set: &[String], signals: &Signals) -> Result<Exit
     keys::summary(&file)
         .iter()
         .for_each(|line| progress.print(line));
-    progress.status("reading images and model");
+    progress.status("loading images and model");
     let mut trainer =
         Trainer::new(file.config).map_err(|error| keys::located(error, path, &file.keys))?;
     while let Some(event) = trainer.next() {
         match event {
             Ok(event) => progress.show(&event),
-            Err(error) => return Err(rescued(&mut trainer, &progress, error)),
+            Err(error) => return Err(save_after_error(&mut trainer, &progress, error)),
         }
-        if let Some(code) = signals.exit_code().filter(|_| !trainer.is_complete()) {
-            return stopped(&mut trainer, &progress, code);
+        if let Some(code) = signals.exit_code()
+            && !trainer.is_complete()
+        {
+            return save_and_stop(&mut trainer, &progress, code);
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Keeps what was learned before an error that has not done so itself, such as a preview that can't
-/// be written.
-fn rescued(trainer: &mut Trainer, progress: &Progress, error: Error) -> Error {
-    let worthwhile = trainer.step() > 0
+/// Saves the LoRA after an error such as a preview that cannot be written. A non-finite loss has
+/// saved it already.
+fn save_after_error(trainer: &mut Trainer, progress: &Progress, error: Error) -> Error {
+    let has_unsaved_steps = trainer.step() > 0
         && !trainer.is_complete()
         && !matches!(error, Error::LossNotFinite { .. });
-    if worthwhile && let Ok(path) = trainer.save_now() {
+    if has_unsaved_steps && let Ok(path) = trainer.save_now() {
         progress.print(&format!(
             "after step {}, saved {}",
             trainer.step(),
@@ -47,16 +50,17 @@ fn rescued(trainer: &mut Trainer, progress: &Progress, error: Error) -> Error {
     error
 }
 
-/// The options of `--set`.
+/// Parses the options of `--set`.
 pub(super) fn assignments(set: &[String]) -> Result<Vec<(String, Value)>> {
-    let pair = |text: &String| match text.split_once('=') {
-        Some((key, value)) => Ok((key.trim().to_owned(), typed(value.trim()))),
-        None => Err(Problem::value("--set", format!("`{text}`"), "KEY=VALUE")),
-    };
-    let (pairs, problems): (Vec<_>, Vec<_>) = set.iter().map(pair).partition(Result::is_ok);
-    let problems: Vec<Problem> = problems.into_iter().filter_map(Result::err).collect();
+    let (mut pairs, mut problems) = (Vec::new(), Vec::new());
+    for text in set {
+        match text.split_once('=') {
+            Some((key, value)) => pairs.push((key.trim().to_owned(), parse_value(value.trim()))),
+            None => problems.push(Problem::value("--set", format!("`{text}`"), "KEY=VALUE")),
+        }
+    }
     if problems.is_empty() {
-        Ok(pairs.into_iter().filter_map(Result::ok).collect())
+        Ok(pairs)
     } else {
         Err(Error::Config {
             file: None,
@@ -65,24 +69,19 @@ pub(super) fn assignments(set: &[String]) -> Result<Vec<(String, Value)>> {
     }
 }
 
-/// Lists and tables are written as in the file; everything else is text, which options read as what
-/// they need.
-fn typed(text: &str) -> Value {
-    let in_toml = || {
-        toml::from_str::<std::collections::BTreeMap<String, Value>>(&format!("value = {text}")).ok()
-    };
-    let table = if text.starts_with(['[', '{']) {
-        in_toml()
-    } else {
-        None
-    };
-    table
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| text.into())
+/// Parses lists and tables as TOML. Everything else is text, which each option parses as its type.
+fn parse_value(text: &str) -> Value {
+    if text.starts_with(['[', '{'])
+        && let Ok(mut table) = toml::from_str::<BTreeMap<String, Value>>(&format!("value = {text}"))
+        && let Some(value) = table.remove("value")
+    {
+        return value;
+    }
+    text.into()
 }
 
-/// Keeps what was learned so far, if anything was.
-fn stopped(trainer: &mut Trainer, progress: &Progress, code: u8) -> Result<ExitCode> {
+/// Saves the LoRA if at least one step is done.
+fn save_and_stop(trainer: &mut Trainer, progress: &Progress, code: u8) -> Result<ExitCode> {
     if trainer.step() == 0 {
         progress.print("stopped before the first step; nothing was saved");
     } else {

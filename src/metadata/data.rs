@@ -40,7 +40,7 @@ impl Entries {
         }
     }
 
-    /// What sd-scripts tells without a `dataset_config`.
+    /// Adds the entries that sd-scripts writes for runs without a `dataset_config`.
     fn folders(&mut self, config: &TrainConfig, facts: &Facts) {
         let batch = config.train_batch_size;
         self.put("ss_batch_size_per_device", &batch);
@@ -73,7 +73,7 @@ impl Entries {
     }
 }
 
-/// The entry `ss_datasets` of sd-scripts: all data sets of a `dataset_config`.
+/// Returns sd-scripts' entry `ss_datasets`: all datasets of a `dataset_config`.
 pub(crate) fn datasets(report: &DatasetReport) -> Value {
     report.parts.iter().map(dataset).collect()
 }
@@ -84,7 +84,7 @@ fn dataset(part: &PartReport) -> Value {
         batch_size,
         ..
     } = &part.config;
-    // With its limits rounded to steps.
+    // The limits are rounded to multiples of the bucket step.
     let buckets = part
         .config
         .buckets()
@@ -106,7 +106,7 @@ fn dataset(part: &PartReport) -> Value {
     })
 }
 
-/// In sd-scripts' words: a folder without masks.
+/// True for sd-scripts' DreamBooth subsets: folders without masks.
 fn is_dreambooth(subset: &Subset) -> bool {
     matches!(subset.source, Source::Folder { .. }) && subset.conditioning_data_dir.is_none()
 }

@@ -1,12 +1,12 @@
-//! Values as Python's `str` and `json.dumps` write them.
+//! Values formatted like Python's `str` and `json.dumps`.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-/// Python's `repr` of a float: the shortest digits that read back as the same number, with an
-/// exponent from 1e16 and below 1e-4.
+/// Formats a float like Python's `repr`: the shortest digits that parse to the same number, with an
+/// exponent from 1e16 on and below 1e-4.
 pub(crate) fn float(value: f64) -> String {
     if !value.is_finite() {
         return value.to_string().to_lowercase();
@@ -23,7 +23,7 @@ pub(crate) fn float(value: f64) -> String {
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
-/// Python's `str` of the value of an argument such as `0.9,0.99`, which is a tuple.
+/// Formats the value of an argument like Python's `str`; `0.9,0.99` is a tuple.
 pub(super) fn argument(text: &str) -> String {
     let text = text.trim();
     if !text.contains(',') {
@@ -44,11 +44,11 @@ fn scalar(text: &str) -> String {
     }
 }
 
-/// Python's `json.dumps` with its default settings.
+/// Formats a value like Python's `json.dumps` with default settings.
 pub(super) fn json(value: &impl Serialize) -> String {
     let mut text = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut text, Python);
-    // Writing to memory does not fail, and every map has texts or integers as keys.
+    // Writing to memory does not fail, and all map keys are strings or integers.
     let written = value.serialize(&mut serializer);
     debug_assert!(written.is_ok(), "{written:?}");
     String::from_utf8(text).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Entries of optimizer, objective and adapters.
+//! The entries about optimizer, objective and adapters.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use crate::config::{NETWORK_ARGS, OptimizerType, TrainConfig, Value, WarmupSteps
 
 impl Entries {
     pub(super) fn optimizer(&mut self, config: &TrainConfig) {
-        // Without `learning_rate` the parts do not fall back to it, so their own rates are written
-        // out.
+        // Without `learning_rate` there is nothing to fall back to, so the rates of the UNet and the
+        // text encoder are written.
         let rate = |given: Option<f64>, used: f64| {
             given.or(config.learning_rate.is_none().then_some(used))
         };
@@ -32,7 +32,7 @@ impl Entries {
         };
         self.option("ss_text_encoder_lr", text_encoder);
         self.put("ss_lr_scheduler", &config.lr_scheduler);
-        // Adafactor makes its own rates: sd-scripts takes away those that are given, and names its
+        // Adafactor computes its own rates: sd-scripts removes the configured ones and names the
         // schedule after the first.
         if config.optimizer_type == OptimizerType::Adafactor
             && config.optimizer().is_ok_and(|own| !own.takes_schedule())
@@ -67,7 +67,7 @@ impl Entries {
         } else {
             format!("({})", args.join(","))
         };
-        // The name by which metadata viewers know the algorithm.
+        // The name that metadata viewers show for the algorithm.
         self.put(
             "ss_optimizer",
             &format!("{}{args}", config.optimizer_type.class()),
@@ -132,7 +132,7 @@ impl Entries {
             ]);
         }
         if !args.is_empty() {
-            // sd-scripts adds it to the arguments that it is given, as a number.
+            // sd-scripts adds it to `network_args`, as a number.
             args.insert(
                 "dropout",
                 config.network_dropout.map_or(Value::Null, Value::from),
@@ -142,7 +142,7 @@ impl Entries {
     }
 }
 
-/// A value as it stands behind the `=` of an argument.
+/// Formats a value as the text after the `=` of an argument.
 fn python_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
