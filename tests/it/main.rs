@@ -1,4 +1,4 @@
-//! The promises of this project as tests, one module a promise.
+//! The promises of this project as tests, one module per promise.
 #![allow(missing_docs)]
 
 mod bad_input;
@@ -30,6 +30,7 @@ mod quickstart;
 mod random_checkpoint;
 mod recomputation;
 mod sampling;
+mod source_text;
 mod stop;
 mod tiny;
 mod tokenizer;
