@@ -1,10 +1,10 @@
-//! Images from folders: decoding, resizing and cropping them for training, beside what sd-scripts
-//! does; and scanning a folder of 100,000.
+//! Images from folders: decoding, resizing and cropping them for training, compared with
+//! sd-scripts' way; and scanning a folder of 100,000 images.
 //!
-//! `PYTHON` names an interpreter with the packages of `reference/images.py` and
-//! `reference/load_images.py`: the former makes the images, once, in cargo's target directory
-//! (2 GB), the latter is the other side. Both sides load the same images in turn, after their
-//! results are compared. All files are in the system's cache, as far as it holds them.
+//! `PYTHON` is an interpreter with the packages of `reference/images.py` and
+//! `reference/load_images.py`. The former generates the images, once, in cargo's target directory
+//! (2 GB); the latter is the program to compare with. Both programs load the same images in turn,
+//! after their results are compared. All files are in the page cache, if they fit.
 
 mod support;
 
@@ -21,7 +21,7 @@ use lora_data::{
 use rayon::prelude::*;
 use support::{Result, Timings, process, report, report_machine, wanted};
 
-/// JPEG files of the usual kind, and of the one that appears in passes.
+/// Baseline and progressive JPEG files.
 const LOAD: &str = "data/load";
 const LOAD_PROGRESSIVE: &str = "data/load_progressive";
 const SCAN: &str = "data/scan";
@@ -29,9 +29,9 @@ const SCAN: &str = "data/scan";
 const IMAGES_TO_LOAD: usize = 1000;
 const IMAGES_TO_SCAN: usize = 100_000;
 const ROUNDS: usize = 3;
-/// How far the mean levels of an image may be apart; decoders round differently.
+/// The largest difference of the mean levels of an image; decoders round differently.
 const TOLERANCE: f64 = 0.5;
-/// Makes this program scan one folder and say what that took.
+/// Tells this program to scan one folder and report its time and memory.
 const SCAN_ONLY: &str = "--scan-only";
 /// With [`SCAN_ONLY`]: with `cache_info`.
 const WITH_INDEX: &str = "--with-index";
@@ -73,7 +73,7 @@ fn reference(script: &str) -> PathBuf {
         .join(script)
 }
 
-/// The folder with the images. Those that are there are kept.
+/// The folder with the images. Existing images are kept.
 fn make_images(python: &OsStr) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data");
     let count = |wanted: bool, count: usize| {
@@ -198,7 +198,7 @@ fn check(dataset: &Dataset, answer: &str) -> Result<()> {
     Ok(())
 }
 
-/// The program that loads images as sd-scripts does.
+/// The program that loads images like sd-scripts.
 struct Other {
     process: Child,
     questions: ChildStdin,
@@ -242,7 +242,7 @@ impl Drop for Other {
     }
 }
 
-/// Scans in processes of their own, whose peak memory is that of the scan.
+/// Runs each scan in its own process, whose peak memory is that of the scan.
 fn time_scans(folder: &Path) -> Result<()> {
     let index = folder.join("metadata_cache.json");
     if index.exists() {
@@ -275,7 +275,7 @@ fn time_scans(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Seconds and megabytes that a scan takes.
+/// The seconds and megabytes of a scan.
 fn scan_in_process(folder: &Path, index: bool) -> Result<(f64, u64)> {
     let mut command = Command::new(std::env::current_exe()?);
     command

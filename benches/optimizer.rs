@@ -1,9 +1,9 @@
-//! AdamW and gradient clipping over the adapters of SD1.5 at rank 32, against the time of copying
-//! memory.
+//! AdamW and gradient clipping over the adapters of SD 1.5 at rank 32, compared with the time of
+//! copying memory.
 //!
-//! An update reads parameter, gradient and two moments and writes all but the gradient: 28 bytes a
-//! parameter. The yardstick is a copy of 28 bytes a parameter by as many threads. Before anything
-//! is timed, two updates are compared with AdamW in double precision.
+//! An update reads parameter, gradient and two moments and writes all except the gradient: 28 bytes
+//! per parameter. The baseline is a copy of 28 bytes per parameter by as many threads. Before
+//! anything is timed, two updates are compared with AdamW in double precision.
 
 mod support;
 
@@ -58,7 +58,7 @@ fn main() {
     let mut target = vec![0_u8; 28 * parameters];
     let (mut copies, mut assemblies, mut updates) =
         (Timings::default(), Timings::default(), Timings::default());
-    // In turn, so that other load on the machine meets all alike.
+    // In turn, so that other load on the machine affects all rows equally.
     for _ in 0..ROUNDS {
         copies.time(|| copy(&source, black_box(&mut target)));
         let sink = sink(&rows);
@@ -89,8 +89,8 @@ fn figures(timings: &Timings, copies: &Timings) -> String {
     )
 }
 
-/// The layers of SD1.5 that sd-scripts' plain LoRA targets: 72 of the text encoder and 192 of the
-/// UNet.
+/// The layers of SD 1.5 that sd-scripts' LoRA targets by default: 72 of the text encoder and 192 of
+/// the UNet.
 fn sd15_layers() -> Vec<LayerSpec> {
     let layer = |path: String, kind, inputs, outputs| LayerSpec {
         path: path.into(),
@@ -174,7 +174,7 @@ fn sd15_layers() -> Vec<LayerSpec> {
     layers
 }
 
-/// A gradient for every parameter, as a backward pass delivers them.
+/// A gradient for every parameter, as a backward pass returns them.
 fn random_gradients(adapters: &AdapterSet) -> Vec<(Place, Tensor<2>)> {
     let slots = adapters
         .slots()
@@ -197,7 +197,7 @@ fn sink(rows: &[(Place, Tensor<2>)]) -> GradientSink {
     sink
 }
 
-/// What a training step does with the gradients.
+/// The part of a training step that uses the gradients.
 fn update(adapters: &mut AdapterSet, optimizer: &mut Optimizer, gradients: Vec<StackGradient>) {
     let norm = global_norm(&gradients, MAX_NORM);
     let rates: Vec<_> = adapters
@@ -208,7 +208,7 @@ fn update(adapters: &mut AdapterSet, optimizer: &mut Optimizer, gradients: Vec<S
     optimizer.step(adapters.stacks_mut(), gradients, &norm.factor, &rates);
 }
 
-/// Copies with one piece for each thread.
+/// Copies one piece per thread.
 fn copy(source: &[u8], target: &mut [u8]) {
     let piece = source.len().div_ceil(rayon::current_num_threads());
     target

@@ -1,8 +1,8 @@
-//! Whole training steps of SD 1.5 and SDXL at full size, as `lora-trainer train` does them: the
-//! UNet's linear layers, batch 1, on the CPU. SD 1.5 at rank 32 with 256 and 512 pixels, with and
-//! without recomputation; SDXL at rank 16, with weights in f32 and in bf16.
+//! Whole training steps of SD 1.5 and SDXL at full size, as in `lora-trainer train`: the UNet's
+//! linear layers, batch 1, on the CPU. SD 1.5 at rank 32 with 256 and 512 pixels, with and without
+//! gradient checkpointing; SDXL at rank 16, with weights in f32 and in bf16.
 //!
-//! The weights are random. The checkpoints (2.1 and 6.9 GB) are made once and stay in cargo's
+//! The weights are random. The checkpoints (2.1 and 6.9 GB) are written once and stay in cargo's
 //! target directory. The forward passes of the text encoder and the VAE are in `networks`.
 
 mod support;
@@ -122,7 +122,7 @@ fn run(row: &str, config: TrainConfig, steps: usize, layers: usize) -> Result<()
             process::peak_memory_text()
         ),
     );
-    // What was needed for encoding is gone by now.
+    // The memory used for encoding is freed by now.
     let resident = process::resident_memory().unwrap_or(0) as f64 / 1e9;
     report(row, &format!("resident between steps: {resident:.2} GB"));
     let since = if process::reset_peak_memory() {

@@ -1,4 +1,4 @@
-//! Trains a style on the small base model that comes with the project, from the repository's root:
+//! Trains a style on the bundled small base model. Run it from the root of the repository:
 //!
 //! ```text
 //! cargo run --release --example train

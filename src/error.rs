@@ -171,7 +171,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code for a program: 2 for errors that the user can fix, 1 for a bug in this library.
+    /// The exit code for a program: 2 for errors that the user can fix, 1 for a bug in this
+    /// library.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Image { .. } | Self::Tensors(_) => 1,

@@ -250,7 +250,8 @@ mod tests {
         assert!(short_hash(Path::new("no-such-file")).is_err());
     }
 
-    /// The hashes equal those of the bytes that the safetensors library writes, cut as in sd-scripts.
+    /// The hashes equal those of the bytes that the safetensors library writes, cut as in
+    /// sd-scripts.
     #[test]
     fn adapter_hashes_are_those_of_the_written_file() {
         let wide: Vec<u8> = (0..2_000_000_u32).map(|i| (i * 7 % 251) as u8).collect();

@@ -43,8 +43,8 @@ pub struct Facts {
     pub vae_hashes: Option<[String; 2]>,
     /// The number of images per epoch, including repeats.
     pub num_train_images: u64,
-    /// The number of regularisation images, including their own repeats, before they are repeated to
-    /// match the training images.
+    /// The number of regularisation images, including their own repeats, before they are repeated
+    /// to match the training images.
     pub num_reg_images: u64,
     /// The number of images held out for validation.
     pub num_validation_images: u64,

@@ -156,7 +156,8 @@ impl Message {
         self.varint(field << 3 | wire_type);
     }
 
-    /// Writes seven bits per byte, the lowest first; the highest bit is set if another byte follows.
+    /// Writes seven bits per byte, the lowest first; the highest bit is set if another byte
+    /// follows.
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn written_values_are_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let folder = run_folder(
             folder.path(),

@@ -1,4 +1,4 @@
-//! Reading a checkpoint, against reading its file and widening the numbers.
+//! Reading a checkpoint, compared with reading its file and widening the numbers.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -19,7 +19,7 @@ pub(super) const NAMES: [(&str, Family); 2] = [
     ("checkpoint/sdxl", Family::Sdxl),
 ];
 
-/// The UNet from a file of 16-bit numbers, in the system's cache.
+/// The UNet from a file of 16-bit numbers in the page cache.
 pub(super) struct Loading {
     name: &'static str,
     family: Family,
@@ -44,8 +44,7 @@ fn unet(path: &Path) -> Result<UNet2DConditionModel> {
         .0)
 }
 
-/// The plainest way to have as many numbers as f32: one thread reads piece after piece and widens
-/// it.
+/// The simplest way to get as many f32 numbers: one thread reads a piece at a time and widens it.
 fn read_and_widen(path: &Path, family: Family) -> Result<Vec<f32>> {
     const PIECE: usize = 1 << 20;
     let parameters = unet_parameters(family);

@@ -1,7 +1,7 @@
 //! Networks of full width: levels of the UNet, the text encoder, the VAE, and reading a checkpoint.
 //!
-//! By itself it prints times and memory, and compares gradients with differences of the loss. With
-//! `--serve FOLDER` it answers `benches/compare`, there also with whole steps, which `steps`
+//! It prints times and memory, and compares gradients with finite differences of the loss. With
+//! `--serve FOLDER` it serves `benches/compare`, there also with whole steps, which `steps`
 //! measures through the trainer.
 
 mod loading;
@@ -164,7 +164,7 @@ struct Forward {
 
 struct Loaded {
     inputs: Vec<Array>,
-    /// What the other program has to know beside them.
+    /// The further settings that the other program needs.
     row: serde_json::Value,
     result: Box<dyn Fn() -> Array>,
 }
@@ -177,7 +177,7 @@ fn forwards() -> [Forward; 2] {
     })
 }
 
-/// The text encoder's.
+/// The forward pass of the text encoder.
 fn text_encoder() -> Result<Loaded> {
     let path = checkpoint::of_family(Family::Sd1)?;
     let (encoder, _) = open(&path, &[8; 4])?.text_encoder(&Device::flex(), FloatDType::F32)?;
@@ -191,7 +191,7 @@ fn text_encoder() -> Result<Loaded> {
     })
 }
 
-/// The VAE's encoder's, on an image of 512 pixels.
+/// The forward pass of the VAE's encoder on an image of 512 pixels.
 fn vae() -> Result<Loaded> {
     let path = checkpoint::of_family(Family::Sd1)?;
     let vae = open(&path, &[8; 4])?.vae(&Device::flex(), FloatDType::F32)?;

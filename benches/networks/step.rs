@@ -1,5 +1,5 @@
-//! A training step over a UNet, put together from lora-core's parts, so that another program can be
-//! given the same noise.
+//! A training step over a UNet, composed of lora-core's parts, so that another program can use the
+//! same noise.
 
 use std::path::{Path, PathBuf};
 
@@ -24,12 +24,12 @@ const POOLED: usize = 1280;
 const SIZES: [f32; 6] = [256.0, 256.0, 0.0, 16.0, 256.0, 256.0];
 const LR: f64 = 1e-4;
 
-/// What the shapes of the weights do not tell.
+/// The settings that the shapes of the weights do not show.
 #[derive(Debug, Clone)]
 pub(super) struct Size {
-    /// Heads of attention of each level.
+    /// Attention heads of each level.
     pub(super) heads: Vec<usize>,
-    /// Latent pixels of a side.
+    /// Latent pixels per side.
     pub(super) side: usize,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Step {
     shape: UnetShape,
     size: Size,
     recomputes: bool,
-    /// The checkpoint, where it is not a file of the UNet alone.
+    /// The checkpoint, unless it is a file with only the UNet.
     family: Option<Family>,
     state: Option<State>,
 }
@@ -98,7 +98,7 @@ impl Step {
             ..Targets::default()
         };
         let mut adapters = AdapterSet::new(&layers, &targets, 0, &device)?;
-        // Fresh adapters have factors of zero, which hide the gradients of the others.
+        // New adapters have factors of zero, which hide the gradients of the other factors.
         for (index, stack) in adapters.stacks_mut().iter_mut().enumerate() {
             let shape = stack.values.dims();
             let scale = if stack.factor == Factor::Up {
@@ -131,8 +131,8 @@ impl Step {
         }))
     }
 
-    /// How far the slope of the loss along its gradient, by differences, is from the gradient's
-    /// norm.
+    /// The relative difference between the slope of the loss along its gradient, by finite
+    /// differences, and the norm of the gradient.
     pub(super) fn gradient_difference(&mut self) -> Result<f64> {
         let recomputes = self.recomputes;
         let state = self.load()?;

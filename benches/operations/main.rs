@@ -1,8 +1,8 @@
 //! The differentiable operations at the shapes of SD 1.5 and SDXL: forward, and forward with
 //! backward to the input.
 //!
-//! By itself it prints criterion's statistics, the share of this machine's measured ceiling, and
-//! how far results are from the framework's. With `--serve FOLDER` it answers `benches/compare`.
+//! It prints criterion's statistics, the fraction of this machine's measured ceiling, and the
+//! difference from burn's own results. With `--serve FOLDER` it serves `benches/compare`.
 
 mod rows;
 
@@ -18,7 +18,7 @@ use support::{Result, Timings, process, report, report_machine, wanted};
 
 use rows::{Row, ServedRow, rows};
 
-/// What a machine can do at most.
+/// The limits of this machine.
 struct Ceiling {
     flops: f64,
     bytes: f64,
@@ -45,7 +45,7 @@ fn main() -> Result<()> {
             ceiling.bytes / 1e9
         ),
     );
-    // Ten samples at least: a row of a second then takes ten.
+    // Criterion needs at least ten samples, so a row of one second takes ten.
     let mut criterion = Criterion::default()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(200))
@@ -85,7 +85,7 @@ impl Ceiling {
 
 fn measure(row: &Row, ceiling: &Ceiling, criterion: &mut Criterion) {
     let inputs = row.inputs();
-    // The first run is compared, and warms up.
+    // The first run is compared and warms up.
     let difference = row.reference_difference(&inputs);
     let mut timings = Timings::default();
     let resettable = process::reset_peak_memory();
@@ -107,7 +107,7 @@ fn measure(row: &Row, ceiling: &Ceiling, criterion: &mut Criterion) {
     group.finish();
     let best = timings.best();
     let (flops, bytes) = (row.flops / best, row.bytes / best);
-    let share = (flops / ceiling.flops).max(bytes / ceiling.bytes);
+    let fraction = (flops / ceiling.flops).max(bytes / ceiling.bytes);
     let memory = if resettable {
         process::peak_memory_text()
     } else {
@@ -123,7 +123,7 @@ fn measure(row: &Row, ceiling: &Ceiling, criterion: &mut Criterion) {
             timings.median() * 1e3,
             flops / 1e9,
             bytes / 1e9,
-            share * 100.0
+            fraction * 100.0
         ),
     );
 }

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The rows that are measured.
 
 use std::path::Path;
 
@@ -15,9 +15,9 @@ type Run = Box<dyn Fn(&[Array]) -> Vec<Array>>;
 pub(super) struct Row {
     pub(super) name: String,
     inputs: Vec<(&'static str, Vec<usize>)>,
-    /// Floating point operations of a run.
+    /// The floating-point operations of a run.
     pub(super) flops: f64,
-    /// Bytes that a run has to read and write at least.
+    /// The bytes that a run must at least read and write.
     pub(super) bytes: f64,
     pub(super) run: Run,
     reference: Run,
@@ -44,8 +44,8 @@ impl Row {
     }
 
     /// The largest difference from the framework's own operations, relative to the largest value of
-    /// a result. Of attention, of which the framework keeps all scores, the first queries and their
-    /// gradients only; `benches/compare` compares all.
+    /// a result. For attention, of which the framework keeps all scores, only the first queries and
+    /// their gradients are compared; `benches/compare` compares all.
     pub(super) fn reference_difference(&self, inputs: &[Array]) -> f32 {
         let (found, expected) = ((self.run)(inputs), (self.reference)(inputs));
         let mut worst = 0.0_f32;
@@ -72,7 +72,7 @@ impl Row {
     }
 }
 
-/// A row with its inputs, for another program to do the same.
+/// A row with its inputs, which another program can use, too.
 pub(super) struct ServedRow {
     row: Row,
     inputs: Vec<Array>,
@@ -110,7 +110,7 @@ impl Served for ServedRow {
     }
 }
 
-/// Result, and the gradients of the first `tracked` inputs where there is one for the result.
+/// The result, and the gradients of the first `tracked` inputs if the result has a gradient.
 fn step<const D: usize, const O: usize>(
     inputs: &[Array],
     tracked: usize,
@@ -137,14 +137,14 @@ fn step<const D: usize, const O: usize>(
     results
 }
 
-/// Forward, then forward and backward, of one operation.
+/// The forward pass, and the forward and backward pass, of one operation.
 struct Operation {
     name: String,
     inputs: Vec<(&'static str, Vec<usize>)>,
     output: Vec<usize>,
     flops: f64,
-    /// How often the values of inputs and output are touched at least by the backward pass,
-    /// relative to the forward pass.
+    /// How often the backward pass must at least access the values of inputs and output, relative
+    /// to the forward pass.
     backward: f64,
 }
 
@@ -290,7 +290,7 @@ fn attention(heads: usize, queries: usize, keys: usize, width: usize) -> [Row; 2
         ],
         output: vec![1, queries, row],
         flops: 4.0 * (heads * queries * keys * width) as f64,
-        // Of q kᵀ once more, and of the gradients of v, of the shares, of q and of k.
+        // Again q kᵀ, and the gradients of v, of the probabilities, of q and of k.
         backward: 2.5,
     };
     /// Widths of a head, from that of all.
@@ -316,8 +316,8 @@ fn attention(heads: usize, queries: usize, keys: usize, width: usize) -> [Row; 2
             })
         },
         |all| {
-            // The framework keeps all scores: a few queries must do, so gradients of keys and
-            // values are left out.
+            // The framework keeps all scores, so only a few queries are compared, without the
+            // gradients of keys and values.
             let heads = heads_of(all[0].shape[2]);
             let [q, k, v]: [Tensor<3>; 3] = std::array::from_fn(|index| all[index].get());
             let few = q.dims()[1].min(64);
@@ -437,7 +437,7 @@ fn norms() -> Vec<Row> {
         flops: 0.0,
         backward: 1.5,
     };
-    /// As the framework composes it.
+    /// The same operation as the framework composes it.
     fn group_norm(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
         let rows = x.reshape([b * 32, c / 32 * h * w]);

@@ -1,4 +1,4 @@
-//! Named arrays: inputs and results that go from one program to another.
+//! Named arrays: inputs and results that programs exchange.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! What the benches share: the choice of rows by name, statistics of timings, and facts about the
-//! machine.
+//! Common parts of the benchmarks: selection of rows by name, statistics of timings, and facts
+//! about the machine.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
@@ -12,11 +12,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::time::Instant;
 
-/// What goes wrong in a bench ends it.
+/// An error ends a benchmark.
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Whether the row `name` was asked for: `cargo bench -- FILTER …` runs the rows whose name
-/// contains one of the filters.
+/// True if the row `name` is selected: `cargo bench -- FILTER …` runs the rows whose name contains
+/// one of the filters.
 #[must_use]
 pub(crate) fn wanted(name: &str) -> bool {
     // cargo itself passes `--bench`.
@@ -27,14 +27,14 @@ pub(crate) fn wanted(name: &str) -> bool {
     filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
 }
 
-/// Prints a figure of the row `name` right away.
+/// Prints a figure of the row `name` immediately.
 pub(crate) fn report(name: &str, figure: &str) {
     println!("{name:<28}  {figure}");
     // A closed pipe must not end the run.
     let _ = io::stdout().flush();
 }
 
-/// Prints what the figures were taken on.
+/// Prints the machine and its load.
 pub(crate) fn report_machine() {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load
@@ -63,12 +63,12 @@ fn cpu() -> String {
     )
 }
 
-/// Timings of one thing, in seconds.
+/// The timings of one row, in seconds.
 #[derive(Debug, Default)]
 pub(crate) struct Timings(Vec<f64>);
 
 impl Timings {
-    /// Runs `work` once more and notes its time.
+    /// Runs `work` once and records its time.
     pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let result = work();
@@ -76,24 +76,24 @@ impl Timings {
         result
     }
 
-    /// Notes a time.
+    /// Records a time.
     pub(crate) fn push(&mut self, seconds: f64) {
         self.0.push(seconds);
     }
 
-    /// How many there are.
+    /// The number of timings.
     #[must_use]
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// The shortest, which other load on the machine disturbs least. Infinite if there is none.
+    /// The shortest time, which other load on the machine affects least. Infinite if there is none.
     #[must_use]
     pub(crate) fn best(&self) -> f64 {
         self.0.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
-    /// The median. NaN if there is none.
+    /// The median time. NaN if there is none.
     #[must_use]
     pub(crate) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();

@@ -1,8 +1,8 @@
-//! Peak memory and processor time of this process, where the system tells them.
+//! Peak memory and processor time of this process, if the system reports them.
 
 use std::fs;
 
-/// The most memory that was resident since the start or the last [`reset_peak_memory`], in bytes.
+/// The peak resident memory since the start or the last [`reset_peak_memory`], in bytes.
 #[must_use]
 pub(crate) fn peak_memory() -> Option<u64> {
     status("VmHWM:")
@@ -15,13 +15,13 @@ fn status(field: &str) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// The memory that is resident now, in bytes.
+/// The current resident memory in bytes.
 #[must_use]
 pub(crate) fn resident_memory() -> Option<u64> {
     status("VmRSS:")
 }
 
-/// Starts the peak anew at what is resident now. Returns whether the system can do that.
+/// Resets the peak to the current resident memory. Returns true if the system supports it.
 pub(crate) fn reset_peak_memory() -> bool {
     fs::write("/proc/self/clear_refs", "5").is_ok()
 }
@@ -35,11 +35,11 @@ pub(crate) fn peak_memory_text() -> String {
     )
 }
 
-/// Processor time of all threads so far, in seconds. Other load on the machine stretches it far
-/// less than the clock's.
+/// The processor time of all threads so far, in seconds. Other load on the machine affects it far
+/// less than the wall-clock time.
 #[must_use]
 pub(crate) fn cpu_seconds() -> Option<f64> {
-    /// Linux counts in these for every program, whatever its own tick.
+    /// Linux reports times in this unit to every program, whatever its own tick.
     const TICKS_PER_SECOND: f64 = 100.0;
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     // The name in parentheses may hold spaces; the fields after it start with the third.

@@ -1,7 +1,7 @@
-//! Answers `benches/compare`, which has another program do the same work on the same inputs: a line
-//! `prepare ROW` writes the row's inputs and results, `run ROW` runs it for a moment and tells the
-//! seconds of the fastest run, the memory that was added, and the memory that the process had at
-//! most; `release ROW` frees what it needs.
+//! Serves `benches/compare`, which lets another program do the same work on the same inputs.
+//! `prepare ROW` writes the inputs and results of a row. `run ROW` runs it for a moment and prints
+//! the seconds of the fastest run, the memory that it added, and the peak memory of the process.
+//! `release ROW` frees its memory.
 
 use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,25 +11,24 @@ use lora_core::memory::return_freed_memory;
 
 use super::{Result, Timings, process};
 
-/// Seconds that a turn lasts at least. One run by itself would measure cold caches and sleeping
-/// threads.
+/// The minimum seconds of a turn. A single run would measure cold caches and sleeping threads.
 const MOMENT: f64 = 0.1;
 
 /// A row that can be compared.
 pub(crate) trait Served {
     fn name(&self) -> &str;
 
-    /// Writes inputs and results to the folder, and is then ready to run.
+    /// Writes inputs and results to the folder and prepares to run.
     fn prepare(&mut self, folder: &Path) -> Result<()>;
 
     /// Does the row's work once.
     fn run(&mut self);
 
-    /// Frees what `prepare` made.
+    /// Frees the memory that `prepare` allocated.
     fn release(&mut self);
 }
 
-/// The folder after `--serve`, if the program was asked to serve.
+/// The folder after `--serve`, if there is one.
 pub(crate) fn folder() -> Option<PathBuf> {
     std::env::args()
         .skip_while(|argument| argument != "--serve")
@@ -37,7 +36,7 @@ pub(crate) fn folder() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// Answers until standard input ends.
+/// Serves until the end of standard input.
 pub(crate) fn serve(mut rows: Vec<Box<dyn Served>>, folder: &Path) -> Result<()> {
     let mut prepared = None;
     for line in std::io::stdin().lock().lines() {

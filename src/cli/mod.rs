@@ -111,8 +111,8 @@ fn family() -> impl TypedValueParser<Value = Family> {
 
 /// Runs the program with these arguments; the first is the name of the program.
 ///
-/// Exit codes: 0 success, 1 a bug in the program, 2 invalid input, 130 and 143 stopped by SIGINT and
-/// SIGTERM.
+/// Exit codes: 0 success, 1 a bug in the program, 2 invalid input, 130 and 143 stopped by SIGINT
+/// and SIGTERM.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,

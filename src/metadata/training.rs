@@ -8,8 +8,8 @@ use crate::config::{NETWORK_ARGS, OptimizerType, TrainConfig, Value, WarmupSteps
 
 impl Entries {
     pub(super) fn optimizer(&mut self, config: &TrainConfig) {
-        // Without `learning_rate` there is nothing to fall back to, so the rates of the UNet and the
-        // text encoder are written.
+        // Without `learning_rate` there is nothing to fall back to, so the rates of the UNet and
+        // the text encoder are written.
         let rate = |given: Option<f64>, used: f64| {
             given.or(config.learning_rate.is_none().then_some(used))
         };

@@ -1,5 +1,5 @@
-//! Bad input gets a message that names the file, key or option, what was found and what was
-//! expected; exit code 2; and nothing half-written.
+//! For bad input, the message names the file, key or option, what was found and what was expected;
+//! the exit code is 2, and no incomplete file is left.
 
 use std::fs;
 use std::process::Command;
@@ -241,7 +241,7 @@ fn options() {
 }
 
 #[test]
-fn all_problems_of_a_configuration_come_at_once() {
+fn all_problems_of_a_configuration_are_reported_at_once() {
     let mut job = Job::new();
     job.toml("train_batch_size", "0")
         .toml("outputdir", "1")
@@ -307,7 +307,7 @@ fn all_problems_of_a_configuration_come_at_once() {
 }
 
 #[test]
-fn places_that_cannot_be_written_to() {
+fn folders_that_cannot_be_written() {
     let mut job = Job::new();
     job.write("file", "");
     job.set("output_dir", "file/output").is_refused(&[
@@ -352,7 +352,7 @@ fn places_that_cannot_be_written_to() {
     );
 }
 
-/// With a limit to the size of files, which the system reports as it does a full disk.
+/// The test limits the size of files, which the system reports like a full disk.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_leaves_the_earlier_file() {
@@ -397,7 +397,7 @@ fn a_full_disk_leaves_the_earlier_file() {
     assert_eq!(job.outputs(), ["emoji.safetensors"]);
 }
 
-/// A learning rate that throws the adapters out of all bounds in the first update.
+/// A learning rate with which the adapters diverge in the first update.
 #[test]
 fn a_loss_that_is_not_finite() {
     for precision in ["fp16", "float"] {
@@ -433,7 +433,7 @@ fn a_loss_that_is_not_finite() {
         ] {
             assert!(run.stderr.contains(part), "no `{part}` in {}", run.stderr);
         }
-        // Reading refuses what is not finite.
+        // Reading refuses non-finite values.
         let lora = SafetensorsFile::open(&job.path(&path)).unwrap();
         let largest = lora
             .tensors()
@@ -445,7 +445,7 @@ fn a_loss_that_is_not_finite() {
     }
 }
 
-/// Values beyond the chosen number type are not lost at the end of a run.
+/// Values beyond the range of save_precision are not lost at the end of a run.
 #[test]
 fn adapters_too_large_for_the_number_type_are_saved_wider() {
     let mut job = Job::new();
@@ -470,7 +470,7 @@ fn adapters_too_large_for_the_number_type_are_saved_wider() {
     );
 }
 
-/// A reader that goes away does not end the run.
+/// A closed pipe does not end the run.
 #[cfg(unix)]
 #[test]
 fn a_closed_pipe_does_no_harm() {
@@ -488,7 +488,7 @@ fn a_closed_pipe_does_no_harm() {
     assert_eq!(job.outputs(), ["emoji.safetensors"]);
 }
 
-/// A Rust program gets the same as typed errors.
+/// A Rust program gets the same problems as typed errors.
 #[test]
 fn the_library_returns_typed_errors() {
     let error = |job: &Job| match job.config().and_then(Trainer::new) {

@@ -1,5 +1,4 @@
-//! Weight files that are not what they should be are refused, with everything that is wrong with
-//! them in one message.
+//! Invalid weight files are refused, with all problems in one message.
 
 use std::fs;
 
@@ -117,8 +116,8 @@ fn files_that_are_no_base() {
         .is_refused(&["images", "a folder without `unet`, `vae`"]);
 }
 
-/// Everything that is wrong with the tensors of all three networks stands in one message, in the
-/// file's own spelling, and nothing that is right.
+/// One message lists all problems with the tensors of all three networks, in the file's own key
+/// names, and nothing else.
 #[test]
 fn tensors_that_are_missing_surplus_misshaped_or_not_finite() {
     let whole = WeightFile::read(&base());
@@ -165,7 +164,7 @@ fn tensors_that_are_missing_surplus_misshaped_or_not_finite() {
         ),
     ]);
 
-    // A module that is missing as a whole is no smaller network.
+    // A missing module is an error; it does not define a smaller network.
     for (module, key) in [
         (
             "model.diffusion_model.output_blocks.8.1.",

@@ -1,4 +1,4 @@
-//! The bundled small base model, on which a trained LoRA can be tried.
+//! The bundled small base model, with which a trained LoRA can be evaluated.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Latents and encoded captions on disk: made once, made again when something they depend on has
-//! changed.
+//! Caches of latents and encoded captions on disk: an entry is encoded once, and again if something
+//! that it depends on has changed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use lora_trainer::{Event, Trainer};
 use crate::families;
 use crate::program::{Job, refused};
 
-/// A job that keeps latents on disk.
+/// A job that caches latents on disk.
 fn job() -> Job {
     let mut job = Job::new();
     job.toml("cache_latents_to_disk", "true")
@@ -20,8 +20,8 @@ fn job() -> Job {
     job
 }
 
-/// How many latents, or captions, a run makes and finds, and its warnings.
-fn made_and_found(job: &Job, what: Cached) -> (usize, usize, Vec<String>) {
+/// The number of latents or captions that a run encodes and reuses, and its warnings.
+fn encoded_and_reused(job: &Job, what: Cached) -> (usize, usize, Vec<String>) {
     let events = job.events();
     let progress = |reused: bool| {
         let is = |event: &&Event| matches!(event, Event::Cached(p) if p.what == what && p.reused == reused);
@@ -42,7 +42,7 @@ fn made_and_found(job: &Job, what: Cached) -> (usize, usize, Vec<String>) {
 }
 
 fn latents(job: &Job) -> (usize, usize, Vec<String>) {
-    made_and_found(job, Cached::Latents)
+    encoded_and_reused(job, Cached::Latents)
 }
 
 /// The cache files, sorted.
@@ -58,7 +58,7 @@ fn files(job: &Job) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_second_run_finds_what_the_first_made() {
+fn a_second_run_reuses_the_cache() {
     let mut job = job();
     let expected = job.remove("cache_latents_to_disk").losses();
     job.toml("cache_latents_to_disk", "true");
@@ -80,14 +80,14 @@ fn a_second_run_finds_what_the_first_made() {
     assert_eq!(names.len(), 3);
     assert_eq!(latents(&job), (0, 3, vec![]));
     assert_eq!(job.losses(), expected);
-    // Mirror images are not there yet.
+    // Flipped latents are not cached yet.
     let (made, found, warnings) = latents(job.toml("flip_aug", "true"));
     assert_eq!((made, found, warnings.len()), (3, 0, 3), "{warnings:?}");
     assert_eq!(latents(&job).1, 3);
 }
 
 #[test]
-fn what_has_changed_is_made_again() {
+fn changed_entries_are_encoded_again() {
     let mut job = job();
     assert_eq!(latents(&job).0, 3);
     fs::copy(job.image("airplane.png"), job.image("banana.png")).expect("another image");
@@ -99,7 +99,7 @@ fn what_has_changed_is_made_again() {
     );
     // Another bucket.
     assert_eq!(latents(job.set("resolution", "128,128")).0, 3);
-    // Of the first size, nothing was lost.
+    // The entries of the first size are still there.
     assert_eq!(latents(job.set("resolution", "64,64")).1, 3);
 
     // Another VAE.
@@ -126,7 +126,7 @@ fn what_has_changed_is_made_again() {
 }
 
 #[test]
-fn interrupted_caching_goes_on() {
+fn interrupted_caching_continues() {
     let job = job();
     let mut trainer = Trainer::new(job.config().expect("a configuration")).expect("a trainer");
     let is_first = |event: &lora_trainer::Result<Event>| matches!(event, Ok(Event::Cached(_)));
@@ -150,7 +150,7 @@ fn files_of_other_programs_are_used_if_they_fit() {
             .contains("latents of 3 images are taken from files of another program"),
         "{warnings:?}"
     );
-    // Under the name of an older version, too.
+    // Also under the name of an older version.
     for file in files(&job) {
         let stem = file
             .file_name()
@@ -199,7 +199,7 @@ fn files_of_other_programs_are_used_if_they_fit() {
             "nan" => write(&nan),
             _ => write(&small),
         }
-        // What was made in its place last time.
+        // The entry that replaced it in the last run.
         files(&job)
             .iter()
             .filter(|path| path.to_string_lossy().contains("_sd"))
@@ -244,7 +244,7 @@ fn encoded_captions_of_sdxl() {
     job.toml("max_train_steps", "3");
     let expected = job.losses();
     job.toml("cache_text_encoder_outputs_to_disk", "true");
-    let texts = |job: &Job| made_and_found(job, Cached::TextOutputs);
+    let texts = |job: &Job| encoded_and_reused(job, Cached::TextOutputs);
     assert_eq!(texts(&job).0, 3);
     assert_eq!(
         files(&job)
@@ -344,12 +344,15 @@ fn subsets_do_not_share_a_file_for_different_things() {
     write(&job, "flip_aug = true");
     refused(
         &job.run(),
-        &["airplane.png`: two subsets use it", "keep caches in memory"],
+        &[
+            "airplane.png`: two subsets use this image",
+            "keep caches in memory",
+        ],
     );
 }
 
 #[test]
-fn sizes_are_kept_with_the_latents() {
+fn image_sizes_are_cached_with_the_latents() {
     let mut job = job();
     job.losses();
     let sizes = job.path("images/2_emoji/.lora-trainer-sizes.json");
@@ -363,7 +366,8 @@ fn sizes_are_kept_with_the_latents() {
     assert!(sizes.is_file());
 }
 
-/// A full disk while caching ends the run with the file's name; what was done is kept.
+/// A full disk while caching ends the run with an error that names the file; finished entries are
+/// kept.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_while_caching() {

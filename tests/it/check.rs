@@ -1,4 +1,4 @@
-//! `lora-trainer check` says what a run would do and what is wrong with it, and does nothing.
+//! `lora-trainer check` reports what a run would do and every problem, and does not train.
 
 use std::fs;
 
@@ -62,7 +62,7 @@ fn a_run_that_is_possible() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let job = Job::new();
     let whole = fs::read(job.image("airplane.png")).expect("a file");
     fs::write(job.image("airplane.png"), &whole[..whole.len() / 2]).expect("written");
@@ -86,10 +86,10 @@ fn everything_that_is_wrong_is_told_at_once() {
         Some(2),
         "{report}"
     );
-    // One image can still be looked at.
+    // One image is still readable.
     assert_eq!(report["length"]["images_per_epoch"], 2);
 
-    // What only a run reads is read, too.
+    // Files that only a run would read are checked, too.
     let run = job.check(&[
         "--set",
         "sample_prompts=none.txt",

@@ -1,5 +1,5 @@
-//! Files of SD-Trainer and sd-scripts are read as they are; files are converted, begun and
-//! explained.
+//! Config files of SD-Trainer and sd-scripts are read unchanged; `convert-config`, `init` and
+//! `options` work.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn program(folder: &Path, arguments: &[&str]) -> Run {
     )
 }
 
-/// What is said of each key, and what comes of the file, is what the committed text says.
+/// The class of each key and the converted file equal the committed text.
 #[test]
 fn files_of_other_programs() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -71,7 +71,7 @@ fn files_of_other_programs() {
     }
 }
 
-/// A converted file is read to the same configuration.
+/// A converted file gives the same configuration.
 #[test]
 fn converting_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -102,7 +102,7 @@ fn converting_changes_nothing() {
 }
 
 #[test]
-fn no_file_is_written_over() {
+fn no_file_is_overwritten() {
     let job = Job::new();
     drop(job.command());
     let convert = |more: &[&str]| {
@@ -111,12 +111,12 @@ fn no_file_is_written_over() {
     };
     refused(
         &convert(&["job.toml", "--force"]),
-        &["job.toml: cannot write: it is the file that is converted"],
+        &["job.toml: cannot write: it is also the input file"],
     );
     convert(&["new.toml"]).succeeded();
     refused(
         &convert(&["new.toml"]),
-        &["new.toml: cannot write: it is there already; --force writes over it"],
+        &["new.toml: cannot write: the file already exists; use --force to overwrite it"],
     );
     convert(&["new.toml", "--force"]).succeeded();
     assert_eq!(
@@ -143,9 +143,9 @@ fn no_file_is_written_over() {
     );
 }
 
-/// With its two paths filled in, a file to start from trains.
+/// A file written by `init` trains once its two paths are set.
 #[test]
-fn a_file_to_start_from_trains() {
+fn a_file_from_init_trains() {
     let job = Job::new();
     let folder = job.path("");
     for (file, arguments) in [
@@ -182,9 +182,9 @@ fn a_file_to_start_from_trains() {
     }
 }
 
-/// `train` and `check` say what they do not take from the file.
+/// `train` and `check` list the keys that they do not use.
 #[test]
-fn keys_that_change_nothing_are_told() {
+fn keys_without_effect_are_reported() {
     let mut job = Job::new();
     job.toml("xformers", "true")
         .toml("ddp_timeout", "30")
@@ -248,7 +248,7 @@ fn options_are_explained() {
     );
 }
 
-/// `lora-trainer options --markdown > docs/options.md` makes the page.
+/// `lora-trainer options --markdown > docs/options.md` generates the page.
 #[test]
 fn the_page_of_options_is_up_to_date() {
     let page = fs::read_to_string(root().join("docs/options.md")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Every key of a saved LoRA is one that the programs which load LoRA files accept.
+//! Every key of a saved LoRA is accepted by the programs that load LoRA files.
 //!
 //! The rules are those of ComfyUI, AUTOMATIC1111's WebUI, Forge and diffusers for Stable Diffusion
 //! 1.x.
@@ -11,7 +11,7 @@ use lora_core::layers::LayerSpec;
 
 use crate::base::{Base, asset};
 
-/// Layers of the UNet that any of these programs has a name for, with `_` for dots.
+/// Layers of the UNet for which any of these programs has a name, with `_` for dots.
 fn is_unet_layer(name: &str) -> bool {
     let segments: Vec<&str> = name.split('_').collect();
     let index = |segment: &str| segment.parse::<usize>().is_ok();
@@ -129,7 +129,7 @@ fn every_key_is_known_to_every_program() {
                 _ => false,
             };
             assert!(known, "no program knows `{layer}`");
-            // diffusers refuses a file with any further key; without alpha the scale would be 1.
+            // diffusers refuses a file with other keys; without alpha the scale would be 1.
             let suffixes: BTreeSet<&str> = tensors.keys().map(String::as_str).collect();
             assert_eq!(
                 suffixes,
@@ -154,7 +154,7 @@ fn every_key_is_known_to_every_program() {
     }
 }
 
-/// The WebUI skips a fused attention of which a projection is missing.
+/// The WebUI skips a fused attention if one of its projections is missing.
 #[test]
 fn attentions_of_the_text_encoder_are_complete() {
     let layers = by_layer(&adapters(&all_layers(), false));

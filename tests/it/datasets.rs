@@ -1,4 +1,4 @@
-//! What a user says of images and captions reaches the training.
+//! The options of images and captions affect training.
 
 use std::fs;
 
@@ -36,7 +36,7 @@ fn each_option_of_images_changes_what_is_trained() {
         ("color_aug", "true"),
         ("random_crop", "true"),
         ("resize_interpolation", "'nearest'"),
-        // Each time another draw from the posterior.
+        // The posterior is sampled again on every use.
         ("cache_latents", "false"),
     ] {
         plain.toml(key, value);
@@ -94,7 +94,7 @@ fn each_option_of_captions_changes_what_is_trained() {
     assert_eq!(job.losses(), expected);
 }
 
-/// Encoding the captions in each step gives what encoding them before gives.
+/// Encoding captions in each step gives the same result as encoding them before training.
 #[test]
 fn captions_encoded_before_or_in_each_step() {
     for family in ["sd1", "sdxl"] {
@@ -118,7 +118,7 @@ fn regularisation_images_are_weighted() {
         .toml("max_train_epochs", "1")
         .remove("max_train_steps");
     let plan = plan(&job);
-    // Two repeats of three images, and as many of the other.
+    // Two repeats of three images, and as many regularisation images.
     assert_eq!((plan.images_per_epoch, plan.total_steps), (12, 12));
     assert_eq!(
         (
@@ -154,7 +154,7 @@ fn regularisation_images_are_weighted() {
 }
 
 #[test]
-fn masks_weight_places() {
+fn masks_weight_latent_pixels() {
     let mut job = Job::new();
     job.toml("max_train_steps", "2");
     fs::create_dir(job.path("masks")).expect("a folder");
@@ -181,7 +181,7 @@ fn masks_weight_places() {
             .all(|(left, plain)| *left > 0.0 && left < plain),
         "{left:?} of {plain:?}"
     );
-    // The same from files, and with images encoded in each step.
+    // The same with caches on disk, and with images encoded in each step.
     job.toml("cache_latents_to_disk", "true");
     assert_eq!(job.losses(), left);
     assert_eq!(job.losses(), left);
@@ -232,7 +232,7 @@ fn transparency() {
     save(&job, 255);
     let opaque = job.losses();
     save(&job, 0);
-    // Dropped: what lies under it is trained on.
+    // The alpha channel is dropped: the colours under it are trained on.
     assert_eq!(job.losses(), opaque);
     assert_eq!(job.toml("alpha_mask", "true").losses(), [0.0]);
     job.toml("cache_latents_to_disk", "true");
@@ -337,7 +337,7 @@ fn the_base_output_can_be_the_target() {
         "{first}, without {}",
         plain[0]
     );
-    // Adapters times 0 learn nothing either.
+    // With multiplier 0 the adapters do not learn either.
     job.write(
         "data.toml",
         config("").replace(
@@ -379,9 +379,9 @@ fn lists_of_images() {
 }
 
 #[test]
-fn waits_for_images_are_told() {
+fn waits_for_images_are_reported() {
     let mut job = Job::new();
-    // So much to decode that a step, which is short, ends before it on any machine.
+    // Decoding takes longer than a step on any machine.
     let large = GrayImage::from_fn(8000, 8000, |x, y| Luma([(x * y % 251) as u8]));
     large.save(job.image("airplane.png")).expect("an image");
     for name in ["banana", "bicycle"] {
@@ -413,7 +413,7 @@ fn waits_for_images_are_told() {
 }
 
 #[test]
-fn captions_where_there_is_no_file() {
+fn captions_without_a_file() {
     let mut job = Job::new();
     fs::remove_file(job.image("banana.txt")).expect("removed");
     job.set("train_data_dir", "images/2_emoji")
@@ -428,7 +428,7 @@ fn captions_where_there_is_no_file() {
 }
 
 #[test]
-fn folders_in_folders() {
+fn nested_folders() {
     let mut job = Job::new();
     fs::create_dir(job.path("images/2_emoji/more")).expect("a folder");
     fs::copy(
@@ -494,7 +494,7 @@ fn one_folder_of_masks_serves_several_folders() {
         &job.run(),
         &["masks without an image of the same name: `masks/cherry.png`"],
     );
-    // A mask that breaks off is found before training.
+    // A truncated mask is found before training.
     fs::remove_file(job.path("masks/cherry.png")).expect("removed");
     let whole = fs::read(job.path("masks/banana.png")).expect("a mask");
     fs::write(job.path("masks/banana.png"), &whole[..whole.len() / 2]).expect("written");
@@ -502,7 +502,7 @@ fn one_folder_of_masks_serves_several_folders() {
 }
 
 #[test]
-fn options_that_another_one_leaves_without_effect_are_told() {
+fn options_without_effect_are_reported() {
     let mut job = Job::new();
     let folder = job.path("images/2_emoji");
     job.write(
@@ -523,7 +523,7 @@ fn options_that_another_one_leaves_without_effect_are_told() {
 }
 
 #[test]
-fn images_kept_out_of_training() {
+fn held_out_images() {
     let mut job = Job::new();
     job.toml("max_train_epochs", "3")
         .remove("max_train_steps")
@@ -551,10 +551,10 @@ fn images_kept_out_of_training() {
         first[0] != first[1],
         "the adapters change the loss: {first:?}"
     );
-    // Without learning, it stays: noise and timesteps are the same.
+    // Without learning the loss is constant: noise and timesteps are the same.
     let still = losses(job.toml("unet_lr", "0"));
     assert!(still[0] == still[1] && still[1] == still[2], "{still:?}");
-    // Another seed keeps another image out, of three.
+    // Another seed holds out another one of three images.
     let others: Vec<f32> = (1..6)
         .map(|seed| losses(job.toml("validation_seed", &seed.to_string()))[0])
         .collect();

@@ -1,4 +1,4 @@
-//! A crate outside the workspace that depends on this one by its path trains with it, as the README
+//! A crate outside the workspace that depends on this one by path can train with it, as the README
 //! says.
 
 use std::fs;
@@ -76,22 +76,22 @@ fn a_crate_outside_the_workspace_trains() {
     assert_eq!(job.outputs(), ["last.safetensors"]);
     let lora = WeightFile::read(&job.path("output/last.safetensors"));
     assert_eq!(lora.metadata("ss_steps"), Some("2"));
-    let learned = |key: &str| {
+    let changed = |key: &str| {
         key.ends_with("lora_up.weight") && lora.tensors[key].bytes.iter().any(|byte| *byte != 0)
     };
     for start in ["lora_unet_", "lora_te_"] {
         assert!(
             lora.tensors
                 .keys()
-                .any(|key| key.starts_with(start) && learned(key)),
+                .any(|key| key.starts_with(start) && changed(key)),
             "{start}"
         );
     }
 }
 
-/// The manifest of a crate that needs nothing but this one. What the workspace depends on stands
-/// there too, with the same features, and so do its profiles: then cargo finds what it built for
-/// this test and need not build all of burn again.
+/// The manifest of a crate that depends only on this one. It also lists the dependencies of the
+/// workspace with the same features, and the same profiles, so that cargo reuses its build of this
+/// test and does not build burn again.
 fn manifest(workspace: &Path, profile: &str) -> String {
     let read = |path: PathBuf| -> Table {
         fs::read_to_string(path)
@@ -149,7 +149,7 @@ fn manifest(workspace: &Path, profile: &str) -> String {
     ];
     dependencies.insert("lora-trainer".into(), table(own).into());
 
-    // This workspace's own crates are built anew, so quickly.
+    // Only the crates of this workspace are compiled again, so optimize for a fast build.
     let mut profiles = root
         .get("profile")
         .and_then(Value::as_table)
@@ -197,7 +197,7 @@ fn to_table(dependency: &Value) -> Table {
     }
 }
 
-/// Adds what a further mention of a dependency asks for.
+/// Merges another entry of the same dependency.
 fn merge(dependency: &mut Table, further: &Table) {
     let default_features = |table: &Table| table.get("default-features").and_then(Value::as_bool);
     let lists = [&*dependency, further]
@@ -216,7 +216,7 @@ fn merge(dependency: &mut Table, further: &Table) {
     dependency.insert("default-features".into(), default.into());
 }
 
-/// Where cargo put this test, `TARGET/PROFILE/deps/it-…`.
+/// The path of this test's binary, `TARGET/PROFILE/deps/it-…`.
 fn target_and_profile() -> (PathBuf, String) {
     let test = std::env::current_exe().expect("a path");
     let profile = test

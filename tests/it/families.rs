@@ -1,4 +1,4 @@
-//! SD 2.x and SDXL are trained as SD 1.x is: the small models of the reference data, through the
+//! SD 2.x and SDXL are trained like SD 1.x: the small models of the reference data, through the
 //! program.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +50,7 @@ fn lora(job: &Job, folder: &str) -> Arrays {
     Arrays::open(&job.path(folder).join("emoji.safetensors"))
 }
 
-/// The adapters that a run has changed, by whether their up matrix is 0 no more.
+/// The adapters that a run has changed: their up matrix is no longer 0.
 #[test]
 fn text_encoders_of_sdxl_have_rates_of_their_own() {
     let mut job = job("sdxl");
@@ -147,9 +147,9 @@ fn sd2_writes_convolutions_where_sd_scripts_does() {
     assert_eq!(entry("modelspec.prediction_type"), "v");
 }
 
-/// Nothing says what this model of SD 2.x predicts.
+/// This SD 2.x model does not declare its prediction type.
 #[test]
-fn what_sd2_predicts_is_tried_and_told() {
+fn the_prediction_type_of_sd2_is_detected_and_reported() {
     let run = job("sd2").run();
     run.succeeded();
     assert!(
@@ -174,7 +174,7 @@ fn previews_of_sdxl() {
     assert!(images >= 2, "{images}");
 }
 
-/// The LoRA goes on where it was, and merging it into the base gives what the base with it gives.
+/// A LoRA can be continued, and merging it into the base gives the same result as training with it.
 #[test]
 fn a_lora_of_each_family_is_continued_and_merged() {
     for family in ["sd1", "sd2", "sdxl"] {
@@ -182,7 +182,7 @@ fn a_lora_of_each_family_is_continued_and_merged() {
         if family == "sd2" {
             job.toml("v_parameterization", "true");
         }
-        // Merging rounds to the base's number type, adapters by themselves do not.
+        // Merging rounds to the base's data type; adapters do not.
         job.set("base_dtype", "float");
         job.toml("network_train_unet_only", "false")
             .toml("conv_dim", "2")
@@ -190,7 +190,7 @@ fn a_lora_of_each_family_is_continued_and_merged() {
         job.set("output_dir", "first").run().succeeded();
         let first = lora(&job, "first");
 
-        // At a learning rate of 0 the file comes back as it was.
+        // At a learning rate of 0 the file is unchanged.
         job.set("network_weights", "first/emoji.safetensors")
             .toml("learning_rate", "0.0")
             .toml("unet_lr", "0.0");
@@ -288,8 +288,8 @@ fn formats(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// A folder is trained on as a file is, an external VAE takes the place of its own, and a LoRA of
-/// another family does not fit.
+/// A folder trains like a file, an external VAE replaces its own, and a LoRA of another family is
+/// refused.
 #[test]
 fn folders_vaes_and_loras_of_other_families() {
     let mut job = Job::new();
@@ -317,8 +317,8 @@ fn folders_vaes_and_loras_of_other_families() {
     job.is_refused(&["config.json"]);
 }
 
-/// The layers of a full-size SDXL, from the header alone, get the adapters that sd-scripts gives
-/// them.
+/// The layers of a full-size SDXL, read from the header alone, get the same adapters as in
+/// sd-scripts.
 #[test]
 fn adapters_of_a_full_size_sdxl() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -379,8 +379,8 @@ fn adapters_of_a_full_size_sdxl() {
     );
 }
 
-/// Every layer that can get an adapter lies in one of the blocks that sd-scripts numbers, and their
-/// entries choose it.
+/// Every layer that can get an adapter is in one of the blocks that sd-scripts numbers, and the
+/// entries of that block select it.
 #[test]
 fn blocks_of_full_size_models() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -474,7 +474,7 @@ fn blocks_of_full_size_models() {
             .filter(|slot| block_index(slot.layer.path.as_str(), naming) != Some(5))
             .count();
         assert_eq!(of_blocks.slots().len(), left);
-        // Their file is read back.
+        // The saved file can be read.
         let tensors = of_blocks.to_tensors(SavePrecision::Float);
         assert_eq!(tensors.len(), 3 * left);
         let read = tensors.iter().map(|tensor| {
@@ -496,7 +496,7 @@ fn blocks_of_full_size_models() {
     }
 }
 
-/// Writes a file with the header of a full-size checkpoint, but for some of its keys, and holes for
+/// Writes a file with the header of a full-size checkpoint without some of its keys, and holes for
 /// values.
 pub(crate) fn write_header_of(family: Family, path: &Path, keep: impl Fn(&str) -> bool) {
     let mut header = serde_json::Map::new();

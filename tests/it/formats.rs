@@ -26,14 +26,14 @@ fn expected() -> Arrays {
     Arrays::open(&formats().join("expected.safetensors"))
 }
 
-/// What the shapes of the single files do not tell.
+/// The settings that the tensor shapes of single files do not show.
 fn model_config() -> ModelConfig {
     let text = r#"{"unet": {"num_attention_heads": 2, "norm_num_groups": 4}, "vae": {"norm_num_groups": 4},
                    "text_encoder": {"num_attention_heads": 2}}"#;
     ModelConfig::from_json(text).expect("valid")
 }
 
-/// All networks of a checkpoint compute what torch computed.
+/// All networks of a checkpoint give torch's results.
 fn check(checkpoint: &Checkpoint, name: &str) {
     let (expected, device) = (expected(), device());
     let get = |key: &str| expected.get(&format!("{name}.{key}"));
@@ -153,7 +153,7 @@ fn external_vaes() {
     ));
 }
 
-/// A LoRA that diffusers saved: PEFT's names, alpha in the metadata.
+/// A LoRA saved by diffusers: PEFT's names, alpha in the metadata.
 #[test]
 fn a_lora_of_peft() {
     let checkpoint =
@@ -199,7 +199,7 @@ fn a_lora_of_peft() {
     assert_ne!(predict(&cx), predict(&ForwardContext::base()));
 }
 
-/// A copy of a folder of this test's, to be spoilt.
+/// A copy of a test folder that the test can damage.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
@@ -213,7 +213,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn what_is_missing_or_cut_off_is_named() {
+fn missing_and_truncated_files_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let sdxl = folder.path().join("sdxl");
     copy(&formats().join("sdxl"), &sdxl);
@@ -253,10 +253,9 @@ fn what_is_missing_or_cut_off_is_named() {
     assert!(error.to_string().contains("cut.ckpt"), "{error}");
 }
 
-/// Files in the wild carry averaged weights beside those that are used, and text encoders without
-/// `text_model.`.
+/// Real files also contain averaged weights, and text encoders without `text_model.`.
 #[test]
-fn keys_of_files_in_the_wild() {
+fn keys_of_real_files() {
     let mut file = WeightFile::read(&crate::golden::dir().join("sd1/model.safetensors"));
     let text = "cond_stage_model.transformer.text_model.";
     file.tensors = std::mem::take(&mut file.tensors)
@@ -280,7 +279,7 @@ fn keys_of_files_in_the_wild() {
         .expect("a right layout");
 }
 
-/// Tensors without meaning but their names.
+/// Tensors whose names alone matter.
 #[test]
 fn markers_of_sdxl() {
     let unet = "model.diffusion_model.input_blocks.0.0.weight";
@@ -306,7 +305,7 @@ fn markers_of_sdxl() {
     assert!(!plain.zero_terminal_snr());
 }
 
-/// Layers that are missing at the end leave no smaller network behind.
+/// Missing last layers are an error; they do not define a smaller network.
 #[test]
 fn half_of_a_text_encoder_is_missing() {
     let is_half = |key: &str| {
@@ -332,7 +331,7 @@ fn half_of_a_text_encoder_is_missing() {
 }
 
 #[test]
-fn what_is_no_base_model_is_named() {
+fn files_that_are_no_base_model_are_named() {
     let lora = crate::golden::dir().join("sd1/lora.safetensors");
     for (path, found) in [
         (lora, "a LoRA file"),
@@ -359,8 +358,8 @@ fn what_is_no_base_model_is_named() {
     }
 }
 
-/// Matrices and kernels in bf16 predict what those in f32 do, but for the eight bits of their
-/// mantissas.
+/// Predictions with bf16 matrices and kernels equal those with f32, up to the eight bits of bf16's
+/// mantissa.
 #[test]
 fn weights_may_stay_in_bf16() {
     let checkpoint =

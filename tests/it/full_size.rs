@@ -1,5 +1,5 @@
 //! A full-size SD 1.5 checkpoint (with random weights) loads in little more than its own memory,
-//! and a LoRA trained on it has exactly what sd-scripts' own file has.
+//! and a LoRA trained on it has exactly the tensors of sd-scripts' own file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -28,7 +28,7 @@ fn write_checkpoint(path: &Path) {
     write_random_checkpoint(Family::Sd1, 7, &mut out).expect("a checkpoint");
 }
 
-/// Two noise images.
+/// Writes two images of noise.
 fn write_images(folder: &Path) {
     std::fs::create_dir_all(folder).expect("a folder");
     for index in 0..2_u64 {
@@ -168,7 +168,7 @@ fn exact_copy(mut trainer: Trainer, path: &Path) -> PathBuf {
     path.into()
 }
 
-/// Loads all three networks in a process of its own and looks at its peak.
+/// Loads all three networks in a separate process and measures its peak memory.
 fn loading_takes_little_more_than_the_model(checkpoint: &Path) {
     let output = Command::new(std::env::current_exe().expect("this program"))
         .args([

@@ -14,7 +14,7 @@ pub(crate) fn dir() -> PathBuf {
     }
 }
 
-/// The device that `LORA_TRAINER_DEVICE` names; the CPU without it.
+/// The device named by `LORA_TRAINER_DEVICE`, or the CPU.
 pub(crate) fn device() -> Device {
     let name = std::env::var("LORA_TRAINER_DEVICE").unwrap_or_else(|_| "cpu".into());
     lora_trainer::device::parse(&name).expect("LORA_TRAINER_DEVICE")
@@ -25,8 +25,8 @@ pub(crate) fn json(name: &str) -> serde_json::Value {
     json_file(&dir().join(name))
 }
 
-/// Keys and shapes of a full-size file. They are facts of released models and of sd-scripts, so
-/// that a directory with other random data need not have them.
+/// The keys and shapes of a full-size file. They belong to released models and to sd-scripts, so a
+/// directory with other random data need not have them.
 pub(crate) fn layout(name: &str) -> serde_json::Value {
     let folder = dir().join("layouts");
     let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/layouts");
@@ -115,7 +115,7 @@ impl Arrays {
         }
     }
 
-    /// The array of this key. Panics, naming file and key, where it is missing.
+    /// The array of this key. Panics with file and key if it is missing.
     pub(crate) fn get(&self, key: &str) -> &Array {
         self.arrays
             .get(key)

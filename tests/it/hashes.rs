@@ -1,4 +1,4 @@
-//! The hashes in metadata are those that sd-scripts computes for the same files.
+//! The hashes in metadata equal those of sd-scripts for the same files.
 
 use std::collections::BTreeMap;
 

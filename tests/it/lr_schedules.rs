@@ -20,7 +20,7 @@ impl Settings<'_> {
             .unwrap_or_else(|| panic!("`{key}`"))
     }
 
-    /// A whole number of updates, or a share of all below 1.
+    /// A number of updates, or a fraction of all updates below 1.
     fn steps(&self, key: &str, default: &str) -> usize {
         let steps = self.number(key, default);
         if steps < 1.0 {

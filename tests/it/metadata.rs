@@ -1,5 +1,5 @@
-//! The metadata of adapter files has the entries that sd-scripts writes, with values of the same
-//! form.
+//! The metadata of LoRA files has the entries that sd-scripts writes, with values of the same
+//! format.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ const OWN: [&str; 3] = [
     "modelspec.date",
 ];
 
-/// Options of sd-scripts by the entry that tells their value.
+/// Options of sd-scripts by the entry that records their value.
 const OPTIONS: [(&str, &str); 43] = [
     ("ss_adaptive_noise_scale", "adaptive_noise_scale"),
     (
@@ -183,7 +183,7 @@ impl Golden {
     }
 }
 
-/// The Python type of a value, as far as its text tells. `None` fits every type.
+/// The Python type of a value, as far as its text shows it. `None` is compatible with every type.
 fn form(text: &str) -> &'static str {
     match text {
         "True" | "False" => "bool",

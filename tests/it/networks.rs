@@ -1,4 +1,4 @@
-//! The frozen networks predict what diffusers and transformers predict, with and without adapters.
+//! The frozen networks give the results of diffusers and transformers, with and without adapters.
 
 use burn::tensor::{FloatDType, Tensor};
 use lora_core::ForwardContext;
@@ -10,7 +10,7 @@ use crate::tiny::{Tiny, windows};
 
 const TOLERANCE: f64 = 1e-4;
 
-/// States of a single text encoder, and contexts of one and three windows.
+/// Hidden states of a single text encoder, and encoder_hidden_states of one and three windows.
 fn text_encoder(family: &str) {
     let tiny = Tiny::load(family);
     let golden = Arrays::read(&format!("{family}/text.safetensors"));
@@ -306,7 +306,7 @@ fn text_encoders_with_adapters() {
     }
 }
 
-/// The multipliers that keys with this start name.
+/// The multipliers in the names of the keys with this prefix.
 fn multipliers(golden: &Arrays, start: &str) -> Vec<String> {
     let found: Vec<String> = golden
         .arrays

@@ -1,4 +1,4 @@
-//! Noise schedule and objective compute what sd-scripts computes.
+//! Noise schedule and objective equal those of sd-scripts.
 
 use burn::tensor::{Tensor, TensorData};
 use lora_core::diffusion::{
@@ -13,7 +13,7 @@ fn timesteps(golden: &Arrays) -> Vec<usize> {
     golden.get("t").values.iter().map(|t| *t as usize).collect()
 }
 
-/// Asserts that each value agrees to a relative difference.
+/// Asserts that the relative difference of each value is small.
 fn assert_relative(what: &str, actual: &[f32], expected: &[f32], tolerance: f64) {
     assert_eq!(actual.len(), expected.len(), "{what}");
     for (at, (a, e)) in actual.iter().zip(expected).enumerate() {
@@ -61,7 +61,7 @@ fn zero_terminal_snr() {
     for t in [0, 500, last] {
         assert_eq!(schedule.clone().weighted_as(&plain).snr(t), plain.snr(t));
     }
-    // Weights stay finite where nothing of the image is left.
+    // Weights stay finite at zero SNR.
     for prediction_type in [PredictionType::Epsilon, PredictionType::VPrediction] {
         let objective = Objective {
             schedule: schedule.clone(),
@@ -76,7 +76,7 @@ fn zero_terminal_snr() {
 }
 
 #[test]
-fn noisy_latents_and_velocity() {
+fn noisy_latents_and_v_targets() {
     let golden = Arrays::read("noise_loss.safetensors");
     let (schedule, device, timesteps) =
         (NoiseSchedule::scaled_linear(), device(), timesteps(&golden));
@@ -119,8 +119,8 @@ fn losses() {
             continue;
         };
         let loss_type = loss_type(kind, schedule);
-        // The difference √(d² + c²) − c is small where c is large, so that little of f32's
-        // precision is left.
+        // The difference √(d² + c²) − c is small if c is large, so little of f32's precision is
+        // left.
         let tolerance = if schedule.is_empty() { 1e-5 } else { 1e-4 };
         assert_relative(
             key,
@@ -231,9 +231,9 @@ fn weights_of_timesteps() {
             ..plain.clone()
         }),
         ["v_pred_like_loss", ..] => {
-            let share = key["v_pred_like_loss.".len()..].parse().expect("a number");
+            let weight = key["v_pred_like_loss.".len()..].parse().expect("a number");
             Some(Objective {
-                v_pred_like_loss: Some(share),
+                v_pred_like_loss: Some(weight),
                 ..plain.clone()
             })
         }
@@ -344,7 +344,8 @@ fn multires_noise() {
         let [iterations, discount] = get("iterations_discount").f32()[..] else {
             panic!("two numbers")
         };
-        // The reference draws no ratio for levels that it does not reach; these would be found out.
+        // The reference draws no ratio for levels that it does not reach; if this code did, the
+        // numbers would differ.
         let mut ratios: Vec<f32> = get("uniform")
             .f32()
             .iter()

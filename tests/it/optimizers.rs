@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::golden::{self, Array, Arrays, assert_close, values};
 
-/// Of the tensor's maximum.
+/// Relative to the maximum of the tensor.
 const TOLERANCE: f64 = 2e-5;
-/// Of the estimate d, relative.
+/// Relative to the estimate d.
 const D_TOLERANCE: f64 = 1e-3;
-/// Steps after which Prodigy's small differences have grown.
+/// The steps after which Prodigy's small differences have grown too large to compare.
 const PRODIGY_STEPS: usize = 20;
 
 /// A JSON value as a Python literal.
@@ -33,7 +33,7 @@ fn literal(value: &Value) -> String {
     }
 }
 
-/// The settings of a row, and its rate.
+/// The settings and the learning rate of a row.
 fn config(name: &str, row: &Value) -> (OptimizerConfig, f64) {
     let class = row["class"]
         .as_str()
@@ -53,7 +53,8 @@ fn config(name: &str, row: &Value) -> (OptimizerConfig, f64) {
     let given = arguments(&row["args"], true);
     let config = OptimizerConfig::from_arguments(kind, &given)
         .unwrap_or_else(|error| panic!("{name}: {error}"));
-    // The package's defaults are ours. JSON lacks infinity, the default of growth_rate.
+    // The package and this crate have the same defaults. JSON lacks infinity, the default of
+    // growth_rate.
     let defaults = arguments(&row["defaults"], false)
         .into_iter()
         .filter(|(key, _)| key != "growth_rate");
@@ -186,7 +187,7 @@ fn follow(name: &str, golden: &Arrays, row: &Value) {
     }
 }
 
-/// A parameter with gradients that are given.
+/// A parameter with gradients from the reference data.
 fn follow_gradients(
     name: &str,
     golden: &Arrays,
@@ -220,8 +221,8 @@ fn follow_gradients(
     optimizer
 }
 
-/// The moments' codes, where a parameter is large enough for them. A value on the boundary of two
-/// codes may round to either.
+/// The codes of the moments, if a parameter is large enough for 8-bit states. A value on the
+/// boundary of two codes may round to either.
 fn compare_codes(name: &str, optimizer: &Optimizer, golden: &Arrays, key: &str) {
     let codes = optimizer.state_codes(0);
     if !golden.has(key) {
@@ -249,7 +250,7 @@ fn compare_codes(name: &str, optimizer: &Optimizer, golden: &Arrays, key: &str) 
     );
 }
 
-/// Follows all rows, also behind one that fails.
+/// Checks all rows, also after one that fails.
 fn each(rows: &serde_json::Map<String, Value>, follow: impl Fn(&str, &Value)) {
     let fails = |(name, row): &(&String, &Value)| {
         catch_unwind(AssertUnwindSafe(|| follow(name, row))).is_err()
@@ -302,8 +303,7 @@ fn every_optimizer_of_the_reference_data() {
     each(optimizers, |name, row| follow(name, &golden, row));
 }
 
-/// Each rule is followed along some package's trajectory, but that of
-/// [`paged_adamw_decays_behind_its_step`].
+/// Each rule is compared with a trajectory of a package, except that of
 #[test]
 fn no_rule_is_without_reference() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/optimizers.json");
@@ -331,7 +331,7 @@ fn no_rule_is_without_reference() {
 
 /// bitsandbytes shrinks the result of the step, torch what is there before it.
 #[test]
-fn paged_adamw_decays_behind_its_step() {
+fn paged_adamw_decays_after_its_step() {
     let (lr, decay) = (0.1, 0.5);
     let after_a_step = |name: &str, decay: f64| {
         let kind = OptimizerKind::from_name(name).expect("an optimizer");

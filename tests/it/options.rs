@@ -1,10 +1,10 @@
-//! Each option of the table changes what it names, and nothing else.
+//! Each option changes what it names, and nothing else.
 
+mod aspect;
 mod data;
 mod model;
 mod network;
 mod output;
-mod seen;
 mod training;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,41 +12,41 @@ use std::collections::{BTreeMap, BTreeSet};
 use lora_trainer::config::options;
 
 use crate::program::Job;
-use seen::{Observed, Seen};
+use aspect::{Aspect, Observation};
 
-/// What changes where each step is trained in another way.
-const TRAINED: [Seen; 3] = [Seen::FirstLoss, Seen::Losses, Seen::Weights];
-/// What changes where each step begins alike and learns otherwise.
-const LATER: [Seen; 2] = [Seen::Losses, Seen::Weights];
+/// The aspects that change if every step is trained differently.
+const TRAINED: [Aspect; 3] = [Aspect::FirstLoss, Aspect::Losses, Aspect::Weights];
+/// The aspects that change if the first loss is the same but the updates differ.
+const LATER: [Aspect; 2] = [Aspect::Losses, Aspect::Weights];
 
-/// One option at another value than its default.
+/// One option at a value that is not its default.
 #[derive(Clone, Copy)]
 struct Row {
     option: &'static str,
-    /// In TOML.
+    /// The value, in TOML.
     value: &'static str,
-    /// Other options, in TOML, of both runs.
+    /// Other options of both runs, in TOML.
     with: &'static [(&'static str, &'static str)],
-    /// Makes what both runs need.
+    /// Creates the files that both runs need.
     prepare: fn(&mut Job),
     expected: Expected,
 }
 
 #[derive(Clone, Copy)]
 enum Expected {
-    /// The sides of the run and the entries of the metadata that change, with `*` for any end.
-    Changes(&'static [Seen], &'static [&'static str]),
-    /// A part of the message with which the run is refused.
+    /// The aspects of the run and the metadata entries that change; `*` matches any end.
+    Changes(&'static [Aspect], &'static [&'static str]),
+    /// A part of the error message, if the run is refused.
     Refusal(&'static str),
-    /// A part of the message with which the run is refused without the option.
+    /// A part of the error message, if the run is refused without the option.
     Permission(&'static str),
 }
 
-/// A row whose run changes in these sides and entries of the metadata.
+/// A row whose run changes in these aspects and metadata entries.
 const fn row(
     option: &'static str,
     value: &'static str,
-    changes: &'static [Seen],
+    changes: &'static [Aspect],
     metadata: &'static [&'static str],
 ) -> Row {
     Row {
@@ -101,25 +101,25 @@ impl Row {
         job
     }
 
-    /// What is wrong.
-    fn check(&self, base: &lora_trainer::Result<Observed>) -> Option<String> {
+    /// The problems.
+    fn check(&self, base: &lora_trainer::Result<Observation>) -> Option<String> {
         let mut job = self.job();
         job.toml(self.option, self.value);
         let (option, value) = (self.option, self.value);
         let base = match (base, self.expected) {
             (Ok(base), _) => base,
             (Err(error), Expected::Permission(message)) if error.to_string().contains(message) => {
-                return Observed::of(&job)
+                return Observation::of(&job)
                     .err()
                     .map(|error| format!("{option} = {value}: {error}"));
             }
             (Err(error), _) => return Some(format!("without {option} = {value}: {error}")),
         };
-        match (Observed::of(&job), self.expected) {
+        match (Observation::of(&job), self.expected) {
             (_, Expected::Permission(_)) => Some(format!("not refused without {option} = {value}")),
             (Ok(observed), Expected::Changes(sides, metadata)) => {
                 let (different, entries) = observed.differences(base);
-                let sides: BTreeSet<Seen> = sides.iter().copied().collect();
+                let sides: BTreeSet<Aspect> = sides.iter().copied().collect();
                 let is_meant = |entry: &String, key: &str| {
                     key.strip_suffix('*')
                         .map_or(entry == key, |start| entry.starts_with(start))
@@ -152,7 +152,9 @@ fn check(rows: &[Row]) {
     let mut problems = Vec::new();
     for row in rows {
         let key = format!("{:?} {:?}", row.with, row.prepare as usize);
-        let base = bases.entry(key).or_insert_with(|| Observed::of(&row.job()));
+        let base = bases
+            .entry(key)
+            .or_insert_with(|| Observation::of(&row.job()));
         problems.extend(row.check(base));
     }
     assert!(

@@ -1,5 +1,5 @@
-//! The program, run as a user runs it: a configuration file in a folder of its own, a command, what
-//! it says and leaves.
+//! The program, run as a user runs it: a config file in its own folder, a command, its output and
+//! its files.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -61,13 +61,13 @@ impl Job {
         job
     }
 
-    /// Sets an option to a text or path.
+    /// Sets an option to a string or path.
     pub(crate) fn set(&mut self, key: &str, value: impl AsRef<OsStr>) -> &mut Self {
         let text = value.as_ref().to_str().expect("UTF-8");
         self.toml(key, &format!("'{text}'"))
     }
 
-    /// Sets an option to a value in TOML's spelling.
+    /// Sets an option to a value in TOML.
     pub(crate) fn toml(&mut self, key: &str, value: &str) -> &mut Self {
         self.options.insert(key.into(), value.into());
         self
@@ -172,13 +172,13 @@ impl Job {
         self.events().iter().filter_map(loss).collect()
     }
 
-    /// The names in the output folder, sorted; none where there is no such folder.
+    /// The names in the output folder, sorted; empty if there is no such folder.
     pub(crate) fn outputs(&self) -> Vec<String> {
         names(&self.path("output"))
     }
 
-    /// Runs the job, which must be refused before anything is written, with a message that has all
-    /// of these parts.
+    /// Asserts that the job is refused before anything is written, with a message that has all of
+    /// these parts.
     pub(crate) fn is_refused(&self, parts: &[&str]) {
         refused(&self.run(), parts);
         assert!(
@@ -226,7 +226,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What a finished program said.
+/// The exit code and the output of a finished program.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
@@ -259,8 +259,8 @@ impl Run {
     }
 }
 
-/// The program ended with exit code 2 and a message that has all of these parts, before the first
-/// step.
+/// Asserts that the program ended with exit code 2 before the first step, with a message that has
+/// all of these parts.
 pub(crate) fn refused(run: &Run, parts: &[&str]) {
     println!("{}", run.stderr);
     assert_eq!(run.code, Some(2), "{run:?}");
@@ -292,7 +292,7 @@ impl Stored {
     }
 }
 
-/// A weight file in memory, to be changed.
+/// A weight file in memory that a test can change.
 #[derive(Debug, Clone)]
 pub(crate) struct WeightFile {
     pub(crate) tensors: BTreeMap<String, Stored>,

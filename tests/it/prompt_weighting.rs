@@ -1,4 +1,4 @@
-//! Weights in prompts change previews, and nothing else.
+//! Weights in prompts change previews and nothing else.
 
 use std::path::{Path, PathBuf};
 
@@ -43,8 +43,8 @@ fn contexts() {
         assert_eq!(weighted("a (teapot:1.0), blueprint style", limit), expected);
 
         let actual = weighted("a (teapot:1.5), blueprint style", limit);
-        // In proportion to the others, which share a factor, the token at position 2 grew by a
-        // half.
+        // Relative to the other tokens, which are scaled by one factor, the token at position 2
+        // grew by a half.
         let factor = |position: usize| {
             let states = |context: &[f32]| context[position * d..(position + 1) * d].to_vec();
             let (before, after) = (states(&expected), states(&actual));

@@ -18,7 +18,7 @@ use lora_trainer::{Event, TrainConfig, Trainer};
 use crate::base::{Base, asset};
 use crate::golden;
 
-/// What the training images are drawn on.
+/// The background colour of the training images.
 const PAPER: [f64; 3] = [24.0, 78.0, 165.0];
 const STYLE: &str = "blueprint style";
 
@@ -51,8 +51,8 @@ fn mean_distance(previews: &[Preview]) -> f64 {
     styled.iter().sum::<f64>() / styled.len() as f64
 }
 
-/// The loss on images that training does not see: eight fixed noises and timesteps for each.
-fn kept_out_loss(base: &Base, cx: &ForwardContext, size: u32) -> f64 {
+/// The loss on held-out images: eight fixed noises and timesteps for each.
+fn held_out_loss(base: &Base, cx: &ForwardContext, size: u32) -> f64 {
     let device = golden::device();
     let found = folder_subsets(&asset("validation"), &Subset::new("")).expect("validation images");
     let buckets = BucketConfig {
@@ -104,7 +104,7 @@ fn kept_out_loss(base: &Base, cx: &ForwardContext, size: u32) -> f64 {
     losses.iter().sum::<f64>() / losses.len() as f64
 }
 
-/// Runs the quickstart; gives the previews before the first and after the last step, and the
+/// Runs the quickstart. Returns the previews before the first and after the last step, and the
 /// trainer at its end.
 fn run(output: &Path) -> (Vec<Preview>, Vec<Preview>, Trainer) {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -163,8 +163,8 @@ fn trains_a_style() {
     let base = Base::open(&asset("tiny-base.safetensors"));
     let adapters = base.adapters(&lora, config.network_dim as usize, false);
     let size = config.resolution.expect("a size").width;
-    let before = kept_out_loss(&base, &ForwardContext::base(), size);
-    let after = kept_out_loss(
+    let before = held_out_loss(&base, &ForwardContext::base(), size);
+    let after = held_out_loss(
         &base,
         &ForwardContext::base().with(adapters.bind(1.0)),
         size,

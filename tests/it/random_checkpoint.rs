@@ -1,4 +1,4 @@
-//! A random checkpoint has the layout of the real ones.
+//! A random checkpoint has the layout of the released ones.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Samplers follow diffusers' schedulers.
+//! Samplers equal diffusers' schedulers.
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
@@ -105,9 +105,9 @@ impl Run<'_> {
         (0..self.sampler.timesteps().len()).fold(start, |sample, index| self.step(index, sample))
     }
 
-    /// 1e-3, or more where rounding alone decides more: clamped samples under strong guidance are
-    /// so sensitive that a change of the start by two parts in ten million moves the end by more
-    /// than 1e-3. The reference has that uncertainty, too. It never exceeds 1e-2.
+    /// 1e-3, or more if rounding alone causes more: clamped samples under strong guidance are so
+    /// sensitive that a change of the start by two parts in ten million moves the end by more than
+    /// 1e-3. The reference has the same uncertainty. It never exceeds 1e-2.
     fn final_tolerance(&self, end: &[f32], start: &Tensor<4>) -> f64 {
         let largest = crate::golden::max_abs(end);
         let moved = |factor: f32| {

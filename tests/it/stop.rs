@@ -1,5 +1,4 @@
-//! Signals: the running step is finished, what was learned is saved, and the exit code tells which
-//! signal it was.
+//! Signals: the running step is finished, the LoRA is saved, and the exit code shows the signal.
 #![cfg(unix)]
 
 use std::io::{BufRead as _, BufReader, Lines, Read as _};
@@ -43,7 +42,7 @@ impl Running {
         assert!(status.success());
     }
 
-    /// The exit code, the remaining lines and what was said on standard error.
+    /// The exit code, the remaining lines and standard error.
     fn end(mut self) -> (Option<i32>, Vec<String>, String) {
         let lines = self.lines.by_ref().map_while(Result::ok).collect();
         let mut stderr = String::new();
@@ -61,7 +60,7 @@ impl Running {
     }
 }
 
-/// A test that fails leaves no program behind.
+/// A failing test does not leave a running program.
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -98,7 +97,7 @@ fn signals_finish_the_step_and_save() {
         let saved = WeightFile::read(&job.path("output").join(file));
         assert_eq!(saved.metadata("ss_steps"), Some(step.to_string().as_str()));
 
-        // It loads: the next run continues from it.
+        // The file loads: the next run continues from it.
         job.toml("max_train_steps", "1")
             .set("network_weights", format!("output/{file}"))
             .run()
@@ -107,9 +106,9 @@ fn signals_finish_the_step_and_save() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_second_signal_ends_immediately() {
     let mut job = Job::new();
-    // A step of a minute and more.
+    // A step takes more than a minute.
     job.set("train_data_dir", "images/2_emoji")
         .toml("dataset_repeats", "500")
         .toml("gradient_accumulation_steps", "1000");
@@ -161,7 +160,7 @@ fn before_the_first_step_nothing_is_saved() {
     assert_eq!(job.outputs(), [""; 0]);
 }
 
-/// Signals belong to the program that uses the library.
+/// The library leaves signals to the program that uses it.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_library_handles_no_signal() {

@@ -1,4 +1,4 @@
-//! The tiny models of the reference data, built as users' models are.
+//! The tiny models of the reference data, built like users' models.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -78,7 +78,7 @@ impl Tiny {
             .collect()
     }
 
-    /// SDXL's vector beside the time, of the sizes under a key.
+    /// SDXL's `added_cond`, from the `time_ids` under a key.
     pub(crate) fn vector(
         &self,
         golden: &Arrays,
@@ -120,7 +120,7 @@ fn open(path: &Path, info: &Value) -> Checkpoint {
     Checkpoint::open(path, &model_config(info)).expect("checkpoint")
 }
 
-/// The `model_config` that the reference data's `config` amounts to.
+/// The `model_config` for the reference data's `config`.
 fn model_config(info: &Value) -> ModelConfig {
     let config = &info["config"];
     let (unet, text, vae) = (&config["unet"], &config["text"], &config["vae"]);

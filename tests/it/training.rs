@@ -1,4 +1,4 @@
-//! Options of a run reach what they name, and a run is a function of its configuration.
+//! Options of a run have their effect, and a run is a function of its configuration.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,7 @@ use lora_trainer::{Event, TrainConfig, Trainer};
 use crate::base::asset;
 use crate::golden::Arrays;
 
-/// A folder with some of the bundled images, and a configuration that trains on them for a
-/// moment.
+/// A folder with some of the bundled images, and a configuration for a short run on them.
 struct Job {
     folder: tempfile::TempDir,
     config: TrainConfig,
@@ -79,7 +78,7 @@ fn tensors(set: &AdapterSet) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// How many modules of each network a file holds.
+/// The number of modules of each network in a file.
 fn modules(path: &Path) -> (usize, usize) {
     let file = Arrays::open(path);
     let count = |start: &str| {
@@ -147,7 +146,7 @@ fn accumulated_batches_are_one_large_batch() {
             );
         }
     }
-    // The end of an epoch cuts a group short; its gradient is divided by the full number, too.
+    // The end of an epoch shortens a group; its gradient is still divided by the full number.
     let [alone, cut_short] = [run(1, 1, 1), run(1, 1, 2)];
     assert_eq!((alone.len(), cut_short.len()), (1, 1));
     assert_eq!(alone[0][0], cut_short[0][0]);
@@ -245,7 +244,7 @@ fn files_and_events_of_three_epochs() {
 }
 
 #[test]
-fn a_run_goes_on_from_a_lora() {
+fn a_run_continues_a_lora() {
     let job = Job::new(&["airplane"], 2);
     let (_, mut first) = events(&job.config);
     let exact = job.folder.path().join("exact.safetensors");
@@ -261,14 +260,14 @@ fn a_run_goes_on_from_a_lora() {
 }
 
 #[test]
-fn the_options_choose_what_is_trained() {
+fn options_select_what_is_trained() {
     let job = Job::new(&["airplane"], 1);
     let mut config = TrainConfig {
         max_train_steps: Some(1),
         ..job.config.clone()
     };
-    // Smaller latents would leave the middle block a single token, whose attention has nothing to
-    // learn.
+    // With smaller latents the middle block would have a single token, whose attention has no
+    // gradient.
     config.set("resolution", "128,128").expect("resolution");
     let (unet, text_encoder, conv) = (192, 4 * 6, 278);
     for (config, expected) in [
@@ -343,10 +342,10 @@ fn clip_skip_and_windows_change_what_the_unet_sees() {
     }
 }
 
-/// Files hold the averages of a run that makes averages; without one, or with one that forgets at
-/// once, what is trained.
+/// Files hold the averaged weights if a run averages. Without averaging, or with a decay of 0, they
+/// hold the trained weights.
 #[test]
-fn averages_are_what_is_saved() {
+fn averaged_weights_are_saved() {
     let mut job = Job::new(&["airplane"], 3);
     job.config
         .set("save_precision", "float")

@@ -20,7 +20,7 @@ struct Inputs {
     timesteps: Array,
 }
 
-/// What a step of training computes.
+/// The results of a training step.
 struct Outcome {
     context: Tensor<3>,
     pooled: Option<Tensor<2>>,
@@ -204,7 +204,7 @@ fn losses_and_gradients(family: &str) {
     }
 }
 
-/// The adapters whose factors got no gradient.
+/// The adapters without a gradient.
 fn modules_without_gradient(
     adapters: &AdapterSet,
     gradients: &[StackGradient],

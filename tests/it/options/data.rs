@@ -4,11 +4,11 @@ use std::fs;
 
 use image::{GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 
-use crate::options::seen::Seen::*;
+use crate::options::aspect::Aspect::*;
 use crate::options::{LATER, Row, TRAINED, check, permission, refusal, row};
 use crate::program::Job;
 
-/// Images that are larger than their bucket, with captions that have something for each option.
+/// Images larger than their bucket, with captions that contain something for each option.
 fn rich(job: &mut Job) {
     let image = RgbImage::from_fn(150, 100, |x, y| {
         Rgb([(x * 3) as u8, (y * 4) as u8, (x * y) as u8])
@@ -24,7 +24,7 @@ fn rich(job: &mut Job) {
         .toml("bucket_reso_steps", "8");
 }
 
-/// Further folders and lists beside the first.
+/// More folders and metadata files in addition to the first folder.
 fn folders(job: &mut Job) {
     for (folder, name) in [
         ("others/1_one", "banana"),
@@ -45,7 +45,7 @@ fn folders(job: &mut Job) {
     job.toml("max_train_steps", "6");
 }
 
-/// An image without caption, lying directly in its folder, and one that is no image.
+/// A folder without subfolders: an image without a caption, and a file that is not an image.
 fn flat(job: &mut Job) {
     fs::create_dir_all(job.path("flat")).expect("a folder");
     fs::copy(job.image("banana.png"), job.path("flat/banana.png")).expect("an image");

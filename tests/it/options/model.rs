@@ -1,6 +1,6 @@
 //! Options of the base.
 
-use crate::options::seen::Seen::*;
+use crate::options::aspect::Aspect::*;
 use crate::options::{Row, TRAINED, check, refusal, row};
 use crate::program::{Job, WeightFile, base};
 
@@ -8,7 +8,7 @@ use crate::program::{Job, WeightFile, base};
 pub(super) fn files(job: &mut Job) {
     let mut other = WeightFile::read(&base());
     for (key, tensor) in &mut other.tensors {
-        // Half precision: a half of what it was.
+        // Half precision halves the value.
         if key.ends_with("time_embed.0.weight") || key.ends_with("quant_conv.weight") {
             tensor.bytes.chunks_exact_mut(2).for_each(|value| {
                 let bits = u16::from_le_bytes([value[0], value[1]]);

@@ -2,11 +2,11 @@
 
 use std::sync::OnceLock;
 
-use crate::options::seen::Seen::*;
+use crate::options::aspect::Aspect::*;
 use crate::options::{LATER, Row, TRAINED, check, permission, refusal, row};
 use crate::program::Job;
 
-/// A LoRA whose factors are not 0, of rank 4, over the UNet, with some alphas of 2.
+/// A LoRA of rank 4 over the UNet with nonzero factors and some alphas of 2.
 pub(super) fn lora() -> &'static [u8] {
     static LORA: OnceLock<Vec<u8>> = OnceLock::new();
     LORA.get_or_init(|| {

@@ -1,6 +1,6 @@
-//! Options of what is written, and of previews.
+//! Options of files and previews.
 
-use crate::options::seen::Seen::*;
+use crate::options::aspect::Aspect::*;
 use crate::options::{Row, check, row};
 use crate::program::Job;
 
@@ -51,7 +51,7 @@ pub(super) const ROWS: &[Row] = &[
     row("sample_sampler", "'ddim'", &[Previews], &[]).with(DRAWN),
 ];
 
-/// Which files are left.
+/// The files that are kept.
 #[test]
 fn older_files_are_deleted() {
     let mut job = Job::new();
@@ -80,6 +80,6 @@ fn older_files_are_deleted() {
 }
 
 #[test]
-fn options_of_what_is_written() {
+fn options_of_files_and_previews() {
     check(ROWS);
 }

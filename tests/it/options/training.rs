@@ -1,6 +1,6 @@
 //! Options of the training loop: length, learning rates, optimizer, noise and loss.
 
-use crate::options::seen::Seen::*;
+use crate::options::aspect::Aspect::*;
 use crate::options::{LATER, Row, TRAINED, check, refusal, row};
 
 const TEXT: &[(&str, &str)] = &[("network_train_unet_only", "false")];
@@ -253,7 +253,7 @@ pub(super) const ROWS: &[Row] = &[
             "ss_shuffle_caption",
         ],
     ),
-    // Latents, noise and the coefficients of both are rounded.
+    // Latents, noise and their coefficients are rounded.
     row(
         "compat",
         "'sd-scripts'",
@@ -261,7 +261,7 @@ pub(super) const ROWS: &[Row] = &[
         &[],
     )
     .with(&[("mixed_precision", "'fp16'")]),
-    // Losses are weighted by the SNR of the plain schedule.
+    // Losses are weighted by the SNR of the original schedule.
     row(
         "compat",
         "'sd-scripts'",
@@ -273,7 +273,7 @@ pub(super) const ROWS: &[Row] = &[
         ("zero_terminal_snr", "true"),
         ("min_snr_gamma", "1"),
     ]),
-    // The embeddings are the context.
+    // The encoder_hidden_states are the embeddings.
     row(
         "compat",
         "'sd-scripts'",

@@ -1,4 +1,4 @@
-//! Images without training, and what LoRA files hold.
+//! Images without training, and the inspection of LoRA files.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ fn config(output: &Path) -> TrainConfig {
 }
 
 #[test]
-fn a_file_draws_what_its_training_draws() {
+fn a_file_generates_the_previews_of_its_training() {
     let output = tempfile::tempdir().expect("a folder");
     let config = config(output.path());
     let mut trainer = Trainer::new(config.clone()).expect("a trainer");
@@ -62,7 +62,7 @@ fn a_file_draws_what_its_training_draws() {
         generator(&[]).generate(&prompt(), 9).expect("an image"),
         drawn[0]
     );
-    // Twice half of it is all of it, but for rounding.
+    // Twice a half is the whole, except for rounding.
     let twice = generator(&[(lora.clone(), 0.5), (lora, 0.5)])
         .generate(&prompt(), 9)
         .expect("an image");
@@ -87,7 +87,7 @@ fn a_file_draws_what_its_training_draws() {
 }
 
 #[test]
-fn drawing_names_what_is_wrong() {
+fn generation_errors_name_their_cause() {
     let output = tempfile::tempdir().expect("a folder");
     let refused = |config: TrainConfig, lora: &str| {
         Generator::new(&config, &[(lora.into(), 1.0)])
@@ -118,7 +118,7 @@ fn drawing_names_what_is_wrong() {
 }
 
 #[test]
-fn a_lora_tells_what_it_holds() {
+fn the_content_of_a_lora_is_reported() {
     let output = tempfile::tempdir().expect("a folder");
     let mut trainer = Trainer::new(config(output.path())).expect("a trainer");
     let tensors = trainer.to_tensors();
@@ -161,7 +161,7 @@ fn a_lora_tells_what_it_holds() {
     ));
 }
 
-/// Files of other programs, too.
+/// This includes files of other programs.
 #[test]
 fn every_naming_is_understood() {
     let lora = inspect(golden::dir().join("sd1/lora.safetensors")).expect("a LoRA");

@@ -1,4 +1,4 @@
-//! Images that a program gives train as the same images in files do.
+//! Images in memory train like the same images in files.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ fn losses(trainer: Trainer) -> Vec<f32> {
 }
 
 #[test]
-fn images_in_memory_and_in_files_train_alike() {
+fn images_in_memory_and_in_files_train_equally() {
     let output = tempfile::tempdir().expect("a folder");
     let folder = output.path().join("images");
     std::fs::create_dir(&folder).expect("a folder");
@@ -81,7 +81,7 @@ fn images_in_memory_and_in_files_train_alike() {
             from_folder
         );
     }
-    // Beside the folder they are further images.
+    // Together with a folder, they are additional images.
     let both = TrainConfig {
         train_data_dir: folder,
         dataset_repeats: 2,
@@ -103,7 +103,7 @@ fn images_in_memory_and_in_files_train_alike() {
 }
 
 #[test]
-fn what_is_wrong_with_given_images_is_named() {
+fn problems_with_images_in_memory_are_named() {
     let output = tempfile::tempdir().expect("a folder");
     let error = |config: TrainConfig, images: &[TrainImage]| {
         Trainer::with_images(config, images)
@@ -139,7 +139,7 @@ fn what_is_wrong_with_given_images_is_named() {
 }
 
 #[test]
-fn a_caption_that_is_not_given_is_that_of_the_class() {
+fn a_missing_caption_is_the_class_tokens() {
     let output = tempfile::tempdir().expect("a folder");
     let mut given = images(in_memory);
     given[0].caption.clear();

@@ -1,4 +1,4 @@
-//! What can be seen of a run.
+//! The observable aspects of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,39 +10,39 @@ use lora_trainer::{Event, Trainer};
 
 use crate::program::{Job, WeightFile};
 
-/// A side of a run.
+/// An aspect of a run that an option can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Seen {
+pub(crate) enum Aspect {
     /// Images, buckets, captions, counts.
     Plan,
-    /// How much memory is expected to be needed.
+    /// The memory estimate.
     Memory,
-    /// What the user is warned of.
+    /// The warnings.
     Warnings,
-    /// What is encoded before training, and what is found encoded.
+    /// The latents and captions that are encoded before training, and those that are reused.
     Cached,
     /// The learning rates of all steps.
     LearningRates,
-    /// The loss of the first step, where the adapters are those of the start.
+    /// The loss of the first step, before any update.
     FirstLoss,
     /// The losses of the other steps.
     Losses,
-    /// The loss on the images that are kept out.
+    /// The validation loss.
     Validation,
     /// Names, shapes and types of the tensors of the LoRA file.
     Layout,
-    /// Their values.
+    /// The values of these tensors.
     Weights,
-    /// The files that are there after the run.
+    /// The files that exist after the run.
     Files,
     /// The images of the previews.
     Previews,
 }
 
-/// All that is seen of a run.
+/// The value of every aspect of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Observed {
-    sides: BTreeMap<Seen, String>,
+pub(crate) struct Observation {
+    sides: BTreeMap<Aspect, String>,
     metadata: BTreeMap<String, String>,
 }
 
@@ -56,7 +56,7 @@ const TIMES: [&str; 6] = [
     "modelspec.date",
 ];
 
-impl Observed {
+impl Observation {
     pub(crate) fn of(job: &Job) -> lora_trainer::Result<Self> {
         let mut observed = Self::default();
         let mut lora = None;
@@ -65,15 +65,15 @@ impl Observed {
             observed.take(event?, &mut losses, &mut lora);
         }
         let later = losses.split_off(1.min(losses.len()));
-        observed.add(Seen::FirstLoss, &format!("{losses:?}"));
-        observed.add(Seen::Losses, &format!("{later:?}"));
+        observed.add(Aspect::FirstLoss, &format!("{losses:?}"));
+        observed.add(Aspect::Losses, &format!("{later:?}"));
         let file = WeightFile::read(&lora.expect("a LoRA"));
         for (key, tensor) in &file.tensors {
             observed.add(
-                Seen::Layout,
+                Aspect::Layout,
                 &format!("{key} {:?} {:?}", tensor.dtype, tensor.shape),
             );
-            observed.add(Seen::Weights, &format!("{key} {}", hash(&tensor.bytes)));
+            observed.add(Aspect::Weights, &format!("{key} {}", hash(&tensor.bytes)));
         }
         observed.metadata = file.metadata.unwrap_or_default().into_iter().collect();
         observed
@@ -82,7 +82,7 @@ impl Observed {
         let mut names = Vec::new();
         list(&job.path(""), "", &mut names);
         names.sort();
-        observed.add(Seen::Files, &names.join("\n"));
+        observed.add(Aspect::Files, &names.join("\n"));
         let folder = job.path("").display().to_string();
         for text in observed
             .sides
@@ -97,37 +97,37 @@ impl Observed {
     fn take(&mut self, event: Event, losses: &mut Vec<u32>, lora: &mut Option<std::path::PathBuf>) {
         match event {
             Event::Plan(mut plan) => {
-                // The LoRA file shows them.
+                // The LoRA file contains them.
                 (
                     plan.unet_adapters,
                     plan.text_encoder_adapters,
                     plan.parameters,
                 ) = (0, 0, 0);
-                self.add(Seen::Memory, &format!("{:?}", plan.memory));
+                self.add(Aspect::Memory, &format!("{:?}", plan.memory));
                 plan.memory = lora_trainer::train::MemoryEstimate::default();
                 for part in &mut plan.dataset.parts {
-                    // What is made of it is seen, what is said of it is not enough.
+                    // The plan must show the effect of the option, not only its value.
                     part.config = DatasetConfig::new(BucketConfig::new(part.resolution));
                 }
-                self.add(Seen::Plan, &format!("{plan:?}"));
+                self.add(Aspect::Plan, &format!("{plan:?}"));
             }
-            Event::Warning(warning) => self.add(Seen::Warnings, &warning),
-            Event::Cached(progress) => self.add(Seen::Cached, &format!("{progress:?}")),
+            Event::Warning(warning) => self.add(Aspect::Warnings, &warning),
+            Event::Cached(progress) => self.add(Aspect::Cached, &format!("{progress:?}")),
             Event::Step(step) => {
                 losses.push(step.loss.to_bits());
                 self.add(
-                    Seen::LearningRates,
+                    Aspect::LearningRates,
                     &format!("{:?} {:?}", step.learning_rates, step.d.is_some()),
                 );
             }
             Event::Epoch(end) => {
                 if let Some(loss) = end.validation_loss {
-                    self.add(Seen::Validation, &format!("{loss:?}"));
+                    self.add(Aspect::Validation, &format!("{loss:?}"));
                 }
             }
             Event::Preview(preview) => {
                 self.add(
-                    Seen::Previews,
+                    Aspect::Previews,
                     &format!("{:?} {}", preview.at, hash(preview.image.as_raw())),
                 );
             }
@@ -136,14 +136,14 @@ impl Observed {
         }
     }
 
-    fn add(&mut self, seen: Seen, text: &str) {
+    fn add(&mut self, seen: Aspect, text: &str) {
         let all = self.sides.entry(seen).or_default();
         all.push_str(text);
         all.push('\n');
     }
 
-    /// The sides that differ, and the entries of the metadata.
-    pub(crate) fn differences(&self, other: &Self) -> (BTreeSet<Seen>, BTreeSet<String>) {
+    /// The aspects and the metadata entries that differ.
+    pub(crate) fn differences(&self, other: &Self) -> (BTreeSet<Aspect>, BTreeSet<String>) {
         (
             different(&self.sides, &other.sides),
             different(&self.metadata, &other.metadata),

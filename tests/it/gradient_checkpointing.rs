@@ -12,7 +12,7 @@ use lora_core::ops::GradientSink;
 use crate::golden::{Arrays, values};
 use crate::tiny::{Tiny, windows};
 
-/// Which parameters of a stack have a gradient, and the gradients.
+/// The mask of the parameters of a stack that have a gradient, and the gradients.
 type OfStack = (Vec<bool>, Vec<f32>);
 
 /// The loss and all gradients of a step.
@@ -75,15 +75,15 @@ fn adapters(tiny: &Tiny, unet: bool, text_encoder: bool, with_convolutions: bool
         ..Targets::default()
     };
     let mut adapters = AdapterSet::new(&tiny.layers, &targets, 3, &tiny.device).expect("targets");
-    // Fresh factors give no gradient to their partners.
+    // Zero-initialized factors give no gradient to their partners.
     for stack in adapters.stacks_mut() {
         stack.update(|values| values + 0.01);
     }
     adapters
 }
 
-/// What `work` returns, if it returns: nested backward passes that touch each other's graphs wait
-/// for ever.
+/// The result of `work`. Nested backward passes that touch each other's graphs would deadlock, so
+/// there is a time limit.
 fn within_two_minutes<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(work()));
@@ -92,7 +92,7 @@ fn within_two_minutes<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
         .expect("a result in time")
 }
 
-/// Loss and gradients with and without recomputation, which are equal to the bit.
+/// Loss and gradients with and without gradient checkpointing are equal, bit for bit.
 fn equal(
     unet: bool,
     text_encoder: bool,
@@ -146,7 +146,7 @@ fn of_both() {
     check(true, true, true);
 }
 
-/// A segment that is computed again drops what it dropped at first.
+/// A recomputed block uses the same dropout mask.
 #[test]
 fn with_dropout() {
     let losses = [
@@ -181,11 +181,11 @@ fn with_dropout() {
         .iter()
         .flat_map(|(present, _)| present.clone())
         .collect();
-    let share = present.iter().filter(|present| **present).count() as f64 / present.len() as f64;
-    assert!((0.45..0.75).contains(&share), "{share}");
+    let fraction = present.iter().filter(|present| **present).count() as f64 / present.len() as f64;
+    assert!((0.45..0.75).contains(&fraction), "{fraction}");
 }
 
-/// The program, too: with `gradient_checkpointing` it needs much less memory.
+/// The program needs much less memory with `gradient_checkpointing`.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_option_saves_memory() {
