@@ -92,86 +92,60 @@ fn figures(timings: &Timings, copies: &Timings) -> String {
 /// The layers of SD 1.5 that sd-scripts' LoRA targets by default: 72 of the text encoder and 192 of
 /// the UNet.
 fn sd15_layers() -> Vec<LayerSpec> {
-    let layer = |path: String, kind, inputs, outputs| LayerSpec {
-        path: path.into(),
-        kind,
-        inputs,
-        outputs,
-    };
     let mut layers = Vec::new();
     for index in 0..12 {
         let at = format!("text_encoder.text_model.encoder.layers.{index}");
-        let mut linear = |name, inputs, outputs| {
-            layers.push(layer(
-                format!("{at}.{name}"),
-                LayerKind::Linear,
-                inputs,
-                outputs,
-            ));
-        };
-        [
-            "self_attn.q_proj",
-            "self_attn.k_proj",
-            "self_attn.v_proj",
-            "self_attn.out_proj",
-        ]
-        .into_iter()
-        .for_each(|name| linear(name, 768, 768));
-        linear("mlp.fc1", 768, 3072);
-        linear("mlp.fc2", 3072, 768);
-    }
-    let blocks = |side: &str, block: usize, count: usize, width: usize| {
-        (0..count)
-            .map(move |index| {
-                (
-                    format!("unet.{side}_blocks.{block}.attentions.{index}"),
-                    width,
-                )
-            })
-            .collect::<Vec<_>>()
-    };
-    let mut transformers = vec![("unet.mid_block.attentions.0".to_owned(), 1280)];
-    for (level, width) in [320, 640, 1280].into_iter().enumerate() {
-        transformers.extend(blocks("down", level, 2, width));
-        transformers.extend(blocks("up", 3 - level, 3, width));
-    }
-    for (at, width) in transformers {
-        let mut add = |name: &str, kind, inputs, outputs| {
-            layers.push(layer(format!("{at}.{name}"), kind, inputs, outputs));
-        };
-        let pointwise = LayerKind::Conv2d(ConvShape::POINTWISE);
-        add("proj_in", pointwise, width, width);
-        add("proj_out", pointwise, width, width);
-        for (attention, context) in [("attn1", width), ("attn2", 768)] {
-            for (name, inputs) in [
-                ("to_q", width),
-                ("to_k", context),
-                ("to_v", context),
-                ("to_out.0", width),
-            ] {
-                add(
-                    &format!("transformer_blocks.0.{attention}.{name}"),
-                    LayerKind::Linear,
-                    inputs,
-                    width,
-                );
-            }
+        for name in ["q_proj", "k_proj", "v_proj", "out_proj"] {
+            layers.push(linear(format!("{at}.self_attn.{name}"), 768, 768));
         }
-        add(
-            "transformer_blocks.0.ff.net.0.proj",
-            LayerKind::Linear,
-            width,
-            8 * width,
-        );
-        add(
-            "transformer_blocks.0.ff.net.2",
-            LayerKind::Linear,
-            4 * width,
-            width,
-        );
+        layers.push(linear(format!("{at}.mlp.fc1"), 768, 3072));
+        layers.push(linear(format!("{at}.mlp.fc2"), 3072, 768));
+    }
+    layers.extend(transformer_layers("unet.mid_block.attentions.0", 1280));
+    for (level, width) in [320, 640, 1280].into_iter().enumerate() {
+        for index in 0..2 {
+            let at = format!("unet.down_blocks.{level}.attentions.{index}");
+            layers.extend(transformer_layers(&at, width));
+        }
+        for index in 0..3 {
+            let at = format!("unet.up_blocks.{}.attentions.{index}", 3 - level);
+            layers.extend(transformer_layers(&at, width));
+        }
     }
     assert_eq!(layers.len(), 264);
     layers
+}
+
+/// The layers of a transformer of the UNet.
+fn transformer_layers(at: &str, width: usize) -> Vec<LayerSpec> {
+    let pointwise = |name: &str| LayerSpec {
+        kind: LayerKind::Conv2d(ConvShape::POINTWISE),
+        ..linear(format!("{at}.{name}"), width, width)
+    };
+    let mut layers = vec![pointwise("proj_in"), pointwise("proj_out")];
+    let block = format!("{at}.transformer_blocks.0");
+    for (attention, context) in [("attn1", width), ("attn2", 768)] {
+        layers.push(linear(format!("{block}.{attention}.to_q"), width, width));
+        layers.push(linear(format!("{block}.{attention}.to_k"), context, width));
+        layers.push(linear(format!("{block}.{attention}.to_v"), context, width));
+        layers.push(linear(
+            format!("{block}.{attention}.to_out.0"),
+            width,
+            width,
+        ));
+    }
+    layers.push(linear(format!("{block}.ff.net.0.proj"), width, 8 * width));
+    layers.push(linear(format!("{block}.ff.net.2"), 4 * width, width));
+    layers
+}
+
+fn linear(path: String, inputs: usize, outputs: usize) -> LayerSpec {
+    LayerSpec {
+        path: path.into(),
+        kind: LayerKind::Linear,
+        inputs,
+        outputs,
+    }
 }
 
 /// A gradient for every parameter, as a backward pass returns them.

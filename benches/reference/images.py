@@ -3,9 +3,10 @@
 
     benches/reference/images.py OUT [--count 1000] [--scan 0]
 
-Makes OUT/load, JPEG files of about two megapixels for loading, OUT/progressive, a fifth as many of the kind that appears in passes, and
-with `--scan N` OUT/scan, N small images with captions for scanning. They are cut out of the photographs that scikit-image and scikit-learn bring along, and depend on the arguments alone. A
-folder that is complete is left as it is.
+Generates OUT/load, JPEG files of about two megapixels for loading, OUT/progressive, a fifth as many
+progressive ones, and with `--scan N` OUT/scan, N small images with captions for scanning. They are crops
+of the photographs in scikit-image and scikit-learn, and depend only on the arguments. A complete folder
+is left unchanged.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def photographs():
 
 
 def cut(photograph, choice, area, aspect):
-    """A part of a photograph, enlarged or reduced to about `area` pixels."""
+    """A part of a photograph, resized to about `area` pixels."""
     width, height = photograph.size
     across = min(width, height * aspect) * choice.uniform(0.6, 1.0)
     down = across / aspect
@@ -46,7 +47,7 @@ def cut(photograph, choice, area, aspect):
 
 
 def with_grain(image, seed):
-    """Enlarged parts are smoother than a camera's images, and so their files smaller."""
+    """Upscaled parts are smoother than a camera's images, and so their files smaller."""
     pixels = np.asarray(image, np.float32)
     grain = np.random.default_rng(seed).standard_normal(pixels.shape[:2], np.float32)[..., None]
     return Image.fromarray((pixels + 4 * grain).clip(0, 255).astype(np.uint8))
@@ -72,7 +73,7 @@ def small_image(seed):
 
 
 def small_images(folder, count):
-    """A few hundred images again and again, each a file of its own, with captions of 3 to 12 tags."""
+    """A few hundred images, repeated, each in its own file, with captions of 3 to 12 tags."""
     kinds = [small_image(seed) for seed in range(min(count, 300))]
     choice = random.Random(0)
     for index in range(count):
@@ -89,7 +90,7 @@ def images(folder, count, progressive=False):
 
 
 def fill(folder, extensions, count, make):
-    """Makes a folder under another name first, so that one that is there is complete."""
+    """Creates a folder under a temporary name, so that an existing one is complete."""
     if folder.is_dir() and sum(file.suffix in extensions for file in folder.iterdir()) == count:
         return
     unfinished = folder.with_name(f".{folder.name}.unfinished")

@@ -2,11 +2,11 @@
 
     load_images.py FOLDER
 
-Two processes, as with `max_data_loader_n_workers = 2`, without the main process, tensors and the way there. OpenCV is told to use one
-thread in each (PyTorch sets only its own to one): more would get in each other's way where there are two processors. Buckets are those
-of SD 1.5 by default, `bucket_no_upscale` off.
+Two processes, as with `max_data_loader_n_workers = 2`, without the main process and without tensors.
+OpenCV uses one thread in each (PyTorch limits only its own threads), since two processors have no room
+for more. Buckets are the default ones of SD 1.5, with `bucket_no_upscale` off.
 
-Answers a line `check` with size and mean level of each image, and `run` with the seconds that all images took.
+`check` prints size and mean level of each image, `run` the seconds for all images.
 """
 
 import json
@@ -38,7 +38,7 @@ ASPECT_RATIOS = np.array([width / height for width, height in BUCKETS])
 
 
 def select(width, height):
-    """The bucket of an image, and the size that covers it."""
+    """The bucket of an image, and the resized size that covers it."""
     if (width, height) in BUCKETS:
         return (width, height), (width, height)
     aspect = width / height
@@ -78,7 +78,7 @@ def main():
                 print(json.dumps(pool.map(describe, paths, chunksize=1)), flush=True)
                 continue
             begin = time.perf_counter()
-            # One at a time, so that both are busy to the end.
+            # One image per task, so that both processes are busy to the end.
             pool.map(work, paths, chunksize=1)
             print(time.perf_counter() - begin, flush=True)
 

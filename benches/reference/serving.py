@@ -1,4 +1,4 @@
-"""The other side of benches/support/serve.rs: answers `prepare ROW`, `run ROW` and `release ROW` lines."""
+"""The counterpart of benches/support/serve.rs: serves `prepare ROW`, `run ROW` and `release ROW`."""
 
 import gc
 import os
@@ -9,7 +9,7 @@ import time
 import torch
 from safetensors.torch import save_file
 
-# Seconds that a turn lasts at least, as on the other side.
+# The minimum seconds of a turn, as in the other program.
 MOMENT = 0.1
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
@@ -31,7 +31,7 @@ def reset_peak_memory():
 
 
 def serve(make):
-    """`make(row, folder)` gives a function that does the row's work and returns its results by name."""
+    """`make(row, folder)` returns a function that does the work of a row and returns results by name."""
     folder = pathlib.Path(sys.argv[1])
     work = None
     for line in sys.stdin:

@@ -1,7 +1,7 @@
 """The rows of benches/operations in torch, for benches/compare. pip install torch safetensors numpy
 
-Reads the inputs that the other side wrote and does the same work. Adapters are computed as sd-scripts' modules do, which scale the
-full-width result.
+Reads the inputs that the other program wrote and does the same work. Adapters are computed like
+sd-scripts' modules, which scale the full-width result.
 """
 
 import re
@@ -29,7 +29,7 @@ def geglu(x):
 
 
 def operation(name):
-    """A function of the inputs, and the names of those that get a gradient."""
+    """A function of the inputs, and the names of the inputs with a gradient."""
     if name.startswith("conv"):
         return lambda t: F.conv2d(t["x"], t["weight"], padding=t["weight"].shape[2] // 2), ["x"]
     if match := re.match(r"attention_(\d+)x", name):

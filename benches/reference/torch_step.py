@@ -3,8 +3,9 @@
     benches/compare sd15_step/512 blocks
 
 A training step over diffusers' UNet: rank 32 on the linear layers and 1x1 convolutions of the transformers, as sd-scripts' modules
-compute them, AdamW, clipping; latents and encoded captions are given; batch 1, f32. Also the text encoder's and the VAE's forward pass,
-and reading a checkpoint. Weights come from the file that the other side read.
+compute them, AdamW, clipping; latents and encoded captions are inputs; batch 1, f32. Also the forward
+passes of the text encoder and the VAE, and reading a checkpoint. Weights come from the other program's
+file.
 """
 
 import json
@@ -27,7 +28,7 @@ def tensors(path, prefix):
 
 
 class Lora(torch.nn.Module):
-    """What sd-scripts puts in the place of a layer's forward."""
+    """sd-scripts' replacement of a layer's forward."""
 
     def __init__(self, layer, rank):
         super().__init__()

@@ -53,25 +53,7 @@ impl Entries {
             WarmupSteps::Ratio(ratio) => python_float(ratio),
         };
         self.put("ss_lr_warmup_steps", &warmup);
-        let given = &config.optimizer_args.0;
-        let added = config.optimizer_type.default_arguments().iter();
-        let added = added.filter(|(key, _)| !given.iter().any(|(name, _)| name == key));
-        let args = given
-            .iter()
-            .map(|(key, text)| format!("{key}={}", argument(text)));
-        let args: Vec<String> = args
-            .chain(added.map(|(key, text)| format!("{key}={text}")))
-            .collect();
-        let args = if args.is_empty() {
-            String::new()
-        } else {
-            format!("({})", args.join(","))
-        };
-        // The name that metadata viewers show for the algorithm.
-        self.put(
-            "ss_optimizer",
-            &format!("{}{args}", config.optimizer_type.class()),
-        );
+        self.put("ss_optimizer", &optimizer_text(config));
         self.flag("ss_gradient_checkpointing", config.gradient_checkpointing);
         self.float("ss_max_grad_norm", config.max_grad_norm);
     }
@@ -139,6 +121,27 @@ impl Entries {
             );
             self.put("ss_network_args", &json(&args));
         }
+    }
+}
+
+/// Formats the optimizer as its class and arguments. Metadata viewers show the class as the name of
+/// the algorithm.
+fn optimizer_text(config: &TrainConfig) -> String {
+    let class = config.optimizer_type.class();
+    let set = &config.optimizer_args.0;
+    let mut args: Vec<String> = set
+        .iter()
+        .map(|(key, text)| format!("{key}={}", argument(text)))
+        .collect();
+    for (key, text) in config.optimizer_type.default_arguments() {
+        if !set.iter().any(|(name, _)| name == key) {
+            args.push(format!("{key}={text}"));
+        }
+    }
+    if args.is_empty() {
+        class.to_owned()
+    } else {
+        format!("{class}({})", args.join(","))
     }
 }
 

@@ -1,9 +1,9 @@
-"""Small models in the formats that torch.save and diffusers' save_pretrained write, with what torch computes from them.
+"""Small models in the formats of torch.save and diffusers' save_pretrained, with torch's results.
 
     pip install torch diffusers transformers peft safetensors
     python tests/formats/make.py
 
-The weights are random. The tests in tests/it/formats.rs read every file and compare with `expected.safetensors`.
+The weights are random. tests/it/formats.rs reads every file and compares with `expected.safetensors`.
 """
 
 import copy
@@ -193,7 +193,7 @@ def single_files():
     text = {key.removeprefix("text_model."): value for key, value in encoder.state_dict().items()}
     text = {f"cond_stage_model.transformer.text_model.{key}": value for key, value in text.items()}
     state = halves(ldm_unet(model.state_dict()) | ldm_vae(autoencoder.state_dict(), "first_stage_model.") | text)
-    # What trainers leave in a file beside the weights.
+    # Objects that trainers store next to the weights.
     beside = {"global_step": 7, "epoch": 1, "optimizer_states": [{"exp_avg": torch.zeros(3)}], "loops": None}
     torch.save({"state_dict": state, **beside}, HERE / "sd1.ckpt")
     torch.save(state, HERE / "sd1-legacy.ckpt", _use_new_zipfile_serialization=False)

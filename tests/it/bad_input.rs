@@ -116,7 +116,7 @@ fn bad_images_can_be_skipped() {
 }
 
 #[test]
-fn options() {
+fn unknown_options_and_values_of_the_wrong_type() {
     for (key, value, parts) in [
         (
             "network_dimm",
@@ -162,10 +162,18 @@ fn options() {
             "[1, 2]",
             &["`unet_lr`", "found the list [1,2]", "expected a number"],
         ),
+    ] {
+        is_refused_with(key, value, parts);
+    }
+}
+
+#[test]
+fn values_out_of_range() {
+    for (key, value, parts) in [
         (
             "max_train_steps",
             "99999999999999999999999",
-            &["`max_train_steps`", "expected an integer of at least 1"],
+            &["`max_train_steps`", "expected an integer of at least 1"][..],
         ),
         (
             "max_bucket_reso",
@@ -190,10 +198,18 @@ fn options() {
                 "expected true or false",
             ],
         ),
+    ] {
+        is_refused_with(key, value, parts);
+    }
+}
+
+#[test]
+fn choices_devices_and_prompts() {
+    for (key, value, parts) in [
         (
             "optimizer_type",
             "'Adamm'",
-            &["`optimizer_type`", "found \"Adamm\"", "expected AdamW"],
+            &["`optimizer_type`", "found \"Adamm\"", "expected AdamW"][..],
         ),
         (
             "device",
@@ -231,13 +247,17 @@ fn options() {
         ),
         ("train_data_dir", "", &["job.toml", "line ", "TOML"]),
     ] {
-        let mut job = Job::new();
-        if key == "max_bucket_reso" {
-            job.toml("bucket_no_upscale", "false")
-                .toml("min_bucket_reso", "64");
-        }
-        job.toml(key, value).is_refused(parts);
+        is_refused_with(key, value, parts);
     }
+}
+
+fn is_refused_with(key: &str, value: &str, parts: &[&str]) {
+    let mut job = Job::new();
+    if key == "max_bucket_reso" {
+        job.toml("bucket_no_upscale", "false")
+            .toml("min_bucket_reso", "64");
+    }
+    job.toml(key, value).is_refused(parts);
 }
 
 #[test]

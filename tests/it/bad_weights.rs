@@ -11,27 +11,10 @@ const FC1: &str = "cond_stage_model.transformer.text_model.encoder.layers.0.mlp.
 const VAE_BIAS: &str = "first_stage_model.decoder.up.1.upsample.conv.bias";
 
 #[test]
-fn files_that_are_no_base() {
+fn damaged_files() {
     let mut job = Job::new();
     let whole = fs::read(base()).unwrap();
-    let lora =
-        WeightFile::of(&["lora_unet_mid_block_attentions_0_proj_in.lora_down.weight"]).to_bytes();
-    let vae = WeightFile::of(&[
-        "encoder.down.0.block.0.conv1.weight",
-        "decoder.conv_in.weight",
-    ])
-    .to_bytes();
-    let vae_of_checkpoint =
-        WeightFile::of(&["first_stage_model.encoder.conv_in.weight"]).to_bytes();
-    let unet = "model.diffusion_model.input_blocks.0.0.weight";
-    let sdxl = WeightFile::of(&[unet, "conditioner.embedders.1.model.ln_final.weight"]).to_bytes();
-    let sd2 = WeightFile::of(&[unet, "cond_stage_model.model.ln_final.weight"]).to_bytes();
-    let refiner =
-        WeightFile::of(&[unet, "conditioner.embedders.0.model.ln_final.weight"]).to_bytes();
-    let flux = WeightFile::of(&["double_blocks.0.img_attn.qkv.weight"]).to_bytes();
-    let sd3 = WeightFile::of(&["model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight"])
-        .to_bytes();
-    let files: [(&str, &[u8], &[&str]); 13] = [
+    let files: [(&str, &[u8], &[&str]); 5] = [
         (
             "cut.safetensors",
             &whole[..whole.len() / 2],
@@ -57,9 +40,22 @@ fn files_that_are_no_base() {
             b"",
             &["not a valid safetensors file", "it has 0 bytes"],
         ),
+    ];
+    for (name, bytes, parts) in files {
+        job.write(name, bytes);
+        job.set("pretrained_model_name_or_path", name)
+            .is_refused(&[&[name], parts].concat());
+    }
+}
+
+#[test]
+fn files_that_are_no_base() {
+    let mut job = Job::new();
+    let unet = "model.diffusion_model.input_blocks.0.0.weight";
+    let files: [(&str, &[&str], &[&str]); 8] = [
         (
             "lora.safetensors",
-            &lora,
+            &["lora_unet_mid_block_attentions_0_proj_in.lora_down.weight"],
             &[
                 "expected a Stable Diffusion 1.x, 2.x or SDXL checkpoint",
                 "found a LoRA file",
@@ -67,45 +63,53 @@ fn files_that_are_no_base() {
         ),
         (
             "vae.safetensors",
-            &vae,
+            &[
+                "encoder.down.0.block.0.conv1.weight",
+                "decoder.conv_in.weight",
+            ],
             &["expected a Stable Diffusion", "found a VAE"],
         ),
         (
             "vae2.safetensors",
-            &vae_of_checkpoint,
+            &["first_stage_model.encoder.conv_in.weight"],
             &["expected a Stable Diffusion", "found a VAE"],
         ),
         (
             "refiner.safetensors",
-            &refiner,
+            &[unet, "conditioner.embedders.0.model.ln_final.weight"],
             &["expected a Stable Diffusion", "found an SDXL refiner"],
         ),
         (
             "flux.safetensors",
-            &flux,
+            &["double_blocks.0.img_attn.qkv.weight"],
             &["expected a Stable Diffusion", "found a checkpoint of Flux"],
         ),
         (
             "sd3.safetensors",
-            &sd3,
+            &["model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight"],
             &["expected a Stable Diffusion", "SD3"],
         ),
         (
             "sdxl.safetensors",
-            &sdxl,
+            &[unet, "conditioner.embedders.1.model.ln_final.weight"],
             &["not the tensors of SDXL", "is missing"],
         ),
         (
             "sd2.safetensors",
-            &sd2,
+            &[unet, "cond_stage_model.model.ln_final.weight"],
             &["not the tensors of Stable Diffusion 2.x", "is missing"],
         ),
     ];
-    for (name, bytes, parts) in files {
-        job.write(name, bytes);
+    for (name, keys, parts) in files {
+        job.write(name, WeightFile::of(keys).to_bytes());
         job.set("pretrained_model_name_or_path", name)
             .is_refused(&[&[name], parts].concat());
     }
+}
+
+#[test]
+fn paths_without_a_model() {
+    let mut job = Job::new();
     job.set("pretrained_model_name_or_path", "nowhere.safetensors")
         .is_refused(&[
             "`pretrained_model_name_or_path`",
@@ -119,7 +123,7 @@ fn files_that_are_no_base() {
 /// One message lists all problems with the tensors of all three networks, in the file's own key
 /// names, and nothing else.
 #[test]
-fn tensors_that_are_missing_surplus_misshaped_or_not_finite() {
+fn missing_surplus_and_misshaped_tensors() {
     let whole = WeightFile::read(&base());
     let mut job = Job::new();
     job.set("pretrained_model_name_or_path", "base.safetensors");
@@ -163,8 +167,14 @@ fn tensors_that_are_missing_surplus_misshaped_or_not_finite() {
             width + 2
         ),
     ]);
+}
 
-    // A missing module is an error; it does not define a smaller network.
+/// A missing module is an error; it does not define a smaller network.
+#[test]
+fn missing_modules() {
+    let whole = WeightFile::read(&base());
+    let mut job = Job::new();
+    job.set("pretrained_model_name_or_path", "base.safetensors");
     for (module, key) in [
         (
             "model.diffusion_model.output_blocks.8.1.",
@@ -189,7 +199,13 @@ fn tensors_that_are_missing_surplus_misshaped_or_not_finite() {
         job.write("base.safetensors", broken.to_bytes());
         job.is_refused(&["base.safetensors", &format!("`{key}` is missing")]);
     }
+}
 
+#[test]
+fn values_that_are_not_finite() {
+    let whole = WeightFile::read(&base());
+    let mut job = Job::new();
+    job.set("pretrained_model_name_or_path", "base.safetensors");
     for key in [TO_Q, FC1, VAE_BIAS] {
         let mut broken = whole.clone();
         let stored = broken.tensors.get_mut(key).unwrap();

@@ -2,7 +2,7 @@
 //! that it depends on has changed.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lora_data::Size;
 use lora_data::cache::CachedLatents;
@@ -151,44 +151,11 @@ fn files_of_other_programs_are_used_if_they_fit() {
         "{warnings:?}"
     );
     // Also under the name of an older version.
-    for file in files(&job) {
-        let stem = file
-            .file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .split('_')
-            .next()
-            .expect("a stem")
-            .to_owned();
-        fs::rename(&file, file.with_file_name(format!("{stem}.npz"))).expect("renamed");
-    }
+    rename_to_old_names(&job);
     assert_eq!(job.losses(), expected);
 
     let airplane = job.path("images/2_emoji/airplane.npz");
     let whole = fs::read(&airplane).expect("a file");
-    let write = |latents: &CachedLatents| {
-        latents
-            .write(fs::File::create(&airplane).expect("a file"))
-            .expect("written")
-    };
-    let size = Size::new(8, 8);
-    let good = CachedLatents {
-        size,
-        latents: vec![0.5; 4 * 64],
-        flipped: None,
-        alpha_mask: None,
-        original_size: Size::new(64, 64),
-        crop_ltrb: [0.0; 4],
-    };
-    let nan = CachedLatents {
-        latents: vec![f32::NAN; 4 * 64],
-        ..good.clone()
-    };
-    let small = CachedLatents {
-        size: Size::new(4, 8),
-        latents: vec![0.5; 4 * 32],
-        ..good.clone()
-    };
     for (case, message) in [
         ("truncated", "damaged"),
         ("nan", "NaN"),
@@ -196,8 +163,8 @@ fn files_of_other_programs_are_used_if_they_fit() {
     ] {
         match case {
             "truncated" => fs::write(&airplane, &whole[..whole.len() / 2]).expect("written"),
-            "nan" => write(&nan),
-            _ => write(&small),
+            "nan" => write_latents(&airplane, Size::new(8, 8), f32::NAN),
+            _ => write_latents(&airplane, Size::new(4, 8), 0.5),
         }
         // The entry that replaced it in the last run.
         files(&job)
@@ -217,6 +184,29 @@ fn files_of_other_programs_are_used_if_they_fit() {
         .for_each(|path| fs::remove_file(path).expect("removed"));
     assert_eq!(latents(&job).0, 3);
     assert!(airplane.is_file());
+}
+
+/// Gives the cache files the names of an older version of sd-scripts, `NAME.npz`.
+fn rename_to_old_names(job: &Job) {
+    for file in files(job) {
+        let name = file.file_name().expect("a name").to_string_lossy();
+        let stem = name.split('_').next().expect("a stem");
+        fs::rename(&file, file.with_file_name(format!("{stem}.npz"))).expect("renamed");
+    }
+}
+
+/// Writes a cache file of an image of 64 x 64 pixels.
+fn write_latents(path: &Path, size: Size, value: f32) {
+    let latents = CachedLatents {
+        size,
+        latents: vec![value; 4 * (size.width * size.height) as usize],
+        flipped: None,
+        alpha_mask: None,
+        original_size: Size::new(64, 64),
+        crop_ltrb: [0.0; 4],
+    };
+    let file = fs::File::create(path).expect("a file");
+    latents.write(file).expect("written");
 }
 
 #[test]

@@ -93,23 +93,34 @@ fn a_crate_outside_the_workspace_trains() {
 /// workspace with the same features, and the same profiles, so that cargo reuses its build of this
 /// test and does not build burn again.
 fn manifest(workspace: &Path, profile: &str) -> String {
-    let read = |path: PathBuf| -> Table {
-        fs::read_to_string(path)
-            .expect("a manifest")
-            .parse()
-            .expect("TOML")
-    };
-    let root = read(workspace.join("Cargo.toml"));
+    let root = read_manifest(workspace);
+    let package = [
+        ("name", Value::from("outside")),
+        ("version", "0.0.0".into()),
+        ("edition", "2024".into()),
+    ];
+    let tables = [
+        ("package", table(package)),
+        ("workspace", Table::new()),
+        ("dependencies", dependencies(workspace, &root)),
+        ("profile", profiles(&root, profile)),
+    ];
+    table(tables.map(|(name, table)| (name, Value::from(table)))).to_string()
+}
+
+fn read_manifest(folder: &Path) -> Table {
+    let text = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+    text.parse().expect("TOML")
+}
+
+/// The dependencies of all crates of the workspace, and this one by its path.
+fn dependencies(workspace: &Path, root: &Table) -> Table {
     let shared = root["workspace"]["dependencies"]
         .as_table()
         .expect("a table");
     let mut dependencies = Table::new();
     for member in root["workspace"]["members"].as_array().expect("a list") {
-        let manifest = read(
-            workspace
-                .join(member.as_str().expect("a path"))
-                .join("Cargo.toml"),
-        );
+        let manifest = read_manifest(&workspace.join(member.as_str().expect("a path")));
         let sections = ["dependencies", "dev-dependencies"]
             .map(|section| manifest.get(section).and_then(Value::as_table));
         for (name, dependency) in sections.into_iter().flatten().flatten() {
@@ -148,8 +159,12 @@ fn manifest(workspace: &Path, profile: &str) -> String {
         ("features", features.into()),
     ];
     dependencies.insert("lora-trainer".into(), table(own).into());
+    dependencies
+}
 
-    // Only the crates of this workspace are compiled again, so optimize for a fast build.
+/// The profiles of the workspace. Only the crates of the workspace are compiled again, without
+/// optimization, so that this is fast.
+fn profiles(root: &Table, profile: &str) -> Table {
     let mut profiles = root
         .get("profile")
         .and_then(Value::as_table)
@@ -168,18 +183,7 @@ fn manifest(workspace: &Path, profile: &str) -> String {
     for name in ["lora-core", "lora-data", "lora-models", "lora-trainer"] {
         packages.insert(name.into(), table([("opt-level", 0.into())]).into());
     }
-    let package = [
-        ("name", Value::from("outside")),
-        ("version", "0.0.0".into()),
-        ("edition", "2024".into()),
-    ];
-    let tables = [
-        ("package", table(package)),
-        ("workspace", Table::new()),
-        ("dependencies", dependencies),
-        ("profile", profiles),
-    ];
-    table(tables.map(|(name, table)| (name, Value::from(table)))).to_string()
+    profiles
 }
 
 fn table<const N: usize>(entries: [(&str, Value); N]) -> Table {

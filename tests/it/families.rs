@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use lora_core::adapter::{
-    AdapterSet, BlockTargets, Naming, RankAlpha, SavePrecision, StoredTensor, Targets, block_count,
-    block_index,
+    AdapterSet, BlockTargets, Naming, RankAlpha, SavePrecision, Slot, StoredTensor, Targets,
+    block_count, block_index,
 };
+use lora_core::layers::LayerSpec;
 use lora_models::{Checkpoint, Family, ModelConfig, random};
 use lora_trainer::{Event, Trainer};
 
@@ -174,6 +175,16 @@ fn previews_of_sdxl() {
     assert!(images >= 2, "{images}");
 }
 
+/// The loss of the first step of a job.
+fn first_loss(job: &Job) -> f32 {
+    for event in Trainer::new(job.config().expect("a configuration")).expect("a trainer") {
+        if let Event::Step(step) = event.expect("an event") {
+            return step.loss;
+        }
+    }
+    panic!("no step")
+}
+
 /// A LoRA can be continued, and merging it into the base gives the same result as training with it.
 #[test]
 fn a_lora_of_each_family_is_continued_and_merged() {
@@ -213,26 +224,13 @@ fn a_lora_of_each_family_is_continued_and_merged() {
                 .map(|key| &first.metadata[key])
         );
 
-        let loss = |job: &Job| {
-            let events = Trainer::new(job.config().expect("a configuration")).expect("a trainer");
-            let mut events = events.map(|event| event.expect("an event"));
-            events
-                .find_map(|event| {
-                    if let Event::Step(step) = event {
-                        Some(step.loss)
-                    } else {
-                        None
-                    }
-                })
-                .expect("a step")
-        };
-        let with_lora = loss(&job);
+        let with_lora = first_loss(&job);
         job.remove("network_weights").remove("dim_from_weights");
-        let without = loss(&job);
+        let without = first_loss(&job);
         job.toml("base_weights", "['first/emoji.safetensors']");
-        let strength_1 = loss(&job);
+        let strength_1 = first_loss(&job);
         job.toml("base_weights_multiplier", "[0.0]");
-        let strength_0 = loss(&job);
+        let strength_0 = first_loss(&job);
         assert!(
             (with_lora - without).abs() > 1e-4 * without,
             "{family}: {with_lora} and {without}"
@@ -379,31 +377,23 @@ fn adapters_of_a_full_size_sdxl() {
     );
 }
 
+const LINEAR: RankAlpha = RankAlpha {
+    rank: 2,
+    alpha: 1.0,
+};
+
 /// Every layer that can get an adapter is in one of the blocks that sd-scripts numbers, and the
 /// entries of that block select it.
 #[test]
 fn blocks_of_full_size_models() {
     let folder = tempfile::tempdir().expect("a folder");
     let device = burn::tensor::Device::flex();
-    let linear = RankAlpha {
-        rank: 2,
-        alpha: 1.0,
-    };
+    let linear = LINEAR;
+    let sd1 = [1, 2, 4, 5, 7, 8, 12, 16, 17, 18, 19, 20, 21, 22, 23, 24];
+    let sdxl = [5, 6, 8, 9, 11, 13, 14, 15, 16, 17, 18];
     for (family, naming, blocks_with_attention, all, others) in [
-        (
-            Family::Sd1,
-            Naming::Sd,
-            vec![1, 2, 4, 5, 7, 8, 12, 16, 17, 18, 19, 20, 21, 22, 23, 24],
-            278,
-            86,
-        ),
-        (
-            Family::Sdxl,
-            Naming::Sdxl,
-            vec![5, 6, 8, 9, 11, 13, 14, 15, 16, 17, 18],
-            788,
-            66,
-        ),
+        (Family::Sd1, Naming::Sd, &sd1[..], 278, 86),
+        (Family::Sdxl, Naming::Sdxl, &sdxl, 788, 66),
     ] {
         let path = folder.path().join(format!("{}.safetensors", family.name()));
         write_header_of(family, &path, |_| true);
@@ -449,51 +439,48 @@ fn blocks_of_full_size_models() {
             (all - kernels, all - others)
         );
 
-        // A rank for each block, and one block without adapters.
-        let dims: Vec<usize> = (0..block_count(naming))
-            .map(|block| if block == 5 { 0 } else { 1 + block % 3 })
-            .collect();
-        let blocks = BlockTargets {
+        ranks_of_blocks(&layers, naming, &plain);
+    }
+}
+
+/// A rank for each block, and one block without adapters.
+fn ranks_of_blocks(layers: &[LayerSpec], naming: Naming, plain: &AdapterSet) {
+    let block = |slot: &Slot| block_index(slot.layer.path.as_str(), naming).expect("a block");
+    let dims: Vec<usize> = (0..block_count(naming))
+        .map(|block| if block == 5 { 0 } else { 1 + block % 3 })
+        .collect();
+    let targets = Targets {
+        linear: LINEAR,
+        blocks: BlockTargets {
             dims: Some(dims.clone()),
             ..BlockTargets::default()
-        };
-        let mut of_blocks = set(Targets {
-            linear,
-            blocks,
-            ..Targets::default()
-        });
-        for slot in of_blocks.slots() {
-            assert_eq!(
-                slot.rank,
-                dims[block_index(slot.layer.path.as_str(), naming).expect("a block")]
-            );
-        }
-        let left = plain
-            .slots()
-            .iter()
-            .filter(|slot| block_index(slot.layer.path.as_str(), naming) != Some(5))
-            .count();
-        assert_eq!(of_blocks.slots().len(), left);
-        // The saved file can be read.
-        let tensors = of_blocks.to_tensors(SavePrecision::Float);
-        assert_eq!(tensors.len(), 3 * left);
-        let read = tensors.iter().map(|tensor| {
-            let values = tensor
-                .bytes
-                .chunks(4)
-                .map(|b| f32::from_le_bytes(b.try_into().expect("four bytes")))
-                .collect();
-            (
-                tensor.key.clone(),
-                StoredTensor {
-                    shape: tensor.shape.clone(),
-                    values,
-                },
-            )
-        });
-        of_blocks.load(read.collect()).expect("the file fits");
-        assert_eq!(of_blocks.to_tensors(SavePrecision::Float), tensors);
+        },
+        ..Targets::default()
+    };
+    let device = burn::tensor::Device::flex();
+    let mut set = AdapterSet::new(layers, &targets, 0, &device).expect("targets");
+    for slot in set.slots() {
+        assert_eq!(slot.rank, dims[block(slot)]);
     }
+    let left = plain.slots().iter().filter(|slot| block(slot) != 5);
+    assert_eq!(set.slots().len(), left.count());
+    can_be_saved_and_loaded(&mut set);
+}
+
+fn can_be_saved_and_loaded(set: &mut AdapterSet) {
+    let tensors = set.to_tensors(SavePrecision::Float);
+    assert_eq!(tensors.len(), 3 * set.slots().len());
+    let mut stored = BTreeMap::new();
+    for tensor in &tensors {
+        let values = tensor.bytes.as_chunks().0.iter();
+        let tensor_values = StoredTensor {
+            shape: tensor.shape.clone(),
+            values: values.map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        };
+        stored.insert(tensor.key.clone(), tensor_values);
+    }
+    set.load(stored).expect("the file fits");
+    assert_eq!(set.to_tensors(SavePrecision::Float), tensors);
 }
 
 /// Writes a file with the header of a full-size checkpoint without some of its keys, and holes for

@@ -203,18 +203,15 @@ fn huber_thresholds() {
     assert_eq!(compared, 3);
 }
 
-/// The stored rows are the weighted losses of `loss_in`.
-#[test]
-fn weights_of_timesteps() {
-    let golden = Arrays::read("noise_loss.safetensors");
-    let (device, timesteps) = (device(), timesteps(&golden));
+/// The objective that a key of the reference data names.
+fn objective(key: &str) -> Option<Objective> {
     let prediction_type = |name: &str| match name {
         "eps" => PredictionType::Epsilon,
         "v" => PredictionType::VPrediction,
         other => panic!("prediction type {other}"),
     };
     let plain = Objective::default();
-    let objective = |key: &str| match key.split('.').collect::<Vec<_>>()[..] {
+    match key.split('.').collect::<Vec<_>>()[..] {
         ["snr_weight", kind, gamma] => Some(Objective {
             prediction_type: prediction_type(kind),
             min_snr_gamma: Some(gamma.parse().expect("a number")),
@@ -238,7 +235,15 @@ fn weights_of_timesteps() {
             })
         }
         _ => None,
-    };
+    }
+}
+
+/// The stored rows are the weighted losses of `loss_in`.
+#[test]
+fn weights_of_timesteps() {
+    let golden = Arrays::read("noise_loss.safetensors");
+    let (device, timesteps) = (device(), timesteps(&golden));
+    let plain = Objective::default();
     let loss = |objective: &Objective| {
         let (pred, target) = (
             golden.get("pred").tensor(&device),

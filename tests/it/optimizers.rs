@@ -170,11 +170,16 @@ fn follow(name: &str, golden: &Arrays, row: &Value) {
         }
         compare_d(name, &optimizer, golden, step);
     }
-    let averages = optimizer.evaluation_values(&stacks);
+    compare_averages(name, &optimizer, &stacks, golden);
+}
+
+/// Compares the averages of schedule-free rules.
+fn compare_averages(name: &str, optimizer: &Optimizer, stacks: &[Stack], golden: &Arrays) {
+    let averages = optimizer.evaluation_values(stacks);
     assert_eq!(
         averages.is_some(),
         golden.has(&format!("{name}.W_eval")),
-        "{name}: whether there are averages"
+        "{name}: averages"
     );
     for (key, average) in ["W", "b"].into_iter().zip(averages.into_iter().flatten()) {
         let expected = golden.get(&format!("{name}.{key}_eval")).f32();

@@ -172,32 +172,21 @@ fn files_and_events_of_three_epochs() {
     assert!(
         matches!(&events[0], Event::Plan(plan) if (plan.steps_per_epoch, plan.total_steps) == (4, 12))
     );
-    let steps: Vec<_> = events
-        .iter()
-        .filter_map(|e| {
-            if let Event::Step(s) = e {
-                Some((s.epoch, s.step))
-            } else {
-                None
-            }
-        })
-        .collect();
+    let (mut steps, mut saved, mut previews) = (Vec::new(), Vec::new(), Vec::new());
+    for event in &events {
+        match event {
+            Event::Step(step) => steps.push((step.epoch, step.step)),
+            Event::Saved(file) => saved.push(file.path.clone()),
+            Event::Preview(preview) => previews.push(preview),
+            _ => {}
+        }
+    }
     assert_eq!(
         steps,
         (0..12)
             .map(|step| (step / 4 + 1, step + 1))
             .collect::<Vec<_>>()
     );
-    let saved: Vec<_> = events
-        .iter()
-        .filter_map(|e| {
-            if let Event::Saved(s) = e {
-                Some(s.path.clone())
-            } else {
-                None
-            }
-        })
-        .collect();
     let names = [
         "lora-000001.safetensors",
         "lora-000002.safetensors",
@@ -205,23 +194,8 @@ fn files_and_events_of_three_epochs() {
     ];
     assert_eq!(saved, names.map(|name| job.output(name)));
     assert_eq!(Arrays::open(&saved[1]).metadata["ss_epoch"], "2");
-    let previews: Vec<_> = events
-        .iter()
-        .filter_map(|e| {
-            if let Event::Preview(p) = e {
-                Some(p)
-            } else {
-                None
-            }
-        })
-        .collect();
-    assert_eq!(
-        previews
-            .iter()
-            .map(|preview| preview.step)
-            .collect::<Vec<_>>(),
-        [4, 8, 12]
-    );
+    let preview_steps: Vec<u64> = previews.iter().map(|preview| preview.step).collect();
+    assert_eq!(preview_steps, [4, 8, 12]);
     let name = previews[0]
         .path
         .file_name()
