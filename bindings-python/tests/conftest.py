@@ -70,7 +70,9 @@ def script(tmp_path: Path, images: Path) -> Callable[[str], subprocess.Popen[str
         """
         text = textwrap.dedent(head) + textwrap.dedent(code)
         pipe = subprocess.PIPE
-        return subprocess.Popen([sys.executable, "-c", text], text=True, cwd=tmp_path, stdout=pipe, stderr=pipe)
+        return subprocess.Popen(
+            [sys.executable, "-c", text], text=True, cwd=tmp_path, stdout=pipe, stderr=pipe
+        )
 
     return start
 

@@ -46,7 +46,9 @@ OPTIONS: list[tuple[dict[str, Any], str, str, str | None]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("options", "message", "key", "hint"), OPTIONS, ids=[row[2] for row in OPTIONS])
+@pytest.mark.parametrize(
+    ("options", "message", "key", "hint"), OPTIONS, ids=[row[2] for row in OPTIONS]
+)
 def test_options(options: dict[str, Any], message: str, key: str, hint: str | None) -> None:
     given = {"pretrained_model_name_or_path": "base.safetensors", "train_data_dir": "images"}
     with pytest.raises(lt.ConfigError) as caught:
@@ -64,18 +66,24 @@ def test_all_options_at_once() -> None:
     assert len(caught.value.problems) == 1, "what has no type of the table is told first"
     with pytest.raises(lt.ConfigError) as caught:
         lt.TrainConfig("base.safetensors", network_dim=0, seeed=1, unet_lr=-1)  # type: ignore[call-arg]
-    assert len(caught.value.problems) == 3 and str(caught.value).startswith("configuration: 3 problems\n")
+    assert len(caught.value.problems) == 3 and str(caught.value).startswith(
+        "configuration: 3 problems\n"
+    )
 
 
 def test_files_with_configurations(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         lt.TrainConfig.from_toml(tmp_path / "absent.toml")
-    assert isinstance(caught.value, lt.ConfigError) and caught.value.path == tmp_path / "absent.toml"
+    assert (
+        isinstance(caught.value, lt.ConfigError) and caught.value.path == tmp_path / "absent.toml"
+    )
     assert str(caught.value).startswith(f"{tmp_path / 'absent.toml'}: cannot read: ")
     assert caught.value.filename == tmp_path / "absent.toml"
     file = tmp_path / "job.toml"
     file.write_text("pretrained_model_name_or_path = 'a'\ntrain_data_dir = 'b'\n\nseeed = 3\n")
-    with pytest.raises(lt.ConfigError, match="line 4: `seeed`: no such option; did you mean `seed`") as refused:
+    with pytest.raises(
+        lt.ConfigError, match="line 4: `seeed`: no such option; did you mean `seed`"
+    ) as refused:
         lt.TrainConfig.from_toml(file)
     assert refused.value.path == file and refused.value.key == "seeed"
 
@@ -198,8 +206,12 @@ def broken_folder(folder: Path) -> Path:
     return broken
 
 
-@pytest.mark.parametrize(("trial", "kind", "message"), [row[1:] for row in RUNS], ids=[row[0] for row in RUNS])
-def test_runs(config: ConfigFactory, tmp_path: Path, trial: Trial, kind: type[Exception], message: str) -> None:
+@pytest.mark.parametrize(
+    ("trial", "kind", "message"), [row[1:] for row in RUNS], ids=[row[0] for row in RUNS]
+)
+def test_runs(
+    config: ConfigFactory, tmp_path: Path, trial: Trial, kind: type[Exception], message: str
+) -> None:
     with pytest.raises(kind) as caught:
         trial(config, tmp_path)
     assert isinstance(caught.value, lt.LoraTrainerError)
@@ -212,7 +224,12 @@ def test_runs(config: ConfigFactory, tmp_path: Path, trial: Trial, kind: type[Ex
 
 REFUSED = [
     ("image", "images/banana.png", "lt.Trainer(config())", "DatasetError"),
-    ("base", "base.safetensors", "lt.Trainer(config(pretrained_model_name_or_path='base.safetensors'))", "CheckpointError"),
+    (
+        "base",
+        "base.safetensors",
+        "lt.Trainer(config(pretrained_model_name_or_path='base.safetensors'))",
+        "CheckpointError",
+    ),
     ("configuration", "job.toml", "lt.TrainConfig.from_toml('job.toml')", "ConfigError"),
     ("output folder", "output", "lt.Trainer(config())", "ConfigError"),
     ("LoRA", "lora.safetensors", "lt.inspect('lora.safetensors')", "CheckpointError"),
@@ -220,7 +237,9 @@ REFUSED = [
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-@pytest.mark.parametrize(("name", "code", "kind"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+@pytest.mark.parametrize(
+    ("name", "code", "kind"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
 def test_files_without_permission(
     script: Callable[[str], subprocess.Popen[str]], tmp_path: Path, name: str, code: str, kind: str
 ) -> None:
@@ -246,14 +265,21 @@ except PermissionError as error:
 
 def test_a_loss_that_is_not_finite(config: ConfigFactory) -> None:
     with pytest.raises(lt.LossNotFiniteError, match="loss NaN|gradient norm") as caught:
-        lt.fit(config(unet_lr=1e30, max_train_steps=20, max_grad_norm=0, optimizer_type="SGDNesterov"), progress=False)
+        lt.fit(
+            config(unet_lr=1e30, max_train_steps=20, max_grad_norm=0, optimizer_type="SGDNesterov"),
+            progress=False,
+        )
     assert caught.value.path is not None and caught.value.path.is_file()
     assert len(caught.value.history) >= 1  # type: ignore[attr-defined]
 
 
-def test_a_bug_is_no_panic_exception(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_is_no_panic_exception(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     from lora_trainer import _core
 
-    with pytest.raises(lt.TrainingError, match="a bug of lora_trainer: on purpose; please report it"):
+    with pytest.raises(
+        lt.TrainingError, match="a bug of lora_trainer: on purpose; please report it"
+    ):
         _core._panic()
     assert "on purpose" in capfd.readouterr().err

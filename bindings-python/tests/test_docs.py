@@ -24,7 +24,11 @@ def docstrings() -> Iterator[tuple[str, str]]:
             continue
         yield name, inspect.getdoc(thing) or ""
         for member, value in vars(thing).items() if inspect.isclass(thing) else ():
-            is_documented = callable(value) or isinstance(value, (property, staticmethod)) or inspect.isdatadescriptor(value)
+            is_documented = (
+                callable(value)
+                or isinstance(value, (property, staticmethod))
+                or inspect.isdatadescriptor(value)
+            )
             if not member.startswith("_") and is_documented:
                 yield f"{name}.{member}", inspect.getdoc(value) or ""
 
@@ -38,14 +42,18 @@ EXAMPLES = [(name, text) for name, text in docstrings() if ">>>" in text]
 
 @pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
 def test_docstrings(name: str, text: str, config: ConfigFactory) -> None:
-    test = doctest.DocTestParser().get_doctest(text, {"lt": lt, "config": config()}, name, None, None)
+    test = doctest.DocTestParser().get_doctest(
+        text, {"lt": lt, "config": config()}, name, None, None
+    )
     report: list[str] = []
     doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
     assert "".join(report) == ""
 
 
 def test_there_are_examples() -> None:
-    assert {"TrainConfig", "Trainer", "check", "fit", "generate", "inspect"} <= {name for name, _ in EXAMPLES}
+    assert {"TrainConfig", "Trainer", "check", "fit", "generate", "inspect"} <= {
+        name for name, _ in EXAMPLES
+    }
 
 
 def test_the_readmes_examples_run(tmp_path: Path) -> None:

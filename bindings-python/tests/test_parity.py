@@ -46,7 +46,11 @@ def file_of(path: Path) -> tuple[dict[str, str], bytes]:
     (length,) = struct.unpack_from("<Q", data)
     header: dict[str, Any] = json.loads(data[8 : 8 + length])
     metadata = header.pop("__metadata__")
-    kept = {key: value for key, value in metadata.items() if key not in TIMES and key != "sshs_legacy_hash"}
+    kept = {
+        key: value
+        for key, value in metadata.items()
+        if key not in TIMES and key != "sshs_legacy_hash"
+    }
     return kept, json.dumps(header, sort_keys=True).encode() + data[8 + length :]
 
 
@@ -62,24 +66,45 @@ def test_the_same_files_and_numbers(config: ConfigFactory, tmp_path: Path, progr
         "sample_at_first": True,
     }
     file = tmp_path / "job.toml"
-    given = config(**options, logging_dir=tmp_path / "program/logs", output_dir=tmp_path / "program/output")
+    given = config(
+        **options, logging_dir=tmp_path / "program/logs", output_dir=tmp_path / "program/output"
+    )
     file.write_text(given.to_toml())
-    subprocess.run([program, "train", file], check=True, capture_output=True, env={**os.environ, "TZ": "UTC"})
-    python = config(**options, logging_dir=tmp_path / "python/logs", output_dir=tmp_path / "python/output")
-    assert lt.TrainConfig.from_toml(file).replace(**{n: getattr(python, n) for n in ("logging_dir", "output_dir")}) == python
+    subprocess.run(
+        [program, "train", file], check=True, capture_output=True, env={**os.environ, "TZ": "UTC"}
+    )
+    python = config(
+        **options, logging_dir=tmp_path / "python/logs", output_dir=tmp_path / "python/output"
+    )
+    assert (
+        lt.TrainConfig.from_toml(file).replace(
+            **{n: getattr(python, n) for n in ("logging_dir", "output_dir")}
+        )
+        == python
+    )
     history = lt.fit(python, progress=False)
 
     logged = scalars(tmp_path / "python/logs")
     assert logged == scalars(tmp_path / "program/logs")
     # What the iteration tells is what is logged.
     for step in history.steps:
-        assert any(record.endswith(struct.pack("<f", step.loss)) or struct.pack("<f", step.loss) in record for record in logged)
+        assert any(
+            record.endswith(struct.pack("<f", step.loss)) or struct.pack("<f", step.loss) in record
+            for record in logged
+        )
     for name in ("last.safetensors", "last-step00000003.safetensors"):
-        assert file_of(tmp_path / "python/output" / name) == file_of(tmp_path / "program/output" / name)
+        assert file_of(tmp_path / "python/output" / name) == file_of(
+            tmp_path / "program/output" / name
+        )
     images = {
-        kind: sorted((tmp_path / kind / "output/sample").glob("*.png"), key=lambda path: path.name.split("_")[1:3])
+        kind: sorted(
+            (tmp_path / kind / "output/sample").glob("*.png"),
+            key=lambda path: path.name.split("_")[1:3],
+        )
         for kind in ("python", "program")
     }
     assert len(images["python"]) == 5
-    assert [path.read_bytes() for path in images["python"]] == [path.read_bytes() for path in images["program"]]
+    assert [path.read_bytes() for path in images["python"]] == [
+        path.read_bytes() for path in images["program"]
+    ]
     assert [event.image.size for event in history.previews] == [(64, 64), (64, 96)] * 2

@@ -88,7 +88,11 @@ except KeyboardInterrupt as interrupt:
     print("again", len(lt.fit(config(max_train_steps=2), progress=False)))
 """)
     interrupt_in_third_step(process)
-    lines = dict(line.split(maxsplit=1) for line in finish(process).splitlines() if not line.startswith("step "))
+    lines = dict(
+        line.split(maxsplit=1)
+        for line in finish(process).splitlines()
+        if not line.startswith("step ")
+    )
     assert lines == {"path": "last-step00000003.safetensors True 3", "steps": "3", "again": "2"}
 
 
@@ -228,7 +232,9 @@ def kernel(tmp_path: Path) -> Iterator[Any]:
         manager.shutdown_kernel(now=True)
 
 
-def run_cell(client: Any, code: str, on_output: Callable[[str], None] = lambda text: None) -> tuple[str, str, float]:
+def run_cell(
+    client: Any, code: str, on_output: Callable[[str], None] = lambda text: None
+) -> tuple[str, str, float]:
     """What a cell printed, how it ended, and when."""
     printed: list[str] = []
 
@@ -261,7 +267,9 @@ def test_the_stop_button_of_a_notebook(kernel: Any, tmp_path: Path, images: Path
     assert ended == "KeyboardInterrupt"
     # The step that was at work and 100 ms; saving and two ways through the kernel's sockets come on top.
     assert at - interrupted[0] <= seconds + 0.1 + 0.9
-    assert [path.name for path in (tmp_path / "output").iterdir()] == ["last-step00000003.safetensors"]
+    assert [path.name for path in (tmp_path / "output").iterdir()] == [
+        "last-step00000003.safetensors"
+    ]
     next_cell = "print(sys.last_value.path.name, len(sys.last_value.history), len(lt.fit(config(), progress=False)))"
     assert run_cell(client, next_cell)[0].split() == ["last-step00000003.safetensors", "3", "4"]
 
@@ -284,7 +292,9 @@ def test_a_notebook_trains_in_the_background(kernel: Any, tmp_path: Path, images
     assert run_cell(client, cell)[1] == "ok"
     wait = "import time\nwhile trainer.step < 2: time.sleep(0.01)\nview._hear(view.widget, {'type': 'stop'}, [])\nhistory = trainer.wait(60)"
     assert run_cell(client, wait)[1] == "ok"
-    printed, _, _ = run_cell(client, "print(view.widget.status['state'], history.path.is_file(), len(history) >= 2)")
+    printed, _, _ = run_cell(
+        client, "print(view.widget.status['state'], history.path.is_file(), len(history) >= 2)"
+    )
     assert printed.split() == ["stopped", "True", "True"]
 
 
@@ -320,5 +330,7 @@ trainer.wait()
 def test_the_kernel_that_is_tested_is_ours() -> None:
     """The fixture's kernel runs the interpreter of these tests, so that it has the package that was built."""
     code = "import lora_trainer, sys; print(lora_trainer.__file__)"
-    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    printed = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.strip()
     assert printed == lt.__file__

@@ -20,18 +20,25 @@ import pytest
 from conftest import ConfigFactory, settings
 
 
-def test_plain_lines_where_no_terminal_is(config: ConfigFactory, capfd: pytest.CaptureFixture[str]) -> None:
+def test_plain_lines_where_no_terminal_is(
+    config: ConfigFactory, capfd: pytest.CaptureFixture[str]
+) -> None:
     lt.fit(config(max_train_steps=40))
     out, err = capfd.readouterr()
     lines = err.splitlines()
     assert out == "" and "\r" not in err
     assert lines[0].endswith("14 epochs, 40 steps on cpu")
     assert sum(line.startswith("training ") for line in lines) == 21
-    assert re.fullmatch(r"training 40/40: loss \d\.\d{4}, lr \d\.\d\de-\d\d, [\d.]+ (it/s|s/it), 0 s left", lines[-4])
+    assert re.fullmatch(
+        r"training 40/40: loss \d\.\d{4}, lr \d\.\d\de-\d\d, [\d.]+ (it/s|s/it), 0 s left",
+        lines[-4],
+    )
     assert lines[-2].startswith("saved ") and lines[-1].startswith("40 steps in ")
 
 
-def test_nothing_where_nothing_is_asked_for(config: ConfigFactory, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_where_nothing_is_asked_for(
+    config: ConfigFactory, capfd: pytest.CaptureFixture[str]
+) -> None:
     lt.fit(config(), progress=False)
     assert capfd.readouterr() == ("", "")
 
@@ -45,7 +52,9 @@ def test_one_bar_in_a_terminal(tmp_path: Path, images: Path) -> None:
     ours, theirs = pty.openpty()
     # A terminal of 120 columns.
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 40, 120, 0, 0))
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdin=theirs, stdout=theirs, stderr=theirs
+    )
     os.close(theirs)
     started, drawn = time.monotonic(), b""
     while process.poll() is None or drawn[-1:] != b"\n":
@@ -59,14 +68,20 @@ def test_one_bar_in_a_terminal(tmp_path: Path, images: Path) -> None:
     text = drawn.decode()
     bars = [part for part in re.split(r"[\r\n]+", text) if "%|" in part]
     training = [bar for bar in bars if bar.startswith("training")]
-    assert "encoding images" in text and training and "150/150, loss " in training[-1] and "left" in training[-1]
+    assert (
+        "encoding images" in text
+        and training
+        and "150/150, loss " in training[-1]
+        and "left" in training[-1]
+    )
     # The first and the last state of each part are drawn, too.
     assert len(bars) <= 2 * seconds + 6, bars
     assert text.count("\n") <= 2, "one bar, one line"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (7380, "2 h 03 min")]
+    ("seconds", "shown"),
+    [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (7380, "2 h 03 min")],
 )
 def test_durations(seconds: float, shown: str) -> None:
     from lora_trainer._figures import duration
@@ -78,7 +93,9 @@ def test_smoothing_starts_at_the_first_value() -> None:
     from lora_trainer._figures import smoothed
 
     assert smoothed([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
-    assert smoothed([1.0, 3.0]) == pytest.approx([1.0, (0.95 * 0.05 * 1 + 0.05 * 3) / (0.95 * 0.05 + 0.05)])
+    assert smoothed([1.0, 3.0]) == pytest.approx(
+        [1.0, (0.95 * 0.05 * 1 + 0.05 * 3) / (0.95 * 0.05 + 0.05)]
+    )
     assert smoothed([]) == []
 
 

@@ -22,17 +22,31 @@ def test_iterating_trains(config: ConfigFactory) -> None:
         assert [step.step for step in steps] == [1, 2, 3, 4] and trainer.total_steps == 4
         assert trainer.step == 4 and trainer.is_complete
         last = steps[-1]
-        assert last.lr > 0 and last.grad_norm > 0 and last.it_per_s > 0 and last.eta == 0 and last.seconds > 0
+        assert (
+            last.lr > 0
+            and last.grad_norm > 0
+            and last.it_per_s > 0
+            and last.eta == 0
+            and last.seconds > 0
+        )
         assert last.memory is None or last.memory > 1 << 20
         assert set(last.learning_rates) == {"unet", "textencoder"}
         assert list(trainer) == []
-    assert trainer.is_closed and trainer.history.path == Path(config().output_dir) / "last.safetensors"
+    assert (
+        trainer.is_closed and trainer.history.path == Path(config().output_dir) / "last.safetensors"
+    )
     assert trainer.history.losses == [step.loss for step in steps]
 
 
 def test_events_match(config: ConfigFactory) -> None:
     seen: list[str] = []
-    with lt.Trainer(config(sample_prompts="a cat --w 64 --h 64 --s 2 --d 3", save_every_n_steps=1, save_last_n_steps=1)) as trainer:
+    with lt.Trainer(
+        config(
+            sample_prompts="a cat --w 64 --h 64 --s 2 --d 3",
+            save_every_n_steps=1,
+            save_last_n_steps=1,
+        )
+    ) as trainer:
         for event in trainer.events():
             match event:
                 case lt.RunPlan(total_steps=total, unet_adapters=layers):
@@ -118,12 +132,20 @@ def test_a_callbacks_exception_reaches_the_caller(config: ConfigFactory) -> None
 
 
 def test_what_is_no_callback_is_refused(config: ConfigFactory) -> None:
-    with pytest.raises(lt.ConfigError, match="callbacks: found 'stop', expected an object with one of on_train_begin"):
+    with pytest.raises(
+        lt.ConfigError,
+        match="callbacks: found 'stop', expected an object with one of on_train_begin",
+    ):
         lt.Trainer(config(), callbacks=["stop"])
-    with pytest.raises(lt.ConfigError, match="log_with: found 'wand', expected one of wandb, mlflow, trackio"):
+    with pytest.raises(
+        lt.ConfigError, match="log_with: found 'wand', expected one of wandb, mlflow, trackio"
+    ):
         lt.Trainer(config(), log_with="wand")
 
-    with pytest.raises(lt.ConfigError, match="callbacks: found <class .*Recorder'>, expected an object, not a class"):
+    with pytest.raises(
+        lt.ConfigError,
+        match="callbacks: found <class .*Recorder'>, expected an object, not a class",
+    ):
         lt.Trainer(config(), callbacks=[Recorder])
     wrong: Any
     for wrong in (None, 3, Recorder(), "stop"):
@@ -146,7 +168,10 @@ def test_leaving_the_block_saves(config: ConfigFactory, tmp_path: Path) -> None:
         for step in trainer:
             if step.step == 2:
                 break
-    assert trainer.history.path is not None and trainer.history.path.name == "last-step00000002.safetensors"
+    assert (
+        trainer.history.path is not None
+        and trainer.history.path.name == "last-step00000002.safetensors"
+    )
     assert recorder.told[-2:] == ["save last-step00000002.safetensors", "end 2"]
     # What is saved already is not saved again.
     with lt.Trainer(config(output_dir=str(tmp_path / "own"))) as trainer:
@@ -177,7 +202,9 @@ class Fails:
             raise RuntimeError(at)
 
 
-def test_failures_at_the_ends_mask_nothing(config: ConfigFactory, caplog: pytest.LogCaptureFixture) -> None:
+def test_failures_at_the_ends_mask_nothing(
+    config: ConfigFactory, caplog: pytest.LogCaptureFixture
+) -> None:
     for at, is_ended in (("begin", False), ("end", True)):
         last, never = Recorder(), Recorder()
         callbacks = [last, Fails(at), never]
@@ -200,10 +227,15 @@ def test_training_goes_on_after_an_error_in_the_background(config: ConfigFactory
     for _ in range(2):
         with pytest.raises(RuntimeError, match="step 2"):
             trainer.wait()
-    assert trainer.history.path is not None and trainer.history.path.name == "last-step00000002.safetensors"
+    assert (
+        trainer.history.path is not None
+        and trainer.history.path.name == "last-step00000002.safetensors"
+    )
     trainer.live()
     history = trainer.wait()
-    assert len(history) == 8 and history.path is not None and history.path.name == "last.safetensors"
+    assert (
+        len(history) == 8 and history.path is not None and history.path.name == "last.safetensors"
+    )
     trainer.close()
     with pytest.raises(lt.TrainingError, match="the trainer is closed"):
         trainer.live()
@@ -228,8 +260,13 @@ def test_saving_drawing_and_tensors_on_the_way(config: ConfigFactory, tmp_path: 
         next(steps)
         image = trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2)
         assert image.size == (64, 64) and image.mode == "RGB"
-        assert trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2).tobytes() == image.tobytes()
-        bare = trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2, strength=0)
+        assert (
+            trainer.sample("a banana, blueprint style", seed=1, num_inference_steps=2).tobytes()
+            == image.tobytes()
+        )
+        bare = trainer.sample(
+            "a banana, blueprint style", seed=1, num_inference_steps=2, strength=0
+        )
         assert bare.tobytes() != image.tobytes()
         path = trainer.save(tmp_path / "now.safetensors", precision="float")
         tensors = trainer.state_dict()
@@ -243,7 +280,9 @@ def test_saving_drawing_and_tensors_on_the_way(config: ConfigFactory, tmp_path: 
     assert tensors[down].shape == (4, 128) and tensors[down].dtype == numpy.float32
     assert tensors[down.replace("lora_down.weight", "alpha")].shape == ()
     assert not numpy.array_equal(tensors[down], changed[down])
-    drawn = lt.generate(config(), "a banana, blueprint style", loras={str(path): 1.0}, seed=1, num_inference_steps=2)
+    drawn = lt.generate(
+        config(), "a banana, blueprint style", loras={str(path): 1.0}, seed=1, num_inference_steps=2
+    )
     assert drawn.tobytes() == image.tobytes()
     two = lt.generate(config(), ["a cat", "a dog"], num_inference_steps=2)
     assert [image.size for image in two] == [(64, 64)] * 2 and two[0].tobytes() != two[1].tobytes()
@@ -264,7 +303,10 @@ def test_images_in_memory_train_as_those_in_files(config: ConfigFactory) -> None
         assert lt.fit(alone, data=data, progress=False).losses == losses
     data = zip(opened, captions, strict=True)
     beside = lt.check(config(), data=data)
-    assert [(subset.name, subset.images) for subset in beside.subsets] == [("images", 3), ("data", 3)]
+    assert [(subset.name, subset.images) for subset in beside.subsets] == [
+        ("images", 3),
+        ("data", 3),
+    ]
 
 
 def test_grey_of_16_bits_is_that_of_a_file(config: ConfigFactory, tmp_path: Path) -> None:
@@ -275,7 +317,10 @@ def test_grey_of_16_bits_is_that_of_a_file(config: ConfigFactory, tmp_path: Path
     image = Image.fromarray(ramp)
     image.save(tmp_path / "ramp.png")
     alone = config(train_data_dir=None, max_train_steps=2)
-    losses = [lt.fit(alone, data=[(given, "a")], progress=False).losses for given in (image, tmp_path / "ramp.png")]
+    losses = [
+        lt.fit(alone, data=[(given, "a")], progress=False).losses
+        for given in (image, tmp_path / "ramp.png")
+    ]
     assert losses[0] == losses[1]
     white = Image.new("L", (64, 64), 255)
     assert lt.fit(alone, data=[(white, "a")], progress=False).losses != losses[0]
@@ -288,13 +333,18 @@ def test_transparency_of_images_in_memory_weights_the_loss(config: ConfigFactory
     half = image.copy()
     half.putalpha(Image.linear_gradient("L").resize(image.size))
     alone = config(train_data_dir=None, alpha_mask=True, max_train_steps=1)
-    whole, weighted = (lt.fit(alone, data=[(image, "a banana")], progress=False).losses for image in (image, half))
+    whole, weighted = (
+        lt.fit(alone, data=[(image, "a banana")], progress=False).losses for image in (image, half)
+    )
     assert whole != weighted
 
 
 def test_two_trainers_do_not_disturb_each_other(config: ConfigFactory, tmp_path: Path) -> None:
     alone = lt.fit(config(), progress=False).losses
-    with lt.Trainer(config()) as first, lt.Trainer(config(output_dir=str(tmp_path / "other"))) as second:
+    with (
+        lt.Trainer(config()) as first,
+        lt.Trainer(config(output_dir=str(tmp_path / "other"))) as second,
+    ):
         pairs = list(zip(first, second, strict=True))
     assert [one.loss for one, _ in pairs] == alone == [two.loss for _, two in pairs]
     assert (tmp_path / "other/last.safetensors").is_file()
@@ -318,7 +368,12 @@ def test_a_closed_trainer_says_so(config: ConfigFactory) -> None:
     next(iter(trainer))
     trainer.close()
     trainer.close()
-    for use in (lambda: trainer.sample("a cat"), trainer.save, trainer.state_dict, lambda: next(iter(trainer))):
+    for use in (
+        lambda: trainer.sample("a cat"),
+        trainer.save,
+        trainer.state_dict,
+        lambda: next(iter(trainer)),
+    ):
         with pytest.raises(lt.TrainingError, match="the trainer is closed; make a new one"):
             use()
     assert trainer.step == 1 and trainer.config == config()
@@ -342,7 +397,9 @@ def test_a_deleted_trainer_ends_its_thread(config: ConfigFactory) -> None:
 
 def native_threads() -> int:
     """Threads of trainers in this process."""
-    names = [task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    names = [
+        task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()
+    ]
     return names.count("lora-trainer")
 
 
@@ -365,8 +422,14 @@ def test_a_history_is_a_table_and_an_image(config: ConfigFactory) -> None:
     html = history._repr_html_()
     assert "<svg" in html and "last.safetensors" in html
     copy = pickle.loads(pickle.dumps(history))
-    assert copy.losses == history.losses and copy.path == history.path and repr(copy.plan) == repr(history.plan)
-    assert [type(step) for step in copy.steps] == [lt.Step] * 6 and copy.summary.path == history.path
+    assert (
+        copy.losses == history.losses
+        and copy.path == history.path
+        and repr(copy.plan) == repr(history.plan)
+    )
+    assert [type(step) for step in copy.steps] == [
+        lt.Step
+    ] * 6 and copy.summary.path == history.path
     assert lt.History()._repr_html_() and repr(lt.History()) == "<History: no steps yet>"
 
 
@@ -383,14 +446,20 @@ def test_loggers_are_told(config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
         lt.fit(config(sample_prompts=prompts, max_train_steps=3), log_with=name, progress=False)
         log = module.log_metrics if name == "mlflow" else module.init.return_value.log
         steps = [call for call in log.call_args_list if "loss/current" in call.args[0]]
-        assert [call.kwargs["step"] for call in steps] == [1, 2, 3] and "lr/unet" in steps[0].args[0]
-        images = module.log_image.call_args_list if name == "mlflow" else module.Image.call_args_list
+        assert [call.kwargs["step"] for call in steps] == [1, 2, 3] and "lr/unet" in steps[0].args[
+            0
+        ]
+        images = (
+            module.log_image.call_args_list if name == "mlflow" else module.Image.call_args_list
+        )
         assert len(images) == 1
         ended = module.end_run if name == "mlflow" else module.init.return_value.finish
         assert ended.call_count == 1
 
 
-def test_loggers_are_told_how_it_ended(config: ConfigFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loggers_are_told_how_it_ended(
+    config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from unittest.mock import MagicMock
 
     module = MagicMock()
@@ -409,7 +478,11 @@ def test_loggers_are_told_how_it_ended(config: ConfigFactory, monkeypatch: pytes
         lt.fit(config(), log_with="wandb", progress=False)
 
 
-def test_a_logger_that_is_not_installed_is_named(config: ConfigFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_logger_that_is_not_installed_is_named(
+    config: ConfigFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("lora_trainer._callbacks.find_spec", lambda name: None)
-    with pytest.raises(lt.ConfigError, match="log_with: the package wandb is not installed; pip install wandb"):
+    with pytest.raises(
+        lt.ConfigError, match="log_with: the package wandb is not installed; pip install wandb"
+    ):
         lt.fit(config(), log_with="wandb")

@@ -19,7 +19,9 @@ class Stopper:
 
 
 def use(image: Image, array: numpy.typing.NDArray[numpy.uint8]) -> None:
-    config = lt.TrainConfig("base.safetensors", Path("images"), network_dim=16, optimizer_type="AdamW")
+    config = lt.TrainConfig(
+        "base.safetensors", Path("images"), network_dim=16, optimizer_type="AdamW"
+    )
     lt.TrainConfig("base.safetensors", network_dimm=16)  # type: ignore[call-arg]
     lt.TrainConfig("base.safetensors", network_dim="many")  # type: ignore[arg-type]
     lt.TrainConfig("base.safetensors", optimizer_type="Adamw9")  # type: ignore[arg-type]

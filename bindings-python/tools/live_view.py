@@ -56,7 +56,10 @@ SETUP, FREE, WAIT, AGAIN, AT_ONCE = range(5)
 def cells(folder: Path) -> list[str]:
     """The sources of the notebook's cells."""
     subjects = {"a banana": 1, "a cat": 2}
-    prompts = "\n".join(f"{subject}, blueprint style --w 128 --h 128 --s 12 --d {seed}" for subject, seed in subjects.items())
+    prompts = "\n".join(
+        f"{subject}, blueprint style --w 128 --h 128 --s 12 --d {seed}"
+        for subject, seed in subjects.items()
+    )
     setup = f"""import lora_trainer as lt
 
 config = lt.TrainConfig(
@@ -85,10 +88,22 @@ def write_notebook(folder: Path) -> None:
     """The notebook, as a file."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     code: list[dict[str, object]] = [
-        {"cell_type": "code", "id": f"cell{at}", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
+        {
+            "cell_type": "code",
+            "id": f"cell{at}",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": [],
+            "source": source,
+        }
         for at, source in enumerate(cells(folder))
     ]
-    notebook = {"cells": code, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {
+        "cells": code,
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
     (folder / NOTEBOOK).write_text(json.dumps(notebook))
 
 
@@ -96,7 +111,9 @@ def write_settings(folder: Path, is_dark: bool) -> None:
     """JupyterLab's settings: no news, all cells in the page at once, the theme."""
     settings = {
         "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-        "apputils-extension/themes": {"theme": "JupyterLab Dark" if is_dark else "JupyterLab Light"},
+        "apputils-extension/themes": {
+            "theme": "JupyterLab Dark" if is_dark else "JupyterLab Light"
+        },
         "notebook-extension/tracker": {"windowingMode": "none"},
     }
     for name, values in settings.items():
@@ -119,13 +136,30 @@ def jupyter(folder: Path) -> Iterator[str]:
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
         "IPYTHONDIR": str(folder / "ipython"),
     }
-    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", f"--IdentityProvider.token={TOKEN}"]
-    command = [sys.executable, "-m", "jupyterlab", *options, "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}"]
+    options = [
+        "--no-browser",
+        "--allow-root",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        f"--IdentityProvider.token={TOKEN}",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        *options,
+        "--LabApp.expose_app_in_browser=True",
+        f"--ServerApp.root_dir={folder}",
+    ]
     with (folder / "jupyter.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
     try:
         address = f"http://localhost:{port}"
-        until("JupyterLab answers", lambda: answers(f"{address}/api/status?token={TOKEN}"), seconds=60)
+        until(
+            "JupyterLab answers", lambda: answers(f"{address}/api/status?token={TOKEN}"), seconds=60
+        )
         yield address
     finally:
         process.terminate()
@@ -226,7 +260,9 @@ class View:
 
     def images(self) -> list[int]:
         """The widths of the previews; 0 is an image that did not load."""
-        widths: list[int] = self.root.locator(".lt-preview img").evaluate_all("images => images.map(image => image.naturalWidth)")
+        widths: list[int] = self.root.locator(".lt-preview img").evaluate_all(
+            "images => images.map(image => image.naturalWidth)"
+        )
         return widths
 
     def state(self) -> str:
@@ -247,14 +283,22 @@ def check_begin(notebook: Notebook) -> View:
     notebook.run(FREE)
     free = notebook.finish(FREE, 20)
     expect(view.stop).to_be_enabled()
-    say(f"the cell returned in {returned:.1f} s; another ran in {free:.1f} s: {notebook.text(FREE)}")
+    say(
+        f"the cell returned in {returned:.1f} s; another ran in {free:.1f} s: {notebook.text(FREE)}"
+    )
     until("the curve has points", lambda: view.points() >= 3)
     first = view.points()
     until("the curve grows", lambda: view.points() > first, 20)
     say(f"the curve grew from {first} to {view.points()} points")
     figures = view.figures()
-    assert {"loss", "learning rate", "speed", "left"} <= figures.keys() and all(figures.values()), figures
-    say("figures: " + ", ".join(f"{name} {value}" for name, value in figures.items()) + ("" if "memory" in figures else " (no memory)"))
+    assert {"loss", "learning rate", "speed", "left"} <= figures.keys() and all(figures.values()), (
+        figures
+    )
+    say(
+        "figures: "
+        + ", ".join(f"{name} {value}" for name, value in figures.items())
+        + ("" if "memory" in figures else " (no memory)")
+    )
     until("both previews are loaded", lambda: len(view.images()) == 2 and min(view.images()) > 0)
     say(f"widths of the previews: {view.images()}")
     return view
@@ -299,14 +343,20 @@ def check_stop_while_waiting(notebook: Notebook) -> None:
     until("the view grows while a cell waits", lambda: view.points() >= 3)
     assert not notebook.is_over(AT_ONCE)
     view.stop.click()
-    until("Stop is heard, or the view says that it is not", lambda: notebook.is_over(AT_ONCE) or "busy" in view.message(), 30)
+    until(
+        "Stop is heard, or the view says that it is not",
+        lambda: notebook.is_over(AT_ONCE) or "busy" in view.message(),
+        30,
+    )
     expect(view.stop).to_be_disabled()
     is_heard = notebook.is_over(AT_ONCE)
     if not is_heard:
         notebook.interrupt()
         notebook.finish(AT_ONCE, 30)
         notebook.page.wait_for_timeout(1_000)
-    say(f"while a cell waited, Stop was {'heard' if is_heard else 'not heard, an interrupt was'}; the state is then {view.state()!r}")
+    say(
+        f"while a cell waited, Stop was {'heard' if is_heard else 'not heard, an interrupt was'}; the state is then {view.state()!r}"
+    )
     until("the state is stopped", lambda: view.state() == "stopped", 10)
     assert Path(view.message().removeprefix("saved: ")).is_file(), view.message()
 
@@ -357,12 +407,20 @@ def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser's program")
-    parser.add_argument("--screenshot", type=Path, metavar="OUT.png", help="where an image of the view is put")
+    parser.add_argument(
+        "--screenshot", type=Path, metavar="OUT.png", help="where an image of the view is put"
+    )
     parser.add_argument("--dark", action="store_true", help="use JupyterLab's dark theme")
     given = parser.parse_args()
     names = ("ipykernel", "jupyterlab", "anywidget")
-    say(", ".join(f"{name} {version(name)}" for name in names) + f", Python {sys.version.split()[0]}")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, sync_playwright() as playwright:
+    say(
+        ", ".join(f"{name} {version(name)}" for name in names)
+        + f", Python {sys.version.split()[0]}"
+    )
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name,
+        sync_playwright() as playwright,
+    ):
         folder = Path(name)
         write_notebook(folder)
         write_settings(folder, given.dark)

@@ -14,6 +14,8 @@ def write_or_check(path: Path, made: str) -> int:
         path.write_text(made)
         return 0
     committed = path.read_text().splitlines()
-    lines = list(difflib.unified_diff(committed, made.splitlines(), "committed", "generated", lineterm=""))
+    lines = list(
+        difflib.unified_diff(committed, made.splitlines(), "committed", "generated", lineterm="")
+    )
     print("\n".join(lines) or f"{path.name} is up to date")
     return 1 if lines else 0

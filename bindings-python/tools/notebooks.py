@@ -19,7 +19,12 @@ WIDGETS = "application/vnd.jupyter.widget-view+json"
 def run(path: Path) -> nbformat.NotebookNode:
     """The notebook with fresh outputs. A cell that fails raises."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+    )
     client.execute()
     return notebook
 
@@ -31,7 +36,9 @@ def readable(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if WIDGETS not in output.get("data", {})]
+            cell.outputs = [
+                output for output in cell.outputs if WIDGETS not in output.get("data", {})
+            ]
     return notebook
 
 

@@ -19,7 +19,16 @@ def text() -> str:
     """The reference in Markdown, for GitHub."""
     config: dict[str, object] = {
         "docstring_options": {"warn_unknown_params": False, "warn_missing_types": False},
-        "inherited_members": ["next_event", "save", "state_dict", "config", "step", "total_steps", "is_complete", "is_closed"],
+        "inherited_members": [
+            "next_event",
+            "save",
+            "state_dict",
+            "config",
+            "step",
+            "total_steps",
+            "is_complete",
+            "is_closed",
+        ],
         "members_order": "alphabetical",
         "show_root_heading": False,
     }
@@ -35,11 +44,16 @@ def text() -> str:
 def without_attribute_sections(page: str) -> str:
     """Attributes stand in the list of their class; a section for each would say the same again."""
     sections = re.split(r"(?m)^(?=#{1,6} )", page)
-    is_attribute = re.compile(r"#{1,6} `[^`]+`\n\n```python\n[\w.]+(?:: [^\n]+)?(?: = [^\n]+)?\n```")
+    is_attribute = re.compile(
+        r"#{1,6} `[^`]+`\n\n```python\n[\w.]+(?:: [^\n]+)?(?: = [^\n]+)?\n```"
+    )
     kept = [section for section in sections if not is_attribute.match(section)]
     # The options stand there twice: as arguments and as attributes.
     options = re.compile(r"\*\*Attributes:\*\*\n\n(?:- .*\n)+")
-    return "".join(options.sub("", section) if "`lora_trainer.TrainConfig`" in section else section for section in kept)
+    return "".join(
+        options.sub("", section) if "`lora_trainer.TrainConfig`" in section else section
+        for section in kept
+    )
 
 
 def linked(name: str, target: str) -> str:

@@ -39,7 +39,17 @@ Image: TypeAlias = str | PathLike[str] | Image | numpy.typing.NDArray[numpy.uint
 def generated() -> str:
     """What pyo3 tells of the classes and functions."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "maturin", "generate-stubs", "--quiet", "--profile", "release", "--out", folder]
+        command = [
+            sys.executable,
+            "-m",
+            "maturin",
+            "generate-stubs",
+            "--quiet",
+            "--profile",
+            "release",
+            "--out",
+            folder,
+        ]
         subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
         return (Path(folder) / "lora_trainer/_core.pyi").read_text()
 
@@ -55,7 +65,9 @@ def body(text: str) -> str:
 
 def unquoted(line: str) -> str:
     """A definition whose annotations pyo3 took as texts."""
-    return re.sub(r'(: |-> )"((?:[^"\\]|\\.)+)"', lambda match: match[1] + match[2].replace('\\"', '"'), line)
+    return re.sub(
+        r'(: |-> )"((?:[^"\\]|\\.)+)"', lambda match: match[1] + match[2].replace('\\"', '"'), line
+    )
 
 
 def with_patterns(text: str) -> str:
@@ -64,26 +76,40 @@ def with_patterns(text: str) -> str:
     for at in range(1, len(parts), 2):
         names = getattr(getattr(_core, parts[at]), "__match_args__", None)
         if names is not None:
-            parts[at + 1] = parts[at + 1].replace("__match_args__: Final[tuple]", f"__match_args__: Final = {names!r}")
-    return parts[0] + "".join(f"class {name}{rest}" for name, rest in zip(parts[1::2], parts[2::2], strict=True))
+            parts[at + 1] = parts[at + 1].replace(
+                "__match_args__: Final[tuple]", f"__match_args__: Final = {names!r}"
+            )
+    return parts[0] + "".join(
+        f"class {name}{rest}" for name, rest in zip(parts[1::2], parts[2::2], strict=True)
+    )
 
 
 def with_options(text: str) -> str:
     """With the options as keywords and properties of `TrainConfig`."""
     options = sorted(_core.options(), key=lambda option: option.name not in POSITIONAL)
-    keywords = [f"        {option.name}: {option.annotation} = {option.default!r}," for option in options]
+    keywords = [
+        f"        {option.name}: {option.annotation} = {option.default!r}," for option in options
+    ]
     keywords.insert(len(POSITIONAL), "        *,")
     new = "\n".join(["    def __new__(", "        cls,", *keywords, "    ) -> TrainConfig: ..."])
     properties = "\n".join(
         f'    @property\n    def {option.name}(self, /) -> {option.value_annotation}:\n        """{option.help}"""'
         for option in options
     )
-    documentation = "\n".join(f"    {line}".rstrip() for line in str(_core.TrainConfig.__doc__).split("\n>>>")[0].splitlines())
-    start, end = text.index("class TrainConfig:"), text.index("\n@", text.index("class TrainConfig:"))
+    documentation = "\n".join(
+        f"    {line}".rstrip()
+        for line in str(_core.TrainConfig.__doc__).split("\n>>>")[0].splitlines()
+    )
+    start, end = (
+        text.index("class TrainConfig:"),
+        text.index("\n@", text.index("class TrainConfig:")),
+    )
     config = text[start:end]
     config = re.sub(r"    def __new__\(cls.*\n", lambda _: new + "\n", config)
     config = config.replace("**options)", "**options: Unpack[_Options])")
-    config = config.replace("class TrainConfig:", f'class TrainConfig:\n    """{documentation.strip()}\n    """')
+    config = config.replace(
+        "class TrainConfig:", f'class TrainConfig:\n    """{documentation.strip()}\n    """'
+    )
     # The properties stand for all that it is asked for.
     config = re.sub(r"    def __getattr__.*?(?=\n    def |\n    @)", "", config, flags=re.DOTALL)
     typed = "\n".join(f"    {option.name}: {option.annotation}" for option in options)
