@@ -46,12 +46,7 @@ pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
             .ok_or_else(|| not_unicode(value));
     }
     if let Ok(items) = value.cast::<PyMapping>() {
-        let mut object = serde_json::Map::new();
-        for pair in items.items()? {
-            let (key, value): (String, Bound<'_, PyAny>) = pair.extract()?;
-            object.insert(key, to_value(&value)?);
-        }
-        return Ok(object.into());
+        return mapping(items);
     }
     if value.is_instance_of::<PyList>()
         || value.is_instance_of::<PyTuple>()
@@ -77,6 +72,15 @@ pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     Err(PyTypeError::new_err(format!(
         "found a value of type {kind}"
     )))
+}
+
+fn mapping(mapping: &Bound<'_, PyMapping>) -> PyResult<Value> {
+    let mut object = serde_json::Map::new();
+    for pair in mapping.items()? {
+        let (key, value): (String, Bound<'_, PyAny>) = pair.extract()?;
+        object.insert(key, to_value(&value)?);
+    }
+    Ok(object.into())
 }
 
 /// The problem with a value that `to_value` could not convert.
