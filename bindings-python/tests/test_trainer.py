@@ -12,7 +12,7 @@ from typing import Any
 
 import lora_trainer as lt
 import pytest
-from conftest import NAMES, IMAGES, ConfigFactory
+from conftest import IMAGES, NAMES, ConfigFactory
 
 
 def test_iterating_trains(config: ConfigFactory) -> None:
