@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,11 @@ ROOT = Path(__file__).parents[2]
 BASE = ROOT / "assets/tiny-base.safetensors"
 IMAGES = ROOT / "assets/train/8_blueprint"
 NAMES = ("airplane", "banana", "bicycle")
+
+POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+
+SLOW = "max_train_steps=100000, gradient_accumulation_steps=8"
+"""Options of steps that take long enough to be interrupted."""
 
 ConfigFactory = Callable[..., lt.TrainConfig]
 

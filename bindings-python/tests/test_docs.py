@@ -1,4 +1,4 @@
-"""What documentation shows works."""
+"""The examples of the documentation work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conftest import ROOT, ConfigFactory
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
-    """Those of everything public, by name."""
+    """Yields the docstrings of all public items, by name."""
     yield "lora_trainer", lt.__doc__ or ""
     for name in lt.__all__:
         thing = getattr(lt, name)
@@ -50,14 +50,14 @@ def test_docstrings(name: str, text: str, config: ConfigFactory) -> None:
     assert "".join(report) == ""
 
 
-def test_there_are_examples() -> None:
+def test_the_main_items_have_examples() -> None:
     assert {"TrainConfig", "Trainer", "check", "fit", "generate", "inspect"} <= {
         name for name, _ in EXAMPLES
     }
 
 
-def test_the_readmes_examples_run(tmp_path: Path) -> None:
-    """Each by itself, from the repository's root."""
+def test_the_examples_of_the_readme_run(tmp_path: Path) -> None:
+    """Each block runs on its own, from the root of the repository."""
     readme = (ROOT / "bindings-python/README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     assert blocks

@@ -1,4 +1,4 @@
-"""The progress bar: how often it is drawn, and what stands where it can't be."""
+"""The progress bar, and the lines that replace it without a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 from conftest import ConfigFactory, settings
 
 
-def test_plain_lines_where_no_terminal_is(
+def test_plain_lines_without_a_terminal(
     config: ConfigFactory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lt.fit(config(max_train_steps=40))
@@ -36,7 +36,7 @@ def test_plain_lines_where_no_terminal_is(
     assert lines[-2].startswith("saved ") and lines[-1].startswith("40 steps in ")
 
 
-def test_nothing_where_nothing_is_asked_for(
+def test_no_output_without_progress(
     config: ConfigFactory, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lt.fit(config(), progress=False)
@@ -44,7 +44,7 @@ def test_nothing_where_nothing_is_asked_for(
 
 
 def test_one_bar_in_a_terminal(tmp_path: Path, images: Path) -> None:
-    """Drawn on a pseudo terminal, at most twice a second."""
+    """On a pseudo terminal, the bar is drawn at most twice per second."""
     code = f"""
         import lora_trainer as lt
         lt.fit(lt.TrainConfig(**{settings(tmp_path, images) | {"max_train_steps": 150}!r}))
@@ -74,19 +74,19 @@ def test_one_bar_in_a_terminal(tmp_path: Path, images: Path) -> None:
         and "150/150, loss " in training[-1]
         and "left" in training[-1]
     )
-    # The first and the last state of each part are drawn, too.
+    # The first and the last state of each task are drawn, too.
     assert len(bars) <= 2 * seconds + 6, bars
     assert text.count("\n") <= 2, "one bar, one line"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"),
+    ("seconds", "text"),
     [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (7380, "2 h 03 min")],
 )
-def test_durations(seconds: float, shown: str) -> None:
+def test_durations(seconds: float, text: str) -> None:
     from lora_trainer._figures import duration
 
-    assert duration(seconds) == shown
+    assert duration(seconds) == text
 
 
 def test_smoothing_starts_at_the_first_value() -> None:
@@ -99,18 +99,18 @@ def test_smoothing_starts_at_the_first_value() -> None:
     assert smoothed([]) == []
 
 
-def test_curves_of_long_runs_stay_small(config: ConfigFactory) -> None:
-    from lora_trainer._live import POINTS, curve
+def test_curves_of_long_runs_have_few_points(config: ConfigFactory) -> None:
+    from lora_trainer._live import MAX_POINTS, curve
 
     steps = lt.fit(config(), progress=False).steps
     long = steps * 400
     points = curve(long)
-    assert {len(values) for values in points.values()} == {400} and len(long) // 4 <= POINTS
+    assert {len(values) for values in points.values()} == {400} and len(long) // 4 <= MAX_POINTS
     mean = sum(step.loss for step in steps) / 4
     assert points["loss"] == pytest.approx([mean] * 400)
 
 
-def test_views_escape_what_they_show(tmp_path: Path, make_folder: Callable[[str], Path]) -> None:
+def test_views_escape_html(tmp_path: Path, make_folder: Callable[[str], Path]) -> None:
     folder = make_folder("<b>caption</b>")
     config = lt.TrainConfig(**settings(tmp_path, folder))
     html = lt.check(config)._repr_html_()
@@ -120,7 +120,7 @@ def test_views_escape_what_they_show(tmp_path: Path, make_folder: Callable[[str]
 
 @pytest.fixture
 def make_folder(images: Path) -> Callable[[str], Path]:
-    """A folder whose images have this caption."""
+    """Makes a folder of images with this caption."""
 
     def make(caption: str) -> Path:
         for path in images.glob("*.txt"):

@@ -1,4 +1,4 @@
-"""How users write it: for `mypy --strict`, and never run."""
+"""Code of users, for `mypy --strict`; it is not run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def use(image: Image, array: numpy.typing.NDArray[numpy.uint8]) -> None:
                     assert_type(loss, float)
                 case lt.Saved(path):
                     assert_type(path, Path)
-        assert_type(trainer.sample("a cat", strength=0.5), "Image")
+        assert_type(trainer.generate("a cat", multiplier=0.5), "Image")
         assert_type(trainer.save(), Path)
     assert_type(lt.fit(config), lt.History)
     assert_type(lt.generate("base.safetensors", "a cat", loras={"cat.safetensors": 0.8}), "Image")
