@@ -27,6 +27,7 @@ SLOW = "max_train_steps=100000, gradient_accumulation_steps=8"
 """Options of steps that take long enough to be interrupted."""
 
 ConfigFactory = Callable[..., lt.TrainConfig]
+Script = Callable[[str], "subprocess.Popen[str]"]
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def settings(folder: Path, images: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def script(tmp_path: Path, images: Path) -> Callable[[str], subprocess.Popen[str]]:
+def script(tmp_path: Path, images: Path) -> Script:
     """Starts a Python process with `lt` and `config(**options)`."""
 
     def start(code: str) -> subprocess.Popen[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import lora_trainer as lt
 import pytest
-from conftest import BASE, IMAGES, ConfigFactory, broken_folder, expect_error, finish
+from conftest import BASE, IMAGES, ConfigFactory, Script, broken_folder, expect_error, finish
 
 SIZE = "expected a multiple of 8 from 64 to 4096"
 
@@ -189,7 +188,7 @@ WITHOUT_PERMISSION = [
     ids=[row[0] for row in WITHOUT_PERMISSION],
 )
 def test_files_without_permission(
-    script: Callable[[str], subprocess.Popen[str]], tmp_path: Path, name: str, code: str, kind: str
+    script: Script, tmp_path: Path, name: str, code: str, kind: str
 ) -> None:
     path = tmp_path / name
     if name == "output":

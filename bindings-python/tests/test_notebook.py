@@ -11,7 +11,7 @@ from typing import Any
 
 import lora_trainer as lt
 import pytest
-from conftest import POSIX_ONLY, SLOW, settings
+from conftest import POSIX_ONLY, SLOW, Script, settings
 
 pytestmark = POSIX_ONLY
 

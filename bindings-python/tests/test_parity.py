@@ -62,7 +62,8 @@ def test_the_same_files_and_numbers(config: ConfigFactory, tmp_path: Path, progr
         "flip_aug": True,
         "shuffle_caption": True,
         "network_dropout": 0.1,
-        "sample_prompts": "a banana, blueprint style --w 64 --h 64 --s 3\na cat --w 64 --h 96 --s 2 --d 7",
+        "sample_prompts": "a banana, blueprint style --w 64 --h 64 --s 3\n"
+        "a cat --w 64 --h 96 --s 2 --d 7",
         "sample_at_first": True,
     }
     file = tmp_path / "job.toml"

@@ -6,13 +6,10 @@ import signal
 import subprocess
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import POSIX_ONLY, SLOW, finish
-
-Script = Callable[[str], "subprocess.Popen[str]"]
+from conftest import POSIX_ONLY, SLOW, Script, finish
 
 pytestmark = POSIX_ONLY
 
