@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use crate::error::{ErrorClass, ExceptionBuilder};
 use crate::image::{ImageInput, read};
 
-const EXPECTED: &str = "expected a list of (image, caption), where an image is a path, a \
+const EXPECTED: &str = "expected a list of (image, caption), in which each image is a path, a \
      PIL.Image or an array [h, w, 3] of uint8";
 const EXPECTED_IMAGE: &str = "expected a path, a PIL.Image or an array [h, w, 3] of uint8";
 
