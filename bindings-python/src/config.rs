@@ -4,32 +4,30 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 use lora_trainer::Error;
-use lora_trainer::config::{
-    self, ConfigFile, KeyClass, KeyUse, OptionSpec, Value, nearest_option, option,
-};
+use lora_trainer::config::{self, ConfigFile, KeyClass, OptionSpec, Value, nearest_option, option};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple, PyType};
 
-use crate::error::{Kind, raised};
+use crate::error::{ErrorClass, to_exception};
 use crate::options::{self, python_value};
-use crate::record::{Reduced, record};
-use crate::value::{fit, problem, to_python, to_value};
+use crate::record::{PickleCall, record};
+use crate::value::{argument_texts, problem, to_python, to_value};
 
 record! {
     [] std::convert::identity,
-    /// What became of a key of a configuration file.
+    /// A key of a config file and what it means here.
     #[derive(PartialEq, Eq, Hash)]
     ConfigKey {
-        /// The key, as it was spelled.
+        /// The key, as spelled in the file.
         key: String,
-        /// Its line in the file, counted from 1; `None` for an option that was given beside the
-        /// file.
+        /// The line in the file, counted from 1; `None` for an option that was passed in addition
+        /// to the file.
         line: Option<usize>,
-        /// `"used"`, `"implied"` (it is always so) or `"ignored"` (it is of no use here). What is
-        /// unsupported is an error.
+        /// `"used"` (an option), `"implied"` (always on here) or `"ignored"` (not needed here). An
+        /// unsupported key is an error.
         key_class: String,
-        /// Why, or as what; may be empty.
+        /// The reason for the class, or the option that the key sets; may be empty.
         reason: String,
     }
 
@@ -44,8 +42,8 @@ record! {
     }
 }
 
-impl ConfigKey {
-    fn as_use(&self) -> KeyUse {
+impl From<&ConfigKey> for config::ConfigKey {
+    fn from(key: &ConfigKey) -> Self {
         let classes = [
             KeyClass::Used,
             KeyClass::Implied,
@@ -54,23 +52,23 @@ impl ConfigKey {
         ];
         let class = classes
             .into_iter()
-            .find(|class| class.to_string() == self.key_class);
-        KeyUse {
-            key: self.key.clone(),
-            line: self.line,
+            .find(|class| class.to_string() == key.key_class);
+        Self {
+            key: key.key.clone(),
+            line: key.line,
             class: class.unwrap_or(KeyClass::Used),
-            note: self.reason.clone(),
+            reason: key.reason.clone(),
         }
     }
 }
 
-impl From<&KeyUse> for ConfigKey {
-    fn from(key: &KeyUse) -> Self {
+impl From<&config::ConfigKey> for ConfigKey {
+    fn from(key: &config::ConfigKey) -> Self {
         Self {
             key: key.key.clone(),
             line: key.line,
             key_class: key.class.to_string(),
-            reason: key.note.clone(),
+            reason: key.reason.clone(),
         }
     }
 }
@@ -79,7 +77,7 @@ impl From<&KeyUse> for ConfigKey {
 #[derive(Debug, Clone)]
 pub(crate) struct TrainConfig {
     pub(crate) inner: lora_trainer::TrainConfig,
-    keys: Vec<KeyUse>,
+    keys: Vec<config::ConfigKey>,
 }
 
 #[pymethods]
@@ -92,27 +90,23 @@ impl TrainConfig {
         train_data_dir: Option<&Bound<'_, PyAny>>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let given = PyDict::new(py);
-        let paths = [
-            (
-                "pretrained_model_name_or_path",
-                pretrained_model_name_or_path,
-            ),
-            ("train_data_dir", train_data_dir),
-        ];
-        for (name, path) in paths {
-            if let Some(path) = path {
-                given.set_item(name, path)?;
-            }
+        let arguments = PyDict::new(py);
+        if let Some(path) = pretrained_model_name_or_path {
+            arguments.set_item("pretrained_model_name_or_path", path)?;
+        }
+        if let Some(path) = train_data_dir {
+            arguments.set_item("train_data_dir", path)?;
         }
         if let Some(options) = options {
-            given.update(options.as_mapping())?;
+            arguments.update(options.as_mapping())?;
         }
-        Self::made(py, &read_options(py, &given)?, Vec::new())
+        Self::from_options(py, &read_options(py, &arguments)?, Vec::new())
     }
 
-    /// Reads a configuration file: this program's, SD-Trainer's or one of sd-scripts. Options that
-    /// are given beside override the file's. `keys` then tells what became of each key.
+    /// Reads a config file of this program, SD-Trainer or sd-scripts.
+    ///
+    /// Options that are passed in addition override those of the file. `keys` then lists the keys
+    /// of the file and what they mean here.
     #[staticmethod]
     #[pyo3(signature = (path, **options))]
     fn from_toml(
@@ -125,48 +119,46 @@ impl TrainConfig {
             None => Vec::new(),
         };
         let file = lora_trainer::TrainConfig::read_beside_images(path, &options)
-            .map_err(raised(py, Kind::Config))?;
+            .map_err(to_exception(py, ErrorClass::Config))?;
         Ok(Self {
             inner: file.config,
             keys: file.keys,
         })
     }
 
-    /// What became of each key of the file that it was read from; empty where it was not read from
-    /// one.
+    /// The keys of the config file and what they mean here; empty without a file.
     #[getter]
     fn keys(&self) -> Vec<ConfigKey> {
         self.keys.iter().map(Into::into).collect()
     }
 
-    /// This configuration with other values of these options.
+    /// Returns a copy of this configuration with other values for these options.
     #[pyo3(signature = (**options))]
     fn replace(&self, py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let mut given = self.given();
+        let mut changed = self.changed_options();
         if let Some(options) = options {
             let options = read_options(py, options)?;
-            let is_replaced = |name: &str| {
-                options
+            changed.retain(|(name, _)| {
+                !options
                     .iter()
                     .any(|(key, _)| option(key).is_some_and(|spec| spec.name == name))
-            };
-            given.retain(|(name, _)| !is_replaced(name));
-            given.extend(options);
+            });
+            changed.extend(options);
         }
-        Self::made(py, &given, self.keys.clone())
+        Self::from_options(py, &changed, self.keys.clone())
     }
 
-    /// The text of a configuration file with the options that are not at their defaults, each with
-    /// a comment.
+    /// Returns the text of a config file with the options that differ from their defaults, each
+    /// with a comment.
     fn to_toml(&self) -> String {
         self.inner.to_commented_toml()
     }
 
-    /// The options that are not at their defaults, as keyword arguments.
+    /// Returns the options that differ from their defaults, as keyword arguments.
     #[pyo3(signature = () -> "dict[str, Any]")]
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let options = PyDict::new(py);
-        for (name, value) in self.given() {
+        for (name, value) in self.changed_options() {
             options.set_item(name, to_python(py, &value)?)?;
         }
         Ok(options)
@@ -182,17 +174,13 @@ impl TrainConfig {
         self.inner.to_toml().into_pyobject(py)?.hash()
     }
 
-    /// Valid Python: the call that makes it.
+    /// Returns Python code that makes this configuration.
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let option = |(name, value): (String, Value)| {
-            Ok(format!("{name}={}", to_python(py, &value)?.repr()?))
-        };
-        let options: Vec<String> = self
-            .given()
-            .into_iter()
-            .map(option)
-            .collect::<PyResult<_>>()?;
-        Ok(format!("TrainConfig({})", options.join(", ")))
+        let mut arguments = Vec::new();
+        for (name, value) in self.changed_options() {
+            arguments.push(format!("{name}={}", to_python(py, &value)?.repr()?));
+        }
+        Ok(format!("TrainConfig({})", arguments.join(", ")))
     }
 
     fn _repr_html_(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -202,24 +190,23 @@ impl TrainConfig {
             .extract()
     }
 
-    /// Names the nearest option; those that exist are properties.
+    /// Raises an AttributeError that suggests the closest option. Existing options are properties.
     fn __getattr__(&self, name: &str) -> PyResult<Py<PyAny>> {
-        let nearest = nearest_option(name).map_or_else(String::new, |nearest| {
-            format!("; did you mean `{nearest}`?")
-        });
+        let suggestion = match nearest_option(name) {
+            Some(nearest) => format!("; did you mean `{nearest}`?"),
+            None => String::new(),
+        };
         Err(PyAttributeError::new_err(format!(
-            "TrainConfig has no option `{name}`{nearest}"
+            "TrainConfig has no option `{name}`{suggestion}"
         )))
     }
 
     #[pyo3(signature = () -> "tuple[Any, tuple[Any, ...]]")]
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<PickleCall<'py>> {
         let restore = py.get_type::<Self>().getattr("_restore")?;
         let keys = self.keys().into_pyobject(py)?;
-        Ok((
-            restore,
-            PyTuple::new(py, [self.to_dict(py)?.into_any(), keys])?,
-        ))
+        let arguments = PyTuple::new(py, [self.to_dict(py)?.into_any(), keys])?;
+        Ok((restore, arguments))
     }
 
     #[staticmethod]
@@ -229,32 +216,35 @@ impl TrainConfig {
         options: &Bound<'_, PyDict>,
         keys: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let keys = keys
-            .try_iter()?
-            .map(|key| Ok(key?.cast::<ConfigKey>()?.get().as_use()));
-        Self::made(
-            py,
-            &read_options(py, options)?,
-            keys.collect::<PyResult<_>>()?,
-        )
+        let mut restored = Vec::new();
+        for key in keys.try_iter()? {
+            restored.push(key?.cast::<ConfigKey>()?.get().into());
+        }
+        Self::from_options(py, &read_options(py, options)?, restored)
     }
 }
 
 impl TrainConfig {
-    /// What became of the keys of its file.
-    pub(crate) fn key_uses(&self) -> &[KeyUse] {
+    /// The keys of its config file.
+    pub(crate) fn config_keys(&self) -> &[config::ConfigKey] {
         &self.keys
     }
 
-    fn made(py: Python<'_>, options: &[(String, Value)], keys: Vec<KeyUse>) -> PyResult<Self> {
-        let file = ConfigFile::from_options(options).map_err(raised(py, Kind::Config))?;
+    fn from_options(
+        py: Python<'_>,
+        options: &[(String, Value)],
+        keys: Vec<config::ConfigKey>,
+    ) -> PyResult<Self> {
+        let file =
+            ConfigFile::from_options(options).map_err(to_exception(py, ErrorClass::Config))?;
         Ok(Self {
             inner: file.config,
             keys,
         })
     }
 
-    fn given(&self) -> Vec<(String, Value)> {
+    /// The options that differ from their defaults.
+    fn changed_options(&self) -> Vec<(String, Value)> {
         self.inner
             .given_options()
             .into_iter()
@@ -263,32 +253,31 @@ impl TrainConfig {
     }
 }
 
-/// Options by name. All that have a type which no option takes are told at once.
+/// Reads options by name.
+///
+/// # Errors
+/// `ConfigError` with all values whose type no option accepts.
 fn read_options(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<Vec<(String, Value)>> {
     let (mut read, mut problems) = (Vec::new(), Vec::new());
     for (name, value) in options {
         let name: String = name.extract()?;
-        let spec = option(&name);
-        match to_value(&value) {
-            Ok(value) => read.push((
-                name,
-                spec.map_or(value.clone(), |spec| fit(value, spec.kind)),
-            )),
-            Err(error) => {
-                problems.push(problem(py, &name, spec.map(|spec| spec.kind), &error));
-            }
+        let kind = option(&name).map(|spec| spec.kind);
+        match (to_value(&value), kind) {
+            (Ok(value), Some(kind)) => read.push((name, argument_texts(value, kind))),
+            (Ok(value), None) => read.push((name, value)),
+            (Err(error), kind) => problems.push(problem(py, &name, kind, &error)),
         }
     }
-    match problems.is_empty() {
-        true => Ok(read),
-        false => Err(raised(py, Kind::Config)(Error::Config {
-            file: None,
-            problems,
-        })),
+    if problems.is_empty() {
+        return Ok(read);
     }
+    Err(to_exception(py, ErrorClass::Config)(Error::Config {
+        file: None,
+        problems,
+    }))
 }
 
-/// Gives the class a property for each option, and documentation of all of them.
+/// Adds a property for each option to the class, and the docstring.
 pub(crate) fn add_options(class: &Bound<'_, PyType>) -> PyResult<()> {
     let property = class.py().import("builtins")?.getattr("property")?;
     for spec in config::options() {
@@ -311,14 +300,14 @@ fn value_of(config: &Bound<'_, PyAny>, spec: &OptionSpec) -> PyResult<Py<PyAny>>
     Ok(python_value(config.py(), spec, &config.get().inner)?.unbind())
 }
 
-/// The class' docstring, from the option table.
+/// The docstring of the class, from the option table.
 fn documentation(py: Python<'_>) -> PyResult<String> {
     let mut text = String::from(
-        "All options of a run, with sd-scripts' names. It does not change once it is made; \
-         `replace` makes another.\n\n\
-         An option that does not exist, a value of the wrong type or out of range, and options at \
-         odds raise a ConfigError with all \
-         problems at once. `None` is the same as not given.\n\nArgs:\n",
+        "All options of a run, with sd-scripts' names. Immutable; `replace` makes a changed copy.\
+         \n\n\
+         Unknown options, values of the wrong type or out of range, and options in conflict raise \
+         a ConfigError that lists all problems. `None` means that an option is not set.\n\n\
+         Args:\n",
     );
     for spec in config::options() {
         text += &format!("    {}\n", options::documentation(py, spec)?);

@@ -1,85 +1,83 @@
-//! Images that a program gives: `data=`.
+//! The images of `data=`.
 
 use lora_trainer::train::{ImageSource, TrainImage};
 use pyo3::prelude::*;
 
-use crate::error::{Kind, Raised};
-use crate::image::{Given, read};
+use crate::error::{ErrorClass, ExceptionBuilder};
+use crate::image::{ImageInput, read};
 
-const EXPECTED: &str = "a list of (image, caption), where an image is a path, a PIL.Image or an \
-     array [h, w, 3] of uint8";
+const EXPECTED: &str = "expected a list of (image, caption), in which each image is a path, a \
+     PIL.Image or an array [h, w, 3] of uint8";
+const EXPECTED_IMAGE: &str = "expected a path, a PIL.Image or an array [h, w, 3] of uint8";
 
-/// The images of a list of `(image, caption)`.
+/// The images of a list of `(image, caption)`; empty without a list.
 ///
 /// # Errors
-/// `DatasetError`, naming the entry.
+/// `DatasetError`, with the index of the entry.
 pub(crate) fn images(data: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<TrainImage>> {
-    let Some(data) = data.filter(|data| !data.is_none()) else {
+    let Some(data) = data else {
         return Ok(Vec::new());
     };
-    let refuse = |what: String| refused(data.py(), what);
+    if data.is_none() {
+        return Ok(Vec::new());
+    }
+    let py = data.py();
+    let found = data.get_type().qualname()?;
     if data.hasattr("__fspath__")?
         || data.extract::<&[u8]>().is_ok()
         || data.extract::<String>().is_ok()
     {
-        let found = data.get_type().qualname()?;
-        return Err(refuse(format!(
-            "data: found a value of type {found}, expected {EXPECTED}; a folder is train_data_dir"
-        )));
+        let message =
+            format!("data: found a value of type {found}, {EXPECTED}; a folder is train_data_dir");
+        return Err(dataset_error(py, message));
     }
     let Ok(entries) = data.try_iter() else {
-        return Err(refuse(format!(
-            "data: found a value of type {}, expected {EXPECTED}",
-            data.get_type().qualname()?
-        )));
+        let message = format!("data: found a value of type {found}, {EXPECTED}");
+        return Err(dataset_error(py, message));
     };
-    let images: Vec<TrainImage> = entries
-        .enumerate()
-        .map(|(index, entry)| image(&entry?, index))
-        .collect::<PyResult<_>>()?;
+    let mut images = Vec::new();
+    for (index, entry) in entries.enumerate() {
+        images.push(image(&entry?, index)?);
+    }
     if images.is_empty() {
-        return Err(refuse(format!(
-            "data: the list is empty, expected {EXPECTED}"
-        )));
+        return Err(dataset_error(
+            py,
+            format!("data: the list is empty, {EXPECTED}"),
+        ));
     }
     Ok(images)
 }
 
-fn refused(py: Python<'_>, what: String) -> PyErr {
-    Raised::new(Kind::Dataset, what).into_py(py)
+fn dataset_error(py: Python<'_>, message: String) -> PyErr {
+    ExceptionBuilder::new(ErrorClass::Dataset, message).into_py(py)
 }
 
 fn image(entry: &Bound<'_, PyAny>, index: usize) -> PyResult<TrainImage> {
     let py = entry.py();
-    let place = format!("data[{index}]");
     let Ok((image, caption)) = entry.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
         let found = entry.get_type().qualname()?;
-        return Err(refused(
-            py,
-            format!("{place}: found a value of type {found}, expected a pair (image, caption)"),
-        ));
+        let message = format!(
+            "data[{index}]: found a value of type {found}, expected a pair (image, caption)"
+        );
+        return Err(dataset_error(py, message));
     };
     let Ok(caption) = caption.extract::<String>() else {
         let found = caption.get_type().qualname()?;
-        return Err(refused(
-            py,
-            format!("{place}: found a caption of type {found}, expected text"),
-        ));
+        let message = format!("data[{index}]: found a caption of type {found}, expected text");
+        return Err(dataset_error(py, message));
     };
     let source = match read(&image) {
-        Ok(Given::File(path)) => ImageSource::File(path),
-        Ok(Given::Image(image)) => ImageSource::Memory(image),
-        Ok(Given::Other(found)) => {
-            let expected = "expected a path, a PIL.Image or an array [h, w, 3] of uint8";
-            return Err(refused(py, format!("{place}: found {found}, {expected}")));
+        Ok(ImageInput::File(path)) => ImageSource::File(path),
+        Ok(ImageInput::Memory(image)) => ImageSource::Memory(image),
+        Ok(ImageInput::Unusable(found)) => {
+            let message = format!("data[{index}]: found {found}, {EXPECTED_IMAGE}");
+            return Err(dataset_error(py, message));
         }
-        Err(error) => {
-            let raised = refused(
-                py,
-                format!("{place}: unreadable image: {}", error.value(py)),
-            );
-            raised.set_cause(py, Some(error));
-            return Err(raised);
+        Err(cause) => {
+            let message = format!("data[{index}]: unreadable image: {}", cause.value(py));
+            let error = dataset_error(py, message);
+            error.set_cause(py, Some(cause));
+            return Err(error);
         }
     };
     Ok(TrainImage {

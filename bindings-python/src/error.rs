@@ -1,4 +1,4 @@
-//! Rust's errors as Python's exceptions. The classes are Python's own: `lora_trainer/errors.py`.
+//! Rust errors as Python exceptions. The exception classes are in `lora_trainer/errors.py`.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use lora_trainer::{Error, Problem};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// What an exception is about: its class.
+/// The class of an exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ErrorClass {
     /// `ConfigError`
     Config,
     /// `DatasetError`
@@ -20,12 +20,12 @@ pub(crate) enum Kind {
     Device,
     /// `TrainingError`
     Training,
-    /// `LossNotFiniteError`, whose file is saved already
+    /// `LossNotFiniteError`; its LoRA file is saved already
     LossNotFinite,
 }
 
-impl Kind {
-    fn class(self) -> &'static str {
+impl ErrorClass {
+    fn name(self) -> &'static str {
         match self {
             Self::Config => "ConfigError",
             Self::Dataset => "DatasetError",
@@ -36,8 +36,8 @@ impl Kind {
         }
     }
 
-    /// The class of an error; of one about files and folders what is being done tells it.
-    fn of(error: &Error, doing: Self) -> Self {
+    /// The class of an error. An error about files has the class of the operation that failed.
+    fn for_error(error: &Error, operation: Self) -> Self {
         match error {
             Error::Config { .. } => Self::Config,
             Error::Device { .. } => Self::Device,
@@ -48,43 +48,43 @@ impl Kind {
             | Error::Adapter { .. }
             | Error::NotALora { .. }
             | Error::LoraFamily { .. } => Self::Checkpoint,
-            Error::Io { .. } => doing,
+            Error::Io { .. } => operation,
             Error::LossNotFinite { saved: Ok(_), .. } => Self::LossNotFinite,
             _ => Self::Training,
         }
     }
 }
 
-/// An exception before it is Python's.
+/// The parts of a Python exception.
 #[derive(Debug)]
-pub(crate) struct Raised {
-    kind: Kind,
+pub(crate) struct ExceptionBuilder {
+    class: ErrorClass,
     message: String,
     path: Option<PathBuf>,
     problems: Vec<Problem>,
     hint: Option<String>,
-    refused: Option<io::ErrorKind>,
+    io_error_kind: Option<io::ErrorKind>,
 }
 
-impl Raised {
-    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+impl ExceptionBuilder {
+    pub(crate) fn new(class: ErrorClass, message: impl Into<String>) -> Self {
         Self {
-            kind,
+            class,
             message: message.into(),
             path: None,
             problems: Vec::new(),
             hint: None,
-            refused: None,
+            io_error_kind: None,
         }
     }
 
-    /// An error of the library, while something of this kind is being done.
-    pub(crate) fn of(error: Error, doing: Kind) -> Self {
+    /// An error of the library during an operation of this class.
+    pub(crate) fn from_error(error: Error, operation: ErrorClass) -> Self {
         Self {
-            kind: Kind::of(&error, doing),
+            class: ErrorClass::for_error(&error, operation),
             message: error.to_string(),
             path: error.path().map(Into::into),
-            refused: error.io_error_kind(),
+            io_error_kind: error.io_error_kind(),
             hint: None,
             problems: match error {
                 Error::Config { problems, .. } => problems,
@@ -100,43 +100,42 @@ impl Raised {
         }
     }
 
-    /// The exception.
+    /// The exception. If it cannot be made, the exception that making it raised.
     pub(crate) fn into_py(self, py: Python<'_>) -> PyErr {
-        self.raise(py).unwrap_or_else(|error| error)
+        self.build(py).unwrap_or_else(|error| error)
     }
 
-    fn raise(self, py: Python<'_>) -> PyResult<PyErr> {
+    fn build(self, py: Python<'_>) -> PyResult<PyErr> {
+        let second_base = self.second_base();
         let first = self.problems.first();
+        let problems: Vec<String> = self.problems.iter().map(ToString::to_string).collect();
         let attributes = PyDict::new(py);
         attributes.set_item("path", &self.path)?;
         attributes.set_item("key", first.map(|problem| &problem.key))?;
         attributes.set_item("hint", self.hint.or_else(|| first.and_then(Problem::hint)))?;
-        attributes.set_item(
-            "problems",
-            self.problems
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>(),
-        )?;
-        let is_device = self.kind == Kind::Config
-            && self.problems.iter().all(|problem| problem.key == "device");
-        let further = match self.refused {
-            Some(io::ErrorKind::NotFound) => Some("FileNotFoundError"),
-            Some(io::ErrorKind::PermissionDenied) => Some("PermissionError"),
-            // Of an option, but a device all the same.
-            _ if is_device && first.is_some() => Some("DeviceError"),
-            _ => None,
-        };
-        let module = py.import("lora_trainer.errors")?;
-        let exception = module.call_method1(
+        attributes.set_item("problems", problems)?;
+        let exception = py.import("lora_trainer.errors")?.call_method1(
             "_make",
-            (self.kind.class(), self.message, further, attributes),
+            (self.class.name(), self.message, second_base, attributes),
         )?;
         Ok(PyErr::from_value(exception))
     }
+
+    /// The second base class of the exception, if it has one.
+    fn second_base(&self) -> Option<&'static str> {
+        let is_device = self.class == ErrorClass::Config
+            && !self.problems.is_empty()
+            && self.problems.iter().all(|problem| problem.key == "device");
+        match self.io_error_kind {
+            Some(io::ErrorKind::NotFound) => Some("FileNotFoundError"),
+            Some(io::ErrorKind::PermissionDenied) => Some("PermissionError"),
+            _ if is_device => Some("DeviceError"),
+            _ => None,
+        }
+    }
 }
 
-/// For `map_err` on the library's results.
-pub(crate) fn raised(py: Python<'_>, doing: Kind) -> impl FnOnce(Error) -> PyErr {
-    move |error| Raised::of(error, doing).into_py(py)
+/// Converts the errors of an operation to exceptions, for `map_err`.
+pub(crate) fn to_exception(py: Python<'_>, operation: ErrorClass) -> impl FnOnce(Error) -> PyErr {
+    move |error| ExceptionBuilder::from_error(error, operation).into_py(py)
 }

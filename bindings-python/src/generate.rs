@@ -1,4 +1,4 @@
-//! Images from prompts.
+//! Generating images from prompts.
 
 use std::path::PathBuf;
 
@@ -10,23 +10,27 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::background::run;
 use crate::config::TrainConfig;
-use crate::error::{Kind as ErrorKind, raised};
+use crate::error::{ErrorClass, to_exception};
 use crate::image::to_pillow;
 use crate::value::{argument, choice};
 
-/// The settings of an image, named as in diffusers, as they were given.
-pub(crate) struct Given<'a, 'py> {
-    pub(crate) width: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) height: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) num_inference_steps: &'a Bound<'py, PyAny>,
-    pub(crate) guidance_scale: &'a Bound<'py, PyAny>,
-    pub(crate) seed: Option<&'a Bound<'py, PyAny>>,
-    pub(crate) sampler: Option<&'a str>,
+/// The settings of an image as Python passes them: a dict with diffusers' names.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct SettingsDict<'py> {
+    negative_prompt: String,
+    width: Option<Bound<'py, PyAny>>,
+    height: Option<Bound<'py, PyAny>>,
+    num_inference_steps: Bound<'py, PyAny>,
+    guidance_scale: Bound<'py, PyAny>,
+    seed: Option<Bound<'py, PyAny>>,
+    sampler: Option<String>,
 }
 
 /// The settings of an image.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Request {
+#[derive(Debug, Clone)]
+pub(crate) struct ImageSettings {
+    negative_prompt: String,
     width: Option<u32>,
     height: Option<u32>,
     num_inference_steps: u32,
@@ -35,7 +39,7 @@ pub(crate) struct Request {
     sampler: Option<Sampler>,
 }
 
-/// The library says which sizes and numbers of steps are possible.
+/// Sizes and numbers of steps. The library checks them further.
 const COUNT: Kind = Kind::Integer {
     min: 0,
     max: u32::MAX as i64,
@@ -49,46 +53,39 @@ const NUMBER: Kind = Kind::Number {
     max: 1000.0,
 };
 
-impl Request {
-    /// Reads what was given.
+impl ImageSettings {
+    /// Reads the settings.
     ///
     /// # Errors
     /// `ConfigError`, naming the argument.
-    pub(crate) fn read(py: Python<'_>, given: &Given<'_, '_>) -> PyResult<Self> {
-        let count = |name: &str, value: Option<&Bound<'_, PyAny>>| {
-            let read = value
-                .map(|value| argument(name, value, COUNT))
-                .transpose()?;
-            Ok::<_, PyErr>(
-                read.and_then(|count| count.as_u64())
-                    .and_then(|count| count.try_into().ok()),
-            )
+    pub(crate) fn read(py: Python<'_>, settings: SettingsDict<'_>) -> PyResult<Self> {
+        let steps = count("num_inference_steps", Some(&settings.num_inference_steps))?;
+        let seed = match &settings.seed {
+            Some(seed) => argument("seed", seed, SEED)?.as_u64(),
+            None => None,
         };
-        let seed = given
-            .seed
-            .map(|seed| argument("seed", seed, SEED))
-            .transpose()?;
-        let sampler = |name| choice(py, "sampler", name, Sampler::NAMES, Sampler::from_name);
+        let sampler = match &settings.sampler {
+            Some(name) => {
+                let sampler = choice(py, "sampler", name, Sampler::NAMES, Sampler::from_name)?;
+                Some(sampler)
+            }
+            None => None,
+        };
         Ok(Self {
-            width: count("width", given.width)?,
-            height: count("height", given.height)?,
-            num_inference_steps: count("num_inference_steps", Some(given.num_inference_steps))?
-                .unwrap_or_default(),
-            guidance_scale: number("guidance_scale", given.guidance_scale)?,
-            seed: seed.and_then(|seed| seed.as_u64()),
-            sampler: given.sampler.map(sampler).transpose()?,
+            width: count("width", settings.width.as_ref())?,
+            height: count("height", settings.height.as_ref())?,
+            num_inference_steps: steps.unwrap_or_default(),
+            guidance_scale: number("guidance_scale", &settings.guidance_scale)?,
+            seed,
+            sampler,
+            negative_prompt: settings.negative_prompt,
         })
     }
 
-    /// The prompt in the library's form; a size that is not given is this one.
-    pub(crate) fn prompt(
-        self,
-        prompt: String,
-        negative_prompt: String,
-        default: Resolution,
-    ) -> Prompt {
+    /// The prompt for the library; `default` is the size if none is set.
+    pub(crate) fn prompt(self, prompt: String, default: Resolution) -> Prompt {
         Prompt {
-            negative_prompt,
+            negative_prompt: self.negative_prompt,
             width: self.width.unwrap_or(default.width),
             height: self.height.unwrap_or(default.height),
             steps: self.num_inference_steps,
@@ -100,7 +97,15 @@ impl Request {
     }
 }
 
-/// A finite number.
+fn count(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u32>> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let count = argument(name, value, COUNT)?.as_u64();
+    Ok(count.and_then(|count| count.try_into().ok()))
+}
+
+/// Reads a finite number.
 ///
 /// # Errors
 /// `ConfigError`, naming the argument.
@@ -108,78 +113,55 @@ pub(crate) fn number(name: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
     Ok(argument(name, value, NUMBER)?.as_f64().unwrap_or_default())
 }
 
-/// The exception of a prompt's error, with the names of the arguments.
-pub(crate) fn refused(py: Python<'_>, error: Error) -> PyErr {
-    let error = match error {
-        Error::Config { file, mut problems } => {
-            for problem in &mut problems {
-                match problem.key.as_str() {
-                    "steps" => problem.key = "num_inference_steps".into(),
-                    "scale" => problem.key = "guidance_scale".into(),
-                    _ => {}
-                }
+/// The exception for an error of a prompt, with the names of Python's arguments.
+pub(crate) fn prompt_exception(py: Python<'_>, mut error: Error) -> PyErr {
+    if let Error::Config { problems, .. } = &mut error {
+        for problem in problems {
+            match problem.key.as_str() {
+                "steps" => problem.key = "num_inference_steps".into(),
+                "scale" => problem.key = "guidance_scale".into(),
+                _ => {}
             }
-            Error::Config { file, problems }
         }
-        other => other,
-    };
-    raised(py, ErrorKind::Training)(error)
+    }
+    to_exception(py, ErrorClass::Training)(error)
 }
 
-/// Draws images with a base model and LoRA files, as previews are drawn; `lora_trainer.generate`
-/// has the convenient form.
+/// Generates images with a base model and LoRA files, like previews; used by
+/// `lora_trainer.generate`.
 #[pyfunction]
 #[pyo3(signature = (
-    config: "TrainConfig", prompts: "list[str]", negative_prompt: "str", loras: "dict[Any, \
-         float]", *, width: "int | None",
-    height: "int | \
-         None", num_inference_steps: "int", guidance_scale: "float", seed: "int", sampler: "str | \
-         None"
+    config: "TrainConfig",
+    prompts: "list[str]",
+    loras: "dict[Any, float]",
+    settings: "Mapping[str, object]"
 ) -> "list[Image]")]
-#[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn generate<'py>(
     config: &Bound<'py, TrainConfig>,
     prompts: Vec<String>,
-    negative_prompt: String,
     loras: &Bound<'py, PyDict>,
-    width: Option<&Bound<'py, PyAny>>,
-    height: Option<&Bound<'py, PyAny>>,
-    num_inference_steps: &Bound<'py, PyAny>,
-    guidance_scale: &Bound<'py, PyAny>,
-    seed: &Bound<'py, PyAny>,
-    sampler: Option<&str>,
+    settings: SettingsDict<'py>,
 ) -> PyResult<Bound<'py, PyList>> {
     let py = config.py();
     let inner = config.get().inner.clone();
-    let strength = |(path, strength): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-        Ok((path.extract()?, number("strength", &strength)? as f32))
-    };
-    let loras: Vec<(PathBuf, f32)> = loras.iter().map(strength).collect::<PyResult<_>>()?;
-    let given = Given {
-        width,
-        height,
-        num_inference_steps,
-        guidance_scale,
-        seed: Some(seed),
-        sampler,
-    };
-    let request = Request::read(py, &given)?;
-    let drawn = run(py, move || {
-        let mut generator = Generator::new(&inner, &loras)?;
+    let mut files: Vec<(PathBuf, f32)> = Vec::with_capacity(loras.len());
+    for (path, multiplier) in loras {
+        files.push((path.extract()?, number("multiplier", &multiplier)? as f32));
+    }
+    let settings = ImageSettings::read(py, settings)?;
+    let generated = run(py, move || -> Result<_, Error> {
+        let mut generator = Generator::new(&inner, &files)?;
         let resolution = generator.resolution();
-        let prompts = prompts
-            .into_iter()
-            .map(|prompt| request.prompt(prompt, negative_prompt.clone(), resolution));
-        prompts
-            .map(|prompt| generator.generate(&prompt, 0))
-            .collect::<Result<Vec<_>, Error>>()
+        let mut images = Vec::with_capacity(prompts.len());
+        for prompt in prompts {
+            let prompt = settings.clone().prompt(prompt, resolution);
+            images.push(generator.generate(&prompt, 0)?);
+        }
+        Ok(images)
     })?;
-    let images = drawn.map_err(|error| refused(py, error))?;
-    PyList::new(
-        py,
-        images
-            .iter()
-            .map(|image| to_pillow(py, image))
-            .collect::<PyResult<Vec<_>>>()?,
-    )
+    let images = PyList::empty(py);
+    for image in generated.map_err(|error| prompt_exception(py, error))? {
+        images.append(to_pillow(py, &image)?)?;
+    }
+    Ok(images)
 }

@@ -1,4 +1,4 @@
-//! Images between Python and Rust: Pillow's images and arrays.
+//! Conversion of images between Python (Pillow, NumPy) and Rust.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-/// A Pillow image of these pixels.
+/// Converts an image to a Pillow image.
 pub(crate) fn to_pillow<'py>(py: Python<'py>, image: &RgbImage) -> PyResult<Bound<'py, PyAny>> {
     let pixels = PyBytes::new(py, image.as_raw());
     py.import("PIL.Image")?
         .call_method1("frombytes", ("RGB", image.dimensions(), pixels))
 }
 
-/// An image that becomes Pillow's when it is asked for.
+/// An image that is converted to a Pillow image on access.
 #[derive(Debug, Clone)]
 pub(crate) struct Image(Arc<RgbImage>);
 
@@ -38,7 +38,7 @@ impl<'py> IntoPyObject<'py> for Image {
     }
 }
 
-/// A `PIL.Image`, for stubs.
+/// A `PIL.Image`, so that stubs have its type.
 pub(crate) struct Pillow<'py>(pub(crate) Bound<'py, PyAny>);
 
 impl<'py> IntoPyObject<'py> for Pillow<'py> {
@@ -56,7 +56,7 @@ impl<'py> IntoPyObject<'py> for Pillow<'py> {
     }
 }
 
-/// Of pickle.
+/// Unpickling needs it.
 impl<'py> FromPyObject<'_, 'py> for Image {
     type Error = PyErr;
 
@@ -66,25 +66,25 @@ impl<'py> FromPyObject<'_, 'py> for Image {
         let image = RgbImage::from_raw(width, height, pixels.as_bytes().to_vec());
         image
             .map(Self::from)
-            .ok_or_else(|| PyValueError::new_err("expected an image in RGB"))
+            .ok_or_else(|| PyValueError::new_err("expected an RGB image"))
     }
 }
 
-/// What an image in a list of data is.
-pub(crate) enum Given {
+/// An image of `data=`.
+pub(crate) enum ImageInput {
     File(PathBuf),
-    Image(Arc<DynamicImage>),
-    /// None, with what was found instead.
-    Other(String),
+    Memory(Arc<DynamicImage>),
+    /// Not an image, with a description of the value.
+    Unusable(String),
 }
 
-/// A path, a Pillow image or an array `[h, w, 3]` of `uint8`.
-pub(crate) fn read(image: &Bound<'_, PyAny>) -> PyResult<Given> {
+/// Reads a path, a Pillow image or an array `[h, w, 3]` of `uint8`.
+pub(crate) fn read(image: &Bound<'_, PyAny>) -> PyResult<ImageInput> {
     if image.is_instance_of::<PyString>() || image.hasattr("__fspath__")? {
-        return Ok(Given::File(image.extract()?));
+        return Ok(ImageInput::File(image.extract()?));
     }
     if image.is_instance_of::<PyBytes>() {
-        return Ok(Given::Other("bytes".into()));
+        return Ok(ImageInput::Unusable("bytes".into()));
     }
     if image.hasattr("__array_interface__")? && image.hasattr("dtype")? {
         return from_array(image);
@@ -92,20 +92,20 @@ pub(crate) fn read(image: &Bound<'_, PyAny>) -> PyResult<Given> {
     if image.hasattr("convert")? && image.hasattr("mode")? && image.hasattr("tobytes")? {
         return from_pillow(image);
     }
-    Ok(Given::Other(format!(
+    Ok(ImageInput::Unusable(format!(
         "a value of type {}",
         image.get_type().qualname()?
     )))
 }
 
-fn from_array(array: &Bound<'_, PyAny>) -> PyResult<Given> {
+fn from_array(array: &Bound<'_, PyAny>) -> PyResult<ImageInput> {
     let dtype = array.getattr("dtype")?.str()?.to_string();
     let shape: Vec<usize> = array.getattr("shape")?.extract()?;
     let &[height, width, 3] = shape.as_slice() else {
-        return Ok(Given::Other(format!("an array of shape {shape:?}")));
+        return Ok(ImageInput::Unusable(format!("an array of shape {shape:?}")));
     };
     if dtype != "uint8" {
-        return Ok(Given::Other(format!("an array of {dtype}")));
+        return Ok(ImageInput::Unusable(format!("an array of {dtype}")));
     }
     let bytes = array
         .call_method0("tobytes")?
@@ -113,23 +113,23 @@ fn from_array(array: &Bound<'_, PyAny>) -> PyResult<Given> {
         .as_bytes()
         .to_vec();
     let image = RgbImage::from_raw(width as u32, height as u32, bytes).map(DynamicImage::ImageRgb8);
-    Ok(given(image))
+    Ok(from_pixels(image))
 }
 
-/// Transparency stays, for `alpha_mask` and `alpha_background`. Orientation in Exif data is
-/// applied, as it is for files.
-fn from_pillow(image: &Bound<'_, PyAny>) -> PyResult<Given> {
+/// Keeps the alpha channel for `alpha_mask` and `alpha_background`. Applies the Exif orientation,
+/// like the reader of files.
+fn from_pillow(image: &Bound<'_, PyAny>) -> PyResult<ImageInput> {
     let image = image
         .py()
         .import("PIL.ImageOps")?
         .call_method1("exif_transpose", (image,))?;
     let mode: String = image.getattr("mode")?.extract()?;
-    if let Some(big_endian) = sixteen_bit(&mode) {
+    if let Some(big_endian) = is_big_endian(&mode) {
         return from_sixteen_bit(&image, big_endian);
     }
-    // Pillow would cut their values off at 255.
+    // Pillow would clip their values at 255.
     if matches!(mode.as_str(), "I" | "F") {
-        return Ok(Given::Other(format!(
+        return Ok(ImageInput::Unusable(format!(
             "a PIL.Image of mode {mode}, whose range is unknown; convert it"
         )));
     }
@@ -143,14 +143,15 @@ fn from_pillow(image: &Bound<'_, PyAny>) -> PyResult<Given> {
         .cast_into::<PyBytes>()?
         .as_bytes()
         .to_vec();
-    Ok(given(match is_transparent {
-        true => RgbaImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgba8),
-        false => RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8),
+    Ok(from_pixels(if is_transparent {
+        RgbaImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgba8)
+    } else {
+        RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8)
     }))
 }
 
-/// Whether the samples of a 16-bit mode have their high byte first; none for another mode.
-fn sixteen_bit(mode: &str) -> Option<bool> {
+/// True if a 16-bit mode is big-endian; `None` for other modes.
+fn is_big_endian(mode: &str) -> Option<bool> {
     match mode {
         "I;16" | "I;16L" => Some(false),
         "I;16B" => Some(true),
@@ -159,27 +160,25 @@ fn sixteen_bit(mode: &str) -> Option<bool> {
     }
 }
 
-/// Grey of 16 bits, which is scaled as that of files is.
-fn from_sixteen_bit(image: &Bound<'_, PyAny>, big_endian: bool) -> PyResult<Given> {
+/// Reads 16-bit greyscale. It is scaled like that of files.
+fn from_sixteen_bit(image: &Bound<'_, PyAny>, big_endian: bool) -> PyResult<ImageInput> {
     let (width, height): (u32, u32) = image.getattr("size")?.extract()?;
     let bytes = image.call_method0("tobytes")?.cast_into::<PyBytes>()?;
     let (pairs, _) = bytes.as_bytes().as_chunks::<2>();
-    let sample = |pair: &[u8; 2]| {
-        if big_endian {
-            u16::from_be_bytes(*pair)
-        } else {
-            u16::from_le_bytes(*pair)
-        }
+    let read = if big_endian {
+        u16::from_be_bytes
+    } else {
+        u16::from_le_bytes
     };
-    let samples = pairs.iter().map(sample).collect();
-    Ok(given(
+    let samples = pairs.iter().map(|pair| read(*pair)).collect();
+    Ok(from_pixels(
         ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16),
     ))
 }
 
-fn given(image: Option<DynamicImage>) -> Given {
+fn from_pixels(image: Option<DynamicImage>) -> ImageInput {
     match image {
-        Some(image) => Given::Image(Arc::new(image)),
-        None => Given::Other("fewer bytes than its size needs".into()),
+        Some(image) => ImageInput::Memory(Arc::new(image)),
+        None => ImageInput::Unusable("fewer bytes than its size needs".into()),
     }
 }

@@ -1,59 +1,73 @@
-//! `inspect`: what a LoRA file holds.
+//! `inspect`: the contents of a LoRA file.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use lora_data::count;
 use lora_trainer::train;
 use pyo3::prelude::*;
 
 use crate::background::run;
-use crate::error::{Kind, raised};
+use crate::error::{ErrorClass, to_exception};
 use crate::record::record;
 
 record! {
     [] std::convert::identity,
     /// An adapter of a LoRA file.
-    Adapter {
-        /// Its name: its keys without what they end in.
+    AdapterInfo {
+        /// The name: the common prefix of its keys.
         name: String,
-        /// Whether it belongs to the UNet; else to a text encoder.
+        /// True for the UNet, false for a text encoder.
         is_unet: bool,
-        /// The width between its factors.
+        /// The rank.
         rank: usize,
-        /// The product of its factors is scaled by alpha / rank.
+        /// The alpha. The adapter is scaled by alpha / rank.
         alpha: f32,
-        /// The shape of the first factor.
+        /// The shape of the down weight.
         down: Vec<usize>,
-        /// The shape of the second factor.
+        /// The shape of the up weight.
         up: Vec<usize>,
     }
 }
 
-/// What a LoRA file holds.
+impl From<train::AdapterInfo> for AdapterInfo {
+    fn from(adapter: train::AdapterInfo) -> Self {
+        Self {
+            is_unet: adapter.is_unet(),
+            name: adapter.name,
+            rank: adapter.rank,
+            alpha: adapter.alpha,
+            down: adapter.down,
+            up: adapter.up,
+        }
+    }
+}
+
+/// The contents of a LoRA file.
 #[pyclass(frozen, get_all, module = "lora_trainer")]
 #[derive(Debug)]
 pub(crate) struct LoraInfo {
     /// The file.
     path: PathBuf,
-    /// The family of its base, as far as metadata and names tell.
+    /// The family of its base model, if its metadata or key names show it.
     family: Option<String>,
-    /// Its adapters, by name.
-    adapters: Vec<Adapter>,
-    /// Keys that belong to no adapter of this kind.
+    /// The adapters, sorted by name.
+    adapters: Vec<AdapterInfo>,
+    /// Keys that are not part of a LoRA adapter.
     other_keys: Vec<String>,
-    /// The number types of its tensors, such as "F16".
+    /// The data types of the tensors, such as "F16".
     dtypes: Vec<String>,
-    /// Values of all factors.
+    /// The number of parameters of all adapters.
     parameters: usize,
-    /// Bytes of the file.
+    /// The size of the file. Bytes.
     bytes: u64,
-    /// Its metadata, without change.
+    /// The metadata, unchanged.
     metadata: BTreeMap<String, String>,
 }
 
 #[pymethods]
 impl LoraInfo {
-    /// The ranks that occur, each with how many adapters have it.
+    /// The number of adapters by rank.
     #[getter]
     fn ranks(&self) -> BTreeMap<usize, usize> {
         let mut ranks = BTreeMap::new();
@@ -66,14 +80,12 @@ impl LoraInfo {
     fn __repr__(&self) -> String {
         let family = self.family.as_deref().unwrap_or("an unknown base");
         let ranks: Vec<String> = self.ranks().keys().map(ToString::to_string).collect();
-        let (count, rank, dtypes) = (
-            self.adapters.len(),
-            ranks.join(", "),
-            self.dtypes.join(", "),
-        );
         format!(
-            "<LoraInfo {}: for {family}, {count} adapters of rank {rank}, {dtypes}>",
-            self.path.display()
+            "<LoraInfo {}: for {family}, {} of rank {}, {}>",
+            self.path.display(),
+            count(self.adapters.len(), "adapter"),
+            ranks.join(", "),
+            self.dtypes.join(", ")
         )
     }
 
@@ -85,7 +97,7 @@ impl LoraInfo {
     }
 }
 
-/// Reads what a LoRA file holds, whatever program wrote it: adapters, ranks, alphas and metadata.
+/// Reads a LoRA file of any program: its adapters, ranks, alphas and metadata.
 ///
 /// >>> info = lt.inspect(lt.fit(config, progress=False).path)
 /// >>> list(info.ranks), info.metadata["ss_network_dim"]
@@ -94,19 +106,12 @@ impl LoraInfo {
 #[pyo3(signature = (path, /))]
 pub(crate) fn inspect(py: Python<'_>, path: PathBuf) -> PyResult<LoraInfo> {
     let file = path.clone();
-    let info = run(py, move || train::inspect(file))?.map_err(raised(py, Kind::Checkpoint))?;
-    let adapter = |adapter: train::AdapterInfo| Adapter {
-        is_unet: adapter.is_unet(),
-        name: adapter.name,
-        rank: adapter.rank,
-        alpha: adapter.alpha,
-        down: adapter.down,
-        up: adapter.up,
-    };
+    let info =
+        run(py, move || train::inspect(file))?.map_err(to_exception(py, ErrorClass::Checkpoint))?;
     Ok(LoraInfo {
         path,
         family: info.family.map(|family| family.to_string()),
-        adapters: info.adapters.into_iter().map(adapter).collect(),
+        adapters: info.adapters.into_iter().map(Into::into).collect(),
         other_keys: info.other_keys,
         dtypes: info.dtypes,
         parameters: info.parameters,

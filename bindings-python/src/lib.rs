@@ -1,5 +1,5 @@
-//! Python module of lora-trainer: `lora_trainer._core`. Each file is a concept of the package; what
-//! needs no Rust is in `python/lora_trainer`.
+//! The native module of the Python package: `lora_trainer._core`. There is one file per concept;
+//! everything that needs no Rust is in `python/lora_trainer`.
 
 mod background;
 mod config;
@@ -9,6 +9,7 @@ mod events;
 mod generate;
 mod image;
 mod inspect;
+mod measured_event;
 mod options;
 mod process;
 mod record;
@@ -29,18 +30,18 @@ mod _core {
     use crate::config::{ConfigKey, TrainConfig};
     #[pymodule_export]
     use crate::events::{
-        CacheProgress, DataWait, Deleted, EpochEnd, Event, Notice, Preview, RunPlan, Saved, Step,
-        Summary,
+        CacheProgress, DataWait, Deleted, EpochEnd, Event, Preview, RunPlan, Saved, Step, Summary,
+        Warning,
     };
     #[pymodule_export]
     use crate::generate::generate;
     #[pymodule_export]
-    use crate::inspect::{Adapter, LoraInfo, inspect};
+    use crate::inspect::{AdapterInfo, LoraInfo, inspect};
     #[pymodule_export]
     use crate::options::{Option, options};
     #[pymodule_export]
     use crate::report::{
-        Bucket, CheckReport, Example, LongCaption, RunLength, Subset, TinyImage, check,
+        Bucket, CheckReport, ExampleImage, LongCaption, RunLength, Subset, TinyImage, check,
     };
     #[pymodule_export]
     use crate::trainer::Trainer;

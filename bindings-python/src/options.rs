@@ -12,29 +12,29 @@ use crate::value::to_python;
 #[pyclass(frozen, get_all, module = "lora_trainer")]
 #[derive(Debug)]
 pub(crate) struct Option {
-    /// Its name, in sd-scripts' spelling.
+    /// The name, as in sd-scripts.
     name: &'static str,
-    /// Other names that are understood.
+    /// Other names that are accepted.
     aliases: Vec<&'static str>,
-    /// Where it stands in the documentation.
+    /// The group in the documentation.
     group: &'static str,
-    /// Its type and range, in words.
+    /// The type and range as text.
     kind: String,
-    /// The annotation of its keyword argument.
+    /// The type annotation of the keyword argument.
     annotation: String,
-    /// The annotation of its value in a configuration.
+    /// The type annotation of the value in a configuration.
     value_annotation: String,
-    /// Its default; `None` where it has none or where it depends on the base.
+    /// The default; `None` if there is none or if it depends on the base model.
     default: Py<PyAny>,
-    /// Its defaults by family, where they depend on the base.
+    /// The defaults by model family, if they depend on the base model.
     defaults: BTreeMap<String, Py<PyAny>>,
-    /// The families that it has an effect for.
+    /// The model families for which it has an effect.
     families: Vec<String>,
-    /// Options of which at least one must be on where this one is.
+    /// The options of which this option needs at least one.
     needs: Vec<&'static str>,
-    /// Options that must be off where this one is on.
+    /// The options that cannot be combined with this one.
     excludes: Vec<&'static str>,
-    /// What it does.
+    /// A sentence about what it does.
     help: &'static str,
 }
 
@@ -45,7 +45,7 @@ impl Option {
     }
 }
 
-/// All options, in the order of the documentation.
+/// Returns all options, in the order of the documentation.
 #[pyfunction]
 pub(crate) fn options(py: Python<'_>) -> PyResult<Vec<Option>> {
     config::options().map(|spec| describe(py, spec)).collect()
@@ -53,29 +53,14 @@ pub(crate) fn options(py: Python<'_>) -> PyResult<Vec<Option>> {
 
 fn describe(py: Python<'_>, spec: &OptionSpec) -> PyResult<Option> {
     let default = python_default(py, spec)?;
-    let of = |family: &Family| {
-        Ok((
-            family.name().to_owned(),
-            to_python(py, &spec.default_for(*family))?.unbind(),
-        ))
-    };
-    let defaults: BTreeMap<_, _> = match spec.default().is_null() {
-        true => Family::ALL.iter().map(of).collect::<PyResult<_>>()?,
-        false => Default::default(),
-    };
-    let or_none = |text: String| or_none(text, &default);
     Ok(Option {
         name: spec.name,
         aliases: spec.aliases.to_vec(),
         group: spec.group.title(),
         kind: spec.kind.to_string(),
-        annotation: or_none(annotation(spec.kind)),
-        value_annotation: or_none(value_annotation(spec.kind).to_owned()),
-        defaults: if defaults.values().all(|default| default.is_none(py)) {
-            Default::default()
-        } else {
-            defaults
-        },
+        annotation: or_none(annotation(spec.kind), &default),
+        value_annotation: or_none(value_annotation(spec.kind), &default),
+        defaults: family_defaults(py, spec)?,
         default: default.unbind(),
         families: spec
             .families
@@ -88,7 +73,23 @@ fn describe(py: Python<'_>, spec: &OptionSpec) -> PyResult<Option> {
     })
 }
 
-/// The value of an option, as Python has it: a path that is not there is none.
+/// The defaults by family; empty if there are none or if they do not depend on the family.
+fn family_defaults(py: Python<'_>, spec: &OptionSpec) -> PyResult<BTreeMap<String, Py<PyAny>>> {
+    let mut defaults = BTreeMap::new();
+    if !spec.default().is_null() {
+        return Ok(defaults);
+    }
+    let values = Family::ALL.map(|family| (family, spec.default_for(family)));
+    if values.iter().all(|(_, value)| value.is_null()) {
+        return Ok(defaults);
+    }
+    for (family, value) in values {
+        defaults.insert(family.name().to_owned(), to_python(py, &value)?.unbind());
+    }
+    Ok(defaults)
+}
+
+/// The value of an option in Python; an empty path is `None`.
 pub(crate) fn python_value<'py>(
     py: Python<'py>,
     spec: &OptionSpec,
@@ -97,7 +98,7 @@ pub(crate) fn python_value<'py>(
     let value = spec.get(config);
     match (spec.kind, value.as_str()) {
         (Kind::Path, Some("")) => Ok(py.None().into_bound(py)),
-        // One number is a list of one.
+        // A single number stands for a list of one.
         (Kind::Numbers { .. } | Kind::Integers { .. }, _) if value.is_number() => {
             to_python(py, &vec![value].into())
         }
@@ -105,13 +106,13 @@ pub(crate) fn python_value<'py>(
     }
 }
 
-/// An option for the docstring: its annotation, what it does, its range and its default.
+/// The docstring entry of an option: its annotation, help, range and default.
 pub(crate) fn documentation(py: Python<'_>, spec: &OptionSpec) -> PyResult<String> {
     let default = python_default(py, spec)?;
     let annotation = or_none(annotation(spec.kind), &default);
     let (name, help) = (spec.name, spec.help);
-    let said = match spec.kind {
-        // The annotation says it.
+    let range = match spec.kind {
+        // The annotation has it already.
         Kind::Flag | Kind::Choice(_) | Kind::Text | Kind::Path | Kind::Table | Kind::Texts => {
             String::new()
         }
@@ -122,7 +123,7 @@ pub(crate) fn documentation(py: Python<'_>, spec: &OptionSpec) -> PyResult<Strin
     } else {
         format!(" Default: {}.", default.repr()?)
     };
-    Ok(format!("{name} ({annotation}): {help}{said}{default}"))
+    Ok(format!("{name} ({annotation}): {help}{range}{default}"))
 }
 
 fn or_none(annotation: String, default: &Bound<'_, PyAny>) -> String {
@@ -137,7 +138,7 @@ fn python_default<'py>(py: Python<'py>, spec: &OptionSpec) -> PyResult<Bound<'py
     python_value(py, spec, &TrainConfig::new("", ""))
 }
 
-/// What may be given.
+/// The types that are accepted.
 fn annotation(kind: Kind) -> String {
     match kind {
         Kind::Choice(names) => value_annotation(Kind::Choice(names)),
@@ -155,7 +156,7 @@ fn annotation(kind: Kind) -> String {
     }
 }
 
-/// What comes out again.
+/// The type of the value in a configuration.
 fn value_annotation(kind: Kind) -> String {
     match kind {
         Kind::Flag => "bool".into(),

@@ -1,12 +1,13 @@
-//! Classes that are nothing but their fields.
+//! Classes that only have fields.
 
 use std::fmt::Write as _;
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
-/// A class with these fields: attributes, in the order of positional patterns, shown by name, and
-/// picklable. In brackets, what else pyo3 is told of the class; `base` is what an object of it is
-/// built on.
+/// Defines a class with these fields. They are attributes, positional patterns in this order, part
+/// of the `repr`, and pickled. The brackets hold further options of `#[pyclass]`; `base` makes the
+/// initializer of an object, including its base class.
 macro_rules! record {
     (
         [$($option:tt)*] $base:expr,
@@ -27,17 +28,19 @@ macro_rules! record {
             }
 
             fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-                $crate::record::shown(slf.as_any(), stringify!($name), &[$(stringify!($field)),*])
+                $crate::record::repr(slf.as_any(), stringify!($name), &[$(stringify!($field)),*])
             }
 
             #[pyo3(signature = () -> "tuple[Any, tuple[Any, ...]]")]
-            fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<$crate::record::Reduced<'py>> {
-                $crate::record::reduced(slf.as_any(), &[$(stringify!($field)),*])
+            fn __reduce__<'py>(
+                slf: &Bound<'py, Self>,
+            ) -> PyResult<$crate::record::PickleCall<'py>> {
+                $crate::record::pickle_call(slf.as_any(), &[$(stringify!($field)),*])
             }
 
             #[staticmethod]
             #[expect(clippy::allow_attributes, reason = "few classes have many fields")]
-            #[allow(clippy::too_many_arguments, reason = "one a field")]
+            #[allow(clippy::too_many_arguments, reason = "one per field")]
             fn _restore(py: Python<'_>, $($field: $kind),*) -> PyResult<Py<Self>> {
                 Py::new(py, $base(Self { $($field),* }))
             }
@@ -48,30 +51,30 @@ macro_rules! record {
 }
 pub(crate) use record;
 
-/// What pickle calls, and with what.
-pub(crate) type Reduced<'py> = (Bound<'py, PyAny>, Bound<'py, pyo3::types::PyTuple>);
+/// The function that unpickling calls, and its arguments.
+pub(crate) type PickleCall<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>);
 
-/// An object as its class and fields.
-pub(crate) fn shown(object: &Bound<'_, PyAny>, class: &str, fields: &[&str]) -> PyResult<String> {
+/// The `repr` of an object: its class and fields.
+pub(crate) fn repr(object: &Bound<'_, PyAny>, class: &str, fields: &[&str]) -> PyResult<String> {
     let mut text = format!("{class}(");
     for (at, field) in fields.iter().enumerate() {
         let separator = if at == 0 { "" } else { ", " };
-        // Writing to a text does not fail.
-        let _ = write!(
-            text,
-            "{separator}{field}={}",
-            object.getattr(*field)?.repr()?
-        );
+        let value = object.getattr(*field)?.repr()?;
+        // Writing to a string does not fail.
+        let _ = write!(text, "{separator}{field}={value}");
     }
     Ok(text + ")")
 }
 
-/// How pickle makes an object anew.
-pub(crate) fn reduced<'py>(object: &Bound<'py, PyAny>, fields: &[&str]) -> PyResult<Reduced<'py>> {
+/// The call that restores a pickled object from its fields.
+pub(crate) fn pickle_call<'py>(
+    object: &Bound<'py, PyAny>,
+    fields: &[&str],
+) -> PyResult<PickleCall<'py>> {
     let restore = object.get_type().getattr("_restore")?;
-    let values = fields
-        .iter()
-        .map(|field| object.getattr(*field))
-        .collect::<PyResult<Vec<_>>>()?;
-    Ok((restore, pyo3::types::PyTuple::new(object.py(), values)?))
+    let mut values = Vec::with_capacity(fields.len());
+    for field in fields {
+        values.push(object.getattr(*field)?);
+    }
+    Ok((restore, PyTuple::new(object.py(), values)?))
 }

@@ -1,8 +1,9 @@
-//! What `check` finds.
+//! `check`: the report of a run before it starts.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use lora_data::count;
 use lora_trainer::train::{self, check_with_images};
 use pyo3::prelude::*;
 
@@ -14,72 +15,72 @@ use crate::record::record;
 
 record! {
     [] std::convert::identity,
-    /// Figures of a folder or list of images.
+    /// The images of a folder or list, counted.
     Subset {
-        /// Its name.
+        /// The name.
         name: String,
-        /// The folder or list.
+        /// The folder or list of images.
         path: PathBuf,
-        /// Whether it holds regularisation images.
+        /// True for regularisation images.
         is_reg: bool,
-        /// How often each image appears in an epoch.
+        /// The number of times that each image appears in an epoch.
         repeats: usize,
         /// The number of images, without repeats.
         images: usize,
-        /// Images that are kept out of training, beside these.
+        /// The number of images that are held out for validation, in addition to these.
         validation: usize,
-        /// Images with a caption of their own.
+        /// The number of images with a caption.
         captioned: usize,
-        /// Images captioned by class tokens.
+        /// The number of images that get the class tokens as their caption.
         class_tokens: usize,
-        /// Images without any caption.
+        /// The number of images without a caption.
         uncaptioned: usize,
     }
 }
 
 record! {
     [] std::convert::identity,
-    /// A size that images are trained at.
+    /// A size at which images are trained.
     Bucket {
-        /// Pixels.
+        /// The width. Pixels.
         width: u32,
-        /// Pixels.
+        /// The height. Pixels.
         height: u32,
-        /// Its images in an epoch, repeats counted.
+        /// The number of images per epoch, including repeats.
         images: usize,
-        /// Its batches in an epoch.
+        /// The number of batches per epoch.
         batches: usize,
     }
 }
 
 record! {
     [] std::convert::identity,
-    /// The arithmetic of a run.
+    /// The length of a run, and how it is derived.
     RunLength {
-        /// Images of an epoch, repeats counted.
+        /// The number of images per epoch, including repeats.
         images_per_epoch: u64,
-        /// Batches of an epoch.
+        /// The number of batches per epoch.
         batches_per_epoch: u64,
-        /// Batches of an update.
+        /// The number of batches per update.
         gradient_accumulation_steps: u64,
-        /// Updates of an epoch.
+        /// The number of updates per epoch.
         steps_per_epoch: u64,
-        /// Epochs; the last one may be cut short.
+        /// The number of epochs; the last one may be incomplete.
         epochs: u64,
-        /// Updates.
+        /// The number of updates.
         total_steps: u64,
     }
 }
 
 record! {
     [] std::convert::identity,
-    /// A caption that is cut.
+    /// A caption that is truncated.
     LongCaption {
-        /// Its image.
+        /// The image.
         path: PathBuf,
-        /// Its tokens.
+        /// The number of tokens.
         tokens: usize,
-        /// Those that are used.
+        /// The number of tokens that are used.
         used: usize,
     }
 }
@@ -90,81 +91,81 @@ record! {
     TinyImage {
         /// The image.
         path: PathBuf,
-        /// Width and height, in pixels.
+        /// The width and height. Pixels.
         size: (u32, u32),
-        /// The size that it is trained at.
+        /// The width and height of its bucket. Pixels.
         bucket: (u32, u32),
     }
 }
 
 record! {
     [] std::convert::identity,
-    /// An image of the data set, as it is trained.
-    Example {
-        /// Its file, or what stands for it, such as `data[3]`.
+    /// An image of the dataset, as it is trained.
+    ExampleImage {
+        /// The file, or the entry of the list, such as `data[3]`.
         path: PathBuf,
-        /// Its caption.
+        /// The caption.
         caption: String,
-        /// Width and height, in pixels.
+        /// The width and height. Pixels.
         size: (u32, u32),
-        /// The size that it is trained at.
+        /// The width and height of its bucket. Pixels.
         bucket: (u32, u32),
-        /// The image, cropped and scaled down, a `PIL.Image`.
+        /// The image, cropped and downscaled, as a `PIL.Image`.
         image: Image,
     }
 }
 
-/// What a run would be, and what is wrong with it. `print` shows all of it; a notebook shows tables
-/// and images.
+/// The report of a run before it starts, with all of its problems. `print` shows the text; a
+/// notebook shows tables and images.
 #[pyclass(frozen, module = "lora_trainer")]
 #[derive(Debug)]
 pub(crate) struct CheckReport(Arc<train::CheckReport>);
 
 #[pymethods]
 impl CheckReport {
-    /// Whether the run is possible.
+    /// True if the run is possible.
     #[getter]
     fn is_ok(&self) -> bool {
         self.0.is_ok()
     }
 
-    /// What makes the run impossible.
+    /// The problems that prevent the run.
     #[getter]
     fn problems(&self) -> Vec<String> {
         self.0.problems.clone()
     }
 
-    /// What may not be meant.
+    /// The warnings: settings and data that are possible but may not be intended.
     #[getter]
     fn warnings(&self) -> Vec<String> {
-        self.0.warnings.clone()
+        self.0.warnings.iter().map(ToString::to_string).collect()
     }
 
-    /// What became of each key of the file that the configuration was read from.
+    /// The keys of the config file and what they mean here; empty without a file.
     #[getter]
     fn keys(&self) -> Vec<ConfigKey> {
         self.0.keys.iter().map(Into::into).collect()
     }
 
-    /// The base's family, where the checkpoint can be read.
+    /// The family of the base model; `None` if the checkpoint cannot be read.
     #[getter]
     fn family(&self) -> Option<String> {
         self.0.family.clone()
     }
 
-    /// Folders and lists of images.
+    /// The folders and lists of images.
     #[getter]
     fn subsets(&self) -> Vec<Subset> {
         self.0.dataset.as_ref().map(subsets).unwrap_or_default()
     }
 
-    /// The sizes that images are trained at; empty with `enable_bucket=False`.
+    /// The sizes at which images are trained; empty with `enable_bucket=False`.
     #[getter]
     fn buckets(&self) -> Vec<Bucket> {
         self.0.dataset.as_ref().map(buckets).unwrap_or_default()
     }
 
-    /// How long the run is; `None` without images.
+    /// The length of the run; `None` without images.
     #[getter]
     fn length(&self) -> Option<RunLength> {
         self.0.length.map(|length| RunLength {
@@ -177,45 +178,44 @@ impl CheckReport {
         })
     }
 
-    /// How many images have a tag, the most frequent first.
+    /// The tags with the number of their images, the most frequent first.
     #[getter]
     fn tags(&self) -> Vec<(String, usize)> {
         self.0.tags.clone()
     }
 
-    /// Captions that are cut because they have more tokens than `max_token_length` allows.
+    /// The captions that are truncated: they have more tokens than `max_token_length` allows.
     #[getter]
     fn long_captions(&self) -> Vec<LongCaption> {
-        let long = self.0.long_captions.iter();
-        long.map(|long| LongCaption {
-            path: long.path.clone(),
-            tokens: long.tokens,
-            used: long.used,
-        })
-        .collect()
+        let captions = self.0.long_captions.iter().map(|caption| LongCaption {
+            path: caption.path.clone(),
+            tokens: caption.tokens,
+            used: caption.used,
+        });
+        captions.collect()
     }
 
-    /// Files with the same content, in groups.
+    /// Groups of image files with the same content.
     #[getter]
     fn duplicates(&self) -> Vec<Vec<PathBuf>> {
         self.0.duplicates.clone()
     }
 
-    /// Images with less than a quarter of the training resolution's pixels.
+    /// The images with less than a quarter of the training resolution's pixels.
     #[getter]
     fn tiny_images(&self) -> Vec<TinyImage> {
-        let tiny = self.0.tiny_images.iter().map(|tiny| TinyImage {
-            path: tiny.path.clone(),
-            size: (tiny.size.width, tiny.size.height),
-            bucket: (tiny.bucket.width, tiny.bucket.height),
+        let images = self.0.tiny_images.iter().map(|image| TinyImage {
+            path: image.path.clone(),
+            size: (image.size.width, image.size.height),
+            bucket: (image.bucket.width, image.bucket.height),
         });
-        tiny.collect()
+        images.collect()
     }
 
-    /// A few of the images, as they are trained.
+    /// Some of the images, as they are trained.
     #[getter]
-    fn examples(&self) -> Vec<Example> {
-        let examples = self.0.examples.iter().map(|example| Example {
+    fn examples(&self) -> Vec<ExampleImage> {
+        let examples = self.0.examples.iter().map(|example| ExampleImage {
             path: example.path.clone(),
             caption: example.caption.clone(),
             size: (example.size.width, example.size.height),
@@ -225,26 +225,26 @@ impl CheckReport {
         examples.collect()
     }
 
-    /// Bytes of cached latents, in memory or on disk.
+    /// The size of the cached latents, in memory or on disk. Bytes.
     #[getter]
     fn latent_bytes(&self) -> u64 {
         self.0.latent_bytes
     }
 
-    /// Bytes of cached captions, in memory or on disk.
+    /// The size of the cached text encoder outputs, in memory or on disk. Bytes.
     #[getter]
     fn text_bytes(&self) -> u64 {
         self.0.text_bytes
     }
 
-    /// About how much memory the steps take, in bytes; `None` where checkpoint or images can't be
-    /// read.
+    /// The estimated memory of a step; `None` if the checkpoint or the images cannot be read.
+    /// Bytes.
     #[getter]
     fn memory(&self) -> Option<u64> {
         self.0.memory.map(|memory| memory.total())
     }
 
-    /// What is done as in sd-scripts, with `compat="sd-scripts"`.
+    /// The behaviour that `compat="sd-scripts"` restores.
     #[getter]
     fn reproduced(&self) -> Vec<String> {
         self.0.reproduced.clone()
@@ -256,9 +256,16 @@ impl CheckReport {
 
     fn __repr__(&self) -> String {
         match (self.0.problems.len(), self.0.length) {
-            (0, Some(length)) => format!("<CheckReport: possible, {} steps>", length.total_steps),
-            (1, _) => "<CheckReport: not possible, 1 problem>".into(),
-            (problems, _) => format!("<CheckReport: not possible, {problems} problems>"),
+            (0, Some(length)) => {
+                let steps = count(length.total_steps as usize, "step");
+                format!("<CheckReport: possible, {steps}>")
+            }
+            (problems, _) => {
+                format!(
+                    "<CheckReport: not possible, {}>",
+                    count(problems, "problem")
+                )
+            }
         }
     }
 
@@ -270,9 +277,9 @@ impl CheckReport {
     }
 }
 
-/// The subsets of all data sets.
+/// The subsets of all datasets.
 pub(crate) fn subsets(report: &train::DatasetReport) -> Vec<Subset> {
-    let subset = |subset: &train::SubsetReport| Subset {
+    let subsets = report.subsets().map(|subset| Subset {
         name: subset.name.clone(),
         path: subset.path.clone(),
         is_reg: subset.is_reg,
@@ -282,11 +289,11 @@ pub(crate) fn subsets(report: &train::DatasetReport) -> Vec<Subset> {
         captioned: subset.captions_from_files,
         class_tokens: subset.captions_from_class_words,
         uncaptioned: subset.captions_missing,
-    };
-    report.subsets().map(subset).collect()
+    });
+    subsets.collect()
 }
 
-/// The buckets of all data sets.
+/// The buckets of all datasets.
 pub(crate) fn buckets(report: &train::DatasetReport) -> Vec<Bucket> {
     let parts = report.parts.iter().flat_map(|part| {
         let buckets = part.bucket_info.iter().flat_map(|info| &info.buckets);
@@ -300,26 +307,31 @@ pub(crate) fn buckets(report: &train::DatasetReport) -> Vec<Bucket> {
     parts.collect()
 }
 
-/// Says what a run would be and all that is wrong with it.
+/// Reports what a run would do, with all of its problems.
 ///
-/// It reads everything that a training would read, decodes every image, and trains nothing. What
-/// is wrong is collected in the report instead of being raised.
+/// Reads everything that training reads and decodes every image, but does not train. Problems are
+/// listed in the report instead of raised.
 ///
-/// Args: config: The options. data: Images beside those of the options: a list of `(image,
-/// caption)`, where an image is a path, a `PIL.Image` or an array `[h, w, 3]` of `uint8`.
+/// Args:
+///     config: The options.
+///     data: More images, in addition to those of the options: a list of `(image, caption)`.
+///         Each image is a path, a `PIL.Image` or an array `[h, w, 3]` of `uint8`.
 ///
 /// >>> report = lt.check(config)
 /// >>> report.is_ok, report.length.total_steps
 /// (True, 4)
 #[pyfunction]
-#[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Image, str]] | \
-     None" = None) -> "CheckReport")]
+#[pyo3(signature = (
+    config: "TrainConfig",
+    *,
+    data: "Iterable[tuple[ImageSource, str]] | None" = None
+) -> "CheckReport")]
 pub(crate) fn check(
     config: &Bound<'_, TrainConfig>,
     data: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<CheckReport> {
-    let (inner, given) = (config.get().inner.clone(), images(data)?);
-    let mut report = run(config.py(), move || check_with_images(&inner, &given))?;
-    report.keys = config.get().key_uses().to_vec();
+    let (inner, images) = (config.get().inner.clone(), images(data)?);
+    let mut report = run(config.py(), move || check_with_images(&inner, &images))?;
+    report.keys = config.get().config_keys().to_vec();
     Ok(CheckReport(report.into()))
 }

@@ -1,5 +1,4 @@
-//! `Trainer`: a run on a thread of its own, which does one piece of work at a time, when it is
-//! asked for.
+//! `Trainer`: a run on its own thread, which does one piece of work per request.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -14,18 +13,18 @@ use lora_trainer::train::{self, AdapterTensor, Event, Pace, TrainImage, return_f
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyDict};
 
-use crate::background::{Panicked, guarded, spawn, wait};
+use crate::background::{Panic, catch_panic, spawn, wait};
 use crate::config::TrainConfig;
 use crate::data::images;
-use crate::error::{Kind, Raised, raised};
-use crate::events::Told;
-use crate::generate::{Given, Request, number, refused};
+use crate::error::{ErrorClass, ExceptionBuilder, to_exception};
+use crate::generate::{ImageSettings, SettingsDict, number, prompt_exception};
 use crate::image::to_pillow;
+use crate::measured_event::MeasuredEvent;
 use crate::process::{check_fork, is_owner};
 use crate::value::choice;
 
 type Job = Box<dyn FnOnce(&mut Run) -> ControlFlow<()> + Send>;
-type NextEvent = Option<Result<Told, Error>>;
+type NextEvent = Option<Result<MeasuredEvent, Error>>;
 
 /// A training run: the native part of `lora_trainer.Trainer`.
 #[pyclass(frozen, subclass, module = "lora_trainer._core")]
@@ -33,8 +32,8 @@ type NextEvent = Option<Result<Told, Error>>;
 pub(crate) struct Trainer {
     config: Py<TrainConfig>,
     worker: Mutex<Option<Worker>>,
-    /// An event that is waited for no more since a signal came.
-    unclaimed: Mutex<Option<Receiver<Result<NextEvent, Panicked>>>>,
+    /// The next event, if a signal interrupted the wait for it.
+    interrupted: Mutex<Option<Receiver<Result<NextEvent, Panic>>>>,
     state: Arc<State>,
 }
 
@@ -45,7 +44,7 @@ struct Worker {
     thread: JoinHandle<()>,
 }
 
-/// What is known of the run without asking its thread.
+/// The state of the run that can be read without a request to its thread.
 #[derive(Debug, Default)]
 struct State {
     step: AtomicU64,
@@ -53,7 +52,7 @@ struct State {
     is_complete: AtomicBool,
 }
 
-/// The run, on its thread.
+/// The run, as its thread has it.
 struct Run {
     trainer: train::Trainer,
     pace: Pace,
@@ -63,26 +62,27 @@ struct Run {
 #[pymethods]
 impl Trainer {
     #[new]
-    #[pyo3(signature = (config: "TrainConfig", *, data: "Iterable[tuple[Image, str]] | \
-         None" = None))]
+    #[pyo3(signature = (
+        config: "TrainConfig",
+        *,
+        data: "Iterable[tuple[ImageSource, str]] | None" = None
+    ))]
     fn new(config: &Bound<'_, TrainConfig>, data: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let (py, inner) = (config.py(), config.get().inner.clone());
-        let (given, state) = (images(data)?, Arc::new(State::default()));
+        let (images, state) = (images(data)?, Arc::new(State::default()));
         let (jobs, inbox) = channel();
-        let (sender, mut made) = channel();
+        let (sender, mut opened) = channel();
         let shared = Arc::clone(&state);
-        let thread = spawn(py, move || work(inner, &given, shared, &sender, &inbox))?;
-        match wait(py, &mut made)? {
-            Some(Ok(Ok(()))) => {}
-            Some(Ok(Err(error))) => return Err(raised(py, Kind::Training)(error)),
-            Some(Err(panicked)) => return Err(panicked.into_py(py)),
-            None => return Err(Panicked("the trainer's thread ended".into()).into_py(py)),
-        }
+        let thread = spawn(py, move || {
+            work(inner, &images, shared, &sender, &inbox);
+        })?;
+        let opened = wait(py, &mut opened)?;
+        result(py, opened)?.map_err(to_exception(py, ErrorClass::Training))?;
         let config = config.clone().unbind();
         Ok(Self {
             config,
             worker: Mutex::new(Some(Worker { jobs, thread })),
-            unclaimed: Mutex::new(None),
+            interrupted: Mutex::new(None),
             state,
         })
     }
@@ -93,133 +93,117 @@ impl Trainer {
         self.config.clone_ref(py)
     }
 
-    /// Updates so far.
+    /// The number of updates so far.
     #[getter]
     fn step(&self) -> u64 {
         self.state.step.load(Ordering::Acquire)
     }
 
-    /// Updates of the run; 0 before its plan was told.
+    /// The number of updates of the run; 0 before the first event.
     #[getter]
     fn total_steps(&self) -> u64 {
         self.state.total_steps.load(Ordering::Acquire)
     }
 
-    /// Whether all updates are made and the LoRA is saved.
+    /// True if all updates are done and the LoRA is saved.
     #[getter]
     fn is_complete(&self) -> bool {
         self.state.is_complete.load(Ordering::Acquire)
     }
 
-    /// Whether it was closed.
+    /// True if the trainer was closed.
     #[getter]
     fn is_closed(&self) -> bool {
         lock(&self.worker).is_none()
     }
 
-    /// Does the next piece of work and tells what happened; `None` at the end of the run. After
-    /// Ctrl-C, the next call tells what the interrupted one would have told.
+    /// Runs until the next event and returns it; `None` at the end of the run.
+    ///
+    /// After Ctrl-C, the next call returns the event of the interrupted call.
     #[pyo3(signature = () -> "Event | None")]
     fn next_event(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         check_fork(py)?;
-        let unclaimed = lock(&self.unclaimed).take();
-        let mut receiver = match unclaimed {
+        let interrupted = lock(&self.interrupted).take();
+        let mut receiver = match interrupted {
             Some(receiver) => receiver,
-            None => self.ask(py, Run::next)?,
+            None => self.request(py, Run::next)?,
         };
         let event = match wait(py, &mut receiver) {
             Ok(event) => event,
             Err(interrupt) => {
-                *lock(&self.unclaimed) = Some(receiver);
+                *lock(&self.interrupted) = Some(receiver);
                 return Err(interrupt);
             }
         };
-        match answer(py, event)? {
+        match result(py, event)? {
             None => Ok(None),
-            Some(Ok(told)) => told.into_py(py).map(Some),
-            Some(Err(error)) => Err(raised(py, Kind::Training)(error)),
+            Some(Ok(event)) => event.into_py(py).map(Some),
+            Some(Err(error)) => Err(to_exception(py, ErrorClass::Training)(error)),
         }
     }
 
-    /// The event that an interrupted `next_event` has not told, once it has happened; `None` where
-    /// there is none.
+    /// Waits for the event of an interrupted `next_event` and returns it; `None` if no call was
+    /// interrupted.
     #[pyo3(signature = () -> "Event | None")]
     fn claim_event(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let is_waiting = lock(&self.unclaimed).is_some();
-        if is_waiting {
+        let is_interrupted = lock(&self.interrupted).is_some();
+        if is_interrupted {
             self.next_event(py)
         } else {
             Ok(None)
         }
     }
 
-    /// Saves the LoRA as it is now and returns the file's path.
+    /// Saves the current LoRA and returns the path of the file.
     ///
-    /// Args: path: The file; by default it has the output name with the step's number, in the
-    /// output folder. precision: "fp16", "bf16" or "float"; by default that of the options.
-    #[pyo3(signature = (path: "str | PathLike[str] | \
-         None" = None, *, precision: "Literal[\"fp16\", \"bf16\", \"float\"] | \
-         None" = None) -> "Path")]
+    /// Args:
+    ///     path: The file. Default: in the output folder, with the output name and the step.
+    ///     precision: "fp16", "bf16" or "float". Default: the option `save_precision`.
+    #[pyo3(signature = (
+        path: "str | PathLike[str] | None" = None,
+        *,
+        precision: "SavePrecision | None" = None
+    ) -> "Path")]
     fn save(
         &self,
         py: Python<'_>,
         path: Option<PathBuf>,
         precision: Option<&str>,
     ) -> PyResult<PathBuf> {
-        let read = |name| {
-            choice(
-                py,
-                "precision",
-                name,
-                SavePrecision::NAMES,
-                SavePrecision::from_name,
-            )
+        let precision = match precision {
+            Some(name) => {
+                let (names, read) = (SavePrecision::NAMES, SavePrecision::from_name);
+                Some(choice(py, "precision", name, names, read)?)
+            }
+            None => None,
         };
-        let precision = precision.map(read).transpose()?;
         let saved = self.call(py, move |run| run.save(path, precision))?;
-        saved.map_err(raised(py, Kind::Training))
+        saved.map_err(to_exception(py, ErrorClass::Training))
     }
 
-    /// Draws an image with the LoRA as it is now; `Trainer.sample` has the convenient form.
+    /// Generates an image with the current LoRA; used by `Trainer.generate`.
     #[pyo3(signature = (
-        prompt: "str", negative_prompt: "str", *, width: "int | None", height: "int | \
-             None", num_inference_steps: "int",
-        guidance_scale: "float", seed: "int | None", sampler: "str | None", strength: "float"
+        prompt: "str",
+        settings: "Mapping[str, object]",
+        multiplier: "float"
     ) -> "Image")]
-    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
-    fn draw<'py>(
+    fn _generate<'py>(
         &self,
         py: Python<'py>,
         prompt: String,
-        negative_prompt: &str,
-        width: Option<&Bound<'py, PyAny>>,
-        height: Option<&Bound<'py, PyAny>>,
-        num_inference_steps: &Bound<'py, PyAny>,
-        guidance_scale: &Bound<'py, PyAny>,
-        seed: Option<&Bound<'py, PyAny>>,
-        sampler: Option<&str>,
-        strength: &Bound<'py, PyAny>,
+        settings: SettingsDict<'py>,
+        multiplier: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let given = Given {
-            width,
-            height,
-            num_inference_steps,
-            guidance_scale,
-            seed,
-            sampler,
-        };
-        let request = Request::read(py, &given)?;
-        let strength = number("strength", strength)? as f32;
-        let negative_prompt = negative_prompt.to_owned();
-        let drawn = self.call(py, move |run| {
-            let prompt = request.prompt(prompt, negative_prompt, run.trainer.resolution());
-            run.trainer.sample(&prompt, strength)
+        let settings = ImageSettings::read(py, settings)?;
+        let multiplier = number("multiplier", multiplier)? as f32;
+        let generated = self.call(py, move |run| {
+            let prompt = settings.prompt(prompt, run.trainer.resolution());
+            run.trainer.generate(&prompt, multiplier)
         })?;
-        to_pillow(py, &drawn.map_err(|error| refused(py, error))?)
+        to_pillow(py, &generated.map_err(|error| prompt_exception(py, error))?)
     }
 
-    /// The tensors of the LoRA file as it would be saved now, as NumPy arrays of `float32` by
-    /// sd-scripts' keys.
+    /// Returns the tensors of the current LoRA as NumPy arrays of `float32`, by sd-scripts' keys.
     #[pyo3(signature = () -> "dict[str, numpy.typing.NDArray[numpy.float32]]")]
     fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let tensors = self.call(py, |run| run.trainer.to_tensors())?;
@@ -235,13 +219,13 @@ impl Trainer {
         Ok(dict)
     }
 
-    /// Ends the run after the step that it is at, and frees its memory. Nothing is saved. To close
-    /// it again changes nothing.
+    /// Ends the run after the current step and frees its memory, without saving. A second call has
+    /// no effect.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let Some(Worker { jobs, thread }) = lock(&self.worker).take() else {
             return Ok(());
         };
-        lock(&self.unclaimed).take();
+        lock(&self.interrupted).take();
         drop(jobs);
         if !is_owner() {
             // A forked process has no such thread.
@@ -249,87 +233,89 @@ impl Trainer {
         }
         let (sender, mut ended) = channel::<()>();
         let waiter = spawn(py, move || {
-            // A panic was told to the one who asked.
+            // The caller of the job has got its panic.
             let _ = thread.join();
             drop(sender);
         })?;
         wait(py, &mut ended)?;
-        // It is at its end.
+        // The waiter has ended already.
         let _ = py.detach(|| waiter.join());
         Ok(())
     }
 }
 
 impl Trainer {
-    /// Has the run's thread do something.
-    fn ask<T: Send + 'static>(
+    /// Sends a job to the thread of the run. The receiver gets its result.
+    fn request<T: Send + 'static>(
         &self,
         py: Python<'_>,
         job: impl FnOnce(&mut Run) -> T + Send + 'static,
-    ) -> PyResult<Receiver<Result<T, Panicked>>> {
+    ) -> PyResult<Receiver<Result<T, Panic>>> {
         check_fork(py)?;
         let (sender, receiver) = channel();
         let job: Job = Box::new(move |run| {
-            let done = guarded(|| job(run));
-            // After a bug nothing of the run can be trusted.
-            let flow = if done.is_err() {
+            let result = catch_panic(|| job(run));
+            // After a bug the state of the run cannot be trusted.
+            let flow = if result.is_err() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             };
-            // Nobody waits any more after a signal.
-            let _ = sender.send(done);
+            // Nobody receives the result after a signal.
+            let _ = sender.send(result);
             flow
         });
-        let sent = lock(&self.worker)
+        let is_sent = lock(&self.worker)
             .as_ref()
             .is_some_and(|worker| worker.jobs.send(job).is_ok());
-        match sent {
-            true => Ok(receiver),
-            false => Err(
-                Raised::new(Kind::Training, "the trainer is closed; make a new one").into_py(py),
-            ),
+        if is_sent {
+            return Ok(receiver);
         }
+        let message = "the trainer is closed; make a new one";
+        Err(ExceptionBuilder::new(ErrorClass::Training, message).into_py(py))
     }
 
+    /// Runs a job on the thread of the run and waits for its result.
     fn call<T: Send + 'static>(
         &self,
         py: Python<'_>,
         job: impl FnOnce(&mut Run) -> T + Send + 'static,
     ) -> PyResult<T> {
-        let mut receiver = self.ask(py, job)?;
-        let done = wait(py, &mut receiver)?;
-        answer(py, done)
+        let mut receiver = self.request(py, job)?;
+        let received = wait(py, &mut receiver)?;
+        result(py, received)
     }
 }
 
-/// What the run's thread has sent.
-fn answer<T>(py: Python<'_>, done: Option<Result<T, Panicked>>) -> PyResult<T> {
-    let ended = || Panicked("the trainer's thread ended".into());
-    done.unwrap_or_else(|| Err(ended()))
-        .map_err(|panicked| panicked.into_py(py))
+/// The result that was received from the thread of the run.
+fn result<T>(py: Python<'_>, received: Option<Result<T, Panic>>) -> PyResult<T> {
+    match received {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(panic)) => Err(panic.into_py(py)),
+        None => Err(Panic("the trainer's thread ended".into()).into_py(py)),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The life of the run's thread.
+/// The work of the run's thread: opens the trainer, reports that to `opened`, then runs jobs.
 fn work(
     config: lora_trainer::TrainConfig,
     images: &[TrainImage],
     state: Arc<State>,
-    made: &Sender<Result<Result<(), Error>, Panicked>>,
+    opened: &Sender<Result<Result<(), Error>, Panic>>,
     jobs: &Receiver<Job>,
 ) {
-    let trainer = guarded(|| train::Trainer::with_images(config, images));
-    let (trainer, told) = match trainer {
+    let trainer = catch_panic(|| train::Trainer::with_images(config, images));
+    let (trainer, report) = match trainer {
         Ok(Ok(trainer)) => (Some(trainer), Ok(Ok(()))),
         Ok(Err(error)) => (None, Ok(Err(error))),
-        Err(panicked) => (None, Err(panicked)),
+        Err(panic) => (None, Err(panic)),
     };
-    // Nobody waits any more after a signal; then nobody will ask for anything either.
-    let _ = made.send(told);
+    // Nobody receives the report after a signal; then no job follows either.
+    let _ = opened.send(report);
     if let Some(trainer) = trainer {
         let mut run = Run {
             trainer,
@@ -348,21 +334,19 @@ fn work(
 impl Run {
     fn next(&mut self) -> NextEvent {
         let event = self.trainer.next()?;
-        let told = event.map(|event| {
-            if let Event::Plan(plan) = &event {
-                self.state
-                    .total_steps
-                    .store(plan.total_steps, Ordering::Release);
-            }
-            Told::new(event, &mut self.pace)
-        });
+        if let Ok(Event::Plan(plan)) = &event {
+            self.state
+                .total_steps
+                .store(plan.total_steps, Ordering::Release);
+        }
+        let event = event.map(|event| MeasuredEvent::new(event, &mut self.pace));
         self.state
             .step
             .store(self.trainer.step(), Ordering::Release);
         self.state
             .is_complete
             .store(self.trainer.is_complete(), Ordering::Release);
-        Some(told)
+        Some(event)
     }
 
     fn save(

@@ -1,4 +1,4 @@
-//! Values of options between Python and the option table.
+//! Conversion of option values between Python and the option table.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PySequence, PyString, PyTuple,
 };
 
-use crate::error::raised;
+use crate::error::{ErrorClass, to_exception};
 
-/// A value as the option table takes it. What Python has and the table lacks becomes a text that no
-/// option takes, so that the error names option and value.
+/// Converts a Python value for the option table. Values that JSON lacks, such as NaN, become text
+/// that no option accepts, so the error names the option and the value.
 pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     if value.is_none() {
         return Ok(Value::Null);
@@ -46,28 +46,19 @@ pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
             .ok_or_else(|| not_unicode(value));
     }
     if let Ok(items) = value.cast::<PyMapping>() {
-        let pair = |pair: Bound<'_, PyAny>| {
-            let (key, value): (String, Bound<'_, PyAny>) = pair.extract()?;
-            Ok((key, to_value(&value)?))
-        };
-        return items
-            .items()?
-            .iter()
-            .map(pair)
-            .collect::<PyResult<serde_json::Map<_, _>>>()
-            .map(Value::from);
+        return mapping(items);
     }
     if value.is_instance_of::<PyList>()
         || value.is_instance_of::<PyTuple>()
         || value.cast::<PySequence>().is_ok()
     {
-        return value
-            .try_iter()?
-            .map(|item| to_value(&item?))
-            .collect::<PyResult<Vec<_>>>()
-            .map(Value::from);
+        let mut items = Vec::new();
+        for item in value.try_iter()? {
+            items.push(to_value(&item?)?);
+        }
+        return Ok(items.into());
     }
-    // Numbers and arrays of NumPy and others.
+    // Numbers and arrays of NumPy and similar packages.
     if value.hasattr("dtype")? && value.hasattr("tolist")? {
         return to_value(&value.call_method0("tolist")?);
     }
@@ -83,7 +74,16 @@ pub(crate) fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     )))
 }
 
-/// The problem of a value that `to_value` has refused.
+fn mapping(mapping: &Bound<'_, PyMapping>) -> PyResult<Value> {
+    let mut object = serde_json::Map::new();
+    for pair in mapping.items()? {
+        let (key, value): (String, Bound<'_, PyAny>) = pair.extract()?;
+        object.insert(key, to_value(&value)?);
+    }
+    Ok(object.into())
+}
+
+/// The problem with a value that `to_value` could not convert.
 pub(crate) fn problem(py: Python<'_>, name: &str, kind: Option<Kind>, error: &PyErr) -> Problem {
     let message = error.value(py).to_string();
     let (found, expected) = message.split_once(", expected ").unwrap_or((&message, ""));
@@ -99,7 +99,7 @@ pub(crate) fn problem(py: Python<'_>, name: &str, kind: Option<Kind>, error: &Py
     }
 }
 
-/// An argument that is no option, checked as an option of this kind is.
+/// Reads an argument that is not an option, with the checks of an option of this kind.
 ///
 /// # Errors
 /// `ConfigError`, naming the argument.
@@ -115,10 +115,10 @@ pub(crate) fn argument(name: &str, value: &Bound<'_, PyAny>, kind: Kind) -> PyRe
             }),
         Err(error) => Err(problem(py, name, Some(kind), &error)),
     };
-    checked.map_err(|problem| refused_argument(py, problem))
+    checked.map_err(|problem| argument_exception(py, problem))
 }
 
-/// The one of these names that an argument is.
+/// Reads an argument that must be one of these names.
 ///
 /// # Errors
 /// `ConfigError`, naming the argument.
@@ -129,31 +129,29 @@ pub(crate) fn choice<T>(
     names: &'static [&'static str],
     read: impl FnOnce(&str) -> Option<T>,
 ) -> PyResult<T> {
-    let kind = Kind::Choice(names);
-    let wrong = ProblemKind::Value {
+    if let Some(choice) = read(value) {
+        return Ok(choice);
+    }
+    let kind = ProblemKind::Value {
         found: format!("\"{value}\""),
-        expected: kind.to_string(),
+        expected: Kind::Choice(names).to_string(),
     };
-    read(value).ok_or_else(|| {
-        refused_argument(
-            py,
-            Problem {
-                key: name.into(),
-                line: None,
-                kind: wrong,
-            },
-        )
-    })
+    let problem = Problem {
+        key: name.into(),
+        line: None,
+        kind,
+    };
+    Err(argument_exception(py, problem))
 }
 
-fn refused_argument(py: Python<'_>, problem: Problem) -> PyErr {
-    raised(py, crate::error::Kind::Config)(Error::Config {
+fn argument_exception(py: Python<'_>, problem: Problem) -> PyErr {
+    to_exception(py, ErrorClass::Config)(Error::Config {
         file: None,
         problems: vec![problem],
     })
 }
 
-/// Beyond 64 bits it is text, which shows in the error.
+/// An integer of more than 64 bits becomes text, so the error shows it.
 fn integer(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     match (value.extract::<i64>(), value.extract::<u64>()) {
         (Ok(number), _) => Ok(number.into()),
@@ -162,7 +160,7 @@ fn integer(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     }
 }
 
-/// JSON has no NaN; text is refused with its name.
+/// NaN and infinity become text, as JSON lacks them.
 fn float(number: f64) -> Value {
     if number.is_finite() {
         number.into()
@@ -175,30 +173,33 @@ fn not_unicode(value: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("found {value:?}, expected text without surrogates"))
 }
 
-/// A value that is given to an option of this kind: settings of optimizers and schedules may be a
-/// dict.
-pub(crate) fn fit(value: Value, kind: Kind) -> Value {
+/// Converts a dict to a list of `key=value` for an option of optimizer or scheduler arguments.
+/// Returns other values unchanged.
+pub(crate) fn argument_texts(value: Value, kind: Kind) -> Value {
     let (Kind::Arguments(_), Value::Object(pairs)) = (kind, &value) else {
         return value;
     };
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Bool(flag) => (if *flag { "True" } else { "False" }).into(),
-        Value::Array(items) => items
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(","),
-        other => other.to_string(),
-    };
-    pairs
-        .iter()
-        .map(|(key, value)| format!("{key}={}", text(value)))
-        .collect::<Vec<_>>()
-        .into()
+    let mut texts = Vec::with_capacity(pairs.len());
+    for (key, value) in pairs {
+        texts.push(format!("{key}={}", argument_text(value)));
+    }
+    texts.into()
 }
 
-/// A value of the option table in Python's types.
+fn argument_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+            items.join(",")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Converts a value of the option table to a Python value.
 pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
     Ok(match value {
         Value::Null => py.None().into_bound(py),

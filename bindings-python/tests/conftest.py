@@ -1,12 +1,15 @@
-"""The bundled base and images, small runs on them, and processes of their own."""
+"""The bundled base model and images, short runs on them, and Python processes."""
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,13 @@ BASE = ROOT / "assets/tiny-base.safetensors"
 IMAGES = ROOT / "assets/train/8_blueprint"
 NAMES = ("airplane", "banana", "bicycle")
 
+POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+
+SLOW = "max_train_steps=100000, gradient_accumulation_steps=8"
+"""Options of steps that take long enough to be interrupted."""
+
 ConfigFactory = Callable[..., lt.TrainConfig]
+Script = Callable[[str], "subprocess.Popen[str]"]
 
 
 @pytest.fixture
@@ -34,7 +43,7 @@ def images(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def config(tmp_path: Path, images: Path) -> ConfigFactory:
-    """Makes configurations of a run of a few seconds."""
+    """Makes configurations of runs of a few seconds."""
 
     def make(**options: Any) -> lt.TrainConfig:
         return lt.TrainConfig(**settings(tmp_path, images) | options)
@@ -43,7 +52,7 @@ def config(tmp_path: Path, images: Path) -> ConfigFactory:
 
 
 def settings(folder: Path, images: Path) -> dict[str, Any]:
-    """Options of a run of a few seconds."""
+    """Returns the options of a run of a few seconds."""
     return {
         "pretrained_model_name_or_path": str(BASE),
         "train_data_dir": str(images),
@@ -58,8 +67,8 @@ def settings(folder: Path, images: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def script(tmp_path: Path, images: Path) -> Callable[[str], subprocess.Popen[str]]:
-    """Starts a Python process that has `lt` and `config(**options)`."""
+def script(tmp_path: Path, images: Path) -> Script:
+    """Starts a Python process with `lt` and `config(**options)`."""
 
     def start(code: str) -> subprocess.Popen[str]:
         head = f"""
@@ -70,13 +79,40 @@ def script(tmp_path: Path, images: Path) -> Callable[[str], subprocess.Popen[str
         """
         text = textwrap.dedent(head) + textwrap.dedent(code)
         pipe = subprocess.PIPE
-        return subprocess.Popen([sys.executable, "-c", text], text=True, cwd=tmp_path, stdout=pipe, stderr=pipe)
+        return subprocess.Popen(
+            [sys.executable, "-c", text], text=True, cwd=tmp_path, stdout=pipe, stderr=pipe
+        )
 
     return start
 
 
 def finish(process: subprocess.Popen[str], timeout: float = 120) -> str:
-    """What a process printed, once it has ended well."""
+    """Waits for a process to succeed. Returns its output."""
     out, err = process.communicate(timeout=timeout)
     assert process.returncode == 0, f"{out}\n{err}"
     return out
+
+
+def broken_folder(folder: Path) -> Path:
+    """Makes a folder with an image file that cannot be decoded."""
+    broken = folder / "broken"
+    broken.mkdir()
+    (broken / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nno image")
+    return broken
+
+
+@contextmanager
+def expect_error(kind: type[Exception], message: str, folder: Path) -> Iterator[None]:
+    """Asserts that the block raises an error of the package with this message.
+
+    The message may have the placeholder `{folder}`.
+    """
+    with pytest.raises(kind) as caught:
+        yield
+    error = caught.value
+    assert isinstance(error, lt.LoraTrainerError)
+    assert isinstance(error, lt.ConfigError) or not isinstance(error, lt.DeviceError)
+    assert message.replace("{folder}", str(folder)) in str(error)
+    if isinstance(error, FileNotFoundError):
+        assert error.path is not None and "absent" in str(error.path)
+        assert error.errno == errno.ENOENT

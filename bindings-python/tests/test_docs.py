@@ -1,4 +1,4 @@
-"""What documentation shows works."""
+"""The examples of the documentation work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conftest import ROOT, ConfigFactory
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
-    """Those of everything public, by name."""
+    """Yields the docstrings of all public items, by name."""
     yield "lora_trainer", lt.__doc__ or ""
     for name in lt.__all__:
         thing = getattr(lt, name)
@@ -24,7 +24,11 @@ def docstrings() -> Iterator[tuple[str, str]]:
             continue
         yield name, inspect.getdoc(thing) or ""
         for member, value in vars(thing).items() if inspect.isclass(thing) else ():
-            is_documented = callable(value) or isinstance(value, (property, staticmethod)) or inspect.isdatadescriptor(value)
+            is_documented = (
+                callable(value)
+                or isinstance(value, (property, staticmethod))
+                or inspect.isdatadescriptor(value)
+            )
             if not member.startswith("_") and is_documented:
                 yield f"{name}.{member}", inspect.getdoc(value) or ""
 
@@ -38,18 +42,22 @@ EXAMPLES = [(name, text) for name, text in docstrings() if ">>>" in text]
 
 @pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
 def test_docstrings(name: str, text: str, config: ConfigFactory) -> None:
-    test = doctest.DocTestParser().get_doctest(text, {"lt": lt, "config": config()}, name, None, None)
+    test = doctest.DocTestParser().get_doctest(
+        text, {"lt": lt, "config": config()}, name, None, None
+    )
     report: list[str] = []
     doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
     assert "".join(report) == ""
 
 
-def test_there_are_examples() -> None:
-    assert {"TrainConfig", "Trainer", "check", "fit", "generate", "inspect"} <= {name for name, _ in EXAMPLES}
+def test_the_main_items_have_examples() -> None:
+    assert {"TrainConfig", "Trainer", "check", "fit", "generate", "inspect"} <= {
+        name for name, _ in EXAMPLES
+    }
 
 
-def test_the_readmes_examples_run(tmp_path: Path) -> None:
-    """Each by itself, from the repository's root."""
+def test_the_examples_of_the_readme_run(tmp_path: Path) -> None:
+    """Each block runs on its own, from the root of the repository."""
     readme = (ROOT / "bindings-python/README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     assert blocks

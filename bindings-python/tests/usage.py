@@ -1,4 +1,4 @@
-"""How users write it: for `mypy --strict`, and never run."""
+"""Code of users, for `mypy --strict`; it is not run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ class Stopper:
 
 
 def use(image: Image, array: numpy.typing.NDArray[numpy.uint8]) -> None:
-    config = lt.TrainConfig("base.safetensors", Path("images"), network_dim=16, optimizer_type="AdamW")
+    config = lt.TrainConfig(
+        "base.safetensors", Path("images"), network_dim=16, optimizer_type="AdamW"
+    )
     lt.TrainConfig("base.safetensors", network_dimm=16)  # type: ignore[call-arg]
     lt.TrainConfig("base.safetensors", network_dim="many")  # type: ignore[arg-type]
     lt.TrainConfig("base.safetensors", optimizer_type="Adamw9")  # type: ignore[arg-type]
@@ -40,7 +42,7 @@ def use(image: Image, array: numpy.typing.NDArray[numpy.uint8]) -> None:
                     assert_type(loss, float)
                 case lt.Saved(path):
                     assert_type(path, Path)
-        assert_type(trainer.sample("a cat", strength=0.5), "Image")
+        assert_type(trainer.generate("a cat", multiplier=0.5), "Image")
         assert_type(trainer.save(), Path)
     assert_type(lt.fit(config), lt.History)
     assert_type(lt.generate("base.safetensors", "a cat", loras={"cat.safetensors": 0.8}), "Image")

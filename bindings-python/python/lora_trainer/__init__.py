@@ -4,23 +4,23 @@
 import lora_trainer as lt
 
 config = lt.TrainConfig("model.safetensors", "images", network_dim=16)
-lt.check(config)                       # what a run would do, and what is wrong
-history = lt.fit(config)               # trains, with one progress bar
+lt.check(config)                       # reports the run and all of its problems
+history = lt.fit(config)               # trains, with a progress bar
 with lt.Trainer(config) as trainer:    # the same, step by step
     for step in trainer:
         print(step.step, step.loss)
 lt.generate("model.safetensors", "a photo of a cat", loras={"output/last.safetensors": 0.8})
-lt.inspect("output/last.safetensors")  # what a LoRA file holds
+lt.inspect("output/last.safetensors")  # reads a LoRA file
 ```
 
-Training needs no PyTorch and runs on a thread of its own. NumPy, Pillow, tqdm and the packages of notebooks are imported when they are
-first used.
+Training needs no PyTorch and runs on its own thread. NumPy, Pillow, tqdm and the notebook packages
+are imported when they are first used.
 """
 
 from . import _core
 from ._callbacks import Callback
 from ._core import (
-    Adapter,
+    AdapterInfo,
     Bucket,
     CacheProgress,
     CheckReport,
@@ -29,10 +29,9 @@ from ._core import (
     Deleted,
     EpochEnd,
     Event,
-    Example,
+    ExampleImage,
     LongCaption,
     LoraInfo,
-    Notice,
     Option,
     Preview,
     RunLength,
@@ -43,6 +42,7 @@ from ._core import (
     Summary,
     TinyImage,
     TrainConfig,
+    Warning,
     __version__,
     check,
     inspect,
@@ -66,7 +66,7 @@ from .errors import (
 _core.TrainConfig.__signature__ = ConfigSignature()  # type: ignore[attr-defined]
 
 __all__ = [
-    "Adapter",
+    "AdapterInfo",
     "Bucket",
     "CacheProgress",
     "Callback",
@@ -80,13 +80,12 @@ __all__ = [
     "DeviceError",
     "EpochEnd",
     "Event",
-    "Example",
+    "ExampleImage",
     "History",
     "LongCaption",
     "LoraInfo",
     "LoraTrainerError",
     "LossNotFiniteError",
-    "Notice",
     "Option",
     "Preview",
     "RunLength",
@@ -99,6 +98,7 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "TrainingError",
+    "Warning",
     "__version__",
     "check",
     "fit",

@@ -8,35 +8,38 @@ from typing import TYPE_CHECKING
 from ._trainer import Trainer
 
 if TYPE_CHECKING:
-    from ._core import Image, TrainConfig
+    from ._core import ImageSource, TrainConfig
     from ._history import History
 
 
 def fit(
     config: TrainConfig,
     *,
-    data: Iterable[tuple[Image, str]] | None = None,
+    data: Iterable[tuple[ImageSource, str]] | None = None,
     callbacks: Iterable[object] = (),
     log_with: str | Iterable[str] | None = None,
     progress: bool = True,
 ) -> History:
-    """Trains to the end, with one progress bar, and tells what happened.
+    """Trains to the end and returns the history of the run.
 
-    Ctrl-C or a notebook's stop button saves the LoRA and raises KeyboardInterrupt with `path` and `history`.
+    Ctrl-C and a notebook's stop button save the LoRA and raise KeyboardInterrupt with the
+    attributes `path` and `history`.
 
     Args:
         config: The options.
-        data: Images beside those of the options: a list of `(image, caption)`, where an image is a path, a `PIL.Image` or an array
-            `[h, w, 3]` of `uint8`.
+        data: More images, in addition to those of the options: a list of `(image, caption)`.
+            Each image is a path, a `PIL.Image` or an array `[h, w, 3]` of `uint8`.
         callbacks: Objects with some of the methods of `Callback`.
-        log_with: Ready callbacks by name: "wandb", "mlflow" or "trackio".
-        progress: Whether a progress bar is shown.
+        log_with: Loggers by name: "wandb", "mlflow" or "trackio".
+        progress: Show a progress bar.
 
     >>> history = lt.fit(config, progress=False)
     >>> len(history.losses), history.path.name
     (4, 'last.safetensors')
     """
-    with Trainer(config, data=data, callbacks=callbacks, log_with=log_with, progress=progress) as trainer:
+    with Trainer(
+        config, data=data, callbacks=callbacks, log_with=log_with, progress=progress
+    ) as trainer:
         for _ in trainer.events():
             pass
         return trainer.history

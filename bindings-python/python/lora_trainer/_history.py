@@ -1,10 +1,10 @@
-"""What has happened in a training."""
+"""The history of a training run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._core import Deleted, EpochEnd, Event, Notice, Preview, RunPlan, Saved, Step, Summary
+from ._core import Deleted, EpochEnd, Event, Preview, RunPlan, Saved, Step, Summary, Warning
 from ._figures import smoothed
 
 if TYPE_CHECKING:
@@ -13,23 +13,32 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-COLUMNS = ("epoch", "loss", "average_loss", "lr", "grad_norm", "seconds", "it_per_s", "memory")
-"""The columns of `History.to_pandas`, before those that not every run has."""
+COLUMNS = (
+    "epoch",
+    "loss",
+    "average_loss",
+    "lr",
+    "grad_norm",
+    "seconds",
+    "steps_per_second",
+    "memory",
+)
+"""The columns of `History.to_pandas` that every run has. Others may follow."""
 
 
 class History:
-    """The events of a training that are worth keeping, in their order.
+    """The events of a training run, by kind and in order.
 
     Attributes:
-        plan: What was to be done; `None` before the training began.
+        plan: The plan of the run; `None` before training begins.
         steps: The updates.
-        epochs: The ends of epochs.
+        epochs: The ends of the epochs.
         previews: The preview images.
-        saved: The LoRA files that were written.
-        notices: What a user should know.
-        summary: The result of a training that came to its end.
+        saved: The LoRA files.
+        warnings: The warnings.
+        summary: The result of the run; `None` unless it is complete.
         path: The LoRA file that was written last.
-        error: What ended the training, if it was an exception.
+        error: The exception that ended the run, if any.
     """
 
     def __init__(self) -> None:
@@ -38,13 +47,13 @@ class History:
         self.epochs: list[EpochEnd] = []
         self.previews: list[Preview] = []
         self.saved: list[Saved] = []
-        self.notices: list[Notice] = []
+        self.warnings: list[Warning] = []
         self.summary: Summary | None = None
         self.path: Path | None = None
         self.error: BaseException | None = None
 
     def add(self, event: Event) -> None:
-        """Keeps an event."""
+        """Adds an event."""
         match event:
             case Step():
                 self.steps.append(event)
@@ -59,9 +68,9 @@ class History:
                 self.path = path
             case Deleted(path=path):
                 self.saved = [saved for saved in self.saved if saved.path != path]
-            case Notice():
-                self.notices.append(event)
-            case Summary(path=path):
+            case Warning():
+                self.warnings.append(event)
+            case Summary(lora=path):
                 self.summary = event
                 self.path = path
             case _:
@@ -80,13 +89,20 @@ class History:
             return "<History: no steps yet>"
         last = self.steps[-1]
         path = "" if self.path is None else f", {self.path}"
-        return f"<History: {last.step} of {last.total_steps} steps, average loss {last.average_loss:.4f}{path}>"
+        loss = f"average loss {last.average_loss:.4f}"
+        return f"<History: {last.step} of {last.total_steps} steps, {loss}{path}>"
 
     def to_pandas(self) -> DataFrame:
-        """A table with a row for each update. `validation_loss` stands at the last update of its epoch."""
+        """Returns a table with one row per update.
+
+        `validation_loss` is in the row of the last update of its epoch.
+        """
         import pandas
 
-        rows = [{"step": step.step} | {name: getattr(step, name) for name in COLUMNS} for step in self.steps]
+        rows = [
+            {"step": step.step} | {name: getattr(step, name) for name in COLUMNS}
+            for step in self.steps
+        ]
         table: DataFrame = pandas.DataFrame(rows, columns=["step", *COLUMNS]).set_index("step")
         for group in sorted({group for step in self.steps for group in step.learning_rates}):
             table[f"lr/{group}"] = [step.learning_rates.get(group) for step in self.steps]
@@ -98,10 +114,10 @@ class History:
         return table
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draws the loss, raw and smoothed, the loss on images that are kept out of training, and the learning rate.
+        """Plots the loss (raw and smoothed), the validation loss and the learning rate.
 
         Args:
-            ax: Where to draw; by default a figure of its own.
+            ax: The axes to plot on. Default: a new figure.
         """
         if ax is None:
             from matplotlib import pyplot
@@ -110,13 +126,23 @@ class History:
         steps = [step.step for step in self.steps]
         ax.plot(steps, self.losses, color="tab:blue", alpha=0.25, linewidth=1)
         ax.plot(steps, smoothed(self.losses), color="tab:blue", label="loss, smoothed")
-        validation = [(epoch.step, epoch.validation_loss) for epoch in self.epochs if epoch.validation_loss is not None]
+        validation = [
+            (epoch.step, epoch.validation_loss)
+            for epoch in self.epochs
+            if epoch.validation_loss is not None
+        ]
         if validation:
             at, losses = zip(*validation, strict=True)
             ax.plot(at, losses, color="tab:red", marker="o", markersize=3, label="validation loss")
         ax.set(xlabel="step", ylabel="loss")
         rates = ax.twinx()
-        rates.plot(steps, [step.lr for step in self.steps], color="tab:orange", linewidth=1, label="learning rate")
+        rates.plot(
+            steps,
+            [step.lr for step in self.steps],
+            color="tab:orange",
+            linewidth=1,
+            label="learning rate",
+        )
         rates.set_ylabel("learning rate")
         rates.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
         lines = [*ax.get_lines()[1:], *rates.get_lines()]
@@ -129,5 +155,5 @@ class History:
         return history_html(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the exception, whose own copy would have this history."""
+        """Returns everything except the exception, which holds this history itself."""
         return self.__dict__ | {"error": None}

@@ -1,4 +1,4 @@
-"""What a trainer is iterated on by."""
+"""The iterators of a trainer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ._core import Event, Step
 
 
 class Events(Iterator[Event]):
-    """Calls until nothing more comes. Unlike a generator, it goes on after an exception."""
+    """Calls a function until it returns `None`. Unlike a generator, it survives an exception."""
 
     def __init__(self, advance: Callable[[], Event | None]) -> None:
         self._advance = advance

@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from inspect import Signature
 
 POSITIONAL = ("pretrained_model_name_or_path", "train_data_dir")
-"""The options that may be given without their names."""
+"""The options that can be passed by position."""
 
 
 class ConfigSignature:
-    """Makes the signature when it is asked for: `inspect` takes longer to import than the rest of the package."""
+    """A descriptor that makes the signature on first use.
+
+    Importing `inspect` takes longer than importing the rest of the package.
+    """
 
     def __init__(self) -> None:
         self._signature: Signature | None = None
@@ -26,12 +29,14 @@ class ConfigSignature:
             parameters = [
                 Parameter(
                     option.name,
-                    Parameter.POSITIONAL_OR_KEYWORD if option.name in POSITIONAL else Parameter.KEYWORD_ONLY,
+                    Parameter.POSITIONAL_OR_KEYWORD
+                    if option.name in POSITIONAL
+                    else Parameter.KEYWORD_ONLY,
                     default=option.default,
                     annotation=option.annotation,
                 )
                 for option in _core.options()
             ]
-            parameters.sort(key=lambda parameter: (parameter.kind, parameter.name not in POSITIONAL))
+            parameters.sort(key=lambda option: (option.kind, option.name not in POSITIONAL))
             self._signature = Signature(parameters)
         return self._signature

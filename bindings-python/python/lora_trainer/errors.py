@@ -1,7 +1,7 @@
-"""What can go wrong, with the culprit's name.
+"""The exceptions. Each names the file, folder or option that caused it.
 
-All errors are `LoraTrainerError`s. One about a file that is not there is a `FileNotFoundError`, too, and one about a file or folder that the
-system refuses a `PermissionError`.
+All of them are `LoraTrainerError`s. An exception about a missing file is also a
+`FileNotFoundError`, one about a file or folder without permission also a `PermissionError`.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ __all__ = [
 
 
 class LoraTrainerError(Exception):
-    """The base of all errors of this package."""
+    """The base class of all exceptions of this package."""
 
     path: Path | None = None
-    """The file or folder at fault, where there is one."""
+    """The file or folder that caused the error, if any."""
 
     key: str | None = None
-    """The option at fault, where there is one; of several the first."""
+    """The option that caused the error, if any; the first one if there are several."""
 
     hint: str | None = None
-    """What to do about it, or what was expected, where that is known."""
+    """How to fix it, or the value that was expected, if known."""
 
     problems: tuple[str, ...] = ()
-    """All that is wrong with options, each by itself."""
+    """All problems with the options."""
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
 
 class ConfigError(LoraTrainerError, ValueError):
-    """Options that are unknown, of the wrong type, out of range or at odds; all of them at once."""
+    """Options that are unknown, of the wrong type, out of range or in conflict. Lists them all."""
 
 
 class DatasetError(LoraTrainerError):
-    """A folder, image or caption that can't be used."""
+    """A folder, image or caption that cannot be used."""
 
 
 class CheckpointError(LoraTrainerError):
-    """A base model or LoRA file that can't be used."""
+    """A base model or LoRA file that cannot be used."""
 
 
 class DeviceError(LoraTrainerError):
@@ -56,7 +56,7 @@ class DeviceError(LoraTrainerError):
 
 
 class TrainingError(LoraTrainerError):
-    """A training that can't go on: a loss that is not finite, a full disk, a closed trainer."""
+    """A run that cannot continue, for example because the disk is full or the trainer is closed."""
 
 
 class LossNotFiniteError(TrainingError):
@@ -64,45 +64,50 @@ class LossNotFiniteError(TrainingError):
 
 
 class ConfigFileNotFoundError(ConfigError, FileNotFoundError):
-    """An option's file or folder that is not there."""
+    """An option with a file or folder that does not exist."""
 
 
 class ConfigPermissionError(ConfigError, PermissionError):
-    """An option's file or folder that the system refuses."""
+    """An option with a file or folder for which the permission is missing."""
 
 
 class ConfigDeviceError(ConfigError, DeviceError):
-    """A device that does not exist or that this build does not support, as the option names it."""
+    """An option with a device that does not exist or that this build does not support."""
 
 
 class DatasetFileNotFoundError(DatasetError, FileNotFoundError):
-    """An image, caption or folder that is not there."""
+    """An image, caption or folder that does not exist."""
 
 
 class DatasetPermissionError(DatasetError, PermissionError):
-    """An image, caption or folder that the system refuses."""
+    """An image, caption or folder for which the permission is missing."""
 
 
 class CheckpointFileNotFoundError(CheckpointError, FileNotFoundError):
-    """A base model or LoRA file that is not there."""
+    """A base model or LoRA file that does not exist."""
 
 
 class CheckpointPermissionError(CheckpointError, PermissionError):
-    """A base model or LoRA file that the system refuses."""
+    """A base model or LoRA file for which the permission is missing."""
 
 
 class TrainingFileNotFoundError(TrainingError, FileNotFoundError):
-    """A file that is not there any more, or the folder of one that is to be written."""
+    """A file that no longer exists, or a file to write in a folder that does not exist."""
 
 
 class TrainingPermissionError(TrainingError, PermissionError):
-    """A file that the system refuses to write."""
+    """A file to write for which the permission is missing."""
 
 
-def _make(kind: str, message: str, further: str | None, attributes: dict[str, object]) -> LoraTrainerError:
-    """The exception of this class that is a further one, too: for the native part."""
-    name = kind if further is None else kind.removesuffix("Error") + further
-    error: LoraTrainerError = globals().get(name, globals()[kind])(message)
+def _make(
+    name: str, message: str, second_base: str | None, attributes: dict[str, object]
+) -> LoraTrainerError:
+    """Makes an exception for the native part.
+
+    Its class is the one that also derives from `second_base`, if there is one.
+    """
+    combined = name if second_base is None else name.removesuffix("Error") + second_base
+    error: LoraTrainerError = globals().get(combined, globals()[name])(message)
     for key, value in attributes.items():
         setattr(error, key, tuple(value) if isinstance(value, list) else value)
     if isinstance(error, OSError):
@@ -111,8 +116,8 @@ def _make(kind: str, message: str, further: str | None, attributes: dict[str, ob
     return error
 
 
-def _refused(key: str, found: object, expected: str) -> ConfigError:
-    """The exception of an argument that Python itself refuses."""
+def _wrong_argument(key: str, found: object, expected: str) -> ConfigError:
+    """Returns the exception for an argument that the Python part checks."""
     return _config_error(key, f"found {found!r}, expected {expected}", f"expected {expected}")
 
 

@@ -1,11 +1,12 @@
-// The live view of a training. Everything that is shown follows from three values of the model, so that a page that is loaded again shows
-// the same: `status`, `curve` and `previews`.
+// The live view of a training run. It shows three values of the model, `status`, `curve` and
+// `previews`, so a reloaded page shows the same.
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 240;
 const MARGIN = { left: 52, right: 60, top: 26, bottom: 38 };
-const LEAST_WIDTH = 320;
-const UNHEARD = 3000;
+const MIN_WIDTH = 320;
+// Milliseconds without an answer to Stop after which the kernel is taken to be busy.
+const NO_ANSWER = 3000;
 const STATES = {
   running: "running",
   stopping: "stopping after this step …",
@@ -13,26 +14,28 @@ const STATES = {
   done: "done",
   failed: "failed",
 };
-const BUSY = "The kernel is busy with a cell and hears Stop after it. To end the training now, interrupt the kernel.";
+const BUSY =
+  "The kernel is busy with a cell and handles Stop after it. To stop now, interrupt the kernel.";
+const LABEL = "loss, raw and smoothed, and learning rate";
 const LINES = [["smooth", "loss, smoothed"], ["raw", "loss"], ["lr", "learning rate"]];
 
 function element(tag, className, parent, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  parent?.append(made);
-  return made;
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  parent?.append(node);
+  return node;
 }
 
 function shape(tag, attributes, parent, text) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  if (text !== undefined) made.textContent = text;
-  parent.append(made);
-  return made;
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  if (text !== undefined) node.textContent = text;
+  parent.append(node);
+  return node;
 }
 
-// From values to pixels; a line of equal values lies in the middle.
+// Maps values to pixels. If all values are equal, they are in the middle.
 function scale([low, high], [from, to]) {
   if (high === low) return () => (from + to) / 2;
   return (value) => from + ((value - low) / (high - low)) * (to - from);
@@ -42,14 +45,14 @@ function range(values) {
   return [Math.min(...values), Math.max(...values)];
 }
 
-// Single outliers of the raw loss do not flatten the curve.
+// The range of the losses without the outliers of the raw loss, which would flatten the curve.
 function lossRange(raw, smooth) {
   const sorted = [...raw].sort((a, b) => a - b);
-  const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
-  return range([at(0.01), at(0.99), ...smooth]);
+  const quantile = (fraction) => sorted[Math.round(fraction * (sorted.length - 1))];
+  return range([quantile(0.01), quantile(0.99), ...smooth]);
 }
 
-// Round numbers around a range, at a distance of 1, 2 or 5 times a power of ten.
+// Round numbers that enclose a range, with a distance of 1, 2 or 5 times a power of ten.
 function ticks([low, high], count) {
   const span = high - low || Math.abs(high) || 1;
   const power = 10 ** Math.floor(Math.log10(span / count));
@@ -62,11 +65,13 @@ function ticks([low, high], count) {
 function short(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  return size < 0.01 || size >= 1e5 ? value.toExponential(1).replace(".0e", "e") : String(Number(value.toPrecision(4)));
+  if (size < 0.01 || size >= 1e5) return value.toExponential(1).replace(".0e", "e");
+  return String(Number(value.toPrecision(4)));
 }
 
 function line(values, steps, x, y) {
-  return values.map((value, index) => `${x(steps[index]).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+  const points = values.map((value, at) => `${x(steps[at]).toFixed(1)},${y(value).toFixed(1)}`);
+  return points.join(" ");
 }
 
 function drawAxes(svg, { x, y, rate, steps, losses, rates, box }) {
@@ -74,15 +79,22 @@ function drawAxes(svg, { x, y, rate, steps, losses, rates, box }) {
     shape("line", { x1: box.left, x2: box.right, y1: y(loss), y2: y(loss), class: "lt-grid" }, svg);
     shape("text", { x: box.left - 8, y: y(loss) + 4, "text-anchor": "end" }, svg, short(loss));
   }
-  for (const value of rates) shape("text", { x: box.right + 8, y: rate(value) + 4 }, svg, short(value));
-  const shown = ticks(range(steps), Math.max(2, Math.floor((box.right - box.left) / 90)));
-  for (const step of shown.filter((step) => Number.isInteger(step) && step >= steps[0] && step <= steps[steps.length - 1])) {
-    shape("line", { x1: x(step), x2: x(step), y1: box.bottom, y2: box.bottom + 4, class: "lt-tick" }, svg);
+  for (const value of rates) {
+    shape("text", { x: box.right + 8, y: rate(value) + 4 }, svg, short(value));
+  }
+  const [first, last] = [steps[0], steps[steps.length - 1]];
+  for (const step of ticks(range(steps), Math.max(2, Math.floor((box.right - box.left) / 90)))) {
+    if (!Number.isInteger(step) || step < first || step > last) continue;
+    const [x1, y1] = [x(step), box.bottom];
+    shape("line", { x1, x2: x1, y1, y2: y1 + 4, class: "lt-tick" }, svg);
     shape("text", { x: x(step), y: box.bottom + 17, "text-anchor": "middle" }, svg, step);
   }
   shape("text", { x: 0, y: 12, class: "lt-axis lt-axis-loss" }, svg, "loss");
-  shape("text", { x: box.width, y: 12, "text-anchor": "end", class: "lt-axis lt-axis-lr" }, svg, "learning rate");
-  shape("text", { x: (box.left + box.right) / 2, y: HEIGHT - 4, "text-anchor": "middle", class: "lt-axis" }, svg, "step");
+  const right = { x: box.width, y: 12, "text-anchor": "end", class: "lt-axis lt-axis-lr" };
+  shape("text", right, svg, "learning rate");
+  const middle = (box.left + box.right) / 2;
+  const below = { x: middle, y: HEIGHT - 4, "text-anchor": "middle", class: "lt-axis" };
+  shape("text", below, svg, "step");
 }
 
 function drawPointer(svg, curve, { x, y, steps, box, pointer }) {
@@ -93,24 +105,28 @@ function drawPointer(svg, curve, { x, y, steps, box, pointer }) {
   shape("line", { x1: left, x2: left, y1: box.top, y2: box.bottom, class: "lt-pointer" }, svg);
   shape("circle", { cx: left, cy: y(curve.smooth[at]), r: 3.5, class: "lt-dot" }, svg);
   const [smooth, loss] = [curve.smooth[at].toFixed(4), curve.loss[at].toFixed(4)];
-  const values = [`step ${steps[at]}`, `smoothed ${smooth}`, `loss ${loss}`, `lr ${short(curve.lr[at])}`];
+  const lr = short(curve.lr[at]);
+  const values = [`step ${steps[at]}`, `smoothed ${smooth}`, `loss ${loss}`, `lr ${lr}`];
   const middle = Math.min(Math.max(left, box.left + 135), box.right - 135);
-  shape("text", { x: middle, y: 12, "text-anchor": "middle", class: "lt-read" }, svg, values.join("  ·  "));
+  const above = { x: middle, y: 12, "text-anchor": "middle", class: "lt-read" };
+  shape("text", above, svg, values.join("  ·  "));
 }
 
 function drawCurve(svg, curve, pointer) {
   svg.replaceChildren();
   const steps = curve?.step ?? [];
-  const width = Math.max(svg.clientWidth, LEAST_WIDTH);
+  const width = Math.max(svg.clientWidth, MIN_WIDTH);
   svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   if (steps.length === 0) {
-    shape("text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle", class: "lt-axis" }, svg, "The curve begins with the first step.");
+    const center = { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle", class: "lt-axis" };
+    shape("text", center, svg, "The curve starts with the first step.");
     return;
   }
-  const box = { width, left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: HEIGHT - MARGIN.bottom };
+  const [right, bottom] = [width - MARGIN.right, HEIGHT - MARGIN.bottom];
+  const box = { width, left: MARGIN.left, right, top: MARGIN.top, bottom };
   const losses = ticks(lossRange(curve.loss, curve.smooth), 4);
   const bounds = range(losses);
-  // A constant rate lies within the plot, not on its edge.
+  // With this margin a constant rate is inside the plot, not on its edge.
   const most = Math.max(...curve.lr) * 1.2 || 1;
   const rates = ticks([0, most], 4).filter((value) => value <= most);
   const x = scale(range(steps), [box.left, box.right]);
@@ -124,35 +140,37 @@ function drawCurve(svg, curve, pointer) {
   drawPointer(svg, curve, { x, y, steps, box, pointer });
 }
 
-function drawStatus(parts, status, asked) {
-  const { state = "running", work = "", done = 0, total = 0 } = status ?? {};
-  const share = total > 0 ? done / total : 0;
-  const isAsked = state === "running" && asked !== null;
-  const shown = isAsked ? "stopping" : state;
-  parts.progress.setAttribute("aria-valuenow", Math.round(share * 100));
-  parts.bar.style.width = `${share * 100}%`;
-  parts.bar.className = `lt-bar lt-${shown}`;
-  parts.work.textContent = total > 0 ? `${work} ${done.toLocaleString("en")} / ${total.toLocaleString("en")}` : "reading the model";
-  parts.share.textContent = total > 0 ? `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %` : "";
-  parts.state.textContent = isAsked ? "stopping …" : STATES[state] ?? state;
-  parts.state.className = `lt-state lt-${shown}`;
-  parts.stop.disabled = shown !== "running";
+function drawStatus(parts, status, stopRequested) {
+  const { state = "running", task = "", done = 0, total = 0 } = status ?? {};
+  const percent = total > 0 ? (100 * done) / total : 0;
+  const isRequested = state === "running" && stopRequested !== null;
+  const visibleState = isRequested ? "stopping" : state;
+  parts.progress.setAttribute("aria-valuenow", Math.round(percent));
+  parts.bar.style.width = `${percent}%`;
+  parts.bar.className = `lt-bar lt-${visibleState}`;
+  const counts = `${done.toLocaleString("en")} / ${total.toLocaleString("en")}`;
+  parts.task.textContent = total > 0 ? `${task} ${counts}` : "reading the model";
+  parts.percent.textContent = total > 0 ? `${percent.toFixed(percent < 10 ? 1 : 0)} %` : "";
+  parts.state.textContent = isRequested ? "stopping …" : STATES[state] ?? state;
+  parts.state.className = `lt-state lt-${visibleState}`;
+  parts.stop.disabled = visibleState !== "running";
   parts.figures.replaceChildren();
   for (const [name, value] of status?.figures ?? []) {
     const figure = element("div", "lt-figure", parts.figures);
     element("span", "lt-name", figure, name);
     element("span", "lt-value", figure, value);
   }
-  const isUnheard = isAsked && performance.now() - asked > UNHEARD;
-  parts.message.textContent = isUnheard ? BUSY : status?.message || (status?.path ? `saved: ${status.path}` : "");
+  const isBusy = isRequested && performance.now() - stopRequested > NO_ANSWER;
+  const saved = status?.path ? `saved: ${status.path}` : "";
+  parts.message.textContent = isBusy ? BUSY : status?.message || saved;
   parts.message.className = state === "failed" ? "lt-message lt-failed" : "lt-message";
 }
 
-// Images that are there already change in place, without flicker.
+// Replaces the images in place, which avoids flicker.
 function drawPreviews(parent, previews) {
-  const wanted = previews ?? [];
-  while (parent.children.length > wanted.length) parent.lastChild.remove();
-  for (const [at, { caption, url }] of wanted.entries()) {
+  const entries = previews ?? [];
+  while (parent.children.length > entries.length) parent.lastChild.remove();
+  for (const [at, { caption, url }] of entries.entries()) {
     let figure = parent.children[at];
     if (figure === undefined) {
       figure = element("figure", "lt-preview", parent);
@@ -172,12 +190,12 @@ function build(el) {
   const parts = {
     root,
     state: element("span", "lt-state", head),
-    work: element("span", "lt-work", head),
-    share: element("span", "lt-share", head),
+    task: element("span", "lt-task", head),
+    percent: element("span", "lt-percent", head),
     stop: element("button", "lt-stop", head, "Stop"),
     progress: element("div", "lt-progress", root),
     figures: element("div", "lt-figures", root),
-    svg: shape("svg", { class: "lt-curve", role: "img", "aria-label": "loss, raw and smoothed, and learning rate" }, root),
+    svg: shape("svg", { class: "lt-curve", role: "img", "aria-label": LABEL }, root),
     legend: element("div", "lt-legend", root),
     previews: element("div", "lt-previews", root),
     message: element("div", "lt-message", root),
@@ -194,9 +212,9 @@ function build(el) {
 function render({ model, el }) {
   const parts = build(el);
   let pointer = null;
-  let asked = null;
+  let stopRequested = null;
   let timer;
-  const status = () => drawStatus(parts, model.get("status"), asked);
+  const status = () => drawStatus(parts, model.get("status"), stopRequested);
   const curve = () => drawCurve(parts.svg, model.get("curve"), pointer);
   const previews = () => drawPreviews(parts.previews, model.get("previews"));
   const redraw = { "change:status": status, "change:curve": curve, "change:previews": previews };
@@ -205,8 +223,8 @@ function render({ model, el }) {
     draw();
   }
   parts.stop.addEventListener("click", () => {
-    asked = performance.now();
-    timer = setTimeout(status, UNHEARD + 100);
+    stopRequested = performance.now();
+    timer = setTimeout(status, NO_ANSWER + 100);
     status();
     model.send({ type: "stop" });
   });
