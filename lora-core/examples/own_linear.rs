@@ -85,7 +85,7 @@ fn main() -> Result<(), lora_core::adapter::Error> {
     }
 
     println!("a LoRA file of it holds:");
-    for tensor in adapters.to_tensors(SavePrecision::F16) {
+    for tensor in adapters.to_tensors(SavePrecision::Fp16) {
         println!("  {} {:?}", tensor.key, tensor.shape);
     }
     Ok(())

@@ -59,6 +59,7 @@ pub mod diffusion;
 pub mod forward;
 pub mod layers;
 pub mod memory;
+mod named_enum;
 pub mod ops;
 pub mod optim;
 pub mod rng;

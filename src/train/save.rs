@@ -24,7 +24,7 @@ use crate::metadata::{Metadata, insert_hashes};
 impl From<config::SavePrecision> for SavePrecision {
     fn from(precision: config::SavePrecision) -> Self {
         match precision {
-            config::SavePrecision::Fp16 => Self::F16,
+            config::SavePrecision::Fp16 => Self::Fp16,
             config::SavePrecision::Bf16 => Self::Bf16,
             config::SavePrecision::Float => Self::Float,
         }

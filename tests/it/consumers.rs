@@ -88,7 +88,7 @@ type Suffixes = BTreeMap<String, Vec<usize>>;
 
 fn by_layer(set: &AdapterSet) -> BTreeMap<String, Suffixes> {
     let mut layers: BTreeMap<String, Suffixes> = BTreeMap::new();
-    for tensor in set.to_tensors(SavePrecision::F16) {
+    for tensor in set.to_tensors(SavePrecision::Fp16) {
         let (layer, suffix) = tensor.key.split_once('.').expect("layer.suffix");
         layers
             .entry(layer.into())

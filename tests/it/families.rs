@@ -346,7 +346,7 @@ fn adapters_of_a_full_size_sdxl() {
     };
     let unet = set(&layers.unet, None, true, false);
     let found: BTreeMap<String, Vec<usize>> = unet
-        .to_tensors(SavePrecision::F16)
+        .to_tensors(SavePrecision::Fp16)
         .into_iter()
         .map(|tensor| (tensor.key, tensor.shape))
         .collect();

@@ -8,23 +8,25 @@ use safetensors::Dtype;
 use super::error::Error;
 use super::found::Parts;
 use super::set::{AdapterSet, Factor, Slot};
+use crate::named_enum;
 use crate::ops::Place;
 
-/// The number format of a saved LoRA.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SavePrecision {
-    /// 16-bit IEEE, sd-scripts' `fp16`.
-    F16,
-    /// bfloat16, `bf16`.
-    Bf16,
-    /// 32-bit, `float`.
-    Float,
+named_enum! {
+    /// The number type of saved adapters. sd-scripts' `save_precision`.
+    pub enum SavePrecision {
+        /// 32-bit floats.
+        Float = "float" | "fp32",
+        /// 16-bit floats with 5 exponent bits.
+        Fp16 = "fp16",
+        /// 16-bit floats with 8 exponent bits, bfloat16.
+        Bf16 = "bf16",
+    }
 }
 
 impl SavePrecision {
     fn dtype(self) -> Dtype {
         match self {
-            Self::F16 => Dtype::F16,
+            Self::Fp16 => Dtype::F16,
             Self::Bf16 => Dtype::BF16,
             Self::Float => Dtype::F32,
         }
@@ -32,7 +34,7 @@ impl SavePrecision {
 
     fn encode(self, values: &[f32]) -> Vec<u8> {
         match self {
-            Self::F16 => values
+            Self::Fp16 => values
                 .iter()
                 .flat_map(|v| f16::from_f32(*v).to_le_bytes())
                 .collect(),
@@ -270,7 +272,7 @@ mod tests {
         read.load(stored(&written)).expect("fits");
         assert_eq!(stored(&written), stored(&read));
         let shapes: Vec<_> = written
-            .to_tensors(SavePrecision::F16)
+            .to_tensors(SavePrecision::Fp16)
             .into_iter()
             .map(|t| t.shape)
             .collect();

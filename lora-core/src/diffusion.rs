@@ -12,5 +12,5 @@ pub use noise::{
     pyramid_noise,
 };
 pub use objective::{Loss, LossWeights, Objective, PredictionType};
-pub use sampler::{Sampler, SamplerKind, SamplerSettings, SettingsOf, TimestepSpacing, guided};
+pub use sampler::{Sampler, SamplerRun, SamplerSettings, SettingsSource, TimestepSpacing, guided};
 pub use schedule::{NoiseSchedule, random_timesteps};
