@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Device;
-use lora_core::adapter::{AdapterSet, RankAlpha, SavePrecision, Targets};
+use lora_core::adapter::{AdapterSet, SavePrecision};
 use lora_core::layers::LayerSpec;
+use lora_models::lora::{Naming, RankAlpha, Targets};
 
 use crate::base::{Base, asset};
 
@@ -112,7 +113,9 @@ fn adapters(layers: &[LayerSpec], conv: bool) -> AdapterSet {
         conv: conv.then_some(linear),
         ..Targets::default()
     };
-    AdapterSet::new(layers, &targets, 0, &Device::flex()).expect("targets")
+    targets
+        .adapter_set(layers, Naming::Sd, 0, &Device::flex())
+        .expect("targets")
 }
 
 #[test]
