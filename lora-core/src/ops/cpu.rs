@@ -9,6 +9,7 @@ pub(super) mod attention;
 pub(super) mod conv;
 mod fill;
 mod gemm;
+pub(super) mod geometry;
 mod host;
 mod math;
 pub(super) mod norm;
@@ -19,7 +20,7 @@ mod winograd;
 pub(super) use gemm::{Matrix, MatrixMut, Threads, gemm, product};
 pub(crate) use host::{HostTensor, HostWeight, applies, tensor};
 
-/// Values that are worth handing to another thread.
+/// Values that are worth a task for another thread.
 const CHUNK: usize = 1 << 14;
 
 /// `rows` copies of `row`.

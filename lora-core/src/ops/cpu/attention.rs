@@ -22,7 +22,7 @@ pub(crate) struct AttentionShape {
     pub(crate) keys: usize,
     /// Of one head.
     pub(crate) width: usize,
-    /// Whether a query sees the keys up to its own position only.
+    /// True if a query attends only to keys up to its own position.
     pub(crate) causal: bool,
 }
 
@@ -40,7 +40,7 @@ impl AttentionShape {
         self.scale() * std::f32::consts::LOG2_E
     }
 
-    /// Keys that some of the queries before `end` see.
+    /// The keys that some of the queries before `end` attend to.
     fn seen(&self, end: usize) -> usize {
         if self.causal {
             self.keys.min(end)
@@ -196,7 +196,7 @@ impl ForwardTile {
     }
 }
 
-/// Hides the keys behind each query's own position; their share is then 2^-126 of the largest, the
+/// Masks the keys after each query's own position. Their weight is then 2^-126 of the largest, the
 /// least that [`exp2`] gives.
 fn mask(scores: &mut [f32], keys: usize, first_query: usize, first_key: usize) {
     for (query, row) in scores.chunks_exact_mut(keys).enumerate() {
@@ -207,7 +207,7 @@ fn mask(scores: &mut [f32], keys: usize, first_query: usize, first_key: usize) {
     }
 }
 
-/// Scores become shares, up to the denominator; what was summed before is scaled to the new
+/// Turns scores into attention weights times the denominator, and scales the sums so far to the new
 /// maximum.
 #[inline(always)]
 fn softmax_tile(
@@ -223,7 +223,7 @@ fn softmax_tile(
         .zip(sums.chunks_exact_mut(width))
     {
         let maximum = maximum(scores).max(row.maximum);
-        // Also keeps the first tile from taking infinity from infinity.
+        // This also avoids infinity minus infinity in the first tile.
         let shrink = if row.maximum == maximum {
             1.0
         } else {
@@ -240,7 +240,7 @@ fn softmax_tile(
     }
 }
 
-/// What the backward pass knows.
+/// The inputs and results that the backward pass needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Saved<'a> {
     pub(crate) q: &'a [f32],
@@ -260,12 +260,10 @@ pub(crate) fn backward(
     let heads: Vec<HeadGradients> = (0..shape.batch * shape.heads)
         .into_par_iter()
         .map(|index| {
+            let (sample, head) = (index / shape.heads, index % shape.heads);
             HeadGradients::new(
-                saved,
-                gradient,
-                shape,
+                &HeadInputs::new(saved, gradient, shape, sample, head),
                 needed,
-                [index / shape.heads, index % shape.heads],
             )
         })
         .collect();
@@ -288,124 +286,164 @@ fn gather(heads: &[HeadGradients], shape: AttentionShape, tokens: usize, part: u
     all
 }
 
-/// The gradients of q, k and v of one head of a sample, `[tokens, width]`; empty where none is
-/// needed.
+/// The gradients of q, k and v of one head of a sample, `[tokens, width]`; empty if not needed.
 struct HeadGradients([Vec<f32>; 3]);
 
 impl HeadGradients {
-    fn new(
-        saved: Saved<'_>,
-        gradient: &[f32],
-        shape: AttentionShape,
-        needed: [bool; 3],
-        [sample, head]: [usize; 2],
-    ) -> Self {
-        let (row, width) = (shape.row(), shape.width);
-        let (of_queries, of_keys) = (sample * shape.queries * row.., sample * shape.keys * row..);
-        let (q, y, gradient) = (
-            &saved.q[of_queries.clone()],
-            &saved.y[of_queries.clone()],
-            &gradient[of_queries],
-        );
-        let (k, v) = (&saved.k[of_keys.clone()], &saved.v[of_keys]);
-        let logs = &saved.logs[sample * shape.queries * shape.heads..];
+    fn new(head: &HeadInputs<'_>, needed: [bool; 3]) -> Self {
+        let shape = head.shape;
         let tokens = [shape.queries, shape.keys, shape.keys];
-        let mut all: [Vec<f32>; 3] = std::array::from_fn(|part| {
+        let mut all = Self(std::array::from_fn(|part| {
             if needed[part] {
-                vec![0.0; tokens[part] * width]
+                vec![0.0; tokens[part] * shape.width]
             } else {
                 Vec::new()
             }
-        });
-        let (mut shares, mut slopes) = (vec![0.0; QUERIES * KEYS], vec![0.0; QUERIES * KEYS]);
-        for (query, queries) in blocks(shape.queries, QUERIES) {
-            let (q, dy) = (
-                shape.head(q, head, query, queries),
-                shape.head(gradient, head, query, queries),
-            );
-            let at = |row_of: usize| (query + row_of) * row + head * width;
-            let rows: Vec<(f32, f32)> = (0..queries)
-                .map(|index| {
-                    let (y, dy) = (&y[at(index)..][..width], &gradient[at(index)..][..width]);
-                    let product: f32 = y.iter().zip(dy).map(|(y, dy)| y * dy).sum();
-                    (logs[(query + index) * shape.heads + head], product)
-                })
-                .collect();
-            for (key, keys) in blocks(shape.seen(query + queries), KEYS) {
-                let (k, v) = (
-                    shape.head(k, head, key, keys),
-                    shape.head(v, head, key, keys),
-                );
-                let (shares, slopes) =
-                    (&mut shares[..queries * keys], &mut slopes[..queries * keys]);
-                gemm(
-                    MatrixMut::new(shares, queries, keys),
-                    0.0,
-                    shape.log2_scale(),
-                    q,
-                    k.t(),
-                    Threads::One,
-                );
-                if shape.causal {
-                    mask(shares, keys, query, key);
-                }
-                gemm(
-                    MatrixMut::new(slopes, queries, keys),
-                    0.0,
-                    1.0,
-                    dy,
-                    v.t(),
-                    Threads::One,
-                );
-                simd::widest(
-                    #[inline(always)]
-                    || backward_tile(shares, slopes, keys, &rows, shape.scale()),
-                );
-                let (shares, slopes) = (
-                    Matrix::new(shares, queries, keys),
-                    Matrix::new(slopes, queries, keys),
-                );
-                let parts = [
-                    (query, queries, slopes, k),
-                    (key, keys, slopes.t(), q),
-                    (key, keys, shares.t(), dy),
-                ];
-                for (all, (first, rows, a, b)) in
-                    all.iter_mut().zip(parts).filter(|(all, _)| !all.is_empty())
-                {
-                    gemm(
-                        MatrixMut::new(&mut all[first * width..], rows, width),
-                        1.0,
-                        1.0,
-                        a,
-                        b,
-                        Threads::One,
-                    );
-                }
+        }));
+        let mut tile = BackwardTile {
+            weights: vec![0.0; QUERIES * KEYS],
+            score_gradients: vec![0.0; QUERIES * KEYS],
+        };
+        for queries in blocks(shape.queries, QUERIES) {
+            let rows = head.softmax_rows(queries);
+            for keys in blocks(shape.seen(queries.0 + queries.1), KEYS) {
+                all.add_tile(head, queries, keys, &rows, &mut tile);
             }
         }
-        Self(all)
+        all
+    }
+
+    /// Adds the gradients from a block of queries and a block of keys, each a first token and a
+    /// count. `rows`: see [`HeadInputs::softmax_rows`].
+    fn add_tile(
+        &mut self,
+        head: &HeadInputs<'_>,
+        (query, queries): (usize, usize),
+        (key, keys): (usize, usize),
+        rows: &[(f32, f32)],
+        tile: &mut BackwardTile,
+    ) {
+        let shape = head.shape;
+        let q = shape.head(head.q, head.head, query, queries);
+        let dy = shape.head(head.gradient, head.head, query, queries);
+        let k = shape.head(head.k, head.head, key, keys);
+        let v = shape.head(head.v, head.head, key, keys);
+        let weights = &mut tile.weights[..queries * keys];
+        let score_gradients = &mut tile.score_gradients[..queries * keys];
+        gemm(
+            MatrixMut::new(weights, queries, keys),
+            0.0,
+            shape.log2_scale(),
+            q,
+            k.t(),
+            Threads::One,
+        );
+        if shape.causal {
+            mask(weights, keys, query, key);
+        }
+        gemm(
+            MatrixMut::new(score_gradients, queries, keys),
+            0.0,
+            1.0,
+            dy,
+            v.t(),
+            Threads::One,
+        );
+        simd::widest(
+            #[inline(always)]
+            || backward_tile(weights, score_gradients, keys, rows, shape.scale()),
+        );
+        let weights = Matrix::new(weights, queries, keys);
+        let score_gradients = Matrix::new(score_gradients, queries, keys);
+        let parts = [
+            (query, queries, score_gradients, k),
+            (key, keys, score_gradients.t(), q),
+            (key, keys, weights.t(), dy),
+        ];
+        for (all, (first, rows, a, b)) in self.0.iter_mut().zip(parts) {
+            if !all.is_empty() {
+                let all = MatrixMut::new(&mut all[first * shape.width..], rows, shape.width);
+                gemm(all, 1.0, 1.0, a, b, Threads::One);
+            }
+        }
     }
 }
 
-/// Scores become shares, and the gradients of shares those of the products q kᵀ. `rows`: the
-/// logarithm of the softmax's denominator, and the product of result and gradient, for each query.
+/// Buffers of a block of queries and a block of keys.
+struct BackwardTile {
+    /// The attention weights.
+    weights: Vec<f32>,
+    /// Gradients of the attention weights, then of the products q kᵀ.
+    score_gradients: Vec<f32>,
+}
+
+/// One sample's part of the inputs and results, and the head among its columns.
+struct HeadInputs<'a> {
+    q: &'a [f32],
+    k: &'a [f32],
+    v: &'a [f32],
+    y: &'a [f32],
+    gradient: &'a [f32],
+    logs: &'a [f32],
+    shape: AttentionShape,
+    head: usize,
+}
+
+impl<'a> HeadInputs<'a> {
+    fn new(
+        saved: Saved<'a>,
+        gradient: &'a [f32],
+        shape: AttentionShape,
+        sample: usize,
+        head: usize,
+    ) -> Self {
+        let first_query = sample * shape.queries * shape.row();
+        let first_key = sample * shape.keys * shape.row();
+        Self {
+            q: &saved.q[first_query..],
+            k: &saved.k[first_key..],
+            v: &saved.v[first_key..],
+            y: &saved.y[first_query..],
+            gradient: &gradient[first_query..],
+            logs: &saved.logs[sample * shape.queries * shape.heads..],
+            shape,
+            head,
+        }
+    }
+
+    /// The logarithm of the softmax's denominator, and the product of result and gradient, for each
+    /// query of a block.
+    fn softmax_rows(&self, (first, count): (usize, usize)) -> Vec<(f32, f32)> {
+        let AttentionShape { heads, width, .. } = self.shape;
+        (first..first + count)
+            .map(|query| {
+                let at = query * self.shape.row() + self.head * width;
+                let (y, dy) = (&self.y[at..][..width], &self.gradient[at..][..width]);
+                let product: f32 = y.iter().zip(dy).map(|(y, dy)| y * dy).sum();
+                (self.logs[query * heads + self.head], product)
+            })
+            .collect()
+    }
+}
+
+/// Turns scores into attention weights, and the gradients of these into those of the products q kᵀ.
+/// `rows`: see [`HeadInputs::softmax_rows`].
 #[inline(always)]
 fn backward_tile(
-    shares: &mut [f32],
-    slopes: &mut [f32],
+    weights: &mut [f32],
+    score_gradients: &mut [f32],
     keys: usize,
     rows: &[(f32, f32)],
     scale: f32,
 ) {
-    let tiles = shares
+    let tiles = weights
         .chunks_exact_mut(keys)
-        .zip(slopes.chunks_exact_mut(keys))
+        .zip(score_gradients.chunks_exact_mut(keys))
         .zip(rows);
-    for ((shares, slopes), (log, product)) in tiles {
-        for (share, slope) in shares.iter_mut().zip(slopes) {
-            *share = exp2(*share - log);
-            *slope = *share * (*slope - product) * scale;
+    for ((weights, gradients), (log, product)) in tiles {
+        for (weight, gradient) in weights.iter_mut().zip(gradients) {
+            *weight = exp2(*weight - log);
+            *gradient = *weight * (*gradient - product) * scale;
         }
     }
 }

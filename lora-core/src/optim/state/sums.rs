@@ -11,7 +11,7 @@ const LANES: usize = 16;
 
 /// Sum of squares, `[1]`.
 pub(crate) fn sum_of_squares(values: &Tensor<3>) -> Tensor<1> {
-    match HostTensor::of(values) {
+    match HostTensor::on_cpu(values) {
         Some(host) => on_host(
             fixed_order(host.values(), host.values(), |a, b| a * b),
             values,
@@ -22,7 +22,7 @@ pub(crate) fn sum_of_squares(values: &Tensor<3>) -> Tensor<1> {
 
 /// Scalar product, `[1]`.
 pub(crate) fn dot(a: Tensor<3>, b: Tensor<3>) -> Tensor<1> {
-    match (HostTensor::of(&a), HostTensor::of(&b)) {
+    match (HostTensor::on_cpu(&a), HostTensor::on_cpu(&b)) {
         (Some(left), Some(right)) => {
             on_host(fixed_order(left.values(), right.values(), |a, b| a * b), &a)
         }
@@ -32,7 +32,7 @@ pub(crate) fn dot(a: Tensor<3>, b: Tensor<3>) -> Tensor<1> {
 
 /// Sum of magnitudes, `[1]`.
 pub(crate) fn magnitude(values: Tensor<3>) -> Tensor<1> {
-    match HostTensor::of(&values) {
+    match HostTensor::on_cpu(&values) {
         Some(host) => on_host(
             fixed_order(host.values(), host.values(), |a, _| a.abs()),
             &values,
@@ -44,7 +44,7 @@ pub(crate) fn magnitude(values: Tensor<3>) -> Tensor<1> {
 /// Sum of each parameter's values, `[n, 1, 1]`.
 pub(crate) fn sum_each(values: Tensor<3>) -> Tensor<3> {
     let [count, rows, columns] = values.dims();
-    match HostTensor::of(&values) {
+    match HostTensor::on_cpu(&values) {
         Some(host) => {
             let parameters = host.values().chunks(rows * columns);
             let sums: Vec<f32> = parameters
