@@ -56,8 +56,8 @@ fn main() -> Result<(), lora_core::adapter::Error> {
             .clone()
             .matmul((weight.clone() + delta.clone()).transpose());
 
-        // The gradients arrive in the sink. The context is gone before the optimizer works in
-        // place.
+        // The gradients arrive in the sink. The context is dropped before the optimizer, which can
+        // then work in place.
         let sink = GradientSink::default();
         let cx = ForwardContext::base().with(adapters.bind_training(1.0, &sink));
         let difference = layer.forward(x, &cx) - target;

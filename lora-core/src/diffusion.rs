@@ -1,4 +1,4 @@
-//! The diffusion process: noise schedule, objective of the training, samplers of the previews.
+//! The diffusion process: noise schedule, training objective and samplers.
 
 mod loss;
 mod noise;
@@ -8,7 +8,7 @@ mod schedule;
 
 pub use loss::{HuberSchedule, HuberThreshold, LossType};
 pub use noise::{
-    Draw, InputPerturbation, MultiresNoise, Noise, NoiseConfig, NoiseOffset, offset_noise,
+    InputPerturbation, MultiresNoise, Noise, NoiseConfig, NoiseKey, NoiseOffset, offset_noise,
     pyramid_noise,
 };
 pub use objective::{Loss, LossWeights, Objective, PredictionType};

@@ -11,8 +11,8 @@ use crate::ops::{backward, record};
 /// pass runs the part once more.
 ///
 /// If the operations of the part are deterministic, results and gradients are the same to the last
-/// bit with and without: in both cases the gradients that the part gives one input are summed before
-/// they join those of other parts.
+/// bit with and without: in both cases the gradients that the part gives one input are summed
+/// before they join those of other parts.
 ///
 /// The part must take every tracked tensor that it uses as one of its inputs, because the inner
 /// backward pass would wait for the outer one forever. The adapters' parameters come with `cx`.
@@ -90,7 +90,7 @@ mod tests {
             runs.fetch_add(1, Ordering::Relaxed);
             x.clone().matmul(w) + x
         });
-        // Another user of x, so that gradients meet.
+        // Another user of x, for a sum of gradients.
         let y = y + tracked[0].clone() * 3.0;
         let gradients = backward(y.clone(), x.ones_like());
         (

@@ -10,10 +10,10 @@ use super::stack::Factor;
 use crate::network::LayerPath;
 use crate::ops::{GradientSink, Lora, Place, tap};
 
-/// Plain views of an adapter set's parameters for one forward pass, with the pass's multiplier, and
-/// the sink for their gradients where the pass trains them.
+/// Plain views of an adapter set's parameters for one forward pass, with the pass's multiplier. A
+/// training pass also has the sink for their gradients.
 ///
-/// The views share the storage of the stacks: drop this before the optimizer runs, so that it can
+/// The views share the storage of the stacks. Drop this before the optimizer runs, which can then
 /// update in place.
 #[derive(Debug)]
 pub struct BoundAdapters {
@@ -33,8 +33,8 @@ struct BoundSlot {
 }
 
 impl AdapterSet {
-    /// The adapters for a pass that trains nothing. Their outputs are scaled by `multiplier`; at 0
-    /// they take no part at all, so that the result is the base's to the last bit.
+    /// The adapters for a pass that trains nothing. Their outputs are scaled by `multiplier`. At 0
+    /// they take no part at all: the result is the base's to the last bit.
     #[must_use]
     pub fn bind(&self, multiplier: f32) -> BoundAdapters {
         BoundAdapters::new(self, multiplier, None, None)
@@ -47,7 +47,7 @@ impl AdapterSet {
     }
 
     /// The adapters for a training pass with dropout, which leaves the gradients in `sink`. An
-    /// adapter that is left out as a whole leaves none.
+    /// adapter that is dropped as a whole leaves none.
     #[must_use]
     pub fn bind_training_pass(
         &self,
@@ -91,8 +91,8 @@ impl BoundAdapters {
         self.sink.is_some()
     }
 
-    /// The adapter of the layer at this path, its factors on the tape where gradients are wanted
-    /// and `tracked` is true.
+    /// The adapter of the layer at this path. Its factors are on the tape if the pass trains and
+    /// `tracked` is true.
     pub(crate) fn lora(
         &self,
         path: &LayerPath,

@@ -94,7 +94,7 @@ struct StoredAdapter {
 }
 
 impl StoredAdapter {
-    /// Removes what belongs to the adapter with these names from the tensors of a file.
+    /// Removes the tensors of the adapter with these names from those of a file.
     fn take(tensors: &mut BTreeMap<String, StoredTensor>, names: &[String]) -> Self {
         let mut stored = Self::default();
         for name in names {

@@ -1,4 +1,4 @@
-//! Which row of which stack each adapter's parameters take.
+//! Assignment of the adapters' parameters to the rows of stacks.
 
 use std::collections::HashMap;
 
@@ -52,7 +52,7 @@ fn factor_axes(layer: &LayerSpec, factor: Factor) -> ParameterAxes {
     }
 }
 
-/// What the parameters of one stack have in common.
+/// The common properties of the parameters of one stack.
 #[derive(Debug, PartialEq, Eq, Hash, Clone, Copy)]
 struct StackKey {
     network: NetworkKind,

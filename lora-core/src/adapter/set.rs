@@ -18,7 +18,7 @@ pub struct AdapterSet {
 }
 
 impl AdapterSet {
-    /// Fresh adapters: down uniform in ±1/√fan_in (Kaiming with a = √5), up zero, so that the model
+    /// Fresh adapters: down uniform in ±1/√fan_in (Kaiming with a = √5), up zero. So the model
     /// starts as the base.
     ///
     /// # Errors
@@ -45,9 +45,9 @@ impl AdapterSet {
         })
     }
 
-    /// The sum that the adapter of the layer at `path` adds to its weight, up · down · alpha / rank,
-    /// as a matrix `[d_out, d_in]`, for a convolution `[c_out, c_in · kernel²]`. None if the layer
-    /// has no adapter.
+    /// The sum that the adapter of the layer at `path` adds to its weight, up · down · alpha /
+    /// rank, as a matrix `[d_out, d_in]`, for a convolution `[c_out, c_in · kernel²]`. None if the
+    /// layer has no adapter.
     #[must_use]
     pub fn delta(&self, path: &LayerPath) -> Option<Tensor<2>> {
         let slot = self.slots.iter().find(|slot| slot.layer.path == *path)?;

@@ -45,7 +45,7 @@ impl Stack {
         self.values.dims()[0]
     }
 
-    /// Replaces the values by the result of `update`, which gets the only handle, so that it can
+    /// Replaces the values by the result of `update`, which gets the only handle and can therefore
     /// work in place.
     pub fn update(&mut self, update: impl FnOnce(Tensor<3>) -> Tensor<3>) {
         let device = self.values.device();

@@ -1,4 +1,4 @@
-//! A limit on the norm of what adapters add to their layers' weights.
+//! Max-norm regularization: a limit on the norm of an adapter's weight change.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::set::AdapterSet;
 use super::stack::{Factor, Stack};
 use crate::ops::Place;
 
-/// What [`AdapterSet::scale_weight_norms`] found and did.
+/// The result of [`AdapterSet::scale_weight_norms`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WeightNorms {
     /// Number of adapters whose norm exceeded the limit.
@@ -21,18 +21,18 @@ pub struct WeightNorms {
 }
 
 impl AdapterSet {
-    /// The Frobenius norm of what each adapter adds to its layer's weight, ‖up · down‖ · |alpha| /
-    /// rank, in the order of the slots.
+    /// The Frobenius norm of each adapter's weight change, ‖up · down‖ · |alpha| / rank, in the
+    /// order of the slots.
     ///
     /// ‖up · down‖² is the sum of the products of (upᵀ up) and (down downᵀ), two matrices `[r, r]`,
-    /// which are computed for a whole stack at once. For f32, its relative error grows with ‖up‖²
-    /// ‖down‖² / ‖up · down‖², as far as what the ranks add cancels out.
+    /// which are computed for a whole stack at once. In f32, its relative error grows with ‖up‖²
+    /// ‖down‖² / ‖up · down‖², that is, if the ranks mostly cancel each other.
     #[must_use]
     pub fn weight_norms(&self) -> Vec<f64> {
         let mut squares = vec![0.0_f64; self.slots().len()];
-        for (slots, found) in self.squared_products() {
-            for (slot, square) in slots.into_iter().zip(found) {
-                // Rounding may leave less than 0; NaN stays.
+        for (slots, products) in self.squared_products() {
+            for (slot, square) in slots.into_iter().zip(products) {
+                // Rounding may give less than 0; NaN stays.
                 squares[slot] = f64::from(if square < 0.0 { 0.0 } else { square });
             }
         }
@@ -48,7 +48,7 @@ impl AdapterSet {
         for (index, slot) in self.slots().iter().enumerate() {
             by_rank.entry(slot.rank).or_default().push(index);
         }
-        let of_rank = |(rank, slots): (usize, Vec<usize>)| {
+        let products_of_rank = |(rank, slots): (usize, Vec<usize>)| {
             let [down, up] =
                 [Factor::Down, Factor::Up].map(|factor| self.gram_matrices(factor, rank, &slots));
             let count = slots.len();
@@ -61,10 +61,10 @@ impl AdapterSet {
                 Err(error) => unreachable!("stacks are f32: {error:?}"),
             }
         };
-        by_rank.into_iter().map(of_rank).collect()
+        by_rank.into_iter().map(products_of_rank).collect()
     }
 
-    /// down downᵀ, or upᵀ up, of these slots, which are all that have this rank.
+    /// down downᵀ, or upᵀ up, of all slots of this rank.
     ///
     /// # Shapes
     /// - result: `[slots, r, r]`
@@ -102,8 +102,8 @@ impl AdapterSet {
         matrices.select(0, rows)
     }
 
-    /// Scales down, in both factors alike, each adapter that adds more than the norm `max` (above
-    /// 0) to its layer's weight, as sd-scripts' `scale_weight_norms` does after each batch. What is
+    /// Scales down, in both factors alike, each adapter whose weight change has a norm above `max`
+    /// (> 0), as sd-scripts' `scale_weight_norms` does after each batch. An adapter whose norm is
     /// not finite stays as it is.
     pub fn scale_weight_norms(&mut self, max: f64) -> WeightNorms {
         let norms = self.weight_norms();

@@ -20,8 +20,8 @@ pub enum AttentionMask {
 /// softmax(q kᵀ / sqrt(d)) v for every head (Vaswani et al. 2017), with the heads side by side in
 /// the last axis.
 ///
-/// Memory grows with the number of tokens, not with its square: scores are computed in tiles (Dao et
-/// al. 2022), and again in the backward pass from q, k and v.
+/// Memory grows with the number of tokens, not with its square: scores are computed in tiles (Dao
+/// et al. 2022), and again in the backward pass from q, k and v.
 ///
 /// # Shapes
 /// - q: `[b, l, heads · d]`

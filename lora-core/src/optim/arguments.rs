@@ -1,9 +1,9 @@
 //! Settings from sd-scripts' `optimizer_args`.
 //!
 //! Some arguments of the packages change nothing here. `foreach`, `fused`, `capturable`,
-//! `use_triton`, `log_every`, `is_paged`, `stochastic_rounding` and `factored_fp32` are accepted with
-//! every value; those that would change the rule (`amsgrad`, `maximize`, `block_wise`, ...) only with
-//! their default.
+//! `use_triton`, `log_every`, `is_paged`, `stochastic_rounding` and `factored_fp32` are accepted
+//! with every value; those that would change the rule (`amsgrad`, `maximize`, `block_wise`, ...)
+//! only with their default.
 
 pub(crate) mod argument;
 pub(crate) mod literal;

@@ -26,8 +26,8 @@ use super::state::moment::Storage;
 pub enum OptimizerConfig {
     /// torch's AdamW.
     AdamW(AdamWConfig),
-    /// bitsandbytes' AdamW with moments in f32, and weight decay after the step. Paging of the moments
-    /// makes no difference here.
+    /// bitsandbytes' AdamW with moments in f32, and weight decay after the step. Paging of the
+    /// moments makes no difference here.
     PagedAdamW(AdamWConfig),
     /// bitsandbytes' AdamW with moments in 8 bits.
     AdamW8bit(AdamWConfig),

@@ -8,8 +8,8 @@ use super::state::update::{Scale, StackUpdate};
 use crate::adapter::{Stack, StackGradient};
 use crate::ops::cpu::applies;
 
-/// An optimizer over the stacks of an adapter set. It does to each parameter of a stack what its rule
-/// does to a tensor.
+/// An optimizer over the stacks of an adapter set. It does to each parameter of a stack what its
+/// rule does to a tensor.
 ///
 /// A parameter without gradient keeps value, moments and its own step count.
 #[derive(Debug)]
@@ -120,8 +120,8 @@ impl Optimizer {
         self.rule.own_learning_rate(stack)
     }
 
-    /// The codes of the moments that are kept in 8 bits, one list per moment, over all parameters of
-    /// a stack in a row. Empty for a stack whose parameters are too small for that.
+    /// The codes of the moments that are kept in 8 bits, one list per moment, over all parameters
+    /// of a stack in a row. Empty for a stack whose parameters are too small for that.
     #[must_use]
     pub fn state_codes(&self, stack: usize) -> Vec<Vec<u8>> {
         self.rule.codes(stack)

@@ -1,4 +1,4 @@
-//! What every optimizer implements.
+//! The interface of all optimizers' rules.
 
 use std::fmt::Debug;
 
@@ -7,7 +7,8 @@ use burn::tensor::Tensor;
 use super::state::update::{Gradient, StackUpdate};
 use crate::adapter::Stack;
 
-/// How an update is made from gradients, and what the rest of the program must know of it.
+/// The rule of an optimizer: how gradients become an update, and facts that the rest of the program
+/// needs.
 pub(super) trait Rule: Debug + Send {
     /// One update of all stacks.
     fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>);

@@ -101,8 +101,8 @@ fn unet_resnet_tail(tail: &[&str]) -> Option<String> {
 
 /// The path of a layer or tensor in LDM's spelling, from diffusers'.
 ///
-/// `resnets` is the number of resnets per level on the way down. `has_attention` is true for a level
-/// on the way up with transformers; without them, the upsampler has a lower number.
+/// `resnets` is the number of resnets per level on the way down. `has_attention` is true for a
+/// level on the way up with transformers; without them, the upsampler has a lower number.
 #[must_use]
 pub(crate) fn unet_to_ldm(
     path: &str,

@@ -85,8 +85,8 @@ fn vae_resnet_layer(layer: &str) -> &str {
     }
 }
 
-/// LDM's key of the tensor at a path in diffusers' spelling. `levels` is the number of the decoder's
-/// levels.
+/// LDM's key of the tensor at a path in diffusers' spelling. `levels` is the number of the
+/// decoder's levels.
 pub(super) fn vae_to_ldm(path: &str, levels: usize) -> Option<String> {
     let segments: Vec<&str> = path.split('.').collect();
     let rest = match segments.as_slice() {

@@ -1,4 +1,4 @@
-//! What a sampler implements.
+//! The interface of all samplers.
 
 use std::fmt::Debug;
 

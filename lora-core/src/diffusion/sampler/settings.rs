@@ -29,11 +29,11 @@ pub struct SamplerSettings {
     pub timestep_spacing: TimestepSpacing,
     /// Added to each timestep of leading spacing.
     pub steps_offset: usize,
-    /// DDIM: whether ᾱ after the last step is 1; else it is the first timestep's.
+    /// DDIM: true if ᾱ after the last step is 1; else it is the first timestep's.
     pub set_alpha_to_one: bool,
-    /// DDIM: whether the predicted latents are clamped to -1..1.
+    /// DDIM: true if the predicted latents are clamped to -1..1.
     pub clip_sample: bool,
-    /// What the UNet predicts.
+    /// The quantity that the UNet predicts.
     pub prediction_type: PredictionType,
 }
 

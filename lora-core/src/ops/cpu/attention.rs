@@ -125,7 +125,7 @@ impl ForwardTile {
 
     #[expect(
         clippy::too_many_arguments,
-        reason = "three inputs, two outputs and a place"
+        reason = "three inputs, two outputs and their position"
     )]
     fn head(
         &mut self,

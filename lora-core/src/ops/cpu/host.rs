@@ -24,8 +24,8 @@ pub(crate) fn applies<const D: usize>(tensor: &Tensor<D>) -> bool {
 pub(crate) struct HostTensor(FlexTensor);
 
 impl HostTensor {
-    /// The values of a tensor. None if it is on another device or is not f32. Copies only values that
-    /// are not in row-major order.
+    /// The values of a tensor. None if it is on another device or is not f32. Copies only values
+    /// that are not in row-major order.
     pub(crate) fn on_cpu<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         if tensor.dtype() != DType::F32 {
             return None;
@@ -42,7 +42,7 @@ impl HostTensor {
     pub(crate) fn checked<const D: usize>(tensor: &Tensor<D>) -> Self {
         match Self::on_cpu(tensor) {
             Some(tensor) => tensor,
-            None => panic!("tensors of one operation live on one device and have one type"),
+            None => panic!("tensors of one operation are on one device and have one type"),
         }
     }
 
@@ -54,7 +54,8 @@ impl HostTensor {
     }
 }
 
-/// A frozen weight on the CPU: as f32, or at half the memory as bf16, which is widened for each use.
+/// A frozen weight on the CPU: as f32, or at half the memory as bf16, which is widened for each
+/// use.
 #[derive(Debug, Clone)]
 pub(crate) enum HostWeight {
     Float(HostTensor),
@@ -70,7 +71,7 @@ impl HostWeight {
         match weight.clone().try_into_primitive::<Flex>() {
             Ok(weight) => Self::Bf16(weight.to_contiguous()),
             Err(error) => {
-                panic!("the weight of an operation lives where its input does: {error:?}")
+                panic!("weight and input of an operation are on one device: {error:?}")
             }
         }
     }

@@ -46,7 +46,7 @@ impl Literal {
                 return (!inner.contains([quote, '\\'])).then(|| Self::Text(inner.to_owned()));
             }
         }
-        // Rust reads "inf" and "nan", too; Python takes these for names.
+        // Rust also reads "inf" and "nan", which are names in Python.
         let number = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
             && text.contains(|c: char| c.is_ascii_digit());
         number

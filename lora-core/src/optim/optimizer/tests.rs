@@ -34,7 +34,7 @@ fn gradient(step: u64, present: [bool; 2]) -> StackGradient {
     }
 }
 
-/// A rate at which rules that adapt it move visibly, too.
+/// A rate at which even rules that adapt the rate move visibly.
 fn optimizer(kind: OptimizerKind) -> (Optimizer, f64) {
     let config = OptimizerConfig::of_kind(kind);
     let names = OptimizerConfig::argument_names(kind);
@@ -123,7 +123,7 @@ fn the_factor_may_stay_on_the_device() {
     }
 }
 
-/// A stack of two parameters moves as two stacks of one, also where one of them has no gradient for
+/// A stack of two parameters moves as two stacks of one, even if one of them has no gradient for
 /// a while.
 #[test]
 fn parameters_of_a_stack_are_apart() {

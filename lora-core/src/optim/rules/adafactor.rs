@@ -13,21 +13,21 @@ use crate::optim::state::update::{Gradient, PerParameter, StackUpdate, count, in
 pub struct AdafactorConfig {
     /// Added to squared gradients.
     pub eps_square: f64,
-    /// Least root mean square of a parameter that its rate is scaled with.
+    /// The least root mean square of a parameter in the scale of its rate.
     pub eps_scale: f64,
-    /// Root mean square that a step may have.
+    /// The largest root mean square of a step.
     pub clip_threshold: f64,
     /// The running mean of squares decays by 1 - t to this power.
     pub decay_rate: f64,
-    /// Decay of a running mean of steps; none keeps none.
+    /// Decay of a running mean of steps; none for no mean.
     pub beta1: Option<f64>,
     /// Decoupled weight decay.
     pub weight_decay: f64,
-    /// Whether rates are multiplied with the root mean square of the parameter.
+    /// True if rates are multiplied with the root mean square of the parameter.
     pub scale_parameter: bool,
-    /// Whether the rate is the smaller of 0.01 and 1/√t, instead of the given one.
+    /// True if the rate is the smaller of 0.01 and 1/√t instead of the configured one.
     pub relative_step: bool,
-    /// Whether 1e-6 · t takes the place of 0.01 there.
+    /// True for 1e-6 · t instead of 0.01 there.
     pub warmup_init: bool,
 }
 
@@ -99,17 +99,16 @@ impl Adafactor {
             };
             most.min(1.0 / steps.sqrt())
         };
-        let rates = match config.relative_step {
-            true => update.each(steps.iter().map(relative).collect()),
-            false => update.by_rate(|lr| lr),
+        let rates = if config.relative_step {
+            update.each(steps.iter().map(relative).collect())
+        } else {
+            update.by_rate(|lr| lr)
         };
-        match config.scale_parameter {
-            true => {
-                let scale = root_mean_square(update.values().clone()).clamp_min(config.eps_scale);
-                PerParameter::Each(rates.times(scale))
-            }
-            false => rates,
+        if !config.scale_parameter {
+            return rates;
         }
+        let scale = root_mean_square(update.values().clone()).clamp_min(config.eps_scale);
+        PerParameter::Each(rates.times(scale))
     }
 
     fn step_stack(&self, update: &mut StackUpdate<'_>, gradient: Gradient, state: &mut State) {
@@ -130,9 +129,12 @@ impl Adafactor {
             update.replace(mean, |mean| lerp(mean, step, beta1));
             step = mean.clone();
         }
-        update.replace_values(|values| match config.weight_decay == 0.0 {
-            true => values - step,
-            false => values.clone() - rates.times(values * config.weight_decay) - step,
+        update.replace_values(|values| {
+            if config.weight_decay == 0.0 {
+                values - step
+            } else {
+                values.clone() - rates.times(values * config.weight_decay) - step
+            }
         });
         state.rates = Some(rates);
     }
@@ -167,11 +169,10 @@ impl Rule for Adafactor {
             scale_parameter,
             ..
         } = self.config;
-        let state = self
-            .states
-            .get(stack)
-            .filter(|_| relative_step || scale_parameter)?;
-        Some(match state.rates.as_ref()? {
+        if !(relative_step || scale_parameter) {
+            return None;
+        }
+        Some(match self.states.get(stack)?.rates.as_ref()? {
             PerParameter::All(rate) => *rate,
             PerParameter::Each(rates) => rates.clone().narrow(0, 0, 1).into_scalar::<f32>().into(),
         })

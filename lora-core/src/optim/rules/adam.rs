@@ -23,8 +23,8 @@ pub struct AdamWConfig {
     pub beta2: f64,
     /// Added to the denominator.
     pub eps: f64,
-    /// Weight decay. AdamW takes lr · `weight_decay` of a parameter in each step; Adam adds
-    /// `weight_decay` times the parameter to the gradient.
+    /// Weight decay. AdamW subtracts lr · `weight_decay` times the parameter in each step; Adam
+    /// adds `weight_decay` times the parameter to the gradient.
     pub weight_decay: f64,
 }
 
@@ -50,7 +50,7 @@ impl AdamWConfig {
     }
 }
 
-/// Where weight decay has its place.
+/// The place of weight decay in an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WeightDecay {
     /// Before the step, as torch's AdamW.
@@ -153,7 +153,7 @@ impl Adam {
         } = self.config;
         let (decay, eps) = (self.gradient_decay() as f32, eps as f32);
         // As torch does, from double precision: 1 - 0.999 in f32 is off in its fifth digit.
-        let (share1, beta2, share2) = ((1.0 - beta1) as f32, beta2 as f32, (1.0 - beta2) as f32);
+        let (weight1, beta2, weight2) = ((1.0 - beta1) as f32, beta2 as f32, (1.0 - beta2) as f32);
         let (mut means, mut squares) = (flex(mean.extract()), flex(square.extract()));
         update.stack.update(|values| {
             let mut values = flex(values);
@@ -174,8 +174,8 @@ impl Adam {
                     } = *rates;
                     for (((p, m), v), g) in values.iter_mut().zip(mean).zip(square).zip(gradients) {
                         let g = g * factor + *p * decay;
-                        *m += (g - *m) * share1;
-                        *v = *v * beta2 + g * g * share2;
+                        *m += (g - *m) * weight1;
+                        *v = *v * beta2 + g * g * weight2;
                         *p = (*p * before - step_size * *m / (v.sqrt() * inverse_root + eps))
                             * after;
                     }
@@ -194,8 +194,8 @@ impl Adam {
         let rates: Vec<Rates> = steps
             .map(|(steps, lr)| self.rates(*lr, (*steps).max(1)))
             .collect();
-        let each = |of: &dyn Fn(&Rates) -> f32| {
-            update.each(rates.iter().map(|rates| of(rates).into()).collect())
+        let each = |number: &dyn Fn(&Rates) -> f32| {
+            update.each(rates.iter().map(|rates| number(rates).into()).collect())
         };
         let (before, after) = (each(&|rates| rates.before), each(&|rates| rates.after));
         let (step_size, inverse_root) = (
@@ -228,10 +228,11 @@ impl Rule for Adam {
         });
         for ((update, gradient), state) in updates.iter_mut().zip(gradients).zip(&mut states) {
             count(&mut state.steps, &update.present);
-            let in_place = applies(update.values()) && matches!(gradient.scale, Scale::Host(_));
-            match in_place && state.mean.is_float() {
-                true => self.step_flex(update, gradient, state),
-                false => self.step_tensors(update, gradient, state),
+            let on_host = applies(update.values()) && matches!(gradient.scale, Scale::Host(_));
+            if on_host && state.mean.is_float() {
+                self.step_flex(update, gradient, state);
+            } else {
+                self.step_tensors(update, gradient, state);
             }
         }
         self.states = states;
@@ -260,6 +261,6 @@ impl Rule for Adam {
 fn flex(tensor: Tensor<3>) -> FlexTensor {
     match tensor.try_into_primitive::<Flex>() {
         Ok(primitive) => primitive.to_contiguous(),
-        Err(error) => unreachable!("one stack lives on one device: {error:?}"),
+        Err(error) => unreachable!("a stack is on one device: {error:?}"),
     }
 }

@@ -22,11 +22,11 @@ pub struct CameConfig {
     pub eps1: f64,
     /// Added to squared instabilities.
     pub eps2: f64,
-    /// Root mean square that a step may have.
+    /// The largest root mean square of a step.
     pub clip_threshold: f64,
     /// Decoupled weight decay.
     pub weight_decay: f64,
-    /// Whether weight decay is not multiplied with the rate.
+    /// True if weight decay is not multiplied with the rate.
     pub fixed_decay: bool,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Came {
 struct State {
     mean: Tensor<3>,
     square: MeanSquare,
-    /// Of parameters with two axes or more.
+    /// For parameters with two axes or more.
     instability: Option<MeanSquare>,
 }
 
@@ -123,8 +123,8 @@ impl Rule for Came {
                     lr.times(instability.advance(update, squares, &Beta::All(beta3)) * mean)
                 }
                 None => {
-                    // The package's step is the running mean itself here, so that it keeps the
-                    // product with the rate.
+                    // In the package the step is the running mean itself here, so the mean keeps
+                    // the product with the rate.
                     update.replace(&mut state.mean, |mean| lr.times(mean));
                     state.mean.clone()
                 }

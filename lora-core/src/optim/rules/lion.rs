@@ -9,7 +9,7 @@ use crate::optim::state::update::{Gradient, StackUpdate, init_states, lerp};
 /// Settings of Lion, with lion-pytorch's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LionConfig {
-    /// Share of the running mean in the direction of a step.
+    /// Weight of the running mean in the direction of a step.
     pub beta1: f64,
     /// Decay of the running mean of gradients.
     pub beta2: f64,

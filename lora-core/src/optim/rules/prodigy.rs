@@ -18,27 +18,26 @@ pub struct ProdigyConfig {
     pub beta1: f64,
     /// Decay of the running mean of squared gradients.
     pub beta2: f64,
-    /// Decay of what d is estimated from; √beta2 if none.
+    /// Decay of the running sums for the estimate of d; √beta2 if none.
     pub beta3: Option<f64>,
     /// Added to the denominator, times d.
     pub eps: f64,
     /// Weight decay.
     pub weight_decay: f64,
-    /// Whether weight decay is taken off the parameter, as in AdamW, instead of being added to the
-    /// gradient.
+    /// True for decoupled weight decay, as in AdamW; else it is added to the gradient.
     pub decouple: bool,
-    /// Whether rates are corrected for the moments' start at 0.
+    /// True if rates are corrected for the moments' start at 0.
     pub use_bias_correction: bool,
-    /// Whether the rate is left out of the denominator of the estimate, so that a warm-up does not
+    /// True if the denominator of the estimate does not contain the rate. A warm-up then does not
     /// make d large.
     pub safeguard_warmup: bool,
-    /// Estimate to begin with.
+    /// The first estimate d.
     pub d0: f64,
-    /// What estimates are multiplied with.
+    /// A factor of the estimates.
     pub d_coef: f64,
-    /// Most that d may grow by in a step, as a factor.
+    /// The largest factor by which d may grow per step.
     pub growth_rate: f64,
-    /// Every how many values of a parameter the estimate is made from.
+    /// The estimate uses every n-th value of a parameter, with this n.
     pub slice_p: usize,
 }
 
@@ -64,7 +63,7 @@ impl Default for ProdigyConfig {
 impl ProdigyConfig {
     /// The arguments of the package's constructor.
     pub(crate) fn arguments(&mut self) -> Vec<Argument<'_>> {
-        let mut slots = vec![
+        let mut arguments = vec![
             pair("betas", &mut self.beta1, &mut self.beta2),
             optional("beta3", &mut self.beta3, Range::BelowOne),
             number("eps", &mut self.eps, Range::Epsilon),
@@ -77,8 +76,8 @@ impl ProdigyConfig {
             number("growth_rate", &mut self.growth_rate, Range::Positive),
             count("slice_p", &mut self.slice_p, 1),
         ];
-        slots.extend(fixed(&["fsdp_in_use"], false));
-        slots
+        arguments.extend(fixed(&["fsdp_in_use"], false));
+        arguments
     }
 }
 
@@ -86,7 +85,7 @@ impl ProdigyConfig {
 pub(crate) struct Prodigy {
     config: ProdigyConfig,
     d: f64,
-    most: f64,
+    largest_estimate: f64,
     numerator: f64,
     steps: i32,
     states: Vec<State>,
@@ -94,24 +93,24 @@ pub(crate) struct Prodigy {
 
 #[derive(Debug)]
 struct State {
-    /// Absent where beta1 is 0.
+    /// None if beta1 is 0.
     mean: Option<Tensor<3>>,
     square: Tensor<3>,
-    /// A running sum of gradients, and the parameters at the start: every `slice_p`-th value, `[n,
-    /// 1, values]`.
+    /// A running sum of gradients, and the parameters at the start: every `slice_p`-th value,
+    /// `[n, 1, values]`.
     sum: Tensor<3>,
     start: Tensor<3>,
 }
 
-/// Every `every`-th value of each parameter, `[n, 1, values]`; all of them as they are for 1.
-pub(crate) fn every(values: Tensor<3>, every: usize) -> Tensor<3> {
+/// Every `nth` value of each parameter, `[n, 1, values]`. For 1, the values themselves.
+pub(crate) fn every_nth(values: Tensor<3>, nth: usize) -> Tensor<3> {
     let [n, rows, columns] = values.dims();
-    match every {
-        1 => values,
-        _ => values
-            .reshape([n, 1, rows * columns])
-            .slice(s![.., .., ..;every as isize]),
+    if nth == 1 {
+        return values;
     }
+    values
+        .reshape([n, 1, rows * columns])
+        .slice(s![.., .., ..;nth as isize])
 }
 
 impl Prodigy {
@@ -119,7 +118,7 @@ impl Prodigy {
         Self {
             config,
             d: config.d0,
-            most: config.d0,
+            largest_estimate: config.d0,
             numerator: 0.0,
             steps: 0,
             states: Vec::new(),
@@ -160,17 +159,17 @@ impl Prodigy {
             ..
         } = self.config;
         let (d, beta3) = (self.d, beta3.unwrap_or_else(|| beta2.sqrt()));
-        let sliced = every(g.clone(), slice_p);
-        let way = state.start.clone() - every(update.values().clone(), slice_p);
-        let numerator = dot(update.only_present(sliced.clone()), way);
+        let sliced = every_nth(g.clone(), slice_p);
+        let displacement = state.start.clone() - every_nth(update.values().clone(), slice_p);
+        let numerator = dot(update.only_present(sliced.clone()), displacement);
         if let Some(mean) = &mut state.mean {
             update.replace(mean, |mean| mean * beta1 + g.clone() * (d * (1.0 - beta1)));
         }
         update.replace(&mut state.square, |square| {
             square * beta2 + g.clone() * g.clone() * (d * d * (1.0 - beta2))
         });
-        let share = d / d0 * if safeguard_warmup { d } else { rate };
-        update.replace(&mut state.sum, |sum| sum * beta3 + sliced * share);
+        let weight = d / d0 * if safeguard_warmup { d } else { rate };
+        update.replace(&mut state.sum, |sum| sum * beta3 + sliced * weight);
         [numerator, magnitude(update.only_present(state.sum.clone()))]
     }
 
@@ -187,8 +186,8 @@ impl Prodigy {
         if self.d == d0 {
             self.d = self.d.max(estimate);
         }
-        self.most = self.most.max(estimate);
-        self.d = self.most.min(self.d * growth_rate);
+        self.largest_estimate = self.largest_estimate.max(estimate);
+        self.d = self.largest_estimate.min(self.d * growth_rate);
     }
 }
 
@@ -208,7 +207,7 @@ impl Rule for Prodigy {
         init_states(&mut self.states, updates, |update| {
             let (zeros, start) = (
                 update.values().zeros_like(),
-                every(update.values().clone(), slice_p),
+                every_nth(update.values().clone(), slice_p),
             );
             State {
                 mean: (beta1 > 0.0).then(|| zeros.clone()),

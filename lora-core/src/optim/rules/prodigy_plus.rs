@@ -6,7 +6,7 @@
 use burn::tensor::{FloatDType, Tensor};
 use half::bf16;
 
-use super::prodigy::every;
+use super::prodigy::every_nth;
 use super::schedule_free::{averages, rectification};
 use crate::adapter::Stack;
 use crate::optim::rule::Rule;
@@ -21,7 +21,7 @@ pub use config::ProdigyPlusConfig;
 use groups::{Groups, Pace};
 use square::Square;
 
-/// Every how many values of a parameter the estimate is made from.
+/// The estimate uses every n-th value of a parameter, with this n.
 const EVERY: usize = 11;
 
 #[derive(Debug)]
@@ -53,24 +53,26 @@ impl ProdigyPlus {
         }
     }
 
-    /// The correction of the rate; none where gradients are not divided yet.
+    /// The correction of the rate; none while gradients are not divided yet.
     fn rectification(&self) -> Option<f64> {
-        match self.config.use_bias_correction {
-            true => rectification(self.config.beta2, self.step),
-            false => Some(1.0),
+        if self.config.use_bias_correction {
+            rectification(self.config.beta2, self.step)
+        } else {
+            Some(1.0)
         }
     }
 
     fn beta2(&self) -> f64 {
         let beta2 = self.config.beta2;
-        match self.config.use_bias_correction {
-            true => 1.0 - (1.0 - beta2) / (1.0 - beta2.powi(self.step)),
-            false => beta2,
+        if self.config.use_bias_correction {
+            1.0 - (1.0 - beta2) / (1.0 - beta2.powi(self.step))
+        } else {
+            beta2
         }
     }
 
-    /// The root mean square that a step may have, of each parameter: unscaled gradients suit the
-    /// first updates.
+    /// The largest root mean square of each parameter's step. It is large at first, when gradients
+    /// are nearly unscaled.
     fn clip_thresholds(&self, pace: &Pace) -> Vec<f64> {
         let ProdigyPlusConfig { use_speed, d0, .. } = self.config;
         pace.d
@@ -79,8 +81,7 @@ impl ProdigyPlus {
             .collect()
     }
 
-    /// The step of one stack before it is multiplied with the rate. None in the first update of
-    /// ADOPT.
+    /// The step of one stack without the rate. None in the first update of ADOPT.
     fn direction(
         &self,
         update: &StackUpdate<'_>,
@@ -135,8 +136,8 @@ impl ProdigyPlus {
         Some(direction * size.recip())
     }
 
-    /// Moves the sums of the estimate on. Returns the two sums of each parameter, `[2 n]`; d is as
-    /// it was in the gradient's pass.
+    /// Updates the sums of the estimate, with the d of the gradient's pass. Returns the two sums of
+    /// each parameter, `[2 n]`.
     fn accumulate(
         &self,
         update: &StackUpdate<'_>,
@@ -153,19 +154,20 @@ impl ProdigyPlus {
         } = self.config;
         let beta3 = beta3.unwrap_or_else(|| beta2.sqrt());
         let n = update.count();
-        let way = state.start.clone().cast(FloatDType::F32) - every(update.values().clone(), EVERY);
-        let mut g = every(g, EVERY);
-        let mut inner = sum_each(g.clone() * way);
+        let displacement =
+            state.start.clone().cast(FloatDType::F32) - every_nth(update.values().clone(), EVERY);
+        let mut g = every_nth(g, EVERY);
+        let mut inner = sum_each(g.clone() * displacement);
         if use_speed {
             (g, inner) = (g.sign(), inner.sign());
         }
-        let share = |d: &f64| d.sqrt() * if use_speed { d0 } else { 1.0 };
-        let share = update.each(pace.d.iter().map(share).collect());
+        let weight = |d: &f64| d.sqrt() * if use_speed { d0 } else { 1.0 };
+        let weights = update.each(pace.d.iter().map(weight).collect());
         let rounded = |values: Tensor<3>| values.cast(FloatDType::BF16).cast(FloatDType::F32);
         update.replace(&mut state.sum, |sum| {
-            (rounded(sum.cast(FloatDType::F32) * beta3) + share.times(g)).cast(FloatDType::BF16)
+            (rounded(sum.cast(FloatDType::F32) * beta3) + weights.times(g)).cast(FloatDType::BF16)
         });
-        let inner = update.only_present(share.times(inner));
+        let inner = update.only_present(weights.times(inner));
         let magnitude =
             update.only_present(sum_each(state.sum.clone().cast(FloatDType::F32).abs()));
         Tensor::cat(vec![inner.reshape([n]), magnitude.reshape([n])], 0)
@@ -186,35 +188,35 @@ impl ProdigyPlus {
             use_grams,
             ..
         } = self.config;
-        let xy = |share: &f64| 1.0 - beta1 * (1.0 - share);
-        let of = |of: &dyn Fn(&f64, &f64) -> f64| {
+        let xy = |weight: &f64| 1.0 - beta1 * (1.0 - weight);
+        let per_parameter = |number: &dyn Fn(&f64, &f64) -> f64| {
             update.each(
                 pace.rates
                     .iter()
-                    .zip(&pace.shares)
-                    .map(|(rate, share)| of(rate, share))
+                    .zip(&pace.weights)
+                    .map(|(rate, weight)| number(rate, weight))
                     .collect(),
             )
         };
-        let (rates, shares, ways) = (
-            of(&|rate, _| *rate),
-            of(&|_, share| *share),
-            of(&|rate, share| rate * xy(share)),
+        let (rates, weights, y_rates) = (
+            per_parameter(&|rate, _| *rate),
+            per_parameter(&|_, weight| *weight),
+            per_parameter(&|rate, weight| rate * xy(weight)),
         );
         if weight_decay != 0.0 {
             let decay = |rate: &f64| weight_decay * if weight_decay_by_lr { *rate } else { 1.0 };
-            let (of_z, of_y) = (
-                of(&|rate, _| decay(rate)),
-                of(&|rate, share| 1.0 - decay(rate) * xy(share)),
+            let (z_decay, y_factor) = (
+                per_parameter(&|rate, _| decay(rate)),
+                per_parameter(&|rate, weight| 1.0 - decay(rate) * xy(weight)),
             );
-            update.replace_values(|y| of_y.times(y));
+            update.replace_values(|y| y_factor.times(y));
             let y = update.values().clone();
-            update.replace(&mut state.z, |z| z - of_z.times(y));
+            update.replace(&mut state.z, |z| z - z_decay.times(y));
         }
         let (z, direction) = (state.z.clone(), direction.clone());
         update.replace(&mut state.z, |z| z - rates.times(direction.clone()));
         update.replace_values(|y| {
-            let step = shares.times(y.clone() - z) + ways.times(direction.clone());
+            let step = weights.times(y.clone() - z) + y_rates.times(direction.clone());
             y - match (use_cautious, use_grams) {
                 (true, _) => cautious(step, direction),
                 (false, true) => step.abs() * direction.sign(),
@@ -224,16 +226,17 @@ impl ProdigyPlus {
     }
 }
 
-/// Without the part along the parameter, at the same norm.
+/// The gradient without its component along the parameter, at the same norm.
 fn orthogonal(g: &Tensor<3>, z: &Tensor<3>) -> Tensor<3> {
     let norm = |values: &Tensor<3>| sum_each(values.clone() * values.clone()).sqrt();
-    let share = sum_each(z.clone() * g.clone()) / (sum_each(z.clone() * z.clone()) + 1e-30);
-    let rest = g.clone() - z.clone() * share;
+    let projection = sum_each(z.clone() * g.clone()) / (sum_each(z.clone() * z.clone()) + 1e-30);
+    let rest = g.clone() - z.clone() * projection;
     let scale = norm(g) / (norm(&rest) + 1e-30);
     rest * scale
 }
 
-/// Where step and direction agree, enlarged by the share of values where they do.
+/// The step with zeros for values whose direction opposes it, scaled up by the fraction of the
+/// others.
 fn cautious(step: Tensor<3>, direction: Tensor<3>) -> Tensor<3> {
     let [_, rows, columns] = step.dims();
     let mask = (direction * step.clone()).sign().clamp_min(0.0);
@@ -251,7 +254,7 @@ impl Rule for ProdigyPlus {
         } = self.config;
         self.step += 1;
         init_states(&mut self.states, updates, |update| {
-            let start = every(update.values().clone(), EVERY).cast(FloatDType::BF16);
+            let start = every_nth(update.values().clone(), EVERY).cast(FloatDType::BF16);
             let square = Square::zeros(update, factored);
             State {
                 z: update.values().clone(),
@@ -328,11 +331,11 @@ fn read_sums(sums: Vec<(usize, Tensor<1>)>) -> Vec<(usize, Vec<[f64; 2]>)> {
         .collect();
     let numbers = read(sums.into_iter().map(|(_, sums)| sums).collect());
     let mut rest = numbers.as_slice();
-    let of_stack = |(stack, count): (usize, usize)| {
+    let sums_of_stack = |(stack, count): (usize, usize)| {
         let (own, others) = rest.split_at(2 * count);
         rest = others;
         let (inner, magnitude) = own.split_at(count);
-        // The package's sum is in bf16, too.
+        // The package's sum is also in bf16.
         let round = |value: f64| f64::from(bf16::from_f64(value).to_f32());
         (
             stack,
@@ -343,5 +346,5 @@ fn read_sums(sums: Vec<(usize, Tensor<1>)>) -> Vec<(usize, Vec<[f64; 2]>)> {
                 .collect(),
         )
     };
-    counts.into_iter().map(of_stack).collect()
+    counts.into_iter().map(sums_of_stack).collect()
 }

@@ -17,7 +17,7 @@ pub struct RmsPropConfig {
     pub weight_decay: f64,
     /// Decay of the running sum of steps; 0 means none.
     pub momentum: f64,
-    /// Whether the square of the mean gradient is taken off the mean square.
+    /// True if the square of the mean gradient is subtracted from the mean square.
     pub centered: bool,
 }
 

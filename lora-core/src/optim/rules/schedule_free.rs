@@ -13,7 +13,7 @@ use crate::optim::state::update::{Gradient, StackUpdate, init_states, lerp, with
 /// Settings of the schedule-free rules, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScheduleFreeConfig {
-    /// Share of the average in y: the package's first beta, or `momentum`.
+    /// Weight of the average in y: the package's first beta, or `momentum`.
     pub beta1: f64,
     /// Decay of the running mean of squared gradients. Not used by SGD.
     pub beta2: f64,
@@ -27,8 +27,8 @@ pub struct ScheduleFreeConfig {
     pub r: f64,
     /// Weights in the average grow with the largest rate so far to this power.
     pub weight_lr_power: f64,
-    /// Whether `RAdam` does nothing, instead of plain gradient descent, in the steps before its
-    /// correction is defined.
+    /// True if `RAdam` does nothing in the steps before its correction is defined, instead of plain
+    /// gradient descent.
     pub silent_sgd_phase: bool,
 }
 
@@ -50,41 +50,41 @@ impl Default for ScheduleFreeConfig {
 impl ScheduleFreeConfig {
     /// The arguments of the package's constructor.
     pub(crate) fn arguments(&mut self, own: &[&'static str]) -> Vec<Argument<'_>> {
-        let mut slots = Vec::new();
+        let mut arguments = Vec::new();
         if own.contains(&"momentum") {
-            slots.push(number(
+            arguments.push(number(
                 "momentum",
                 &mut self.beta1,
                 Range::BetweenZeroAndOne,
             ));
         } else {
             let betas = vec![&mut self.beta1, &mut self.beta2];
-            slots.push(numbers("betas", betas, Range::BetweenZeroAndOne));
-            slots.push(number("eps", &mut self.eps, Range::Epsilon));
+            arguments.push(numbers("betas", betas, Range::BetweenZeroAndOne));
+            arguments.push(number("eps", &mut self.eps, Range::Epsilon));
         }
-        slots.push(number(
+        arguments.push(number(
             "weight_decay",
             &mut self.weight_decay,
             Range::NotNegative,
         ));
         if own.contains(&"warmup_steps") {
-            slots.push(count("warmup_steps", &mut self.warmup_steps, 0));
+            arguments.push(count("warmup_steps", &mut self.warmup_steps, 0));
         }
         if own.contains(&"silent_sgd_phase") {
-            slots.push(flag("silent_sgd_phase", &mut self.silent_sgd_phase));
+            arguments.push(flag("silent_sgd_phase", &mut self.silent_sgd_phase));
         }
-        slots.push(number("r", &mut self.r, Range::Any));
-        slots.push(number(
+        arguments.push(number("r", &mut self.r, Range::Any));
+        arguments.push(number(
             "weight_lr_power",
             &mut self.weight_lr_power,
             Range::Any,
         ));
-        slots.push(any_flag("foreach"));
-        slots
+        arguments.push(any_flag("foreach"));
+        arguments
     }
 }
 
-/// The rule inside.
+/// The rule of the iterate z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Inner {
     AdamW,
@@ -104,13 +104,13 @@ pub(crate) struct ScheduleFree {
 struct State {
     z: Tensor<3>,
     square: Option<Tensor<3>>,
-    /// Of each parameter: the sum of the weights in the average, and the largest rate.
+    /// For each parameter, the sum of the weights in the average, and the largest rate.
     weight_sums: Vec<f64>,
     largest_rates: Vec<f64>,
 }
 
-/// The correction of `RAdam` (Liu et al. 2020): the factor of the rate, none where the variance of
-/// the step is not defined.
+/// The correction of `RAdam` (Liu et al. 2020): the factor of the rate. None if the variance of the
+/// step is not defined.
 pub(crate) fn rectification(beta2: f64, step: i32) -> Option<f64> {
     let power = beta2.powi(step);
     let limit = 2.0 / (1.0 - beta2) - 1.0;
@@ -129,8 +129,8 @@ impl ScheduleFree {
         }
     }
 
-    /// The factor of the rates in step number `step`, counted from 1, and whether gradients are
-    /// divided by their size.
+    /// The factor of the rates in step number `step`, counted from 1, and true if gradients are
+    /// divided by the root of their mean square.
     fn pace(&self, step: i32) -> (f64, bool) {
         let ScheduleFreeConfig {
             beta2,
@@ -184,19 +184,22 @@ impl ScheduleFree {
         } = self.config;
         let (pace, divided) = self.pace(self.steps);
         let sums = state.weight_sums.iter_mut().zip(&mut state.largest_rates);
-        let shares = sums.zip(update.learning_rates).map(|((sum, largest), lr)| {
+        let weights = sums.zip(update.learning_rates).map(|((sum, largest), lr)| {
             *largest = largest.max(lr * pace);
             let weight = f64::from(self.steps).powf(r) * largest.powf(weight_lr_power);
             *sum += weight;
             if *sum == 0.0 { 0.0 } else { weight / *sum }
         });
-        let shares: Vec<f64> = shares.collect();
-        let way = |(lr, share): (&f64, &f64)| lr * pace * (1.0 - beta1 * (1.0 - share));
-        let ways = update.each(update.learning_rates.iter().zip(&shares).map(way).collect());
-        let (rates, shares) = (update.by_rate(|lr| lr * pace), update.each(shares));
+        let weights: Vec<f64> = weights.collect();
+        let y_rate = |(lr, weight): (&f64, &f64)| lr * pace * (1.0 - beta1 * (1.0 - weight));
+        let y_rates = update.learning_rates.iter().zip(&weights).map(y_rate);
+        let y_rates = update.each(y_rates.collect());
+        let (rates, weights) = (update.by_rate(|lr| lr * pace), update.each(weights));
         let direction = self.direction(update, gradient.scaled(), divided, state);
         let z = state.z.clone();
-        update.replace_values(|y| y.clone() + shares.times(z - y) - ways.times(direction.clone()));
+        update.replace_values(|y| {
+            y.clone() + weights.times(z - y) - y_rates.times(direction.clone())
+        });
         update.replace(&mut state.z, |z| z - rates.times(direction));
     }
 }

@@ -34,12 +34,12 @@ impl SgdConfig {
     }
 }
 
-/// How the running sum becomes a step.
+/// The step from the running sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Momentum {
     /// The sum itself. bitsandbytes' kernel does this whatever its `nesterov` says.
     Plain,
-    /// The gradient and the sum to come.
+    /// The gradient plus the decayed sum.
     Nesterov,
 }
 

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use super::StepRules;
 
-/// The curve of a schedule behind its warm-up.
+/// The curve of a schedule after its warm-up.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum LrCurve {
@@ -12,23 +12,24 @@ pub enum LrCurve {
     Constant,
     /// Down to 0 in a straight line.
     Linear,
-    /// Down to 0 along half a cosine, and up again behind the end.
+    /// Down to 0 along half a cosine, and up again after the end.
     Cosine,
-    /// That many half cosines, each from 1 down to 0.
+    /// Several half cosines, each from 1 down to 0.
     CosineWithRestarts {
         /// Their number.
         cycles: usize,
     },
-    /// Down to a rate of 1e-7 along a power.
+    /// Down to a rate of 1e-7 along a power of the remaining fraction.
     Polynomial {
         /// The power; 1 is a straight line.
         power: f64,
-        /// The rate that the end is to be 1e-7 of: sd-scripts' `learning_rate`.
+        /// The base rate, sd-scripts' `learning_rate`, from which the factor for 1e-7 follows.
         learning_rate: f64,
     },
-    /// Falls with one over the root of the step.
+    /// Falls as 1 / √step.
     InverseSqrt {
-        /// Updates of the course, shifted so that the multiplier is 1 at the end of the warm-up.
+        /// The unit of the steps, which are shifted so that the multiplier is 1 at the end of the
+        /// warm-up.
         timescale: usize,
     },
     /// Half cosines between 1 and a least multiplier.
@@ -52,8 +53,7 @@ pub enum LrCurve {
     PiecewiseConstant(StepRules),
 }
 
-/// A learning-rate schedule, as the schedulers of these names in diffusers, transformers and
-/// sd-scripts compute it.
+/// A learning-rate schedule, as diffusers, transformers and sd-scripts compute it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LrSchedule {
     /// The curve.
@@ -68,7 +68,7 @@ pub struct LrSchedule {
 const POLYNOMIAL_END: f64 = 1e-7;
 
 impl LrSchedule {
-    /// What the base rate is multiplied with in update number `step`, counted from 0.
+    /// The factor of the base rate in update number `step`, counted from 0.
     #[must_use]
     pub fn multiplier(&self, step: usize) -> f64 {
         let (warmup, total) = (self.warmup_steps as f64, self.total_steps as f64);

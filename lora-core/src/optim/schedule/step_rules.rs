@@ -5,18 +5,18 @@
 /// others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepRules {
-    /// Where a factor ends, and the factor; rising.
+    /// The update before which a factor ends, and the factor, in rising order.
     steps: Vec<(usize, f64)>,
     last: f64,
 }
 
-/// What is wrong with a text of step rules.
+/// Step rules that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`step_rules`: found \"{found}\", expected {expected}")]
 pub struct StepRulesError {
     /// The rule or the whole text.
     pub found: String,
-    /// What it should be.
+    /// The expected form.
     pub expected: &'static str,
 }
 
@@ -43,10 +43,8 @@ impl std::str::FromStr for StepRules {
             expected,
         };
         let factor = |text: &str| {
-            text.trim()
-                .parse()
-                .ok()
-                .filter(|factor: &f64| factor.is_finite() && *factor >= 0.0)
+            let factor: f64 = text.trim().parse().ok()?;
+            (factor.is_finite() && factor >= 0.0).then_some(factor)
         };
         let mut rules: Vec<&str> = text.split(',').collect();
         let last = rules

@@ -12,7 +12,7 @@ use crate::adapter::ParameterAxes;
 pub(crate) enum MeanSquare {
     /// Of parameters with one axis, in full: `[n, rows, columns]`.
     Full(Tensor<3>),
-    /// Of others: `[n, m, rows, 1]` and `[n, m, 1, columns]`, with m matrices a parameter.
+    /// Of others: `[n, m, rows, 1]` and `[n, m, 1, columns]`, with m matrices per parameter.
     Factored {
         /// Means over the columns.
         rows: Tensor<4>,
@@ -38,7 +38,7 @@ impl MeanSquare {
     }
 
     /// Moves the means towards `squares`, `[n, rows, columns]`, and returns one over the root of
-    /// the mean. The values of parameters that take no part are of no use.
+    /// the mean. The values of parameters that take no part have no meaning.
     pub(crate) fn advance(
         &mut self,
         update: &StackUpdate<'_>,
@@ -58,8 +58,8 @@ impl MeanSquare {
                 let squares = squares.reshape(matrices);
                 update.replace(rows, |mean| beta.lerp(mean, squares.clone().mean_dim(3)));
                 update.replace(columns, |mean| beta.lerp(mean, squares.mean_dim(2)));
-                let of_rows = (rows.clone() / rows.clone().mean_dim(2)).sqrt().recip();
-                (of_rows * columns.clone().sqrt().recip()).reshape(dims)
+                let inverse_roots = (rows.clone() / rows.clone().mean_dim(2)).sqrt().recip();
+                (inverse_roots * columns.clone().sqrt().recip()).reshape(dims)
             }
         }
     }
@@ -89,8 +89,8 @@ impl Beta {
     }
 }
 
-/// A stack's values as matrices of the last two axes: `[n, m, rows, columns]`. None where there is
-/// one axis only.
+/// A stack's values as matrices of the last two axes: `[n, m, rows, columns]`. None for parameters
+/// with one axis.
 fn matrices([n, rows, columns]: [usize; 3], axes: ParameterAxes) -> Option<[usize; 4]> {
     match axes {
         ParameterAxes::Vector => None,

@@ -12,7 +12,7 @@ use crate::ops::cpu::{HostTensor, applies, tensor};
 /// Values that share a scale.
 const BLOCK: usize = 256;
 
-/// The numbers that the 256 codes stand for.
+/// The numbers of the 256 codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Map {
     /// From -1 to 1, for means of gradients.
@@ -21,8 +21,8 @@ pub(crate) enum Map {
     Unsigned,
 }
 
-/// The numbers of a map in rising order, and the boundaries between the numbers nearest to which a
-/// value is.
+/// The numbers of a map in rising order, and the boundaries between which a value is rounded to
+/// each.
 #[derive(Debug)]
 struct Table {
     numbers: [f32; 256],
@@ -95,7 +95,7 @@ impl Map {
 #[derive(Debug)]
 pub(crate) struct Quantized {
     map: Map,
-    /// `[n, rows, columns]`; blocks begin anew with each parameter.
+    /// `[n, rows, columns]`; each parameter begins a new block.
     shape: [usize; 3],
     device: Device,
     blocks: Blocks,

@@ -1,5 +1,4 @@
-//! Sums over stacks. On the CPU they run in a fixed order, so that they are equal to the last bit
-//! from run to run.
+//! Sums over stacks. On the CPU they run in a fixed order, so every run gives the same bits.
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;
@@ -62,7 +61,7 @@ pub(crate) fn root_mean_square(values: Tensor<3>) -> Tensor<3> {
     (sum_each(values.clone() * values) / (rows * columns) as f64).sqrt()
 }
 
-/// Reads sums back, all at once.
+/// Reads sums back from the device, all at once.
 pub(crate) fn read(sums: Vec<Tensor<1>>) -> Vec<f64> {
     match Tensor::cat(sums, 0).into_data().try_into_vec::<f32>() {
         Ok(sums) => sums.into_iter().map(f64::from).collect(),

@@ -38,7 +38,7 @@ impl Gradient {
 #[derive(Debug)]
 pub(crate) struct StackUpdate<'a> {
     pub(crate) stack: &'a mut Stack,
-    /// Which parameters take part.
+    /// True for parameters that take part.
     pub(crate) present: Vec<bool>,
     /// The rate of each parameter.
     pub(crate) learning_rates: &'a [f64],
@@ -108,8 +108,8 @@ impl<'a> StackUpdate<'a> {
         PerParameter::new(numbers, &self.stack.values.device())
     }
 
-    /// Replaces the state of the parameters that take part. The first axis of `state` is that of the
-    /// parameters.
+    /// Replaces the state of the parameters that take part. The first axis of `state` is that of
+    /// the parameters.
     pub(crate) fn replace<const D: usize>(
         &self,
         state: &mut Tensor<D>,

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::distance::{Distance, common_arguments, totals};
+use super::distance::{Distance, common_arguments, step_towards, totals};
 use crate::optim::arguments::argument::{Argument, ConcatAll, Range, number};
 use crate::optim::rule::Rule;
 use crate::optim::state::sums::{dot, magnitude};
@@ -11,15 +11,15 @@ use crate::optim::state::update::{Gradient, StackUpdate, common_rate, init_state
 /// Settings of `DAdaptAdaGrad`, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DAdaptAdaGradConfig {
-    /// Share of its old value that a parameter keeps in a step.
+    /// The fraction of its old value that a parameter keeps per step.
     pub momentum: f64,
     /// Added to the denominator.
     pub eps: f64,
     /// Weight decay, added to the gradient.
     pub weight_decay: f64,
-    /// Estimate to begin with.
+    /// The first estimate d.
     pub d0: f64,
-    /// Most that d may grow by in a step, as a factor.
+    /// The largest factor by which d may grow per step.
     pub growth_rate: f64,
 }
 
@@ -51,7 +51,7 @@ impl DAdaptAdaGradConfig {
     }
 }
 
-/// Sum of squares that the package begins with.
+/// The package's initial sum of squares.
 const FIRST_SQUARES: f64 = 1e-6;
 
 #[derive(Debug)]
@@ -90,8 +90,8 @@ impl DAdaptAdaGrad {
         }
     }
 
-    /// Weighted squares of the gradient; those of the running sum and its magnitude, after and
-    /// before.
+    /// The weighted squares of the gradient, and the weighted squares and the magnitude of the
+    /// running sum after and before the update.
     fn accumulate(
         &self,
         update: &StackUpdate<'_>,
@@ -100,21 +100,21 @@ impl DAdaptAdaGrad {
         state: &mut State,
     ) -> [Tensor<1>; 5] {
         let eps = self.config.eps;
-        let of_sum = |state: &State| {
+        let sum_terms = |state: &State| {
             let sum = update.only_present(state.sum.clone());
             (
                 dot(sum.clone(), sum.clone() / state.divisor(eps)),
                 magnitude(sum),
             )
         };
-        let (squares_before, magnitude_before) = of_sum(state);
+        let (squares_before, magnitude_before) = sum_terms(state);
         update.replace(&mut state.squares, |squares| {
             squares + g.clone() * g.clone()
         });
         let present = update.only_present(g.clone());
         let gradient_squares = dot(present.clone(), present / state.divisor(eps));
         update.replace(&mut state.sum, |sum| sum + g * rate);
-        let (squares, magnitude) = of_sum(state);
+        let (squares, magnitude) = sum_terms(state);
         [
             gradient_squares,
             squares,
@@ -169,10 +169,7 @@ impl Rule for DAdaptAdaGrad {
             }
             for (update, state) in updates.iter_mut().zip(&states) {
                 let target = state.start.clone() - state.sum.clone() / state.divisor(eps);
-                update.replace_values(|values| match momentum == 0.0 {
-                    true => target,
-                    false => values * momentum + target * (1.0 - momentum),
-                });
+                update.replace_values(|values| step_towards(values, target, momentum));
             }
         }
         self.states = states;

@@ -22,14 +22,13 @@ pub struct DAdaptAdamConfig {
     pub eps: f64,
     /// Weight decay.
     pub weight_decay: f64,
-    /// Whether weight decay is taken off the parameter, as in AdamW, instead of being added to the
-    /// gradient.
+    /// True for decoupled weight decay, as in AdamW; else it is added to the gradient.
     pub decouple: bool,
-    /// Whether rates are corrected for the moments' start at 0.
+    /// True if rates are corrected for the moments' start at 0.
     pub use_bias_correction: bool,
-    /// Estimate to begin with.
+    /// The first estimate d.
     pub d0: f64,
-    /// Most that d may grow by in a step, as a factor.
+    /// The largest factor by which d may grow per step.
     pub growth_rate: f64,
 }
 

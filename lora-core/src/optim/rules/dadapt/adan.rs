@@ -20,13 +20,14 @@ pub struct DAdaptAdanConfig {
     pub beta3: f64,
     /// Added to the denominator.
     pub eps: f64,
-    /// Weight decay: a step ends with a division by 1 + rate · `weight_decay`.
+    /// Weight decay: each step divides the parameter by 1 + rate · `weight_decay` at its end.
     pub weight_decay: f64,
-    /// Whether the step begins with a product with 1 - rate · `weight_decay` instead.
+    /// True if each step multiplies the parameter with 1 - rate · `weight_decay` at its beginning
+    /// instead.
     pub no_prox: bool,
-    /// Estimate to begin with.
+    /// The first estimate d.
     pub d0: f64,
-    /// Most that d may grow by in a step, as a factor.
+    /// The largest factor by which d may grow per step.
     pub growth_rate: f64,
 }
 
@@ -80,7 +81,7 @@ struct State {
     square: Tensor<3>,
     sum: Tensor<3>,
     previous: Tensor<3>,
-    /// Whether each parameter has had a gradient.
+    /// True for parameters that have had a gradient.
     begun: Vec<bool>,
 }
 
@@ -96,8 +97,7 @@ impl DAdaptAdan {
         }
     }
 
-    /// What the estimate's running part gets, what else it is made from, and the magnitude of the
-    /// sum.
+    /// The terms of the estimate's running part and of the rest, and the magnitude of the sum.
     fn accumulate(
         &self,
         update: &StackUpdate<'_>,
@@ -117,7 +117,7 @@ impl DAdaptAdan {
             .iter()
             .map(|begun| f64::from(u8::from(*begun)))
             .collect();
-        // The first gradient differs from none before it.
+        // The first gradient has no difference.
         let difference = update.each(begun).times(g.clone() - state.previous.clone());
         let ahead = g.clone() + difference.clone() * beta2;
         let present = update.only_present(g.clone());
@@ -128,9 +128,9 @@ impl DAdaptAdan {
         update.replace(&mut state.mean, |mean| {
             mean * beta1 + g.clone() * (rate * (1.0 - beta1))
         });
-        let share = rate * (1.0 - beta2);
+        let weight = rate * (1.0 - beta2);
         update.replace(&mut state.mean_difference, |mean| {
-            mean * beta2 + difference * share
+            mean * beta2 + difference * weight
         });
         update.replace(&mut state.square, |square| {
             lerp(square, ahead.clone() * ahead, beta3)
@@ -166,13 +166,14 @@ impl DAdaptAdan {
                 rate * rate
             };
         self.running = beta3 * self.running + (1.0 - beta3) * running;
-        // As the package: without a rate nothing was learnt of the distance.
+        // As in the package, a step without a rate does not change the estimate.
         if rate == 0.0 {
             return;
         }
-        self.distance.raise(match self.inner_product {
-            true => 2.0 * (beta3 / (1.0 - beta3)) * self.running / magnitude,
-            false => (squares / (1.0 - beta3) - self.running) / magnitude,
+        self.distance.raise(if self.inner_product {
+            2.0 * (beta3 / (1.0 - beta3)) * self.running / magnitude
+        } else {
+            (squares / (1.0 - beta3) - self.running) / magnitude
         });
     }
 }
@@ -210,9 +211,12 @@ impl Rule for DAdaptAdan {
             for (update, state) in updates.iter_mut().zip(&states) {
                 let direction = state.mean.clone() + state.mean_difference.clone() * beta2;
                 let step = direction / (state.square.clone().sqrt() + eps);
-                update.replace_values(|values| match no_prox {
-                    true => values * (1.0 - decay) - step,
-                    false => (values - step) / (1.0 + decay),
+                update.replace_values(|values| {
+                    if no_prox {
+                        values * (1.0 - decay) - step
+                    } else {
+                        (values - step) / (1.0 + decay)
+                    }
                 });
             }
         }

@@ -17,7 +17,7 @@ impl Distance {
         Self { d: d0, growth_rate }
     }
 
-    /// Takes a new estimate into account.
+    /// Raises d to a new estimate, within the growth rate.
     pub(super) fn raise(&mut self, estimate: f64) {
         self.d = self.d.max(estimate.min(self.d * self.growth_rate));
     }
@@ -29,15 +29,22 @@ pub(super) fn common_arguments<'a>(
     growth_rate: Option<&'a mut f64>,
     fsdp: bool,
 ) -> Vec<Argument<'a>> {
-    let mut slots = vec![number("d0", d0, Range::Positive)];
-    slots.extend(growth_rate.map(|rate| number("growth_rate", rate, Range::Positive)));
-    slots.push(any_number("log_every"));
-    slots.extend(
-        fsdp.then(|| fixed(&["fsdp_in_use"], false))
-            .into_iter()
-            .flatten(),
-    );
-    slots
+    let mut arguments = vec![number("d0", d0, Range::Positive)];
+    arguments.extend(growth_rate.map(|rate| number("growth_rate", rate, Range::Positive)));
+    arguments.push(any_number("log_every"));
+    if fsdp {
+        arguments.extend(fixed(&["fsdp_in_use"], false));
+    }
+    arguments
+}
+
+/// The values of dual averaging: `target`, or a mean of it and the old values.
+pub(super) fn step_towards(values: Tensor<3>, target: Tensor<3>, momentum: f64) -> Tensor<3> {
+    if momentum == 0.0 {
+        target
+    } else {
+        values * momentum + target * (1.0 - momentum)
+    }
 }
 
 /// Adds up sums of each stack, which are read back at once.

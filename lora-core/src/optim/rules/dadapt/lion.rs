@@ -11,13 +11,13 @@ use crate::optim::state::update::{Gradient, StackUpdate, common_rate, init_state
 /// Settings of `DAdaptLion`, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DAdaptLionConfig {
-    /// Share of the running mean in the direction of a step.
+    /// Weight of the running mean in the direction of a step.
     pub beta1: f64,
     /// Decay of the running mean of gradients.
     pub beta2: f64,
     /// Decoupled weight decay.
     pub weight_decay: f64,
-    /// Estimate to begin with.
+    /// The first estimate d.
     pub d0: f64,
 }
 

@@ -1,4 +1,4 @@
-//! D-Adaptation for Adam as its paper's first version has it, which sd-scripts calls `DAdaptation`.
+//! D-Adaptation for Adam, as in its paper's first version. sd-scripts calls it `DAdaptation`.
 
 use burn::tensor::Tensor;
 
@@ -22,12 +22,11 @@ pub struct DAdaptAdamPreprintConfig {
     pub eps: f64,
     /// Weight decay.
     pub weight_decay: f64,
-    /// Whether weight decay is taken off the parameter, as in AdamW, instead of being added to the
-    /// gradient.
+    /// True for decoupled weight decay, as in AdamW; else it is added to the gradient.
     pub decouple: bool,
-    /// Estimate to begin with.
+    /// The first estimate d.
     pub d0: f64,
-    /// Most that d may grow by in a step, as a factor.
+    /// The largest factor by which d may grow per step.
     pub growth_rate: f64,
 }
 

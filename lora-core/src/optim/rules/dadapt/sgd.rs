@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::distance::{Distance, common_arguments, totals};
+use super::distance::{Distance, common_arguments, step_towards, totals};
 use crate::optim::arguments::argument::{Argument, ConcatAll, Range, number};
 use crate::optim::rule::Rule;
 use crate::optim::state::sums::{dot, sum_of_squares};
@@ -11,13 +11,13 @@ use crate::optim::state::update::{Gradient, StackUpdate, common_rate, init_state
 /// Settings of `DAdaptSGD`, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DAdaptSgdConfig {
-    /// Share of its old value that a parameter keeps in a step.
+    /// The fraction of its old value that a parameter keeps per step.
     pub momentum: f64,
     /// Weight decay, added to the gradient.
     pub weight_decay: f64,
-    /// Estimate to begin with.
+    /// The first estimate d.
     pub d0: f64,
-    /// Most that d may grow by in a step, as a factor.
+    /// The largest factor by which d may grow per step.
     pub growth_rate: f64,
 }
 
@@ -75,7 +75,7 @@ impl DAdaptSgd {
         }
     }
 
-    /// The norm of the first gradient, without weight decay. None while there is none.
+    /// The norm of the first gradient that is not 0, without weight decay.
     fn first_norm(&mut self, updates: &[StackUpdate<'_>], gradients: &[Tensor<3>]) -> Option<f64> {
         if self.first_norm.is_none() {
             let squares = updates
@@ -122,10 +122,7 @@ impl Rule for DAdaptSgd {
             self.distance.raise(2.0 * self.numerator / squares.sqrt());
             for (update, state) in updates.iter_mut().zip(&self.states) {
                 let target = state.start.clone() - state.sum.clone();
-                update.replace_values(|values| match momentum == 0.0 {
-                    true => target,
-                    false => values * momentum + target * (1.0 - momentum),
-                });
+                update.replace_values(|values| step_towards(values, target, momentum));
             }
         }
     }

@@ -7,43 +7,43 @@ use crate::optim::arguments::argument::{
 /// Settings of `ProdigyPlusScheduleFree`, with the package's defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProdigyPlusConfig {
-    /// Share of the average in y.
+    /// Weight of the average in y.
     pub beta1: f64,
     /// Decay of the running mean of squared gradients.
     pub beta2: f64,
-    /// Decay of what d is estimated from; √beta2 if none.
+    /// Decay of the running sums for the estimate of d; √beta2 if none.
     pub beta3: Option<f64>,
     /// Added to the denominator; none means Adam-atan2 (Everett et al. 2024) instead.
     pub eps: Option<f64>,
     /// Weight decay at y.
     pub weight_decay: f64,
-    /// Whether weight decay is multiplied with the rate.
+    /// True if weight decay is multiplied with the rate.
     pub weight_decay_by_lr: bool,
-    /// Whether the rate is corrected as in `RAdam`.
+    /// True if the rate is corrected as in `RAdam`.
     pub use_bias_correction: bool,
-    /// Estimate to begin with.
+    /// The first estimate d.
     pub d0: f64,
-    /// What estimates are multiplied with.
+    /// A factor of the estimates.
     pub d_coef: f64,
-    /// The update after which d stays; 0 means never.
+    /// The update after which d no longer changes; 0 means never.
     pub prodigy_steps: usize,
-    /// Whether the estimate is made from signs alone.
+    /// True if the estimate uses signs only.
     pub use_speed: bool,
-    /// Whether each group of parameters (a network and a rate) has a d of its own.
+    /// True if each group of parameters (a network and a rate) has its own d.
     pub split_groups: bool,
-    /// Whether the groups' rates come from the harmonic mean of their d.
+    /// True if the groups' rates come from the harmonic mean of their d.
     pub split_groups_mean: bool,
-    /// Whether the mean of squares is factored.
+    /// True if the mean of squares is factored.
     pub factored: bool,
-    /// Whether steps are scaled down to a root mean square of 1.
+    /// True if steps are scaled down to a root mean square of 1.
     pub use_stableadamw: bool,
-    /// Whether values whose step opposes the gradient stay (Liang et al. 2024).
+    /// True if values whose step opposes the gradient do not change (Liang et al. 2024).
     pub use_cautious: bool,
-    /// Whether steps take their direction from the gradient alone (Cao et al. 2024).
+    /// True if steps take their signs from the gradient alone (Cao et al. 2024).
     pub use_grams: bool,
-    /// Whether the mean of squares takes the gradient in after the step (Taniguchi et al. 2024).
+    /// True if the gradient enters the mean of squares after the step (Taniguchi et al. 2024).
     pub use_adopt: bool,
-    /// Whether the part of the gradient along the parameter is removed (Prieto et al. 2025).
+    /// True if the component of the gradient along the parameter is removed (Prieto et al. 2025).
     pub use_orthograd: bool,
 }
 
@@ -77,7 +77,7 @@ impl ProdigyPlusConfig {
     /// The arguments of the package's constructor.
     pub(crate) fn arguments(&mut self) -> Vec<Argument<'_>> {
         let betas = vec![&mut self.beta1, &mut self.beta2];
-        let mut slots = vec![
+        let mut arguments = vec![
             numbers("betas", betas, Range::BetweenZeroAndOne),
             optional("beta3", &mut self.beta3, Range::BelowOne),
             optional("eps", &mut self.eps, Range::Epsilon),
@@ -97,11 +97,11 @@ impl ProdigyPlusConfig {
             flag("use_adopt", &mut self.use_adopt),
             flag("use_orthograd", &mut self.use_orthograd),
         ];
-        slots.extend(fixed(
+        arguments.extend(fixed(
             &["fused_back_pass", "use_muon_pp", "use_focus"],
             false,
         ));
-        slots.extend(["factored_fp32", "stochastic_rounding"].map(any_flag));
-        slots
+        arguments.extend(["factored_fp32", "stochastic_rounding"].map(any_flag));
+        arguments
     }
 }

@@ -30,8 +30,7 @@ pub(crate) struct Axes {
     longest: usize,
     second: usize,
     /// The package's axis for the mean of the means over the longest, which misses the second
-    /// longest where that is the later one: of tall matrices only the means over columns count
-    /// then.
+    /// longest if that is the later one: for tall matrices only the means over columns count then.
     mean: usize,
 }
 
@@ -72,8 +71,8 @@ impl Square {
         }
     }
 
-    /// The mean decays by `beta` times `scale`, and takes in the share 1 - `beta` of the gradient's
-    /// squares.
+    /// The mean decays by `beta` times `scale`, and the gradient's squares are added with weight
+    /// 1 - `beta`.
     pub(crate) fn advance(
         &mut self,
         update: &StackUpdate<'_>,

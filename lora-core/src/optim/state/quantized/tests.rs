@@ -69,7 +69,7 @@ fn both_forms_agree() {
     for map in [Map::Signed, Map::Unsigned] {
         let mut forms = [true, false].map(|host| Quantized::on(host, &stack.values, map));
         for (step, present) in [[true, true], [true, false]].into_iter().enumerate() {
-            // Many decades, and both signs where there are.
+            // Many decades, and both signs if the map has them.
             let values = random(shape, 2 + step as u64).powi_scalar(9);
             let values = if map == Map::Signed {
                 values
