@@ -63,8 +63,8 @@ pub enum Error {
     Adapter {
         /// The LoRA file, if one was read.
         file: Option<PathBuf>,
-        /// The error of lora-core.
-        source: lora_core::adapter::Error,
+        /// Why they do not fit.
+        source: lora_models::lora::Error,
     },
     /// A file that should be a LoRA (`network_weights`, `base_weights`) but is not.
     #[error(
@@ -240,7 +240,7 @@ impl Error {
     }
 }
 
-fn adapter_message(file: Option<&Path>, source: &lora_core::adapter::Error) -> String {
+fn adapter_message(file: Option<&Path>, source: &lora_models::lora::Error) -> String {
     match file {
         Some(file) => format!(
             "{}: {source}\nnetwork_weights must have the layers and ranks that network_dim, \

@@ -1,9 +1,9 @@
 //! Memory of the process.
 
-/// Gives memory that was freed back to the system.
+/// Returns freed memory to the system.
 ///
-/// The C library keeps freed blocks that lie between others: after the VAE and the text encoder of
-/// SD 1.5 are dropped, 0.8 GB. Does nothing on systems other than Linux with glibc.
+/// The C library keeps freed blocks between others: 0.8 GB after the VAE and the text encoder of SD
+/// 1.5 are dropped. Does nothing on systems other than Linux with glibc.
 pub fn return_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: touches free memory only.
@@ -12,10 +12,10 @@ pub fn return_freed_memory() {
     }
 }
 
-/// `len` zeros, in large pages where there are many and the system has them.
+/// `len` zeros. Many zeros are in large pages if the system has them.
 #[must_use]
 pub fn zeros(len: usize) -> Vec<f32> {
-    // Not touched yet, so that the advice still counts.
+    // The pages are not touched yet, so the advice still has an effect.
     let values = vec![0.0; len];
     prefer_large_pages(values.as_ptr(), len);
     values
@@ -32,8 +32,8 @@ pub(crate) fn prefer_large_pages(values: *const f32, len: usize) {
         if bytes >= WORTHWHILE {
             let start = values.addr().next_multiple_of(PAGE);
             let end = (values.addr() + bytes) / PAGE * PAGE;
-            // SAFETY: advice on memory of this process that changes no contents; that it may be
-            // refused does not matter.
+            // SAFETY: advice on memory of this process that changes no contents. A refusal does not
+            // matter.
             unsafe {
                 libc::madvise(
                     values.with_addr(start).cast_mut().cast(),

@@ -1,16 +1,15 @@
 //! Random numbers as a pure function of (seed, purpose, step or epoch, index).
 //!
-//! A draw does not depend on what was drawn before it, on the number of threads or processes, or on
-//! the device, so that a resumed run continues with the numbers that the uninterrupted one would
-//! have drawn. The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
-//! 1, 2, 3", SC 2011).
+//! A number does not depend on earlier numbers, on the count of threads or processes, or on the
+//! device. So a resumed run continues with the numbers of the uninterrupted one. The generator is
+//! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 
 use std::convert::Infallible;
 
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 use rand_core::{Rng as _, TryRng};
 
-/// What a random number is for. Streams of different purposes never overlap.
+/// The purpose of a random number. Streams of different purposes never overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
 #[non_exhaustive]
@@ -35,11 +34,11 @@ pub enum Purpose {
     RandomWeights = 9,
     /// Session id of the metadata.
     Session = 10,
-    /// What changes of an image from time to time.
+    /// Augmentation of images.
     Augmentation = 11,
-    /// What changes of a caption from time to time.
+    /// Shuffling and dropout of captions.
     Caption = 12,
-    /// The draw from the VAE's posterior where images are encoded in each step.
+    /// The draw from the VAE's posterior if images are encoded in each step.
     FreshPosterior = 13,
     /// The noise of validation images.
     Validation = 14,
@@ -53,11 +52,11 @@ pub enum Purpose {
     InputPerturbation = 18,
     /// The strength of this perturbation.
     InputPerturbationStrength = 19,
-    /// Which values of an adapter's bottleneck are dropped.
+    /// Dropout of values in an adapter's bottleneck.
     NetworkDropout = 20,
-    /// Which ranks of an adapter's bottleneck are dropped.
+    /// Dropout of ranks in an adapter's bottleneck.
     RankDropout = 21,
-    /// Which adapters take no part in a pass.
+    /// Dropout of whole adapters.
     ModuleDropout = 22,
 }
 
@@ -93,8 +92,7 @@ impl Stream {
         }
     }
 
-    /// The same stream, going on with the 32-bit number `4 · block`, so that parts of a stream can
-    /// be drawn side by side.
+    /// The same stream from the 32-bit number `4 · block` on, to draw parts of it in parallel.
     #[must_use]
     pub fn at_block(self, block: u32) -> Self {
         let [_, index, low, high] = self.counter;

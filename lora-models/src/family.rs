@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use lora_core::adapter::Naming;
-
+use crate::lora::Naming;
 use crate::model_config::HiddenAct;
 
 /// A family of base models.

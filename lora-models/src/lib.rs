@@ -39,6 +39,8 @@
 
 mod error;
 mod family;
+mod keys;
+pub mod lora;
 pub mod model_config;
 pub mod random;
 mod resnet;

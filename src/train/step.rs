@@ -2,10 +2,12 @@
 
 use burn::tensor::{FloatDType, Tensor};
 use lora_core::ForwardContext;
-use lora_core::adapter::{AdapterSet, Dropout, TrainingPass, WeightNorms};
-use lora_core::diffusion::{Draw, LossWeights, Noise, NoiseConfig, Objective, random_timesteps};
+use lora_core::adapter::{AdapterSet, Dropout, StackGradient, TrainingPass, WeightNorms};
+use lora_core::diffusion::{
+    LossWeights, Noise, NoiseConfig, NoiseKey, Objective, random_timesteps,
+};
 use lora_core::ops::GradientSink;
-use lora_core::optim::{LrSchedule, StackGradient, accumulate, global_norm};
+use lora_core::optim::{LrSchedule, accumulate, global_norm};
 use lora_core::rng::Purpose;
 use lora_models::text::Encoded;
 
@@ -189,7 +191,7 @@ impl Algorithm {
             &sink,
             &pass,
         ));
-        let cx = cx.recomputing(self.gradient_checkpointing);
+        let cx = cx.with_gradient_checkpointing(self.gradient_checkpointing);
         let loss = self.loss(batch, noise, &timesteps, networks, &cx);
         let value = loss.clone().inner();
         // Where all adapters were dropped, nothing is to be learnt.
@@ -299,8 +301,8 @@ impl Algorithm {
         )
     }
 
-    fn draw(&self, purpose: Purpose, update: u64, first_sample: usize) -> Draw {
-        Draw {
+    fn draw(&self, purpose: Purpose, update: u64, first_sample: usize) -> NoiseKey {
+        NoiseKey {
             seed: self.seed,
             update,
             first_sample,

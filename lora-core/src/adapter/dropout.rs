@@ -1,4 +1,4 @@
-//! Dropout of adapters in training passes, as sd-scripts' `networks.lora` has it.
+//! Dropout of adapters in training passes, as in sd-scripts' `networks.lora`.
 
 use std::sync::Arc;
 
@@ -7,9 +7,8 @@ use rayon::prelude::*;
 use crate::ops::Mask;
 use crate::rng::{Purpose, Stream};
 
-/// How much of the adapters a training pass leaves out. Each is a probability, 0 by default; what
-/// is left of values and ranks is divided by 1 - p (Srivastava et al. 2014), so that the expected
-/// output stays the same.
+/// Probabilities of dropout in a training pass, 0 by default. Values and ranks that are not dropped
+/// are divided by 1 - p (Srivastava et al. 2014), so the expected output stays the same.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Dropout {
     /// Of each value between the two factors, `network_dropout`.
@@ -21,13 +20,13 @@ pub struct Dropout {
     pub module: f32,
 }
 
-/// Which pass of the training it is, on which all draws of dropout depend.
+/// The numbers that determine dropout in a training pass.
 ///
-/// Values and ranks depend on seed, update, adapter and the sample's number in the update, however
-/// the update is split into passes; adapters as a whole are drawn once for each pass.
+/// Dropout of values and ranks depends on seed, update, adapter and the sample's number in the
+/// update, however the update is split into passes. Whole adapters are dropped once per pass.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainingPass {
-    /// What is dropped.
+    /// The probabilities.
     pub dropout: Dropout,
     /// The run's seed.
     pub seed: u64,
@@ -40,7 +39,7 @@ pub struct TrainingPass {
     pub samples: usize,
 }
 
-/// How the values between the factors of a layer's adapter lie in memory.
+/// The memory layout of the values between the factors of a layer's adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BottleneckLayout {
     /// Size of the first axis.
@@ -52,7 +51,7 @@ pub(crate) struct BottleneckLayout {
 }
 
 impl BottleneckLayout {
-    /// Of a linear layer with input `[b, .., d_in]`.
+    /// The layout of a linear layer with input `[b, .., d_in]`.
     pub(crate) fn of_rows<const D: usize>(x: [usize; D]) -> Self {
         let [first_axis, positions @ ..] = &x[..D - 1] else {
             return Self {
@@ -68,7 +67,7 @@ impl BottleneckLayout {
         }
     }
 
-    /// Of a convolution of `batch` samples with results of this height and width.
+    /// The layout of a convolution of `batch` samples with results of this height and width.
     pub(crate) fn of_planes(batch: usize, [h, w]: [usize; 2]) -> Self {
         Self {
             first_axis: batch,
@@ -79,7 +78,7 @@ impl BottleneckLayout {
 }
 
 impl TrainingPass {
-    /// Whether the adapter with this number is left out.
+    /// True if the adapter with this number is dropped.
     pub(super) fn drops(&self, slot: usize) -> bool {
         let p = self.dropout.module;
         p > 0.0
@@ -89,7 +88,7 @@ impl TrainingPass {
                 < p
     }
 
-    /// The factors on the bottleneck of an adapter; none where all would be 1.
+    /// The factors on the bottleneck of an adapter; none if all are 1.
     pub(super) fn mask(&self, slot: usize, rank: usize, layout: BottleneckLayout) -> Option<Mask> {
         let Dropout {
             network,
@@ -129,10 +128,9 @@ impl TrainingPass {
         Some(Mask::Values(Arc::new(values)))
     }
 
-    /// `count` factors, an equal share of them for each sample: 0 with probability `p`, else 1 / (1
-    /// - p).
+    /// `count` factors, equally many per sample: 0 with probability `p`, else 1 / (1 - p).
     fn draw(&self, purpose: Purpose, slot: usize, p: f32, count: usize) -> Vec<f32> {
-        // A multiple of the numbers that a block of the stream has.
+        // A multiple of the numbers per block of the stream.
         const CHUNK: usize = 1 << 14;
         assert!(
             count.is_multiple_of(self.samples),
@@ -176,10 +174,10 @@ impl TrainingPass {
 mod tests {
     use burn::tensor::{Device, Tensor};
 
-    use super::super::{AdapterSet, RankAlpha, Targets};
+    use super::super::{AdapterSet, AdapterSpec};
     use super::*;
     use crate::ForwardContext;
-    use crate::layers::{Conv2d, Linear};
+    use crate::layers::{Conv2d, LayerPath, LayerSpec, Linear, Network};
     use crate::ops::testing::{assert_near, random};
     use crate::ops::{ConvShape, GradientSink};
 
@@ -199,7 +197,7 @@ mod tests {
         }
     }
 
-    /// Share of zeros; everything else is the one factor that it should be.
+    /// Fraction of zeros; all other values are the expected factor.
     fn dropped(factors: &[f32], factor: f32) -> f64 {
         assert!(
             factors
@@ -210,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_given_share_is_dropped() {
+    fn the_configured_fraction_is_dropped() {
         // More than one chunk for each sample.
         let layout = BottleneckLayout::of_rows([4, 3000, 9]);
         let values = factors(
@@ -245,8 +243,8 @@ mod tests {
             module: 0.3,
             ..Dropout::default()
         });
-        let share = (0..10_000).filter(|slot| modules.drops(*slot)).count() as f64 / 1e4;
-        assert!((share - 0.3).abs() < 0.02, "{share}");
+        let fraction = (0..10_000).filter(|slot| modules.drops(*slot)).count() as f64 / 1e4;
+        assert!((fraction - 0.3).abs() < 0.02, "{fraction}");
         assert!(modules.mask(0, 8, layout).is_none());
         assert!(!pass(Dropout::default()).drops(0));
         let all = pass(Dropout {
@@ -262,7 +260,7 @@ mod tests {
         );
     }
 
-    /// Where both kinds are there, a value is what they make of it together.
+    /// With both kinds of dropout, their factors multiply.
     #[test]
     fn both_kinds_multiply() {
         let both = pass(Dropout {
@@ -311,37 +309,37 @@ mod tests {
         let whole = pass(dropout);
         // Two windows for each caption.
         let layout = |samples: usize| BottleneckLayout::of_rows([2 * samples, 5, 9]);
-        let of = |pass: TrainingPass, slot| factors(pass.mask(slot, 4, layout(pass.samples)));
+        let mask = |pass: TrainingPass, slot| factors(pass.mask(slot, 4, layout(pass.samples)));
         let parts = [(0, 1), (1, 3)].map(|(first_sample, samples)| TrainingPass {
             first_sample,
             samples,
             ..whole
         });
-        assert_eq!(of(whole, 2), parts.map(|part| of(part, 2)).concat());
+        assert_eq!(mask(whole, 2), parts.map(|part| mask(part, 2)).concat());
         for other in [
             TrainingPass { seed: 8, ..whole },
             TrainingPass { update: 4, ..whole },
         ] {
-            assert_ne!(of(whole, 2), of(other, 2));
+            assert_ne!(mask(whole, 2), mask(other, 2));
             assert_ne!(
                 [0; 64].map(|_: u8| 0),
                 std::array::from_fn(|slot| u8::from(whole.drops(slot) != other.drops(slot)))
             );
         }
-        assert_ne!(of(whole, 2), of(whole, 3));
+        assert_ne!(mask(whole, 2), mask(whole, 3));
     }
 
-    fn set(layers: &[crate::layers::LayerSpec]) -> AdapterSet {
-        let rank = RankAlpha {
-            rank: 3,
-            alpha: 3.0,
-        };
-        let targets = Targets {
-            linear: rank,
-            conv: Some(rank),
-            ..Targets::default()
-        };
-        let mut set = AdapterSet::new(layers, &targets, 1, &Device::flex()).expect("targets");
+    fn set(layers: &[LayerSpec]) -> AdapterSet {
+        let specs: Vec<AdapterSpec> = layers
+            .iter()
+            .map(|layer| AdapterSpec {
+                layer: layer.clone(),
+                rank: 3,
+                alpha: 3.0,
+                name: "lora".into(),
+            })
+            .collect();
+        let mut set = AdapterSet::new(&specs, 1, &Device::flex()).expect("targets");
         for stack in set.stacks_mut() {
             stack.update(|values| values + 0.3);
         }
@@ -352,12 +350,12 @@ mod tests {
     #[test]
     fn layers_drop_by_sample() {
         let linear = Linear::new(
-            "unet.mid_block.attentions.0.proj_in".into(),
+            LayerPath::new(Network::Unet, "proj_in"),
             random([4, 5], 1),
             None,
         );
-        let path = "unet.mid_block.resnets.0.conv1";
-        let conv = Conv2d::new(path.into(), random([4, 3, 3, 3], 2), None, ConvShape::SAME3);
+        let path = LayerPath::new(Network::Unet, "conv1");
+        let conv = Conv2d::new(path, random([4, 3, 3, 3], 2), None, ConvShape::SAME3);
         let set = set(&[linear.spec(), conv.spec()]);
         let sink = GradientSink::default();
         let (rows, planes): (Tensor<3>, Tensor<4>) =
@@ -399,13 +397,13 @@ mod tests {
         }
     }
 
-    /// An adapter that takes no part leaves the base's result, and has no gradient.
+    /// A dropped adapter does not change the base's result, and has no gradient.
     #[test]
     fn a_dropped_adapter_is_absent() {
         let layers: Vec<Linear> = (0..8)
             .map(|index| {
                 Linear::new(
-                    format!("unet.mid_block.attentions.{index}.proj_in").into(),
+                    LayerPath::new(Network::Unet, format!("proj_in.{index}")),
                     random([5, 5], index),
                     None,
                 )

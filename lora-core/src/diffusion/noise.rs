@@ -1,102 +1,102 @@
-//! Noise that is not quite white, as sd-scripts makes it.
+//! The noise of a batch, with sd-scripts' options: offset, pyramid and input perturbation.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::rng::{Purpose, Stream};
 
-/// What is done to the noise of a batch.
+/// Options of the noise.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct NoiseConfig {
-    /// A constant a channel is added.
+    /// Adds a constant per channel.
     pub offset: Option<NoiseOffset>,
-    /// Noise of coarser grids is added.
+    /// Adds noise of coarser grids.
     pub multires: Option<MultiresNoise>,
-    /// The network sees noise that is perturbed once more.
+    /// Adds further noise to the network's input.
     pub input_perturbation: Option<InputPerturbation>,
 }
 
-/// A random constant for each channel of each sample, so that brightness as a whole is learnt, too
+/// Noise offset: a random constant for each channel of each sample, to learn overall brightness
 /// (<https://www.crosslabs.org/blog/diffusion-with-offset-noise>).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NoiseOffset {
-    /// Spread of the constants.
+    /// Standard deviation of the constants.
     pub strength: f32,
-    /// Whether a batch has a share of it that is uniform in 0 to 1.
+    /// True if each batch has a random fraction of it, uniform between 0 and 1.
     pub random_strength: bool,
-    /// How much the absolute mean of a latent channel adds to the spread, which does not fall below
-    /// 0.
+    /// The fraction of the absolute mean of a latent channel that is added to the standard
+    /// deviation, which does not fall below 0.
     pub adaptive_scale: Option<f32>,
 }
 
 /// Pyramid noise (<https://wandb.ai/johnowhitaker/multires_noise/reports/--VmlldzozNjYyOTU2>): each
-/// level is coarser and counts less.
+/// level is coarser and weighs less.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MultiresNoise {
-    /// Levels at most; one of a single row or column is the last.
+    /// The maximum number of levels; a level of a single row or column is the last.
     pub iterations: u32,
-    /// What each level counts of the one before.
+    /// The weight of each level relative to the one before.
     pub discount: f32,
 }
 
-/// Noise on the network's input that it is not asked to predict (Ning et al. 2023,
-/// <https://arxiv.org/abs/2301.11706>).
+/// Input perturbation: noise on the network's input that is not part of the target (Ning et al.
+/// 2023, <https://arxiv.org/abs/2301.11706>).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InputPerturbation {
-    /// Its spread.
+    /// Its standard deviation.
     pub gamma: f32,
-    /// Whether a batch has a share of it that is uniform in 0 to 1.
+    /// True if each batch has a random fraction of it, uniform between 0 and 1.
     pub random_strength: bool,
 }
 
 /// The noise of a batch.
 #[derive(Debug, Clone)]
 pub struct Noise {
-    /// What the target is made from. `[b, c, h, w]`
+    /// The noise of the target. `[b, c, h, w]`
     pub target: Tensor<4>,
-    /// What is added to the latents. `[b, c, h, w]`
+    /// The noise that is added to the latents. `[b, c, h, w]`
     pub input: Tensor<4>,
 }
 
-/// Which samples noise is drawn for: draws depend on this alone.
+/// The numbers that determine the noise of a batch.
 #[derive(Debug, Clone, Copy)]
-pub struct Draw {
+pub struct NoiseKey {
     /// The run's seed.
     pub seed: u64,
     /// The update, counted from 0.
     pub update: u64,
     /// The number of the batch's first sample in the update.
     pub first_sample: usize,
-    /// What the white noise is for.
+    /// The purpose of the white noise.
     pub purpose: Purpose,
 }
 
 impl NoiseConfig {
-    /// The noise of a batch. A sample's white noise and its offset depend on its number in the
-    /// update alone, what concerns a batch as a whole (random strengths, and the pyramid, which is
-    /// scaled to a spread of 1 over the batch) on that of its first sample.
+    /// The noise of a batch. A sample's white noise and its offset depend only on its number in the
+    /// update. Random strengths and the pyramid, which is scaled to a standard deviation of 1 over
+    /// the batch, depend on the number of the batch's first sample.
     ///
     /// # Shapes
     /// - latents: `[b, c, h, w]`
     #[must_use]
-    pub fn noise(&self, latents: &Tensor<4>, draw: Draw) -> Noise {
+    pub fn noise(&self, latents: &Tensor<4>, key: NoiseKey) -> Noise {
         let [_, c, h, w] = latents.dims();
         let device = latents.device();
-        let mut target = draw.normals(draw.purpose, latents.dims()[0], [c, h, w], &device);
+        let mut target = key.normals(key.purpose, latents.dims()[0], [c, h, w], &device);
         if let Some(offset) = self.offset {
-            let draws = draw.normals(Purpose::NoiseOffset, latents.dims()[0], [c, 1, 1], &device);
-            let share = draw.share(offset.random_strength, Purpose::NoiseOffsetStrength);
+            let draws = key.normals(Purpose::NoiseOffset, latents.dims()[0], [c, 1, 1], &device);
+            let fraction = key.strength(offset.random_strength, Purpose::NoiseOffsetStrength);
             target = offset_noise(
                 target,
                 latents,
                 draws,
                 NoiseOffset {
-                    strength: offset.strength * share,
+                    strength: offset.strength * fraction,
                     ..offset
                 },
             );
         }
         if let Some(multires) = self.multires {
-            let mut stream = draw.stream(Purpose::MultiresNoise, 0);
+            let mut stream = key.stream(Purpose::MultiresNoise, 0);
             let ratios: Vec<f32> = (0..multires.iterations)
                 .map(|_| 2.0 + 2.0 * stream.uniform())
                 .collect();
@@ -110,21 +110,21 @@ impl NoiseConfig {
                 gamma,
                 random_strength,
             }) => {
-                let draws = draw.normals(
+                let draws = key.normals(
                     Purpose::InputPerturbation,
                     latents.dims()[0],
                     [c, h, w],
                     &device,
                 );
-                let share = draw.share(random_strength, Purpose::InputPerturbationStrength);
-                target.clone() + draws * (gamma * share)
+                let fraction = key.strength(random_strength, Purpose::InputPerturbationStrength);
+                target.clone() + draws * (gamma * fraction)
             }
         };
         Noise { target, input }
     }
 }
 
-impl Draw {
+impl NoiseKey {
     fn stream(self, purpose: Purpose, sample: usize) -> Stream {
         Stream::new(
             self.seed,
@@ -134,7 +134,7 @@ impl Draw {
         )
     }
 
-    /// Standard normal numbers, a stream a sample.
+    /// Standard normal numbers, one stream per sample.
     fn normals(
         self,
         purpose: Purpose,
@@ -142,14 +142,15 @@ impl Draw {
         [c, h, w]: [usize; 3],
         device: &Device,
     ) -> Tensor<4> {
-        let of = |sample: usize| {
-            self.stream(purpose, sample)
-                .normal_tensor([1, c, h, w], device)
-        };
-        Tensor::cat((0..count).map(of).collect(), 0)
+        let mut samples = Vec::with_capacity(count);
+        for sample in 0..count {
+            let mut stream = self.stream(purpose, sample);
+            samples.push(stream.normal_tensor([1, c, h, w], device));
+        }
+        Tensor::cat(samples, 0)
     }
 
-    fn share(self, is_random: bool, purpose: Purpose) -> f32 {
+    fn strength(self, is_random: bool, purpose: Purpose) -> f32 {
         if is_random {
             self.stream(purpose, 0).uniform()
         } else {
@@ -181,13 +182,13 @@ pub fn offset_noise(
     noise + offsets
 }
 
-/// Adds noise of ever coarser grids, enlarged bilinearly, each times a further `discount`, and
-/// scales the sum to a spread of 1 over the batch. Level i has sides 1 / ratioⁱ as long, at least
-/// 1; a level with a side of 1 is the last.
+/// Adds noise of ever coarser grids, upsampled bilinearly, each times a further `discount`, and
+/// scales the sum to a standard deviation of 1 over the batch. The sides of level i are 1 / ratioⁱ
+/// as long, at least 1; a level with a side of 1 is the last.
 ///
 /// # Shapes
 /// - noise, result: `[b, c, h, w]`
-/// - ratios: one a level, 2 to 4
+/// - ratios: one per level, 2 to 4
 /// - draw: number of the level and its shape `[b, c, h', w']` -> standard normal numbers
 #[must_use]
 pub fn pyramid_noise(
@@ -203,7 +204,7 @@ pub fn pyramid_noise(
             |side: usize| ((side as f64 / f64::from(*ratio).powi(level as i32)) as usize).max(1);
         let coarse = [side(h), side(w)];
         let draws = draw(level, [b, c, coarse[0], coarse[1]]);
-        sum = sum + enlarged(draws, [h, w]) * discount.powi(level as i32);
+        sum = sum + upsampled(draws, [h, w]) * discount.powi(level as i32);
         if coarse.contains(&1) {
             break;
         }
@@ -218,7 +219,7 @@ pub fn pyramid_noise(
 }
 
 /// Bilinear interpolation, as two products with matrices of weights; corners are not aligned.
-fn enlarged(x: Tensor<4>, [h, w]: [usize; 2]) -> Tensor<4> {
+fn upsampled(x: Tensor<4>, [h, w]: [usize; 2]) -> Tensor<4> {
     let [_, _, rows, columns] = x.dims();
     let device = x.device();
     let vertical = interpolation(rows, h, &device);
@@ -226,14 +227,14 @@ fn enlarged(x: Tensor<4>, [h, w]: [usize; 2]) -> Tensor<4> {
     vertical.matmul(x).matmul(horizontal)
 }
 
-/// What each of `to` places takes of `from` values. `[1, 1, to, from]`
+/// The weights of `from` values in each of `to` values. `[1, 1, to, from]`
 fn interpolation(from: usize, to: usize, device: &Device) -> Tensor<4> {
     let mut weights = vec![0.0_f32; to * from];
-    for (place, row) in weights.chunks_mut(from).enumerate() {
-        let at = ((place as f32 + 0.5) * (from as f32 / to as f32) - 0.5).max(0.0);
-        let (low, share) = (at as usize, at.fract());
-        row[low.min(from - 1)] += 1.0 - share;
-        row[(low + 1).min(from - 1)] += share;
+    for (index, row) in weights.chunks_mut(from).enumerate() {
+        let at = ((index as f32 + 0.5) * (from as f32 / to as f32) - 0.5).max(0.0);
+        let (low, fraction) = (at as usize, at.fract());
+        row[low.min(from - 1)] += 1.0 - fraction;
+        row[(low + 1).min(from - 1)] += fraction;
     }
     Tensor::from_data(TensorData::new(weights, [1, 1, to, from]), device)
 }
@@ -242,7 +243,7 @@ fn interpolation(from: usize, to: usize, device: &Device) -> Tensor<4> {
 mod tests {
     use super::*;
 
-    const DRAW: Draw = Draw {
+    const KEY: NoiseKey = NoiseKey {
         seed: 5,
         update: 3,
         first_sample: 0,
@@ -269,18 +270,18 @@ mod tests {
         };
         let latents =
             Stream::new(1, Purpose::Noise, 0, 0).normal_tensor([3, 4, 2, 2], &Device::flex());
-        let all = config.noise(&latents, DRAW);
+        let all = config.noise(&latents, KEY);
         let last = config.noise(
             &latents.clone().narrow(0, 2, 1),
-            Draw {
+            NoiseKey {
                 first_sample: 2,
-                ..DRAW
+                ..KEY
             },
         );
         assert_eq!(host(&all.target)[32..], host(&last.target));
         assert_eq!(host(&all.input)[32..], host(&last.input));
         assert_ne!(host(&all.input), host(&all.target));
-        let plain = NoiseConfig::default().noise(&latents, DRAW);
+        let plain = NoiseConfig::default().noise(&latents, KEY);
         assert_eq!(host(&plain.input), host(&plain.target));
         assert_ne!(host(&plain.target), host(&all.target));
     }
@@ -288,8 +289,8 @@ mod tests {
     #[test]
     fn random_strengths_lie_between_0_and_their_limit() {
         let latents = Tensor::<4>::zeros([1, 4, 2, 2], &Device::flex());
-        let spread = |config: NoiseConfig, update| {
-            let draw = Draw { update, ..DRAW };
+        let magnitude = |config: NoiseConfig, update| {
+            let draw = NoiseKey { update, ..KEY };
             let white = NoiseConfig::default().noise(&latents, draw);
             let noise = config.noise(&latents, draw);
             host(&(noise.input - white.input))[0].abs()
@@ -310,16 +311,18 @@ mod tests {
             ..NoiseConfig::default()
         };
         for kind in [&offset as &dyn Fn(bool) -> NoiseConfig, &perturbed] {
-            let shares: Vec<f32> = (0..200)
-                .map(|update| spread(kind(true), update) / spread(kind(false), update))
+            let fractions: Vec<f32> = (0..200)
+                .map(|update| magnitude(kind(true), update) / magnitude(kind(false), update))
                 .collect();
             assert!(
-                shares.iter().all(|share| (0.0..1.0).contains(share)),
-                "{shares:?}"
+                fractions
+                    .iter()
+                    .all(|fraction| (0.0..1.0).contains(fraction)),
+                "{fractions:?}"
             );
             assert!(
-                (shares.iter().sum::<f32>() / 200.0 - 0.5).abs() < 0.1,
-                "{shares:?}"
+                (fractions.iter().sum::<f32>() / 200.0 - 0.5).abs() < 0.1,
+                "{fractions:?}"
             );
         }
     }
@@ -335,7 +338,7 @@ mod tests {
             multires: Some(multires),
             ..NoiseConfig::default()
         };
-        let noise = host(&config.noise(&latents, DRAW).target);
+        let noise = host(&config.noise(&latents, KEY).target);
         let (mean, count) = (
             noise.iter().sum::<f32>() / noise.len() as f32,
             noise.len() as f32,

@@ -1,20 +1,20 @@
-//! What the training minimizes.
+//! The loss that training minimizes.
 
 use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 
 use serde::{Deserialize, Serialize};
 
-use super::loss::LossType;
+use super::loss::{HuberThreshold, LossType};
 use super::schedule::NoiseSchedule;
 
-/// What the UNet predicts.
+/// The quantity that the UNet predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PredictionType {
     /// The noise.
     #[default]
     Epsilon,
-    /// The velocity (Salimans & Ho 2022).
+    /// The velocity v (Salimans & Ho 2022).
     VPrediction,
 }
 
@@ -23,28 +23,30 @@ pub enum PredictionType {
 pub struct Objective {
     /// The noise schedule.
     pub schedule: NoiseSchedule,
-    /// What the UNet predicts.
+    /// The quantity that the UNet predicts.
     pub prediction_type: PredictionType,
     /// The error of one value.
     pub loss_type: LossType,
+    /// The threshold of the Huber losses.
+    pub huber_threshold: HuberThreshold,
     /// γ of min-SNR weighting (Hang et al. 2023, <https://arxiv.org/abs/2303.09556>).
     pub min_snr_gamma: Option<f32>,
-    /// Whether the loss of a velocity is scaled to what that of the noise would be.
+    /// True if the loss of v-prediction is scaled to that of the noise.
     pub scale_v_pred_loss_like_noise_pred: bool,
-    /// How much of what the loss of a velocity would be is added to that of the noise.
+    /// The fraction of the v-prediction loss that is added to that of the noise.
     pub v_pred_like_loss: Option<f32>,
-    /// Whether weights take away the bias of the early timesteps (Yu et al. 2023,
-    /// <https://arxiv.org/abs/2310.08442>).
+    /// True for debiased estimation: the loss is divided by √SNR, for v-prediction by SNR + 1 (Yu
+    /// et al. 2023, <https://arxiv.org/abs/2310.08442>).
     pub debiased_estimation_loss: bool,
 }
 
-/// What the errors of a batch count besides their timestep.
+/// Weights of a batch's errors besides those of the timesteps.
 #[derive(Debug, Clone, Default)]
 pub struct LossWeights {
-    /// What each place of a sample counts, `[b, 1, h, w]`. The sum is not divided by it, as in
-    /// sd-scripts: a sample of which little counts has a small loss.
+    /// The weight of each latent pixel of a sample, `[b, 1, h, w]`. As in sd-scripts, the sum is
+    /// not divided by the weights: a sample that is mostly masked out has a small loss.
     pub masks: Option<Tensor<4>>,
-    /// What each sample counts; 1 where there is none.
+    /// The weight of each sample; 1 if empty.
     pub samples: Vec<f32>,
 }
 
@@ -58,7 +60,7 @@ pub struct Loss {
 }
 
 impl Objective {
-    /// What the UNet should predict. `[b, c, h, w]`
+    /// The target of the UNet's prediction. `[b, c, h, w]`
     #[must_use]
     pub fn target(&self, latents: &Tensor<4>, noise: &Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
         match self.prediction_type {
@@ -67,32 +69,32 @@ impl Objective {
         }
     }
 
-    /// The weight of a sample's loss: the product of those that are switched on, in sd-scripts'
+    /// The weight of a sample's loss: the product of all that are switched on, in sd-scripts'
     /// order.
     #[must_use]
     pub fn weight(&self, timestep: usize) -> f32 {
-        // Scales that are limited where there is hardly any noise.
+        // Limits the weights at timesteps with hardly any noise.
         const GREATEST_SNR: f32 = 1000.0;
         let snr = self.schedule.snr(timestep);
         let is_v = self.prediction_type == PredictionType::VPrediction;
-        // Of a velocity every weight is finite at 0, too.
+        // For v-prediction every weight is finite even at an SNR of 0.
         let divisor = if is_v {
             snr
         } else {
             snr.max(self.schedule.least_snr())
         };
         let limited = divisor.min(GREATEST_SNR);
-        let v_share = limited / (limited + 1.0);
+        let v_fraction = limited / (limited + 1.0);
         let mut weight = match self.min_snr_gamma {
             None => 1.0,
             Some(gamma) if is_v => snr.min(gamma) / (snr + 1.0),
             Some(gamma) => divisor.min(gamma) / divisor,
         };
         if self.scale_v_pred_loss_like_noise_pred {
-            weight *= v_share;
+            weight *= v_fraction;
         }
-        if let Some(share) = self.v_pred_like_loss {
-            weight += weight / v_share * share;
+        if let Some(fraction) = self.v_pred_like_loss {
+            weight += weight / v_fraction * fraction;
         }
         if self.debiased_estimation_loss {
             weight *= if is_v {
@@ -121,7 +123,7 @@ impl Objective {
         self.weighted_loss(prediction, target, timesteps, LossWeights::default())
     }
 
-    /// As [`loss`](Self::loss), with weights of places and samples.
+    /// As [`loss`](Self::loss), with weights of latent pixels and samples.
     ///
     /// # Panics
     /// If there are weights of samples, but not `b` of them.
@@ -135,7 +137,9 @@ impl Objective {
     ) -> Loss {
         let [b, c, h, w] = prediction.dims();
         let difference = widen(prediction) - widen(target);
-        let errors = self.loss_type.errors(difference, timesteps, &self.schedule);
+        let errors =
+            self.loss_type
+                .errors(difference, &self.huber_threshold, timesteps, &self.schedule);
         let errors = match weights.masks {
             Some(masks) => errors * masks,
             None => errors,
@@ -149,12 +153,11 @@ impl Objective {
                 .zip(timesteps)
                 .for_each(|(factor, t)| *factor *= self.weight(*t));
         }
-        let per_sample = match factors.is_empty() {
-            true => errors,
-            false => {
-                let device = errors.device().inner();
-                errors * Tensor::from_data(TensorData::new(factors, [b]), &device)
-            }
+        let per_sample = if factors.is_empty() {
+            errors
+        } else {
+            let device = errors.device().inner();
+            errors * Tensor::from_data(TensorData::new(factors, [b]), &device)
         };
         Loss {
             mean: per_sample.clone().mean(),

@@ -11,14 +11,15 @@ const STEPS: usize = 1000;
 const BETA_START: f64 = 0.00085;
 const BETA_END: f64 = 0.012;
 
-/// How much noise each timestep has. The square roots of the betas rise linearly ("scaled linear").
+/// The amount of noise at each timestep. The square roots of the betas rise linearly ("scaled
+/// linear").
 #[derive(Debug, Clone)]
 pub struct NoiseSchedule {
     betas: Vec<f32>,
     alphas_cumprod: Vec<f32>,
-    /// Those that losses are weighted by.
+    /// Signal-to-noise ratios for the weights of losses.
     snrs: Vec<f32>,
-    /// Rounds to the type that noise is added in, where that is not f32.
+    /// Rounds to the type of the noisy latents if that is not f32.
     round: Option<fn(f32) -> f32>,
 }
 
@@ -35,9 +36,12 @@ impl NoiseSchedule {
         let (first, last) = (BETA_START.sqrt() as f32, BETA_END.sqrt() as f32);
         let step = (last - first) / (STEPS - 1) as f32;
         // torch's linspace counts from the nearer end.
-        let root = |i: usize| match i < STEPS / 2 {
-            true => first + step * i as f32,
-            false => last - step * (STEPS - 1 - i) as f32,
+        let root = |i: usize| {
+            if i < STEPS / 2 {
+                first + step * i as f32
+            } else {
+                last - step * (STEPS - 1 - i) as f32
+            }
         };
         let betas: Vec<f32> = (0..STEPS).map(|i| root(i) * root(i)).collect();
         let product = |product: &mut f64, beta: &f32| {
@@ -54,8 +58,8 @@ impl NoiseSchedule {
         }
     }
 
-    /// This schedule, stretched so that nothing of the image is left at the last timestep (Lin et
-    /// al. 2023, <https://arxiv.org/abs/2305.08891>, algorithm 1).
+    /// This schedule, stretched to zero terminal SNR: the last timestep is pure noise (Lin et al.
+    /// 2023, <https://arxiv.org/abs/2305.08891>, algorithm 1).
     #[must_use]
     pub fn with_zero_terminal_snr(&self) -> Self {
         let roots: Vec<f32> = self
@@ -90,9 +94,8 @@ impl NoiseSchedule {
         }
     }
 
-    /// This schedule with the coefficients of latents and noise computed in a 16-bit type, as
-    /// diffusers does where latents have that type: ᾱ, 1 − ᾱ and their roots are each rounded to
-    /// it.
+    /// This schedule with the coefficients of latents and noise computed in a 16-bit type, as in
+    /// diffusers if latents have that type: ᾱ, 1 − ᾱ and their roots are each rounded to it.
     #[must_use]
     pub fn rounded(self, round: fn(f32) -> f32) -> Self {
         Self {
@@ -107,7 +110,7 @@ impl NoiseSchedule {
         self.betas.len()
     }
 
-    /// Whether there are no timesteps. There always are.
+    /// True if there are no timesteps, which is never the case.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.betas.is_empty()
@@ -119,13 +122,13 @@ impl NoiseSchedule {
         &self.betas
     }
 
-    /// ᾱ: the share of the image's variance that is left at each timestep.
+    /// ᾱ: the fraction of the image's variance that is left at each timestep.
     #[must_use]
     pub fn alphas_cumprod(&self) -> &[f32] {
         &self.alphas_cumprod
     }
 
-    /// Whether nothing of the image is left at the last timestep.
+    /// True if the last timestep is pure noise.
     #[must_use]
     pub fn has_zero_terminal_snr(&self) -> bool {
         self.alphas_cumprod.last() == Some(&0.0)
@@ -137,8 +140,8 @@ impl NoiseSchedule {
         self.snrs[timestep]
     }
 
-    /// The least ratio that is not 0. With zero terminal SNR, the last timestep takes it where a
-    /// weight divides by the ratio.
+    /// The least ratio above 0. With zero terminal SNR, weights that divide by the ratio use it at
+    /// the last timestep.
     #[must_use]
     pub(super) fn least_snr(&self) -> f32 {
         self.snrs
@@ -148,7 +151,7 @@ impl NoiseSchedule {
             .fold(f32::INFINITY, f32::min)
     }
 
-    /// Spread of the noise over that of the image, √((1 − ᾱ) / ᾱ).
+    /// Standard deviation of the noise over that of the image, √((1 − ᾱ) / ᾱ).
     #[must_use]
     pub fn sigma(&self, timestep: usize) -> f32 {
         let alpha = self.alphas_cumprod[timestep];

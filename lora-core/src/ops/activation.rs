@@ -1,5 +1,5 @@
-//! Activation functions. Each keeps its input, which the layer before it has made anyway, and
-//! nothing else.
+//! Activation functions. For the backward pass each keeps only its input, which the layer before it
+//! has computed anyway.
 
 use burn::tensor::{Tensor, activation};
 

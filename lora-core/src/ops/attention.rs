@@ -8,7 +8,7 @@ use super::cpu::attention::{self as kernel, AttentionShape, Saved};
 use super::cpu::{HostTensor, applies, tensor};
 use super::record::record;
 
-/// Which keys a query sees.
+/// The keys that a query attends to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttentionMask {
     /// Every key.
@@ -20,8 +20,8 @@ pub enum AttentionMask {
 /// softmax(q kᵀ / sqrt(d)) v for every head (Vaswani et al. 2017), with the heads side by side in
 /// the last axis.
 ///
-/// Memory grows with the number of tokens, not with its square: scores exist in tiles (Dao et al.
-/// 2022), and the backward pass computes them again from q, k and v.
+/// Memory grows with the number of tokens, not with its square: scores are computed in tiles (Dao
+/// et al. 2022), and again in the backward pass from q, k and v.
 ///
 /// # Shapes
 /// - q: `[b, l, heads · d]`
@@ -90,14 +90,14 @@ pub fn attention(
     })
 }
 
-/// The framework's own, whose kernels on GPUs have a backward pass with the same use of memory.
+/// The framework's own operation. On GPUs, its backward pass needs as little memory.
 fn composed(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
     let split = |x: Tensor<3>| {
         let [b, l, row] = x.dims();
         x.reshape([b, l, heads, row / heads]).swap_dims(1, 2)
     };
     let [b, l, row] = q.dims();
-    // A query sees the keys up to its own position, also where their numbers differ.
+    // A query attends to keys up to its own position even if there are more queries or keys.
     let causal_alignment = CausalAlignment::TopLeft;
     let options = AttentionModuleOptions {
         is_causal: causal,

@@ -6,8 +6,8 @@ use super::record::record;
 
 /// Gradients of everything that `y` depends on, from the gradient of `y` itself.
 ///
-/// The framework starts a backward pass at a scalar only. This one costs nothing, where sum(y ·
-/// gradient) would compute a product, its sum and the way back through both.
+/// The framework starts a backward pass at a scalar only. This one costs nothing. sum(y · gradient)
+/// would compute a product and its sum, and their gradients.
 ///
 /// # Shapes
 /// - y, gradient: the same; gradient plain

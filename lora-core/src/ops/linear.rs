@@ -17,7 +17,7 @@ pub struct Lora {
     pub up: Tensor<2>,
     /// Multiplier · alpha / rank.
     pub scale: f32,
-    /// What dropout leaves of the values between the factors; none where it takes no part.
+    /// Dropout of the values between the factors; none without dropout.
     pub mask: Option<Mask>,
 }
 
@@ -34,9 +34,12 @@ pub fn linear<const D: usize>(
     bias: Option<&Tensor<1>>,
 ) -> Tensor<D> {
     let on_cpu = applies(&x);
-    on_rows(x, weight.dims()[0], |x| match on_cpu {
-        true => linear_cpu(x, weight, bias),
-        false => linear_composed(x, weight, bias),
+    on_rows(x, weight.dims()[0], |x| {
+        if on_cpu {
+            linear_cpu(x, weight, bias)
+        } else {
+            linear_composed(x, weight, bias)
+        }
     })
 }
 
@@ -56,13 +59,16 @@ pub fn lora_linear<const D: usize>(
     lora: Lora,
 ) -> Tensor<D> {
     let on_cpu = applies(&x);
-    on_rows(x, weight.dims()[0], |x| match on_cpu {
-        true => lora_linear_cpu(x, weight, bias, lora),
-        false => linear_composed(x.clone(), weight, bias) + low_rank_composed(x, lora),
+    on_rows(x, weight.dims()[0], |x| {
+        if on_cpu {
+            lora_linear_cpu(x, weight, bias, lora)
+        } else {
+            linear_composed(x.clone(), weight, bias) + low_rank_composed(x, lora)
+        }
     })
 }
 
-/// What a low-rank adapter makes of `x` by itself, scale · (x downᵀ) upᵀ.
+/// The output of a low-rank adapter by itself, scale · (x downᵀ) upᵀ.
 ///
 /// # Shapes
 /// - x: `[.., d_in]`, result: `[.., d_out]`
@@ -80,8 +86,9 @@ fn low_rank_composed(x: Tensor<2>, lora: Lora) -> Tensor<2> {
     low.matmul(lora.up.transpose())
 }
 
-/// Folds all axes but the last into one: the framework gives a weight the rank of `x` first where
-/// the batch is 1, which copies a transposed view in each call (11 % of a training step of SD 1.5).
+/// Folds all axes but the last into one. With a batch of 1, the framework would first expand the
+/// weight to the rank of `x`, which copies a transposed view in each call (11 % of a training step
+/// of SD 1.5).
 fn on_rows<const D: usize>(
     x: Tensor<D>,
     width: usize,
@@ -101,7 +108,7 @@ fn linear_composed(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -
             Some(bias) => y + bias.clone().unsqueeze(),
             None => y,
         };
-        // Holds the weight as it is kept.
+        // Keeps the weight in its own type.
         let weight = weight.clone();
         let backward = move |gradient: Tensor<2>, _: [bool; 1]| {
             let weight = widened(&weight, &gradient);
@@ -111,7 +118,7 @@ fn linear_composed(x: Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) -
     })
 }
 
-/// A weight in the type of `x`, in which it may not be kept.
+/// A weight in the type of `x`.
 pub(super) fn widened<const D: usize, const W: usize>(
     weight: &Tensor<W>,
     x: &Tensor<D>,
@@ -168,61 +175,111 @@ fn lora_linear_cpu(
     let weight = HostWeight::checked(weight);
     record([x, down, up], |all| {
         let [x, down, up] = all.each_ref().map(HostTensor::checked);
-        let mut y = base(&x, &weight.values(), bias, [rows, d_in, d_out]);
-        let low = bottleneck(&x, &down, mask.as_ref(), [rows, d_in, rank]);
-        let (low, up_t) = (
-            Matrix::new(&low, rows, rank),
-            Matrix::new(up.values(), d_out, rank).t(),
-        );
-        gemm(
-            MatrixMut::new(&mut y, rows, d_out),
-            1.0,
+        let operation = LoraLinear {
+            x,
+            weight,
+            down,
+            up,
             scale,
-            low,
-            up_t,
-            Threads::All,
-        );
-        let backward = move |gradient: Tensor<2>, [needs_x, needs_down, needs_up]: [bool; 3]| {
-            let gradient = HostTensor::checked(&gradient);
-            let dy = Matrix::new(gradient.values(), rows, d_out);
-            let mut of_low = product(
-                scale,
-                dy,
-                Matrix::new(up.values(), d_out, rank),
-                Threads::All,
-            );
-            if let Some(mask) = &mask {
-                mask.apply_to_rows(&mut of_low, rank);
-            }
-            let of_low = Matrix::new(&of_low, rows, rank);
-            let dx = needs_x.then(|| {
-                let mut dx = base_gradient(&gradient, &weight.values(), [rows, d_in, d_out]);
-                let down = Matrix::new(down.values(), rank, d_in);
-                gemm(
-                    MatrixMut::new(&mut dx, rows, d_in),
-                    1.0,
-                    1.0,
-                    of_low,
-                    down,
-                    Threads::All,
-                );
-                tensor(dx, [rows, d_in])
-            });
-            let d_down = needs_down.then(|| {
-                let x = Matrix::new(x.values(), rows, d_in);
-                tensor(product(1.0, of_low.t(), x, Threads::All), [rank, d_in])
-            });
-            let d_up = needs_up.then(|| {
-                let low = bottleneck(&x, &down, mask.as_ref(), [rows, d_in, rank]);
-                tensor(
-                    product(scale, dy.t(), Matrix::new(&low, rows, rank), Threads::All),
-                    [d_out, rank],
-                )
-            });
-            [dx, d_down, d_up]
+            mask,
+            rows,
+            d_in,
+            d_out,
+            rank,
         };
-        (tensor(y, [rows, d_out]), Box::new(backward))
+        let y = tensor(operation.forward(bias), [rows, d_out]);
+        let backward = move |gradient: Tensor<2>, needed: [bool; 3]| {
+            operation.gradients(&HostTensor::checked(&gradient), needed)
+        };
+        (y, Box::new(backward))
     })
+}
+
+/// A linear map with an adapter on the CPU: all that the backward pass needs.
+struct LoraLinear {
+    /// `[rows, d_in]`
+    x: HostTensor,
+    /// `[d_out, d_in]`
+    weight: HostWeight,
+    /// `[rank, d_in]`
+    down: HostTensor,
+    /// `[d_out, rank]`
+    up: HostTensor,
+    scale: f32,
+    mask: Option<Mask>,
+    rows: usize,
+    d_in: usize,
+    d_out: usize,
+    rank: usize,
+}
+
+impl LoraLinear {
+    /// `[rows, d_out]`
+    fn forward(&self, bias: Option<&Tensor<1>>) -> Vec<f32> {
+        let Self {
+            rows, d_in, d_out, ..
+        } = *self;
+        let mut y = base(&self.x, &self.weight.values(), bias, [rows, d_in, d_out]);
+        let low = self.bottleneck();
+        let low = Matrix::new(&low, rows, self.rank);
+        let up_t = Matrix::new(self.up.values(), d_out, self.rank).t();
+        let y_matrix = MatrixMut::new(&mut y, rows, d_out);
+        gemm(y_matrix, 1.0, self.scale, low, up_t, Threads::All);
+        y
+    }
+
+    /// mask · x downᵀ. `[rows, rank]`
+    fn bottleneck(&self) -> Vec<f32> {
+        let x = Matrix::new(self.x.values(), self.rows, self.d_in);
+        let down = Matrix::new(self.down.values(), self.rank, self.d_in);
+        let mut low = product(1.0, x, down.t(), Threads::All);
+        if let Some(mask) = &self.mask {
+            mask.apply_to_rows(&mut low, self.rank);
+        }
+        low
+    }
+
+    /// The gradients of x, down and up that are needed.
+    fn gradients(
+        &self,
+        gradient: &HostTensor,
+        [needs_x, needs_down, needs_up]: [bool; 3],
+    ) -> [Option<Tensor<2>>; 3] {
+        let Self {
+            rows,
+            d_in,
+            d_out,
+            rank,
+            ..
+        } = *self;
+        let dy = Matrix::new(gradient.values(), rows, d_out);
+        let up = Matrix::new(self.up.values(), d_out, rank);
+        let mut d_low = product(self.scale, dy, up, Threads::All);
+        if let Some(mask) = &self.mask {
+            mask.apply_to_rows(&mut d_low, rank);
+        }
+        let d_low = Matrix::new(&d_low, rows, rank);
+        let dx = needs_x.then(|| {
+            let mut dx = base_gradient(gradient, &self.weight.values(), [rows, d_in, d_out]);
+            let down = Matrix::new(self.down.values(), rank, d_in);
+            let dx_matrix = MatrixMut::new(&mut dx, rows, d_in);
+            gemm(dx_matrix, 1.0, 1.0, d_low, down, Threads::All);
+            tensor(dx, [rows, d_in])
+        });
+        let d_down = needs_down.then(|| {
+            let x = Matrix::new(self.x.values(), rows, d_in);
+            tensor(product(1.0, d_low.t(), x, Threads::All), [rank, d_in])
+        });
+        let d_up = needs_up.then(|| {
+            let low = self.bottleneck();
+            let low = Matrix::new(&low, rows, rank);
+            tensor(
+                product(self.scale, dy.t(), low, Threads::All),
+                [d_out, rank],
+            )
+        });
+        [dx, d_down, d_up]
+    }
 }
 
 fn check_shapes(d_in: usize, weight: &Tensor<2>, bias: Option<&Tensor<1>>) {
@@ -274,26 +331,6 @@ fn base_gradient(
         weight,
         Threads::All,
     )
-}
-
-/// mask · x downᵀ.
-fn bottleneck(
-    x: &HostTensor,
-    down: &HostTensor,
-    mask: Option<&Mask>,
-    [rows, d_in, rank]: [usize; 3],
-) -> Vec<f32> {
-    let down = Matrix::new(down.values(), rank, d_in);
-    let mut low = product(
-        1.0,
-        Matrix::new(x.values(), rows, d_in),
-        down.t(),
-        Threads::All,
-    );
-    if let Some(mask) = mask {
-        mask.apply_to_rows(&mut low, rank);
-    }
-    low
 }
 
 #[cfg(test)]

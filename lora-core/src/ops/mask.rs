@@ -1,11 +1,11 @@
-//! Factors on the bottleneck of a low-rank adapter.
+//! Dropout masks on the bottleneck of a low-rank adapter.
 
 use std::sync::Arc;
 
 use burn::tensor::{FloatDType, Tensor, TensorData};
 
-/// What the values between an adapter's two factors are multiplied by, where dropout works on them.
-/// It lies on the host; clones share it.
+/// Factors of the values between an adapter's two matrices, from dropout. They are on the host;
+/// clones share them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mask {
     /// One factor for each sample (entry of the first axis) and rank. `[b, r]`
@@ -85,7 +85,7 @@ impl Mask {
     }
 }
 
-/// The samples that there are factors for.
+/// The number of samples that the factors are for.
 fn samples(factors: &[f32], values: usize, rank: usize) -> usize {
     let samples = factors.len() / rank;
     let fits =

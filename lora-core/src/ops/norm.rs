@@ -9,7 +9,7 @@ use super::silu;
 
 /// Group normalization (Wu & He 2018): every group of channels of a sample gets mean 0 and variance
 /// 1, then each channel its scale and shift. Statistics are in f32. On the CPU it keeps its input
-/// and two numbers a group.
+/// and two numbers per group.
 ///
 /// # Shapes
 /// - x, result: `[b, c, h, w]`
@@ -25,14 +25,15 @@ pub fn group_norm(
     groups: usize,
     eps: f64,
 ) -> Tensor<4> {
-    match applies(&x) {
-        true => group_norm_cpu(x, weight, bias, groups, eps, false),
-        false => group_norm_composed(x, weight, bias, groups, eps),
+    if applies(&x) {
+        group_norm_cpu(x, weight, bias, groups, eps, false)
+    } else {
+        group_norm_composed(x, weight, bias, groups, eps)
     }
 }
 
-/// SiLU of the [`group_norm`]. On the CPU they are one operation, which does not keep what is
-/// between them.
+/// SiLU of the [`group_norm`]. On the CPU they are one operation, which does not keep the
+/// intermediate result.
 ///
 /// # Shapes
 /// As [`group_norm`].
@@ -47,14 +48,15 @@ pub fn group_norm_silu(
     groups: usize,
     eps: f64,
 ) -> Tensor<4> {
-    match applies(&x) {
-        true => group_norm_cpu(x, weight, bias, groups, eps, true),
-        false => silu(group_norm_composed(x, weight, bias, groups, eps)),
+    if applies(&x) {
+        group_norm_cpu(x, weight, bias, groups, eps, true)
+    } else {
+        silu(group_norm_composed(x, weight, bias, groups, eps))
     }
 }
 
 /// Layer normalization (Ba et al. 2016) over the last axis. Statistics are in f32. On the CPU it
-/// keeps its input and two numbers a row.
+/// keeps its input and two numbers per row.
 ///
 /// # Shapes
 /// - x, result: `[b, l, d]`
@@ -250,7 +252,7 @@ mod tests {
         assert_gradient(&x, |x| group_norm(x, &weight, &bias, 2, 1e-5));
     }
 
-    /// The forms for the CPU and for other devices agree, also where a view is normalized.
+    /// The forms for the CPU and for other devices agree, also on a view.
     #[test]
     fn both_forms_agree() {
         let (weight, bias) = (random([6], 2), random([6], 3));

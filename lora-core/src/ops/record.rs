@@ -12,14 +12,13 @@ use burn::backend::{
 };
 use burn::tensor::Tensor;
 
-/// Gradients of an operation's inputs from the gradient of its output. The flags say which inputs
-/// need one; all tensors are plain.
+/// Gradients of an operation's inputs from the gradient of its output. The flags are true for
+/// inputs that need one; all tensors are plain.
 pub(crate) type BackwardFn<const I: usize, const O: usize, const N: usize> =
     Box<dyn FnOnce(Tensor<O>, [bool; N]) -> [Option<Tensor<I>>; N] + Send>;
 
-/// Runs `forward` on the plain inputs. Where an input is tracked, the result is too, and the
-/// returned closure is its backward step; what that closure holds is all that the operation keeps
-/// alive.
+/// Runs `forward` on the plain inputs. If an input is tracked, the result is tracked and the
+/// returned closure is its backward step. The operation keeps alive only what this closure holds.
 ///
 /// # Shapes
 /// All inputs have rank `I`, the result has rank `O`.

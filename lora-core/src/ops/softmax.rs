@@ -6,8 +6,8 @@ use super::cpu::softmax as kernel;
 use super::cpu::{HostTensor, applies, tensor};
 use super::record::record;
 
-/// exp(x) over the sum of exp(x), along the last axis (Bridle 1990). It keeps its result alone.
-/// [`attention`](super::attention) has it built in and never holds all shares at once.
+/// exp(x) over the sum of exp(x), along the last axis (Bridle 1990). It keeps only its result.
+/// [`attention`](super::attention) contains it and never holds all attention weights at once.
 ///
 /// # Shapes
 /// - x, result: any

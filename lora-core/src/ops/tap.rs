@@ -1,4 +1,8 @@
-//! The way of an adapter's parameter onto the tape, and of its gradient off it.
+//! Gradients of adapters' parameters.
+//!
+//! A parameter is a row of a stack; its [`Place`] is the number of both. [`tap`] puts a parameter
+//! on the tape as a leaf. When the backward pass reaches this leaf, it puts the gradient into a
+//! [`GradientSink`] under the parameter's place.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,17 +11,17 @@ use burn::tensor::Tensor;
 
 use super::record::record;
 
-/// Where a parameter lives: a row of a stack.
+/// The stack and row of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// Which stack.
+    /// The number of the stack.
     pub stack: usize,
-    /// Which row of it.
+    /// The row in the stack.
     pub row: usize,
 }
 
-/// Collects the gradients that a backward pass delivers, by the place of their parameter. Clones
-/// share one collection.
+/// Collects the gradients of a backward pass by the place of their parameter. Clones share one
+/// collection.
 #[derive(Debug, Clone, Default)]
 pub struct GradientSink(Arc<Mutex<HashMap<Place, Tensor<2>>>>);
 
@@ -44,9 +48,9 @@ impl GradientSink {
 
 /// `parameter` as a tracked tensor whose gradient goes to `sink` under `place`.
 ///
-/// It hangs on a fresh leaf of its own, so nothing has to be looked up after the backward pass, and
-/// recomputed segments use the same path as the outer graph without sharing a node with it (which
-/// would dead-lock).
+/// Every call makes a new leaf, so nothing has to be looked up after the backward pass. With
+/// gradient checkpointing, the inner graph works in the same way and shares no node with the outer
+/// one, which would deadlock.
 #[must_use]
 pub fn tap(parameter: Tensor<2>, place: Place, sink: &GradientSink) -> Tensor<2> {
     let sink = sink.clone();

@@ -2,24 +2,23 @@
 
 use burn::tensor::Tensor;
 
-use super::StackGradient;
-use super::sums::sum_of_squares;
+use super::state::sums::sum_of_squares;
+use crate::adapter::StackGradient;
 
-/// The global norm of a step's gradients, and the factor that an optimizer multiplies them with.
-/// Both stay on the device.
+/// The global norm of a step's gradients, and the factor that clips them. Both stay on the device.
 #[derive(Debug, Clone)]
 pub struct GradientNorm {
     /// Euclidean norm over all parameters, before clipping. `[1]`
     pub norm: Tensor<1>,
-    /// 1, or less where the norm exceeds the limit; NaN where the norm is not finite, which tells
-    /// an optimizer to skip the update. `[1]`
+    /// 1, or less if the norm exceeds the limit. NaN if the norm is not finite: an optimizer then
+    /// skips the update. `[1]`
     pub factor: Tensor<1>,
 }
 
 /// Norm over all gradients and the clipping factor min(1, `max_norm` / (norm + 1e-6)) of torch's
 /// `clip_grad_norm_`. `max_norm` 0 means no clipping.
 ///
-/// On the CPU the sum runs in a fixed order, so that it is equal to the last bit from run to run.
+/// On the CPU the sum runs in a fixed order, so every run gives the same bits.
 ///
 /// # Panics
 /// If there are no gradients.
@@ -32,9 +31,10 @@ pub fn global_norm(gradients: &[StackGradient], max_norm: f64) -> GradientNorm {
     let norm = Tensor::cat(squares, 0).sum().sqrt();
     // x - x is 0 for a finite x, else NaN.
     let finite = norm.clone() - norm.clone() + 1.0;
-    let factor = match max_norm > 0.0 {
-        true => ((norm.clone() + 1e-6).recip() * max_norm).clamp_max(1.0) * finite,
-        false => finite,
+    let factor = if max_norm > 0.0 {
+        ((norm.clone() + 1e-6).recip() * max_norm).clamp_max(1.0) * finite
+    } else {
+        finite
     };
     GradientNorm { norm, factor }
 }

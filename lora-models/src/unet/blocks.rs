@@ -6,8 +6,9 @@ use burn::tensor::Tensor;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use lora_core::ForwardContext;
+use lora_core::gradient_checkpointing::recompute_in_backward;
 use lora_core::layers::Conv2d;
-use lora_core::ops::{ConvShape, checkpoint};
+use lora_core::ops::ConvShape;
 
 use super::transformer::Transformer2DModel;
 use super::{BlockConfig, GROUP_NORM_EPS};
@@ -87,8 +88,8 @@ fn resnet(
         resnet.forward(x, Some(&temb.reshape([b, d])), cx)
     };
     match skip {
-        None => checkpoint([x, temb], cx, move |[x, temb], cx| run(x, temb, cx)),
-        Some(skip) => checkpoint([x, skip, temb], cx, move |[x, skip, temb], cx| {
+        None => recompute_in_backward([x, temb], cx, move |[x, temb], cx| run(x, temb, cx)),
+        Some(skip) => recompute_in_backward([x, skip, temb], cx, move |[x, skip, temb], cx| {
             run(Tensor::cat(vec![x, skip], 1), temb, cx)
         }),
     }
@@ -102,7 +103,7 @@ fn attention(
 ) -> Tensor<4> {
     let transformer = Arc::clone(transformer);
     let [b, l, d] = context.dims();
-    checkpoint(
+    recompute_in_backward(
         [x, context.clone().reshape([b, l, d, 1])],
         cx,
         move |[x, context], cx| transformer.forward(x, &context.reshape([b, l, d]), cx),

@@ -9,13 +9,12 @@ use lora_core::diffusion::PredictionType;
 use lora_core::layers::LayerSpec;
 
 use super::detect;
-use super::dialect::{Dialect, Network, Spelling};
 use super::folder::{self, Pipeline};
-use super::open_clip::OpenClip;
 use super::reader::{Component, Merged, Weights};
 use super::store::TensorStore;
 use crate::error::{Error, Result};
 use crate::family::Family;
+use crate::keys::{Dialect, Network, OpenClip, Spelling};
 use crate::model_config::{HiddenAct, ModelConfig, TextEncoderConfig};
 use crate::text::{TextEncoder, TextEncoders};
 use crate::unet::UNet2DConditionModel;
@@ -129,8 +128,8 @@ impl Checkpoint {
             config,
             unet: component(Network::Unet, detect::UNET),
             vae: component(Network::Vae, detect::VAE),
-            text_encoder: component(Network::TextEncoder, first),
-            text_encoder_2: second.map(|second| component(Network::TextEncoder2, second)),
+            text_encoder: component(Network::TextEncoder(0), first),
+            text_encoder_2: second.map(|second| component(Network::TextEncoder(1), second)),
             told_prediction_type: None,
             zero_terminal_snr,
             foreign_scaling_factor: None,
@@ -158,8 +157,8 @@ impl Checkpoint {
             config,
             unet: component(unet, Network::Unet),
             vae: component(vae, Network::Vae),
-            text_encoder: component(text_encoder, Network::TextEncoder),
-            text_encoder_2: text_encoder_2.map(|store| component(store, Network::TextEncoder2)),
+            text_encoder: component(text_encoder, Network::TextEncoder(0)),
+            text_encoder_2: text_encoder_2.map(|store| component(store, Network::TextEncoder(1))),
             told_prediction_type: None,
             zero_terminal_snr,
             foreign_scaling_factor: None,

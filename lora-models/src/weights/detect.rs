@@ -2,10 +2,9 @@
 
 use lora_core::adapter::is_lora_key;
 
-use super::dialect::{Dialect, Spelling};
-use super::open_clip::OpenClip;
 use super::store::TensorStore;
 use crate::family::Family;
+use crate::keys::{Dialect, OpenClip, Spelling};
 
 /// Where single-file checkpoints keep the UNet.
 pub(super) const UNET: Spelling = Spelling {

@@ -2,12 +2,9 @@
 
 mod checkpoint;
 mod detect;
-mod dialect;
 mod file;
 mod folder;
-mod ldm;
 mod opcodes;
-mod open_clip;
 mod pickle;
 mod reader;
 mod store;

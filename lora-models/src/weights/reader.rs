@@ -12,11 +12,10 @@ use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, LayerPath, LayerSpec, Line
 use lora_core::ops::ConvShape;
 use sha2::{Digest as _, Sha256};
 
-use super::dialect::{self, Network, Part, Spelling, Stored};
-use super::ldm;
 use super::store::TensorStore;
 use crate::error::{Error, Result};
 use crate::family::Family;
+use crate::keys::{Network, Part, Spelling, Stored, file_key, keys_by_path};
 
 /// The tensors of one network, below a path. Every tensor that a constructor asks for is ticked
 /// off; missing, misshaped and left-over ones come out together at the end.
@@ -72,7 +71,7 @@ impl Weights {
             spelling,
             merged,
         } = component;
-        let keys = dialect::keys(*network, *spelling, store.keys());
+        let keys = keys_by_path(*network, *spelling, store.keys());
         let account = Account {
             store: Arc::clone(store),
             network: *network,
@@ -163,7 +162,7 @@ impl Weights {
                 keys,
                 ..
             } = &*self.account;
-            let key = ldm::file_key(*network, *spelling, &path, keys);
+            let key = file_key(*network, *spelling, &path, keys);
             self.problem(format!("`{key}` is missing, expected shape {shape:?}"));
             return empty();
         };
@@ -278,7 +277,7 @@ impl Weights {
         ) else {
             return weight;
         };
-        let path = LayerPath::from(self.full_name(layer));
+        let path = LayerPath::new(self.account.network, layer);
         let (shape, device) = (weight.dims(), weight.device());
         let deltas = self
             .account
@@ -316,10 +315,9 @@ impl Weights {
     #[must_use]
     pub fn group_norm(&self, name: &str, channels: usize, groups: usize, eps: f64) -> GroupNorm {
         if groups == 0 || !channels.is_multiple_of(groups) {
-            let path = format!("{}{name}", self.path);
             self.problem(format!(
                 "`{}`: {channels} channels do not divide into {groups} groups",
-                self.full_name(&path)
+                self.layer_path(name)
             ));
         }
         let at = self.at(name);
@@ -385,11 +383,7 @@ impl Weights {
     }
 
     fn layer_path(&self, name: &str) -> LayerPath {
-        self.full_name(&format!("{}{name}", self.path)).into()
-    }
-
-    fn full_name(&self, path: &str) -> String {
-        format!("{}.{path}", self.account.network.name())
+        LayerPath::new(self.account.network, format!("{}{name}", self.path))
     }
 }
 

@@ -149,7 +149,7 @@ fn geglu_backward_chunk(x: &[f32], gradient: &[f32], dx: &mut Unwritten, width: 
     for ((dx, x), gradient) in rows {
         let (a, b) = x.split_at(width);
         let (da, db) = dx.split_at_mut(width);
-        // In pieces, as the compiler cannot tell that five slices don't overlap.
+        // In pieces, because the compiler does not know that five slices don't overlap.
         let pieces = da.chunks_mut(PIECE).zip(db.chunks_mut(PIECE));
         let pieces = pieces.zip(
             a.chunks(PIECE)

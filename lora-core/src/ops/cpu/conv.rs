@@ -1,151 +1,19 @@
-//! Convolution as a product of matrices. Patches of the input become columns a tile at a time,
-//! never all at once.
+//! Convolution as a product of matrices. Patches of the input become columns, one tile at a time.
 
 use rayon::prelude::*;
 
+use super::geometry::Geometry;
 use super::winograd::{self, Direction};
 use super::{Matrix, MatrixMut, Threads, gemm};
 
 /// Values of a tile of columns: 4 MB of f32, some of a third-level cache.
 const TILE: usize = 1 << 20;
 
-/// Sizes of x `[batch, c_in, h, w]`, weight `[c_out, c_in, kernel, kernel]` and result `[batch,
-/// c_out, out_h, out_w]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Geometry {
-    pub(crate) batch: usize,
-    pub(crate) c_in: usize,
-    pub(crate) c_out: usize,
-    pub(crate) h: usize,
-    pub(crate) w: usize,
-    pub(crate) out_h: usize,
-    pub(crate) out_w: usize,
-    pub(crate) kernel: usize,
-    pub(crate) stride: usize,
-    /// Zeros at the top and left.
-    pub(crate) near: usize,
-}
-
-impl Geometry {
-    /// Values of the input.
-    pub(crate) fn inputs(&self) -> usize {
-        self.input_shape().iter().product()
-    }
-
-    pub(crate) fn input_shape(&self) -> [usize; 4] {
-        [self.batch, self.c_in, self.h, self.w]
-    }
-
-    pub(crate) fn output_shape(&self) -> [usize; 4] {
-        [self.batch, self.c_out, self.out_h, self.out_w]
-    }
-
-    /// The 1x1 convolution from `channels` to this one's result.
-    pub(crate) fn pointwise_from(&self, channels: usize) -> Self {
-        let (h, w) = (self.out_h, self.out_w);
-        Self {
-            c_in: channels,
-            h,
-            w,
-            kernel: 1,
-            stride: 1,
-            near: 0,
-            ..*self
-        }
-    }
-
-    fn area(&self) -> usize {
-        self.h * self.w
-    }
-
-    fn out_area(&self) -> usize {
-        self.out_h * self.out_w
-    }
-
-    /// Rows of columns that one channel makes.
-    fn taps(&self) -> usize {
-        self.kernel * self.kernel
-    }
-
-    fn is_pointwise(&self) -> bool {
-        self.kernel == 1 && self.stride == 1 && self.near == 0
-    }
-
-    /// Of the output positions `0..count`, those whose tap `tap` meets the input's `0..size`.
-    fn inside(&self, tap: usize, size: usize, count: usize) -> std::ops::Range<usize> {
-        let first = self.near.saturating_sub(tap).div_ceil(self.stride);
-        let end = (size + self.near).saturating_sub(tap).div_ceil(self.stride);
-        first.min(count)..end.min(count)
-    }
-
-    /// The input position that an output position's tap meets; the caller knows that it is inside.
-    fn input(&self, output: usize, tap: usize) -> usize {
-        output * self.stride + tap - self.near
-    }
-
-    /// The columns `[channels · kernel², rows · out_w]` of some channels `x` `[channels, h, w]` and
-    /// rows of the output.
-    fn columns(&self, x: &[f32], rows: std::ops::Range<usize>, columns: &mut [f32]) {
-        let width = rows.len() * self.out_w;
-        for (row, column) in columns.chunks_exact_mut(width).enumerate() {
-            let (channel, tap) = (row / self.taps(), row % self.taps());
-            let (ky, kx) = (tap / self.kernel, tap % self.kernel);
-            let x = &x[channel * self.area()..][..self.area()];
-            let (ys, xs) = (
-                self.inside(ky, self.h, self.out_h),
-                self.inside(kx, self.w, self.out_w),
-            );
-            for (line, y) in column.chunks_exact_mut(self.out_w).zip(rows.clone()) {
-                if !ys.contains(&y) || xs.is_empty() {
-                    line.fill(0.0);
-                    continue;
-                }
-                line[..xs.start].fill(0.0);
-                line[xs.end..].fill(0.0);
-                let from = &x[self.input(y, ky) * self.w + self.input(xs.start, kx)..];
-                let line = &mut line[xs.clone()];
-                match self.stride {
-                    1 => line.copy_from_slice(&from[..line.len()]),
-                    stride => line
-                        .iter_mut()
-                        .zip(from.iter().step_by(stride))
-                        .for_each(|(to, from)| *to = *from),
-                }
-            }
-        }
-    }
-
-    /// Adds columns `[channels · kernel², out_h · out_w]` to the pixels that they come from.
-    fn add_columns(&self, columns: &[f32], x: &mut [f32]) {
-        for (row, column) in columns.chunks_exact(self.out_area()).enumerate() {
-            let (channel, tap) = (row / self.taps(), row % self.taps());
-            let (ky, kx) = (tap / self.kernel, tap % self.kernel);
-            let x = &mut x[channel * self.area()..][..self.area()];
-            let xs = self.inside(kx, self.w, self.out_w);
-            if xs.is_empty() {
-                continue;
-            }
-            for y in self.inside(ky, self.h, self.out_h) {
-                let line = &column[y * self.out_w..][xs.clone()];
-                let to = &mut x[self.input(y, ky) * self.w + self.input(xs.start, kx)..];
-                match self.stride {
-                    1 => to.iter_mut().zip(line).for_each(|(to, from)| *to += from),
-                    stride => to
-                        .iter_mut()
-                        .step_by(stride)
-                        .zip(line)
-                        .for_each(|(to, from)| *to += from),
-                }
-            }
-        }
-    }
-}
-
-/// How many parts of a whole, of so many values each, make a tile; so few that every thread gets
-/// one.
-fn parts(whole: usize, values: usize) -> usize {
-    let share = whole.div_ceil(rayon::current_num_threads());
-    (TILE / values.max(1)).clamp(1, share.max(1))
+/// The number of parts, of so many values each, that make a tile. There are enough tiles for all
+/// threads.
+fn parts_per_tile(whole: usize, values: usize) -> usize {
+    let per_thread = whole.div_ceil(rayon::current_num_threads());
+    (TILE / values.max(1)).clamp(1, per_thread.max(1))
 }
 
 /// The convolution. `bias` `[c_out]`.
@@ -158,7 +26,7 @@ pub(crate) fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, g: Geomet
     y
 }
 
-/// A result of which every channel is its bias, else 0.
+/// A result with the bias in every channel, or 0.
 fn biases(bias: Option<&[f32]>, g: Geometry) -> Vec<f32> {
     let mut y = vec![0.0; g.batch * g.c_out * g.out_area()];
     if let Some(bias) = bias {
@@ -175,7 +43,7 @@ pub(super) fn direct(x: &[f32], weight: &[f32], bias: Option<&[f32]>, g: Geometr
     let keep = if bias.is_some() { 1.0 } else { 0.0 };
     let depth = g.c_in * g.taps();
     let weight = Matrix::new(weight, g.c_out, depth);
-    let rows = parts(g.out_h, depth * g.out_w);
+    let rows = parts_per_tile(g.out_h, depth * g.out_w);
     for (y, x) in y
         .chunks_exact_mut(g.c_out * g.out_area())
         .zip(x.chunks_exact(g.c_in * g.area()))
@@ -238,9 +106,10 @@ pub(crate) fn add_input_gradient(
     g: Geometry,
     dx: &mut [f32],
 ) {
-    match winograd::is_worthwhile(g) {
-        true => winograd::add(gradient, weight, factor, g, Direction::Backward, dx),
-        false => add_direct_input_gradient(gradient, weight, factor, g, dx),
+    if winograd::is_worthwhile(g) {
+        winograd::add(gradient, weight, factor, g, Direction::Backward, dx);
+    } else {
+        add_direct_input_gradient(gradient, weight, factor, g, dx);
     }
 }
 
@@ -269,7 +138,7 @@ pub(super) fn add_direct_input_gradient(
             );
             continue;
         }
-        let channels = parts(g.c_in, g.taps() * g.out_area());
+        let channels = parts_per_tile(g.c_in, g.taps() * g.out_area());
         let blocks = dx.par_chunks_mut(channels * g.area()).enumerate();
         blocks.for_each_init(Vec::new, |columns, (block, dx)| {
             let rows = dx.len() / g.area() * g.taps();
@@ -292,7 +161,7 @@ pub(super) fn add_direct_input_gradient(
 pub(crate) fn weight_gradient(x: &[f32], gradient: &[f32], factor: f32, g: Geometry) -> Vec<f32> {
     let depth = g.c_in * g.taps();
     let mut dw = vec![0.0; g.c_out * depth];
-    let channels = parts(g.c_in, g.taps() * g.out_area());
+    let channels = parts_per_tile(g.c_in, g.taps() * g.out_area());
     let blocks = MatrixMut::new(&mut dw, g.c_out, depth).split_columns(channels * g.taps());
     blocks.into_par_iter().enumerate().for_each_init(
         Vec::new,

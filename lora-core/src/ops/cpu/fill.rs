@@ -74,7 +74,7 @@ pub(super) fn room(len: usize) -> Vec<f32> {
 #[inline(always)]
 pub(super) fn write(out: &mut Unwritten, values: impl ExactSizeIterator<Item = f32>) -> &mut [f32] {
     let count = out.len();
-    assert_eq!(values.len(), count, "as many values as places");
+    assert_eq!(values.len(), count, "number of values");
     out.iter_mut().zip(values).for_each(|(out, value)| {
         out.write(value);
     });
@@ -86,6 +86,6 @@ pub(super) fn write(out: &mut Unwritten, values: impl ExactSizeIterator<Item = f
 /// # Safety
 /// Every value was written.
 pub(super) unsafe fn initialized(out: &mut Unwritten) -> &mut [f32] {
-    // SAFETY: a written `MaybeUninit<f32>` is an f32 in the same place.
+    // SAFETY: a written `MaybeUninit<f32>` is an f32 at the same address.
     unsafe { &mut *(std::ptr::from_mut(out) as *mut [f32]) }
 }

@@ -87,7 +87,7 @@ pub(crate) struct MatrixMut<'a> {
     memory: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: it stands for an exclusive borrow of its elements, which may move to another thread.
+// SAFETY: it is an exclusive borrow of its elements, which may move to another thread.
 unsafe impl Send for MatrixMut<'_> {}
 
 impl<'a> MatrixMut<'a> {
@@ -126,7 +126,7 @@ impl<'a> MatrixMut<'a> {
         if self.columns == 0 {
             return &mut [];
         }
-        // SAFETY: the row lies within the matrix, which stands for an exclusive borrow.
+        // SAFETY: the row lies within the matrix, which is an exclusive borrow.
         unsafe {
             std::slice::from_raw_parts_mut(self.values.add(row * self.row_stride), self.columns)
         }
@@ -143,7 +143,7 @@ impl<'a> MatrixMut<'a> {
     /// Blocks of `width` columns, the last perhaps narrower. Each can be written by another thread.
     pub(crate) fn split_columns(self, width: usize) -> Vec<Self> {
         let block = |first: usize| Self {
-            // Where there are no rows, there may be no memory behind this.
+            // Without rows, there may be no memory at this address.
             values: self.values.wrapping_add(first),
             columns: width.min(self.columns - first),
             ..self
@@ -158,10 +158,10 @@ fn fits(length: usize, rows: usize, columns: usize, row_stride: usize) -> bool {
         || (columns <= row_stride && (rows - 1) * row_stride + columns <= length)
 }
 
-/// Who computes a product.
+/// The threads that compute a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Threads {
-    /// The calling thread, where products run side by side.
+    /// The calling thread, for products that run in parallel.
     One,
     /// The thread pool.
     All,
@@ -184,7 +184,7 @@ pub(crate) fn product(factor: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Thread
     values
 }
 
-/// out = keep · out + factor · a b. With `keep` 0 what `out` holds does not matter.
+/// out = keep · out + factor · a b. With `keep` 0 the contents of `out` do not matter.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "a matrix to write to is used up, as an exclusive borrow is"

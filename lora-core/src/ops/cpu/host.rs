@@ -10,7 +10,7 @@ use half::bf16;
 use super::fill::{filled, write};
 use super::{CHUNK, simd};
 
-/// Whether a tensor, tracked or not, lives on the CPU as f32, so that these kernels can work on it.
+/// True if these kernels can work on a tensor, tracked or not: it is on the CPU, as f32.
 pub(crate) fn applies<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32
         && matches!(
@@ -24,9 +24,9 @@ pub(crate) fn applies<const D: usize>(tensor: &Tensor<D>) -> bool {
 pub(crate) struct HostTensor(FlexTensor);
 
 impl HostTensor {
-    /// None where the tensor lives on another device or is not f32. Copies only what is not in
-    /// row-major order.
-    pub(crate) fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
+    /// The values of a tensor. None if it is on another device or is not f32. Copies only values
+    /// that are not in row-major order.
+    pub(crate) fn on_cpu<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         if tensor.dtype() != DType::F32 {
             return None;
         }
@@ -38,11 +38,11 @@ impl HostTensor {
         Some(Self(contiguous))
     }
 
-    /// Of a tensor for which [`applies`] was true.
+    /// The values of a tensor for which [`applies`] is true.
     pub(crate) fn checked<const D: usize>(tensor: &Tensor<D>) -> Self {
-        match Self::of(tensor) {
+        match Self::on_cpu(tensor) {
             Some(tensor) => tensor,
-            None => panic!("tensors of one operation live on one device and have one type"),
+            None => panic!("tensors of one operation are on one device and have one type"),
         }
     }
 
@@ -54,8 +54,8 @@ impl HostTensor {
     }
 }
 
-/// A frozen weight on the CPU, as f32, or as bf16 at half the memory, which is widened where it is
-/// used.
+/// A frozen weight on the CPU: as f32, or at half the memory as bf16, which is widened for each
+/// use.
 #[derive(Debug, Clone)]
 pub(crate) enum HostWeight {
     Float(HostTensor),
@@ -63,7 +63,7 @@ pub(crate) enum HostWeight {
 }
 
 impl HostWeight {
-    /// Of a weight on the CPU.
+    /// The values of a weight on the CPU.
     pub(crate) fn checked<const D: usize>(weight: &Tensor<D>) -> Self {
         if weight.dtype() != DType::BF16 {
             return Self::Float(HostTensor::checked(weight));
@@ -71,7 +71,7 @@ impl HostWeight {
         match weight.clone().try_into_primitive::<Flex>() {
             Ok(weight) => Self::Bf16(weight.to_contiguous()),
             Err(error) => {
-                panic!("the weight of an operation lives where its input does: {error:?}")
+                panic!("weight and input of an operation are on one device: {error:?}")
             }
         }
     }

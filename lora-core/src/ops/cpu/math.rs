@@ -3,10 +3,10 @@
 use std::f32::consts::{FRAC_1_SQRT_2, LN_2, LOG2_E};
 
 /// 2^x, within 2e-7 of it for |x| up to 1 and 6e-8 |x| beyond, where x itself is no more exact.
-/// What would overflow gives 2^127, what would underflow 2^-126; NaN stays NaN.
+/// Overflow gives 2^127, underflow 2^-126; NaN stays NaN.
 #[inline(always)]
 pub(super) fn exp2(x: f32) -> f32 {
-    // Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits.
+    // Adding 1.5 * 2^23 rounds to an integer, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     // A fit of least largest relative error for |f| <= 1/2, 1e-7.
     const FIT: [f32; 5] = [

@@ -1,4 +1,4 @@
-//! Group norm, with or without SiLU behind it, and layer norm. Rows are normalized independently
+//! Group norm, with or without SiLU after it, and layer norm. Rows are normalized independently
 //! and in parallel.
 
 use super::CHUNK;
@@ -6,7 +6,7 @@ use super::fill::{Unwritten, filled, filled_with, initialized, write};
 use super::math::sigmoid;
 use super::simd::{self, sum2};
 
-/// What a row was normalized with.
+/// Mean and deviation of a row.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Statistics {
     mean: f32,
@@ -28,7 +28,7 @@ pub(crate) struct Groups {
     pub(crate) channels: usize,
     /// Pixels of a channel.
     pub(crate) area: usize,
-    /// Whether SiLU follows.
+    /// True if SiLU follows.
     pub(crate) silu: bool,
 }
 
@@ -43,7 +43,7 @@ fn statistics(row: &[f32], eps: f32) -> Statistics {
     }
 }
 
-/// `gradient` with respect to the normalized row becomes the gradient with respect to `x`.
+/// Turns the gradient with respect to the normalized row into that with respect to `x`.
 #[inline(always)]
 fn through_statistics(
     x: &[f32],
@@ -104,9 +104,10 @@ fn group_row(
         let slope = affine.scale[first + channel] * statistics.inverse_std;
         let offset = affine.shift[first + channel] - statistics.mean * slope;
         let z = x.iter().map(|x| x * slope + offset);
-        written += match groups.silu {
-            true => write(y, z.map(|z| z * sigmoid(z))).len(),
-            false => write(y, z).len(),
+        written += if groups.silu {
+            write(y, z.map(|z| z * sigmoid(z))).len()
+        } else {
+            write(y, z).len()
         };
     }
     written
@@ -154,16 +155,15 @@ fn group_row_backward(
         let scale = affine.scale[first + channel];
         let slope = scale * statistics.inverse_std;
         let offset = affine.shift[first + channel] - statistics.mean * slope;
-        written += match groups.silu {
-            true => {
-                let each = x.iter().zip(gradient).map(|(x, g)| {
-                    let z = x * slope + offset;
-                    let s = sigmoid(z);
-                    g * s * (1.0 + z * (1.0 - s)) * scale
-                });
-                write(dx, each).len()
-            }
-            false => write(dx, gradient.iter().map(|g| g * scale)).len(),
+        written += if groups.silu {
+            let each = x.iter().zip(gradient).map(|(x, g)| {
+                let z = x * slope + offset;
+                let s = sigmoid(z);
+                g * s * (1.0 + z * (1.0 - s)) * scale
+            });
+            write(dx, each).len()
+        } else {
+            write(dx, gradient.iter().map(|g| g * scale)).len()
         };
     }
     assert_eq!(written, dx.len(), "a group consists of whole channels");

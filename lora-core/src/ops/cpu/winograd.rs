@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::conv::Geometry;
+use super::geometry::Geometry;
 use super::{Matrix, MatrixMut, Threads, gemm, simd};
 
 /// Pixels of a tile's side that it produces, and that it reads.
@@ -25,7 +25,7 @@ const WORTHWHILE: usize = 16;
 
 type Lanes = [f32; LANES];
 
-/// Whether this way is the faster one.
+/// True if Winograd's algorithm is the faster one.
 pub(super) fn is_worthwhile(g: Geometry) -> bool {
     let is_same3 =
         g.kernel == 3 && g.stride == 1 && g.near == 1 && (g.out_h, g.out_w) == (g.h, g.w);
@@ -34,7 +34,7 @@ pub(super) fn is_worthwhile(g: Geometry) -> bool {
         && g.c_in.min(g.c_out) >= LANES
 }
 
-/// Which way the weight `[c_out, c_in, 3, 3]` is applied.
+/// The direction in which the weight `[c_out, c_in, 3, 3]` is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     /// From `c_in` to `c_out` channels.

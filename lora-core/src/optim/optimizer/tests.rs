@@ -2,6 +2,7 @@ use burn::tensor::Device;
 
 use super::*;
 use crate::adapter::{Factor, ParameterAxes};
+use crate::network::NetworkKind;
 use crate::ops::testing::random;
 use crate::optim::OptimizerKind;
 
@@ -11,7 +12,7 @@ const SHAPE: [usize; 3] = [2, 40, 110];
 fn stack(values: Tensor<3>) -> Stack {
     Stack {
         values,
-        is_unet: true,
+        network: NetworkKind::Unet,
         factor: Factor::Down,
         axes: ParameterAxes::Matrix,
     }
@@ -33,7 +34,7 @@ fn gradient(step: u64, present: [bool; 2]) -> StackGradient {
     }
 }
 
-/// A rate at which rules that adapt it move visibly, too.
+/// A rate at which even rules that adapt the rate move visibly.
 fn optimizer(kind: OptimizerKind) -> (Optimizer, f64) {
     let config = OptimizerConfig::of_kind(kind);
     let names = OptimizerConfig::argument_names(kind);
@@ -122,7 +123,7 @@ fn the_factor_may_stay_on_the_device() {
     }
 }
 
-/// A stack of two parameters moves as two stacks of one, also where one of them has no gradient for
+/// A stack of two parameters moves as two stacks of one, even if one of them has no gradient for
 /// a while.
 #[test]
 fn parameters_of_a_stack_are_apart() {
