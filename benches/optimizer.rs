@@ -143,7 +143,7 @@ fn transformer_layers(at: &str, width: usize) -> Vec<LayerSpec> {
 
 fn linear(path: String, inputs: usize, outputs: usize) -> LayerSpec {
     LayerSpec {
-        path: path.into(),
+        path: LayerPath::parse(&path).expect("a path"),
         kind: LayerKind::Linear,
         inputs,
         outputs,
