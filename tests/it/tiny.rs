@@ -78,19 +78,19 @@ impl Tiny {
             .collect()
     }
 
-    /// SDXL's vector beside the time, of the sizes under a key.
-    pub(crate) fn vector(
+    /// SDXL's added conditions, with the time ids under a key.
+    pub(crate) fn added_cond(
         &self,
         golden: &Arrays,
         key: &str,
         pooled: Option<Tensor<2>>,
     ) -> Option<Tensor<2>> {
-        let sizes: Vec<f32> = if golden.has(key) {
+        let time_ids: Vec<f32> = if golden.has(key) {
             golden.get(key).f32()
         } else {
             Vec::new()
         };
-        self.unet.vector(pooled, sizes.as_chunks().0)
+        self.unet.added_cond(pooled, time_ids.as_chunks().0)
     }
 
     /// The adapters of `lora.safetensors`.
