@@ -10,7 +10,6 @@ pub(crate) mod open_clip;
 mod pickle;
 mod reader;
 pub(crate) mod store;
-mod stored;
 
 pub use file::{SafetensorsFile, TensorInfo};
 pub use reader::Weights;

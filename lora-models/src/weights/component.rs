@@ -6,9 +6,8 @@ use std::sync::Arc;
 use lora_core::adapter::AdapterSet;
 use sha2::{Digest as _, Sha256};
 
-use super::dialect::{self, Network, Spelling};
+use super::dialect::{self, Network, Part, Spelling, Stored};
 use super::store::TensorStore;
-use super::stored::{Part, Stored};
 use crate::error::Result;
 use crate::family::Family;
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::open_clip::{self, OpenClip};
-use super::stored::{Part, Stored};
 
 /// The networks of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +51,23 @@ pub(crate) enum Dialect {
 pub(crate) struct Spelling {
     pub(crate) prefix: &'static str,
     pub(crate) dialect: Dialect,
+}
+
+/// Which part of a stored tensor is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    Whole,
+    /// Of three equal ones along the first axis.
+    Third(usize),
+    /// A matrix, transposed.
+    Transposed,
+}
+
+/// A tensor in a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stored {
+    pub(crate) key: String,
+    pub(crate) part: Part,
 }
 
 /// What a VAE consists of.

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use lora_core::adapter::ldm_unet_path;
 
-use super::dialect::{Dialect, Network, Spelling};
+use super::dialect::{Dialect, Network, Spelling, Stored};
 use super::open_clip;
-use super::stored::Stored;
 
 /// The key that the tensor of this path would have in the file. `keys` are the tensors that are
 /// there, by path.

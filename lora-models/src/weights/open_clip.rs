@@ -1,7 +1,7 @@
 //! Keys of OpenCLIP's text encoders in the spelling of the transformers library, and back. Pure
 //! functions on strings.
 
-use super::stored::Part;
+use super::dialect::Part;
 
 /// What is used of an OpenCLIP text encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

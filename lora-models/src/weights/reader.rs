@@ -11,8 +11,8 @@ use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use lora_core::layers::{LayerPath, LayerSpec};
 
 use super::component::{Component, MergedAdapters};
+use super::dialect::{Part, Stored};
 use super::ldm;
-use super::stored::{Part, Stored};
 use crate::error::{Error, Result};
 
 /// The tensors of one network, below a path. Each tensor that a constructor reads is marked as
