@@ -46,7 +46,8 @@ fn predict(path: &Path, caption: &str) -> Result<(), Error> {
     println!("token ids of `{caption}`: {:?}", tokenizer.ids(caption));
     let (text_encoder, text_layers) = checkpoint.text_encoder(&device, FloatDType::F32)?;
     let windows = tokenizer.windows(caption, TokenLimit::One);
-    let encoder_hidden_states = text_encoder.encoder_hidden_states(&[windows], 1, &base); // [1, 77, d]
+    // [1, 77, d]
+    let encoder_hidden_states = text_encoder.encoder_hidden_states(&[windows], 1, &base);
     println!(
         "encoder hidden states {:?}; text encoder layers that can get an adapter: {}",
         encoder_hidden_states.dims(),

@@ -143,9 +143,15 @@ mod tests {
 
     #[test]
     fn later_sources_override_earlier_ones() {
-        let file = r#"{"unet": {"num_attention_heads": 2, "norm_num_groups": 8}, "vae": {"scaling_factor": 0.2}}"#;
+        let file = r#"{
+            "unet": {"num_attention_heads": 2, "norm_num_groups": 8},
+            "vae": {"scaling_factor": 0.2}
+        }"#;
         let file = ModelConfig::from_json(file).expect("valid");
-        let user = r#"{"unet": {"num_attention_heads": [1, 2]}, "text_encoder": {"hidden_act": "quick_gelu"}}"#;
+        let user = r#"{
+            "unet": {"num_attention_heads": [1, 2]},
+            "text_encoder": {"hidden_act": "quick_gelu"}
+        }"#;
         let merged = file.overridden_by(ModelConfig::from_json(user).expect("valid"));
         assert_eq!(
             merged.unet.num_attention_heads,

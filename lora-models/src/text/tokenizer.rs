@@ -171,13 +171,15 @@ fn definition() -> serde_json::Value {
         ]},
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
             {"type": "Split", "pattern": {"Regex": pieces}, "behavior": "Removed", "invert": true},
-            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+             "use_regex": true},
         ]},
         "post_processor": null,
         "decoder": null,
         "model": {
-            "type": "BPE", "dropout": null, "unk_token": "<|endoftext|>", "continuing_subword_prefix": "",
-            "end_of_word_suffix": "</w>", "fuse_unk": false, "byte_fallback": false,
+            "type": "BPE", "dropout": null, "unk_token": "<|endoftext|>",
+            "continuing_subword_prefix": "", "end_of_word_suffix": "</w>",
+            "fuse_unk": false, "byte_fallback": false,
             "vocab": vocabulary, "merges": merges,
         },
     })

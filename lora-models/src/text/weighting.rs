@@ -38,7 +38,10 @@ pub struct Fragment {
 /// use lora_models::text::{Fragment, parse_weights};
 ///
 /// let fragment = |text: &str, weight| Fragment { text: text.into(), weight };
-/// assert_eq!(parse_weights("a (red:1.3) cat"), [fragment("a ", 1.0), fragment("red", 1.3), fragment(" cat", 1.0)]);
+/// assert_eq!(
+///     parse_weights("a (red:1.3) cat"),
+///     [fragment("a ", 1.0), fragment("red", 1.3), fragment(" cat", 1.0)]
+/// );
 /// ```
 #[must_use]
 pub fn parse_weights(prompt: &str) -> Vec<Fragment> {
@@ -400,14 +403,13 @@ mod tests {
             };
             let without = prompt.replace(['(', ')', '[', ']', '\\'], "");
             assert_eq!(parse_weights(&without), unweighted(&without));
-            let escape = |c| {
+            let mut escaped = String::new();
+            for c in prompt.chars() {
                 if "()[]\\".contains(c) {
-                    format!("\\{c}")
-                } else {
-                    String::from(c)
+                    escaped.push('\\');
                 }
-            };
-            let escaped: String = prompt.chars().map(escape).collect();
+                escaped.push(c);
+            }
             assert_eq!(parse_weights(&escaped), unweighted(&prompt));
         }
     }

@@ -153,7 +153,8 @@ impl Weights {
         }
     }
 
-    /// Where the tensor is stored, marked as used; none after a problem with it.
+    /// The location of the tensor in the file, which marks it as used; none after a problem with
+    /// it.
     fn stored(&self, name: &str, shape: &[usize]) -> Option<&Stored> {
         let Source {
             component, tensors, ..
