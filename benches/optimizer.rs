@@ -10,11 +10,12 @@ mod support;
 use std::hint::black_box;
 
 use burn::tensor::{Device, Tensor};
-use lora_core::adapter::{AdapterSet, Factor, RankAlpha, Targets};
-use lora_core::layers::{LayerKind, LayerSpec};
+use lora_core::adapter::{AdapterSet, Factor, StackGradient};
+use lora_core::layers::{LayerKind, LayerPath, LayerSpec};
 use lora_core::ops::{ConvShape, GradientSink, Place};
-use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, StackGradient, global_norm};
+use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, global_norm};
 use lora_core::rng::{Purpose, Stream};
+use lora_models::lora::{Naming, RankAlpha, Targets};
 use rayon::prelude::*;
 use support::{Timings, report, report_machine, wanted};
 
@@ -40,8 +41,9 @@ fn main() {
         linear,
         ..Targets::default()
     };
-    let mut adapters =
-        AdapterSet::new(&sd15_layers(), &targets, 0, &Device::flex()).expect("targets");
+    let mut adapters = targets
+        .adapter_set(&sd15_layers(), Naming::Sd, 0, &Device::flex())
+        .expect("targets");
     let parameters = adapters.parameter_count();
     report(
         "optimizer",
@@ -93,7 +95,7 @@ fn figures(timings: &Timings, copies: &Timings) -> String {
 /// UNet.
 fn sd15_layers() -> Vec<LayerSpec> {
     let layer = |path: String, kind, inputs, outputs| LayerSpec {
-        path: path.into(),
+        path: LayerPath::parse(&path).expect("a path"),
         kind,
         inputs,
         outputs,

@@ -62,7 +62,7 @@ pub enum Error {
         /// The LoRA file, if one was read.
         file: Option<PathBuf>,
         /// What is wrong.
-        source: lora_core::adapter::Error,
+        source: lora_models::lora::Error,
     },
     /// A file given as `network_weights` that holds no LoRA.
     #[error(
@@ -380,7 +380,7 @@ impl fmt::Display for Problem {
     }
 }
 
-fn adapter_message(file: Option<&Path>, source: &lora_core::adapter::Error) -> String {
+fn adapter_message(file: Option<&Path>, source: &lora_models::lora::Error) -> String {
     match file {
         Some(file) => format!(
             "{}: {source}\nnetwork_weights needs the layers and ranks that network_dim, conv_dim, \

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, FloatDType, Tensor};
 use lora_core::ForwardContext;
-use lora_core::adapter::{AdapterSet, Factor, RankAlpha, Targets};
+use lora_core::adapter::{AdapterSet, Factor, StackGradient};
 use lora_core::diffusion::Objective;
 use lora_core::ops::GradientSink;
-use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, StackGradient, global_norm};
+use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, global_norm};
 use lora_models::Family;
 use lora_models::UNet2DConditionModel;
+use lora_models::lora::{Naming, RankAlpha, Targets};
 use lora_models::random::UnetShape;
 
 use super::support::array::{Array, random, values, write};
@@ -97,7 +98,7 @@ impl Step {
             text_encoder: false,
             ..Targets::default()
         };
-        let mut adapters = AdapterSet::new(&layers, &targets, 0, &device)?;
+        let mut adapters = targets.adapter_set(&layers, Naming::Sd, 0, &device)?;
         // Fresh adapters have factors of zero, which hide the gradients of the others.
         for (index, stack) in adapters.stacks_mut().iter_mut().enumerate() {
             let shape = stack.values.dims();
@@ -204,7 +205,7 @@ impl State {
         let sink = GradientSink::default();
         let cx = ForwardContext::base()
             .with(self.adapters.bind_training(1.0, &sink))
-            .recomputing(recomputes);
+            .with_gradient_checkpointing(recomputes);
         let (prediction, loss) = self.forward(&cx);
         let value = f64::from(loss.clone().inner().into_scalar::<f32>());
         let _ = loss.backward();
@@ -250,7 +251,7 @@ impl Served for Step {
         let slots: Vec<_> = slots
             .map(|slot| {
                 (
-                    slot.layer.path.as_str(),
+                    slot.layer.path.to_string(),
                     slot.layer.inputs,
                     slot.layer.outputs,
                 )

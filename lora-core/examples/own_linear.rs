@@ -1,17 +1,16 @@
-//! Trains a LoRA on a linear layer of one's own.
+//! Trains a LoRA on your own linear layer.
 //!
 //! ```text
 //! cargo run --release --example own_linear
 //! ```
 //!
-//! The task: a frozen layer computes x Wᵀ, the data come from x (W + Δ)ᵀ with a Δ of rank 2. An
-//! adapter of rank 2 can learn exactly what is missing, and the loss falls to nearly nothing while
-//! W stays as it is.
+//! The task: a frozen layer computes x Wᵀ, and the targets are x (W + Δ)ᵀ with a Δ of rank 2. An
+//! adapter of rank 2 can learn Δ exactly: the loss falls to nearly 0, and W does not change.
 
 use burn::tensor::{Device, Tensor};
 use lora_core::ForwardContext;
-use lora_core::adapter::{AdapterSet, RankAlpha, SavePrecision, Targets};
-use lora_core::layers::Linear;
+use lora_core::adapter::{AdapterSet, AdapterSpec, SavePrecision};
+use lora_core::layers::{LayerPath, Linear, Network};
 use lora_core::ops::GradientSink;
 use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, global_norm};
 use lora_core::rng::{Purpose, Stream};
@@ -31,22 +30,15 @@ fn main() -> Result<(), lora_core::adapter::Error> {
     let weight = normal(0, WIDTH, WIDTH) / (WIDTH as f64).sqrt();
     let delta = normal(1, WIDTH, RANK).matmul(normal(2, RANK, WIDTH)) / WIDTH as f64;
 
-    // Which layers get an adapter follows from their paths, as in sd-scripts: here, those in a
-    // UNet's attention blocks.
-    let layer = Linear::new(
-        "unet.mid_block.attentions.0.proj_in".into(),
-        weight.clone(),
-        None,
-    );
-    let rank = RankAlpha {
+    let path = LayerPath::new(Network::Unet, "proj_in");
+    let layer = Linear::new(path, weight.clone(), None);
+    let spec = AdapterSpec {
+        layer: layer.spec(),
         rank: RANK,
         alpha: RANK as f32,
+        name: "lora_unet_proj_in".into(),
     };
-    let targets = Targets {
-        linear: rank,
-        ..Targets::default()
-    };
-    let mut adapters = AdapterSet::new(&[layer.spec()], &targets, SEED, &device)?;
+    let mut adapters = AdapterSet::new(&[spec], SEED, &device)?;
     let config = AdamWConfig {
         weight_decay: 0.0,
         ..AdamWConfig::default()
@@ -84,8 +76,8 @@ fn main() -> Result<(), lora_core::adapter::Error> {
         optimizer.step(adapters.stacks_mut(), gradients, &factor, &rates);
     }
 
-    println!("a LoRA file of it holds:");
-    for tensor in adapters.to_tensors(SavePrecision::F16) {
+    println!("its LoRA file contains:");
+    for tensor in adapters.to_tensors(SavePrecision::Fp16) {
         println!("  {} {:?}", tensor.key, tensor.shape);
     }
     Ok(())

@@ -1,23 +1,23 @@
-//! What a forward pass brings along: the adapters that take part in it.
+//! The adapters and settings of a forward pass.
 
 use std::sync::Arc;
 
 use burn::tensor::{DType, FloatDType, Tensor};
 
 use crate::adapter::{BottleneckLayout, BoundAdapters};
-use crate::layers::LayerPath;
+use crate::network::LayerPath;
 use crate::ops::Lora;
 
 /// The adapters of a forward pass. Cheap to clone; an empty one runs the bare base.
 ///
-/// The base itself is never changed to switch adapters on or off, so several passes with different
-/// adapters may run side by side over one base.
+/// Adapters are an argument of the forward pass: the base itself never changes, so several passes
+/// with different adapters may run at once over one base.
 #[derive(Debug, Clone, Default)]
 pub struct ForwardContext {
     adapters: Vec<Arc<BoundAdapters>>,
-    /// Parameters stay off the tape, although the pass as a whole trains them.
+    /// True if parameters stay off the tape, although the pass as a whole trains them.
     untracked: bool,
-    recomputes: bool,
+    gradient_checkpointing: bool,
 }
 
 impl ForwardContext {
@@ -34,29 +34,28 @@ impl ForwardContext {
         self
     }
 
-    /// Whether the pass leaves gradients of parameters in a sink.
+    /// True if the pass leaves gradients of parameters in a sink.
     #[must_use]
     pub fn trains(&self) -> bool {
         !self.untracked && self.adapters.iter().any(|adapters| adapters.trains())
     }
 
-    /// This pass with its segments ([`checkpoint`](crate::ops::checkpoint)) computed again in the
-    /// backward pass instead of being kept, if `yes`.
+    /// This pass with [gradient checkpointing](crate::gradient_checkpointing) on or off.
     #[must_use]
-    pub fn recomputing(self, yes: bool) -> Self {
+    pub fn with_gradient_checkpointing(self, on: bool) -> Self {
         Self {
-            recomputes: yes,
+            gradient_checkpointing: on,
             ..self
         }
     }
 
-    /// Whether segments are computed again in the backward pass.
+    /// True if the backward pass computes parts of the network again.
     #[must_use]
-    pub fn recomputes(&self) -> bool {
-        self.recomputes
+    pub fn uses_gradient_checkpointing(&self) -> bool {
+        self.gradient_checkpointing
     }
 
-    /// The same adapters, with nothing of theirs on the tape.
+    /// The same adapters, with none of their parameters on the tape.
     #[must_use]
     pub fn untracked(&self) -> Self {
         Self {
@@ -72,15 +71,14 @@ impl ForwardContext {
         dtype: DType,
         layout: BottleneckLayout,
     ) -> impl Iterator<Item = Lora> {
-        let loras = self
-            .adapters
+        self.adapters
             .iter()
-            .filter_map(move |adapters| adapters.lora(path, !self.untracked, layout));
-        loras.map(move |lora| Lora {
-            down: as_dtype(lora.down, dtype),
-            up: as_dtype(lora.up, dtype),
-            ..lora
-        })
+            .filter_map(move |adapters| adapters.lora(path, !self.untracked, layout))
+            .map(move |lora| Lora {
+                down: as_dtype(lora.down, dtype),
+                up: as_dtype(lora.up, dtype),
+                ..lora
+            })
     }
 }
 

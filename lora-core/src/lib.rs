@@ -1,4 +1,4 @@
-//! What LoRA training is, knowing no model and no image.
+//! Model-agnostic building blocks for LoRA training.
 //!
 //! ```text
 //!            ┌─ frozen: W x + b ───────────────┐
@@ -8,12 +8,22 @@
 //!                    AdapterSet ◀── optimizer ◀── clipping ◀── GradientSink
 //! ```
 //!
-//! - [`layers`]: the frozen layers of a base model. Each knows its path in the checkpoint;
+//! The modules, each above those that it uses:
+//!
+//! ```text
+//! gradient_checkpointing   layers
+//!                  └─ forward ─┘        optim
+//!                        └── adapter ────┘        diffusion
+//!                               ├─ network            │
+//!                               └─ ops  ·  rng  ·  memory
+//! ```
+//!
+//! - [`layers`]: the frozen layers of a base model. Each knows its network and its path there;
 //!   [`ForwardContext`] brings the adapters that a forward pass adds to them.
-//! - [`adapter`]: which layers get an adapter, the adapters' parameters in a few stacked tensors,
-//!   and their file format.
-//! - [`diffusion`]: noise schedule, objective and samplers.
+//! - [`gradient_checkpointing`]: parts of a network that the backward pass computes again.
+//! - [`adapter`]: the adapters' parameters in a few stacked tensors, and their file format.
 //! - [`optim`]: optimizers over the stacks, gradient clipping, learning-rate schedules.
+//! - [`diffusion`]: noise schedule, objective and samplers.
 //! - [`ops`]: the differentiable operations.
 //! - [`rng`]: random numbers as a function of seed, step and purpose.
 //!
@@ -24,16 +34,21 @@
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use lora_core::ForwardContext;
-//! use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
-//! use lora_core::layers::Linear;
+//! use lora_core::adapter::{AdapterSet, AdapterSpec};
+//! use lora_core::layers::{LayerPath, Linear, Network};
 //! use lora_core::ops::GradientSink;
 //! use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, global_norm};
 //!
 //! let device = Device::flex();
-//! let layer = Linear::new("unet.mid_block.attentions.0.proj_in".into(), Tensor::ones([3, 2], &device), None);
-//! let linear = RankAlpha { rank: 1, alpha: 1.0 };
-//! let targets = Targets { linear, ..Targets::default() };
-//! let mut adapters = AdapterSet::new(&[layer.spec()], &targets, 0, &device)?;
+//! let path = LayerPath::new(Network::Unet, "proj_in");
+//! let layer = Linear::new(path, Tensor::ones([3, 2], &device), None);
+//! let spec = AdapterSpec {
+//!     layer: layer.spec(),
+//!     rank: 1,
+//!     alpha: 1.0,
+//!     name: "lora_unet_proj_in".into(),
+//! };
+//! let mut adapters = AdapterSet::new(&[spec], 0, &device)?;
 //! let mut optimizer = Optimizer::new(OptimizerConfig::AdamW(AdamWConfig::default()));
 //!
 //! let x = Tensor::<2>::ones([4, 2], &device);
@@ -50,15 +65,18 @@
 //!
 //! let cx = ForwardContext::base().with(adapters.bind(1.0));
 //! let after = layer.forward(x, &cx);
-//! assert!((after - before).max().into_scalar::<f32>() < 0.0); // the mean was asked to fall
+//! assert!((after - before).max().into_scalar::<f32>() < 0.0); // the loss was the mean: it fell
 //! # Ok::<(), lora_core::adapter::Error>(())
 //! ```
 
 pub mod adapter;
 pub mod diffusion;
 pub mod forward;
+pub mod gradient_checkpointing;
 pub mod layers;
 pub mod memory;
+mod named_enum;
+mod network;
 pub mod ops;
 pub mod optim;
 pub mod rng;

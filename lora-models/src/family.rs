@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use lora_core::adapter::Naming;
-
 use crate::hidden_act::HiddenAct;
+use crate::lora::Naming;
 
 /// A family of base models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

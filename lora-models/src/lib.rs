@@ -44,6 +44,8 @@ mod checkpoint;
 mod error;
 mod family;
 mod hidden_act;
+mod keys;
+pub mod lora;
 pub mod model_config;
 pub mod random;
 mod resample;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lora_core::adapter::{Factor, factor_of};
+use lora_core::adapter::{Factor, split_key};
+use lora_core::layers::NetworkKind;
 use lora_models::Family;
+use lora_models::lora::network_of_adapter;
 use lora_models::weights::SafetensorsFile;
 
 use super::save::family_of;
@@ -50,7 +52,7 @@ impl AdapterInfo {
     /// Whether it belongs to the UNet; else to a text encoder.
     #[must_use]
     pub fn is_unet(&self) -> bool {
-        !(self.name.starts_with("lora_te") || self.name.starts_with("text_encoder"))
+        network_of_adapter(&self.name).kind() == NetworkKind::Unet
     }
 }
 
@@ -64,7 +66,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<LoraInfo> {
     let mut shapes: BTreeMap<&str, [Option<&[usize]>; 2]> = BTreeMap::new();
     let (mut alphas, mut other_keys, mut parameters) = (BTreeMap::new(), Vec::new(), 0);
     for (key, info) in file.tensors() {
-        if let Some((name, factor)) = factor_of(key) {
+        if let Some((name, factor)) = split_key(key) {
             shapes.entry(name).or_default()[factor as usize] = Some(&info.shape);
             parameters += info.shape.iter().product::<usize>();
         } else if let Some(name) = key.strip_suffix(".alpha") {

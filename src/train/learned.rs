@@ -1,8 +1,8 @@
 //! What a run changes from update to update.
 
 use burn::tensor::Tensor;
-use lora_core::adapter::{AdapterSet, Ema};
-use lora_core::optim::{Optimizer, StackGradient};
+use lora_core::adapter::{AdapterSet, Ema, StackGradient};
+use lora_core::optim::Optimizer;
 
 /// The adapters and what remembers their course.
 #[derive(Debug)]

@@ -19,6 +19,7 @@ pub(super) fn objective(
         schedule: schedule(config, is_zero_terminal),
         prediction_type,
         loss_type: loss_type(config),
+        huber_threshold: huber_threshold(config),
         min_snr_gamma: config.min_snr().map(|gamma| gamma as f32),
         scale_v_pred_loss_like_noise_pred: config.scale_v_pred_loss_like_noise_pred,
         v_pred_like_loss: config
@@ -46,8 +47,8 @@ fn schedule(config: &TrainConfig, is_zero_terminal: bool) -> NoiseSchedule {
     }
 }
 
-fn loss_type(config: &TrainConfig) -> LossType {
-    let threshold = HuberThreshold {
+fn huber_threshold(config: &TrainConfig) -> HuberThreshold {
+    HuberThreshold {
         schedule: match config.huber_schedule {
             config::HuberSchedule::Snr => HuberSchedule::Snr,
             config::HuberSchedule::Exponential => HuberSchedule::Exponential,
@@ -55,12 +56,15 @@ fn loss_type(config: &TrainConfig) -> LossType {
         },
         c: config.huber_c as f32,
         scale: config.huber_scale as f32,
-    };
+    }
+}
+
+fn loss_type(config: &TrainConfig) -> LossType {
     match config.loss_type {
         config::LossType::L2 => LossType::L2,
         config::LossType::L1 => LossType::L1,
-        config::LossType::Huber => LossType::Huber(threshold),
-        config::LossType::SmoothL1 => LossType::SmoothL1(threshold),
+        config::LossType::Huber => LossType::Huber,
+        config::LossType::SmoothL1 => LossType::SmoothL1,
     }
 }
 

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use image::RgbImage;
 use lora_core::ForwardContext;
 use lora_core::diffusion::{
-    NoiseSchedule, PredictionType, Sampler, SamplerKind, SamplerSettings, SettingsOf, guided,
+    NoiseSchedule, PredictionType, Sampler, SamplerRun, SettingsSource, guided,
 };
 use lora_core::rng::{Purpose, Stream};
 use lora_models::text::{TextEmbeddings, WeightedTokens, apply_weights};
@@ -15,11 +15,11 @@ use crate::config::{self, Compat, TrainConfig};
 use crate::error::Result;
 use crate::prompt::Prompt;
 
-impl From<config::Sampler> for SamplerKind {
+impl From<config::Sampler> for Sampler {
     fn from(sampler: config::Sampler) -> Self {
         match sampler {
             config::Sampler::Ddim => Self::Ddim,
-            config::Sampler::EulerA => Self::EulerAncestral,
+            config::Sampler::EulerA => Self::EulerA,
         }
     }
 }
@@ -28,7 +28,7 @@ impl From<config::Sampler> for SamplerKind {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
     pub(super) sampler: config::Sampler,
-    pub(super) settings_of: SettingsOf,
+    pub(super) settings_source: SettingsSource,
     pub(super) prediction_type: PredictionType,
     pub(super) clip_skip: usize,
 }
@@ -38,9 +38,9 @@ impl Style {
     pub(super) fn new(config: &TrainConfig, clip_skip: usize, base: &mut Base) -> Result<Self> {
         Ok(Self {
             sampler: config.sample_sampler,
-            settings_of: match config.compat {
-                Compat::None => SettingsOf::Pipelines,
-                Compat::SdScripts => SettingsOf::SdScripts,
+            settings_source: match config.compat {
+                Compat::None => SettingsSource::Pipelines,
+                Compat::SdScripts => SettingsSource::SdScripts,
             },
             prediction_type: base.prediction_type()?,
             clip_skip,
@@ -117,11 +117,10 @@ fn draw(
     cx: &ForwardContext,
 ) -> Tensor<4> {
     let device = contexts.positive.encoder_hidden_states.device();
-    let kind = prompt.sampler.unwrap_or(style.sampler).into();
-    let settings = SamplerSettings::of(kind, style.settings_of, style.prediction_type);
-    let sampler = Sampler::new(
-        kind,
-        settings,
+    let sampler = Sampler::from(prompt.sampler.unwrap_or(style.sampler));
+    let sampler = SamplerRun::new(
+        sampler,
+        sampler.settings(style.settings_source, style.prediction_type),
         prompt.steps as usize,
         &NoiseSchedule::scaled_linear(),
     );

@@ -1,10 +1,9 @@
 //! What follows from configuration and data before anything is trained.
 
-use lora_core::adapter::{
-    AdapterSet, BlockTargets, Dropout, LearningRateGroup, LearningRates, RankAlpha, Targets,
-};
-use lora_core::layers::LayerSpec;
+use lora_core::adapter::{AdapterSet, Dropout};
+use lora_core::layers::{LayerSpec, NetworkKind};
 use lora_data::{Dataset, DatasetReport, Notice, StepCount};
+use lora_models::lora::{BlockTargets, LearningRateGroup, LearningRates, RankAlpha, Targets};
 use lora_models::text::TokenLimit;
 use lora_models::{Checkpoint, CheckpointOptions, Family};
 
@@ -192,9 +191,10 @@ pub(super) fn adopt_alphas(config: &mut TrainConfig, adapters: &AdapterSet) -> V
 
 /// Whether the network that a layer is part of is to be trained.
 pub(super) fn trains(config: &TrainConfig, layer: &LayerSpec) -> bool {
-    match layer.path.as_str().starts_with("unet.") {
-        true => config.trains_unet(),
-        false => config.trains_text_encoder(),
+    match layer.path.network().kind() {
+        NetworkKind::Unet => config.trains_unet(),
+        NetworkKind::TextEncoder => config.trains_text_encoder(),
+        NetworkKind::Vae => false,
     }
 }
 
@@ -221,8 +221,12 @@ pub(super) fn adopt_shape(config: &mut TrainConfig, adapters: &AdapterSet) -> Ve
         );
     }
     (config.conv_dim, config.conv_alpha) = conv.unzip();
-    let has = |unet: bool| slots.iter().any(|slot| slot.is_unet() == unet);
-    if config.trains_text_encoder() && !has(false) {
+    let has = |kind| {
+        slots
+            .iter()
+            .any(|slot| slot.layer.path.network().kind() == kind)
+    };
+    if config.trains_text_encoder() && !has(NetworkKind::TextEncoder) {
         config.network_train_unet_only = true;
         warnings.push(
             "the file of `network_weights` has no adapters of the text encoder: only the \
@@ -230,7 +234,7 @@ pub(super) fn adopt_shape(config: &mut TrainConfig, adapters: &AdapterSet) -> Ve
                 .into(),
         );
     }
-    if config.trains_unet() && !has(true) {
+    if config.trains_unet() && !has(NetworkKind::Unet) {
         config.network_train_text_encoder_only = true;
         warnings.push(
             "the file of `network_weights` has no adapters of the UNet: only the text \
@@ -272,10 +276,11 @@ pub(super) fn learning_rates(
         block_lr_weights: config.block_lr_weights(family),
     };
     let misfit = |source| Error::Adapter { file: None, source };
-    let of_parameters = rates.of(adapters).map_err(misfit)?;
+    let naming = family.lora_naming();
+    let of_parameters = rates.per_parameter(adapters, naming).map_err(misfit)?;
     Ok(Rates {
         of_parameters,
-        groups: rates.groups(adapters).map_err(misfit)?,
+        groups: rates.groups(adapters, naming).map_err(misfit)?,
     })
 }
 

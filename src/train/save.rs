@@ -5,12 +5,10 @@ use std::io::Write as _;
 use std::path::Path;
 
 use burn::tensor::Device;
-use lora_core::adapter::{
-    AdapterSet, AdapterTensor, Error as AdapterError, SavePrecision, StoredTensor, adapters_in,
-    add_peft_alphas, is_lora_key,
-};
+use lora_core::adapter::{AdapterSet, AdapterTensor, SavePrecision, StoredTensor, is_lora_key};
 use lora_core::layers::LayerSpec;
 use lora_models::Family;
+use lora_models::lora::{self, Error as AdapterError, add_peft_alphas};
 use lora_models::weights::SafetensorsFile;
 use safetensors::tensor::TensorView;
 
@@ -24,7 +22,7 @@ use crate::metadata::{Metadata, insert_hashes};
 impl From<config::SavePrecision> for SavePrecision {
     fn from(precision: config::SavePrecision) -> Self {
         match precision {
-            config::SavePrecision::Fp16 => Self::F16,
+            config::SavePrecision::Fp16 => Self::Fp16,
             config::SavePrecision::Bf16 => Self::Bf16,
             config::SavePrecision::Float => Self::Float,
         }
@@ -114,9 +112,9 @@ pub(super) fn adapters(
     }
     let mut adapters = fresh(config, layers, family, device)?;
     let tensors = read_lora(&path, family)?;
-    adapters.load(tensors).map_err(|source| Error::Adapter {
+    lora::load(&mut adapters, tensors, family.lora_naming()).map_err(|source| Error::Adapter {
         file: Some(path),
-        source,
+        source: source.into(),
     })?;
     let warnings = run::adopt_alphas(config, &adapters);
     Ok((adapters, warnings))
@@ -128,8 +126,10 @@ fn fresh(
     family: Family,
     device: &Device,
 ) -> Result<AdapterSet> {
-    AdapterSet::new(layers, &run::targets(config, family), config.seed, device).map_err(|source| {
-        match source {
+    let targets = run::targets(config, family);
+    targets
+        .adapter_set(layers, family.lora_naming(), config.seed, device)
+        .map_err(|source| match source {
             AdapterError::Pattern { option, pattern } => {
                 let expected =
                     "a pattern of the path or name of a layer that gets an adapter, such as \
@@ -144,8 +144,7 @@ fn fresh(
                 )
             }
             source => Error::Adapter { file: None, source },
-        }
-    })
+        })
 }
 
 /// The adapters of a LoRA file, with its targets, ranks and alphas.
@@ -156,21 +155,19 @@ pub(super) fn open_lora(
     device: &Device,
 ) -> Result<AdapterSet> {
     let (tensors, naming) = (read_lora(path, family)?, family.lora_naming());
-    let misfit = |source| Error::Adapter {
+    let misfit = |source: lora_core::adapter::Error| Error::Adapter {
         file: Some(path.into()),
-        source,
+        source: source.into(),
     };
-    let found = adapters_in(&tensors, layers, naming).map_err(misfit)?;
-    if found.is_empty() {
+    let specs = lora::adapters_in(&tensors, layers, naming).map_err(misfit)?;
+    if specs.is_empty() {
         return Err(Error::NotALora {
             path: path.into(),
             key: tensors.into_keys().next(),
         });
     }
-    let mut adapters = AdapterSet::like(&found, 0, device)
-        .map_err(misfit)?
-        .named(naming);
-    adapters.load(tensors).map_err(misfit)?;
+    let mut adapters = AdapterSet::new(&specs, 0, device).map_err(misfit)?;
+    lora::load(&mut adapters, tensors, naming).map_err(misfit)?;
     Ok(adapters)
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lora_core::adapter::LearningRateGroup;
+use lora_core::layers::{Network, NetworkKind};
+use lora_models::lora::LearningRateGroup;
 
 use super::assemble::{Assembler, Setting};
 use super::event::{DataWait, EpochEnd, Event, GroupRate, RunPlan, Saved, Step, Summary};
@@ -140,7 +141,7 @@ impl Trainer {
             .adapters
             .slots()
             .iter()
-            .filter(|slot| slot.is_unet())
+            .filter(|slot| slot.layer.path.network() == Network::Unet)
             .count();
         RunPlan {
             dataset: self.report.clone(),
@@ -301,7 +302,7 @@ impl Trainer {
             unet_lr: rates.unet,
             text_encoder_lr: rates.text_encoder,
             learning_rates: rates.groups,
-            d: self.learned.optimizer.d(),
+            d: self.learned.optimizer.distance_estimate(),
             weight_norms: outcome.weight_norms,
             grad_norm: outcome.grad_norm,
             seconds,
@@ -314,21 +315,24 @@ impl Trainer {
             .algorithm
             .lr_schedule
             .multiplier(self.progress.step as usize);
-        let network = |is_unet: bool| {
+        let network = |kind: NetworkKind| {
             let stack = self
                 .learned
                 .adapters
                 .stacks()
                 .iter()
-                .position(|stack| stack.is_unet == is_unet)?;
+                .position(|stack| stack.network == kind)?;
             Some(self.learned.optimizer.effective_lr(stack))
         };
         // Whether it is trained, and the rate that the optimizer makes for it, which may be read
         // from the device.
-        let (unet, text_encoder) = (network(true), network(false));
+        let (unet, text_encoder) = (
+            network(NetworkKind::Unet),
+            network(NetworkKind::TextEncoder),
+        );
         let rate = |own: Option<f64>, base: f64| own.unwrap_or(multiplier * base);
         let group = |group: &LearningRateGroup| {
-            let own = if group.description.starts_with("unet") {
+            let own = if group.network == NetworkKind::Unet {
                 unet
             } else {
                 text_encoder

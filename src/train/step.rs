@@ -2,10 +2,10 @@
 
 use burn::tensor::{FloatDType, Tensor};
 use lora_core::ForwardContext;
-use lora_core::adapter::{AdapterSet, Dropout, TrainingPass, WeightNorms};
+use lora_core::adapter::{AdapterSet, Dropout, StackGradient, TrainingPass, WeightNorms};
 use lora_core::diffusion::{Draw, LossWeights, Noise, NoiseConfig, Objective, random_timesteps};
 use lora_core::ops::GradientSink;
-use lora_core::optim::{LrSchedule, StackGradient, accumulate, global_norm};
+use lora_core::optim::{LrSchedule, accumulate, global_norm};
 use lora_core::rng::Purpose;
 use lora_models::text::TextEmbeddings;
 
@@ -189,7 +189,7 @@ impl Algorithm {
             &sink,
             &pass,
         ));
-        let cx = cx.recomputing(self.gradient_checkpointing);
+        let cx = cx.with_gradient_checkpointing(self.gradient_checkpointing);
         let loss = self.loss(batch, noise, &timesteps, networks, &cx);
         let value = loss.clone().inner();
         // Where all adapters were dropped, nothing is to be learnt.

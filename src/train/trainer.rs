@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::RgbImage;
-use lora_core::adapter::{AdapterSet, AdapterTensor, LearningRateGroup};
+use lora_core::adapter::{AdapterSet, AdapterTensor};
 use lora_core::optim::Optimizer;
 use lora_data::{Dataset, DatasetReport, Plan, TrainImage};
+use lora_models::lora::LearningRateGroup;
 use lora_models::{Checkpoint, Tokenizer};
 
 use super::base::Base;

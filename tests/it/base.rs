@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{FloatDType, Tensor};
 use lora_core::ForwardContext;
-use lora_core::adapter::{AdapterSet, RankAlpha, Targets};
+use lora_core::adapter::AdapterSet;
 use lora_core::layers::LayerSpec;
+use lora_models::lora::{RankAlpha, Targets};
 use lora_models::{Checkpoint, ModelConfig, TextEncoder, UNet2DConditionModel};
 
 use crate::golden::{self, Arrays};
@@ -51,8 +52,14 @@ impl Base {
             text_encoder,
             ..Targets::default()
         };
-        let mut set =
-            AdapterSet::new(&self.layers, &targets, 0, &golden::device()).expect("targets");
+        let mut set = targets
+            .adapter_set(
+                &self.layers,
+                self.checkpoint.family().lora_naming(),
+                0,
+                &golden::device(),
+            )
+            .expect("targets");
         set.load(stored(&Arrays::open(lora)))
             .expect("the LoRA fits");
         set

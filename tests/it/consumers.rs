@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Device;
-use lora_core::adapter::{AdapterSet, RankAlpha, SavePrecision, Targets};
+use lora_core::adapter::{AdapterSet, SavePrecision};
 use lora_core::layers::LayerSpec;
+use lora_models::lora::{Naming, RankAlpha, Targets};
 
 use crate::base::{Base, asset};
 
@@ -88,7 +89,7 @@ type Suffixes = BTreeMap<String, Vec<usize>>;
 
 fn by_layer(set: &AdapterSet) -> BTreeMap<String, Suffixes> {
     let mut layers: BTreeMap<String, Suffixes> = BTreeMap::new();
-    for tensor in set.to_tensors(SavePrecision::F16) {
+    for tensor in set.to_tensors(SavePrecision::Fp16) {
         let (layer, suffix) = tensor.key.split_once('.').expect("layer.suffix");
         layers
             .entry(layer.into())
@@ -112,7 +113,9 @@ fn adapters(layers: &[LayerSpec], conv: bool) -> AdapterSet {
         conv: conv.then_some(linear),
         ..Targets::default()
     };
-    AdapterSet::new(layers, &targets, 0, &Device::flex()).expect("targets")
+    targets
+        .adapter_set(layers, Naming::Sd, 0, &Device::flex())
+        .expect("targets")
 }
 
 #[test]

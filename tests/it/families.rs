@@ -4,10 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use lora_core::adapter::{
-    AdapterSet, BlockTargets, Naming, RankAlpha, SavePrecision, StoredTensor, Targets, block_count,
-    block_index,
-};
+use lora_core::adapter::{AdapterSet, SavePrecision, StoredTensor};
+use lora_models::lora::{BlockTargets, Naming, RankAlpha, Targets, block_count, block_index};
 use lora_models::{Checkpoint, Family, ModelConfig, random};
 use lora_trainer::{Event, Trainer};
 
@@ -334,7 +332,7 @@ fn adapters_of_a_full_size_sdxl() {
         alpha: 8.0,
     };
     let device = burn::tensor::Device::flex();
-    let set = |layers: &[_], conv, unet, text_encoder| {
+    let set = |family: Family, layers: &[_], conv, unet, text_encoder| {
         let targets = Targets {
             linear,
             conv,
@@ -342,11 +340,13 @@ fn adapters_of_a_full_size_sdxl() {
             text_encoder,
             ..Targets::default()
         };
-        AdapterSet::new(layers, &targets, 0, &device).expect("targets")
+        targets
+            .adapter_set(layers, family.lora_naming(), 0, &device)
+            .expect("targets")
     };
-    let unet = set(&layers.unet, None, true, false);
+    let unet = set(Family::Sdxl, &layers.unet, None, true, false);
     let found: BTreeMap<String, Vec<usize>> = unet
-        .to_tensors(SavePrecision::F16)
+        .to_tensors(SavePrecision::Fp16)
         .into_iter()
         .map(|tensor| (tensor.key, tensor.shape))
         .collect();
@@ -359,22 +359,35 @@ fn adapters_of_a_full_size_sdxl() {
         .collect();
     assert_eq!(found, expected);
     assert_eq!(
-        set(&layers.unet, Some(linear), true, false).slots().len(),
+        set(Family::Sdxl, &layers.unet, Some(linear), true, false)
+            .slots()
+            .len(),
         788
     );
     assert_eq!(
-        set(&layers.text_encoders, None, false, true).slots().len(),
+        set(Family::Sdxl, &layers.text_encoders, None, false, true)
+            .slots()
+            .len(),
         72 + 192
     );
     let checkpoint = open(Family::Sd2);
     let layers = checkpoint.layers().expect("layers");
     assert_eq!(
-        set(&layers.text_encoders, None, false, true).slots().len(),
+        set(Family::Sd2, &layers.text_encoders, None, false, true)
+            .slots()
+            .len(),
         138
     );
-    assert_eq!(set(&layers.unet, None, true, false).slots().len(), 192);
     assert_eq!(
-        set(&layers.unet, Some(linear), true, false).slots().len(),
+        set(Family::Sd2, &layers.unet, None, true, false)
+            .slots()
+            .len(),
+        192
+    );
+    assert_eq!(
+        set(Family::Sd2, &layers.unet, Some(linear), true, false)
+            .slots()
+            .len(),
         278
     );
 }
@@ -412,12 +425,15 @@ fn blocks_of_full_size_models() {
             .layers()
             .expect("layers")
             .unet;
-        let set =
-            |targets: Targets| AdapterSet::new(&layers, &targets, 0, &device).expect("targets");
+        let set = |targets: Targets| {
+            targets
+                .adapter_set(&layers, naming, 0, &device)
+                .expect("targets")
+        };
         let blocks_of = |set: &AdapterSet| {
             let slots = set.slots().iter();
             slots
-                .map(|slot| block_index(slot.layer.path.as_str(), naming).expect("a block"))
+                .map(|slot| block_index(&slot.layer.path, naming).expect("a block"))
                 .collect::<BTreeSet<_>>()
         };
         let plain = set(Targets {
@@ -465,13 +481,13 @@ fn blocks_of_full_size_models() {
         for slot in of_blocks.slots() {
             assert_eq!(
                 slot.rank,
-                dims[block_index(slot.layer.path.as_str(), naming).expect("a block")]
+                dims[block_index(&slot.layer.path, naming).expect("a block")]
             );
         }
         let left = plain
             .slots()
             .iter()
-            .filter(|slot| block_index(slot.layer.path.as_str(), naming) != Some(5))
+            .filter(|slot| block_index(&slot.layer.path, naming) != Some(5))
             .count();
         assert_eq!(of_blocks.slots().len(), left);
         // Their file is read back.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, FloatDType, Tensor};
 use lora_core::ForwardContext;
-use lora_core::adapter::{AdapterSet, Naming, adapters_in, add_peft_alphas};
+use lora_core::adapter::AdapterSet;
 use lora_core::diffusion::PredictionType;
+use lora_models::lora::{self, Naming, adapters_in, add_peft_alphas};
 use lora_models::text::CaptionWindows;
 use lora_models::{Checkpoint, CheckpointOptions, Error, Family, ModelConfig};
 
@@ -177,12 +178,8 @@ fn a_lora_of_peft() {
             .all(|adapter| (adapter.rank, adapter.alpha) == (2, 6.0)),
         "{found:?}"
     );
-    let mut adapters = AdapterSet::like(&found, 0, &device)
-        .expect("adapters")
-        .named(naming);
-    adapters
-        .load(tensors)
-        .expect("all tensors belong to layers");
+    let mut adapters = AdapterSet::new(&found, 0, &device).expect("adapters");
+    lora::load(&mut adapters, tensors, naming).expect("all tensors belong to layers");
     let (unet, _) = checkpoint.unet(&device, FloatDType::F32).expect("unet");
     let vector = unet.added_cond(
         Some(get("pooled").tensor(&device)),

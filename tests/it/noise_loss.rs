@@ -118,7 +118,6 @@ fn losses() {
         else {
             continue;
         };
-        let loss_type = loss_type(kind, schedule);
         // The difference √(d² + c²) − c is small where c is large, so that little of f32's
         // precision is left.
         let tolerance = if schedule.is_empty() { 1e-5 } else { 1e-4 };
@@ -127,7 +126,12 @@ fn losses() {
             &loss(
                 key,
                 &Objective {
-                    loss_type,
+                    loss_type: LossType::from_name(kind).expect("a loss"),
+                    huber_threshold: HuberThreshold {
+                        schedule: HuberSchedule::from_name(schedule).unwrap_or_default(),
+                        c: 0.1,
+                        scale: 1.0,
+                    },
                     ..Objective::default()
                 },
             ),
@@ -137,30 +141,6 @@ fn losses() {
         compared += 1;
     }
     assert!(compared >= 8, "{compared} losses were compared");
-}
-
-fn loss_type(kind: &str, schedule: &str) -> LossType {
-    let threshold = || HuberThreshold {
-        schedule: huber_schedule(schedule),
-        c: 0.1,
-        scale: 1.0,
-    };
-    match kind {
-        "l2" => LossType::L2,
-        "l1" => LossType::L1,
-        "huber" => LossType::Huber(threshold()),
-        "smooth_l1" => LossType::SmoothL1(threshold()),
-        other => panic!("loss {other}"),
-    }
-}
-
-fn huber_schedule(name: &str) -> HuberSchedule {
-    match name {
-        "constant" => HuberSchedule::Constant,
-        "exponential" => HuberSchedule::Exponential,
-        "snr" => HuberSchedule::Snr,
-        other => panic!("huber schedule {other}"),
-    }
 }
 
 #[test]
@@ -173,7 +153,7 @@ fn huber_thresholds() {
             continue;
         };
         let threshold = HuberThreshold {
-            schedule: huber_schedule(name),
+            schedule: HuberSchedule::from_name(name).expect("a schedule"),
             c: 0.1,
             scale: 1.0,
         };

@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use burn::tensor::Tensor;
-use lora_core::adapter::{Factor, ParameterAxes, Stack};
-use lora_core::optim::{Optimizer, OptimizerConfig, OptimizerKind, StackGradient, global_norm};
+use lora_core::adapter::{Factor, ParameterAxes, Stack, StackGradient};
+use lora_core::layers::NetworkKind;
+use lora_core::optim::{Optimizer, OptimizerConfig, OptimizerKind, global_norm};
 use serde_json::Value;
 
 use crate::golden::{self, Array, Arrays, assert_close, values};
@@ -82,7 +83,7 @@ fn stack(array: &Array) -> Stack {
         .reshape([1, rows, columns]);
     Stack {
         values,
-        is_unet: true,
+        network: NetworkKind::Unet,
         factor: Factor::Down,
         axes,
     }
@@ -107,7 +108,9 @@ fn compare_d(name: &str, optimizer: &Optimizer, golden: &Arrays, step: usize) {
         return;
     }
     let (actual, expected) = (
-        optimizer.d().expect("a rule that adapts its rate"),
+        optimizer
+            .distance_estimate()
+            .expect("a rule that adapts its rate"),
         golden.get(&key).values[step],
     );
     let difference = (actual / expected - 1.0).abs();
@@ -126,7 +129,9 @@ fn follow(name: &str, golden: &Arrays, row: &Value) {
         None => golden.get(key),
     };
     let mut stacks = [stack(given("W0")), stack(given("b0"))];
-    stacks[1].is_unet = row["groups"] != true;
+    if row["groups"] == true {
+        stacks[1].network = NetworkKind::TextEncoder;
+    }
     let mut optimizer = Optimizer::new(config.clone());
     let (ws, bs, losses) = (
         golden.get(&format!("{name}.W")),
@@ -341,7 +346,7 @@ fn paged_adamw_decays_behind_its_step() {
         let start = Tensor::from_floats([[[1.0, -2.0, 3.0]]], &golden::device());
         let mut stacks = [Stack {
             values: start,
-            is_unet: true,
+            network: NetworkKind::Unet,
             factor: Factor::Down,
             axes: ParameterAxes::Matrix,
         }];

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
-use lora_core::adapter::{AdapterSet, Dropout, RankAlpha, Targets, TrainingPass};
+use lora_core::adapter::{AdapterSet, Dropout, TrainingPass};
 use lora_core::diffusion::Objective;
 use lora_core::ops::GradientSink;
+use lora_models::lora::{Naming, RankAlpha, Targets};
 
 use crate::golden::{Arrays, values};
 use crate::tiny::{Tiny, windows};
@@ -34,7 +35,7 @@ fn step(
     };
     let cx = ForwardContext::base()
         .with(adapters.bind_training_pass(1.0, &sink, &pass))
-        .recomputing(recomputing);
+        .with_gradient_checkpointing(recomputing);
     let tensor = |key: &str| -> Tensor<4> { golden.get(key).tensor(&tiny.device) };
     let timesteps: Vec<usize> = golden
         .get("timesteps")
@@ -74,7 +75,9 @@ fn adapters(tiny: &Tiny, unet: bool, text_encoder: bool, with_convolutions: bool
         text_encoder,
         ..Targets::default()
     };
-    let mut adapters = AdapterSet::new(&tiny.layers, &targets, 3, &tiny.device).expect("targets");
+    let mut adapters = targets
+        .adapter_set(&tiny.layers, Naming::Sd, 3, &tiny.device)
+        .expect("targets");
     // Fresh factors give no gradient to their partners.
     for stack in adapters.stacks_mut() {
         stack.update(|values| values + 0.01);

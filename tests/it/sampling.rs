@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
 use lora_core::diffusion::{
-    NoiseSchedule, PredictionType, Sampler, SamplerKind, SamplerSettings, SettingsOf, guided,
+    NoiseSchedule, PredictionType, Sampler, SamplerRun, SettingsSource, guided,
 };
 
 use crate::golden::{Arrays, assert_close, values};
@@ -13,7 +13,7 @@ struct Run<'a> {
     tiny: &'a Tiny,
     golden: &'a Arrays,
     name: String,
-    sampler: Sampler,
+    sampler: SamplerRun,
     scale: f32,
 }
 
@@ -131,22 +131,19 @@ fn ddim_and_euler_ancestral() {
     let scale = golden.metadata["cfg_scale"].parse().expect("a number");
     let steps = golden.metadata["steps"].parse().expect("a number");
     let schedule = NoiseSchedule::scaled_linear();
-    for (source, settings_of) in [
-        ("sd", SettingsOf::Pipelines),
-        ("kohya", SettingsOf::SdScripts),
+    for (source, settings_source) in [
+        ("sd", SettingsSource::Pipelines),
+        ("kohya", SettingsSource::SdScripts),
     ] {
-        for (sampler, kind) in [
-            ("ddim", SamplerKind::Ddim),
-            ("euler_a", SamplerKind::EulerAncestral),
-        ] {
-            let settings = SamplerSettings::of(kind, settings_of, PredictionType::Epsilon);
-            let sampler_run = Sampler::new(kind, settings, steps, &schedule);
-            let name = format!("{source}.{sampler}");
+        for (name, sampler) in [("ddim", Sampler::Ddim), ("euler_a", Sampler::EulerA)] {
+            let settings = sampler.settings(settings_source, PredictionType::Epsilon);
+            let sampler = SamplerRun::new(sampler, settings, steps, &schedule);
+            let name = format!("{source}.{name}");
             Run {
                 tiny: &tiny,
                 golden: &golden,
                 name,
-                sampler: sampler_run,
+                sampler,
                 scale,
             }
             .check();

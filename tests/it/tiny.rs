@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{Device, FloatDType, Tensor};
-use lora_core::adapter::{AdapterSet, RankAlpha, StoredTensor, Targets};
+use lora_core::adapter::{AdapterSet, StoredTensor};
 use lora_core::layers::LayerSpec;
+use lora_models::lora::{RankAlpha, Targets};
 use lora_models::text::{CaptionWindows, WINDOW, Window};
 use lora_models::{
     AutoencoderKl, Checkpoint, Layers, ModelConfig, TextEncoder, TextEncoders, UNet2DConditionModel,
@@ -108,8 +109,10 @@ impl Tiny {
             conv: rank_alpha("conv_rank", "conv_alpha"),
             ..Targets::default()
         };
-        let mut set = AdapterSet::new(&self.layers, &targets, 0, &self.device).expect("targets");
-        set = set.named(self.checkpoint.family().lora_naming());
+        let naming = self.checkpoint.family().lora_naming();
+        let mut set = targets
+            .adapter_set(&self.layers, naming, 0, &self.device)
+            .expect("targets");
         set.load(stored(&Arrays::read(&format!("{family}/lora.safetensors"))))
             .expect("the LoRA fits");
         set

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use burn::tensor::Tensor;
 
 use super::dropout::{BottleneckLayout, TrainingPass};
-use super::set::{AdapterSet, Factor};
-use crate::layers::LayerPath;
+use super::set::AdapterSet;
+use super::stack::Factor;
+use crate::network::LayerPath;
 use crate::ops::{GradientSink, Lora, Place, tap};
 
 /// Plain views of an adapter set's parameters for one forward pass, with the pass's multiplier, and
@@ -31,35 +32,61 @@ struct BoundSlot {
     scale: f32,
 }
 
+impl AdapterSet {
+    /// The adapters for a pass that trains nothing. Their outputs are scaled by `multiplier`; at 0
+    /// they take no part at all, so that the result is the base's to the last bit.
+    #[must_use]
+    pub fn bind(&self, multiplier: f32) -> BoundAdapters {
+        BoundAdapters::new(self, multiplier, None, None)
+    }
+
+    /// The adapters for a training pass without dropout, which leaves the gradients in `sink`.
+    #[must_use]
+    pub fn bind_training(&self, multiplier: f32, sink: &GradientSink) -> BoundAdapters {
+        BoundAdapters::new(self, multiplier, Some(sink.clone()), None)
+    }
+
+    /// The adapters for a training pass with dropout, which leaves the gradients in `sink`. An
+    /// adapter that is left out as a whole leaves none.
+    #[must_use]
+    pub fn bind_training_pass(
+        &self,
+        multiplier: f32,
+        sink: &GradientSink,
+        pass: &TrainingPass,
+    ) -> BoundAdapters {
+        BoundAdapters::new(self, multiplier, Some(sink.clone()), Some(*pass))
+    }
+}
+
 impl BoundAdapters {
-    pub(super) fn new(
+    fn new(
         set: &AdapterSet,
         multiplier: f32,
         sink: Option<GradientSink>,
         pass: Option<TrainingPass>,
     ) -> Self {
-        let inert = multiplier == 0.0 && sink.is_none();
-        let takes_part = |index: usize| !inert && !pass.is_some_and(|pass| pass.drops(index));
-        let slots = set
-            .slots()
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| takes_part(*index))
-            .map(|(index, slot)| {
-                let bound = BoundSlot {
-                    index,
-                    rank: slot.rank,
-                    down: (slot.place(Factor::Down), set.view(slot.place(Factor::Down))),
-                    up: (slot.place(Factor::Up), set.view(slot.place(Factor::Up))),
-                    scale: multiplier * slot.alpha / slot.rank as f32,
-                };
-                (slot.layer.path.clone(), bound)
-            })
-            .collect();
+        let mut slots = HashMap::new();
+        if multiplier == 0.0 && sink.is_none() {
+            return Self { slots, sink, pass };
+        }
+        for (index, slot) in set.slots().iter().enumerate() {
+            if pass.is_some_and(|pass| pass.drops(index)) {
+                continue;
+            }
+            let bound = BoundSlot {
+                index,
+                rank: slot.rank,
+                down: (slot.place(Factor::Down), set.view(slot.place(Factor::Down))),
+                up: (slot.place(Factor::Up), set.view(slot.place(Factor::Up))),
+                scale: multiplier * slot.alpha / slot.rank as f32,
+            };
+            slots.insert(slot.layer.path.clone(), bound);
+        }
         Self { slots, sink, pass }
     }
 
-    /// Whether gradients are wanted.
+    /// True if a backward pass leaves gradients.
     pub(crate) fn trains(&self) -> bool {
         self.sink.is_some()
     }
@@ -73,17 +100,16 @@ impl BoundAdapters {
         layout: BottleneckLayout,
     ) -> Option<Lora> {
         let slot = self.slots.get(path)?;
-        let sink = self.sink.as_ref().filter(|_| tracked);
-        let tracked = |(place, view): &(Place, Tensor<2>)| match sink {
-            Some(sink) => tap(view.clone(), *place, sink),
-            None => view.clone(),
+        let parameter = |(place, view): &(Place, Tensor<2>)| match &self.sink {
+            Some(sink) if tracked => tap(view.clone(), *place, sink),
+            _ => view.clone(),
         };
         let mask = self
             .pass
             .and_then(|pass| pass.mask(slot.index, slot.rank, layout));
         Some(Lora {
-            down: tracked(&slot.down),
-            up: tracked(&slot.up),
+            down: parameter(&slot.down),
+            up: parameter(&slot.up),
             scale: slot.scale,
             mask,
         })

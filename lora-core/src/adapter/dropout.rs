@@ -176,10 +176,10 @@ impl TrainingPass {
 mod tests {
     use burn::tensor::{Device, Tensor};
 
-    use super::super::{AdapterSet, RankAlpha, Targets};
+    use super::super::{AdapterSet, AdapterSpec};
     use super::*;
     use crate::ForwardContext;
-    use crate::layers::{Conv2d, Linear};
+    use crate::layers::{Conv2d, LayerPath, LayerSpec, Linear, Network};
     use crate::ops::testing::{assert_near, random};
     use crate::ops::{ConvShape, GradientSink};
 
@@ -331,17 +331,17 @@ mod tests {
         assert_ne!(of(whole, 2), of(whole, 3));
     }
 
-    fn set(layers: &[crate::layers::LayerSpec]) -> AdapterSet {
-        let rank = RankAlpha {
-            rank: 3,
-            alpha: 3.0,
-        };
-        let targets = Targets {
-            linear: rank,
-            conv: Some(rank),
-            ..Targets::default()
-        };
-        let mut set = AdapterSet::new(layers, &targets, 1, &Device::flex()).expect("targets");
+    fn set(layers: &[LayerSpec]) -> AdapterSet {
+        let specs: Vec<AdapterSpec> = layers
+            .iter()
+            .map(|layer| AdapterSpec {
+                layer: layer.clone(),
+                rank: 3,
+                alpha: 3.0,
+                name: "lora".into(),
+            })
+            .collect();
+        let mut set = AdapterSet::new(&specs, 1, &Device::flex()).expect("targets");
         for stack in set.stacks_mut() {
             stack.update(|values| values + 0.3);
         }
@@ -352,12 +352,12 @@ mod tests {
     #[test]
     fn layers_drop_by_sample() {
         let linear = Linear::new(
-            "unet.mid_block.attentions.0.proj_in".into(),
+            LayerPath::new(Network::Unet, "proj_in"),
             random([4, 5], 1),
             None,
         );
-        let path = "unet.mid_block.resnets.0.conv1";
-        let conv = Conv2d::new(path.into(), random([4, 3, 3, 3], 2), None, ConvShape::SAME3);
+        let path = LayerPath::new(Network::Unet, "conv1");
+        let conv = Conv2d::new(path, random([4, 3, 3, 3], 2), None, ConvShape::SAME3);
         let set = set(&[linear.spec(), conv.spec()]);
         let sink = GradientSink::default();
         let (rows, planes): (Tensor<3>, Tensor<4>) =
@@ -405,7 +405,7 @@ mod tests {
         let layers: Vec<Linear> = (0..8)
             .map(|index| {
                 Linear::new(
-                    format!("unet.mid_block.attentions.{index}.proj_in").into(),
+                    LayerPath::new(Network::Unet, format!("proj_in.{index}")),
                     random([5, 5], index),
                     None,
                 )

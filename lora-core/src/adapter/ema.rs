@@ -6,9 +6,9 @@ use super::set::AdapterSet;
 
 /// An exponential moving average of all parameters.
 ///
-/// The decay of update n, counted from 0, is min(decay, (1 + n) / (10 + n)), the rule of
-/// TensorFlow's `ExponentialMovingAverage` with `num_updates`, which diffusers' `EMAModel` uses,
-/// too: the first values, which are further from the goal, are forgotten sooner.
+/// The decay of update n, counted from 0, is min(decay, (1 + n) / (10 + n)), as in TensorFlow's
+/// `ExponentialMovingAverage` with `num_updates` and in diffusers' `EMAModel`. So the first values,
+/// which are furthest from the goal, are forgotten soonest.
 #[derive(Debug, Clone)]
 pub struct Ema {
     decay: f64,
@@ -32,10 +32,10 @@ impl Ema {
         }
     }
 
-    /// Takes in the values of `adapters`, after an update of theirs.
+    /// Adds the values of `adapters` after an update.
     ///
     /// # Panics
-    /// If these are not the adapters that it began with.
+    /// If these are other adapters than those of [`new`](Self::new).
     pub fn update(&mut self, adapters: &AdapterSet) {
         assert_eq!(
             self.values.len(),
@@ -43,12 +43,12 @@ impl Ema {
             "stacks of an average"
         );
         let n = self.updates as f64;
-        let share = 1.0 - self.decay.min((1.0 + n) / (10.0 + n));
+        let weight = 1.0 - self.decay.min((1.0 + n) / (10.0 + n));
         let values = std::mem::take(&mut self.values)
             .into_iter()
             .zip(adapters.stacks());
         self.values = values
-            .map(|(mean, stack)| mean * (1.0 - share) + stack.values.clone() * share)
+            .map(|(mean, stack)| mean * (1.0 - weight) + stack.values.clone() * weight)
             .collect();
         self.updates += 1;
     }
@@ -64,21 +64,24 @@ impl Ema {
 mod tests {
     use burn::tensor::Device;
 
-    use super::super::Targets;
+    use super::super::AdapterSpec;
     use super::*;
-    use crate::layers::{LayerKind, LayerSpec};
+    use crate::network::{LayerKind, LayerPath, LayerSpec, Network};
 
     #[test]
     fn averages_with_a_warm_up() {
-        let path = "unet.mid_block.attentions.0.proj_in";
-        let layer = LayerSpec {
-            path: path.into(),
-            kind: LayerKind::Linear,
-            inputs: 4,
-            outputs: 3,
+        let spec = AdapterSpec {
+            layer: LayerSpec {
+                path: LayerPath::new(Network::Unet, "proj_in"),
+                kind: LayerKind::Linear,
+                inputs: 4,
+                outputs: 3,
+            },
+            rank: 4,
+            alpha: 1.0,
+            name: "lora".into(),
         };
-        let mut set =
-            AdapterSet::new(&[layer], &Targets::default(), 0, &Device::flex()).expect("targets");
+        let mut set = AdapterSet::new(&[spec], 0, &Device::flex()).expect("targets");
         let set_to = |set: &AdapterSet, value: f64| {
             set.with_values(
                 set.stacks()
@@ -102,7 +105,7 @@ mod tests {
             let worst: f32 = (stack.values.clone() - expected).abs().max().into_scalar();
             assert!(worst < 1e-6, "{worst}");
         }
-        // What was averaged is as it was.
+        // The adapters themselves do not change.
         assert!(set.stacks().iter().all(|stack| {
             (stack.values.clone() - 1.0)
                 .abs()

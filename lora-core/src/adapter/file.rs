@@ -6,25 +6,30 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 
 use super::error::Error;
-use super::found::Parts;
-use super::set::{AdapterSet, Factor, Slot};
+use super::keys::{alpha_key, factor_keys, file_key};
+use super::layout::Slot;
+use super::set::AdapterSet;
+use super::stack::Factor;
+use crate::named_enum;
+use crate::network::LayerKind;
 use crate::ops::Place;
 
-/// The number format of a saved LoRA.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SavePrecision {
-    /// 16-bit IEEE, sd-scripts' `fp16`.
-    F16,
-    /// bfloat16, `bf16`.
-    Bf16,
-    /// 32-bit, `float`.
-    Float,
+named_enum! {
+    /// The number type of saved adapters. sd-scripts' `save_precision`.
+    pub enum SavePrecision {
+        /// 32-bit floats.
+        Float = "float" | "fp32",
+        /// 16-bit floats with 5 exponent bits.
+        Fp16 = "fp16",
+        /// 16-bit floats with 8 exponent bits, bfloat16.
+        Bf16 = "bf16",
+    }
 }
 
 impl SavePrecision {
     fn dtype(self) -> Dtype {
         match self {
-            Self::F16 => Dtype::F16,
+            Self::Fp16 => Dtype::F16,
             Self::Bf16 => Dtype::BF16,
             Self::Float => Dtype::F32,
         }
@@ -32,7 +37,7 @@ impl SavePrecision {
 
     fn encode(self, values: &[f32]) -> Vec<u8> {
         match self {
-            Self::F16 => values
+            Self::Fp16 => values
                 .iter()
                 .flat_map(|v| f16::from_f32(*v).to_le_bytes())
                 .collect(),
@@ -69,19 +74,42 @@ pub struct StoredTensor {
 
 /// The shape of a factor in a file: a convolution's factors keep their kernel axes.
 fn file_shape(slot: &Slot, factor: Factor) -> Vec<usize> {
-    let kernel = slot.layer.kind.kernel();
-    let is_conv = matches!(slot.layer.kind, crate::layers::LayerKind::Conv2d(_));
+    let is_conv = matches!(slot.layer.kind, LayerKind::Conv2d(_));
     match factor {
-        Factor::Down if is_conv => vec![slot.rank, slot.layer.inputs, kernel, kernel],
+        Factor::Down if is_conv => {
+            let kernel = slot.layer.kind.kernel();
+            vec![slot.rank, slot.layer.inputs, kernel, kernel]
+        }
         Factor::Up if is_conv => vec![slot.layer.outputs, slot.rank, 1, 1],
         _ => slot.shape(factor).to_vec(),
     }
 }
 
-fn file_key(name: &str, factor: Factor) -> String {
-    match factor {
-        Factor::Down => format!("{name}.lora_down.weight"),
-        Factor::Up => format!("{name}.lora_up.weight"),
+/// The tensors that a file holds for one adapter.
+#[derive(Debug, Default)]
+struct StoredAdapter {
+    /// Key and values of each factor.
+    factors: [Option<(String, StoredTensor)>; 2],
+    alpha: Option<f32>,
+}
+
+impl StoredAdapter {
+    /// Removes what belongs to the adapter with these names from the tensors of a file.
+    fn take(tensors: &mut BTreeMap<String, StoredTensor>, names: &[String]) -> Self {
+        let mut stored = Self::default();
+        for name in names {
+            for (key, factor) in factor_keys(name) {
+                let found = &mut stored.factors[factor as usize];
+                if found.is_none() {
+                    *found = tensors.remove_entry(&key);
+                }
+            }
+            let alpha = tensors
+                .remove(&alpha_key(name))
+                .and_then(|alpha| alpha.values.first().copied());
+            stored.alpha = stored.alpha.or(alpha);
+        }
+        stored
     }
 }
 
@@ -103,66 +131,66 @@ impl AdapterSet {
             });
         };
         for slot in self.slots() {
-            let name = self.name_of(slot);
             for factor in [Factor::Down, Factor::Up] {
                 let (Place { stack, row }, [rows, columns]) =
                     (slot.place(factor), slot.shape(factor));
                 let size = rows * columns;
                 let values = &stacks[stack][row * size..(row + 1) * size];
-                push(file_key(&name, factor), file_shape(slot, factor), values);
+                let key = file_key(&slot.name, factor);
+                push(key, file_shape(slot, factor), values);
             }
-            push(format!("{name}.alpha"), vec![], &[slot.alpha]);
+            push(alpha_key(&slot.name), vec![], &[slot.alpha]);
         }
         tensors
     }
 
-    /// The name of a slot's adapter in the file.
-    fn name_of(&self, slot: &Slot) -> String {
-        match self.naming().of(slot.layer.path.as_str()) {
-            Some(name) => name,
-            None => unreachable!(
-                "targets are layers of the UNet or a text encoder: {}",
-                slot.layer.path
-            ),
-        }
-    }
-
-    /// Takes all values from the tensors of a LoRA file that was made for the same layers and
-    /// ranks, in the naming of sd-scripts, diffusers or PEFT. A missing alpha means the rank.
+    /// Loads all values from the tensors of a LoRA file that was made for the same layers and
+    /// ranks, under the adapters' own names. A missing alpha means the rank.
     ///
     /// # Errors
-    /// [`Error::Misfit`] lists every adapter that is missing, every key that belongs to none of the
-    /// adapters, every other shape and every value that is not finite. The adapters are then
+    /// Those of [`load_named`](Self::load_named).
+    pub fn load(&mut self, tensors: BTreeMap<String, StoredTensor>) -> Result<(), Error> {
+        self.load_named(tensors, |slot| vec![slot.name.clone()])
+    }
+
+    /// As [`load`](Self::load), from a file that may have adapters under other `names`, which are
+    /// tried in order.
+    ///
+    /// # Errors
+    /// [`Error::Misfit`] lists every missing adapter, every key that belongs to none of the
+    /// adapters, every wrong shape and every value that is not finite. The adapters are then
     /// unchanged.
-    pub fn load(&mut self, mut tensors: BTreeMap<String, StoredTensor>) -> Result<(), Error> {
+    pub fn load_named(
+        &mut self,
+        mut tensors: BTreeMap<String, StoredTensor>,
+        names: impl Fn(&Slot) -> Vec<String>,
+    ) -> Result<(), Error> {
         let mut misfits = Vec::new();
         let mut stacks: Vec<Vec<f32>> = (0..self.stacks().len())
             .map(|stack| self.host_values(stack))
             .collect();
         let mut alphas = Vec::with_capacity(self.slots().len());
         for slot in self.slots() {
-            let Parts { factors, alpha } =
-                Parts::take(&mut tensors, self.naming(), slot.layer.path.as_str());
+            let StoredAdapter { factors, alpha } = StoredAdapter::take(&mut tensors, &names(slot));
             for (factor, found) in [Factor::Down, Factor::Up].into_iter().zip(factors) {
-                match found {
-                    None => misfits.push(format!("no `{}`", file_key(&self.name_of(slot), factor))),
-                    Some((key, stored)) => match fitting(&key, &stored, slot, factor) {
-                        Err(misfit) => misfits.push(misfit),
-                        Ok(()) => {
-                            let start = slot.place(factor).row * stored.values.len();
-                            let stack = &mut stacks[slot.place(factor).stack];
-                            stack[start..start + stored.values.len()]
-                                .copy_from_slice(&stored.values);
-                        }
-                    },
+                let Some((key, stored)) = found else {
+                    misfits.push(format!("no `{}`", file_key(&slot.name, factor)));
+                    continue;
+                };
+                if let Err(misfit) = check_tensor(&key, &stored, slot, factor) {
+                    misfits.push(misfit);
+                    continue;
                 }
+                let Place { stack, row } = slot.place(factor);
+                let size = stored.values.len();
+                stacks[stack][row * size..(row + 1) * size].copy_from_slice(&stored.values);
             }
             alphas.push(alpha.unwrap_or(slot.rank as f32));
         }
         misfits.extend(
             tensors
                 .keys()
-                .map(|key| format!("`{key}` belongs to no adapter of this training")),
+                .map(|key| format!("`{key}` belongs to no adapter of this model")),
         );
         if !misfits.is_empty() {
             return Err(Error::Misfit(misfits));
@@ -177,20 +205,15 @@ impl AdapterSet {
     }
 }
 
-fn fitting(key: &str, stored: &StoredTensor, slot: &Slot, factor: Factor) -> Result<(), String> {
+/// Checks shape and values of a factor.
+fn check_tensor(
+    key: &str,
+    stored: &StoredTensor,
+    slot: &Slot,
+    factor: Factor,
+) -> Result<(), String> {
     let expected = file_shape(slot, factor);
-    // Writers differ in whether a 1x1 kernel has axes of its own.
-    let squeezed = |shape: &[usize]| {
-        let end = shape.len()
-            - shape
-                .iter()
-                .rev()
-                .take_while(|n| **n == 1)
-                .count()
-                .min(shape.len().saturating_sub(2));
-        shape[..end].to_vec()
-    };
-    if squeezed(&stored.shape) != squeezed(&expected) {
+    if without_unit_kernel(&stored.shape) != without_unit_kernel(&expected) {
         return Err(format!(
             "`{key}` has shape {:?}, expected {expected:?}",
             stored.shape
@@ -202,44 +225,41 @@ fn fitting(key: &str, stored: &StoredTensor, slot: &Slot, factor: Factor) -> Res
     Ok(())
 }
 
+/// The shape without the axes of a 1x1 kernel, which not all programs write: ones at the end, but
+/// for the first two axes.
+fn without_unit_kernel(shape: &[usize]) -> &[usize] {
+    let ones = shape.iter().rev().take_while(|n| **n == 1).count();
+    let kept = (shape.len() - ones).max(shape.len().min(2));
+    &shape[..kept]
+}
+
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
 
-    use super::super::Naming;
-    use super::super::target::{RankAlpha, Targets};
+    use super::super::AdapterSpec;
     use super::*;
-    use crate::layers::{LayerKind, LayerSpec};
+    use crate::network::{LayerPath, LayerSpec, Network};
     use crate::ops::ConvShape;
 
     fn set(rank: usize, seed: u64) -> AdapterSet {
-        let layer = |path: &str, kind| LayerSpec {
-            path: path.into(),
-            kind,
-            inputs: 6,
-            outputs: 4,
-        };
-        let layers = [
-            layer(
-                "unet.mid_block.attentions.0.proj_in",
-                LayerKind::Conv2d(ConvShape::POINTWISE),
-            ),
-            layer(
-                "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q",
-                LayerKind::Linear,
-            ),
-            layer(
-                "unet.mid_block.resnets.0.conv1",
-                LayerKind::Conv2d(ConvShape::SAME3),
-            ),
-        ];
-        let linear = RankAlpha { rank, alpha: 1.5 };
-        let targets = Targets {
-            linear,
-            conv: Some(linear),
-            ..Targets::default()
-        };
-        AdapterSet::new(&layers, &targets, seed, &Device::flex()).expect("targets")
+        let specs = [
+            ("proj_in", LayerKind::Conv2d(ConvShape::POINTWISE)),
+            ("to_q", LayerKind::Linear),
+            ("conv1", LayerKind::Conv2d(ConvShape::SAME3)),
+        ]
+        .map(|(path, kind)| AdapterSpec {
+            layer: LayerSpec {
+                path: LayerPath::new(Network::Unet, path),
+                kind,
+                inputs: 6,
+                outputs: 4,
+            },
+            rank,
+            alpha: 1.5,
+            name: format!("lora_unet_{path}"),
+        });
+        AdapterSet::new(&specs, seed, &Device::flex()).expect("targets")
     }
 
     fn stored(set: &AdapterSet) -> BTreeMap<String, StoredTensor> {
@@ -270,7 +290,7 @@ mod tests {
         read.load(stored(&written)).expect("fits");
         assert_eq!(stored(&written), stored(&read));
         let shapes: Vec<_> = written
-            .to_tensors(SavePrecision::F16)
+            .to_tensors(SavePrecision::Fp16)
             .into_iter()
             .map(|t| t.shape)
             .collect();
@@ -280,59 +300,29 @@ mod tests {
     }
 
     #[test]
-    fn names_of_other_programs_are_read() {
+    fn adapters_are_read_under_other_names() {
         let written = set(2, 1);
-        let kohya = stored(&written);
-        let rename = |ending: [&str; 2], prefix: &str| -> BTreeMap<String, StoredTensor> {
-            let mut renamed = BTreeMap::new();
-            for slot in written.slots() {
-                let name = written.name_of(slot);
-                for (from, to) in [".lora_down.weight", ".lora_up.weight"]
-                    .into_iter()
-                    .zip(ending)
-                {
-                    let key = format!(
-                        "{prefix}{}{to}",
-                        slot.layer.path.as_str().trim_start_matches("unet.")
-                    );
-                    renamed.insert(key, kohya[&format!("{name}{from}")].clone());
-                }
+        let mut tensors = BTreeMap::new();
+        for (key, tensor) in stored(&written) {
+            if !key.ends_with(".alpha") {
+                let key = key
+                    .replace("lora_unet_", "unet.")
+                    .replace("lora_down", "lora_A")
+                    .replace("lora_up", "lora_B");
+                tensors.insert(key, tensor);
             }
-            renamed
-        };
-        let peft = [".lora_A.weight", ".lora_B.weight"];
-        for tensors in [
-            rename(peft, "unet."),
-            rename(peft, "base_model.model."),
-            rename([".lora.down.weight", ".lora.up.weight"], "unet."),
-        ] {
-            let found = super::super::adapters_in(
-                &tensors,
-                &written
-                    .slots()
-                    .iter()
-                    .map(|s| s.layer.clone())
-                    .collect::<Vec<_>>(),
-                Naming::Sd,
-            )
-            .expect("factors");
-            assert_eq!(
-                found.iter().map(|found| found.rank).collect::<Vec<_>>(),
-                [2; 3]
-            );
-            let mut read = set(2, 7);
-            read.load(tensors).expect("fits");
-            // Without alphas: the rank.
-            assert!(read.slots().iter().all(|slot| slot.alpha == 2.0));
-            for (read, written) in read.stacks().iter().zip(written.stacks()) {
-                assert!(
-                    read.values
-                        .clone()
-                        .equal(written.values.clone())
-                        .all()
-                        .into_scalar::<bool>()
-                );
-            }
+        }
+        let mut read = set(2, 7);
+        assert!(read.load(tensors.clone()).is_err());
+        read.load_named(tensors, |slot| {
+            vec![slot.name.clone(), slot.layer.path.to_string()]
+        })
+        .expect("fits");
+        // Without alphas: the rank.
+        assert!(read.slots().iter().all(|slot| slot.alpha == 2.0));
+        for (read, written) in read.stacks().iter().zip(written.stacks()) {
+            let values = [read, written].map(|stack| stack.values.clone().into_data());
+            assert_eq!(values[0], values[1]);
         }
     }
 
@@ -346,7 +336,7 @@ mod tests {
                 values: vec![1.0],
             },
         );
-        tensors.remove("lora_unet_mid_block_resnets_0_conv1.lora_up.weight");
+        tensors.remove("lora_unet_conv1.lora_up.weight");
         let mut target = set(2, 7);
         let before = stored(&target);
         let Err(Error::Misfit(lines)) = target.load(tensors) else {
@@ -360,7 +350,7 @@ mod tests {
         assert!(
             lines
                 .iter()
-                .any(|l| l.starts_with("no `lora_unet_mid_block_resnets_0_conv1.lora_up")),
+                .any(|l| l.starts_with("no `lora_unet_conv1.lora_up")),
             "{lines:?}"
         );
         assert!(

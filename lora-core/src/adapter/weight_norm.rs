@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::set::{AdapterSet, Factor, Stack};
+use super::layout::Slot;
+use super::set::AdapterSet;
+use super::stack::{Factor, Stack};
 use crate::ops::Place;
 
 /// What [`AdapterSet::scale_weight_norms`] found and did.
@@ -34,7 +36,7 @@ impl AdapterSet {
                 squares[slot] = f64::from(if square < 0.0 { 0.0 } else { square });
             }
         }
-        let norm = |(slot, square): (&super::Slot, f64)| {
+        let norm = |(slot, square): (&Slot, f64)| {
             square.sqrt() * f64::from(slot.alpha).abs() / slot.rank as f64
         };
         self.slots().iter().zip(squares).map(norm).collect()
@@ -153,61 +155,36 @@ impl AdapterSet {
 mod tests {
     use burn::tensor::Device;
 
-    use super::super::{BlockTargets, RankAlpha, Targets};
+    use super::super::AdapterSpec;
     use super::*;
-    use crate::layers::{LayerKind, LayerSpec};
+    use crate::network::{LayerKind, LayerPath, LayerSpec, Network};
     use crate::ops::ConvShape;
     use crate::ops::testing::random;
 
     /// Linear layers and convolutions of several shapes and ranks, with values in both factors.
     fn set() -> AdapterSet {
-        let layer = |path: &str, kind, inputs| LayerSpec {
-            path: path.into(),
-            kind,
-            inputs,
-            outputs: 40,
+        let spec = |network, kind, inputs, rank, alpha| AdapterSpec {
+            layer: LayerSpec {
+                path: LayerPath::new(network, format!("{inputs}.{rank}.{alpha}.{kind:?}")),
+                kind,
+                inputs,
+                outputs: 40,
+            },
+            rank,
+            alpha,
+            name: "lora".into(),
         };
         let same3 = LayerKind::Conv2d(ConvShape::SAME3);
-        let layers = [
-            layer(
-                "unet.down_blocks.0.attentions.0.proj_in",
-                LayerKind::Linear,
-                64,
-            ),
-            layer("unet.down_blocks.0.resnets.0.conv1", same3, 16),
-            layer(
-                "unet.down_blocks.0.attentions.1.proj_in",
-                LayerKind::Linear,
-                64,
-            ),
-            layer("unet.mid_block.attentions.0.proj_in", LayerKind::Linear, 24),
-            layer("unet.mid_block.resnets.0.conv1", same3, 16),
-            layer(
-                "text_encoder.text_model.encoder.layers.0.mlp.fc1",
-                LayerKind::Linear,
-                24,
-            ),
+        let linear = LayerKind::Linear;
+        let specs = [
+            spec(Network::Unet, linear, 64, 8, 3.0),
+            spec(Network::Unet, same3, 16, 4, 2.0),
+            spec(Network::Unet, linear, 64, 8, 2.5),
+            spec(Network::Unet, linear, 24, 4, 3.0),
+            spec(Network::Unet, same3, 16, 4, 2.5),
+            spec(Network::TextEncoder(0), linear, 24, 4, 3.0),
         ];
-        let mut dims = vec![4; 25];
-        dims[1] = 8;
-        let conv = Some(RankAlpha {
-            rank: 4,
-            alpha: 2.0,
-        });
-        let blocks = BlockTargets {
-            dims: Some(dims),
-            ..BlockTargets::default()
-        };
-        let targets = Targets {
-            linear: RankAlpha {
-                rank: 4,
-                alpha: 3.0,
-            },
-            conv,
-            blocks,
-            ..Targets::default()
-        };
-        let mut set = AdapterSet::new(&layers, &targets, 3, &Device::flex()).expect("targets");
+        let mut set = AdapterSet::new(&specs, 3, &Device::flex()).expect("targets");
         for (seed, stack) in set.stacks_mut().iter_mut().enumerate() {
             stack.update(|values| random(values.dims(), seed as u64) * 0.1);
         }
@@ -304,13 +281,17 @@ mod tests {
         broken.stacks_mut()[0].update(|values| values * f32::NAN);
         assert!(broken.scale_weight_norms(max).mean.is_nan());
         // Fresh adapters add nothing.
-        let layers: Vec<LayerSpec> = untouched
+        let specs: Vec<AdapterSpec> = untouched
             .slots()
             .iter()
-            .map(|slot| slot.layer.clone())
+            .map(|slot| AdapterSpec {
+                layer: slot.layer.clone(),
+                rank: slot.rank,
+                alpha: slot.alpha,
+                name: slot.name.clone(),
+            })
             .collect();
-        let mut fresh =
-            AdapterSet::new(&layers, &Targets::default(), 0, &Device::flex()).expect("targets");
+        let mut fresh = AdapterSet::new(&specs, 0, &Device::flex()).expect("targets");
         assert_eq!(
             fresh.scale_weight_norms(1.0),
             WeightNorms {

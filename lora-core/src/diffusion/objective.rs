@@ -4,7 +4,7 @@ use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 
 use serde::{Deserialize, Serialize};
 
-use super::loss::LossType;
+use super::loss::{HuberThreshold, LossType};
 use super::schedule::NoiseSchedule;
 
 /// What the UNet predicts.
@@ -27,6 +27,8 @@ pub struct Objective {
     pub prediction_type: PredictionType,
     /// The error of one value.
     pub loss_type: LossType,
+    /// The threshold of the Huber losses.
+    pub huber_threshold: HuberThreshold,
     /// γ of min-SNR weighting (Hang et al. 2023, <https://arxiv.org/abs/2303.09556>).
     pub min_snr_gamma: Option<f32>,
     /// Whether the loss of a velocity is scaled to what that of the noise would be.
@@ -135,7 +137,9 @@ impl Objective {
     ) -> Loss {
         let [b, c, h, w] = prediction.dims();
         let difference = widen(prediction) - widen(target);
-        let errors = self.loss_type.errors(difference, timesteps, &self.schedule);
+        let errors =
+            self.loss_type
+                .errors(difference, &self.huber_threshold, timesteps, &self.schedule);
         let errors = match weights.masks {
             Some(masks) => errors * masks,
             None => errors,

@@ -2,9 +2,9 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::{LayerKind, LayerPath, LayerSpec};
 use crate::ForwardContext;
 use crate::adapter::BottleneckLayout;
+use crate::network::{LayerKind, LayerPath, LayerSpec};
 use crate::ops::{ConvShape, conv2d, lora_conv2d, low_rank_conv2d};
 
 /// A convolution with frozen weight and bias, plus the adapters of the forward pass.
@@ -33,7 +33,7 @@ impl Conv2d {
         }
     }
 
-    /// What an adapter has to know of this layer.
+    /// The kind and size of the layer, for adapters.
     #[must_use]
     pub fn spec(&self) -> LayerSpec {
         let [outputs, inputs, _, _] = self.weight.dims();
@@ -45,7 +45,7 @@ impl Conv2d {
         }
     }
 
-    /// Where its weight is.
+    /// The device of its weight.
     #[must_use]
     pub fn device(&self) -> Device {
         self.weight.device()

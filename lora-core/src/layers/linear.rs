@@ -2,9 +2,9 @@
 
 use burn::tensor::Tensor;
 
-use super::{LayerKind, LayerPath, LayerSpec};
 use crate::ForwardContext;
 use crate::adapter::BottleneckLayout;
+use crate::network::{LayerKind, LayerPath, LayerSpec};
 use crate::ops::{linear, lora_linear, low_rank};
 
 /// y = x Wᵀ + b with frozen W and b, plus the adapters of the forward pass.
@@ -23,7 +23,7 @@ impl Linear {
         Self { path, weight, bias }
     }
 
-    /// What an adapter has to know of this layer.
+    /// The kind and size of the layer, for adapters.
     #[must_use]
     pub fn spec(&self) -> LayerSpec {
         let [outputs, inputs] = self.weight.dims();

@@ -32,7 +32,7 @@ impl GroupNorm {
         group_norm(x, &self.weight, &self.bias, self.groups, self.eps)
     }
 
-    /// SiLU of what [`forward`](Self::forward) gives.
+    /// SiLU of the result of [`forward`](Self::forward).
     ///
     /// # Shapes
     /// - x, result: `[b, c, h, w]`

@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::StackGradient;
-use super::sums::sum_of_squares;
+use super::state::sums::sum_of_squares;
+use crate::adapter::StackGradient;
 
 /// The global norm of a step's gradients, and the factor that an optimizer multiplies them with.
 /// Both stay on the device.

@@ -175,7 +175,7 @@ impl OptimizerKind {
         names
     };
 
-    /// The kind of this name, whatever its case, with its module, another or none.
+    /// The kind of this name, in upper or lower case, with any module or none.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let class = |path: &str| path.rsplit('.').next().unwrap_or(path).to_ascii_lowercase();
@@ -185,7 +185,7 @@ impl OptimizerKind {
             .map(|row| row.0)
     }
 
-    /// The name as forms spell it.
+    /// The name as SD-Trainer spells it.
     #[must_use]
     pub fn name(self) -> &'static str {
         TABLE[self as usize].1
@@ -197,7 +197,7 @@ impl OptimizerKind {
         TABLE[self as usize].2
     }
 
-    /// Arguments that sd-scripts adds where they are not given, and which metadata therefore names.
+    /// Arguments that sd-scripts adds by default, and which metadata therefore names.
     #[must_use]
     pub fn default_arguments(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -205,19 +205,6 @@ impl OptimizerKind {
             Self::Adafactor => &[("relative_step", "True")],
             _ => &[],
         }
-    }
-
-    /// Whether it estimates the rate, so that the given one is a factor, best 1.
-    #[must_use]
-    pub fn adapts_learning_rate(self) -> bool {
-        super::OptimizerConfig::of_kind(self).adapts_learning_rate()
-    }
-
-    /// Whether all parameters that are trained must have the same rate, because one estimate serves
-    /// all.
-    #[must_use]
-    pub fn needs_one_learning_rate(self) -> bool {
-        super::OptimizerConfig::of_kind(self).needs_one_learning_rate()
     }
 }
 

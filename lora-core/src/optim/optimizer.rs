@@ -1,58 +1,15 @@
-//! The optimizer that a training run holds, whatever its rule.
-
-use std::fmt::Debug;
+//! The optimizer of a training run, with any rule.
 
 use burn::tensor::Tensor;
 
-use super::adafactor::Adafactor;
-use super::adam::{Adam, WeightDecay};
-use super::came::Came;
-use super::dadapt::{DAdaptAdaGrad, DAdaptAdam, DAdaptAdan, DAdaptLion, DAdaptPreprint, DAdaptSgd};
-use super::lion::Lion;
-use super::moment::Storage;
-use super::prodigy::Prodigy;
-use super::prodigy_plus::ProdigyPlus;
-use super::rmsprop::RmsProp;
-use super::schedule_free::{Inner, ScheduleFree};
-use super::sgd::{Momentum, Sgd};
-use super::update::{Gradient, Scale, StackUpdate};
-use super::{OptimizerConfig, StackGradient};
-use crate::adapter::Stack;
+use super::config::OptimizerConfig;
+use super::rule::Rule;
+use super::state::update::{Scale, StackUpdate};
+use crate::adapter::{Stack, StackGradient};
 use crate::ops::cpu::applies;
 
-/// How an update is made from gradients.
-pub(super) trait Rule: Debug + Send {
-    /// One update of all stacks.
-    fn step(&mut self, updates: &mut [StackUpdate<'_>], gradients: Vec<Gradient>);
-
-    /// Whether a step reads numbers back from the device anyway.
-    fn reads_back(&self) -> bool {
-        false
-    }
-
-    /// The distance estimate of rules that adapt the rate.
-    fn distance(&self) -> Option<f64> {
-        None
-    }
-
-    /// The averaged parameters of schedule-free rules.
-    fn evaluation_values(&self, _stacks: &[Stack]) -> Option<Vec<Tensor<3>>> {
-        None
-    }
-
-    /// The rate that the rule made by itself for the first parameter of this stack.
-    fn own_learning_rate(&self, _stack: usize) -> Option<f64> {
-        None
-    }
-
-    /// Codes of the moments of a stack that are kept in 8 bits.
-    fn codes(&self, _stack: usize) -> Vec<Vec<u8>> {
-        Vec::new()
-    }
-}
-
-/// An optimizer over the stacks of an adapter set. Everything that a rule does to a tensor it does
-/// to each parameter of a stack.
+/// An optimizer over the stacks of an adapter set. It does to each parameter of a stack what its rule
+/// does to a tensor.
 ///
 /// A parameter without gradient keeps value, moments and its own step count.
 #[derive(Debug)]
@@ -66,12 +23,12 @@ impl Optimizer {
     #[must_use]
     pub fn new(config: OptimizerConfig) -> Self {
         Self {
-            rule: rule(&config),
+            rule: config.rule(),
             config,
         }
     }
 
-    /// What it was made from.
+    /// Its settings.
     #[must_use]
     pub fn config(&self) -> &OptimizerConfig {
         &self.config
@@ -81,8 +38,8 @@ impl Optimizer {
     /// ([`GradientNorm::factor`](super::GradientNorm)). `learning_rates` holds the rate of each
     /// parameter of each stack.
     ///
-    /// With a factor that is NaN values and moments stay as they are. On a GPU, where most rules do
-    /// not read it back, the update counts all the same in the moments' bias correction.
+    /// If the factor is NaN, values and moments stay as they are. On a GPU, where most rules do not
+    /// read the factor back, such an update still counts in the moments' bias correction.
     ///
     /// # Panics
     /// If there are not as many gradients and rates as parameters.
@@ -141,69 +98,33 @@ impl Optimizer {
         self.rule.step(&mut updates, gradients);
     }
 
-    /// The estimate d of D-Adaptation and Prodigy, which the rates are multiplied with. With
-    /// several, the smallest.
+    /// The distance estimate d of D-Adaptation and Prodigy, a factor of the rates. The smallest of
+    /// several.
     #[must_use]
-    pub fn d(&self) -> Option<f64> {
+    pub fn distance_estimate(&self) -> Option<f64> {
         self.rule.distance()
     }
 
-    /// The averaged parameters x of schedule-free rules, with which images are drawn and files
-    /// saved; training goes on at the values of the stacks. `[n, rows, columns]` for each stack.
+    /// The evaluation weights of schedule-free rules, `[n, rows, columns]` for each stack: the
+    /// averaged parameters x, with which images are generated and files saved. Training goes on at
+    /// the values of the stacks.
     #[must_use]
     pub fn evaluation_values(&self, stacks: &[Stack]) -> Option<Vec<Tensor<3>>> {
         self.rule.evaluation_values(stacks)
     }
 
-    /// The rate of the first parameter of a stack in the last update, where the rule makes its own
+    /// The rate of the first parameter of a stack in the last update, if the rule chooses its own
     /// rates: Adafactor with `relative_step` or `scale_parameter`.
     #[must_use]
     pub fn effective_lr(&self, stack: usize) -> Option<f64> {
         self.rule.own_learning_rate(stack)
     }
 
-    /// The codes of the moments that are kept in 8 bits, one list a moment, over all parameters of
-    /// a stack in a row. None of a stack whose parameters are too small for that.
+    /// The codes of the moments that are kept in 8 bits, one list per moment, over all parameters of
+    /// a stack in a row. Empty for a stack whose parameters are too small for that.
     #[must_use]
     pub fn state_codes(&self, stack: usize) -> Vec<Vec<u8>> {
         self.rule.codes(stack)
-    }
-}
-
-fn rule(config: &OptimizerConfig) -> Box<dyn Rule> {
-    use OptimizerConfig as Config;
-    match config.clone() {
-        Config::AdamW(config) => {
-            Box::new(Adam::new(config, WeightDecay::Decoupled, Storage::Float))
-        }
-        Config::PagedAdamW(config) => {
-            Box::new(Adam::new(config, WeightDecay::AfterStep, Storage::Float))
-        }
-        Config::AdamW8bit(config) => {
-            Box::new(Adam::new(config, WeightDecay::AfterStep, Storage::EightBit))
-        }
-        Config::Adam(config) => Box::new(Adam::new(config, WeightDecay::Gradient, Storage::Float)),
-        Config::RmsProp(config) => Box::new(RmsProp::new(config)),
-        Config::Lion(config) => Box::new(Lion::new(config, Storage::Float)),
-        Config::Lion8bit(config) => Box::new(Lion::new(config, Storage::EightBit)),
-        Config::SgdNesterov(config) => {
-            Box::new(Sgd::new(config, Momentum::Nesterov, Storage::Float))
-        }
-        Config::Sgd8bit(config) => Box::new(Sgd::new(config, Momentum::Plain, Storage::EightBit)),
-        Config::Adafactor(config) => Box::new(Adafactor::new(config)),
-        Config::Came(config) => Box::new(Came::new(config)),
-        Config::Prodigy(config) => Box::new(Prodigy::new(config)),
-        Config::DAdaptAdamPreprint(config) => Box::new(DAdaptPreprint::new(config)),
-        Config::DAdaptAdam(config) => Box::new(DAdaptAdam::new(config)),
-        Config::DAdaptAdaGrad(config) => Box::new(DAdaptAdaGrad::new(config)),
-        Config::DAdaptAdan(config) => Box::new(DAdaptAdan::new(config, false)),
-        Config::DAdaptAdanIp(config) => Box::new(DAdaptAdan::new(config, true)),
-        Config::DAdaptLion(config) => Box::new(DAdaptLion::new(config)),
-        Config::DAdaptSgd(config) => Box::new(DAdaptSgd::new(config)),
-        Config::AdamWScheduleFree(config) => Box::new(ScheduleFree::new(config, Inner::AdamW)),
-        Config::RAdamScheduleFree(config) => Box::new(ScheduleFree::new(config, Inner::RAdam)),
-        Config::SgdScheduleFree(config) => Box::new(ScheduleFree::new(config, Inner::Sgd)),
-        Config::ProdigyPlusScheduleFree(config) => Box::new(ProdigyPlus::new(config)),
     }
 }
 

@@ -4,8 +4,7 @@
 use lora_core::adapter::is_lora_key;
 
 use crate::family::Family;
-use crate::weights::dialect::{Dialect, Spelling};
-use crate::weights::open_clip::OpenClip;
+use crate::keys::{Dialect, OpenClip, Spelling};
 use crate::weights::store::TensorStore;
 
 /// The UNet's keys in single-file checkpoints.

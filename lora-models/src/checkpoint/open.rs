@@ -10,10 +10,9 @@ use super::detect;
 use super::folder::{self, Pipeline};
 use crate::error::{Error, Result};
 use crate::family::Family;
+use crate::keys::{Dialect, Network, OpenClip, Spelling};
 use crate::model_config::{ModelConfig, TextEncoderConfig};
 use crate::weights::component::Component;
-use crate::weights::dialect::{Dialect, Network, Spelling};
-use crate::weights::open_clip::OpenClip;
 use crate::weights::store::TensorStore;
 
 /// Tensors with diffusers' names, without a prefix.
@@ -96,8 +95,8 @@ impl Checkpoint {
             config,
             unet: component(Network::Unet, detect::UNET),
             vae: component(Network::Vae, detect::VAE),
-            text_encoder: component(Network::TextEncoder, first),
-            text_encoder_2: second.map(|second| component(Network::TextEncoder2, second)),
+            text_encoder: component(Network::TextEncoder(0), first),
+            text_encoder_2: second.map(|second| component(Network::TextEncoder(1), second)),
             declared_prediction_type: None,
             zero_terminal_snr,
             external_scaling_factor: None,
@@ -121,8 +120,8 @@ impl Checkpoint {
             config,
             unet: component(unet, Network::Unet),
             vae: component(vae, Network::Vae),
-            text_encoder: component(text_encoder, Network::TextEncoder),
-            text_encoder_2: text_encoder_2.map(|store| component(store, Network::TextEncoder2)),
+            text_encoder: component(text_encoder, Network::TextEncoder(0)),
+            text_encoder_2: text_encoder_2.map(|store| component(store, Network::TextEncoder(1))),
             declared_prediction_type: None,
             zero_terminal_snr,
             external_scaling_factor: None,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use lora_core::ForwardContext;
+use lora_core::gradient_checkpointing::recompute_in_backward;
 use lora_core::layers::LayerNorm;
-use lora_core::ops::{checkpoint, linear};
+use lora_core::ops::linear;
 
 use super::layer::{EncoderLayer, LAYER_NORM_EPS};
 use super::tokenizer::{END, Tokenizer, WINDOW, Window};
@@ -130,7 +131,7 @@ impl TextEncoder {
     fn through(&self, state: Tensor<3>, layers: Range<usize>, cx: &ForwardContext) -> Tensor<3> {
         self.layers[layers].iter().fold(state, |state, layer| {
             let layer = Arc::clone(layer);
-            checkpoint([state], cx, move |[state], cx| layer.forward(state, cx))
+            recompute_in_backward([state], cx, move |[state], cx| layer.forward(state, cx))
         })
     }
 

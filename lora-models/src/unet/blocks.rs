@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
+use lora_core::gradient_checkpointing::recompute_in_backward;
 use lora_core::layers::Conv2d;
-use lora_core::ops::{ConvShape, checkpoint};
+use lora_core::ops::ConvShape;
 
 use super::block_config::{BlockConfig, GROUP_NORM_EPS};
 use super::transformer::Transformer2DModel;
@@ -86,8 +87,8 @@ fn resnet(
         resnet.forward(x, Some(&temb.reshape([b, d])), cx)
     };
     match skip {
-        None => checkpoint([x, temb], cx, move |[x, temb], cx| run(x, temb, cx)),
-        Some(skip) => checkpoint([x, skip, temb], cx, move |[x, skip, temb], cx| {
+        None => recompute_in_backward([x, temb], cx, move |[x, temb], cx| run(x, temb, cx)),
+        Some(skip) => recompute_in_backward([x, skip, temb], cx, move |[x, skip, temb], cx| {
             run(Tensor::cat(vec![x, skip], 1), temb, cx)
         }),
     }
@@ -105,7 +106,7 @@ fn attention(
 ) -> Tensor<4> {
     let transformer = Arc::clone(transformer);
     let [b, l, d] = encoder_hidden_states.dims();
-    checkpoint(
+    recompute_in_backward(
         [x, encoder_hidden_states.clone().reshape([b, l, d, 1])],
         cx,
         move |[x, states], cx| transformer.forward(x, &states.reshape([b, l, d]), cx),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use lora_core::adapter::AdapterSet;
 use sha2::{Digest as _, Sha256};
 
-use super::dialect::{self, Network, Part, Spelling, Stored};
 use super::store::TensorStore;
 use crate::error::Result;
 use crate::family::Family;
+use crate::keys::{Network, Part, Spelling, Stored, keys_by_path};
 
 /// A network among the tensors of a checkpoint.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub(crate) struct MergedAdapters {
 impl Component {
     /// The network's tensors by their path in diffusers' spelling.
     pub(super) fn tensors(&self) -> BTreeMap<String, Stored> {
-        dialect::keys(self.network, self.spelling, self.store.keys())
+        keys_by_path(self.network, self.spelling, self.store.keys())
     }
 
     /// The shape of a tensor, or of the part of it that is used.

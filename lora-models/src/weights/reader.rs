@@ -11,9 +11,8 @@ use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use lora_core::layers::{LayerPath, LayerSpec};
 
 use super::component::{Component, MergedAdapters};
-use super::dialect::{Part, Stored};
-use super::ldm;
 use crate::error::{Error, Result};
+use crate::keys::{Part, Stored, file_key};
 
 /// The tensors of one network, below a path. Each tensor that a constructor reads is marked as
 /// used; [`finish`](Self::finish) reports all missing, misshaped and surplus tensors at once.
@@ -161,7 +160,7 @@ impl Weights {
         } = &*self.source;
         let path = format!("{}{name}", self.path);
         let Some(stored) = tensors.get(&path) else {
-            let key = ldm::file_key(component.network, component.spelling, &path, tensors);
+            let key = file_key(component.network, component.spelling, &path, tensors);
             self.problem(format!("`{key}` is missing, expected shape {shape:?}"));
             return None;
         };
@@ -196,7 +195,7 @@ impl Weights {
         if merged.is_empty() || name != "weight" {
             return weight;
         }
-        let path = LayerPath::from(self.full_name(layer));
+        let path = LayerPath::new(self.source.component.network, layer);
         let (shape, device) = (weight.dims(), weight.device());
         let mut sum = weight;
         for MergedAdapters { adapters, strength } in merged {
@@ -252,8 +251,9 @@ impl Weights {
         }
     }
 
-    fn full_name(&self, path: &str) -> String {
-        format!("{}.{path}", self.source.component.network.name())
+    fn layer_path(&self, name: &str) -> LayerPath {
+        let path = format!("{}{name}", self.path);
+        LayerPath::new(self.source.component.network, path)
     }
 }
 

@@ -2,15 +2,26 @@
 
 use burn::tensor::Tensor;
 
-use super::SamplerSettings;
+use super::method::SamplingMethod;
+use super::settings::SamplerSettings;
 use crate::diffusion::objective::PredictionType;
 use crate::diffusion::schedule::NoiseSchedule;
 
-#[derive(Debug, Clone)]
+/// The settings of sd-scripts' previews.
+pub(super) fn sd_scripts_settings(pipelines: SamplerSettings) -> SamplerSettings {
+    SamplerSettings {
+        steps_offset: 0,
+        set_alpha_to_one: true,
+        clip_sample: true,
+        ..pipelines
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct Ddim {
     settings: SamplerSettings,
     timesteps: Vec<f32>,
-    /// ᾱ at each step and behind it.
+    /// ᾱ at each step and after it.
     alphas: Vec<(f32, f32)>,
 }
 
@@ -28,12 +39,12 @@ impl Ddim {
             .iter()
             .map(|timestep| {
                 let timestep = *timestep as usize;
-                let behind = timestep
+                let after = timestep
                     .checked_sub(stride)
                     .map_or(last, |previous| alphas_cumprod[previous]);
                 (
                     alphas_cumprod[timestep.min(alphas_cumprod.len() - 1)],
-                    behind,
+                    after,
                 )
             })
             .collect();
@@ -43,13 +54,21 @@ impl Ddim {
             alphas,
         }
     }
+}
 
-    pub(super) fn timesteps(&self) -> &[f32] {
+impl SamplingMethod for Ddim {
+    fn timesteps(&self) -> &[f32] {
         &self.timesteps
     }
 
-    pub(super) fn step(&self, prediction: Tensor<4>, sample: Tensor<4>, index: usize) -> Tensor<4> {
-        let (alpha, behind) = self.alphas[index];
+    fn step(
+        &self,
+        prediction: Tensor<4>,
+        sample: Tensor<4>,
+        index: usize,
+        _noise: Option<Tensor<4>>,
+    ) -> Tensor<4> {
+        let (alpha, alpha_after) = self.alphas[index];
         let (signal, sigma) = (alpha.sqrt(), (1.0 - alpha).sqrt());
         let (original, noise) = match self.settings.prediction_type {
             PredictionType::Epsilon => ((sample - prediction.clone() * sigma) / signal, prediction),
@@ -63,6 +82,6 @@ impl Ddim {
         } else {
             original
         };
-        original * behind.sqrt() + noise * (1.0 - behind).sqrt()
+        original * alpha_after.sqrt() + noise * (1.0 - alpha_after).sqrt()
     }
 }

@@ -3,11 +3,21 @@
 
 use burn::tensor::Tensor;
 
-use super::{SamplerSettings, TimestepSpacing};
+use super::method::SamplingMethod;
+use super::settings::{SamplerSettings, TimestepSpacing};
 use crate::diffusion::objective::PredictionType;
 use crate::diffusion::schedule::NoiseSchedule;
 
-#[derive(Debug, Clone)]
+/// The settings of sd-scripts' previews.
+pub(super) fn sd_scripts_settings(pipelines: SamplerSettings) -> SamplerSettings {
+    SamplerSettings {
+        timestep_spacing: TimestepSpacing::Linspace,
+        steps_offset: 0,
+        ..pipelines
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct EulerAncestral {
     settings: SamplerSettings,
     timesteps: Vec<f32>,
@@ -33,16 +43,22 @@ impl EulerAncestral {
             sigmas,
         }
     }
+}
 
-    pub(super) fn timesteps(&self) -> &[f32] {
+impl SamplingMethod for EulerAncestral {
+    fn timesteps(&self) -> &[f32] {
         &self.timesteps
     }
 
-    pub(super) fn sigmas(&self) -> &[f32] {
-        &self.sigmas
+    fn sigmas(&self) -> Option<&[f32]> {
+        Some(&self.sigmas)
     }
 
-    pub(super) fn init_noise_sigma(&self) -> f32 {
+    fn uses_noise(&self) -> bool {
+        true
+    }
+
+    fn init_noise_sigma(&self) -> f32 {
         let largest = self.sigmas[0];
         match self.settings.timestep_spacing {
             TimestepSpacing::Linspace => largest,
@@ -50,17 +66,20 @@ impl EulerAncestral {
         }
     }
 
-    pub(super) fn model_input(&self, sample: Tensor<4>, index: usize) -> Tensor<4> {
+    fn model_input(&self, sample: Tensor<4>, index: usize) -> Tensor<4> {
         sample / (self.sigmas[index].powi(2) + 1.0).sqrt()
     }
 
-    pub(super) fn step(
+    fn step(
         &self,
         prediction: Tensor<4>,
         sample: Tensor<4>,
         index: usize,
-        noise: Tensor<4>,
+        noise: Option<Tensor<4>>,
     ) -> Tensor<4> {
+        let Some(noise) = noise else {
+            panic!("an ancestral sampler needs noise");
+        };
         let (from, to) = (self.sigmas[index], self.sigmas[index + 1]);
         let original = match self.settings.prediction_type {
             PredictionType::Epsilon => sample.clone() - prediction * from,

@@ -2,6 +2,7 @@ use burn::tensor::Device;
 
 use super::*;
 use crate::adapter::{Factor, ParameterAxes};
+use crate::network::NetworkKind;
 use crate::ops::testing::random;
 use crate::optim::OptimizerKind;
 
@@ -11,7 +12,7 @@ const SHAPE: [usize; 3] = [2, 40, 110];
 fn stack(values: Tensor<3>) -> Stack {
     Stack {
         values,
-        is_unet: true,
+        network: NetworkKind::Unet,
         factor: Factor::Down,
         axes: ParameterAxes::Matrix,
     }

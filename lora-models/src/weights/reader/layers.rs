@@ -1,6 +1,6 @@
 //! Layers from the tensors of a network.
 
-use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, LayerPath, LayerSpec, Linear};
+use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, LayerSpec, Linear};
 use lora_core::ops::ConvShape;
 
 use super::Weights;
@@ -32,10 +32,9 @@ impl Weights {
     #[must_use]
     pub fn group_norm(&self, name: &str, channels: usize, groups: usize, eps: f64) -> GroupNorm {
         if groups == 0 || !channels.is_multiple_of(groups) {
-            let path = format!("{}{name}", self.path);
             self.problem(format!(
                 "`{}`: {channels} channels do not divide into {groups} groups",
-                self.full_name(&path)
+                self.layer_path(name)
             ));
         }
         let at = self.at(name);
@@ -60,9 +59,5 @@ impl Weights {
 
     fn record_layer(&self, spec: LayerSpec) {
         self.source.state.borrow_mut().layers.push(spec);
-    }
-
-    fn layer_path(&self, name: &str) -> LayerPath {
-        self.full_name(&format!("{}{name}", self.path)).into()
     }
 }
