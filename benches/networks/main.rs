@@ -88,15 +88,16 @@ fn measure(row: &mut impl Served, runs: usize, note: &str) {
 /// One level of a UNet, with one resnet and transformer on the way down, both on the way up, two
 /// and one in the middle.
 fn levels() -> Vec<Step> {
-    let level = |channels: usize, context: usize, linear_projections: bool| UnetShape {
-        channels: vec![channels],
-        depths: vec![1],
-        middle_depth: 1,
-        resnets: 1,
-        context,
-        linear_projections,
-        label: None,
-    };
+    let level =
+        |channels: usize, cross_attention_dim: usize, use_linear_projection: bool| UnetShape {
+            channels: vec![channels],
+            depths: vec![1],
+            middle_depth: 1,
+            resnets: 1,
+            cross_attention_dim,
+            use_linear_projection,
+            added_cond_width: None,
+        };
     // SD 1.5 at 512 pixels, SDXL at 1024. SDXL's transformers have two and ten such blocks.
     [
         ("blocks/sd15_320_64", level(320, 768, false), 8, 64),

@@ -113,10 +113,13 @@ impl Step {
         let mut inputs = vec![
             Array::of("latents", random([1, 4, side, side], 1)),
             Array::of("noise", random([1, 4, side, side], 2)),
-            Array::of("context", random([1, TOKENS, self.shape.context], 3)),
+            Array::of(
+                "context",
+                random([1, TOKENS, self.shape.cross_attention_dim], 3),
+            ),
             Array::of("factors", factors(&adapters)),
         ];
-        if unet.vector_width().is_some() {
+        if unet.added_cond_width().is_some() {
             inputs.push(Array::of("pooled", random([1, POOLED], 4)));
             inputs.push(Array::of(
                 "sizes",
@@ -184,7 +187,7 @@ impl State {
         let target = objective.target(&latents, &noise, &[TIMESTEP]);
         let vector = self
             .unet
-            .vector(self.inputs.get(4).map(Array::get), &[SIZES]);
+            .added_cond(self.inputs.get(4).map(Array::get), &[SIZES]);
         let context = self.inputs[2].get();
         let prediction =
             self.unet
@@ -265,9 +268,9 @@ impl Served for Step {
             "channels": self.shape.channels,
             "depths": self.shape.depths,
             "resnets": self.shape.resnets,
-            "context": self.shape.context,
-            "linear_projections": self.shape.linear_projections,
-            "label": self.shape.label,
+            "context": self.shape.cross_attention_dim,
+            "linear_projections": self.shape.use_linear_projection,
+            "label": self.shape.added_cond_width,
         });
         Ok(std::fs::write(folder.join("row.json"), row.to_string())?)
     }

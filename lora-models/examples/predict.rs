@@ -1,11 +1,11 @@
 //! Opens a Stable Diffusion 1.x checkpoint, encodes a caption and predicts the noise of random
-//! latents once.
+//! latents for one timestep.
 //!
 //! ```text
 //! cargo run --release --example predict -- [CHECKPOINT.safetensors] [CAPTION]
 //! ```
 //!
-//! Without arguments it takes the small base model that comes with the project.
+//! Without arguments it uses the small base model of the project.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -43,32 +43,35 @@ fn predict(path: &Path, caption: &str) -> Result<(), Error> {
     let checkpoint = Checkpoint::open(path, &ModelConfig::default())?;
 
     let tokenizer = Tokenizer::new();
-    println!(
-        "`{caption}` is {} tokens: {:?}",
-        tokenizer.ids(caption).len(),
-        tokenizer.ids(caption)
-    );
+    println!("token ids of `{caption}`: {:?}", tokenizer.ids(caption));
     let (text_encoder, text_layers) = checkpoint.text_encoder(&device, FloatDType::F32)?;
     let windows = tokenizer.windows(caption, TokenLimit::One);
-    let context = text_encoder.context(&[windows], 1, &base); // [1, 77, d]
+    // [1, 77, d]
+    let encoder_hidden_states = text_encoder.encoder_hidden_states(&[windows], 1, &base);
     println!(
-        "context {:?} from {} text encoder layers that can get an adapter",
-        context.dims(),
+        "encoder hidden states {:?}; text encoder layers that can get an adapter: {}",
+        encoder_hidden_states.dims(),
         text_layers.len()
     );
 
     let (unet, unet_layers) = checkpoint.unet(&device, FloatDType::F32)?;
     let latents: Tensor<4> =
         Stream::new(0, Purpose::PreviewLatents, 0, 0).normal_tensor([1, 4, 16, 16], &device);
-    let prediction = unet.forward(latents.clone(), &[TIMESTEP], &context, None, &base);
+    let prediction = unet.forward(
+        latents.clone(),
+        &[TIMESTEP],
+        &encoder_hidden_states,
+        None,
+        &base,
+    );
     println!(
-        "prediction {:?} from {} UNet layers that can get an adapter",
+        "prediction {:?}; UNet layers that can get an adapter: {}",
         prediction.dims(),
         unet_layers.len()
     );
 
-    // At the last timestep nearly all is noise, and a trained model predicts nearly the latents
-    // themselves.
+    // At the last timestep the latents are almost pure noise, so a trained model predicts nearly
+    // the latents themselves.
     let rms = |x: Tensor<4>| (x.clone() * x).mean().sqrt().into_scalar::<f32>();
     println!("rms of the latents    {:.3}", rms(latents.clone()));
     println!("rms of the prediction {:.3}", rms(prediction.clone()));

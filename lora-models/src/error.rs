@@ -5,76 +5,81 @@ use std::path::{Path, PathBuf};
 
 use crate::family::Family;
 
-/// What can be wrong with a weight file.
+/// A problem with a weight file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file can't be opened or read.
+    /// The file cannot be opened or read.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is no valid safetensors file.
+    /// The file is not a valid safetensors file.
     #[error("{}: not a valid safetensors file: {reason}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// The file is something else than a base model that can be used here.
-    #[error("{}: expected a Stable Diffusion 1.x, 2.x or SDXL checkpoint, found \
-         {found}", path.display())]
+    /// The file is not a base model of a supported family.
+    #[error(
+        "{}: expected a Stable Diffusion 1.x, 2.x or SDXL checkpoint, found {found}",
+        path.display()
+    )]
     Family {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// A description of the file.
         found: String,
     },
-    /// Tensors are missing, surplus or of another shape; all of them are listed.
-    #[error("{}: not the tensors of {family}; {}", path.display(), listed(problems))]
+    /// Tensors are missing, surplus or misshaped. All of them are listed.
+    #[error("{}: not the tensors of {family}; {}", path.display(), problem_list(problems))]
     Layout {
         /// The file.
         path: PathBuf,
-        /// What the other tensors are.
+        /// The family of the base model.
         family: Family,
-        /// One entry for each tensor.
+        /// One entry per tensor.
         problems: Vec<String>,
     },
-    /// A folder in diffusers' layout that lacks something.
+    /// A folder in diffusers' layout that is incomplete or invalid.
     #[error("{}: {reason}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// A file of `torch.save` that can't be read.
-    #[error("{}: not a valid file of torch.save: {reason}", path.display())]
+    /// The file was written by `torch.save` but cannot be read.
+    #[error("{}: not a valid torch.save file: {reason}", path.display())]
     Pickle {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// A file of `torch.save` that would run code when Python loads it. Nothing of it was run.
-    #[error("{}: its pickle calls `{call}`, which weights have no need of; nothing was run, and \
-         the file is refused", path.display())]
+    /// A file of `torch.save` that would run code when Python loads it. Nothing was run here.
+    #[error(
+        "{}: its pickle calls `{call}`, which weights do not need; the file was refused and \
+         nothing was run",
+        path.display()
+    )]
     PickleCode {
         /// The file.
         path: PathBuf,
-        /// What it calls.
+        /// The function or class that it calls.
         call: String,
     },
-    /// What was given as the VAE is none.
+    /// The file or folder given as the VAE has no VAE.
     #[error("{}: expected a VAE, found {found}", path.display())]
     Vae {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// A description of the file.
         found: String,
     },
     /// A tensor holds NaN or infinity.
@@ -85,19 +90,18 @@ pub enum Error {
         /// The tensor's key.
         key: String,
     },
-    /// A `model_config` that can't be read or that contradicts the tensors.
-    #[error("model_config{}: {reason}", path.as_ref().map(|p| format!(" of \
-         {}", p.display())).unwrap_or_default())]
+    /// A `model_config` that cannot be read or that contradicts the tensors.
+    #[error("model_config{}: {reason}", of_file(path.as_deref()))]
     ModelConfig {
         /// The file whose metadata holds it, if it comes from one.
         path: Option<PathBuf>,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
 }
 
 impl Error {
-    /// The file or folder at fault, where there is one.
+    /// The file or folder at fault, if there is one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -114,7 +118,7 @@ impl Error {
         }
     }
 
-    /// How the system refused a file, where that is what went wrong.
+    /// The kind of the system's error, if the file could not be opened or read.
     #[must_use]
     pub fn io_error_kind(&self) -> Option<io::ErrorKind> {
         match self {
@@ -127,17 +131,24 @@ impl Error {
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-fn listed(problems: &[String]) -> String {
-    const SHOWN: usize = 40;
+/// ` of PATH`, or nothing without a path.
+fn of_file(path: Option<&Path>) -> String {
+    path.map(|path| format!(" of {}", path.display()))
+        .unwrap_or_default()
+}
+
+/// A single problem as it is, or the number of problems and the first of them, one per line.
+fn problem_list(problems: &[String]) -> String {
+    const MAX_LISTED: usize = 40;
     if let [problem] = problems {
         return problem.clone();
     }
     let mut text = format!("{} problems", problems.len());
-    for problem in problems.iter().take(SHOWN) {
+    for problem in problems.iter().take(MAX_LISTED) {
         text.push_str(&format!("\n  {problem}"));
     }
-    if problems.len() > SHOWN {
-        text.push_str(&format!("\n  and {} more", problems.len() - SHOWN));
+    if problems.len() > MAX_LISTED {
+        text.push_str(&format!("\n  and {} more", problems.len() - MAX_LISTED));
     }
     text
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::hidden_act::HiddenAct;
 use crate::lora::Naming;
-use crate::model_config::HiddenAct;
 
 /// A family of base models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,7 +12,7 @@ pub enum Family {
     Sd1,
     /// Stable Diffusion 2.x: OpenCLIP-H.
     Sd2,
-    /// SDXL: CLIP-L and OpenCLIP bigG, sizes beside the time.
+    /// SDXL: CLIP-L and OpenCLIP bigG; the UNet also takes a pooled caption embedding and time ids.
     Sdxl,
 }
 
@@ -30,7 +30,7 @@ impl Family {
         }
     }
 
-    /// What encoded values are multiplied by to become latents.
+    /// The factor from encoded values to latents.
     #[must_use]
     pub fn scaling_factor(self) -> f64 {
         match self {
@@ -39,7 +39,7 @@ impl Family {
         }
     }
 
-    /// How LoRA files for this family name their adapters.
+    /// The naming of adapters in this family's LoRA files.
     #[must_use]
     pub fn lora_naming(self) -> Naming {
         match self {
@@ -48,8 +48,8 @@ impl Family {
         }
     }
 
-    /// Heads of attention of a level with this many channels: 8 everywhere in SD 1.x, heads of 64
-    /// channels since.
+    /// Attention heads of a level with this many channels: always 8 in SD 1.x, one per 64 channels
+    /// in later families.
     pub(crate) fn heads(self, channels: usize) -> usize {
         match self {
             Self::Sd1 => 8,
@@ -57,7 +57,7 @@ impl Family {
         }
     }
 
-    /// The activations of the text encoders: CLIP-L's, and OpenCLIP's.
+    /// The activations of the first and the second text encoder.
     pub(crate) fn hidden_acts(self) -> [HiddenAct; 2] {
         match self {
             Self::Sd1 | Self::Sdxl => [HiddenAct::QuickGelu, HiddenAct::Gelu],

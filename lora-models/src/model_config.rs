@@ -1,15 +1,16 @@
-//! What the shapes of a checkpoint's tensors cannot tell about its networks.
+//! The settings of a checkpoint's networks that do not follow from its tensors' shapes.
 
 use lora_core::diffusion::PredictionType;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
+pub use crate::hidden_act::HiddenAct;
 
-/// Settings of the networks of a checkpoint. Each key is optional; what is not given follows from
-/// the family.
+/// Settings of the networks of a checkpoint. Each key is optional and defaults to the family's
+/// value.
 ///
-/// The same schema stands in a checkpoint's metadata entry `model_config` as JSON, and in the
-/// configuration as a table.
+/// The metadata entry `model_config` of a checkpoint (as JSON) and the table of the same name in
+/// the configuration have this schema.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
@@ -25,7 +26,7 @@ pub struct ModelConfig {
     /// The second text encoder of SDXL.
     #[serde(skip_serializing_if = "is_default")]
     pub text_encoder_2: TextEncoderConfig,
-    /// What the UNet predicts.
+    /// The prediction type of the UNet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prediction_type: Option<PredictionType>,
 }
@@ -44,11 +45,11 @@ pub struct UnetConfig {
 
 /// A number of attention heads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "an integer, or a list of one integer a level")]
+#[serde(untagged, expecting = "an integer, or a list of one integer per level")]
 pub enum AttentionHeads {
     /// The same at every level.
     Same(usize),
-    /// One number a level, from the highest resolution down.
+    /// One number per level, from the highest resolution to the lowest.
     PerLevel(Vec<usize>),
 }
 
@@ -76,21 +77,11 @@ pub struct TextEncoderConfig {
     pub hidden_act: Option<HiddenAct>,
 }
 
-/// The activation of a text encoder's blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HiddenAct {
-    /// `x * sigmoid(1.702 x)`.
-    QuickGelu,
-    /// The exact GELU.
-    Gelu,
-}
-
 impl ModelConfig {
-    /// Reads the JSON form.
+    /// Parses JSON.
     ///
     /// # Errors
-    /// [`Error::ModelConfig`] for text that is not of this schema, unknown keys included.
+    /// [`Error::ModelConfig`] if the text is not JSON of this schema; unknown keys are errors.
     pub fn from_json(text: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(|error| Error::ModelConfig {
             path: None,
@@ -98,7 +89,7 @@ impl ModelConfig {
         })
     }
 
-    /// This configuration with the values that `other` gives in place of its own.
+    /// This configuration, with the values that `other` sets instead of its own.
     #[must_use]
     pub fn overridden_by(self, other: Self) -> Self {
         let text_encoder = |own: TextEncoderConfig, other: TextEncoderConfig| TextEncoderConfig {
@@ -140,7 +131,7 @@ fn heads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<AttentionH
             Err(serde::de::Error::custom("expected a nonzero integer"))
         }
         Some(AttentionHeads::PerLevel(levels)) if levels.is_empty() || levels.contains(&0) => Err(
-            serde::de::Error::custom("expected nonzero integers, one a level"),
+            serde::de::Error::custom("expected nonzero integers, one per level"),
         ),
         _ => Ok(heads),
     }
@@ -152,9 +143,15 @@ mod tests {
 
     #[test]
     fn later_sources_override_earlier_ones() {
-        let file = r#"{"unet": {"num_attention_heads": 2, "norm_num_groups": 8}, "vae": {"scaling_factor": 0.2}}"#;
+        let file = r#"{
+            "unet": {"num_attention_heads": 2, "norm_num_groups": 8},
+            "vae": {"scaling_factor": 0.2}
+        }"#;
         let file = ModelConfig::from_json(file).expect("valid");
-        let user = r#"{"unet": {"num_attention_heads": [1, 2]}, "text_encoder": {"hidden_act": "quick_gelu"}}"#;
+        let user = r#"{
+            "unet": {"num_attention_heads": [1, 2]},
+            "text_encoder": {"hidden_act": "quick_gelu"}
+        }"#;
         let merged = file.overridden_by(ModelConfig::from_json(user).expect("valid"));
         assert_eq!(
             merged.unet.num_attention_heads,

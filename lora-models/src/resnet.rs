@@ -1,4 +1,4 @@
-//! The residual block that UNet and VAE share.
+//! The residual block of UNet and VAE.
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
@@ -7,8 +7,8 @@ use lora_core::ops::ConvShape;
 
 use crate::weights::Weights;
 
-/// Two convolutions behind group norm and SiLU, beside a shortcut; the UNet's also add the time
-/// embedding between them.
+/// Two convolutions, each after group norm and SiLU, plus a residual connection. In the UNet the
+/// time embedding is added between them.
 #[derive(Debug)]
 pub(crate) struct ResnetBlock2D {
     norm1: GroupNorm,
@@ -21,7 +21,7 @@ pub(crate) struct ResnetBlock2D {
 }
 
 impl ResnetBlock2D {
-    /// Builds the block for `in_channels`; the output's channels are read from the weights.
+    /// Builds the block for `in_channels`. The output's channels are read from the tensors' shapes.
     /// `time_embed_dim` is the width of the time embedding, if there is one.
     #[must_use]
     pub(crate) fn new(

@@ -137,7 +137,7 @@ mod tests {
                 "text_encoder.hidden_act: \"relu\" / `quick_gelu` or `gelu`",
                 "unet.norm_num_group: 16 / `num_attention_heads` or `norm_num_groups`",
                 "unet.norm_num_groups: 0 / a nonzero integer",
-                "unet.num_attention_heads: \"8\" / an integer, or a list of one integer a level",
+                "unet.num_attention_heads: \"8\" / an integer, or a list of one integer per level",
                 "vae: 3 / a table",
                 "vea: a table / one of `unet`, `vae`, `text_encoder`, `text_encoder_2`, \
                  `prediction_type`",

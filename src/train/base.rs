@@ -72,7 +72,7 @@ impl Base {
         if let Some(told) = self.told_prediction_type() {
             return Ok(told);
         }
-        let found = self.unet()?.predicts_by_trial();
+        let found = self.unet()?.detect_prediction_type();
         self.tried_prediction_type = Some(found);
         Ok(found)
     }

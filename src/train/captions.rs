@@ -11,7 +11,7 @@ use lora_data::cache::{
     CachedText, FloatFormat, Kept, Origin, TextShape, Validity, is_newer_than, text_path,
 };
 use lora_data::{CaptionMoment, CaptionOptions, CaptionSource, Dataset, Item};
-use lora_models::text::{Encoded, multiply_weights};
+use lora_models::text::{TextEmbeddings, multiply_weights};
 use lora_models::{Layers, TextEncoders};
 
 use super::cache_files::{CacheFiles, Found, Wanted, refuse_shared, values};
@@ -43,7 +43,7 @@ pub(super) struct InMemory {
     /// Index of each item's caption.
     caption_of: Vec<usize>,
     captions: Vec<String>,
-    encoded: Vec<Encoded>,
+    encoded: Vec<TextEmbeddings>,
 }
 
 impl TextCache {
@@ -140,11 +140,11 @@ impl TextCache {
     }
 
     /// Captions in memory, by their indices.
-    pub(super) fn of(&self, captions: &[usize]) -> Encoded {
+    pub(super) fn of(&self, captions: &[usize]) -> TextEmbeddings {
         let Self::Memory(texts) = self else {
             unreachable!("the batch says where its captions are")
         };
-        Encoded::cat(
+        TextEmbeddings::cat(
             captions
                 .iter()
                 .map(|caption| texts.encoded[*caption].clone())
@@ -177,19 +177,25 @@ pub(super) fn encode(
     captions: Vec<Tokens>,
     clip_skip: usize,
     cx: &ForwardContext,
-) -> Encoded {
+) -> TextEmbeddings {
     let (windows, weights): (Vec<_>, Vec<_>) = captions
         .into_iter()
         .map(|tokens| (tokens.windows, tokens.weights))
         .unzip();
-    let Encoded { context, pooled } = encoders.encode(&windows, clip_skip, cx);
+    let TextEmbeddings {
+        encoder_hidden_states,
+        pooled,
+    } = encoders.encode(&windows, clip_skip, cx);
     let weights: Option<Vec<&[f32]>> = weights.iter().map(Option::as_deref).collect();
     match weights {
-        Some(weights) => Encoded {
-            context: multiply_weights(context, &weights),
+        Some(weights) => TextEmbeddings {
+            encoder_hidden_states: multiply_weights(encoder_hidden_states, &weights),
             pooled,
         },
-        None => Encoded { context, pooled },
+        None => TextEmbeddings {
+            encoder_hidden_states,
+            pooled,
+        },
     }
 }
 
@@ -320,7 +326,7 @@ impl OnDisk {
         Ok(())
     }
 
-    fn to_file(&self, encoded: &Encoded) -> CachedText {
+    fn to_file(&self, encoded: &TextEmbeddings) -> CachedText {
         let TextShape {
             tokens,
             width1,
@@ -328,12 +334,11 @@ impl OnDisk {
             ..
         } = self.shape;
         let part = |first: usize, width: usize| {
-            values(
-                encoded
-                    .context
-                    .clone()
-                    .slice([0..1, 0..tokens, first..first + width]),
-            )
+            values(encoded.encoder_hidden_states.clone().slice([
+                0..1,
+                0..tokens,
+                first..first + width,
+            ]))
         };
         CachedText {
             shape: self.shape,
@@ -353,7 +358,7 @@ impl OnDisk {
 }
 
 /// Captions from files, as the UNet takes them.
-pub(super) fn from_files(texts: Vec<CachedText>, device: &Device) -> Encoded {
+pub(super) fn from_files(texts: Vec<CachedText>, device: &Device) -> TextEmbeddings {
     let encoded = texts.into_iter().map(|text| {
         let TextShape {
             tokens,
@@ -364,8 +369,8 @@ pub(super) fn from_files(texts: Vec<CachedText>, device: &Device) -> Encoded {
         let states = |values: Vec<f32>, width| {
             Tensor::<3>::from_data(TensorData::new(values, [1, tokens, width]), device)
         };
-        Encoded {
-            context: Tensor::cat(
+        TextEmbeddings {
+            encoder_hidden_states: Tensor::cat(
                 vec![
                     states(text.hidden_state1, width1),
                     states(text.hidden_state2, width2),
@@ -378,7 +383,7 @@ pub(super) fn from_files(texts: Vec<CachedText>, device: &Device) -> Encoded {
             )),
         }
     });
-    Encoded::cat(encoded.collect())
+    TextEmbeddings::cat(encoded.collect())
 }
 
 /// The caption of an image with all its tags, whatever is left out at times.

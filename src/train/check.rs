@@ -274,7 +274,7 @@ impl CheckReport {
     }
 
     fn caches(&mut self, config: &TrainConfig, dataset: &Dataset, base: &Prepared) {
-        let tokens = 75 * run::token_limit(config).windows() + 2;
+        let tokens = run::token_limit(config).sequence_length();
         let (family, text_bytes) = (base.checkpoint.family(), base.widths.bytes(tokens));
         let latents = LatentCache::new(config, dataset, family)
             .map_err(|error| self.tell(error))
@@ -313,7 +313,7 @@ fn long_captions(config: &TrainConfig, dataset: &Dataset, items: &[&Item]) -> Ve
         family: Family::Sd1,
         weighted: config.weighted_captions,
     };
-    let used = 75 * limit.windows();
+    let used = limit.tokens();
     let long = items.par_iter().filter_map(|item| {
         let tokens = reader.count(&whole_caption(dataset, item));
         (tokens > used).then(|| LongCaption {

@@ -7,7 +7,7 @@ use lora_core::diffusion::{
     NoiseSchedule, PredictionType, Sampler, SamplerRun, SettingsSource, guided,
 };
 use lora_core::rng::{Purpose, Stream};
-use lora_models::text::{Encoded, WeightedTokens, apply_weights};
+use lora_models::text::{TextEmbeddings, WeightedTokens, apply_weights};
 use lora_models::{AutoencoderKl, TextEncoders, Tokenizer, UNet2DConditionModel};
 
 use super::base::Base;
@@ -71,8 +71,8 @@ pub(super) fn render(
 /// What the UNet is told with and, for guidance, without the prompt, each for one image.
 #[derive(Debug)]
 struct Contexts {
-    positive: Encoded,
-    negative: Option<Encoded>,
+    positive: TextEmbeddings,
+    negative: Option<TextEmbeddings>,
 }
 
 /// Encodes a prompt with its weights. Prompt and negative prompt take as many windows as the longer
@@ -92,9 +92,12 @@ fn encode(
     });
     let context = |tokens: &WeightedTokens| {
         let (windows, weights) = tokens.caption(limit, encoders.family());
-        let Encoded { context, pooled } = encoders.encode(&[windows], clip_skip, cx);
-        Encoded {
-            context: apply_weights(context, &[&weights]),
+        let TextEmbeddings {
+            encoder_hidden_states,
+            pooled,
+        } = encoders.encode(&[windows], clip_skip, cx);
+        TextEmbeddings {
+            encoder_hidden_states: apply_weights(encoder_hidden_states, &[&weights]),
             pooled,
         }
     };
@@ -113,7 +116,7 @@ fn draw(
     unet: &UNet2DConditionModel,
     cx: &ForwardContext,
 ) -> Tensor<4> {
-    let device = contexts.positive.context.device();
+    let device = contexts.positive.encoder_hidden_states.device();
     let sampler = Sampler::from(prompt.sampler.unwrap_or(style.sampler));
     let sampler = SamplerRun::new(
         sampler,
@@ -128,11 +131,14 @@ fn draw(
         .into_iter()
         .chain([contexts.positive])
         .collect();
-    let Encoded { context, pooled } = Encoded::cat(told);
+    let TextEmbeddings {
+        encoder_hidden_states: context,
+        pooled,
+    } = TextEmbeddings::cat(told);
     // As of an image of this size that was neither resized nor cropped.
     let (height, width) = (prompt.height as f32, prompt.width as f32);
     let sizes = vec![[height, width, 0.0, 0.0, height, width]; context.dims()[0]];
-    let vector = unet.vector(pooled, &sizes);
+    let vector = unet.added_cond(pooled, &sizes);
     (0..sampler.timesteps().len()).fold(start * sampler.init_noise_sigma(), |sample, index| {
         let [copies, _, _] = context.dims();
         let input = sampler

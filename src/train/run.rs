@@ -338,7 +338,7 @@ pub(super) fn checkpoint(config: &TrainConfig) -> CheckpointOptions {
 pub(super) fn check_family(config: &TrainConfig, checkpoint: &Checkpoint) -> Result<()> {
     let name = config.pretrained_model_name_or_path.display();
     let mut problems = config.check_family(checkpoint.family());
-    let told = checkpoint.told_prediction_type();
+    let told = checkpoint.declared_prediction_type();
     if let (Some(v), Some(told)) = (config.v_parameterization, told)
         && v != (told == PredictionType::VPrediction)
     {
@@ -388,7 +388,7 @@ pub(super) fn doubts_of_base(config: &TrainConfig, checkpoint: &Checkpoint) -> V
                 .into(),
         );
     }
-    if let (Some(factor), Some(vae)) = (checkpoint.foreign_scaling_factor(), &config.vae) {
+    if let (Some(factor), Some(vae)) = (checkpoint.vae_scaling_factor_mismatch(), &config.vae) {
         doubts.push(format!(
             "`vae`: {} says that its scaling factor is {factor}; that of {family} is {}, so it may \
              be of another family",

@@ -9,7 +9,7 @@ use lora_core::diffusion::{
 use lora_core::ops::GradientSink;
 use lora_core::optim::{LrSchedule, accumulate, global_norm};
 use lora_core::rng::Purpose;
-use lora_models::text::Encoded;
+use lora_models::text::TextEmbeddings;
 
 use super::base::TrainingNetworks;
 use super::captions;
@@ -62,7 +62,7 @@ pub(super) struct MicroBatch {
 #[expect(clippy::large_enum_variant, reason = "there is one a batch")]
 pub(super) enum Text {
     /// Encoded before training.
-    Encoded(Encoded),
+    Encoded(TextEmbeddings),
     /// Encoded in each step, by the text encoders with their adapters.
     Tokens(Vec<Tokens>),
 }
@@ -244,14 +244,17 @@ impl Algorithm {
             ..
         } = batch;
         let (noisy, mut target) = self.noisy_and_target(latents, noise, timesteps);
-        let Encoded { context, pooled } = match (text, networks.text_encoders) {
+        let TextEmbeddings {
+            encoder_hidden_states: context,
+            pooled,
+        } = match (text, networks.text_encoders) {
             (Text::Encoded(encoded), _) => encoded,
             (Text::Tokens(tokens), Some(encoders)) => {
                 captions::encode(encoders, tokens, self.clip_skip, cx)
             }
             (Text::Tokens(_), None) => unreachable!("tokens are there for a text encoder"),
         };
-        let vector = networks.unet.vector(pooled, &sizes);
+        let vector = networks.unet.added_cond(pooled, &sizes);
         let at: Vec<f32> = timesteps.iter().map(|timestep| *timestep as f32).collect();
         if let Some(preserved) = preserved {
             let (context, vector) = (context.clone().inner(), vector.clone().map(Tensor::inner));

@@ -129,7 +129,7 @@ impl Trainer {
             family,
             weighted: config.weighted_captions,
         };
-        let texts = TextCache::new(&config, &dataset, &widths, 75 * limit.windows() + 2)?;
+        let texts = TextCache::new(&config, &dataset, &widths, limit.sequence_length())?;
         events.extend(texts.warning().map(Event::Warning));
         let latents = LatentCache::new(&config, &dataset, family)?;
         let load = Load::new(&config, family, parameters, adapters.parameter_count())?;
@@ -137,7 +137,7 @@ impl Trainer {
             &dataset,
             &latents,
             &texts,
-            widths.bytes(75 * limit.windows() + 2),
+            widths.bytes(limit.sequence_length()),
         );
         events.extend(memory.doubt(&device).map(Event::Warning));
         let rates = run::learning_rates(&config, family, &adapters)?;

@@ -33,12 +33,12 @@ fn damaged_files() {
         (
             "model.ckpt",
             b"PK\x03\x04 and more",
-            &["not a valid file of torch.save"],
+            &["not a valid torch.save file"],
         ),
         (
             "empty.safetensors",
             b"",
-            &["not a valid safetensors file", "it has 0 bytes"],
+            &["not a valid safetensors file", "the file has 0 bytes"],
         ),
     ];
     for (name, bytes, parts) in files {

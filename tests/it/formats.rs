@@ -58,15 +58,21 @@ fn check(checkpoint: &Checkpoint, name: &str) {
         1,
         &base,
     );
-    close("context", &values(encoded.context.clone()));
+    close("context", &values(encoded.encoder_hidden_states.clone()));
     let (unet, _) = checkpoint.unet(&device, FloatDType::F32).expect("unet");
     let vector = encoded.pooled.map(|pooled| {
         close("pooled", &values(pooled.clone()));
-        unet.vector(Some(pooled), get("sizes").f32().as_chunks().0)
+        unet.added_cond(Some(pooled), get("sizes").f32().as_chunks().0)
             .expect("a vector")
     });
     let latents: Tensor<4> = get("latents").tensor(&device);
-    let prediction = unet.forward(latents, &[500.0], &encoded.context, vector.as_ref(), &base);
+    let prediction = unet.forward(
+        latents,
+        &[500.0],
+        &encoded.encoder_hidden_states,
+        vector.as_ref(),
+        &base,
+    );
     close("prediction", &values(prediction));
     check_vae(checkpoint, name);
 }
@@ -175,7 +181,7 @@ fn a_lora_of_peft() {
     let mut adapters = AdapterSet::new(&found, 0, &device).expect("adapters");
     lora::load(&mut adapters, tensors, naming).expect("all tensors belong to layers");
     let (unet, _) = checkpoint.unet(&device, FloatDType::F32).expect("unet");
-    let vector = unet.vector(
+    let vector = unet.added_cond(
         Some(get("pooled").tensor(&device)),
         get("sizes").f32().as_chunks().0,
     );
@@ -231,7 +237,7 @@ fn missing_and_truncated_files_are_named() {
     fs::remove_file(&shard).unwrap();
     let text = message();
     assert!(
-        text.contains("1 of 3 shards are missing: diffusion_pytorch_model-00002-of-00003"),
+        text.contains("missing shards (1 of 3): diffusion_pytorch_model-00002-of-00003"),
         "{text}"
     );
     fs::remove_dir_all(sdxl.join("vae")).unwrap();

@@ -142,9 +142,9 @@ fn a_lora_of_sd15() {
     let windows = Tokenizer::new().windows("item, noise", TokenLimit::One);
     let predict = |set: &lora_core::adapter::AdapterSet| {
         let cx = ForwardContext::base().with(set.bind(1.0));
-        let context = base
-            .text_encoder
-            .context(std::slice::from_ref(&windows), 1, &cx);
+        let context =
+            base.text_encoder
+                .encoder_hidden_states(std::slice::from_ref(&windows), 1, &cx);
         base.predict(&latents, &[500.0], &context, &cx)
     };
     let prediction = predict(&trained);

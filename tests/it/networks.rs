@@ -41,10 +41,16 @@ fn text_encoder(family: &str) {
             "context",
             tiny.text_encoders
                 .encode(&tiny.captions(&golden, "input_ids"), 1, &base)
-                .context,
+                .encoder_hidden_states,
         );
-        close("context_225", encoder.context(&long, 1, &base));
-        close("context_225_clip_skip2", encoder.context(&long, 2, &base));
+        close(
+            "context_225",
+            encoder.encoder_hidden_states(&long, 1, &base),
+        );
+        close(
+            "context_225_clip_skip2",
+            encoder.encoder_hidden_states(&long, 2, &base),
+        );
     }
 }
 
@@ -88,7 +94,7 @@ fn text_encoders_of_sdxl() {
     let encoded = tiny
         .text_encoders
         .encode(&tiny.captions(&golden, "input_ids"), 1, &base);
-    close("context", &values(encoded.context));
+    close("context", &values(encoded.encoder_hidden_states));
     close("pooled2", &values(encoded.pooled.expect("a pooled state")));
     let captions = long_windows(&golden, "input_ids_225")
         .into_iter()
@@ -97,7 +103,7 @@ fn text_encoders_of_sdxl() {
         .map(|(first, second)| CaptionWindows { first, second })
         .collect();
     let encoded = tiny.text_encoders.encode(&captions, 1, &base);
-    close("context_225", &values(encoded.context));
+    close("context_225", &values(encoded.encoder_hidden_states));
     close(
         "pooled2_225",
         &values(encoded.pooled.expect("a pooled state")),
@@ -228,9 +234,9 @@ fn unet(family: &str) {
         let context = get("context").tensor::<3>(&device);
         let pooled = tiny
             .unet
-            .vector_width()
+            .added_cond_width()
             .map(|_| get("pooled").tensor::<2>(&device));
-        let vector = tiny.vector(&golden, &format!("{case}.time_ids"), pooled);
+        let vector = tiny.added_cond(&golden, &format!("{case}.time_ids"), pooled);
         let latents = get("latents").tensor(&device);
         values(tiny.unet.forward(
             latents,
@@ -298,7 +304,7 @@ fn text_encoders_with_adapters() {
                 let key = format!("text.{what}_lora_{multiplier}");
                 assert_close(&key, actual, &golden.get(&key).f32(), TOLERANCE);
             };
-            close("context", &values(encoded.context));
+            close("context", &values(encoded.encoder_hidden_states));
             if let Some(pooled) = encoded.pooled {
                 close("pooled2", &values(pooled));
             }

@@ -30,10 +30,13 @@ fn contexts() {
     let weighted = |prompt: &str, limit: TokenLimit| {
         let WeightedWindows { ids, weights } =
             WeightedTokens::new(prompt, &tokenizer).windows(limit);
-        values(apply_weights(encoder.context(&[ids], 1, &cx), &[&weights]))
+        values(apply_weights(
+            encoder.encoder_hidden_states(&[ids], 1, &cx),
+            &[&weights],
+        ))
     };
     let plain = |prompt: &str, limit: TokenLimit| -> Tensor<3> {
-        encoder.context(&[tokenizer.windows(prompt, limit)], 1, &cx)
+        encoder.encoder_hidden_states(&[tokenizer.windows(prompt, limit)], 1, &cx)
     };
     for limit in [TokenLimit::One, TokenLimit::Two] {
         let expected = plain("a teapot, blueprint style", limit);

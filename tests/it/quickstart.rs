@@ -87,7 +87,7 @@ fn held_out_loss(base: &Base, cx: &ForwardContext, size: u32) -> f64 {
             Tensor::<4>::from_data(TensorData::new(pixels, shape), &device).permute([0, 3, 1, 2]);
         let latents = vae.encode(image).mean * vae.scaling_factor();
         let windows = tokenizer.windows(&item.caption, TokenLimit::One);
-        let context = base.text_encoder.context(&[windows], 1, cx);
+        let context = base.text_encoder.encoder_hidden_states(&[windows], 1, cx);
         for draw in 0..8_usize {
             let noise = Stream::new(5, Purpose::Noise, draw as u64, index as u64)
                 .normal_tensor(latents.dims(), &device);

@@ -80,18 +80,18 @@ impl Tiny {
     }
 
     /// SDXL's `added_cond`, from the `time_ids` under a key.
-    pub(crate) fn vector(
+    pub(crate) fn added_cond(
         &self,
         golden: &Arrays,
         key: &str,
         pooled: Option<Tensor<2>>,
     ) -> Option<Tensor<2>> {
-        let sizes: Vec<f32> = if golden.has(key) {
+        let time_ids: Vec<f32> = if golden.has(key) {
             golden.get(key).f32()
         } else {
             Vec::new()
         };
-        self.unet.vector(pooled, sizes.as_chunks().0)
+        self.unet.added_cond(pooled, time_ids.as_chunks().0)
     }
 
     /// The adapters of `lora.safetensors`.

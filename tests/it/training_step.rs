@@ -9,7 +9,7 @@ use lora_core::diffusion::{Loss, Objective, PredictionType};
 use lora_core::layers::NetworkKind;
 use lora_core::ops::GradientSink;
 use lora_core::optim::{AdamWConfig, Optimizer, OptimizerConfig, global_norm};
-use lora_models::text::Encoded;
+use lora_models::text::TextEmbeddings;
 
 use crate::golden::{Array, Arrays, assert_close, assert_close_floor, max_abs, values};
 use crate::tiny::Tiny;
@@ -68,10 +68,13 @@ fn step(
         .collect();
     let noisy = objective.schedule.add_noise(&latents, &noise, &timesteps);
     let target = objective.target(&latents, &noise, &timesteps);
-    let Encoded { context, pooled } =
-        tiny.text_encoders
-            .encode(&tiny.captions(golden, "input_ids"), 1, &cx);
-    let vector = tiny.vector(golden, "time_ids", pooled.clone());
+    let TextEmbeddings {
+        encoder_hidden_states: context,
+        pooled,
+    } = tiny
+        .text_encoders
+        .encode(&tiny.captions(golden, "input_ids"), 1, &cx);
+    let vector = tiny.added_cond(golden, "time_ids", pooled.clone());
     let at = inputs.timesteps.f32();
     let prediction = tiny
         .unet

@@ -1,17 +1,17 @@
-//! The tensors of a checkpoint to make.
+//! The tensors of a checkpoint to generate.
 
 use safetensors::Dtype;
 
-/// A tensor to make.
+/// A tensor to generate.
 #[derive(Debug, Clone)]
-pub(super) struct Planned {
+pub(super) struct PlannedTensor {
     pub(super) key: String,
     pub(super) dtype: Dtype,
     pub(super) shape: Vec<usize>,
     pub(super) init: Init,
 }
 
-/// How its values are made.
+/// The values of a tensor.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Init {
     /// 0, 1, 2, …
@@ -24,10 +24,10 @@ pub(super) enum Init {
     },
 }
 
-/// The tensors of a checkpoint whose weights have one number format.
+/// The tensors of a checkpoint; weights have one number format.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) tensors: Vec<Planned>,
+    pub(super) tensors: Vec<PlannedTensor>,
     dtype: Dtype,
 }
 
@@ -40,7 +40,7 @@ impl Plan {
     }
 
     pub(super) fn add(&mut self, key: impl Into<String>, shape: &[usize], init: Init) {
-        self.tensors.push(Planned {
+        self.tensors.push(PlannedTensor {
             key: key.into(),
             dtype: self.dtype,
             shape: shape.to_vec(),
@@ -48,7 +48,7 @@ impl Plan {
         });
     }
 
-    /// A weight whose output has the variance of its input.
+    /// A weight that keeps the variance from input to output, with an optional bias.
     pub(super) fn weight(&mut self, key: &str, shape: &[usize], bias: bool) {
         let fan_in: usize = shape[1..].iter().product();
         self.add(

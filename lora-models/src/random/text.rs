@@ -2,12 +2,12 @@
 
 use safetensors::Dtype;
 
-use super::plan::{Init, Plan, Planned};
+use super::plan::{Init, Plan, PlannedTensor};
 
-/// CLIP's text encoder, in the spelling of the transformers library.
+/// Adds CLIP's text encoder, in the spelling of the transformers library.
 pub(super) fn clip(plan: &mut Plan, at: &str, width: usize, layers: usize) {
     let embeddings = format!("{at}.embeddings");
-    plan.tensors.push(Planned {
+    plan.tensors.push(PlannedTensor {
         key: format!("{embeddings}.position_ids"),
         dtype: Dtype::I64,
         shape: vec![1, 77],
@@ -36,7 +36,7 @@ pub(super) fn clip(plan: &mut Plan, at: &str, width: usize, layers: usize) {
     plan.norm(&format!("{at}.final_layer_norm"), width);
 }
 
-/// OpenCLIP's text encoder, in its own spelling.
+/// Adds OpenCLIP's text encoder, in its own spelling.
 pub(super) fn open_clip(plan: &mut Plan, at: &str, width: usize, layers: usize) {
     plan.add(
         format!("{at}.token_embedding.weight"),
@@ -75,6 +75,6 @@ pub(super) fn open_clip(plan: &mut Plan, at: &str, width: usize, layers: usize) 
             std: 1.0 / (width as f32).sqrt(),
         },
     );
-    // ln 100, where training ends up.
+    // ln 100, the value after training.
     plan.add(format!("{at}.logit_scale"), &[], Init::Constant(4.605));
 }

@@ -7,23 +7,23 @@ use super::plan::Plan;
 pub struct UnetShape {
     /// Channels of each level.
     pub channels: Vec<usize>,
-    /// Blocks of each transformer of a level; 0 where it has none.
+    /// Transformer blocks per transformer of each level; 0 if the level has none.
     pub depths: Vec<usize>,
-    /// Blocks of the transformer in the middle.
+    /// Transformer blocks of the middle block.
     pub middle_depth: usize,
-    /// Resnets of a level on the way down; on the way up there is one more.
+    /// Resnets per level on the way down; there is one more on the way up.
     pub resnets: usize,
-    /// Width of the encoded captions.
-    pub context: usize,
-    /// Whether the layers before and behind a transformer's blocks are stored as matrices, not as
-    /// 1x1 convolutions.
-    pub linear_projections: bool,
-    /// Width of the vector that is embedded beside the time, where there is one.
-    pub label: Option<usize>,
+    /// Width of the encoder hidden states.
+    pub cross_attention_dim: usize,
+    /// True if the layers before and after the transformer blocks are linear layers, false if they
+    /// are 1x1 convolutions.
+    pub use_linear_projection: bool,
+    /// Width of the added conditions (pooled caption embedding and time ids), if there are any.
+    pub added_cond_width: Option<usize>,
 }
 
 impl UnetShape {
-    /// Of Stable Diffusion 1.x.
+    /// The sizes of Stable Diffusion 1.x.
     #[must_use]
     pub fn sd1() -> Self {
         Self {
@@ -31,23 +31,23 @@ impl UnetShape {
             depths: vec![1, 1, 1, 0],
             middle_depth: 1,
             resnets: 2,
-            context: 768,
-            linear_projections: false,
-            label: None,
+            cross_attention_dim: 768,
+            use_linear_projection: false,
+            added_cond_width: None,
         }
     }
 
-    /// Of Stable Diffusion 2.x.
+    /// The sizes of Stable Diffusion 2.x.
     #[must_use]
     pub fn sd2() -> Self {
         Self {
-            context: 1024,
-            linear_projections: true,
+            cross_attention_dim: 1024,
+            use_linear_projection: true,
             ..Self::sd1()
         }
     }
 
-    /// Of SDXL.
+    /// The sizes of SDXL.
     #[must_use]
     pub fn sdxl() -> Self {
         Self {
@@ -55,9 +55,9 @@ impl UnetShape {
             depths: vec![0, 2, 10],
             middle_depth: 10,
             resnets: 2,
-            context: 2048,
-            linear_projections: true,
-            label: Some(2816),
+            cross_attention_dim: 2048,
+            use_linear_projection: true,
+            added_cond_width: Some(2816),
         }
     }
 
@@ -66,8 +66,8 @@ impl UnetShape {
         let time = 4 * first;
         plan.linear(&format!("{at}.time_embed.0"), first, time);
         plan.linear(&format!("{at}.time_embed.2"), time, time);
-        if let Some(label) = self.label {
-            plan.linear(&format!("{at}.label_emb.0.0"), label, time);
+        if let Some(width) = self.added_cond_width {
+            plan.linear(&format!("{at}.label_emb.0.0"), width, time);
             plan.linear(&format!("{at}.label_emb.0.2"), time, time);
         }
         plan.conv(&format!("{at}.input_blocks.0.0"), 4, first, 3);
@@ -98,8 +98,8 @@ impl UnetShape {
         for (level, channels) in self.channels.iter().copied().enumerate().rev() {
             for resnet in 0..=self.resnets {
                 let block = format!("{at}.output_blocks.{index}");
-                let joined = skips.pop().unwrap_or(0);
-                self.stage(plan, &block, [width + joined, channels], self.depths[level]);
+                let skip = skips.pop().unwrap_or(0);
+                self.stage(plan, &block, [width + skip, channels], self.depths[level]);
                 width = channels;
                 if resnet == self.resnets && level > 0 {
                     let sub = if self.depths[level] > 0 { 2 } else { 1 };
@@ -133,9 +133,10 @@ impl UnetShape {
     fn transformer(&self, plan: &mut Plan, at: &str, width: usize, depth: usize) {
         plan.norm(&format!("{at}.norm"), width);
         for name in ["proj_in", "proj_out"] {
-            match self.linear_projections {
-                true => plan.linear(&format!("{at}.{name}"), width, width),
-                false => plan.conv(&format!("{at}.{name}"), width, width, 1),
+            if self.use_linear_projection {
+                plan.linear(&format!("{at}.{name}"), width, width);
+            } else {
+                plan.conv(&format!("{at}.{name}"), width, width, 1);
             }
         }
         for block in 0..depth {
@@ -144,11 +145,11 @@ impl UnetShape {
     }
 
     fn transformer_block(&self, plan: &mut Plan, at: &str, width: usize) {
-        for (name, context) in [("attn1", width), ("attn2", self.context)] {
+        for (name, key_width) in [("attn1", width), ("attn2", self.cross_attention_dim)] {
             let attention = format!("{at}.{name}");
             plan.weight(&format!("{attention}.to_q"), &[width, width], false);
-            plan.weight(&format!("{attention}.to_k"), &[width, context], false);
-            plan.weight(&format!("{attention}.to_v"), &[width, context], false);
+            plan.weight(&format!("{attention}.to_k"), &[width, key_width], false);
+            plan.weight(&format!("{attention}.to_v"), &[width, key_width], false);
             plan.linear(&format!("{attention}.to_out.0"), width, width);
         }
         plan.linear(&format!("{at}.ff.net.0.proj"), width, 8 * width);

@@ -2,10 +2,10 @@
 
 use super::plan::Plan;
 
-/// Resnets of a level in the encoder; in the decoder there is one more.
+/// Resnets per level of the encoder; the decoder has one more.
 const RESNETS: usize = 2;
 
-/// An autoencoder with levels of these channels.
+/// Adds an autoencoder with these channels per level.
 pub(super) fn vae(plan: &mut Plan, at: &str, channels: [usize; 4]) {
     let (first, last) = (channels[0], channels[3]);
     let encoder = format!("{at}.encoder");

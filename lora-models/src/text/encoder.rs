@@ -11,7 +11,8 @@ use lora_core::ops::linear;
 
 use super::layer::{EncoderLayer, LAYER_NORM_EPS};
 use super::tokenizer::{END, Tokenizer, WINDOW, Window};
-use crate::model_config::{HiddenAct, TextEncoderConfig};
+use crate::hidden_act::HiddenAct;
+use crate::model_config::TextEncoderConfig;
 use crate::weights::Weights;
 
 /// A CLIP text encoder.
@@ -21,16 +22,17 @@ pub struct TextEncoder {
     token_embedding: Tensor<2>,
     /// `[77, d]`
     position_embedding: Tensor<2>,
-    /// Each is a segment of recomputation.
+    /// Each layer is one segment of gradient checkpointing.
     layers: Vec<Arc<EncoderLayer>>,
     final_layer_norm: LayerNorm,
-    /// Of the pooled state, where there is one. `[d', d]`
+    /// The projection of the pooled state, if there is one. `[d', d]`
     text_projection: Option<Tensor<2>>,
 }
 
 impl TextEncoder {
-    /// Builds the network from its tensors. Layer count and width are read from their shapes; by
-    /// default a head has 64 channels and the activation is the given one.
+    /// Builds the network from its tensors. Layer count and width are read from their shapes. If
+    /// the configuration does not set them, heads have 64 channels and the activation is
+    /// `hidden_act`.
     #[must_use]
     pub fn new(weights: &Weights, config: &TextEncoderConfig, hidden_act: HiddenAct) -> Self {
         let text_projection = projection(weights);
@@ -54,37 +56,30 @@ impl TextEncoder {
             ));
         }
         let hidden_act = config.hidden_act.unwrap_or(hidden_act);
-        let count = match weights.count("encoder.layers") {
-            0 => {
-                weights.problem("the text encoder has no layers".into());
-                0
-            }
-            // A known width has a known depth; asking for all layers then names those that are
-            // missing.
-            count => count.max(usual_depth(width)),
-        };
-        let layer = |index| {
-            let weights = weights.at("encoder.layers").at(index);
-            Arc::new(EncoderLayer::new(&weights, width, heads, hidden_act))
-        };
+        let layers = (0..depth(&weights, width))
+            .map(|index| {
+                let weights = weights.at("encoder.layers").at(index);
+                Arc::new(EncoderLayer::new(&weights, width, heads, hidden_act))
+            })
+            .collect();
         Self {
             token_embedding: weights
                 .tensor("embeddings.token_embedding.weight", [vocabulary, width]),
             position_embedding: weights
                 .tensor("embeddings.position_embedding.weight", [WINDOW, width]),
-            layers: (0..count).map(layer).collect(),
+            layers,
             final_layer_norm: weights.layer_norm("final_layer_norm", width, LAYER_NORM_EPS),
             text_projection,
         }
     }
 
-    /// Number of tokens that it knows.
+    /// Number of tokens in the vocabulary.
     #[must_use]
     pub fn vocabulary(&self) -> usize {
         self.token_embedding.dims()[0]
     }
 
-    /// Channels of a state.
+    /// Channels of the states.
     #[must_use]
     pub fn width(&self) -> usize {
         self.token_embedding.dims()[1]
@@ -102,7 +97,7 @@ impl TextEncoder {
         self.layers.len()
     }
 
-    /// The state after that many layers; 0 is the embeddings'.
+    /// The hidden state after `layers` layers; after 0 layers it is the embeddings.
     ///
     /// # Shapes
     /// - result: `[windows, 77, d]`
@@ -119,7 +114,7 @@ impl TextEncoder {
         self.through(self.embedded(windows), 0..layers, cx)
     }
 
-    /// Token and position embeddings. `[windows, 77, d]`
+    /// Token embeddings plus position embeddings. `[windows, 77, d]`
     fn embedded(&self, windows: &[Window]) -> Tensor<3> {
         let device = self.token_embedding.device();
         let [_, width] = self.token_embedding.dims();
@@ -132,6 +127,7 @@ impl TextEncoder {
         tokens + self.position_embedding.clone().unsqueeze()
     }
 
+    /// The state after these layers.
     fn through(&self, state: Tensor<3>, layers: Range<usize>, cx: &ForwardContext) -> Tensor<3> {
         self.layers[layers].iter().fold(state, |state, layer| {
             let layer = Arc::clone(layer);
@@ -139,8 +135,9 @@ impl TextEncoder {
         })
     }
 
-    /// The state before the last layer, without the final norm; and, where there is a projection,
-    /// the normed last state at each window's first end token, projected.
+    /// The hidden state before the last layer, without the final norm. If there is a projection,
+    /// also the pooled state: the last state after the final norm, at each window's first end
+    /// token, projected.
     ///
     /// # Shapes
     /// - states: `[windows, 77, d]`
@@ -159,24 +156,13 @@ impl TextEncoder {
                 last..self.layers.len(),
                 cx,
             ));
-            let [_, _, d] = states.dims();
-            let rows = windows.iter().enumerate().map(|(index, window)| {
-                let end = window
-                    .iter()
-                    .position(|id| *id == END)
-                    .unwrap_or(WINDOW - 1);
-                states
-                    .clone()
-                    .slice([index..index + 1, end..end + 1, 0..d])
-                    .reshape([1, d])
-            });
-            linear(Tensor::cat(rows.collect(), 0), weight, None)
+            linear(first_end_states(&states, windows), weight, None)
         });
         (states, pooled)
     }
 
-    /// The last state but `clip_skip` - 1, through the final norm; `clip_skip` 1 is the network's
-    /// output, the number of layers + 1 gives the embeddings.
+    /// The hidden state `clip_skip` - 1 layers before the last, after the final norm. With
+    /// `clip_skip` 1 it is the network's output, with the number of layers + 1 the embeddings.
     ///
     /// # Shapes
     /// - result: `[windows, 77, d]`
@@ -190,8 +176,8 @@ impl TextEncoder {
             .forward(self.hidden_state(windows, layers, cx))
     }
 
-    /// The context of captions of the same number of windows: the first state, the 75 inner ones of
-    /// each window, the last state.
+    /// The encoder hidden states of captions with the same number of windows: the first state, the
+    /// 75 inner states of each window, the last state.
     ///
     /// # Shapes
     /// - result: `[captions, 75 windows + 2, d]`
@@ -199,7 +185,7 @@ impl TextEncoder {
     /// # Panics
     /// As [`forward`](Self::forward); if there are no captions or their numbers of windows differ.
     #[must_use]
-    pub fn context(
+    pub fn encoder_hidden_states(
         &self,
         captions: &[Vec<Window>],
         clip_skip: usize,
@@ -210,7 +196,7 @@ impl TextEncoder {
     }
 }
 
-/// The states of captions from those of their windows: the first state, the 75 inner ones of each
+/// The states of captions from those of their windows: the first state, the 75 inner states of each
 /// window, the last state.
 ///
 /// # Shapes
@@ -220,7 +206,7 @@ pub(super) fn join_windows(states: Tensor<3>, captions: &[Vec<Window>]) -> Tenso
     let count = captions[0].len();
     assert!(
         captions.iter().all(|windows| windows.len() == count),
-        "captions of one number of windows"
+        "captions with the same number of windows"
     );
     if count == 1 {
         return states;
@@ -240,7 +226,35 @@ pub(super) fn join_windows(states: Tensor<3>, captions: &[Vec<Window>]) -> Tenso
     Tensor::cat(parts, 1)
 }
 
-/// The layers of the encoders of real models: CLIP-L, OpenCLIP-H but its last, OpenCLIP bigG.
+/// The state at each window's first end token. `[windows, d]`
+fn first_end_states(states: &Tensor<3>, windows: &[Window]) -> Tensor<2> {
+    let [_, _, d] = states.dims();
+    let rows = windows.iter().enumerate().map(|(index, window)| {
+        let end = window
+            .iter()
+            .position(|id| *id == END)
+            .unwrap_or(WINDOW - 1);
+        states
+            .clone()
+            .slice([index..index + 1, end..end + 1, 0..d])
+            .reshape([1, d])
+    });
+    Tensor::cat(rows.collect(), 0)
+}
+
+/// The number of layers. An encoder of a known width has at least its usual number, so that missing
+/// layers at the end are reported.
+fn depth(weights: &Weights, width: usize) -> usize {
+    let count = weights.count("encoder.layers");
+    if count == 0 {
+        weights.problem("the text encoder has no layers".into());
+        return 0;
+    }
+    count.max(usual_depth(width))
+}
+
+/// The number of layers of the text encoders of Stable Diffusion by their width: CLIP-L, OpenCLIP-H
+/// without its last layer, OpenCLIP bigG.
 fn usual_depth(width: usize) -> usize {
     match width {
         768 => 12,
@@ -257,7 +271,7 @@ fn projection(weights: &Weights) -> Option<Tensor<2>> {
     Some(weights.tensor("text_projection.weight", [outputs, inputs]))
 }
 
-/// All ids in a row.
+/// The ids of all windows in one tensor. `[77 windows]`
 fn ids(windows: &[Window], device: &Device) -> Tensor<1, Int> {
     let ids: Vec<i32> = windows.iter().flatten().map(|id| *id as i32).collect();
     let count = ids.len();

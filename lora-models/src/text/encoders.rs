@@ -16,44 +16,46 @@ pub struct TextEncoders {
     encoders: Vec<TextEncoder>,
 }
 
-/// A caption as the encoders of a family take it.
+/// The token windows of a caption for each text encoder of a family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaptionWindows {
     /// For the first encoder.
     pub first: Vec<Window>,
-    /// For the second; empty where there is none.
+    /// For the second encoder; empty if there is none.
     pub second: Vec<Window>,
 }
 
-/// What the encoders make of captions.
+/// Captions as the text encoders encode them.
 #[derive(Debug, Clone)]
-pub struct Encoded {
-    /// `[b, l, d]`
-    pub context: Tensor<3>,
+pub struct TextEmbeddings {
+    /// The input of the UNet's cross-attention. `[b, l, d]`
+    pub encoder_hidden_states: Tensor<3>,
     /// SDXL's pooled and projected state. `[b, d']`
     pub pooled: Option<Tensor<2>>,
 }
 
-impl Encoded {
-    /// Several as one batch. Either all or none are pooled.
+impl TextEmbeddings {
+    /// Concatenates batches to one. Either all or none have a pooled state.
     ///
     /// # Panics
     /// If there are none.
     #[must_use]
-    pub fn cat(all: Vec<Self>) -> Self {
-        let context = Tensor::cat(
-            all.iter().map(|encoded| encoded.context.clone()).collect(),
-            0,
-        );
-        let pooled: Option<Vec<_>> = all.into_iter().map(|encoded| encoded.pooled).collect();
+    pub fn cat(batches: Vec<Self>) -> Self {
+        let mut states = Vec::with_capacity(batches.len());
+        let mut pooled = Vec::new();
+        for batch in batches {
+            states.push(batch.encoder_hidden_states);
+            pooled.push(batch.pooled);
+        }
+        let pooled: Option<Vec<_>> = pooled.into_iter().collect();
         Self {
-            context,
+            encoder_hidden_states: Tensor::cat(states, 0),
             pooled: pooled.map(|pooled| Tensor::cat(pooled, 0)),
         }
     }
 }
 
-/// How the windows of a family's encoders are filled.
+/// The padding of the windows of each text encoder of a family.
 fn paddings(family: Family) -> [Option<Padding>; 2] {
     match family {
         Family::Sd1 => [Some(Padding::End), None],
@@ -76,8 +78,8 @@ impl Tokenizer {
 }
 
 impl WeightedTokens {
-    /// As many windows as the limit allows, for the encoders of a family, and a weight for each
-    /// position of the context.
+    /// As many windows as the limit allows, for the encoders of a family, and a weight per position
+    /// of the encoder hidden states.
     #[must_use]
     pub fn caption(&self, limit: TokenLimit, family: Family) -> (CaptionWindows, Vec<f32>) {
         let windows = caption_windows(family, |padding| self.windows_padded(limit, padding).ids);
@@ -89,7 +91,7 @@ impl TextEncoders {
     /// The encoders of a model, the first one first.
     ///
     /// # Panics
-    /// If there are not as many as the family has.
+    /// If the family has another number of text encoders.
     #[must_use]
     pub fn new(family: Family, encoders: Vec<TextEncoder>) -> Self {
         assert_eq!(
@@ -100,14 +102,15 @@ impl TextEncoders {
         Self { family, encoders }
     }
 
-    /// Encodes captions of one number of windows.
+    /// Encodes captions with the same number of windows.
     ///
-    /// With one encoder: its last state but `clip_skip` - 1, through the final norm. With two: the
-    /// states before the last layers of both, side by side and without norm, whatever `clip_skip`
-    /// is, and the pooled state of each caption's first window.
+    /// One encoder gives its hidden state `clip_skip` - 1 layers before the last, after the final
+    /// norm. Two encoders give the states before their last layers, concatenated along the channels
+    /// and without the final norm, for any `clip_skip`, and the pooled state of each caption's
+    /// first window.
     ///
     /// # Shapes
-    /// - context: `[captions, 75 windows + 2, d]`
+    /// - encoder_hidden_states: `[captions, 75 windows + 2, d]`
     /// - pooled: `[captions, d']`
     ///
     /// # Panics
@@ -119,48 +122,39 @@ impl TextEncoders {
         captions: &[CaptionWindows],
         clip_skip: usize,
         cx: &ForwardContext,
-    ) -> Encoded {
+    ) -> TextEmbeddings {
         let first: Vec<Vec<Window>> = captions
             .iter()
             .map(|caption| caption.first.clone())
             .collect();
-        let [encoder, others @ ..] = self.encoders.as_slice() else {
-            unreachable!("there is one at least")
-        };
-        let [second] = others else {
-            return Encoded {
-                context: encoder.context(&first, clip_skip, cx),
+        let encoder = &self.encoders[0];
+        let Some(second_encoder) = self.encoders.get(1) else {
+            return TextEmbeddings {
+                encoder_hidden_states: encoder.encoder_hidden_states(&first, clip_skip, cx),
                 pooled: None,
             };
         };
-        let flat =
-            |captions: &[Vec<Window>]| captions.iter().flatten().copied().collect::<Vec<Window>>();
-        let (states, _) = encoder.penultimate(&flat(&first), cx);
-        let captions: Vec<Vec<Window>> = captions
+        let second: Vec<Vec<Window>> = captions
             .iter()
             .map(|caption| caption.second.clone())
             .collect();
-        let (second_states, pooled) = second.penultimate(&flat(&captions), cx);
-        let context = Tensor::cat(
+        let (first_states, _) = encoder.penultimate(&first.concat(), cx);
+        let (second_states, pooled) = second_encoder.penultimate(&second.concat(), cx);
+        let encoder_hidden_states = Tensor::cat(
             vec![
-                join_windows(states, &first),
-                join_windows(second_states, &captions),
+                join_windows(first_states, &first),
+                join_windows(second_states, &second),
             ],
             2,
         );
-        // Of each caption's first window.
-        let windows = captions[0].len();
-        let pooled = pooled.map(|pooled| {
-            let [rows, d] = pooled.dims();
-            pooled
-                .reshape([rows / windows, windows, d])
-                .narrow(1, 0, 1)
-                .reshape([rows / windows, d])
-        });
-        Encoded { context, pooled }
+        let windows = captions[0].second.len();
+        TextEmbeddings {
+            encoder_hidden_states,
+            pooled: pooled.map(|pooled| pooled_of_first_windows(pooled, windows)),
+        }
     }
 
-    /// What the model is.
+    /// The family of the base model.
     #[must_use]
     pub fn family(&self) -> Family {
         self.family
@@ -171,4 +165,13 @@ impl TextEncoders {
     pub fn encoders(&self) -> &[TextEncoder] {
         &self.encoders
     }
+}
+
+/// The pooled state of each caption's first window, from those of all `windows` windows of each.
+fn pooled_of_first_windows(pooled: Tensor<2>, windows: usize) -> Tensor<2> {
+    let [rows, d] = pooled.dims();
+    pooled
+        .reshape([rows / windows, windows, d])
+        .narrow(1, 0, 1)
+        .reshape([rows / windows, d])
 }

@@ -5,12 +5,13 @@ use lora_core::ForwardContext;
 use lora_core::layers::{LayerNorm, Linear};
 use lora_core::ops::{AttentionMask, attention, gelu, quick_gelu};
 
-use crate::model_config::HiddenAct;
+use crate::hidden_act::HiddenAct;
 use crate::weights::Weights;
 
 pub(super) const LAYER_NORM_EPS: f64 = 1e-5;
 
-/// Causal attention and a feed-forward network, each behind a layer norm and beside a shortcut.
+/// Causal attention and a feed-forward network, each after a layer norm and with a residual
+/// connection.
 #[derive(Debug)]
 pub(super) struct EncoderLayer {
     layer_norm1: LayerNorm,

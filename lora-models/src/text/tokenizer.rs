@@ -1,24 +1,24 @@
-//! CLIP's byte-pair encoding, cut into windows of 77 tokens.
+//! CLIP's byte-pair encoding, split into windows of 77 tokens.
 
 use std::fmt::Write as _;
 
 use serde_json::json;
 
-/// Tokens that the text encoder takes at once.
+/// Tokens per input of the text encoder.
 pub const WINDOW: usize = 77;
 
 /// One input of the text encoder.
 pub type Window = [u32; WINDOW];
 
-/// Tokens of a window between its first and last.
+/// Tokens of a window between its start token and its last token.
 pub(super) const INNER: usize = WINDOW - 2;
 const START: u32 = 49406;
 pub(super) const END: u32 = 49407;
-/// Lines of "left right" in the order of their rank, as OpenAI published them with CLIP (MIT
+/// Lines of "left right" in the order of their rank, as published by OpenAI with CLIP (MIT
 /// licence).
 const MERGES: &str = include_str!("clip_merges.txt");
 
-/// How many tokens of a caption are used.
+/// The maximum number of tokens of a caption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum TokenLimit {
     /// 75, one window.
@@ -40,10 +40,21 @@ impl TokenLimit {
             Self::Three => 3,
         }
     }
+
+    /// Number of tokens: 75 per window.
+    #[must_use]
+    pub fn tokens(self) -> usize {
+        self.windows() * INNER
+    }
+
+    /// Length of the encoder hidden states: the tokens, one state before and one after them.
+    #[must_use]
+    pub fn sequence_length(self) -> usize {
+        self.tokens() + 2
+    }
 }
 
-/// The tokenizer of CLIP-L, as transformers' `CLIPTokenizerFast` behaves, with the vocabulary built
-/// in.
+/// CLIP-L's tokenizer with its vocabulary. It gives the ids of transformers' `CLIPTokenizerFast`.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
@@ -56,7 +67,7 @@ impl Default for Tokenizer {
 }
 
 impl Tokenizer {
-    /// Number of different tokens.
+    /// Size of the vocabulary.
     pub const VOCABULARY: usize = END as usize + 1;
 
     /// Builds the tokenizer from the embedded merge list.
@@ -68,7 +79,7 @@ impl Tokenizer {
         }
     }
 
-    /// The token ids of a text, without start and end, of any number.
+    /// All token ids of a text, without start and end token.
     #[must_use]
     pub fn ids(&self, text: &str) -> Vec<u32> {
         match self.inner.encode(text, false) {
@@ -77,8 +88,8 @@ impl Tokenizer {
         }
     }
 
-    /// The token ids of a text as windows: start, 75 tokens, end. Text beyond the limit is cut off;
-    /// what is free is filled with end tokens.
+    /// The token ids of a text as windows: start token, 75 tokens, end token. Tokens beyond the
+    /// limit are dropped; free positions are filled with end tokens.
     #[must_use]
     pub fn windows(&self, text: &str, limit: TokenLimit) -> Vec<Window> {
         fill_windows(self.ids(text), limit, Padding::End)
@@ -95,7 +106,7 @@ impl Tokenizer {
     }
 }
 
-/// What stands behind a text that does not fill its windows.
+/// The padding after a text that does not fill its windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Padding {
     /// End tokens: CLIP-L.
@@ -106,20 +117,21 @@ pub(super) enum Padding {
 
 /// See [`Tokenizer::windows`].
 pub(super) fn fill_windows(mut ids: Vec<u32>, limit: TokenLimit, padding: Padding) -> Vec<Window> {
-    ids.truncate(limit.windows() * INNER);
-    // The text's end, then padding; a window that the text fills gets an end of its own.
-    if padding == Padding::Zero && ids.len() < limit.windows() * INNER {
+    ids.truncate(limit.tokens());
+    // The text's end token, then padding. A window full of text ends with its own end token
+    // (below).
+    if padding == Padding::Zero && ids.len() < limit.tokens() {
         ids.push(END);
     }
     let filler = if padding == Padding::End { END } else { 0 };
-    ids.resize(limit.windows() * INNER, filler);
+    ids.resize(limit.tokens(), filler);
     ids.chunks_exact(INNER)
         .map(|inner| {
             let mut window = [filler; WINDOW];
             window[0] = START;
             window[1..=INNER].copy_from_slice(inner);
-            // As sd-scripts does: a window of text ends, and one of padding alone starts with an
-            // end.
+            // As in sd-scripts: a window full of text ends with an end token, and a window of
+            // padding alone starts with one.
             if !matches!(inner[INNER - 1], END) && inner[INNER - 1] != filler {
                 window[WINDOW - 1] = END;
             }
@@ -131,7 +143,7 @@ pub(super) fn fill_windows(mut ids: Vec<u32>, limit: TokenLimit, padding: Paddin
         .collect()
 }
 
-/// The tokenizer in the format of `tokenizer.json`.
+/// The tokenizer as `tokenizer.json`.
 fn definition() -> serde_json::Value {
     let merges: Vec<&str> = MERGES
         .lines()
@@ -159,20 +171,22 @@ fn definition() -> serde_json::Value {
         ]},
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
             {"type": "Split", "pattern": {"Regex": pieces}, "behavior": "Removed", "invert": true},
-            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+             "use_regex": true},
         ]},
         "post_processor": null,
         "decoder": null,
         "model": {
-            "type": "BPE", "dropout": null, "unk_token": "<|endoftext|>", "continuing_subword_prefix": "",
-            "end_of_word_suffix": "</w>", "fuse_unk": false, "byte_fallback": false,
+            "type": "BPE", "dropout": null, "unk_token": "<|endoftext|>",
+            "continuing_subword_prefix": "", "end_of_word_suffix": "</w>",
+            "fuse_unk": false, "byte_fallback": false,
             "vocab": vocabulary, "merges": merges,
         },
     })
 }
 
-/// All tokens in the order of their ids: the bytes, the bytes at the end of a word, the merges, the
-/// two special ones.
+/// All tokens in the order of their ids: bytes, bytes at the end of a word, merges, the two special
+/// tokens.
 fn vocabulary(merges: &[&str]) -> Vec<String> {
     let symbols = byte_symbols();
     let mut tokens: Vec<String> = symbols.iter().map(ToString::to_string).collect();
@@ -187,8 +201,8 @@ fn vocabulary(merges: &[&str]) -> Vec<String> {
     tokens
 }
 
-/// The printable characters that stand for bytes: first those bytes that are printable themselves,
-/// then the others in order from U+0100 on (GPT-2's table).
+/// The printable characters that represent bytes (GPT-2's table): first the bytes that are
+/// printable themselves, then the others as U+0100, U+0101, …
 fn byte_symbols() -> Vec<char> {
     let printable = |byte: &u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     let others = (0..=255_u8).filter(|byte| !printable(byte)).count() as u32;

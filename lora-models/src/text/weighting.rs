@@ -1,44 +1,47 @@
-//! Prompts whose parts have weights.
+//! Prompt weighting.
 
 use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 
 use super::tokenizer::{INNER, Padding, TokenLimit, Tokenizer, Window, fill_windows};
 
-/// What round brackets multiply by.
+/// The factor of round brackets.
 const ROUND: f64 = 1.1;
-/// What square brackets multiply by.
+/// The factor of square brackets.
 const SQUARE: f64 = 1.0 / 1.1;
 
-/// A part of a prompt that has one weight.
+/// A part of a prompt with one weight.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fragment {
-    /// The text without the brackets, weights and backslashes that were read.
+    /// The text, without brackets, weights and backslashes.
     pub text: String,
-    /// What the states of its tokens are multiplied by.
+    /// The factor of the hidden states of its tokens.
     pub weight: f64,
 }
 
-/// Splits a prompt where the weight changes, as the web interface of AUTOMATIC1111 does. There is
-/// at least one fragment, empty for an empty prompt.
+/// Splits a prompt into fragments of one weight each, with the syntax of AUTOMATIC1111's web UI. An
+/// empty prompt gives one empty fragment.
 ///
-/// | written | weight of `x` |
+/// | syntax | weight of `x` |
 /// |---|---|
 /// | `(x)` | 1.1 |
 /// | `[x]` | 1 / 1.1 |
 /// | `(x:1.3)` | 1.3 |
 /// | `\(x\)` | 1, and the brackets belong to the text; also `\[`, `\]` and `\\` |
 ///
-/// Brackets in brackets multiply. An opening bracket that is never closed reaches to the end; a
-/// closing one that was never opened is text. A backslash before any other character is dropped.
-/// What cannot be a number, as in `(x:1.2.3)`, is text.
+/// The weights of nested brackets multiply. An opening bracket without a closing one reaches to the
+/// end of the prompt; a closing bracket without an opening one is text. A backslash before any
+/// other character is dropped. A weight that is not a number, as in `(x:1.2.3)`, is text.
 ///
-/// Only prompts are read so: to [`Tokenizer::ids`] brackets are text.
+/// This syntax is for prompts only: for [`Tokenizer::ids`] brackets are text.
 ///
 /// ```
 /// use lora_models::text::{Fragment, parse_weights};
 ///
 /// let fragment = |text: &str, weight| Fragment { text: text.into(), weight };
-/// assert_eq!(parse_weights("a (red:1.3) cat"), [fragment("a ", 1.0), fragment("red", 1.3), fragment(" cat", 1.0)]);
+/// assert_eq!(
+///     parse_weights("a (red:1.3) cat"),
+///     [fragment("a ", 1.0), fragment("red", 1.3), fragment(" cat", 1.0)]
+/// );
 /// ```
 #[must_use]
 pub fn parse_weights(prompt: &str) -> Vec<Fragment> {
@@ -53,14 +56,14 @@ pub fn parse_weights(prompt: &str) -> Vec<Fragment> {
 #[derive(Debug, Default)]
 struct Parser {
     fragments: Vec<Fragment>,
-    /// How many fragments there were before each open `(`.
+    /// The number of fragments before each open `(`.
     round: Vec<usize>,
     /// The same for `[`.
     square: Vec<usize>,
 }
 
 impl Parser {
-    /// Takes what the text starts with and returns what follows.
+    /// Parses the start of the text and returns the rest.
     fn take<'a>(&mut self, first: char, text: &'a str) -> &'a str {
         let rest = &text[first.len_utf8()..];
         match first {
@@ -81,7 +84,7 @@ impl Parser {
                 None => self.push("]"),
             },
             ':' => {
-                // Where no bracket is open, weight and bracket are text.
+                // If no bracket is open, the weight and the bracket are text.
                 if let Some((weight, rest)) = explicit_weight(rest)
                     && let Some(start) = self.round.pop()
                 {
@@ -115,7 +118,7 @@ impl Parser {
         }
     }
 
-    /// Closes what is open and joins neighbours of the same weight.
+    /// Closes open brackets and joins neighbouring fragments of the same weight.
     fn finish(mut self) -> Vec<Fragment> {
         for start in std::mem::take(&mut self.round) {
             self.multiply(start, ROUND);
@@ -144,11 +147,11 @@ impl Parser {
     }
 }
 
-/// The weight of `1.3)`, which follows a colon, and what comes after it.
+/// The weight in `1.3)` after a colon, and the text after it.
 fn explicit_weight(text: &str) -> Option<(f64, &str)> {
     let (number, rest) = text.split_once(')')?;
     let number = number.trim();
-    // Digits and points only: to Rust "inf" and "1e3" are numbers, too.
+    // Digits and points only: Rust would also parse "inf" and "1e3".
     let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
     if !digits.chars().all(|c| c == '.' || c.is_ascii_digit()) {
         return None;
@@ -157,24 +160,25 @@ fn explicit_weight(text: &str) -> Option<(f64, &str)> {
     (weight as f32).is_finite().then_some((weight, rest))
 }
 
-/// The tokens of a prompt with the weight of each, without start and end, of any number.
+/// All tokens of a prompt with their weights, without start and end token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedTokens {
     ids: Vec<u32>,
     weights: Vec<f32>,
 }
 
-/// Tokens as the text encoder takes them.
+/// The token windows of a prompt with their weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedWindows {
-    /// Start, 75 tokens, end.
+    /// Each window: start token, 75 tokens, end token.
     pub ids: Vec<Window>,
-    /// A weight for each position of the context: 75 for each window, and 1 before and after them.
+    /// A weight per position of the encoder hidden states: 75 per window, and 1.0 before and after
+    /// them.
     pub weights: Vec<f32>,
 }
 
 impl WeightedTokens {
-    /// Reads the weights of a prompt, then the tokens of each fragment.
+    /// Parses the weights of a prompt, then tokenizes each fragment.
     #[must_use]
     pub fn new(prompt: &str, tokenizer: &Tokenizer) -> Self {
         let mut tokens = Self {
@@ -190,19 +194,19 @@ impl WeightedTokens {
         tokens
     }
 
-    /// How many tokens there are.
+    /// Number of tokens.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether the prompt is empty.
+    /// True if the prompt is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    /// The smallest limit that holds them all; three windows where none does.
+    /// The smallest limit that all tokens fit in; three windows if they fit in none.
     #[must_use]
     pub fn limit(&self) -> TokenLimit {
         match self.ids.len().div_ceil(INNER) {
@@ -212,7 +216,7 @@ impl WeightedTokens {
         }
     }
 
-    /// As many windows as the limit allows. Tokens beyond it are cut off; what is free is filled
+    /// As many windows as the limit allows. Tokens beyond it are dropped; free positions are filled
     /// with end tokens of weight 1.
     #[must_use]
     pub fn windows(&self, limit: TokenLimit) -> WeightedWindows {
@@ -220,10 +224,9 @@ impl WeightedTokens {
     }
 
     pub(super) fn windows_padded(&self, limit: TokenLimit, padding: Padding) -> WeightedWindows {
-        let count = limit.windows() * INNER;
         let mut weights = vec![1.0];
-        weights.extend(self.weights.iter().take(count));
-        weights.resize(count + 2, 1.0);
+        weights.extend(self.weights.iter().take(limit.tokens()));
+        weights.resize(limit.sequence_length(), 1.0);
         WeightedWindows {
             ids: fill_windows(self.ids.clone(), limit, padding),
             weights,
@@ -231,62 +234,64 @@ impl WeightedTokens {
     }
 }
 
-/// Multiplies each position of contexts by its weight, as sd-scripts does with captions
-/// (`weighted_captions`). Where all weights are 1, the context stays as it is, to the bit.
+/// Multiplies each position of encoder hidden states by its weight, as sd-scripts' option
+/// `weighted_captions`. If all weights are 1, the states are returned unchanged.
 ///
 /// # Shapes
-/// - context, result: `[b, l, d]`
+/// - encoder_hidden_states, result: `[b, l, d]`
 /// - weights: `b` times `l`
 ///
 /// # Panics
-/// If the weights do not fit the context.
+/// If the weights have another shape.
 #[must_use]
-pub fn multiply_weights(context: Tensor<3>, weights: &[&[f32]]) -> Tensor<3> {
-    let [b, l, _] = context.dims();
+pub fn multiply_weights(encoder_hidden_states: Tensor<3>, weights: &[&[f32]]) -> Tensor<3> {
+    let [b, l, _] = encoder_hidden_states.dims();
     assert!(
         weights.len() == b && weights.iter().all(|weights| weights.len() == l),
         "{b} times {l} weights"
     );
-    if weights
-        .iter()
-        .all(|weights| weights.iter().all(|weight| *weight == 1.0))
-    {
-        return context;
+    if are_all_one(weights) {
+        return encoder_hidden_states;
     }
-    let dtype = FloatDType::from(context.dtype());
+    let dtype = FloatDType::from(encoder_hidden_states.dtype());
+    let device = encoder_hidden_states.device().inner();
     let weights = TensorData::new(weights.concat(), [b, l, 1]);
-    let weights = Tensor::<3>::from_data(weights, (&context.device().inner(), DType::F32));
-    (context.cast(FloatDType::F32) * weights).cast(dtype)
+    let weights = Tensor::<3>::from_data(weights, (&device, DType::F32));
+    (encoder_hidden_states.cast(FloatDType::F32) * weights).cast(dtype)
 }
 
-/// As [`multiply_weights`], but then multiplies each context by the number that brings back the
-/// mean that it had over all positions and channels. Where all weights are 1, the context stays as
-/// it is, to the bit.
+/// As [`multiply_weights`], then scales each sample so that its mean over all positions and
+/// channels is the same as before. If all weights are 1, the states are returned unchanged.
 ///
-/// Scaling back follows sd-scripts' `get_weighted_text_embeddings`. It is left out for a context
-/// whose mean has become 0.
+/// Scaling follows sd-scripts' `get_weighted_text_embeddings`. A sample whose mean has become 0 is
+/// not scaled.
 ///
 /// # Shapes
-/// - context, result: `[b, l, d]`
+/// - encoder_hidden_states, result: `[b, l, d]`
 /// - weights: `b` times `l`
 ///
 /// # Panics
-/// If the weights do not fit the context.
+/// If the weights have another shape.
 #[must_use]
-pub fn apply_weights(context: Tensor<3>, weights: &[&[f32]]) -> Tensor<3> {
-    if weights
-        .iter()
-        .all(|weights| weights.iter().all(|weight| *weight == 1.0))
-    {
-        return context;
+pub fn apply_weights(encoder_hidden_states: Tensor<3>, weights: &[&[f32]]) -> Tensor<3> {
+    if are_all_one(weights) {
+        return encoder_hidden_states;
     }
-    let dtype = FloatDType::from(context.dtype());
-    let context = context.cast(FloatDType::F32);
-    let mean = |context: &Tensor<3>| context.clone().mean_dims(&[1, 2]); // [b, 1, 1]
-    let weighted = multiply_weights(context.clone(), weights);
-    let scale = mean(&context) / mean(&weighted);
+    let dtype = FloatDType::from(encoder_hidden_states.dtype());
+    let states = encoder_hidden_states.cast(FloatDType::F32);
+    let mean = |states: &Tensor<3>| states.clone().mean_dims(&[1, 2]); // [b, 1, 1]
+    let weighted = multiply_weights(states.clone(), weights);
+    let scale = mean(&states) / mean(&weighted);
     let scale = scale.clone().mask_fill(scale.is_finite().bool_not(), 1.0);
     (weighted * scale).cast(dtype)
+}
+
+fn are_all_one(weights: &[&[f32]]) -> bool {
+    weights
+        .iter()
+        .copied()
+        .flatten()
+        .all(|weight| *weight == 1.0)
 }
 
 #[cfg(test)]
@@ -298,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_are_read() {
+    fn weights_are_parsed() {
         const SQUARED: f64 = 1.1 * 1.1;
         let table: &[(&str, &[(&str, f64)])] = &[
             ("", &[("", 1.0)]),
@@ -360,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_is_read() {
+    fn every_text_is_parsed() {
         let pieces = [
             "(", ")", "[", "]", "\\", ":", ":1.3)", ":-.5)", "9", ".", " ", "a", "猫", "é", ", ",
         ];
@@ -398,14 +403,13 @@ mod tests {
             };
             let without = prompt.replace(['(', ')', '[', ']', '\\'], "");
             assert_eq!(parse_weights(&without), unweighted(&without));
-            let escape = |c| {
+            let mut escaped = String::new();
+            for c in prompt.chars() {
                 if "()[]\\".contains(c) {
-                    format!("\\{c}")
-                } else {
-                    String::from(c)
+                    escaped.push('\\');
                 }
-            };
-            let escaped: String = prompt.chars().map(escape).collect();
+                escaped.push(c);
+            }
             assert_eq!(parse_weights(&escaped), unweighted(&prompt));
         }
     }
@@ -436,7 +440,7 @@ mod tests {
             let windows = tokens.windows(limit);
             assert_eq!(
                 (windows.ids.len(), windows.weights.len()),
-                (limit.windows(), 75 * limit.windows() + 2)
+                (limit.windows(), limit.sequence_length())
             );
             let positions =
                 (0..windows.weights.len()).filter(|position| windows.weights[*position] == 0.5);
@@ -475,11 +479,11 @@ mod tests {
     fn the_mean_comes_back() {
         let [b, l, d] = [2, 5, 8];
         let noise = Stream::new(2, Purpose::Noise, 0, 0).normal_tensor([b, l, d], &Device::flex());
-        let context: Tensor<3> = noise + 0.5;
+        let states: Tensor<3> = noise + 0.5;
         let weights: [&[f32]; 2] = [&[1.0, 1.0, 2.0, 1.0, 1.0], &[1.0; 5]];
         let (before, after) = (
-            values(context.clone()),
-            values(apply_weights(context, &weights)),
+            values(states.clone()),
+            values(apply_weights(states, &weights)),
         );
         let mean = |values: &[f32]| {
             values.iter().map(|value| f64::from(*value)).sum::<f64>() / (l * d) as f64
@@ -503,26 +507,26 @@ mod tests {
 
     #[test]
     fn equal_weights_change_nothing() {
-        let context: Tensor<3> =
+        let states: Tensor<3> =
             Stream::new(3, Purpose::Noise, 0, 0).normal_tensor([1, 4, 8], &Device::flex());
-        let bits = |context| {
-            values(context)
+        let bits = |states| {
+            values(states)
                 .into_iter()
                 .map(f32::to_bits)
                 .collect::<Vec<_>>()
         };
         assert_eq!(
-            bits(apply_weights(context.clone(), &[&[1.0; 4]])),
-            bits(context.clone())
+            bits(apply_weights(states.clone(), &[&[1.0; 4]])),
+            bits(states.clone())
         );
         // A power of two is exact.
         assert_eq!(
-            bits(apply_weights(context.clone(), &[&[2.0; 4]])),
-            bits(context.clone())
+            bits(apply_weights(states.clone(), &[&[2.0; 4]])),
+            bits(states.clone())
         );
         // The mean becomes 0: it cannot come back.
         assert!(
-            values(apply_weights(context, &[&[0.0; 4]]))
+            values(apply_weights(states, &[&[0.0; 4]]))
                 .iter()
                 .all(|value| *value == 0.0)
         );

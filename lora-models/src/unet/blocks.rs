@@ -1,32 +1,31 @@
-//! The levels of the UNet.
+//! The blocks of the UNet: one per level on the way down and up, and the middle one.
 
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use burn::tensor::module::interpolate;
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use lora_core::ForwardContext;
 use lora_core::gradient_checkpointing::recompute_in_backward;
 use lora_core::layers::Conv2d;
 use lora_core::ops::ConvShape;
 
+use super::block_config::{BlockConfig, GROUP_NORM_EPS};
 use super::transformer::Transformer2DModel;
-use super::{BlockConfig, GROUP_NORM_EPS};
+use crate::resample::upsample_nearest;
 use crate::resnet::ResnetBlock2D;
 use crate::weights::Weights;
 
-/// What every level gets beside its input.
+/// The inputs of every block besides its feature map.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Conditioning<'a> {
     /// The time embedding, after SiLU. `[b, d]`
     pub(super) temb: &'a Tensor<2>,
     /// The encoded captions. `[b, l, d]`
-    pub(super) context: &'a Tensor<3>,
+    pub(super) encoder_hidden_states: &'a Tensor<3>,
     pub(super) cx: &'a ForwardContext,
 }
 
-/// A resnet and the transformer behind it, if the level has one. Each is a segment of
-/// recomputation.
+/// A resnet, then a transformer if the level has attention. Each is one segment of gradient
+/// checkpointing.
 #[derive(Debug)]
 struct Stage {
     resnet: Arc<ResnetBlock2D>,
@@ -44,7 +43,7 @@ impl Stage {
         let at = weights.at("resnets").at(index);
         let resnet =
             ResnetBlock2D::new(&at, channels, Some(time_embed_dim), groups, GROUP_NORM_EPS);
-        let attention = config.attends.then(|| {
+        let attention = config.has_attention.then(|| {
             let weights = weights.at("attentions").at(index);
             Arc::new(Transformer2DModel::new(
                 &weights,
@@ -72,8 +71,8 @@ impl Stage {
     }
 }
 
-/// The resnet as a segment. What joins from the way down joins within it, so that the joint input
-/// is not kept.
+/// The resnet as one segment of gradient checkpointing. The skip connection is concatenated inside
+/// the segment, so the concatenated input is not kept in memory.
 fn resnet(
     resnet: &Arc<ResnetBlock2D>,
     x: Tensor<4>,
@@ -82,7 +81,7 @@ fn resnet(
 ) -> Tensor<4> {
     let resnet = Arc::clone(resnet);
     let [b, d] = temb.dims();
-    // The inputs of a segment have one rank.
+    // All inputs of a segment have the same rank.
     let temb = temb.clone().reshape([b, d, 1, 1]);
     let run = move |x: Tensor<4>, temb: Tensor<4>, cx: &ForwardContext| {
         resnet.forward(x, Some(&temb.reshape([b, d])), cx)
@@ -95,21 +94,26 @@ fn resnet(
     }
 }
 
-/// The transformer as a segment.
+/// The transformer as one segment of gradient checkpointing.
 fn attention(
     transformer: &Arc<Transformer2DModel>,
     x: Tensor<4>,
-    Conditioning { context, cx, .. }: Conditioning<'_>,
+    Conditioning {
+        encoder_hidden_states,
+        cx,
+        ..
+    }: Conditioning<'_>,
 ) -> Tensor<4> {
     let transformer = Arc::clone(transformer);
-    let [b, l, d] = context.dims();
+    let [b, l, d] = encoder_hidden_states.dims();
     recompute_in_backward(
-        [x, context.clone().reshape([b, l, d, 1])],
+        [x, encoder_hidden_states.clone().reshape([b, l, d, 1])],
         cx,
-        move |[x, context], cx| transformer.forward(x, &context.reshape([b, l, d]), cx),
+        move |[x, states], cx| transformer.forward(x, &states.reshape([b, l, d]), cx),
     )
 }
 
+/// A level on the way down, with a downsampler unless it is the last.
 #[derive(Debug)]
 pub(super) struct DownBlock {
     stages: Vec<Stage>,
@@ -117,12 +121,13 @@ pub(super) struct DownBlock {
 }
 
 impl DownBlock {
-    /// `channels` is the running width; `skips` collects the channels of each output.
+    /// `channels` is the current width. The channels of each output are pushed to `skips`.
     pub(super) fn new(
         weights: &Weights,
         channels: &mut usize,
         skips: &mut Vec<usize>,
         config: BlockConfig,
+        add_downsample: bool,
     ) -> Self {
         let mut stages = Vec::new();
         for index in 0..weights.count("resnets") {
@@ -131,7 +136,7 @@ impl DownBlock {
             skips.push(*channels);
             stages.push(stage);
         }
-        let downsampler = config.resamples.then(|| {
+        let downsampler = add_downsample.then(|| {
             weights.conv2d(
                 "downsamplers.0.conv",
                 *channels,
@@ -166,6 +171,7 @@ impl DownBlock {
     }
 }
 
+/// The block at the lowest resolution.
 #[derive(Debug)]
 pub(super) struct MidBlock {
     first: Arc<ResnetBlock2D>,
@@ -208,6 +214,7 @@ impl MidBlock {
     }
 }
 
+/// A level on the way up, with an upsampler unless it is the last.
 #[derive(Debug)]
 pub(super) struct UpBlock {
     stages: Vec<Stage>,
@@ -215,25 +222,30 @@ pub(super) struct UpBlock {
 }
 
 impl UpBlock {
-    /// `channels` is the running width; `skips` gives up the channels of the outputs that join.
+    /// `channels` is the current width. The channels of the skip connections are popped from
+    /// `skips`.
     pub(super) fn new(
         weights: &Weights,
         channels: &mut usize,
         skips: &mut Vec<usize>,
         config: BlockConfig,
+        add_upsample: bool,
     ) -> Self {
         let mut stages = Vec::new();
         for index in 0..weights.count("resnets") {
-            let joined = skips.pop().unwrap_or_else(|| {
-                weights.problem("more resnets on the way up than outputs on the way down".into());
+            let skip = skips.pop().unwrap_or_else(|| {
+                weights.problem(
+                    "the up blocks have more resnets than the down blocks have \
+                     outputs"
+                        .into(),
+                );
                 0
             });
-            let stage = Stage::new(weights, index, *channels + joined, config);
+            let stage = Stage::new(weights, index, *channels + skip, config);
             *channels = stage.resnet.out_channels();
             stages.push(stage);
         }
-        let upsampler = config
-            .resamples
+        let upsampler = add_upsample
             .then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
         Self { stages, upsampler }
     }
@@ -249,26 +261,11 @@ impl UpBlock {
         }
         match &self.upsampler {
             Some(upsampler) => {
-                // Twice the size, but for a size on the way down that was odd.
+                // Twice the size, unless the size on the way down was odd.
                 let size = skips.last().map(|skip| [skip.dims()[2], skip.dims()[3]]);
-                upsampler.forward(enlarge(h, size), conditioning.cx)
+                upsampler.forward(upsample_nearest(h, size), conditioning.cx)
             }
             None => h,
         }
-    }
-}
-
-/// Nearest-neighbour enlargement to `size`, by default to twice the size.
-pub(crate) fn enlarge(x: Tensor<4>, size: Option<[usize; 2]>) -> Tensor<4> {
-    let [b, c, h, w] = x.dims();
-    match size {
-        Some(size) if size != [2 * h, 2 * w] => interpolate(
-            x,
-            InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size),
-        ),
-        _ => x
-            .reshape([b, c, h, 1, w, 1])
-            .expand([b, c, h, 2, w, 2])
-            .reshape([b, c, 2 * h, 2 * w]),
     }
 }

@@ -1,4 +1,4 @@
-//! Sinusoids of the timestep through two linear layers.
+//! The embedding of the timestep and, for SDXL, of the added conditions.
 
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use lora_core::ForwardContext;
@@ -7,27 +7,43 @@ use lora_core::ops::silu;
 
 use crate::weights::Weights;
 
-/// The embedding of the timestep and, for SDXL, of a vector beside it.
+/// The embedding of the timestep, plus that of SDXL's added conditions.
 #[derive(Debug)]
 pub(super) struct TimeEmbedding {
     linear_1: Linear,
     linear_2: Linear,
     channels: usize,
     width: usize,
-    vector: Option<VectorEmbedding>,
+    add_embedding: Option<AddEmbedding>,
 }
 
-/// SDXL's embedding of the pooled caption and of sizes (Podell et al. 2023).
+/// SDXL's embedding of the pooled caption and the time ids (Podell et al. 2023).
 #[derive(Debug)]
-struct VectorEmbedding {
+struct AddEmbedding {
     linear_1: Linear,
     linear_2: Linear,
     inputs: usize,
 }
 
+impl AddEmbedding {
+    /// The embedding of `width` channels, if there are tensors for it.
+    fn new(weights: &Weights, width: usize) -> Option<Self> {
+        weights
+            .shape("linear_1.weight")
+            .or_else(|| weights.shape("linear_2.weight"))?;
+        let inputs = weights.width(&[("linear_1.weight", 1)]);
+        Some(Self {
+            linear_1: weights.linear("linear_1", inputs, width, true),
+            linear_2: weights.linear("linear_2", width, width, true),
+            inputs,
+        })
+    }
+}
+
 impl TimeEmbedding {
+    /// `weights` are those of the UNet, `channels` the channels of its first level.
     pub(super) fn new(weights: &Weights, channels: usize) -> Self {
-        let vector = weights.at("add_embedding");
+        let add_embedding = weights.at("add_embedding");
         let weights = weights.at("time_embedding");
         let width = weights.width(&[
             ("linear_1.weight", 0),
@@ -41,34 +57,32 @@ impl TimeEmbedding {
             linear_2: weights.linear("linear_2", width, width, true),
             channels,
             width,
-            vector: vector
-                .shape("linear_1.weight")
-                .or_else(|| vector.shape("linear_2.weight"))
-                .map(|_| {
-                    let inputs = vector.width(&[("linear_1.weight", 1)]);
-                    VectorEmbedding {
-                        linear_1: vector.linear("linear_1", inputs, width, true),
-                        linear_2: vector.linear("linear_2", width, width, true),
-                        inputs,
-                    }
-                }),
+            add_embedding: AddEmbedding::new(&add_embedding, width),
         }
     }
 
-    /// Width of the vector beside the time, if there is one.
-    pub(super) fn vector_width(&self) -> Option<usize> {
-        self.vector.as_ref().map(|vector| vector.inputs)
+    /// Width of the added conditions, if the UNet takes any.
+    pub(super) fn added_cond_width(&self) -> Option<usize> {
+        self.add_embedding
+            .as_ref()
+            .map(|embedding| embedding.inputs)
     }
 
+    /// Width of the embedding.
     pub(super) fn width(&self) -> usize {
         self.width
     }
 
-    /// The embedding `[b, d]` of b timesteps, on the device and in the dtype of `like`.
+    /// The embedding of timesteps and added conditions, on the device and in the dtype of `like`.
+    ///
+    /// # Shapes
+    /// - timesteps: b of them
+    /// - added_cond: `[b, d']`
+    /// - result: `[b, d]`
     pub(super) fn forward(
         &self,
         timesteps: &[f32],
-        vector: Option<&Tensor<2>>,
+        added_cond: Option<&Tensor<2>>,
         like: &Tensor<4>,
         cx: &ForwardContext,
     ) -> Tensor<2> {
@@ -79,43 +93,44 @@ impl TimeEmbedding {
         let time = self
             .linear_2
             .forward(silu(self.linear_1.forward(x, cx)), cx);
-        match (&self.vector, vector) {
+        match (&self.add_embedding, added_cond) {
             (None, None) => time,
-            (Some(embedding), Some(vector)) => {
-                let hidden = silu(embedding.linear_1.forward(vector.clone(), cx));
+            (Some(embedding), Some(added_cond)) => {
+                let hidden = silu(embedding.linear_1.forward(added_cond.clone(), cx));
                 time + embedding.linear_2.forward(hidden, cx)
             }
-            (Some(_), None) => panic!("this UNet takes a vector beside the time"),
-            (None, Some(_)) => panic!("this UNet takes no vector beside the time"),
+            (Some(_), None) => panic!("this UNet needs added conditions"),
+            (None, Some(_)) => panic!("this UNet takes no added conditions"),
         }
     }
 }
 
-/// SDXL's vector beside the time: the pooled caption, then sinusoids of the sizes. `width` is that
-/// of the whole vector.
+/// SDXL's added conditions: the pooled caption embedding, then sinusoids of the time ids. `width`
+/// is that of both together.
 ///
 /// # Shapes
-/// - pooled: `[b, d']`
-/// - sizes: b times original height and width, top and left of the crop, target height and width
+/// - text_embeds: `[b, d']`
+/// - time_ids: b times original height and width, top and left of the crop, target height and width
 /// - result: `[b, width]`
-pub(super) fn size_vector(pooled: Tensor<2>, sizes: &[[f32; 6]], width: usize) -> Tensor<2> {
-    let [b, pooled_width] = pooled.dims();
-    assert_eq!(b, sizes.len(), "sizes for each caption");
+pub(super) fn added_cond(text_embeds: Tensor<2>, time_ids: &[[f32; 6]], width: usize) -> Tensor<2> {
+    let [b, pooled_width] = text_embeds.dims();
+    assert_eq!(b, time_ids.len(), "one set of time ids per caption");
     let each = (width - pooled_width) / 6;
-    let mut embedded =
-        sinusoids(sizes.as_flattened(), each, &pooled.device().inner()).reshape([b, 6 * each]);
-    if pooled.dtype() != DType::F32 {
-        embedded = embedded.cast(FloatDType::from(pooled.dtype()));
+    let device = text_embeds.device().inner();
+    let mut embedded = sinusoids(time_ids.as_flattened(), each, &device).reshape([b, 6 * each]);
+    if text_embeds.dtype() != DType::F32 {
+        embedded = embedded.cast(FloatDType::from(text_embeds.dtype()));
     }
-    Tensor::cat(vec![pooled, embedded], 1)
+    Tensor::cat(vec![text_embeds, embedded], 1)
 }
 
 /// Cosines, then sines of t · exp(−ln(10000) k / half), in f32 (Vaswani et al. 2017, in diffusers'
 /// order). `[b, width]`
 fn sinusoids(timesteps: &[f32], width: usize, device: &Device) -> Tensor<2> {
     let half = width / 2;
-    let frequency = |k: usize| (-(10_000_f32.ln()) * k as f32 / half as f32).exp();
-    let frequencies: Vec<f32> = (0..half).map(frequency).collect();
+    let frequencies: Vec<f32> = (0..half)
+        .map(|k| (-(10_000_f32.ln()) * k as f32 / half as f32).exp())
+        .collect();
     let mut values = Vec::with_capacity(timesteps.len() * width);
     for t in timesteps {
         values.extend(frequencies.iter().map(|f| (t * f).cos()));

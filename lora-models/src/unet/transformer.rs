@@ -1,19 +1,19 @@
-//! Transformer over the pixels of a level.
+//! The transformer over a level's feature map.
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
 use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, Linear};
 use lora_core::ops::{ConvShape, geglu};
 
-use super::BlockConfig;
 use super::attention::CrossAttention;
+use super::block_config::BlockConfig;
 use crate::weights::Weights;
 
-/// Epsilon of the group norm at the entry.
+/// Epsilon of the group norm before the first projection.
 const ENTRY_EPS: f64 = 1e-6;
 const LAYER_NORM_EPS: f64 = 1e-5;
 
-/// Pixels as tokens through transformer blocks, beside a shortcut.
+/// Transformer blocks with the pixels of a feature map as tokens, plus a residual connection.
 #[derive(Debug)]
 pub(super) struct Transformer2DModel {
     norm: GroupNorm,
@@ -37,9 +37,10 @@ impl Projection {
         outputs: usize,
         config: BlockConfig,
     ) -> Self {
-        match config.linear_projections {
-            true => Self::Linear(weights.linear(name, inputs, outputs, true)),
-            false => Self::Conv2d(weights.conv2d(name, inputs, outputs, ConvShape::POINTWISE)),
+        if config.use_linear_projection {
+            Self::Linear(weights.linear(name, inputs, outputs, true))
+        } else {
+            Self::Conv2d(weights.conv2d(name, inputs, outputs, ConvShape::POINTWISE))
         }
     }
 }
@@ -53,24 +54,26 @@ impl Transformer2DModel {
             ("transformer_blocks.0.norm1.weight", 0),
         ]);
         let depth = weights.count("transformer_blocks").max(1);
-        let block = |index| {
-            BasicTransformerBlock::new(&weights.at("transformer_blocks").at(index), inner, config)
-        };
         Self {
             norm: weights.group_norm("norm", channels, config.groups, ENTRY_EPS),
             proj_in: Projection::new(weights, "proj_in", channels, inner, config),
-            transformer_blocks: (0..depth).map(block).collect(),
+            transformer_blocks: (0..depth)
+                .map(|index| {
+                    let weights = weights.at("transformer_blocks").at(index);
+                    BasicTransformerBlock::new(&weights, inner, config)
+                })
+                .collect(),
             proj_out: Projection::new(weights, "proj_out", inner, channels, config),
         }
     }
 
     /// # Shapes
     /// - x, result: `[b, c, h, w]`
-    /// - context: `[b, l, d]`
+    /// - encoder_hidden_states: `[b, l, d]`
     pub(super) fn forward(
         &self,
         x: Tensor<4>,
-        context: &Tensor<3>,
+        encoder_hidden_states: &Tensor<3>,
         cx: &ForwardContext,
     ) -> Tensor<4> {
         let [b, _, h, w] = x.dims();
@@ -88,7 +91,7 @@ impl Transformer2DModel {
             Projection::Linear(layer) => layer.forward(to_tokens(normed), cx),
         }; // [b, h w, d]
         for block in &self.transformer_blocks {
-            tokens = block.forward(tokens, context, cx);
+            tokens = block.forward(tokens, encoder_hidden_states, cx);
         }
         x + match &self.proj_out {
             Projection::Conv2d(layer) => layer.forward(to_pixels(tokens), cx),
@@ -124,11 +127,18 @@ impl BasicTransformerBlock {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, context: &Tensor<3>, cx: &ForwardContext) -> Tensor<3> {
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        encoder_hidden_states: &Tensor<3>,
+        cx: &ForwardContext,
+    ) -> Tensor<3> {
         let normed = self.norm1.forward(x.clone());
         let x = x + self.attn1.forward(normed.clone(), normed, cx);
         let normed = self.norm2.forward(x.clone());
-        let x = x + self.attn2.forward(normed, context.clone(), cx);
+        let x = x + self
+            .attn2
+            .forward(normed, encoder_hidden_states.clone(), cx);
         let normed = self.norm3.forward(x.clone());
         x + self.ff.forward(normed, cx)
     }

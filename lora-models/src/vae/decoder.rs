@@ -1,4 +1,4 @@
-//! Latents to images.
+//! The VAE's decoder: latents to images.
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
@@ -6,9 +6,9 @@ use lora_core::layers::{Conv2d, GroupNorm};
 use lora_core::ops::ConvShape;
 
 use super::mid_block::MidBlock;
-use super::{EPS, resnets};
+use super::resnets::{GROUP_NORM_EPS, resnets};
+use crate::resample::upsample_nearest;
 use crate::resnet::ResnetBlock2D;
-use crate::unet::enlarge;
 use crate::weights::Weights;
 
 #[derive(Debug)]
@@ -38,19 +38,15 @@ impl Decoder {
         let mut up_blocks = Vec::new();
         let levels = weights.count("up_blocks");
         for level in 0..levels {
-            let block = weights.at("up_blocks").at(level);
-            up_blocks.push(UpBlock::new(
-                &block,
-                &mut channels,
-                groups,
-                level + 1 < levels,
-            ));
+            let weights = weights.at("up_blocks").at(level);
+            let add_upsample = level + 1 < levels;
+            up_blocks.push(UpBlock::new(&weights, &mut channels, groups, add_upsample));
         }
         Self {
             conv_in,
             mid_block,
             up_blocks,
-            conv_norm_out: weights.group_norm("conv_norm_out", channels, groups, EPS),
+            conv_norm_out: weights.group_norm("conv_norm_out", channels, groups, GROUP_NORM_EPS),
             conv_out: weights.conv2d("conv_out", channels, 3, ConvShape::SAME3),
         }
     }
@@ -60,12 +56,11 @@ impl Decoder {
             .mid_block
             .forward(self.conv_in.forward(latents, cx), cx);
         for block in &self.up_blocks {
-            h = block
-                .resnets
-                .iter()
-                .fold(h, |h, resnet| resnet.forward(h, None, cx));
+            for resnet in &block.resnets {
+                h = resnet.forward(h, None, cx);
+            }
             if let Some(upsampler) = &block.upsampler {
-                h = upsampler.forward(enlarge(h, None), cx);
+                h = upsampler.forward(upsample_nearest(h, None), cx);
             }
         }
         self.conv_out
@@ -74,9 +69,9 @@ impl Decoder {
 }
 
 impl UpBlock {
-    fn new(weights: &Weights, channels: &mut usize, groups: usize, resamples: bool) -> Self {
+    fn new(weights: &Weights, channels: &mut usize, groups: usize, add_upsample: bool) -> Self {
         let resnets = resnets(weights, channels, groups);
-        let upsampler = resamples
+        let upsampler = add_upsample
             .then(|| weights.conv2d("upsamplers.0.conv", *channels, *channels, ConvShape::SAME3));
         Self { resnets, upsampler }
     }

@@ -1,4 +1,4 @@
-//! Images to latents.
+//! The VAE's encoder: images to the moments of latents.
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
@@ -6,7 +6,7 @@ use lora_core::layers::{Conv2d, GroupNorm};
 use lora_core::ops::ConvShape;
 
 use super::mid_block::MidBlock;
-use super::{EPS, resnets};
+use super::resnets::{GROUP_NORM_EPS, resnets};
 use crate::resnet::ResnetBlock2D;
 use crate::weights::Weights;
 
@@ -36,19 +36,20 @@ impl Encoder {
         let mut down_blocks = Vec::new();
         let levels = weights.count("down_blocks");
         for level in 0..levels {
-            let block = weights.at("down_blocks").at(level);
+            let weights = weights.at("down_blocks").at(level);
+            let add_downsample = level + 1 < levels;
             down_blocks.push(DownBlock::new(
-                &block,
+                &weights,
                 &mut channels,
                 groups,
-                level + 1 < levels,
+                add_downsample,
             ));
         }
         Self {
             conv_in,
             down_blocks,
             mid_block: MidBlock::new(&weights.at("mid_block"), channels, groups),
-            conv_norm_out: weights.group_norm("conv_norm_out", channels, groups, EPS),
+            conv_norm_out: weights.group_norm("conv_norm_out", channels, groups, GROUP_NORM_EPS),
             conv_out: weights.conv2d("conv_out", channels, moments, ConvShape::SAME3),
         }
     }
@@ -56,10 +57,9 @@ impl Encoder {
     pub(super) fn forward(&self, image: Tensor<4>, cx: &ForwardContext) -> Tensor<4> {
         let mut h = self.conv_in.forward(image, cx);
         for block in &self.down_blocks {
-            h = block
-                .resnets
-                .iter()
-                .fold(h, |h, resnet| resnet.forward(h, None, cx));
+            for resnet in &block.resnets {
+                h = resnet.forward(h, None, cx);
+            }
             if let Some(downsampler) = &block.downsampler {
                 h = downsampler.forward(h, cx);
             }
@@ -71,9 +71,9 @@ impl Encoder {
 }
 
 impl DownBlock {
-    fn new(weights: &Weights, channels: &mut usize, groups: usize, resamples: bool) -> Self {
+    fn new(weights: &Weights, channels: &mut usize, groups: usize, add_downsample: bool) -> Self {
         let resnets = resnets(weights, channels, groups);
-        let downsampler = resamples.then(|| {
+        let downsampler = add_downsample.then(|| {
             weights.conv2d(
                 "downsamplers.0.conv",
                 *channels,

@@ -1,11 +1,11 @@
-//! The part of encoder and decoder with the lowest resolution.
+//! The block of the encoder and the decoder at the lowest resolution.
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
 use lora_core::layers::{GroupNorm, Linear};
 use lora_core::ops::{AttentionMask, attention};
 
-use super::EPS;
+use super::resnets::{GROUP_NORM_EPS, resnet};
 use crate::resnet::ResnetBlock2D;
 use crate::weights::Weights;
 
@@ -18,19 +18,10 @@ pub(super) struct MidBlock {
 
 impl MidBlock {
     pub(super) fn new(weights: &Weights, channels: usize, groups: usize) -> Self {
-        let resnet = |index| {
-            ResnetBlock2D::new(
-                &weights.at("resnets").at(index),
-                channels,
-                None,
-                groups,
-                EPS,
-            )
-        };
         Self {
-            first: resnet(0),
+            first: resnet(&weights.at("resnets").at(0), channels, groups),
             attention: Attention::new(&weights.at("attentions").at(0), channels, groups),
-            second: resnet(1),
+            second: resnet(&weights.at("resnets").at(1), channels, groups),
         }
     }
 
@@ -40,7 +31,7 @@ impl MidBlock {
     }
 }
 
-/// Attention with one head among all pixels, beside a shortcut.
+/// Self-attention with one head over all pixels, plus a residual connection.
 #[derive(Debug)]
 struct Attention {
     group_norm: GroupNorm,
@@ -54,7 +45,7 @@ impl Attention {
     fn new(weights: &Weights, channels: usize, groups: usize) -> Self {
         let linear = |name| weights.linear(name, channels, channels, true);
         Self {
-            group_norm: weights.group_norm("group_norm", channels, groups, EPS),
+            group_norm: weights.group_norm("group_norm", channels, groups, GROUP_NORM_EPS),
             to_q: linear("to_q"),
             to_k: linear("to_k"),
             to_v: linear("to_v"),

@@ -1,10 +1,10 @@
-//! What a pickle calls: its opcodes are walked through without running any (Python's `pickletools`
-//! lists them).
+//! The classes and functions that a pickle names. Its opcodes are parsed, none is run (Python's
+//! `pickletools` lists them).
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Bytes of a name that are looked at.
+/// Bytes of a name that are kept.
 const LONGEST_NAME: usize = 1000;
 
 /// A class or function that a pickle names.
@@ -14,8 +14,9 @@ pub(super) struct Global {
     pub(super) name: String,
 }
 
-/// Everything that the pickles at the start of `bytes` name. Files of before 2020 have several
-/// behind each other, then numbers; what is no pickle ends the walk.
+/// All classes and functions that the pickles at the start of `bytes` name. Files from before 2020
+/// have several pickles in a row, then numbers; the walk ends at the first bytes that are not a
+/// pickle.
 pub(super) fn globals(bytes: &[u8]) -> Result<Vec<Global>, String> {
     let mut walk = Walk {
         bytes,
@@ -25,7 +26,7 @@ pub(super) fn globals(bytes: &[u8]) -> Result<Vec<Global>, String> {
         memo: HashMap::new(),
     };
     walk.pickle()?;
-    // A pickle starts with its protocol, since protocol 2.
+    // Since protocol 2 a pickle starts with its protocol.
     while bytes.get(walk.at) == Some(&b'\x80') {
         let before = walk.globals.len();
         if walk.pickle().is_err() {
@@ -45,18 +46,18 @@ struct Walk<'a> {
     memo: HashMap<usize, Rc<str>>,
 }
 
-/// What follows an opcode.
+/// The argument of an opcode.
 enum Argument {
     End,
     None,
     Bytes(usize),
     Line,
-    /// Bytes after their number, itself of so many bytes.
+    /// A length of this many bytes, then as many bytes as it says.
     Counted(usize),
-    /// The same, of text.
+    /// A length of this many bytes, then text of that length.
     Text(usize),
     TextLine,
-    /// Module and name, a line each.
+    /// Module and name, one line each.
     Global,
     /// Module and name are the last two strings.
     GlobalOfStack,
@@ -66,7 +67,7 @@ enum Argument {
 }
 
 impl Argument {
-    fn of(opcode: u8) -> Option<Self> {
+    fn of_opcode(opcode: u8) -> Option<Self> {
         Some(match opcode {
             b'.' => Self::End,
             b'('
@@ -124,7 +125,7 @@ impl Walk<'_> {
     fn pickle(&mut self) -> Result<(), String> {
         loop {
             let opcode = self.take(1)?[0];
-            let Some(argument) = Argument::of(opcode) else {
+            let Some(argument) = Argument::of_opcode(opcode) else {
                 return Err(format!(
                     "not a pickle: byte {opcode:#04x} at {}",
                     self.at - 1
@@ -162,14 +163,14 @@ impl Walk<'_> {
         }
     }
 
-    /// A number of the memo: in so many bytes, or as a line of text.
+    /// An index into the memo: a number of this many bytes, or a line of text.
     fn index(&mut self, size: Option<usize>) -> Result<usize, String> {
         match size {
             Some(size) => self.number(size),
             None => self
                 .line()?
                 .parse()
-                .map_err(|_| "a memo without number".to_owned()),
+                .map_err(|_| "a memo index that is not a number".to_owned()),
         }
     }
 
@@ -187,8 +188,8 @@ impl Walk<'_> {
         self.strings[1] = text;
     }
 
-    /// Every value may be remembered; only strings matter here, so anything else may stand for the
-    /// last one.
+    /// Any value can be stored in the memo. Only strings matter here, so for any other value the
+    /// last string is stored.
     fn remember(&mut self, index: usize) {
         self.memo.insert(index, Rc::clone(&self.strings[1]));
     }
@@ -229,7 +230,7 @@ impl Walk<'_> {
 
     fn string(&mut self, size: usize) -> Result<(), String> {
         let count = self.number(size)?;
-        // A longer one names nothing.
+        // A longer string names nothing.
         let text = String::from_utf8_lossy(
             self.take(count)?
                 .get(..LONGEST_NAME.min(count))
@@ -276,18 +277,19 @@ mod tests {
             names(b"\x80\x02cposix\nsystem\nq\x00X\x04\x00\x00\x00trueq\x01\x85q\x02Rq\x03."),
             ["posix.system"]
         );
-        let protocol_4 = b"\x80\x04\x95\x1f\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x04true\x94\x85\x94R\x94.";
+        let protocol_4 = b"\x80\x04\x95\x1f\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\
+            \x8c\x06system\x94\x93\x94\x8c\x04true\x94\x85\x94R\x94.";
         assert_eq!(names(protocol_4), ["posix.system"]);
     }
 
     #[test]
-    fn all_pickles_of_a_file_are_seen() {
+    fn all_pickles_of_a_file_are_read() {
         let two = b"\x80\x02K\x01.\x80\x02cposix\nsystem\n.\x01\x02\x03";
         assert_eq!(names(two), ["posix.system"]);
     }
 
     #[test]
-    fn what_is_no_pickle_is_an_error() {
+    fn anything_but_a_pickle_is_an_error() {
         for bytes in [
             &b""[..],
             b"\x80\x02X\xff\xff\xff\xff",

@@ -5,16 +5,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use pytorch_reader::{DType, PytorchReader, Tensor};
-use safetensors::Dtype;
+use pytorch_reader::{PytorchReader, Tensor};
 
-use super::file::to_f32;
+use super::number_format::NumberFormat;
 use super::opcodes::{self, Global};
 use crate::error::{Error, Result};
 
-/// What a state dictionary needs, and what trainers leave beside it, by the first part of the
-/// module's name. Nothing of it is run here; a file that wants anything else is not what it says it
-/// is.
+/// Modules that a state dictionary needs and that trainers store next to it, by the first part of
+/// the module's name. Nothing is run here; a file that names any other module is refused.
 const HARMLESS: [&str; 9] = [
     "torch",
     "collections",
@@ -26,7 +24,7 @@ const HARMLESS: [&str; 9] = [
     "typing",
     "pathlib",
 ];
-/// Of Python's own functions, which also hold `eval`.
+/// Harmless functions of the module `builtins`, which also contains `eval`.
 const HARMLESS_BUILTINS: [&str; 16] = [
     "set",
     "frozenset",
@@ -46,24 +44,24 @@ const HARMLESS_BUILTINS: [&str; 16] = [
     "type",
 ];
 
-/// Bytes of a pickle that is looked at.
+/// Bytes of a pickle that are parsed.
 const MAX_PICKLE: u64 = 100 << 20;
 
 /// An open file of `torch.save`.
 #[derive(Debug)]
 pub(super) struct PickleFile {
     path: PathBuf,
-    tensors: BTreeMap<String, (Dtype, Tensor)>,
+    tensors: BTreeMap<String, (NumberFormat, Tensor)>,
 }
 
 impl PickleFile {
-    /// Opens the file and reads what it holds, but no tensor.
+    /// Opens the file and reads its list of tensors, but no values.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let format = |reason: String| Error::Pickle {
             path: path.into(),
             reason,
         };
-        let pickle = pickles(path)?;
+        let pickle = read_pickle(path)?;
         let globals = opcodes::globals(&pickle).map_err(format)?;
         if let Some(Global { module, name }) =
             globals.into_iter().find(|global| !is_harmless(global))
@@ -75,21 +73,20 @@ impl PickleFile {
         }
         let reader = PytorchReader::new(path).map_err(|error| format(error.to_string()))?;
         let all = reader.into_tensors();
-        // Checkpoints keep the weights beside the trainer's state.
+        // Training checkpoints keep the weights next to the trainer's state.
         let has_state = all.keys().any(|key| key.starts_with("state_dict."));
         let mut tensors = BTreeMap::new();
-        for (key, tensor) in all {
-            let key = match has_state {
-                true => match key.strip_prefix("state_dict.") {
-                    Some(key) => key.to_owned(),
-                    None => continue,
-                },
-                false => key,
-            };
-            let Some(dtype) = dtype(tensor.dtype()) else {
+        for (mut key, tensor) in all {
+            if has_state {
+                let Some(inner) = key.strip_prefix("state_dict.") else {
+                    continue;
+                };
+                key = inner.to_owned();
+            }
+            let Some(format) = NumberFormat::from_pytorch(tensor.dtype()) else {
                 continue;
             };
-            tensors.insert(key, (dtype, tensor));
+            tensors.insert(key, (format, tensor));
         }
         Ok(Self {
             path: path.into(),
@@ -106,40 +103,27 @@ impl PickleFile {
 
     /// The values of a tensor as f32, and whether all are finite.
     pub(super) fn read_f32(&self, key: &str) -> Result<(Vec<f32>, bool)> {
-        let (dtype, tensor) = &self.tensors[key];
+        let (format, tensor) = &self.tensors[key];
         let bytes = tensor.read().map_err(|source| Error::Io {
             path: self.path.clone(),
             source,
         })?;
-        Ok(to_f32(*dtype, &bytes))
+        Ok(format.to_f32(&bytes))
     }
-}
-
-fn dtype(dtype: DType) -> Option<Dtype> {
-    Some(match dtype {
-        DType::F64 => Dtype::F64,
-        DType::F32 => Dtype::F32,
-        DType::F16 => Dtype::F16,
-        DType::BF16 => Dtype::BF16,
-        DType::I64 => Dtype::I64,
-        DType::I32 => Dtype::I32,
-        _ => return None,
-    })
 }
 
 fn is_harmless(Global { module, name }: &Global) -> bool {
     match module.as_str() {
         "builtins" | "__builtin__" => HARMLESS_BUILTINS.contains(&name.as_str()),
         "copyreg" | "copy_reg" => name == "_reconstructor",
-        // `torch` also holds `torch.hub.load` and the like, which a state dictionary has no use
-        // for.
+        // Modules of `torch` that run code and that no state dictionary needs.
         "torch.hub" | "torch.utils.cpp_extension" | "torch.utils.bundled_inputs" => false,
         _ => HARMLESS.contains(&module.split('.').next().unwrap_or_default()),
     }
 }
 
-/// The pickles of a file: that of a zip archive, else what the file starts with.
-fn pickles(path: &Path) -> Result<Vec<u8>> {
+/// The pickle of a file: `data.pkl` of a zip archive, else the start of the file.
+fn read_pickle(path: &Path) -> Result<Vec<u8>> {
     let io = |source| Error::Io {
         path: path.into(),
         source,
@@ -153,19 +137,16 @@ fn pickles(path: &Path) -> Result<Vec<u8>> {
     let is_zip = file.read_exact(&mut start).is_ok() && &start == b"PK";
     let mut pickle = Vec::new();
     if !is_zip {
-        let mut file = File::open(path).map_err(io)?;
-        file.by_ref()
-            .take(MAX_PICKLE)
-            .read_to_end(&mut pickle)
-            .map_err(io)?;
+        let file = File::open(path).map_err(io)?;
+        file.take(MAX_PICKLE).read_to_end(&mut pickle).map_err(io)?;
         return Ok(pickle);
     }
     let mut archive = zip::ZipArchive::new(file).map_err(|error| format(error.to_string()))?;
-    let names = archive
+    let name = archive
         .file_names()
-        .filter_map(|name| Some(name.ok()?.into_owned()));
-    let name = names.into_iter().find(|name| name.ends_with("data.pkl"));
-    let name = name.ok_or_else(|| format("a zip archive without `data.pkl`".into()))?;
+        .filter_map(|name| Some(name.ok()?.into_owned()))
+        .find(|name| name.ends_with("data.pkl"))
+        .ok_or_else(|| format("a zip archive without `data.pkl`".into()))?;
     let entry = archive
         .by_name(&name)
         .map_err(|error| format(error.to_string()))?;

@@ -1,58 +1,37 @@
-//! Hands out a network's tensors and keeps account of them.
+//! The tensors of one network, as its constructors read them.
+
+mod layers;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Display;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
-use lora_core::adapter::AdapterSet;
-use lora_core::layers::{Conv2d, GroupNorm, LayerNorm, LayerPath, LayerSpec, Linear};
-use lora_core::ops::ConvShape;
-use sha2::{Digest as _, Sha256};
+use lora_core::layers::{LayerPath, LayerSpec};
 
-use super::store::TensorStore;
+use super::component::{Component, MergedAdapters};
 use crate::error::{Error, Result};
-use crate::family::Family;
-use crate::keys::{Network, Part, Spelling, Stored, file_key, keys_by_path};
+use crate::keys::{Part, Stored, file_key};
 
-/// The tensors of one network, below a path. Every tensor that a constructor asks for is ticked
-/// off; missing, misshaped and left-over ones come out together at the end.
+/// The tensors of one network, below a path. Each tensor that a constructor reads is marked as
+/// used; [`finish`](Self::finish) reports all missing, misshaped and surplus tensors at once.
 #[derive(Debug, Clone)]
 pub struct Weights {
-    account: Rc<Account>,
+    source: Rc<Source>,
     path: String,
 }
 
 #[derive(Debug)]
-struct Account {
-    store: Arc<TensorStore>,
-    network: Network,
-    family: Family,
-    spelling: Spelling,
-    keys: BTreeMap<String, Stored>,
-    /// Where tensors go and as what; none where the header alone is looked at, and tensors are
-    /// zeros that take no memory.
+struct Source {
+    component: Component,
+    /// The tensors of the network by path.
+    tensors: BTreeMap<String, Stored>,
+    /// Device and dtype of the tensors. `None` reads the header only: tensors are zeros that take
+    /// no memory.
     target: Option<(Device, FloatDType)>,
-    /// Adapters that become a part of the weights.
-    merged: Vec<Merged>,
     state: RefCell<State>,
 }
-
-/// A network among the tensors of a checkpoint.
-#[derive(Debug, Clone)]
-pub(super) struct Component {
-    pub(super) store: Arc<TensorStore>,
-    pub(super) network: Network,
-    pub(super) family: Family,
-    pub(super) spelling: Spelling,
-    pub(super) merged: Vec<Merged>,
-}
-
-/// An adapter set with its strength.
-#[derive(Debug, Clone)]
-pub(super) struct Merged(pub(super) Arc<AdapterSet>, pub(super) f32);
 
 #[derive(Debug, Default)]
 struct State {
@@ -63,27 +42,17 @@ struct State {
 }
 
 impl Weights {
-    pub(super) fn new(component: &Component, target: Option<(Device, FloatDType)>) -> Self {
-        let Component {
-            store,
-            network,
-            family,
-            spelling,
-            merged,
-        } = component;
-        let keys = keys_by_path(*network, *spelling, store.keys());
-        let account = Account {
-            store: Arc::clone(store),
-            network: *network,
-            family: *family,
-            spelling: *spelling,
-            keys,
+    /// The tensors of `component`, read to a device and in a dtype. Without these only the header
+    /// is read.
+    pub(crate) fn new(component: &Component, target: Option<(Device, FloatDType)>) -> Self {
+        let source = Source {
+            component: component.clone(),
+            tensors: component.tensors(),
             target,
-            merged: merged.clone(),
             state: RefCell::default(),
         };
         Self {
-            account: Rc::new(account),
+            source: Rc::new(source),
             path: String::new(),
         }
     }
@@ -92,7 +61,7 @@ impl Weights {
     #[must_use]
     pub fn at(&self, segment: impl Display) -> Self {
         Self {
-            account: Rc::clone(&self.account),
+            source: Rc::clone(&self.source),
             path: format!("{}{segment}.", self.path),
         }
     }
@@ -100,13 +69,13 @@ impl Weights {
     /// The shape of the tensor of this name, if there is one.
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        let stored = self.account.keys.get(&format!("{}{name}", self.path))?;
-        Some(self.account.shape(stored))
+        let stored = self.source.tensors.get(&format!("{}{name}", self.path))?;
+        Some(self.source.component.shape(stored))
     }
 
-    /// The size that most of these axes of tensors have, the first of them in case of a tie: one
-    /// tensor that is missing or of another shape then does not make all others look wrong. 0 where
-    /// all are missing, which asking for them reports.
+    /// The most frequent size among these axes of tensors; the first one if there is a tie. One
+    /// tensor that is missing or misshaped then does not make all others look wrong. 0 if all are
+    /// missing; reading them reports that.
     #[must_use]
     pub fn width(&self, axes: &[(&str, usize)]) -> usize {
         most_common(
@@ -115,31 +84,33 @@ impl Weights {
         )
     }
 
-    /// As [`width`](Self::width), over an axis of all tensors below this path whose names end in
-    /// this way.
+    /// As [`width`](Self::width), over one axis of all tensors below this path whose names end in
+    /// `suffix`.
     #[must_use]
     pub fn width_of_all(&self, suffix: &str, axis: usize) -> usize {
-        let below = self
-            .account
-            .keys
-            .range(self.path.clone()..)
-            .take_while(|(path, _)| path.starts_with(&self.path));
-        let fitting = below.filter(|(path, _)| path.ends_with(suffix));
-        most_common(fitting.filter_map(|(_, stored)| self.account.shape(stored).get(axis).copied()))
+        let component = &self.source.component;
+        most_common(
+            self.source
+                .tensors
+                .range(self.path.clone()..)
+                .take_while(|(path, _)| path.starts_with(&self.path))
+                .filter(|(path, _)| path.ends_with(suffix))
+                .filter_map(|(_, stored)| component.shape(stored).get(axis).copied()),
+        )
     }
 
-    /// Whether any tensor lies below this path segment.
+    /// True if there is a tensor below this path segment.
     #[must_use]
     pub fn has(&self, segment: &str) -> bool {
         let start = format!("{}{segment}.", self.path);
-        self.account
-            .keys
+        self.source
+            .tensors
             .range(start.clone()..)
             .next()
-            .is_some_and(|(key, _)| key.starts_with(&start))
+            .is_some_and(|(path, _)| path.starts_with(&start))
     }
 
-    /// How many elements the list of this name has: `name.0`, `name.1`, …
+    /// The length of the list of this name: `name.0`, `name.1`, …
     #[must_use]
     pub fn count(&self, name: &str) -> usize {
         (0..)
@@ -147,28 +118,55 @@ impl Weights {
             .count()
     }
 
-    /// A tensor in the compute dtype. Axes of size 1 at the end may be missing or surplus in the
-    /// file. A problem is noted and gives zeros.
+    /// A tensor in the compute dtype. Axes of size 1 at the end of the shape may be missing from
+    /// the file or surplus in it. If the tensor is missing or misshaped, the result is zeros and
+    /// the problem is recorded.
     #[must_use]
     pub fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Tensor<D> {
-        // A width is 0 where all tensors that would tell it are missing.
-        let empty =
-            || Tensor::<D>::zeros([1; D], &Device::flex()).expand(shape.map(|size| size.max(1)));
+        self.read_tensor(name, shape).unwrap_or_else(|| {
+            // A width is 0 if all tensors that it could be read from are missing.
+            Tensor::<D>::zeros([1; D], &Device::flex()).expand(shape.map(|size| size.max(1)))
+        })
+    }
+
+    /// The tensor; none if only the header is read, or after a problem.
+    fn read_tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Option<Tensor<D>> {
+        let stored = self.stored(name, &shape)?;
+        let (device, dtype) = self.source.target.as_ref()?;
+        match self.source.component.read_f32(stored) {
+            Ok(values) => {
+                let tensor = Tensor::from_data(TensorData::new(values, shape), device);
+                let tensor = self.with_merged_adapters(name, tensor);
+                // Vectors are a thousandth of a network; biases and scales stay exact.
+                if D == 1 || DType::from(*dtype) == DType::F32 {
+                    Some(tensor)
+                } else {
+                    Some(tensor.cast(*dtype))
+                }
+            }
+            Err(error) => {
+                let mut state = self.source.state.borrow_mut();
+                state.failure.get_or_insert(error);
+                None
+            }
+        }
+    }
+
+    /// The location of the tensor in the file, which marks it as used; none after a problem with
+    /// it.
+    fn stored(&self, name: &str, shape: &[usize]) -> Option<&Stored> {
+        let Source {
+            component, tensors, ..
+        } = &*self.source;
         let path = format!("{}{name}", self.path);
-        let Some(stored) = self.account.keys.get(&path) else {
-            let Account {
-                network,
-                spelling,
-                keys,
-                ..
-            } = &*self.account;
-            let key = file_key(*network, *spelling, &path, keys);
+        let Some(stored) = tensors.get(&path) else {
+            let key = file_key(component.network, component.spelling, &path, tensors);
             self.problem(format!("`{key}` is missing, expected shape {shape:?}"));
-            return empty();
+            return None;
         };
-        self.account.state.borrow_mut().used.insert(path);
-        let found = self.account.shape(stored);
-        let whole = self.account.store.shape(&stored.key).unwrap_or_default();
+        self.source.state.borrow_mut().used.insert(path);
+        let found = component.shape(stored);
+        let whole = component.store.shape(&stored.key).unwrap_or_default();
         let is_uneven = matches!(stored.part, Part::Third(_))
             && !whole.first().copied().unwrap_or(0).is_multiple_of(3);
         if is_uneven || found.contains(&0) {
@@ -176,203 +174,74 @@ impl Weights {
                 "`{}` has shape {whole:?}, which no layer has",
                 stored.key
             ));
-            return empty();
+            return None;
         }
-        if squeezed(&found) != squeezed(&shape) {
+        if without_trailing_ones(&found) != without_trailing_ones(shape) {
             self.problem(format!(
                 "`{}` has shape {found:?}, expected {shape:?}",
                 stored.key
             ));
-            return empty();
+            return None;
         }
-        let Some((device, dtype)) = &self.account.target else {
-            return empty();
-        };
-        match self.account.read(stored) {
-            Ok(values) => {
-                let tensor = self.merged(
-                    name,
-                    Tensor::from_data(TensorData::new(values, shape), device),
-                );
-                // Vectors are a thousandth of a network; what adds or scales stays exact.
-                if D == 1 || DType::from(*dtype) == DType::F32 {
-                    tensor
-                } else {
-                    tensor.cast(*dtype)
-                }
-            }
-            Err(error) => {
-                self.account.state.borrow_mut().failure.get_or_insert(error);
-                empty()
-            }
-        }
+        Some(stored)
     }
 
-    /// Reads through all tensors without keeping any.
-    pub(super) fn check_finite(&self) -> Result<()> {
-        let keys: BTreeSet<&str> = self
-            .account
-            .keys
-            .values()
-            .map(|stored| stored.key.as_str())
-            .collect();
-        keys.into_iter()
-            .try_for_each(|key| self.account.store.check_finite(key))
-    }
-
-    /// How many numbers all tensors hold.
-    pub(super) fn parameter_count(&self) -> usize {
-        let keys: BTreeSet<&str> = self
-            .account
-            .keys
-            .values()
-            .map(|stored| stored.key.as_str())
-            .collect();
-        keys.into_iter()
-            .map(|key| {
-                self.account
-                    .store
-                    .shape(key)
-                    .unwrap_or_default()
-                    .iter()
-                    .product::<usize>()
-            })
-            .sum()
-    }
-
-    /// Takes in names, shapes and values of all tensors. A tensor gives the same in every number
-    /// type that holds it exactly.
-    pub(super) fn digest(&self, digest: &mut Sha256) -> Result<()> {
-        const PART: usize = 1 << 24;
-        let keys: BTreeSet<&str> = self
-            .account
-            .keys
-            .values()
-            .map(|stored| stored.key.as_str())
-            .collect();
-        for key in keys {
-            let shape = self.account.store.shape(key).unwrap_or_default();
-            digest.update(key.as_bytes());
-            shape
-                .iter()
-                .for_each(|side| digest.update((*side as u64).to_le_bytes()));
-            let values: usize = shape.iter().product();
-            for start in (0..values).step_by(PART) {
-                let part = self
-                    .account
-                    .store
-                    .read_f32(key, start..values.min(start + PART))?;
-                let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
-                digest.update(&bytes);
-            }
-        }
-        Ok(())
-    }
-
-    /// A layer's weight with the adapters that are merged into it.
-    fn merged<const D: usize>(&self, name: &str, weight: Tensor<D>) -> Tensor<D> {
-        let (Some(layer), false) = (
-            self.path.strip_suffix('.'),
-            self.account.merged.is_empty() || name != "weight",
-        ) else {
+    /// A layer's weight plus the adapters that are merged into it.
+    fn with_merged_adapters<const D: usize>(&self, name: &str, weight: Tensor<D>) -> Tensor<D> {
+        let merged = &self.source.component.merged;
+        let Some(layer) = self.path.strip_suffix('.') else {
             return weight;
         };
-        let path = LayerPath::new(self.account.network, layer);
-        let (shape, device) = (weight.dims(), weight.device());
-        let deltas = self
-            .account
-            .merged
-            .iter()
-            .filter_map(|Merged(set, strength)| Some(set.delta(&path)? * *strength));
-        deltas.fold(weight, |weight, delta| {
-            weight + delta.to_device(&device).reshape(shape)
-        })
-    }
-
-    /// A linear layer from `name.weight` and, with `bias`, `name.bias`.
-    #[must_use]
-    pub fn linear(&self, name: &str, inputs: usize, outputs: usize, bias: bool) -> Linear {
-        let at = self.at(name);
-        let weight = at.tensor("weight", [outputs, inputs]);
-        let bias = bias.then(|| at.tensor("bias", [outputs]));
-        let layer = Linear::new(self.layer_path(name), weight, bias);
-        self.account.state.borrow_mut().layers.push(layer.spec());
-        layer
-    }
-
-    /// A convolution with bias.
-    #[must_use]
-    pub fn conv2d(&self, name: &str, inputs: usize, outputs: usize, shape: ConvShape) -> Conv2d {
-        let at = self.at(name);
-        let weight = at.tensor("weight", [outputs, inputs, shape.kernel, shape.kernel]);
-        let bias = Some(at.tensor("bias", [outputs]));
-        let layer = Conv2d::new(self.layer_path(name), weight, bias, shape);
-        self.account.state.borrow_mut().layers.push(layer.spec());
-        layer
-    }
-
-    /// A group norm. Notes a problem where the channels do not divide into the groups.
-    #[must_use]
-    pub fn group_norm(&self, name: &str, channels: usize, groups: usize, eps: f64) -> GroupNorm {
-        if groups == 0 || !channels.is_multiple_of(groups) {
-            self.problem(format!(
-                "`{}`: {channels} channels do not divide into {groups} groups",
-                self.layer_path(name)
-            ));
+        if merged.is_empty() || name != "weight" {
+            return weight;
         }
-        let at = self.at(name);
-        GroupNorm::new(
-            at.tensor("weight", [channels]),
-            at.tensor("bias", [channels]),
-            groups,
-            eps,
-        )
+        let path = LayerPath::new(self.source.component.network, layer);
+        let (shape, device) = (weight.dims(), weight.device());
+        let mut sum = weight;
+        for MergedAdapters { adapters, strength } in merged {
+            if let Some(delta) = adapters.delta(&path) {
+                sum = sum + (delta * *strength).to_device(&device).reshape(shape);
+            }
+        }
+        sum
     }
 
-    /// A layer norm.
-    #[must_use]
-    pub fn layer_norm(&self, name: &str, width: usize, eps: f64) -> LayerNorm {
-        let at = self.at(name);
-        LayerNorm::new(
-            at.tensor("weight", [width]),
-            at.tensor("bias", [width]),
-            eps,
-        )
-    }
-
-    /// Notes what is wrong with the network.
+    /// Records a problem with the network's layout.
     pub fn problem(&self, problem: String) {
-        self.account.state.borrow_mut().problems.push(problem);
+        self.source.state.borrow_mut().problems.push(problem);
     }
 
     /// The layers that were built, for adapters.
     ///
     /// # Errors
-    /// [`Error::Layout`] with every tensor that is missing, left over or of another shape;
+    /// [`Error::Layout`] with all tensors that are missing, surplus or misshaped;
     /// [`Error::NotFinite`] and [`Error::Io`] from reading.
     pub fn finish(self) -> Result<Vec<LayerSpec>> {
-        let Account {
-            store,
-            network,
-            family,
-            keys,
+        let Source {
+            component,
+            tensors,
             state,
             ..
-        } = &*self.account;
+        } = &*self.source;
         let State {
             used,
             mut problems,
             failure,
             layers,
         } = state.take();
-        let surplus = keys.iter().filter(|(path, _)| !used.contains(*path));
-        problems.extend(surplus.map(|(_, stored)| {
-            format!("`{}` is not a part of its {}", stored.key, network.title())
-        }));
+        for (path, stored) in tensors {
+            if !used.contains(path) {
+                problems.push(format!(
+                    "`{}` is not a part of its {}",
+                    stored.key,
+                    component.network.title()
+                ));
+            }
+        }
         if !problems.is_empty() {
             return Err(Error::Layout {
-                path: store.path().into(),
-                family: *family,
+                path: component.store.path().into(),
+                family: component.family,
                 problems,
             });
         }
@@ -383,57 +252,24 @@ impl Weights {
     }
 
     fn layer_path(&self, name: &str) -> LayerPath {
-        LayerPath::new(self.account.network, format!("{}{name}", self.path))
+        let path = format!("{}{name}", self.path);
+        LayerPath::new(self.source.component.network, path)
     }
 }
 
-impl Account {
-    fn shape(&self, stored: &Stored) -> Vec<usize> {
-        let mut shape = self.store.shape(&stored.key).unwrap_or_default().to_vec();
-        match stored.part {
-            Part::Whole => {}
-            Part::Third(_) => shape.first_mut().into_iter().for_each(|rows| *rows /= 3),
-            Part::Transposed => shape.reverse(),
-        }
-        shape
-    }
-
-    fn read(&self, stored: &Stored) -> Result<Vec<f32>> {
-        let shape = self.shape(stored);
-        let count = shape.iter().product::<usize>();
-        match stored.part {
-            Part::Whole => self.store.read_f32(&stored.key, 0..count),
-            Part::Third(third) => self
-                .store
-                .read_f32(&stored.key, third * count..(third + 1) * count),
-            Part::Transposed => {
-                let values = self.store.read_f32(&stored.key, 0..count)?;
-                let [rows, columns] = shape[..] else {
-                    return Ok(values);
-                };
-                let at = |index: usize| values[index % columns * rows + index / columns];
-                Ok((0..count).map(at).collect())
-            }
-        }
-    }
-}
-
-/// The most frequent value, the first of them in case of a tie; 0 if there is none.
+/// The most frequent value; the first one if there is a tie; 0 if there is none.
 fn most_common(values: impl Iterator<Item = usize>) -> usize {
     let values: Vec<usize> = values.collect();
     let mut frequency: HashMap<usize, usize> = HashMap::new();
-    values
-        .iter()
-        .for_each(|value| *frequency.entry(*value).or_default() += 1);
-    values
-        .iter()
-        .copied()
-        .rev()
-        .max_by_key(|value| frequency[value])
-        .unwrap_or(0)
+    for value in &values {
+        *frequency.entry(*value).or_default() += 1;
+    }
+    // Of equal maxima `max_by_key` takes the last.
+    let most_common = values.iter().rev().max_by_key(|value| frequency[value]);
+    most_common.copied().unwrap_or(0)
 }
 
-fn squeezed(shape: &[usize]) -> &[usize] {
+fn without_trailing_ones(shape: &[usize]) -> &[usize] {
     let ones = shape.iter().rev().take_while(|size| **size == 1).count();
     &shape[..shape.len() - ones]
 }

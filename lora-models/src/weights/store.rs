@@ -19,17 +19,17 @@ enum Part {
 pub(crate) struct TensorStore {
     path: PathBuf,
     parts: Vec<Part>,
-    /// The part that each tensor is in, and its shape.
+    /// The index of the part that holds each tensor, and its shape.
     index: BTreeMap<String, (usize, Vec<usize>)>,
 }
 
 impl TensorStore {
-    /// Opens a file in either format, which its content tells.
+    /// Opens a file in either format, which is detected from its content.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         Self::open_all(path, std::slice::from_ref(&path.to_path_buf()))
     }
 
-    /// Opens several files as one; `path` stands for them in messages.
+    /// Opens several files as one; messages name `path`.
     pub(crate) fn open_all(path: &Path, files: &[PathBuf]) -> Result<Self> {
         let mut store = Self {
             path: path.into(),
@@ -40,24 +40,23 @@ impl TensorStore {
             let number = store.parts.len();
             if is_pickle(file)? {
                 let part = PickleFile::open(file)?;
-                store.index.extend(
-                    part.shapes()
-                        .map(|(key, shape)| (key.clone(), (number, shape.to_vec()))),
-                );
+                for (key, shape) in part.shapes() {
+                    store.index.insert(key.clone(), (number, shape.to_vec()));
+                }
                 store.parts.push(Part::Pickle(part));
             } else {
                 let part = SafetensorsFile::open(file)?;
-                let tensors = part.tensors().iter();
-                store
-                    .index
-                    .extend(tensors.map(|(key, info)| (key.clone(), (number, info.shape.clone()))));
+                for (key, info) in part.tensors() {
+                    let entry = (number, info.shape.clone());
+                    store.index.insert(key.clone(), entry);
+                }
                 store.parts.push(Part::Safetensors(part));
             }
         }
         Ok(store)
     }
 
-    /// What stands for it in messages.
+    /// The path that messages name.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -93,7 +92,7 @@ impl TensorStore {
         }
     }
 
-    /// Reads through a tensor without keeping it.
+    /// Checks a tensor's values without keeping them.
     pub(crate) fn check_finite(&self, key: &str) -> Result<()> {
         match &self.parts[self.index[key].0] {
             Part::Safetensors(file) => file.check_finite(key),
@@ -113,8 +112,8 @@ impl TensorStore {
     }
 }
 
-/// Whether a file is one of `torch.save`: a zip archive, or a pickle, whose first byte says so. A
-/// safetensors file starts with the length of its header and a `{`.
+/// True if a file was written by `torch.save`: a zip archive, or a pickle, which starts with the
+/// byte 0x80. A safetensors file starts with the length of its header and a `{`.
 fn is_pickle(path: &Path) -> Result<bool> {
     use std::io::Read as _;
     let io = |source| Error::Io {

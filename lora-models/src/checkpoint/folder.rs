@@ -1,4 +1,4 @@
-//! Folders in diffusers' layout: a folder for each network, with its settings beside the weights.
+//! Folders in diffusers' layout: one subfolder per network, with `config.json` next to the weights.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use lora_core::diffusion::PredictionType;
 use serde_json::Value;
 
-use super::store::TensorStore;
 use crate::error::{Error, Result};
 use crate::family::Family;
-use crate::model_config::{
-    AttentionHeads, HiddenAct, ModelConfig, TextEncoderConfig, UnetConfig, VaeConfig,
-};
+use crate::hidden_act::HiddenAct;
+use crate::model_config::{AttentionHeads, ModelConfig, TextEncoderConfig, UnetConfig, VaeConfig};
+use crate::weights::store::TensorStore;
 
-/// The names of weight files, the better before the worse. Each may be an index of shards.
+/// Names of weight files, in order of preference. Each may be split into shards with an index.
 const UNET_FILES: [&str; 4] = [
     "diffusion_pytorch_model.safetensors",
     "diffusion_pytorch_model.fp16.safetensors",
@@ -28,7 +27,7 @@ const TEXT_FILES: [&str; 4] = [
     "pytorch_model.fp16.bin",
 ];
 
-/// A folder with all networks.
+/// A folder with all networks of a pipeline.
 #[derive(Debug)]
 pub(super) struct Pipeline {
     pub(super) family: Family,
@@ -42,96 +41,106 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        let class = json(&folder.join("model_index.json"))?;
-        let class = class
-            .as_ref()
-            .and_then(|index| index["_class_name"].as_str())
-            .unwrap_or_default();
-        let refused = |found: String| Error::Family {
-            path: folder.into(),
-            found,
-        };
-        if ["Flux", "StableDiffusion3", "PixArt"]
-            .iter()
-            .any(|other| class.contains(other))
+        check_model_index(folder)?;
+        check_subfolders(folder)?;
+        let unet = network_config(folder, "unet")?;
+        let vae = network_config(folder, "vae")?;
+        let text = network_config(folder, "text_encoder")?;
+        let text_2 = network_config(folder, "text_encoder_2")?;
+        if let Some(channels) = unet["in_channels"].as_u64()
+            && channels != 4
         {
-            return Err(refused(format!("a {class}")));
-        }
-        let missing: Vec<&str> = ["unet", "vae", "text_encoder"]
-            .into_iter()
-            .filter(|name| !folder.join(name).is_dir())
-            .collect();
-        if missing == ["text_encoder"] && folder.join("text_encoder_2").is_dir() {
-            return Err(refused("an SDXL refiner".into()));
-        }
-        if !missing.is_empty() {
-            let missing = missing.join("`, `");
-            return Err(refused(format!(
-                "a folder without `{missing}`, which diffusers' folders have"
-            )));
-        }
-        let config =
-            |name: &str| Ok(json(&folder.join(name).join("config.json"))?.unwrap_or_default());
-        let [unet, vae, text, text_2]: [Value; 4] = [
-            config("unet")?,
-            config("vae")?,
-            config("text_encoder")?,
-            config("text_encoder_2")?,
-        ];
-        if let Some(channels) = unet["in_channels"]
-            .as_u64()
-            .filter(|channels| *channels != 4)
-        {
-            return Err(refused(format!(
-                "a UNet with {channels} input channels, as inpainting models have"
-            )));
+            return Err(refused(
+                folder,
+                format!("a UNet with {channels} input channels, as inpainting models have"),
+            ));
         }
         let has_second = folder.join("text_encoder_2").is_dir();
-        let family = match () {
-            () if has_second => Family::Sdxl,
-            () if unet["use_linear_projection"] == true || text["hidden_act"] == "gelu" => {
-                Family::Sd2
-            }
-            () => Family::Sd1,
+        let family = if has_second {
+            Family::Sdxl
+        } else if unet["use_linear_projection"] == true || text["hidden_act"] == "gelu" {
+            Family::Sd2
+        } else {
+            Family::Sd1
         };
         let scheduler =
-            json(&folder.join("scheduler").join("scheduler_config.json"))?.unwrap_or_default();
-        let prediction_type = match scheduler["prediction_type"].as_str() {
-            Some("v_prediction") => Some(PredictionType::VPrediction),
-            Some("epsilon") => Some(PredictionType::Epsilon),
-            Some(other) => {
-                return Err(refused(format!(
-                    "a model whose prediction_type is `{other}`"
-                )));
-            }
-            None => None,
-        };
+            read_json(&folder.join("scheduler").join("scheduler_config.json"))?.unwrap_or_default();
+        let prediction_type = prediction_type(&scheduler, folder)?;
         let config = ModelConfig {
             unet: unet_config(&unet),
             vae: vae_config(&vae),
             text_encoder: text_config(&text, &folder.join("text_encoder"))?,
-            text_encoder_2: match has_second {
-                true => text_config(&text_2, &folder.join("text_encoder_2"))?,
-                false => TextEncoderConfig::default(),
+            text_encoder_2: if has_second {
+                text_config(&text_2, &folder.join("text_encoder_2"))?
+            } else {
+                TextEncoderConfig::default()
             },
             prediction_type,
         };
-        let store = |name: &str, files: &[&str]| weights(&folder.join(name), files);
         Ok(Self {
             family,
             config,
             zero_terminal_snr: scheduler["rescale_betas_zero_snr"] == true,
-            unet: store("unet", &UNET_FILES)?,
-            vae: store("vae", &UNET_FILES)?,
-            text_encoder: store("text_encoder", &TEXT_FILES)?,
+            unet: open_weights(&folder.join("unet"), &UNET_FILES)?,
+            vae: open_weights(&folder.join("vae"), &UNET_FILES)?,
+            text_encoder: open_weights(&folder.join("text_encoder"), &TEXT_FILES)?,
             text_encoder_2: has_second
-                .then(|| store("text_encoder_2", &TEXT_FILES))
+                .then(|| open_weights(&folder.join("text_encoder_2"), &TEXT_FILES))
                 .transpose()?,
         })
     }
 }
 
-/// The VAE of a folder: one that holds the VAE itself, or one of a whole pipeline.
+fn refused(folder: &Path, found: String) -> Error {
+    Error::Family {
+        path: folder.into(),
+        found,
+    }
+}
+
+/// Refuses pipelines of other architectures by the class name in `model_index.json`.
+fn check_model_index(folder: &Path) -> Result<()> {
+    let index = read_json(&folder.join("model_index.json"))?.unwrap_or_default();
+    let class = index["_class_name"].as_str().unwrap_or_default();
+    for other in ["Flux", "StableDiffusion3", "PixArt"] {
+        if class.contains(other) {
+            return Err(refused(folder, format!("a {class}")));
+        }
+    }
+    Ok(())
+}
+
+fn check_subfolders(folder: &Path) -> Result<()> {
+    let missing: Vec<&str> = ["unet", "vae", "text_encoder"]
+        .into_iter()
+        .filter(|name| !folder.join(name).is_dir())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if missing == ["text_encoder"] && folder.join("text_encoder_2").is_dir() {
+        return Err(refused(folder, "an SDXL refiner".into()));
+    }
+    let missing = missing.join("`, `");
+    Err(refused(
+        folder,
+        format!("a folder without `{missing}`, which diffusers' folders have"),
+    ))
+}
+
+fn prediction_type(scheduler: &Value, folder: &Path) -> Result<Option<PredictionType>> {
+    match scheduler["prediction_type"].as_str() {
+        Some("v_prediction") => Ok(Some(PredictionType::VPrediction)),
+        Some("epsilon") => Ok(Some(PredictionType::Epsilon)),
+        Some(other) => Err(refused(
+            folder,
+            format!("a model with prediction_type `{other}`"),
+        )),
+        None => Ok(None),
+    }
+}
+
+/// The VAE of a folder, which is the VAE's own folder or that of a whole pipeline.
 pub(super) fn open_vae(folder: &Path) -> Result<(TensorStore, VaeConfig)> {
     let inner = folder.join("vae");
     let folder = if inner.is_dir() {
@@ -139,8 +148,13 @@ pub(super) fn open_vae(folder: &Path) -> Result<(TensorStore, VaeConfig)> {
     } else {
         folder.to_path_buf()
     };
-    let config = json(&folder.join("config.json"))?.unwrap_or_default();
-    Ok((weights(&folder, &UNET_FILES)?, vae_config(&config)))
+    let config = read_json(&folder.join("config.json"))?.unwrap_or_default();
+    Ok((open_weights(&folder, &UNET_FILES)?, vae_config(&config)))
+}
+
+/// The `config.json` of one network's folder; null if there is none.
+fn network_config(folder: &Path, name: &str) -> Result<Value> {
+    Ok(read_json(&folder.join(name).join("config.json"))?.unwrap_or_default())
 }
 
 fn unet_config(config: &Value) -> UnetConfig {
@@ -154,13 +168,13 @@ fn unet_config(config: &Value) -> UnetConfig {
     UnetConfig {
         num_attention_heads: heads
             .and_then(|heads| serde_json::from_value::<AttentionHeads>(heads.clone()).ok()),
-        norm_num_groups: count(&config["norm_num_groups"]),
+        norm_num_groups: positive(&config["norm_num_groups"]),
     }
 }
 
 fn vae_config(config: &Value) -> VaeConfig {
     VaeConfig {
-        norm_num_groups: count(&config["norm_num_groups"]),
+        norm_num_groups: positive(&config["norm_num_groups"]),
         scaling_factor: config["scaling_factor"].as_f64(),
     }
 }
@@ -178,20 +192,20 @@ fn text_config(config: &Value, folder: &Path) -> Result<TextEncoderConfig> {
         }
     })?;
     Ok(TextEncoderConfig {
-        num_attention_heads: count(&config["num_attention_heads"]),
+        num_attention_heads: positive(&config["num_attention_heads"]),
         hidden_act,
     })
 }
 
-fn count(value: &Value) -> Option<usize> {
+fn positive(value: &Value) -> Option<usize> {
     value
         .as_u64()
-        .and_then(|count| usize::try_from(count).ok())
-        .filter(|count| *count > 0)
+        .and_then(|number| usize::try_from(number).ok())
+        .filter(|number| *number > 0)
 }
 
-/// A JSON file, if there is one.
-fn json(path: &Path) -> Result<Option<Value>> {
+/// The content of a JSON file, if there is one.
+fn read_json(path: &Path) -> Result<Option<Value>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -209,15 +223,15 @@ fn json(path: &Path) -> Result<Option<Value>> {
     })
 }
 
-/// The weights of one network's folder.
-fn weights(folder: &Path, names: &[&str]) -> Result<TensorStore> {
+/// The weights in one network's folder.
+fn open_weights(folder: &Path, names: &[&str]) -> Result<TensorStore> {
     for name in names {
         let path = folder.join(name);
         if path.is_file() {
             return TensorStore::open(&path);
         }
-        for index in indices(name) {
-            if let Some(index) = json(&folder.join(&index))? {
+        for index in index_names(name) {
+            if let Some(index) = read_json(&folder.join(&index))? {
                 return TensorStore::open_all(folder, &shards(folder, &index)?);
             }
         }
@@ -229,8 +243,8 @@ fn weights(folder: &Path, names: &[&str]) -> Result<TensorStore> {
     })
 }
 
-/// The names of the index of a file's shards, old and new.
-fn indices(name: &str) -> Vec<String> {
+/// The names, old and new, of the index of a file's shards.
+fn index_names(name: &str) -> Vec<String> {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     match stem.strip_suffix(".fp16") {
         Some(stem) => {
@@ -258,12 +272,12 @@ fn shards(folder: &Path, index: &Value) -> Result<Vec<PathBuf>> {
     if names.is_empty() {
         return Err(Error::Folder {
             path: folder.into(),
-            reason: "the index of its shards names none".into(),
+            reason: "the index of its shards lists no files".into(),
         });
     }
     if !missing.is_empty() {
         let reason = format!(
-            "{} of {} shards are missing: {}",
+            "missing shards ({} of {}): {}",
             missing.len(),
             names.len(),
             missing.join(", ")

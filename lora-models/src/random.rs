@@ -1,4 +1,4 @@
-//! Checkpoints of real size with random weights, to try loading, memory and speed without a
+//! Checkpoints of real size with random weights, for tests of loading, memory and speed without a
 //! download.
 
 mod plan;
@@ -13,7 +13,7 @@ use lora_core::rng::{Purpose, Stream};
 use rayon::prelude::*;
 use safetensors::Dtype;
 
-use self::plan::{Init, Plan, Planned};
+use self::plan::{Init, Plan, PlannedTensor};
 pub use self::unet::UnetShape;
 use crate::family::Family;
 
@@ -28,10 +28,9 @@ pub fn layout(family: Family) -> Vec<(String, Dtype, Vec<usize>)> {
 }
 
 fn plan(family: Family) -> Plan {
-    let mut plan = Plan::new(if family == Family::Sdxl {
-        Dtype::BF16
-    } else {
-        Dtype::F16
+    let mut plan = Plan::new(match family {
+        Family::Sd1 | Family::Sd2 => Dtype::F16,
+        Family::Sdxl => Dtype::BF16,
     });
     let unet = match family {
         Family::Sd1 => UnetShape::sd1(),
@@ -79,19 +78,19 @@ fn sqrt_alpha(step: usize) -> f64 {
     alpha_cumprod(step).sqrt()
 }
 
-/// Writes a checkpoint with random weights, f16 (SDXL: bf16), that keep activations of order one.
-/// The same seed gives the same file. The tensors are made and written one after another.
+/// Writes a checkpoint with random weights in f16 (SDXL: bf16), scaled so that activations stay of
+/// order one. The same seed gives the same file. Tensors are generated and written one by one.
 ///
 /// # Errors
-/// What `out` reports.
+/// Those of writing to `out`.
 pub fn write_random_checkpoint(family: Family, seed: u64, out: &mut impl Write) -> io::Result<()> {
     write_plan(plan(family), seed, out)
 }
 
-/// As [`write_random_checkpoint`], in f16, but of a UNet of any size alone.
+/// As [`write_random_checkpoint`], with only a UNet of any size, in f16.
 ///
 /// # Errors
-/// What `out` reports.
+/// Those of writing to `out`.
 pub fn write_random_unet(shape: &UnetShape, seed: u64, out: &mut impl Write) -> io::Result<()> {
     let mut plan = Plan::new(Dtype::F16);
     shape.plan(&mut plan, "model.diffusion_model");
@@ -114,9 +113,9 @@ fn write_plan(plan: Plan, seed: u64, out: &mut impl Write) -> io::Result<()> {
                 }
             }
             Init::Constant(value) => out.write_all(&bytes(f64::from(value)).repeat(count))?,
-            Init::Table(of) => {
+            Init::Table(value) => {
                 for step in 0..count {
-                    out.write_all(&bytes(of(step)))?;
+                    out.write_all(&bytes(value(step)))?;
                 }
             }
             Init::Uniform { std } => write_uniform(seed, index as u64, count, std, bytes, out)?,
@@ -126,16 +125,16 @@ fn write_plan(plan: Plan, seed: u64, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// The safetensors library's order: wide formats first, then by name.
-fn in_file_order(Plan { mut tensors, .. }: Plan) -> Vec<Planned> {
+fn in_file_order(Plan { mut tensors, .. }: Plan) -> Vec<PlannedTensor> {
     tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.key.cmp(&b.key)));
     tensors
 }
 
-fn header(plan: &[Planned]) -> io::Result<Vec<u8>> {
+fn header(plan: &[PlannedTensor]) -> io::Result<Vec<u8>> {
     let mut entries = serde_json::Map::new();
     entries.insert("__metadata__".into(), serde_json::json!({"format": "pt"}));
     let mut start = 0;
-    for Planned {
+    for PlannedTensor {
         key, dtype, shape, ..
     } in plan
     {
@@ -152,7 +151,7 @@ fn header(plan: &[Planned]) -> io::Result<Vec<u8>> {
     Ok(header)
 }
 
-/// Uniform numbers of this standard deviation, drawn chunk by chunk in parallel.
+/// Writes uniform random numbers of this standard deviation, drawn in parallel chunks.
 fn write_uniform(
     seed: u64,
     tensor: u64,

@@ -1,8 +1,9 @@
-//! The autoencoder between images and latents.
+//! The autoencoder (VAE) between images and latents.
 
 mod decoder;
 mod encoder;
 mod mid_block;
+mod resnets;
 
 use burn::tensor::Tensor;
 use lora_core::ForwardContext;
@@ -13,28 +14,10 @@ use self::decoder::Decoder;
 use self::encoder::Encoder;
 use crate::family::Family;
 use crate::model_config::VaeConfig;
-use crate::resnet::ResnetBlock2D;
 use crate::weights::Weights;
 
-/// Epsilon of the VAE's group norms.
-const EPS: f64 = 1e-6;
-
-/// The resnets of a level of encoder or decoder. `channels` is the running width.
-fn resnets(weights: &Weights, channels: &mut usize, groups: usize) -> Vec<ResnetBlock2D> {
-    let mut resnets = Vec::new();
-    for index in 0..weights.count("resnets") {
-        let resnet = ResnetBlock2D::new(
-            &weights.at("resnets").at(index),
-            *channels,
-            None,
-            groups,
-            EPS,
-        );
-        *channels = resnet.out_channels();
-        resnets.push(resnet);
-    }
-    resnets
-}
+/// Pixels per latent along each axis: three of the four levels halve the resolution.
+pub const SCALE_FACTOR: usize = 8;
 
 /// The VAE, with diffusers' names.
 #[derive(Debug)]
@@ -47,7 +30,7 @@ pub struct AutoencoderKl {
     latent_channels: usize,
 }
 
-/// A Gaussian over latents with independent elements.
+/// A Gaussian distribution over latents with independent elements.
 #[derive(Debug, Clone)]
 pub struct Posterior {
     /// Means. `[b, 4, h, w]`
@@ -87,8 +70,8 @@ impl AutoencoderKl {
         ]);
         if moments != 2 * latent_channels {
             weights.problem(format!(
-                "the VAE's encoder gives {moments} channels, expected two for each of the \
-                 decoder's {latent_channels}"
+                "the VAE's encoder has {moments} output channels, expected twice the decoder's \
+                 {latent_channels} input channels"
             ));
         }
         Self {
@@ -112,13 +95,13 @@ impl AutoencoderKl {
         self.latent_channels
     }
 
-    /// What latents are multiplied with for the UNet.
+    /// The factor from encoded values to the latents that the UNet takes.
     #[must_use]
     pub fn scaling_factor(&self) -> f64 {
         self.scaling_factor
     }
 
-    /// The encoder's raw output: means, then logarithms of variances.
+    /// The encoder's raw output: means, then logarithms of the variances.
     ///
     /// # Shapes
     /// - image: `[b, 3, 8 h, 8 w]` in -1..1
@@ -130,7 +113,7 @@ impl AutoencoderKl {
             .forward(self.encoder.forward(image, &cx), &cx)
     }
 
-    /// The distribution of the latents of images.
+    /// Encodes images to the distribution of their latents, not scaled.
     ///
     /// # Shapes
     /// - image: `[b, 3, 8 h, 8 w]` in -1..1
@@ -146,7 +129,7 @@ impl AutoencoderKl {
         Posterior { mean, logvar }
     }
 
-    /// Images of latents that are not scaled.
+    /// Decodes latents, not scaled, to images.
     ///
     /// # Shapes
     /// - latents: `[b, 4, h, w]`

@@ -1,31 +1,32 @@
-//! Hashes by which caches know what they were made with.
+//! Hashes of weights, by which caches detect that the base model changed.
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Checkpoint, Weights};
+use super::Checkpoint;
 use crate::error::Result;
 
 impl Checkpoint {
-    /// A hash of the VAE's weights and scaling: what the latents of an image depend on.
+    /// A hash of everything in the checkpoint that an image's latents depend on: the VAE's weights
+    /// and settings.
     ///
     /// # Errors
     /// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::Io`](crate::Error::Io).
     pub fn vae_digest(&self) -> Result<String> {
         let mut digest = Sha256::new();
-        Weights::new(&self.vae, None).digest(&mut digest)?;
+        self.vae.digest(&mut digest)?;
         Ok(hex(digest, &self.config.vae))
     }
 
-    /// A hash of the text encoders' weights, without what is merged into them: what their outputs
-    /// for a text depend on.
+    /// A hash of everything in the checkpoint that the encoding of a text depends on: the text
+    /// encoders' weights and settings, without merged adapters.
     ///
     /// # Errors
     /// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::Io`](crate::Error::Io).
     pub fn text_encoders_digest(&self) -> Result<String> {
         let mut digest = Sha256::new();
         for (component, ..) in self.text_components() {
-            Weights::new(component, None).digest(&mut digest)?;
+            component.digest(&mut digest)?;
         }
         Ok(hex(
             digest,
@@ -34,7 +35,7 @@ impl Checkpoint {
     }
 }
 
-/// The digits of a hash, of which `settings` become a part.
+/// The hexadecimal digits of the hash after adding `settings` to it.
 fn hex(mut digest: Sha256, settings: &impl Serialize) -> String {
     digest.update(serde_json::to_string(settings).unwrap_or_default());
     digest

@@ -1,23 +1,24 @@
-//! What a single file is, by the names and shapes of its tensors.
+//! Detecting the family of a single file, and its networks' keys, from the names and shapes of its
+//! tensors.
 
 use lora_core::adapter::is_lora_key;
 
-use super::store::TensorStore;
 use crate::family::Family;
 use crate::keys::{Dialect, OpenClip, Spelling};
+use crate::weights::store::TensorStore;
 
-/// Where single-file checkpoints keep the UNet.
+/// The UNet's keys in single-file checkpoints.
 pub(super) const UNET: Spelling = Spelling {
     prefix: "model.diffusion_model.",
     dialect: Dialect::Ldm,
 };
-/// Where single-file checkpoints keep the VAE.
+/// The VAE's keys in single-file checkpoints.
 pub(super) const VAE: Spelling = Spelling {
     prefix: "first_stage_model.",
     dialect: Dialect::Ldm,
 };
 
-/// The family of a checkpoint, or what the file is instead.
+/// The family of a checkpoint, or a description of the file if it is not a base model.
 pub(super) fn family(store: &TensorStore) -> Result<Family, String> {
     let any = |start: &str| store.keys().any(|key| key.starts_with(start));
     let axis = |key: &str, axis: usize| store.shape(key).and_then(|shape| shape.get(axis).copied());
@@ -59,12 +60,12 @@ pub(super) fn family(store: &TensorStore) -> Result<Family, String> {
     if any("cond_stage_model.") {
         return Ok(Family::Sd1);
     }
-    // A UNet alone.
-    let context = store
+    // The file holds the UNet only.
+    let cross_attention_dim = store
         .keys()
         .find(|key| key.ends_with("attn2.to_k.weight"))
         .and_then(|key| axis(key, 1));
-    Ok(match context {
+    Ok(match cross_attention_dim {
         Some(1024) => Family::Sd2,
         Some(2048) => Family::Sdxl,
         _ if any("model.diffusion_model.label_emb.") => Family::Sdxl,
@@ -81,7 +82,7 @@ fn without_unet(any: &impl Fn(&str) -> bool, has_tokens: bool) -> &'static str {
         return "a VAE without UNet";
     }
     if any("down_blocks.") && any("mid_block.") {
-        return "a UNet out of a diffusers folder; give the folder above it";
+        return "a UNet out of a diffusers folder; use the folder that contains it";
     }
     if has_tokens {
         return "a text encoder without UNet";
@@ -89,7 +90,7 @@ fn without_unet(any: &impl Fn(&str) -> bool, has_tokens: bool) -> &'static str {
     "a file without a UNet"
 }
 
-/// Where the text encoders of a single file are.
+/// The text encoders' keys in single-file checkpoints.
 pub(super) fn text_encoders(family: Family, projection: OpenClip) -> (Spelling, Option<Spelling>) {
     let clip = |prefix| Spelling {
         prefix,
@@ -112,7 +113,7 @@ pub(super) fn text_encoders(family: Family, projection: OpenClip) -> (Spelling, 
     }
 }
 
-/// Where the tensors of a VAE are in a file that has one.
+/// The VAE's keys in a file; none if it has no VAE.
 pub(super) fn vae(store: &TensorStore) -> Option<Spelling> {
     let any = |start: &str| store.keys().any(|key| key.starts_with(start));
     if any(VAE.prefix) {
