@@ -1,12 +1,14 @@
 //! The error of this crate.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use lora_models::Family;
 
-use crate::config::Mismatch;
+mod problem;
+
+pub(crate) use problem::describe;
+pub use problem::{Mismatch, Problem, ProblemKind};
 
 /// What can go wrong, with the culprit's name.
 #[derive(Debug, thiserror::Error)]
@@ -220,10 +222,22 @@ impl Error {
     }
 
     /// A value that does not fit its option.
-    pub(crate) fn option(key: &str, Mismatch { found, expected }: Mismatch) -> Self {
+    pub(crate) fn option(key: &str, mismatch: Mismatch) -> Self {
         Self::Config {
             file: None,
-            problems: vec![Problem::value(key, found, expected)],
+            problems: vec![Problem::mismatch(key, mismatch)],
+        }
+    }
+
+    /// An error with these problems, if there are any.
+    pub(crate) fn config(problems: Vec<Problem>) -> Result<()> {
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Self::Config {
+                file: None,
+                problems,
+            })
         }
     }
 
@@ -233,149 +247,6 @@ impl Error {
             path: path.into(),
             action,
             source,
-        }
-    }
-}
-
-/// One thing wrong with one option.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The option, as it was spelled.
-    pub key: String,
-    /// Its line in the file, counted from 1.
-    pub line: Option<usize>,
-    /// What is wrong with it.
-    pub kind: ProblemKind,
-}
-
-/// What is wrong with an option.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ProblemKind {
-    /// No such option.
-    Unknown {
-        /// The option whose name is nearest, if any is near.
-        nearest: Option<String>,
-    },
-    /// A value of the wrong type or out of range.
-    Value {
-        /// The value that was found.
-        found: String,
-        /// What was expected in its place.
-        expected: String,
-    },
-    /// A file or folder that is not what its option needs.
-    Path {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was found there.
-        found: String,
-        /// What was expected.
-        expected: String,
-        /// How the system refuses it, where it does.
-        refused: Option<io::ErrorKind>,
-    },
-    /// An option that must be given and is not.
-    Missing {
-        /// What was expected.
-        expected: String,
-    },
-    /// An option that was given before, perhaps under another name.
-    GivenTwice {
-        /// The first spelling.
-        first: String,
-    },
-    /// What sd-scripts or SD-Trainer does at this value and this program does not.
-    Unsupported {
-        /// The value that was found.
-        found: String,
-        /// What is nearest to it.
-        instead: String,
-    },
-    /// An option at odds with another one.
-    Conflict(String),
-}
-
-impl Problem {
-    pub(crate) fn new(key: impl Into<String>, kind: ProblemKind) -> Self {
-        Self {
-            key: key.into(),
-            line: None,
-            kind,
-        }
-    }
-
-    pub(crate) fn value(
-        key: impl Into<String>,
-        found: impl Into<String>,
-        expected: impl Into<String>,
-    ) -> Self {
-        Self::new(
-            key,
-            ProblemKind::Value {
-                found: found.into(),
-                expected: expected.into(),
-            },
-        )
-    }
-
-    /// The file or folder at fault.
-    fn path(&self) -> Option<&Path> {
-        match &self.kind {
-            ProblemKind::Path { path, .. } => Some(path),
-            _ => None,
-        }
-    }
-
-    /// What to do about it, or what was expected, in a few words.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match &self.kind {
-            ProblemKind::Unknown { nearest } => nearest
-                .as_ref()
-                .map(|nearest| format!("did you mean `{nearest}`?")),
-            ProblemKind::Value { expected, .. }
-            | ProblemKind::Path { expected, .. }
-            | ProblemKind::Missing { expected } => Some(format!("expected {expected}")),
-            ProblemKind::Unsupported { instead, .. } => Some(format!("instead: {instead}")),
-            ProblemKind::GivenTwice { .. } | ProblemKind::Conflict(_) => None,
-        }
-    }
-
-    pub(crate) fn at(mut self, line: usize) -> Self {
-        self.line = Some(line);
-        self
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(line) = self.line {
-            write!(f, "line {line}: ")?;
-        }
-        let key = &self.key;
-        match &self.kind {
-            ProblemKind::Unknown {
-                nearest: Some(nearest),
-            } => {
-                write!(f, "`{key}`: no such option; did you mean `{nearest}`?")
-            }
-            ProblemKind::Unknown { nearest: None } => write!(f, "`{key}`: no such option"),
-            ProblemKind::Value { found, expected }
-            | ProblemKind::Path {
-                found, expected, ..
-            } => {
-                write!(f, "`{key}`: found {found}, expected {expected}")
-            }
-            ProblemKind::Missing { expected } => {
-                write!(f, "`{key}`: not given, expected {expected}")
-            }
-            ProblemKind::GivenTwice { first } if first == key => write!(f, "`{key}`: given twice"),
-            ProblemKind::GivenTwice { first } => write!(f, "`{key}`: already given as `{first}`"),
-            ProblemKind::Unsupported { found, instead } => {
-                write!(f, "`{key}`: {found} is not supported; instead: {instead}")
-            }
-            ProblemKind::Conflict(reason) => write!(f, "`{key}`: {reason}"),
         }
     }
 }

@@ -249,7 +249,9 @@ impl Entries {
 
 /// 0 is the same as not given, where it does not mean the embeddings.
 fn clip_skip(config: &TrainConfig) -> Option<u32> {
-    config.clip_skip.filter(|skip| *skip == config.clip_layer())
+    config
+        .clip_skip
+        .filter(|skip| *skip == config.effective_clip_skip())
 }
 
 /// The local time without a fraction, as `2026-11-22T13:55:21`.

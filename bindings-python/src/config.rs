@@ -4,9 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 use lora_trainer::Error;
-use lora_trainer::config::{
-    self, ConfigFile, KeyClass, KeyUse, OptionSpec, Value, nearest_option, option,
-};
+use lora_trainer::config::{self, ConfigFile, KeyClass, OptionSpec, Value, nearest_option, option};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple, PyType};
@@ -45,7 +43,7 @@ record! {
 }
 
 impl ConfigKey {
-    fn as_use(&self) -> KeyUse {
+    fn as_rust(&self) -> config::ConfigKey {
         let classes = [
             KeyClass::Used,
             KeyClass::Implied,
@@ -55,22 +53,22 @@ impl ConfigKey {
         let class = classes
             .into_iter()
             .find(|class| class.to_string() == self.key_class);
-        KeyUse {
+        config::ConfigKey {
             key: self.key.clone(),
             line: self.line,
             class: class.unwrap_or(KeyClass::Used),
-            note: self.reason.clone(),
+            reason: self.reason.clone(),
         }
     }
 }
 
-impl From<&KeyUse> for ConfigKey {
-    fn from(key: &KeyUse) -> Self {
+impl From<&config::ConfigKey> for ConfigKey {
+    fn from(key: &config::ConfigKey) -> Self {
         Self {
             key: key.key.clone(),
             line: key.line,
             key_class: key.class.to_string(),
-            reason: key.note.clone(),
+            reason: key.reason.clone(),
         }
     }
 }
@@ -79,7 +77,7 @@ impl From<&KeyUse> for ConfigKey {
 #[derive(Debug, Clone)]
 pub(crate) struct TrainConfig {
     pub(crate) inner: lora_trainer::TrainConfig,
-    keys: Vec<KeyUse>,
+    keys: Vec<config::ConfigKey>,
 }
 
 #[pymethods]
@@ -231,7 +229,7 @@ impl TrainConfig {
     ) -> PyResult<Self> {
         let keys = keys
             .try_iter()?
-            .map(|key| Ok(key?.cast::<ConfigKey>()?.get().as_use()));
+            .map(|key| Ok(key?.cast::<ConfigKey>()?.get().as_rust()));
         Self::made(
             py,
             &read_options(py, options)?,
@@ -242,11 +240,15 @@ impl TrainConfig {
 
 impl TrainConfig {
     /// What became of the keys of its file.
-    pub(crate) fn key_uses(&self) -> &[KeyUse] {
+    pub(crate) fn key_uses(&self) -> &[config::ConfigKey] {
         &self.keys
     }
 
-    fn made(py: Python<'_>, options: &[(String, Value)], keys: Vec<KeyUse>) -> PyResult<Self> {
+    fn made(
+        py: Python<'_>,
+        options: &[(String, Value)],
+        keys: Vec<config::ConfigKey>,
+    ) -> PyResult<Self> {
         let file = ConfigFile::from_options(options).map_err(raised(py, Kind::Config))?;
         Ok(Self {
             inner: file.config,

@@ -256,7 +256,12 @@ impl Told {
             Rust::Preview(preview) => object(py, Preview::from(*preview)),
             Rust::Saved(train::Saved { path, step }) => object(py, Saved { path, step }),
             Rust::Deleted(path) => object(py, Deleted { path }),
-            Rust::Warning(message) => object(py, Notice { message }),
+            Rust::Warning(warning) => object(
+                py,
+                Notice {
+                    message: warning.to_string(),
+                },
+            ),
             Rust::End(summary) => object(py, Summary::from(summary)),
             _ => object(
                 py,

@@ -137,7 +137,7 @@ impl CheckReport {
     /// What may not be meant.
     #[getter]
     fn warnings(&self) -> Vec<String> {
-        self.0.warnings.clone()
+        self.0.warnings.iter().map(ToString::to_string).collect()
     }
 
     /// What became of each key of the file that the configuration was read from.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{ConfigFile, KeyClass, KeyUse, Value, option};
+use crate::config::{ConfigFile, ConfigKey, KeyClass, Value, option};
 use crate::error::Error;
 
 /// A few lines: what the preset set, what is always so, what is ignored. Keys that ask for nothing
@@ -28,18 +28,18 @@ pub(super) fn summary(file: &ConfigFile) -> Vec<String> {
         lines.push(format!("preset {preset}: {}{layers}", set.join(", ")));
     }
     for class in [KeyClass::Implied, KeyClass::Ignored] {
-        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-        for KeyUse { key, note, .. } in file
+        let mut keys_by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+        for ConfigKey { key, reason, .. } in file
             .keys_of(class)
-            .filter(|key| !["off", "empty"].contains(&key.note.as_str()))
+            .filter(|key| !["off", "empty"].contains(&key.reason.as_str()))
         {
-            match reasons.iter_mut().find(|(reason, _)| reason == note) {
+            match keys_by_reason.iter_mut().find(|(known, _)| known == reason) {
                 Some((_, keys)) => keys.push(key),
-                None => reasons.push((note, vec![key])),
+                None => keys_by_reason.push((reason, vec![key])),
             }
         }
         lines.extend(
-            reasons
+            keys_by_reason
                 .iter()
                 .map(|(reason, keys)| format!("{class}: {} ({reason})", keys.join(", "))),
         );
@@ -58,7 +58,7 @@ pub(super) fn summary(file: &ConfigFile) -> Vec<String> {
 }
 
 /// The error with the places of its options in the file, where they stand in it.
-pub(super) fn located(error: Error, path: &Path, keys: &[KeyUse]) -> Error {
+pub(super) fn located(error: Error, path: &Path, keys: &[ConfigKey]) -> Error {
     let Error::Config {
         file: None,
         mut problems,
@@ -93,11 +93,11 @@ pub(super) fn table(file: &ConfigFile) -> Vec<String> {
         .map(|key| key.key.chars().count())
         .max()
         .unwrap_or(0);
-    let row = |key: &KeyUse| {
+    let row = |key: &ConfigKey| {
         let line = key.line.map_or_else(String::new, |line| line.to_string());
         let row = format!(
             "{line:>4}  {:<11}  {:<width$}  {}",
-            key.class, key.key, key.note
+            key.class, key.key, key.reason
         );
         row.trim_end().to_owned()
     };
