@@ -148,7 +148,7 @@ fn a_caption_that_is_not_given_is_that_of_the_class() {
         report
             .warnings
             .iter()
-            .filter(|warning| warning.contains("data[0]"))
+            .filter(|warning| warning.to_string().contains("data[0]"))
             .count(),
         1,
         "{:?}",

@@ -3,17 +3,33 @@ use lora_models::Family;
 
 use super::table::record_problems;
 use super::*;
+use crate::config::TrainConfig;
 use crate::config::options::tests::other_value;
 use crate::config::options::{option, options};
-use crate::config::{
-    BlockWeights, Color, LrScheduler, ModelTrainType, OptimizerType, Resolution, TrainConfig,
-    WarmupSteps,
-};
 
 mod validate;
 
-fn base() -> TrainConfig {
+pub(super) fn base() -> TrainConfig {
     TrainConfig::new("base.safetensors", "images")
+}
+
+/// A configuration with these options.
+pub(super) fn with(options: &[(&str, &str)]) -> TrainConfig {
+    let mut config = base();
+    for (name, value) in options {
+        config.set(name, *value).unwrap();
+    }
+    config
+}
+
+pub(super) fn facts(family: Family) -> BaseFacts {
+    BaseFacts {
+        family,
+        declared_prediction_type: None,
+        prediction_type: None,
+        zero_terminal_snr: false,
+        other_scaling_factor: None,
+    }
 }
 
 /// The options with problems.
@@ -26,165 +42,77 @@ fn keys(config: &TrainConfig) -> Vec<String> {
 
 #[test]
 fn conflicting_options() {
-    let small = Resolution::square(128);
-    let steps = WarmupSteps::Steps(10);
-    for (key, config) in [
+    for (key, options) in [
         (
             "alpha_mask",
-            TrainConfig {
-                alpha_mask: true,
-                alpha_background: Some(Color { rgb: [0; 3] }),
-                ..base()
-            },
+            &[("alpha_mask", "true"), ("alpha_background", "#000000")][..],
         ),
-        (
-            "in_json",
-            TrainConfig {
-                in_json: Some("a.json".into()),
-                reg_data_dir: Some("b".into()),
-                ..base()
-            },
-        ),
+        ("in_json", &[("in_json", "a.json"), ("reg_data_dir", "b")]),
         (
             "cache_text_encoder_outputs",
-            TrainConfig {
-                cache_text_encoder_outputs: Some(true),
-                ..base()
-            },
+            &[("cache_text_encoder_outputs", "true")],
         ),
         (
             "cache_text_encoder_outputs_to_disk",
-            TrainConfig {
-                cache_text_encoder_outputs_to_disk: true,
-                ..base()
-            },
+            &[("cache_text_encoder_outputs_to_disk", "true")],
         ),
         (
             "lr_warmup_steps",
-            TrainConfig {
-                lr_scheduler: LrScheduler::Constant,
-                lr_warmup_steps: steps,
-                ..base()
-            },
+            &[("lr_scheduler", "constant"), ("lr_warmup_steps", "10")],
         ),
         (
             "min_timestep",
-            TrainConfig {
-                min_timestep: 500,
-                max_timestep: 500,
-                ..base()
-            },
+            &[("min_timestep", "500"), ("max_timestep", "500")],
         ),
+        ("device", &[("device", "tpu")]),
+        ("conv_alpha", &[("conv_alpha", "1")]),
+        ("output_name", &[("output_name", "a/b")]),
+        ("sample_at_first", &[("sample_at_first", "true")]),
+        ("caption_extension", &[("caption_extension", "txt")]),
         (
-            "device",
-            TrainConfig {
-                device: "tpu".into(),
-                ..base()
-            },
-        ),
-        (
-            "conv_alpha",
-            TrainConfig {
-                conv_alpha: Some(1.0),
-                ..base()
-            },
-        ),
-        (
-            "output_name",
-            TrainConfig {
-                output_name: "a/b".into(),
-                ..base()
-            },
-        ),
-        (
-            "output_name",
-            TrainConfig {
-                output_name: " ".into(),
-                ..base()
-            },
-        ),
-        (
-            "sample_at_first",
-            TrainConfig {
-                sample_at_first: true,
-                ..base()
-            },
-        ),
-        (
-            "caption_extension",
-            TrainConfig {
-                caption_extension: "txt".into(),
-                ..base()
-            },
+            "resolution",
+            &[("enable_bucket", "false"), ("resolution", "500")],
         ),
         (
             "resolution",
-            TrainConfig {
-                enable_bucket: false,
-                resolution: Some(Resolution::square(500)),
-                ..base()
-            },
+            &[("bucket_no_upscale", "false"), ("resolution", "128")],
         ),
-        (
-            "resolution",
-            TrainConfig {
-                bucket_no_upscale: false,
-                resolution: Some(small),
-                ..base()
-            },
-        ),
-        (
-            "resolution",
-            TrainConfig {
-                resolution: Some(Resolution {
-                    width: 512,
-                    height: 32,
-                }),
-                ..base()
-            },
-        ),
+        ("resolution", &[("resolution", "512,32")]),
         (
             "min_bucket_reso",
-            TrainConfig {
-                bucket_no_upscale: false,
-                min_bucket_reso: 2048,
-                ..base()
-            },
+            &[("bucket_no_upscale", "false"), ("min_bucket_reso", "2048")],
         ),
+        ("bucket_reso_steps", &[("bucket_reso_steps", "20")]),
         (
-            "bucket_reso_steps",
-            TrainConfig {
-                bucket_reso_steps: 20,
-                ..base()
-            },
+            "base_weights_multiplier",
+            &[("base_weights", "a"), ("base_weights_multiplier", "1,2")],
         ),
     ] {
-        assert_eq!(keys(&config), [key], "{config:?}");
+        assert_eq!(keys(&with(options)), [key], "{options:?}");
     }
-    // Not used, so not checked.
-    TrainConfig {
-        resolution: Some(small),
+    let blank = TrainConfig {
+        output_name: " ".into(),
         ..base()
-    }
-    .validate()
-    .unwrap();
-    TrainConfig {
-        lr_scheduler: LrScheduler::ConstantWithWarmup,
-        lr_warmup_steps: steps,
-        ..base()
-    }
+    };
+    assert_eq!(keys(&blank), ["output_name"]);
+    // Options without effect are not checked.
+    with(&[("resolution", "128")]).validate().unwrap();
+    with(&[
+        ("lr_scheduler", "constant_with_warmup"),
+        ("lr_warmup_steps", "10"),
+    ])
     .validate()
     .unwrap();
 }
 
-/// Every exclusion and need of the table is found.
+/// Every exclusion and need of the records is found.
 #[test]
-fn the_rules_of_the_table() {
-    let names = |config: &TrainConfig| {
+fn the_rules_of_the_records() {
+    let names = |config: &TrainConfig| -> Vec<String> {
         record_problems(config)
             .into_iter()
-            .map(|p| p.key)
-            .collect::<Vec<_>>()
+            .map(|problem| problem.key)
+            .collect()
     };
     let mut rules = 0;
     for spec in options() {
@@ -210,262 +138,163 @@ fn the_rules_of_the_table() {
 
 #[test]
 fn schedules_need_their_options() {
-    let of = |lr_scheduler| TrainConfig {
-        lr_scheduler,
-        ..base()
-    };
-    let steps = WarmupSteps::Ratio(0.1);
-    let rules = [("step_rules", "1:10,0.1")];
-    for (key, config) in [
+    let rules = ("lr_scheduler_args", "step_rules=1:10,0.1");
+    let piecewise = ("lr_scheduler", "piecewise_constant");
+    for (key, options) in [
         (
             "ema_decay",
-            TrainConfig {
-                optimizer_type: OptimizerType::RAdamScheduleFree,
-                ema_decay: Some(0.9),
-                ..base()
-            },
+            &[
+                ("optimizer_type", "RAdamScheduleFree"),
+                ("ema_decay", "0.9"),
+            ][..],
         ),
-        (
-            "lr_decay_steps",
-            TrainConfig {
-                lr_decay_steps: steps,
-                ..base()
-            },
-        ),
-        ("lr_scheduler", of(LrScheduler::WarmupStableDecay)),
-        ("lr_scheduler", of(LrScheduler::CosineWithMinLr)),
-        ("lr_scheduler", of(LrScheduler::PiecewiseConstant)),
+        ("lr_decay_steps", &[("lr_decay_steps", "10%")]),
+        ("lr_scheduler", &[("lr_scheduler", "warmup_stable_decay")]),
+        ("lr_scheduler", &[("lr_scheduler", "cosine_with_min_lr")]),
+        ("lr_scheduler", &[piecewise]),
         (
             "lr_scheduler_min_lr_ratio",
-            TrainConfig {
-                lr_scheduler_min_lr_ratio: Some(0.1),
-                ..base()
-            },
+            &[("lr_scheduler_min_lr_ratio", "0.1")],
         ),
         (
             "lr_scheduler_timescale",
-            TrainConfig {
-                lr_scheduler_timescale: Some(100),
-                ..base()
-            },
+            &[("lr_scheduler_timescale", "100")],
         ),
+        ("lr_scheduler_args", &[rules]),
         (
             "lr_scheduler_args",
-            TrainConfig {
-                lr_scheduler_args: rules.into(),
-                ..base()
-            },
-        ),
-        (
-            "lr_scheduler_args",
-            TrainConfig {
-                lr_scheduler_args: [rules[0], ("step_rule", "1")].into(),
-                ..of(LrScheduler::PiecewiseConstant)
-            },
+            &[
+                piecewise,
+                ("lr_scheduler_args", "step_rules=1:10,0.1 step_rule=1"),
+            ],
         ),
     ] {
-        assert_eq!(keys(&config), [key], "{config:?}");
+        assert_eq!(keys(&with(options)), [key], "{options:?}");
     }
-    for config in [
-        TrainConfig {
-            lr_decay_steps: steps,
-            ..of(LrScheduler::WarmupStableDecay)
-        },
-        TrainConfig {
-            lr_scheduler_min_lr_ratio: Some(0.1),
-            ..of(LrScheduler::CosineWithMinLr)
-        },
-        TrainConfig {
-            lr_scheduler_args: rules.into(),
-            ..of(LrScheduler::PiecewiseConstant)
-        },
-        TrainConfig {
-            lr_scheduler_timescale: Some(100),
-            ..of(LrScheduler::InverseSqrt)
-        },
+    for options in [
+        [
+            ("lr_scheduler", "warmup_stable_decay"),
+            ("lr_decay_steps", "10%"),
+        ],
+        [
+            ("lr_scheduler", "cosine_with_min_lr"),
+            ("lr_scheduler_min_lr_ratio", "0.1"),
+        ],
+        [piecewise, rules],
+        [
+            ("lr_scheduler", "inverse_sqrt"),
+            ("lr_scheduler_timescale", "100"),
+        ],
     ] {
-        config.validate().unwrap();
+        with(&options).validate().unwrap();
     }
 }
 
 #[test]
 fn optimizers_that_find_the_rate_take_one_factor() {
-    let prodigy = || TrainConfig {
-        optimizer_type: OptimizerType::Prodigy,
-        ..base()
-    };
-    prodigy().validate().unwrap();
+    const PRODIGY: (&str, &str) = ("optimizer_type", "Prodigy");
+    const RATES: [(&str, &str); 2] = [("unet_lr", "1e-4"), ("text_encoder_lr", "1e-5")];
+    let prodigy = with(&[PRODIGY]);
+    prodigy.validate().unwrap();
     assert_eq!(
         (
-            prodigy().effective_unet_lr(),
-            prodigy().effective_text_encoder_lr()
+            prodigy.effective_unet_lr(),
+            prodigy.effective_text_encoder_lr()
         ),
         (1.0, 1.0)
     );
-    let unequal = TrainConfig {
-        unet_lr: Some(1e-4),
-        text_encoder_lr: vec![1e-5],
-        ..prodigy()
-    };
-    let text = problems_of(&unequal)[0].to_string();
+    let problems = problems_of(&with(&[PRODIGY, RATES[0], RATES[1]]));
+    let text = problems[0].to_string();
     assert!(
         text.contains("0.0001 and 0.00001") && text.contains("`unet_lr = 1`"),
         "{text}"
     );
-    assert_eq!(problems_of(&unequal).len(), 1);
-    for config in [
-        TrainConfig {
-            network_train_unet_only: true,
-            ..unequal.clone()
-        },
-        TrainConfig {
-            text_encoder_lr: vec![0.0],
-            ..unequal.clone()
-        },
-        TrainConfig {
-            optimizer_type: OptimizerType::ProdigyPlusScheduleFree,
-            ..unequal
-        },
+    assert_eq!(problems.len(), 1);
+    for further in [
+        ("network_train_unet_only", "true"),
+        ("text_encoder_lr", "0"),
+        ("optimizer_type", "prodigyplus.ProdigyPlusScheduleFree"),
     ] {
-        config.validate().unwrap();
+        with(&[PRODIGY, RATES[0], RATES[1], further])
+            .validate()
+            .unwrap();
     }
-    for (key, config) in [
-        (
-            "loraplus_lr_ratio",
-            TrainConfig {
-                loraplus_lr_ratio: Some(16.0),
-                ..prodigy()
-            },
-        ),
-        (
-            "up_lr_weight",
-            TrainConfig {
-                up_lr_weight: Some(BlockWeights::Numbers(vec![0.5])),
-                ..prodigy()
-            },
-        ),
-    ] {
-        assert_eq!(keys(&config), [key]);
-    }
-}
-
-fn facts(family: Family) -> BaseFacts {
-    BaseFacts {
-        family,
-        declared_prediction_type: None,
-        prediction_type: None,
-        zero_terminal_snr: false,
-        other_scaling_factor: None,
+    for option in [("loraplus_lr_ratio", "16"), ("up_lr_weight", "0.5")] {
+        assert_eq!(keys(&with(&[PRODIGY, option])), [option.0]);
     }
 }
 
 #[test]
-fn the_base_may_be_of_another_kind() {
-    let keys = |config: &TrainConfig, family| {
-        base_problems(config, &facts(family))
-            .into_iter()
-            .map(|problem| problem.key)
-            .collect::<Vec<_>>()
+fn the_base_may_be_of_another_family() {
+    const SD: &[Family] = &[Family::Sd1, Family::Sd2];
+    let keys = |config: &TrainConfig, family| -> Vec<String> {
+        let problems = base_problems(config, &facts(family));
+        problems.into_iter().map(|problem| problem.key).collect()
     };
     for family in Family::ALL {
         assert!(keys(&base(), family).is_empty());
     }
-    for (key, config, right) in [
+    let (dims, conv_dims) = (vec!["4"; 23].join(","), vec!["4"; 25].join(","));
+    for (options, right) in [
+        (&[("v2", "true")][..], &[Family::Sd2][..]),
+        (&[("model_train_type", "sd-lora")], SD),
+        (&[("model_train_type", "sdxl-lora")], &[Family::Sdxl]),
+        (&[("text_encoder_lr", "1e-5,2e-5")], &[Family::Sdxl]),
+        (&[("block_dims", &dims)], &[Family::Sdxl]),
+        (&[("conv_block_dims", &conv_dims)], SD),
         (
-            "v2",
-            TrainConfig {
-                v2: Some(true),
-                ..base()
-            },
-            &[Family::Sd2][..],
-        ),
-        (
-            "model_train_type",
-            TrainConfig {
-                model_train_type: Some(ModelTrainType::SdLora),
-                ..base()
-            },
-            &[Family::Sd1, Family::Sd2],
-        ),
-        (
-            "model_train_type",
-            TrainConfig {
-                model_train_type: Some(ModelTrainType::SdxlLora),
-                ..base()
-            },
-            &[Family::Sdxl],
-        ),
-        (
-            "text_encoder_lr",
-            TrainConfig {
-                text_encoder_lr: vec![1e-5, 2e-5],
-                ..base()
-            },
-            &[Family::Sdxl],
-        ),
-        (
-            "block_dims",
-            TrainConfig {
-                block_dims: vec![4; 23],
-                ..base()
-            },
-            &[Family::Sdxl],
-        ),
-        (
-            "conv_block_dims",
-            TrainConfig {
-                conv_block_dims: vec![4; 25],
-                ..base()
-            },
-            &[Family::Sd1, Family::Sd2],
-        ),
-        (
-            "resolution",
-            TrainConfig {
-                resolution: Some(Resolution::square(1280)),
-                bucket_no_upscale: false,
-                ..base()
-            },
+            &[("resolution", "1280"), ("bucket_no_upscale", "false")],
             &[Family::Sd2, Family::Sdxl],
         ),
     ] {
+        let config = with(options);
         config.validate().unwrap();
         for family in Family::ALL {
-            let expected: &[&str] = if right.contains(&family) { &[] } else { &[key] };
+            let expected: &[&str] = if right.contains(&family) {
+                &[]
+            } else {
+                &[options[0].0]
+            };
             assert_eq!(keys(&config, family), expected, "{family}");
         }
     }
 }
 
 #[test]
-fn losses_of_one_kind_of_prediction() {
-    let scaled = TrainConfig {
-        scale_v_pred_loss_like_noise_pred: true,
-        ..base()
+fn the_base_may_declare_another_prediction_type() {
+    let base = BaseFacts {
+        declared_prediction_type: Some(PredictionType::VPrediction),
+        ..facts(Family::Sd2)
     };
-    let like = TrainConfig {
-        v_pred_like_loss: Some(0.5),
-        ..base()
-    };
-    for (config, right, wrong) in [
+    assert!(base_problems(&with(&[("v_parameterization", "true")]), &base).is_empty());
+    let problems = base_problems(&with(&[("v_parameterization", "false")]), &base);
+    assert_eq!(
+        problems[0].to_string(),
+        "`v_parameterization`: is false, but `base.safetensors` declares v-prediction"
+    );
+}
+
+#[test]
+fn losses_for_one_prediction_type() {
+    use PredictionType::{Epsilon, VPrediction};
+    for (option, right, wrong) in [
         (
-            &scaled,
-            PredictionType::VPrediction,
-            PredictionType::Epsilon,
+            ("scale_v_pred_loss_like_noise_pred", "true"),
+            VPrediction,
+            Epsilon,
         ),
-        (&like, PredictionType::Epsilon, PredictionType::VPrediction),
+        (("v_pred_like_loss", "0.5"), Epsilon, VPrediction),
     ] {
+        let config = with(&[option]);
         config.validate().unwrap();
-        assert!(prediction_type_problems(config, right).is_empty());
-        assert_eq!(prediction_type_problems(config, wrong).len(), 1);
-        let v_parameterization = Some(wrong == PredictionType::VPrediction);
-        assert_eq!(
-            keys(&TrainConfig {
-                v_parameterization,
-                ..config.clone()
-            })
-            .len(),
-            1
-        );
+        assert!(prediction_type_problems(&config, right).is_empty());
+        assert_eq!(prediction_type_problems(&config, wrong).len(), 1);
+        let is_v = if wrong == VPrediction {
+            "true"
+        } else {
+            "false"
+        };
+        let contradicting = with(&[option, ("v_parameterization", is_v)]);
+        assert_eq!(keys(&contradicting).len(), 1);
     }
 }

@@ -220,90 +220,53 @@ fn unused_rates(config: &TrainConfig, default: &TrainConfig) -> Vec<Warning> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn base() -> TrainConfig {
-        TrainConfig::new("base.safetensors", "images")
-    }
+    use crate::config::rules::tests::{base, with};
 
     #[test]
     fn options_without_effect_are_reported() {
+        const ADAFACTOR: (&str, &str) = ("optimizer_type", "AdaFactor");
         assert!(unused_options(&base()).is_empty());
-        for (option, config) in [
-            (
-                "noise_offset_random_strength",
-                TrainConfig {
-                    noise_offset_random_strength: true,
-                    ..base()
-                },
-            ),
-            (
-                "huber_c",
-                TrainConfig {
-                    huber_c: 0.5,
-                    ..base()
-                },
-            ),
-            (
-                "log_prefix",
-                TrainConfig {
-                    log_prefix: Some("a".into()),
-                    ..base()
-                },
-            ),
-            (
-                "min_bucket_reso",
-                TrainConfig {
-                    min_bucket_reso: 128,
-                    ..base()
-                },
-            ),
-            (
-                "lr_scheduler_power",
-                TrainConfig {
-                    lr_scheduler_power: 2.0,
-                    ..base()
-                },
-            ),
-            (
-                "lr_scheduler_num_cycles",
-                TrainConfig {
-                    lr_scheduler_num_cycles: 2,
-                    lr_scheduler: LrScheduler::Cosine,
-                    ..base()
-                },
-            ),
-            (
-                "unet_lr",
-                TrainConfig {
-                    optimizer_type: OptimizerType::Adafactor,
-                    unet_lr: Some(1e-3),
-                    ..base()
-                },
-            ),
-            (
-                "lr_scheduler",
-                TrainConfig {
-                    optimizer_type: OptimizerType::RAdamScheduleFree,
-                    lr_scheduler: LrScheduler::Linear,
-                    ..base()
-                },
-            ),
+        for options in [
+            &[("noise_offset_random_strength", "true")][..],
+            &[("huber_c", "0.5")],
+            &[("log_prefix", "a")],
+            &[("min_bucket_reso", "128")],
+            &[("lr_scheduler_power", "2")],
+            &[("lr_scheduler_num_cycles", "2"), ("lr_scheduler", "cosine")],
+            &[("unet_lr", "1e-3"), ADAFACTOR],
+            &[
+                ("lr_scheduler", "linear"),
+                ("optimizer_type", "RAdamScheduleFree"),
+            ],
         ] {
-            let unused = unused_options(&config);
+            let unused = unused_options(&with(options));
+            let start = format!("`{}` is not used", options[0].0);
             assert!(
-                unused.len() == 1
-                    && unused[0]
-                        .to_string()
-                        .contains(&format!("`{option}` is not used")),
+                unused.len() == 1 && unused[0].to_string().starts_with(&start),
                 "{unused:?}"
             );
         }
-        let fixed = TrainConfig {
-            optimizer_type: OptimizerType::Adafactor,
-            optimizer_args: [("relative_step", "False")].into(),
-            unet_lr: Some(1e-3),
-            ..base()
-        };
+        let relative_step = ("optimizer_args", "relative_step=False");
+        let fixed = with(&[ADAFACTOR, relative_step, ("unet_lr", "1e-3")]);
         assert!(unused_options(&fixed).is_empty());
+    }
+
+    #[test]
+    fn files_of_images_leave_options_without_effect() {
+        let names = |options: &[(&str, &str)]| -> Vec<&'static str> {
+            let option = |warning: Warning| match warning {
+                Warning::Unused { option, .. } => option,
+                other => panic!("{other}"),
+            };
+            unused_data_options(&with(options))
+                .into_iter()
+                .map(option)
+                .collect()
+        };
+        assert!(names(&[("recursive", "true")]).is_empty());
+        let in_json = ("in_json", "a.json");
+        assert_eq!(names(&[in_json, ("recursive", "true")]), ["recursive"]);
+        let both = names(&[in_json, ("dataset_config", "a.toml")]);
+        assert_eq!(both, ["train_data_dir", "in_json"]);
     }
 }

@@ -188,11 +188,8 @@ fn terminal_snr_warnings(config: &TrainConfig, base: &BaseFacts) -> Option<Warni
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::rules::tests::{base, facts};
     use crate::config::values::{Compat, WarmupSteps};
-
-    fn base() -> TrainConfig {
-        TrainConfig::new("base.safetensors", "images")
-    }
 
     fn warnings(config: &TrainConfig) -> Vec<String> {
         option_warnings(config)
@@ -256,14 +253,7 @@ mod tests {
             ..base()
         };
         let warnings = |family| {
-            let facts = BaseFacts {
-                family,
-                declared_prediction_type: None,
-                prediction_type: None,
-                zero_terminal_snr: false,
-                other_scaling_factor: None,
-            };
-            let warnings = base_warnings(&config, &facts);
+            let warnings = base_warnings(&config, &facts(family));
             warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert!(warnings(Family::Sd1).is_empty());

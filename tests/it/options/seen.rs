@@ -111,7 +111,7 @@ impl Observed {
                 }
                 self.add(Seen::Plan, &format!("{plan:?}"));
             }
-            Event::Warning(warning) => self.add(Seen::Warnings, &warning),
+            Event::Warning(warning) => self.add(Seen::Warnings, &warning.to_string()),
             Event::Cached(progress) => self.add(Seen::Cached, &format!("{progress:?}")),
             Event::Step(step) => {
                 losses.push(step.loss.to_bits());
