@@ -7,8 +7,8 @@ use lora_models::Family;
 
 mod problem;
 
-pub use self::problem::{Problem, ProblemKind};
-use crate::config::Mismatch;
+pub(crate) use self::problem::describe;
+pub use self::problem::{Mismatch, Problem, ProblemKind};
 
 /// An error of this crate. It names the file, option or image at fault.
 #[derive(Debug, thiserror::Error)]
@@ -223,10 +223,22 @@ impl Error {
     }
 
     /// The error for a value that does not fit its option.
-    pub(crate) fn option(key: &str, Mismatch { found, expected }: Mismatch) -> Self {
+    pub(crate) fn option(key: &str, mismatch: Mismatch) -> Self {
         Self::Config {
             file: None,
-            problems: vec![Problem::value(key, found, expected)],
+            problems: vec![Problem::mismatch(key, mismatch)],
+        }
+    }
+
+    /// An error with these problems, if there are any.
+    pub(crate) fn config(problems: Vec<Problem>) -> Result<()> {
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Self::Config {
+                file: None,
+                problems,
+            })
         }
     }
 

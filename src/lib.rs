@@ -71,10 +71,12 @@ pub mod prompt;
 #[cfg(feature = "tensorboard")]
 mod tensorboard;
 pub mod train;
+mod warning;
 
 pub use config::TrainConfig;
 pub use error::{Error, Problem, ProblemKind, Result};
 pub use train::{CheckReport, Event, Generator, Trainer, check, inspect};
+pub use warning::{CacheContent, MemoryShortage, Warning};
 
 /// The README's example compiles.
 #[cfg(doctest)]

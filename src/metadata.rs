@@ -251,7 +251,9 @@ impl Entries {
 /// Returns `clip_skip`, or `None` if it has no effect: 0 selects the embeddings only with
 /// `compat = "sd-scripts"`.
 fn clip_skip(config: &TrainConfig) -> Option<u32> {
-    config.clip_skip.filter(|skip| *skip == config.clip_layer())
+    config
+        .clip_skip
+        .filter(|skip| *skip == config.effective_clip_skip())
 }
 
 /// Formats a time as local time in whole seconds: `2026-11-22T13:55:21`.

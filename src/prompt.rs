@@ -9,7 +9,8 @@ use std::path::Path;
 
 use jiff::civil::DateTime;
 
-use crate::config::{Sampler, value::one_of};
+use crate::config::Sampler;
+use crate::config::nearest::one_of;
 use crate::error::{Error, Problem, ProblemKind, Result};
 
 /// The option that sets the prompts, for errors.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{ConfigFile, KeyClass, KeyUse, option};
+use crate::config::{ConfigFile, ConfigKey, KeyClass, option};
 use crate::error::Error;
 
 /// Summarizes what the preset set and which keys are implied or ignored. Keys at an "off" or empty
@@ -30,18 +30,18 @@ pub(super) fn summary(file: &ConfigFile) -> Vec<String> {
         lines.push(format!("preset {preset}: {}{layers}", set.join(", ")));
     }
     for class in [KeyClass::Implied, KeyClass::Ignored] {
-        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-        for KeyUse { key, note, .. } in file
+        let mut keys_by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+        for ConfigKey { key, reason, .. } in file
             .keys_of(class)
-            .filter(|key| !["off", "empty"].contains(&key.note.as_str()))
+            .filter(|key| !["off", "empty"].contains(&key.reason.as_str()))
         {
-            match reasons.iter_mut().find(|(reason, _)| reason == note) {
+            match keys_by_reason.iter_mut().find(|(known, _)| known == reason) {
                 Some((_, keys)) => keys.push(key),
-                None => reasons.push((note, vec![key])),
+                None => keys_by_reason.push((reason, vec![key])),
             }
         }
         lines.extend(
-            reasons
+            keys_by_reason
                 .iter()
                 .map(|(reason, keys)| format!("{class}: {} ({reason})", keys.join(", "))),
         );
@@ -61,7 +61,7 @@ pub(super) fn summary(file: &ConfigFile) -> Vec<String> {
 }
 
 /// Adds file and line to the problems of options that are set in the file.
-pub(super) fn located(error: Error, path: &Path, keys: &[KeyUse]) -> Error {
+pub(super) fn located(error: Error, path: &Path, keys: &[ConfigKey]) -> Error {
     let Error::Config {
         file: None,
         mut problems,
@@ -99,16 +99,16 @@ pub(super) fn table(file: &ConfigFile) -> Vec<String> {
         .max()
         .unwrap_or(0);
     let mut rows = Vec::new();
-    for KeyUse {
+    for ConfigKey {
         key,
         line,
         class,
-        note,
+        reason,
         ..
     } in &file.keys
     {
         let line = line.map_or_else(String::new, |line| line.to_string());
-        let row = format!("{line:>4}  {class:<11}  {key:<width$}  {note}");
+        let row = format!("{line:>4}  {class:<11}  {key:<width$}  {reason}");
         rows.push(row.trim_end().to_owned());
     }
     rows

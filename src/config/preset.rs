@@ -1,33 +1,24 @@
-//! Presets: values for options that are not given.
+//! Presets: values for options that are not set.
 
-use serde_json::json;
-
-use super::{Preset, TrainConfig, Value, options};
-
-impl Preset {
-    /// The options that it sets. Of what SD-Trainer's novice form has behind the scenes, values
-    /// that are the defaults here anyhow, paths, and what is of no use here are left out.
-    /// `clip_skip`, which is 2 for SD 1.x, follows with the family.
-    pub fn values(self) -> Vec<(&'static str, Value)> {
-        match self {
-            Self::Novice => vec![
-                ("optimizer_type", json!("AdamW8bit")),
-                ("shuffle_caption", json!(true)),
-                ("save_every_n_epochs", json!(2)),
-            ],
-        }
-    }
-}
+use super::train_config::TrainConfig;
+use super::values::{OptimizerType, Preset};
 
 impl TrainConfig {
-    /// Sets the options of a preset, over what they are. With `novice`,
-    /// [`resolved`](Self::resolved) then takes 2 for a `clip_skip` that is not given, of SD 1.x. A
-    /// file's preset is applied before the rest of the file.
+    /// Sets the options of a preset. With `novice`, [`resolved`](Self::resolved) then gives an SD
+    /// 1.x base a `clip_skip` of 2 unless it is set. A file's preset is applied before the rest of
+    /// the file.
+    ///
+    /// Of the hidden settings of SD-Trainer's novice form, those that are defaults here, paths and
+    /// settings without effect here are left out.
     pub fn apply_preset(&mut self, preset: Option<Preset>) {
         self.preset = preset;
-        for (name, value) in preset.map(Preset::values).unwrap_or_default() {
-            let is_set = options::option(name).is_some_and(|spec| spec.set(self, &value).is_ok());
-            debug_assert!(is_set, "{name} = {value}");
+        match preset {
+            Some(Preset::Novice) => {
+                self.optimizer_type = OptimizerType::AdamW8bit;
+                self.shuffle_caption = true;
+                self.save_every_n_epochs = Some(2);
+            }
+            None => {}
         }
     }
 }
@@ -39,17 +30,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_preset_sets_what_it_says() {
+    fn a_preset_sets_its_options() {
         let mut config = TrainConfig::new("base.safetensors", "images");
         config.set("preset", "novice").unwrap();
-        for (name, value) in Preset::Novice.values() {
-            assert_eq!(options::option(name).unwrap().get(&config), value, "{name}");
-        }
+        assert_eq!(config.optimizer_type, OptimizerType::AdamW8bit);
+        assert!(config.shuffle_caption);
+        assert_eq!(config.save_every_n_epochs, Some(2));
         config.validate().unwrap();
-        assert_eq!(
-            Family::ALL.map(|family| config.resolved(family).clip_skip),
-            [Some(2), None, None]
-        );
+        let clip_skips = Family::ALL.map(|family| config.resolved(family).clip_skip);
+        assert_eq!(clip_skips, [Some(2), None, None]);
         config.clip_skip = Some(1);
         assert_eq!(config.resolved(Family::Sd1).clip_skip, Some(1));
     }

@@ -1,65 +1,111 @@
-//! Problems with options.
+//! Problems of options.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A problem with one option.
+use serde_json::Value;
+
+/// A value that does not fit its option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What was found.
+    pub found: String,
+    /// What was expected.
+    pub expected: String,
+}
+
+impl Mismatch {
+    pub(crate) fn new(found: &Value, expected: impl Into<String>) -> Self {
+        Self {
+            found: describe(found),
+            expected: expected.into(),
+        }
+    }
+
+    /// All of them in one, if there are any.
+    pub(crate) fn joined(all: Vec<Self>) -> Result<(), Self> {
+        if all.is_empty() {
+            return Ok(());
+        }
+        let (found, expected): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .map(|wrong| (wrong.found, wrong.expected))
+            .unzip();
+        Err(Self {
+            found: found.join("; "),
+            expected: expected.join("; "),
+        })
+    }
+}
+
+/// A value as an error message shows it.
+pub(crate) fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::String(text) => format!("\"{text}\""),
+        Value::Array(_) => format!("the list {value}"),
+        Value::Object(_) => "a table".into(),
+        _ => value.to_string(),
+    }
+}
+
+/// One thing wrong with one option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The option, as spelled by the user.
+    /// The option, as it was spelled.
     pub key: String,
-    /// Its line in the file, starting at 1.
+    /// Its line in the file, counted from 1.
     pub line: Option<usize>,
-    /// The kind of problem.
+    /// What is wrong with it.
     pub kind: ProblemKind,
 }
 
-/// The kind of a [`Problem`].
+/// What is wrong with an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// An unknown option.
+    /// No such option.
     Unknown {
-        /// The option with the closest name, if one is close.
+        /// The option whose name is nearest, if any is near.
         nearest: Option<String>,
     },
     /// A value of the wrong type or out of range.
     Value {
         /// The value that was found.
         found: String,
-        /// The values that are allowed.
+        /// What was expected in its place.
         expected: String,
     },
-    /// A file or folder that does not fit its option.
+    /// A file or folder that is not what its option needs.
     Path {
         /// The file or folder.
         path: PathBuf,
-        /// A description of what is at this path.
+        /// What was found there.
         found: String,
-        /// A description of what should be there.
+        /// What was expected.
         expected: String,
-        /// The error of the system, if there is one.
+        /// How the system refuses it, where it does.
         refused: Option<io::ErrorKind>,
     },
-    /// A required option that is not set.
+    /// An option that must be given and is not.
     Missing {
-        /// The values that are allowed.
+        /// What was expected.
         expected: String,
     },
-    /// An option that is set twice, possibly under two names.
+    /// An option that was given before, perhaps under another name.
     GivenTwice {
-        /// The name at the first place.
+        /// The first spelling.
         first: String,
     },
-    /// A value that sd-scripts or SD-Trainer supports and this program does not.
+    /// What sd-scripts or SD-Trainer does at this value and this program does not.
     Unsupported {
         /// The value that was found.
         found: String,
-        /// The closest alternative.
+        /// What is nearest to it.
         instead: String,
     },
-    /// An option that conflicts with another one. The text is the reason.
+    /// An option at odds with another one.
     Conflict(String),
 }
 
@@ -86,7 +132,17 @@ impl Problem {
         )
     }
 
-    /// The file or folder at fault, if there is one.
+    /// A value that does not fit its option.
+    pub(crate) fn mismatch(key: impl Into<String>, mismatch: Mismatch) -> Self {
+        Self::value(key, mismatch.found, mismatch.expected)
+    }
+
+    /// An option in conflict with others, or with the base or the images.
+    pub(crate) fn conflict(key: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::new(key, ProblemKind::Conflict(reason.into()))
+    }
+
+    /// The file or folder at fault.
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.kind {
             ProblemKind::Path { path, .. } => Some(path),
@@ -94,7 +150,7 @@ impl Problem {
         }
     }
 
-    /// A short hint: how to fix the problem, or the expected value.
+    /// What to do about it, or what was expected, in a few words.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match &self.kind {

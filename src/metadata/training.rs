@@ -14,8 +14,8 @@ impl Entries {
             given.or(config.learning_rate.is_none().then_some(used))
         };
         let (unet, text_encoder) = (
-            config.unet_learning_rate(),
-            config.text_encoder_learning_rate(),
+            config.effective_unet_lr(),
+            config.effective_text_encoder_lr(),
         );
         self.float("ss_learning_rate", config.learning_rate.unwrap_or(unet));
         self.option("ss_unet_lr", rate(config.unet_lr, unet).map(python_float));
@@ -59,7 +59,10 @@ impl Entries {
     }
 
     pub(super) fn objective(&mut self, config: &TrainConfig, zero_terminal_snr: bool) {
-        self.option("ss_min_snr_gamma", config.min_snr().map(python_float));
+        self.option(
+            "ss_min_snr_gamma",
+            config.effective_min_snr_gamma().map(python_float),
+        );
         self.flag("ss_debiased_estimation", config.debiased_estimation_loss);
         self.put("ss_loss_type", &config.loss_type);
         self.put("ss_huber_schedule", &config.huber_schedule);
@@ -90,7 +93,7 @@ impl Entries {
     pub(super) fn network(&mut self, config: &TrainConfig) {
         self.put("ss_network_module", &config.network_module);
         self.put("ss_network_dim", &config.network_dim);
-        self.float("ss_network_alpha", config.linear_alpha());
+        self.float("ss_network_alpha", config.effective_network_alpha());
         self.option(
             "ss_network_dropout",
             config.network_dropout.map(python_float),
@@ -107,7 +110,7 @@ impl Entries {
                 args.insert(spec.name, python_text(&value).into());
             }
         }
-        if let Some((dim, alpha)) = config.conv_rank_and_alpha() {
+        if let Some((dim, alpha)) = config.effective_conv_dim_and_alpha() {
             args.extend([
                 ("conv_dim", dim.to_string().into()),
                 ("conv_alpha", alpha.to_string().into()),

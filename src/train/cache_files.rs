@@ -9,6 +9,7 @@ use lora_data::cache::{CacheRecords, Kept, Origin, Seen};
 
 use crate::atomic::AtomicFile;
 use crate::error::{Error, Result};
+use crate::warning::{CacheContent, Warning};
 
 /// How many files that are made again are told one by one.
 const TOLD: usize = 5;
@@ -76,7 +77,7 @@ pub(super) fn refuse_shared<'a>(files: impl Iterator<Item = Wanted<'a>>) -> Resu
 pub(super) enum Found {
     Usable(PathBuf),
     /// What is there cannot be used, for this reason.
-    Outdated(String),
+    Outdated(Warning),
     Nothing,
 }
 
@@ -125,29 +126,25 @@ impl CacheFiles {
     }
 
     /// Counts a file that is made again. The first few are told.
-    pub(super) fn make_again(&mut self, why: String) -> Option<String> {
+    pub(super) fn make_again(&mut self, why: Warning) -> Option<Warning> {
         self.made_again += 1;
         (self.made_again <= TOLD).then_some(why)
     }
 
-    /// What is to be told of `what` when all are done.
-    pub(super) fn summary(&self, what: &str) -> Vec<String> {
-        let mut lines = Vec::new();
+    /// The warnings about these files when all are done.
+    pub(super) fn summary(&self, content: CacheContent) -> Vec<Warning> {
+        let mut warnings = Vec::new();
         if self.made_again > TOLD {
-            lines.push(format!(
-                "{what} of {} further images were made again",
-                self.made_again - TOLD
-            ));
+            let count = self.made_again - TOLD;
+            warnings.push(Warning::FurtherStaleCaches { content, count });
         }
         if self.foreign > 0 {
-            lines.push(format!(
-                "{what} of {} images are taken from files of another program, which fit in \
-                 shape; whether they were made with \
-                 this model cannot be told",
-                self.foreign
-            ));
+            warnings.push(Warning::ExternalCaches {
+                content,
+                count: self.foreign,
+            });
         }
-        lines
+        warnings
     }
 }
 

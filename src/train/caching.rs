@@ -14,8 +14,9 @@ use super::latents::{self, LatentCache};
 use super::loader::{Loader, Order};
 use super::stages::Stage;
 use super::trainer::Trainer;
-use crate::config::PredictionType;
-use crate::error::Result;
+use crate::config::rules;
+use crate::error::{Error, Result};
+use crate::warning::{CacheContent, Warning};
 
 impl Trainer {
     /// The networks that every step needs besides the UNet.
@@ -33,7 +34,7 @@ impl Trainer {
             if let LatentCache::Disk(disk) = &mut self.latents {
                 self.events.extend(
                     disk.files()
-                        .summary("latents")
+                        .summary(CacheContent::Latents)
                         .into_iter()
                         .map(Event::Warning),
                 );
@@ -99,7 +100,7 @@ impl Trainer {
             if let TextCache::Disk(disk) = &mut self.texts {
                 self.events.extend(
                     disk.files()
-                        .summary("encoded captions")
+                        .summary(CacheContent::TextEncoderOutputs)
                         .into_iter()
                         .map(Event::Warning),
                 );
@@ -173,23 +174,14 @@ impl Trainer {
         self.base.training_networks(self.needs())?;
         let is_told = self.base.told_prediction_type().is_some();
         let prediction_type = self.base.prediction_type()?;
-        let problems = self.config.check_prediction_type(prediction_type);
-        if !problems.is_empty() {
-            return Err(crate::Error::Config {
-                file: None,
-                problems,
-            });
-        }
+        Error::config(rules::prediction_type_problems(
+            &self.config,
+            prediction_type,
+        ))?;
         self.algorithm.objective.prediction_type = prediction_type;
         if !is_told {
-            let (found, flag) = match prediction_type {
-                PredictionType::VPrediction => ("velocities", true),
-                PredictionType::Epsilon => ("noise", false),
-            };
-            self.events.push_back(Event::Warning(format!(
-                "the checkpoint does not say what it predicts; by a trial at timestep 999: {found} \
-                 (`v_parameterization = {flag}` makes sure)"
-            )));
+            let warning = Warning::DetectedPredictionType(prediction_type);
+            self.events.push_back(Event::Warning(warning));
         }
         Ok(Stage::FirstPreviews)
     }
@@ -206,7 +198,7 @@ impl Trainer {
     }
 }
 
-fn warn(events: &mut VecDeque<Event>, found: Found, tell: impl FnOnce(String) -> Option<String>) {
+fn warn(events: &mut VecDeque<Event>, found: Found, tell: impl FnOnce(Warning) -> Option<Warning>) {
     if let Found::Outdated(why) = found {
         events.extend(tell(why).map(Event::Warning));
     }

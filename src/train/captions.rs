@@ -18,6 +18,7 @@ use super::cache_files::{CacheFiles, Found, Wanted, refuse_shared, values};
 use super::host_batch::{CaptionReader, TextPlace, Tokens};
 use crate::config::TrainConfig;
 use crate::error::Result;
+use crate::warning::Warning;
 
 /// Captions are kept in memory, where nobody asks, as long as they take no more than this.
 const MAX_BYTES: usize = 1_000_000_000;
@@ -116,13 +117,8 @@ impl TextCache {
     }
 
     /// What is to be told of the choice.
-    pub(super) fn warning(&self) -> Option<String> {
-        matches!(self, Self::Off { is_too_large: true }).then(|| {
-            "the encoded captions would take more than 1 GB, so they are encoded in each step; \
-             `cache_text_encoder_outputs_to_disk` (SDXL) or `cache_text_encoder_outputs` makes \
-             them once"
-                .into()
-        })
+    pub(super) fn warning(&self) -> Option<Warning> {
+        matches!(self, Self::Off { is_too_large: true }).then_some(Warning::TextCacheTooLarge)
     }
 
     /// Whether the text encoders are needed in each step.
@@ -283,10 +279,7 @@ impl OnDisk {
                 Err(error) => return Err(error.into()),
             },
         };
-        Ok(Found::Outdated(format!(
-            "`{}` is made again: {reason}",
-            path.display()
-        )))
+        Ok(Found::Outdated(Warning::StaleCache { path, reason }))
     }
 
     /// Takes the usable file of the next image.

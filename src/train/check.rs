@@ -18,9 +18,11 @@ use super::latents::LatentCache;
 use super::memory::{Load, MemoryEstimate};
 use super::prepared::Prepared;
 use super::run::{self, Length};
-use crate::config::{Family, KeyUse, TrainConfig};
+use crate::config::rules::{self, BaseFacts, DataFacts};
+use crate::config::{ConfigKey, Family, TrainConfig};
 use crate::error::{Error, Result};
 use crate::prompt;
+use crate::warning::Warning;
 
 /// What a run would be, and what is wrong with it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -29,9 +31,9 @@ pub struct CheckReport {
     /// What makes the run impossible.
     pub problems: Vec<String>,
     /// What may not be meant.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// What became of each key of the configuration file; empty for a configuration without one.
-    pub keys: Vec<KeyUse>,
+    pub keys: Vec<ConfigKey>,
     /// The base's family, where the checkpoint can be read.
     pub family: Option<String>,
     /// Folders, buckets and tags; `None` where no folder can be read.
@@ -132,7 +134,7 @@ pub fn check_with_images(config: &TrainConfig, images: &[TrainImage]) -> CheckRe
         .as_ref()
         .map_or_else(|| config.likely_family(), Checkpoint::family);
     if let Some(checkpoint) = &checkpoint {
-        report.reproduced = config.reproduced(family, checkpoint.zero_terminal_snr());
+        report.reproduced = rules::reproduced(config, family, checkpoint.zero_terminal_snr());
     }
     let config = &config.resolved(family);
     let base = checkpoint.and_then(|base| match report.look_at_base(config, base) {
@@ -194,7 +196,7 @@ impl CheckReport {
     fn look_at_base(&mut self, config: &TrainConfig, checkpoint: Checkpoint) -> Result<Prepared> {
         let family = checkpoint.family();
         self.family = Some(family.to_string());
-        run::check_family(config, &checkpoint)?;
+        Error::config(rules::base_problems(config, &BaseFacts::new(&checkpoint)))?;
         let prepared = Prepared::new(
             &mut config.clone(),
             checkpoint,
@@ -211,7 +213,7 @@ impl CheckReport {
             notices,
         } = described;
         self.problems.extend(
-            data::check_uses(config, &data)
+            Error::config(rules::dataset_problems(config, &DataFacts::new(&data)))
                 .err()
                 .map(|error| error.to_string()),
         );
@@ -228,13 +230,13 @@ impl CheckReport {
                 .extend(error.into_parts().iter().map(ToString::to_string));
         }
         let summary = run::report(&dataset, &notices);
-        self.warnings.extend(summary.notices.iter().cloned());
-        self.warnings.extend(
-            summary
-                .skipped_images
-                .iter()
-                .map(|message| format!("skipped: {message}")),
-        );
+        let further = dataset.notices().iter().cloned();
+        let all = notices.into_iter().chain(further);
+        self.warnings.extend(all.map(Warning::Data));
+        for error in &summary.skipped_images {
+            let error = error.clone();
+            self.warnings.push(Warning::SkippedImage { error });
+        }
         self.length = self.length_of(config, &dataset);
         self.tags = tags(&summary);
         self.dataset = Some(summary);
@@ -262,7 +264,8 @@ impl CheckReport {
             return None;
         }
         let length = Length::new(config, plan.batches_per_epoch());
-        self.warnings.extend(run::doubts(config, length));
+        self.warnings
+            .extend(rules::run_warnings(config, &length.facts()));
         Some(RunLength {
             images_per_epoch: plan.images_per_epoch() as u64,
             batches_per_epoch: length.batches_per_epoch,

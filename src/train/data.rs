@@ -2,12 +2,13 @@
 
 use lora_data::{
     Alpha, Augmentation, BucketConfig, CaptionOptions, DataConfig, Dataset, DatasetConfig,
-    DatasetOptions, DecodeOptions, FolderSubsets, ImageSource, Item, Notice, Size, Source, Subset,
-    TrainImage, bucket::letterbox_crop_ltrb, dataset_config, folder_subsets, resize,
+    DatasetOptions, DecodeOptions, FolderSubsets, Item, Notice, Size, Source, Subset, TrainImage,
+    bucket::letterbox_crop_ltrb, dataset_config, folder_subsets, resize,
 };
 
+use crate::config::rules::{self, DataFacts};
 use crate::config::{Compat, Family, Interpolation, TrainConfig};
-use crate::error::{Error, Problem, ProblemKind, Result};
+use crate::error::{Error, Result};
 
 /// A data set before its images are looked at.
 #[derive(Debug)]
@@ -207,90 +208,10 @@ pub(crate) fn open(
         config: data,
         notices,
     } = describe(config, family, images)?;
-    check_uses(config, &data)?;
+    Error::config(rules::dataset_problems(config, &DataFacts::new(&data)))?;
     let mut dataset = Dataset::open(data)?;
     dataset.verify(|| ())?;
     Ok((dataset, notices))
-}
-
-/// Refuses what the run is asked to do with the images and captions where these do not allow it.
-pub(crate) fn check_uses(config: &TrainConfig, data: &DataConfig) -> Result<()> {
-    let subsets = || data.datasets.iter().flat_map(|dataset| &dataset.subsets);
-    let mut problems = Vec::new();
-    let mut conflict = |key: &str, reason: &str| {
-        problems.push(Problem::new(key, ProblemKind::Conflict(reason.into())))
-    };
-    let allow_cached_latents = subsets().all(|subset| subset.augmentation.allows_cached_latents());
-    let needs_latents = "excludes `color_aug`, `random_crop` and `face_crop_aug_range`, which \
-         change images each time";
-    if config.cache_latents_to_disk && !allow_cached_latents {
-        conflict("cache_latents_to_disk", needs_latents);
-    } else if config.cache_latents == Some(true) && !allow_cached_latents {
-        conflict("cache_latents", needs_latents);
-    }
-    let outputs = match config.cache_text_encoder_outputs_to_disk {
-        true => Some("cache_text_encoder_outputs_to_disk"),
-        false => (config.cache_text_encoder_outputs == Some(true))
-            .then_some("cache_text_encoder_outputs"),
-    };
-    if let Some(key) = outputs.filter(|_| !subsets().all(|subset| subset.captions.is_fixed())) {
-        conflict(
-            key,
-            "excludes what changes captions from time to time: shuffling, dropout, wildcards, \
-             warm-up",
-        );
-    }
-    let kept = [
-        ("cache_latents_to_disk", config.cache_latents_to_disk),
-        (
-            "cache_text_encoder_outputs_to_disk",
-            config.cache_text_encoder_outputs_to_disk,
-        ),
-    ];
-    for (key, _) in kept
-        .into_iter()
-        .filter(|(_, is_on)| *is_on && subsets().any(has_images))
-    {
-        conflict(
-            key,
-            "keeps files beside images, and some of those that are given are in memory, not in \
-             files",
-        );
-    }
-    let has_masks = subsets()
-        .any(|subset| subset.conditioning_data_dir.is_some() || subset.alpha == Alpha::Mask);
-    if config.masked_loss == Some(true) && !has_masks {
-        conflict(
-            "masked_loss",
-            "needs `conditioning_data_dir` or `alpha_mask`",
-        );
-    }
-    if config.masked_loss == Some(false)
-        && subsets().any(|subset| subset.conditioning_data_dir.is_some())
-    {
-        conflict(
-            "masked_loss",
-            "is false, but there is a `conditioning_data_dir`",
-        );
-    }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Config {
-            file: None,
-            problems,
-        })
-    }
-}
-
-/// Whether images of a subset are in memory.
-fn has_images(subset: &Subset) -> bool {
-    let Source::Images { images, .. } = &subset.source else {
-        return false;
-    };
-    images
-        .iter()
-        .any(|image| matches!(image.image, ImageSource::Memory(_)))
 }
 
 /// What SDXL is told of an image: original height and width, top and left of the crop, target

@@ -8,6 +8,7 @@ use lora_data::DatasetReport;
 
 use super::memory::MemoryEstimate;
 use crate::prompt::{PreviewTime, Prompt};
+use crate::warning::Warning;
 
 /// One thing that happened. [`Trainer`](super::Trainer) yields them in order.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ pub enum Event {
     /// asks for.
     Deleted(PathBuf),
     /// Something that a user should know.
-    Warning(String),
+    Warning(Warning),
     /// The run is complete. The last event.
     End(Summary),
 }

@@ -10,8 +10,9 @@ use lora_models::{Checkpoint, Tokenizer};
 use super::base::Base;
 use super::preview::{self, Style};
 use super::{run, save};
+use crate::config::rules::{self, BaseFacts};
 use crate::config::{Family, Resolution, TrainConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::prompt::Prompt;
 
 /// Draws images as a training draws its previews.
@@ -49,10 +50,10 @@ impl Generator {
         )?;
         let family = checkpoint.family();
         let config = config.resolved(family);
-        run::check_family(&config, &checkpoint)?;
+        Error::config(rules::base_problems(&config, &BaseFacts::new(&checkpoint)))?;
         let networks = checkpoint.layers()?;
         checkpoint.check_finite()?;
-        let clip_skip = run::clip_skip(&config, networks.text_encoder_depth)?;
+        let clip_skip = rules::text_encoder_state(&config, networks.text_encoder_depth)?;
         let layers = [networks.text_encoders, networks.unet].concat();
         let open = |(path, strength): &(PathBuf, f32)| {
             Ok((save::open_lora(path, &layers, family, &device)?, *strength))

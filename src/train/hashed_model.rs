@@ -6,6 +6,7 @@ use lora_models::Family;
 
 use crate::error::Result;
 use crate::hash::{self, Sha256Handle};
+use crate::warning::Warning;
 
 /// sd-scripts' word for a file that cannot be read (any more).
 const NO_FILE: &str = "NOFILE";
@@ -78,14 +79,12 @@ const KNOWN_VAES: [(&str, &str, &[Family]); 4] = [
 ];
 
 /// Why a VAE of this hash can hardly be meant for this family.
-pub(super) fn doubt_of_vae(path: &Path, sha256: &str, family: Family) -> Option<String> {
+pub(super) fn doubt_of_vae(path: &Path, sha256: &str, family: Family) -> Option<Warning> {
     let (_, name, _) = KNOWN_VAES
         .iter()
         .find(|(start, _, families)| sha256.starts_with(start) && !families.contains(&family))?;
-    Some(format!(
-        "`vae`: {} is {name}; the base is {family}",
-        path.display()
-    ))
+    let reason = format!("{} is {name}; the base is {family}", path.display());
+    Some(Warning::unusual("vae", reason))
 }
 
 #[cfg(test)]
@@ -96,7 +95,9 @@ mod tests {
     fn a_known_vae_of_another_family_is_told() {
         let path = Path::new("vae.safetensors");
         let sdxl = "63aeecb90ff7bc1c115395962d3e803571385b61938377bc7089b36e81e92e2e";
-        let doubt = doubt_of_vae(path, sdxl, Family::Sd1).expect("a doubt");
+        let doubt = doubt_of_vae(path, sdxl, Family::Sd1)
+            .expect("a warning")
+            .to_string();
         assert!(
             doubt.contains("vae.safetensors is SDXL's VAE; the base is Stable Diffusion 1.x"),
             "{doubt}"

@@ -17,6 +17,7 @@ use super::cache_files::{CacheFiles, Found, Wanted, refuse_shared, values};
 use super::host_batch::{HostBatch, LatentPlace, network_input, wanted_latents};
 use crate::config::{Compat, TrainConfig};
 use crate::error::{Error, Result};
+use crate::warning::Warning;
 
 /// Counted up when the same image and VAE give other latents than before.
 const VERSION: u32 = 1;
@@ -286,7 +287,10 @@ impl OnDisk {
                 },
             };
             if matches!(found, Found::Nothing) {
-                found = Found::Outdated(format!("`{}` is made again: {reason}", path.display()));
+                found = Found::Outdated(Warning::StaleCache {
+                    path: path.clone(),
+                    reason,
+                });
             }
         }
         Ok(found)

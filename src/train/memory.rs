@@ -10,6 +10,7 @@ use super::captions::TextCache;
 use super::latents::LatentCache;
 use crate::config::{BaseDtype, TrainConfig};
 use crate::error::Result;
+use crate::warning::{MemoryShortage, Warning};
 
 /// About how much memory the steps of a run take. Bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -125,7 +126,7 @@ impl MemoryEstimate {
     }
 
     /// A warning where that is more than `device` has, as far as the system tells.
-    pub(super) fn doubt(&self, device: &Device) -> Option<String> {
+    pub(super) fn doubt(&self, device: &Device) -> Option<Warning> {
         self.doubt_with(if crate::device::is_cpu(device) {
             available()
         } else {
@@ -133,21 +134,21 @@ impl MemoryEstimate {
         })
     }
 
-    fn doubt_with(&self, available: Option<u64>) -> Option<String> {
+    fn doubt_with(&self, available: Option<u64>) -> Option<Warning> {
         let available = available.filter(|available| *available < self.total())?;
-        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-        Some(format!(
-            "the run needs about {:.1} GB of memory (weights {:.1}, activations {:.1}, adapters \
-             {:.1}, caches {:.1}), {:.1} GB are free; \
-             `gradient_checkpointing`, `base_dtype = \"bf16\"`, a smaller `train_batch_size` or \
-             `resolution` need less",
-            gigabytes(self.total()),
-            gigabytes(self.weights),
-            gigabytes(self.activations),
-            gigabytes(self.adapters),
-            gigabytes(self.caches),
-            gigabytes(available),
-        ))
+        let Self {
+            weights,
+            adapters,
+            activations,
+            caches,
+        } = *self;
+        Some(Warning::Memory(MemoryShortage {
+            weights,
+            activations,
+            adapters,
+            caches,
+            available,
+        }))
     }
 }
 
@@ -252,7 +253,10 @@ mod tests {
         let estimate = sd15(false).of_steps(NONE, 512 * 512);
         assert_eq!(estimate.doubt_with(Some(estimate.total())), None);
         assert_eq!(estimate.doubt_with(None), None);
-        let doubt = estimate.doubt_with(Some(1_000_000_000)).expect("a doubt");
+        let doubt = estimate
+            .doubt_with(Some(1_000_000_000))
+            .expect("a warning")
+            .to_string();
         assert!(
             doubt.contains("needs about 5.2 GB") && doubt.contains("1.0 GB are free"),
             "{doubt}"

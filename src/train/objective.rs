@@ -2,11 +2,11 @@
 
 use burn::tensor::FloatDType;
 use lora_core::diffusion::{
-    HuberSchedule, HuberThreshold, InputPerturbation, LossType, MultiresNoise, NoiseConfig,
-    NoiseOffset, NoiseSchedule, Objective,
+    HuberThreshold, InputPerturbation, MultiresNoise, NoiseConfig, NoiseOffset, NoiseSchedule,
+    Objective,
 };
 
-use crate::config::{self, Compat, MixedPrecision, PredictionType, TrainConfig};
+use crate::config::{Compat, MixedPrecision, PredictionType, TrainConfig};
 
 /// What the run minimizes. `is_zero_terminal` tells whether the base was trained with zero terminal
 /// SNR.
@@ -18,9 +18,9 @@ pub(super) fn objective(
     Objective {
         schedule: schedule(config, is_zero_terminal),
         prediction_type,
-        loss_type: loss_type(config),
+        loss_type: config.loss_type,
         huber_threshold: huber_threshold(config),
-        min_snr_gamma: config.min_snr().map(|gamma| gamma as f32),
+        min_snr_gamma: config.effective_min_snr_gamma().map(|gamma| gamma as f32),
         scale_v_pred_loss_like_noise_pred: config.scale_v_pred_loss_like_noise_pred,
         v_pred_like_loss: config
             .v_pred_like_loss
@@ -32,7 +32,7 @@ pub(super) fn objective(
 
 fn schedule(config: &TrainConfig, is_zero_terminal: bool) -> NoiseSchedule {
     let plain = NoiseSchedule::scaled_linear();
-    let schedule = match config.ends_in_noise(is_zero_terminal) {
+    let schedule = match config.effective_zero_terminal_snr(is_zero_terminal) {
         false => plain.clone(),
         // sd-scripts computes the ratios before it stretches the schedule.
         true if config.compat == Compat::SdScripts => {
@@ -49,22 +49,9 @@ fn schedule(config: &TrainConfig, is_zero_terminal: bool) -> NoiseSchedule {
 
 fn huber_threshold(config: &TrainConfig) -> HuberThreshold {
     HuberThreshold {
-        schedule: match config.huber_schedule {
-            config::HuberSchedule::Snr => HuberSchedule::Snr,
-            config::HuberSchedule::Exponential => HuberSchedule::Exponential,
-            config::HuberSchedule::Constant => HuberSchedule::Constant,
-        },
+        schedule: config.huber_schedule,
         c: config.huber_c as f32,
         scale: config.huber_scale as f32,
-    }
-}
-
-fn loss_type(config: &TrainConfig) -> LossType {
-    match config.loss_type {
-        config::LossType::L2 => LossType::L2,
-        config::LossType::L1 => LossType::L1,
-        config::LossType::Huber => LossType::Huber,
-        config::LossType::SmoothL1 => LossType::SmoothL1,
     }
 }
 

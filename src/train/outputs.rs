@@ -24,6 +24,7 @@ use crate::contact_sheet::{contact_sheet, write_png};
 use crate::error::{Error, Result};
 use crate::metadata::{self, Facts, adapter_metadata};
 use crate::prompt::{self, PreviewTime, Prompt};
+use crate::warning::Warning;
 
 /// The files of a run, and what their names and metadata need.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ impl Outputs {
 
     /// Starts to hash the base in the background; the first saved file needs the result. A VAE is
     /// hashed at once: what is known of it is returned.
-    pub(super) fn hash_models(&mut self, family: Family) -> Result<Option<String>> {
+    pub(super) fn hash_models(&mut self, family: Family) -> Result<Option<Warning>> {
         self.base.start()?;
         let Some(vae) = &mut self.vae else {
             return Ok(None);
@@ -171,12 +172,14 @@ impl Outputs {
         precision: SavePrecision,
         adapters: &AdapterSet,
         facts: &Facts,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<Warning>> {
         let metadata = adapter_metadata(config, facts);
         match save::write_lora(path, adapters, precision, metadata.clone()) {
             Err(error @ Error::SaveRange { .. }) if precision != SavePrecision::Float => {
                 save::write_lora(path, adapters, SavePrecision::Float, metadata)?;
-                Ok(Some(format!("{error}; saved as float")))
+                Ok(Some(Warning::SavedAsFloat {
+                    error: error.to_string(),
+                }))
             }
             written => written.map(|()| None),
         }

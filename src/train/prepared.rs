@@ -6,10 +6,11 @@ use lora_core::adapter::AdapterSet;
 use lora_models::{Checkpoint, ParameterCounts};
 
 use super::captions::TextWidths;
-use super::run;
 use super::save;
 use crate::config::TrainConfig;
+use crate::config::rules::{self, BaseFacts};
 use crate::error::Result;
+use crate::warning::Warning;
 
 /// A checkpoint with what is merged into it, and fresh or continued adapters.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(super) struct Prepared {
     pub(super) parameters: ParameterCounts,
     pub(super) clip_skip: usize,
     /// What can hardly be meant.
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 impl Prepared {
@@ -36,9 +37,9 @@ impl Prepared {
     ) -> Result<Self> {
         let family = checkpoint.family();
         let networks = checkpoint.layers()?;
-        let clip_skip = run::clip_skip(config, networks.text_encoder_depth)?;
+        let clip_skip = rules::text_encoder_state(config, networks.text_encoder_depth)?;
         checkpoint.check_finite()?;
-        let mut warnings = run::doubts_of_base(config, &checkpoint);
+        let mut warnings = rules::base_warnings(config, &BaseFacts::new(&checkpoint));
         let (widths, parameters) = (TextWidths::of(&networks), networks.parameters);
         let layers = [networks.text_encoders, networks.unet].concat();
         for (file, strength) in config.merged_files() {

@@ -11,23 +11,14 @@ use lora_models::text::{TextEmbeddings, WeightedTokens, apply_weights};
 use lora_models::{AutoencoderKl, TextEncoders, Tokenizer, UNet2DConditionModel};
 
 use super::base::Base;
-use crate::config::{self, Compat, TrainConfig};
+use crate::config::{Compat, TrainConfig};
 use crate::error::Result;
 use crate::prompt::Prompt;
-
-impl From<config::Sampler> for Sampler {
-    fn from(sampler: config::Sampler) -> Self {
-        match sampler {
-            config::Sampler::Ddim => Self::Ddim,
-            config::Sampler::EulerA => Self::EulerA,
-        }
-    }
-}
 
 /// How images are drawn, whatever the prompt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
-    pub(super) sampler: config::Sampler,
+    pub(super) sampler: Sampler,
     pub(super) settings_source: SettingsSource,
     pub(super) prediction_type: PredictionType,
     pub(super) clip_skip: usize,
@@ -116,8 +107,8 @@ fn draw(
     unet: &UNet2DConditionModel,
     cx: &ForwardContext,
 ) -> Tensor<4> {
-    let device = contexts.positive.encoder_hidden_states.device();
-    let sampler = Sampler::from(prompt.sampler.unwrap_or(style.sampler));
+    let device = contexts.positive.context.device();
+    let sampler = prompt.sampler.unwrap_or(style.sampler);
     let sampler = SamplerRun::new(
         sampler,
         sampler.settings(style.settings_source, style.prediction_type),

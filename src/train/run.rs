@@ -9,8 +9,10 @@ use lora_models::{Checkpoint, CheckpointOptions, Family};
 
 use super::objective;
 use super::step::Algorithm;
-use crate::config::{Compat, Mismatch, PredictionType, TrainConfig, TrainLength};
-use crate::error::{Error, Problem, ProblemKind, Result};
+use crate::config::rules::LengthFacts;
+use crate::config::{Compat, PredictionType, TrainConfig, TrainLength};
+use crate::error::{Error, Result};
+use crate::warning::Warning;
 
 /// The counts of a run.
 #[derive(Debug, Clone, Copy)]
@@ -41,80 +43,14 @@ impl Length {
             total_steps: total_steps as u64,
         }
     }
-}
 
-/// What can hardly be meant, once the run's length is known.
-pub(super) fn doubts(config: &TrainConfig, length: Length) -> Vec<String> {
-    let mut doubts = Vec::new();
-    let (warmup, total) = (
-        config.lr_warmup_steps.resolve(length.total_steps),
-        length.total_steps,
-    );
-    let follows_schedule = config
-        .optimizer()
-        .is_ok_and(|optimizer| optimizer.takes_schedule());
-    if follows_schedule && warmup >= total {
-        doubts.push(format!(
-            "`lr_warmup_steps`: the warm-up takes {warmup} steps and the run {total}; the full \
-             learning rate is never reached"
-        ));
+    /// The facts that rules depend on.
+    pub(super) fn facts(self) -> LengthFacts {
+        LengthFacts {
+            epochs: self.epochs,
+            total_steps: self.total_steps,
+        }
     }
-    if let Some(interval) = config
-        .sample_every_n_epochs
-        .filter(|interval| u64::from(*interval) > length.epochs)
-    {
-        let epochs = length.epochs;
-        doubts.push(format!(
-            "`sample_every_n_epochs` is {interval} and the run has {epochs} epochs: no preview is \
-             drawn"
-        ));
-    }
-    doubts.extend(config.warnings());
-    doubts.extend(unused_data(config));
-    doubts
-}
-
-/// Options of images and captions that other ones leave without effect.
-fn unused_data(config: &TrainConfig) -> Vec<String> {
-    let default = TrainConfig::new("", "");
-    let with_dataset_config = [
-        (
-            "train_data_dir",
-            !config.train_data_dir.as_os_str().is_empty(),
-        ),
-        ("reg_data_dir", config.reg_data_dir.is_some()),
-        ("in_json", config.in_json.is_some()),
-        (
-            "conditioning_data_dir",
-            config.conditioning_data_dir.is_some(),
-        ),
-    ];
-    let with_in_json = [
-        ("class_tokens", config.class_tokens.is_some()),
-        ("recursive", config.recursive),
-        (
-            "caption_extension",
-            config.caption_extension != default.caption_extension,
-        ),
-        ("strict_captions", config.strict_captions),
-    ];
-    let unused: (&[(&str, bool)], &str) = match (&config.dataset_config, &config.in_json) {
-        (Some(_), _) => (
-            &with_dataset_config,
-            "`dataset_config` says which images and folders are used",
-        ),
-        (None, Some(_)) => (
-            &with_in_json,
-            "the file of `in_json` says what the images and captions are",
-        ),
-        (None, None) => (&[], ""),
-    };
-    let (options, reason) = unused;
-    options
-        .iter()
-        .filter(|(_, is_given)| *is_given)
-        .map(|(name, _)| format!("`{name}` is not used: {reason}"))
-        .collect()
 }
 
 /// The data set's report, with what was noticed when its folders were found.
@@ -135,12 +71,14 @@ pub(super) fn targets(config: &TrainConfig, family: Family) -> Targets {
     Targets {
         linear: RankAlpha {
             rank: config.network_dim as usize,
-            alpha: config.linear_alpha() as f32,
+            alpha: config.effective_network_alpha() as f32,
         },
-        conv: config.conv_rank_and_alpha().map(|(rank, alpha)| RankAlpha {
-            rank: rank as usize,
-            alpha: alpha as f32,
-        }),
+        conv: config
+            .effective_conv_dim_and_alpha()
+            .map(|(rank, alpha)| RankAlpha {
+                rank: rank as usize,
+                alpha: alpha as f32,
+            }),
         unet: config.trains_unet(),
         text_encoder: config.trains_text_encoder(),
         blocks: BlockTargets {
@@ -164,7 +102,7 @@ pub(super) fn targets(config: &TrainConfig, family: Family) -> Targets {
 
 /// Takes over the alphas of the LoRA file that the adapters were filled from, and says where the
 /// configuration asks for others.
-pub(super) fn adopt_alphas(config: &mut TrainConfig, adapters: &AdapterSet) -> Vec<String> {
+pub(super) fn adopt_alphas(config: &mut TrainConfig, adapters: &AdapterSet) -> Vec<Warning> {
     let in_file = |is_conv: bool| {
         let mut slots = adapters.slots().iter();
         slots
@@ -180,9 +118,9 @@ pub(super) fn adopt_alphas(config: &mut TrainConfig, adapters: &AdapterSet) -> V
     for ((name, option), alpha) in options.into_iter().zip(alphas) {
         let Some(alpha) = alpha else { continue };
         if let Some(asked) = option.filter(|asked| *asked != alpha) {
-            warnings.push(format!(
-                "`{name}` = {asked} is not used: the file of `network_weights` has alpha {alpha}"
-            ));
+            let reason =
+                format!("{asked} differs from alpha {alpha} of the file of `network_weights`");
+            warnings.push(Warning::unused(name, reason));
         }
         *option = Some(alpha);
     }
@@ -200,7 +138,7 @@ pub(super) fn trains(config: &TrainConfig, layer: &LayerSpec) -> bool {
 
 /// Takes over ranks, alphas and networks of the LoRA file that the adapters are like, and says
 /// where the configuration asks for others.
-pub(super) fn adopt_shape(config: &mut TrainConfig, adapters: &AdapterSet) -> Vec<String> {
+pub(super) fn adopt_shape(config: &mut TrainConfig, adapters: &AdapterSet) -> Vec<Warning> {
     let slots = adapters.slots();
     let of_kind = |is_conv: bool| {
         slots
@@ -214,11 +152,8 @@ pub(super) fn adopt_shape(config: &mut TrainConfig, adapters: &AdapterSet) -> Ve
     }
     let conv = of_kind(true).map(|slot| (slot.rank as u32, f64::from(slot.alpha)));
     if config.conv_dim.is_some() && config.conv_dim != conv.map(|(rank, _)| rank) {
-        warnings.push(
-            "`conv_dim` is not used: `dim_from_weights` takes it from the file of \
-             `network_weights`"
-                .into(),
-        );
+        let reason = "`dim_from_weights` takes it from the file of `network_weights`";
+        warnings.push(Warning::unused("conv_dim", reason));
     }
     (config.conv_dim, config.conv_alpha) = conv.unzip();
     let has = |kind| {
@@ -228,19 +163,13 @@ pub(super) fn adopt_shape(config: &mut TrainConfig, adapters: &AdapterSet) -> Ve
     };
     if config.trains_text_encoder() && !has(NetworkKind::TextEncoder) {
         config.network_train_unet_only = true;
-        warnings.push(
-            "the file of `network_weights` has no adapters of the text encoder: only the \
-                 UNet is trained"
-                .into(),
-        );
+        let reason = "the file has no adapters of the text encoder: only the UNet is trained";
+        warnings.push(Warning::unusual("network_weights", reason));
     }
     if config.trains_unet() && !has(NetworkKind::Unet) {
         config.network_train_text_encoder_only = true;
-        warnings.push(
-            "the file of `network_weights` has no adapters of the UNet: only the text \
-                 encoder is trained"
-                .into(),
-        );
+        let reason = "the file has no adapters of the UNet: only the text encoder is trained";
+        warnings.push(Warning::unusual("network_weights", reason));
     }
     warnings
 }
@@ -268,8 +197,8 @@ pub(super) fn learning_rates(
     adapters: &AdapterSet,
 ) -> Result<Rates> {
     let rates = LearningRates {
-        unet: config.unet_learning_rate(),
-        text_encoder: config.text_encoder_learning_rates(),
+        unet: config.effective_unet_lr(),
+        text_encoder: config.effective_text_encoder_lrs(),
         loraplus_lr_ratio: config.loraplus_lr_ratio,
         loraplus_unet_lr_ratio: config.loraplus_unet_lr_ratio,
         loraplus_text_encoder_lr_ratio: config.loraplus_text_encoder_lr_ratio,
@@ -331,124 +260,5 @@ pub(super) fn checkpoint(config: &TrainConfig) -> CheckpointOptions {
         model_config,
         vae: config.vae.clone(),
         projection_as_sd_scripts: config.compat == Compat::SdScripts,
-    }
-}
-
-/// Refuses what the configuration says of the base where the checkpoint says otherwise.
-pub(super) fn check_family(config: &TrainConfig, checkpoint: &Checkpoint) -> Result<()> {
-    let name = config.pretrained_model_name_or_path.display();
-    let mut problems = config.check_family(checkpoint.family());
-    let told = checkpoint.declared_prediction_type();
-    if let (Some(v), Some(told)) = (config.v_parameterization, told)
-        && v != (told == PredictionType::VPrediction)
-    {
-        let found = if v { "noise" } else { "velocities" };
-        let reason = format!("is {v}, but `{name}` says that it predicts {found}");
-        problems.push(Problem::new(
-            "v_parameterization",
-            ProblemKind::Conflict(reason),
-        ));
-    }
-    problems.extend(
-        told.iter()
-            .flat_map(|told| config.check_prediction_type(*told)),
-    );
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Config {
-            file: None,
-            problems,
-        })
-    }
-}
-
-/// What can hardly be meant, or is not used, of this base.
-pub(super) fn doubts_of_base(config: &TrainConfig, checkpoint: &Checkpoint) -> Vec<String> {
-    let mut doubts = Vec::new();
-    let family = checkpoint.family();
-    doubts.extend(config.family_warnings(family));
-    if family == Family::Sdxl && config.clip_skip.is_some_and(|skip| skip != 2) {
-        doubts.push(
-            "`clip_skip` is not used: SDXL always takes the states before the last layers".into(),
-        );
-    }
-    if config.zero_terminal_snr == Some(false) && checkpoint.zero_terminal_snr() {
-        doubts.push(
-            "`zero_terminal_snr` is false, but the base was trained with zero terminal SNR".into(),
-        );
-    }
-    let predicts_noise = checkpoint
-        .prediction_type()
-        .is_none_or(|kind| kind == PredictionType::Epsilon);
-    if config.zero_terminal_snr == Some(true) && family != Family::Sd2 && predicts_noise {
-        doubts.push(
-            "`zero_terminal_snr`: the base predicts noise, of which it can learn nothing where \
-             there is nothing else"
-                .into(),
-        );
-    }
-    if let (Some(factor), Some(vae)) = (checkpoint.vae_scaling_factor_mismatch(), &config.vae) {
-        doubts.push(format!(
-            "`vae`: {} says that its scaling factor is {factor}; that of {family} is {}, so it may \
-             be of another family",
-            vae.display(),
-            family.scaling_factor()
-        ));
-    }
-    doubts
-}
-
-/// Which of the text encoder's states is used, counted from the last, 1; the number of `layers` + 1
-/// are the embeddings.
-///
-/// # Errors
-/// [`Error::Config`] for a `clip_skip` that it has no layer for.
-pub(super) fn clip_skip(config: &TrainConfig, layers: usize) -> Result<usize> {
-    match config.clip_layer() as usize {
-        0 => Ok(layers + 1),
-        skip if skip <= layers => Ok(skip),
-        skip => {
-            let expected = format!("1 to {layers}, the text encoder's layers");
-            Err(Error::option(
-                "clip_skip",
-                Mismatch {
-                    found: skip.to_string(),
-                    expected,
-                },
-            ))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::WarmupSteps;
-
-    #[test]
-    fn a_warm_up_as_long_as_the_run_is_told() {
-        let length = Length {
-            batches_per_epoch: 10,
-            steps_per_epoch: 10,
-            epochs: 1,
-            total_steps: 10,
-        };
-        let told = |steps| {
-            let lr_warmup_steps = WarmupSteps::Steps(steps);
-            doubts(
-                &TrainConfig {
-                    lr_warmup_steps,
-                    ..TrainConfig::new("", "")
-                },
-                length,
-            )
-        };
-        assert!(told(9).is_empty());
-        let warning = told(10).concat();
-        assert!(
-            warning.contains("takes 10 steps and the run 10"),
-            "{warning}"
-        );
     }
 }

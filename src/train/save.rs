@@ -14,30 +14,21 @@ use safetensors::tensor::TensorView;
 
 use super::run;
 use crate::atomic::AtomicFile;
-use crate::config::{self, Mismatch, TrainConfig};
-use crate::error::{Error, Result};
+use crate::config::TrainConfig;
+use crate::error::{Error, Mismatch, Result};
 use crate::hash::adapter_hashes;
 use crate::metadata::{Metadata, insert_hashes};
-
-impl From<config::SavePrecision> for SavePrecision {
-    fn from(precision: config::SavePrecision) -> Self {
-        match precision {
-            config::SavePrecision::Fp16 => Self::Fp16,
-            config::SavePrecision::Bf16 => Self::Bf16,
-            config::SavePrecision::Float => Self::Float,
-        }
-    }
-}
+use crate::warning::Warning;
 
 /// Writes the adapters as a LoRA file, reads it back and compares. A previous file of that name
 /// stays intact until the new one is complete and right.
 pub(super) fn write_lora(
     path: &Path,
     adapters: &AdapterSet,
-    precision: config::SavePrecision,
+    precision: SavePrecision,
     mut metadata: Metadata,
 ) -> Result<()> {
-    let tensors = adapters.to_tensors(precision.into());
+    let tensors = adapters.to_tensors(precision);
     if let Some(tensor) = tensors.iter().find(|tensor| !is_finite(tensor)) {
         return Err(Error::SaveRange {
             path: path.into(),
@@ -96,7 +87,7 @@ pub(super) fn adapters(
     layers: &[LayerSpec],
     family: Family,
     device: &Device,
-) -> Result<(AdapterSet, Vec<String>)> {
+) -> Result<(AdapterSet, Vec<Warning>)> {
     let Some(path) = config.network_weights.clone() else {
         return Ok((fresh(config, layers, family, device)?, Vec::new()));
     };

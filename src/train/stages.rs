@@ -15,6 +15,7 @@ use super::step::Outcome;
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
 use crate::prompt::PreviewTime;
+use crate::warning::Warning;
 
 /// Waits that are shorter are none: the next batch was ready.
 const MIN_WAIT: Duration = Duration::from_millis(1);
@@ -108,11 +109,11 @@ impl Trainer {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Plan => {
                 self.progress.started = Instant::now();
-                let warnings = self
-                    .dataset
-                    .skipped()
-                    .iter()
-                    .map(|error| Event::Warning(format!("skipped: {error}")));
+                let warnings = self.dataset.skipped().iter().map(|error| {
+                    Event::Warning(Warning::SkippedImage {
+                        error: error.to_string(),
+                    })
+                });
                 self.events.extend(warnings);
                 self.events
                     .push_front(Event::Plan(Box::new(self.run_plan())));
@@ -343,9 +344,9 @@ impl Trainer {
             }
         };
         StepRates {
-            unet: unet.map(|own| rate(own, self.config.unet_learning_rate())),
+            unet: unet.map(|own| rate(own, self.config.effective_unet_lr())),
             text_encoder: text_encoder
-                .map(|own| rate(own, self.config.text_encoder_learning_rate())),
+                .map(|own| rate(own, self.config.effective_text_encoder_lr())),
             groups: self.groups.iter().map(group).collect(),
         }
     }
@@ -412,10 +413,10 @@ impl Trainer {
             Ok(()) => self.events.push_back(Event::Deleted(old)),
             // It was moved away.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => self.events.push_back(Event::Warning(format!(
-                "{}: cannot delete: {error}",
-                old.display()
-            ))),
+            Err(error) => self.events.push_back(Event::Warning(Warning::NotDeleted {
+                path: old,
+                reason: error.to_string(),
+            })),
         }
         Ok(())
     }

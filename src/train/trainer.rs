@@ -25,6 +25,7 @@ use super::prepared::Prepared;
 use super::run::{self, Length};
 use super::stages::{Progress, Stage};
 use super::step::Algorithm;
+use crate::config::rules::{self, BaseFacts};
 use crate::config::{Resolution, SavePrecision, TrainConfig};
 use crate::error::{Error, Result};
 use crate::prompt::Prompt;
@@ -100,9 +101,9 @@ impl Trainer {
             &run::checkpoint(&config),
         )?;
         let family = checkpoint.family();
-        let reproduced = config.reproduced(family, checkpoint.zero_terminal_snr());
+        let reproduced = rules::reproduced(&config, family, checkpoint.zero_terminal_snr());
         config = config.resolved(family);
-        run::check_family(&config, &checkpoint)?;
+        Error::config(rules::base_problems(&config, &BaseFacts::new(&checkpoint)))?;
         let (dataset, notices) = data::open(&config, family, images)?;
         let plan = dataset.plan()?;
         let length = Length::new(&config, plan.batches_per_epoch());
@@ -115,7 +116,7 @@ impl Trainer {
             clip_skip,
             warnings,
         } = Prepared::new(&mut config, checkpoint, &device)?;
-        let mut events: VecDeque<Event> = run::doubts(&config, length)
+        let mut events: VecDeque<Event> = rules::run_warnings(&config, &length.facts())
             .into_iter()
             .map(Event::Warning)
             .collect();
@@ -251,7 +252,7 @@ impl Trainer {
     /// The tensors of the LoRA file of the adapters as they are now, in f32.
     #[must_use]
     pub fn to_tensors(&self) -> Vec<AdapterTensor> {
-        self.learned.shown().to_tensors(SavePrecision::Float.into())
+        self.learned.shown().to_tensors(SavePrecision::Float)
     }
 
     /// Draws an image with the adapters as they are now, scaled by `multiplier`; at 0 it is the

@@ -28,8 +28,8 @@ fn encoded_and_reused(job: &Job, what: Cached) -> (usize, usize, Vec<String>) {
         events.iter().filter(is).count()
     };
     let warning = |event: &Event| {
-        if let Event::Warning(text) = event {
-            Some(text.clone())
+        if let Event::Warning(warning) = event {
+            Some(warning.to_string())
         } else {
             None
         }

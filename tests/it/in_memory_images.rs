@@ -148,7 +148,7 @@ fn a_missing_caption_is_the_class_tokens() {
         report
             .warnings
             .iter()
-            .filter(|warning| warning.contains("data[0]"))
+            .filter(|warning| warning.to_string().contains("data[0]"))
             .count(),
         1,
         "{:?}",

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-/// The fields of a configuration with their values, read off its `Debug` text.
+/// The fields of a configuration with their values, from its `Debug` text.
 fn fields(config: &TrainConfig) -> BTreeMap<String, String> {
     let text = format!("{config:#?}");
     let mut fields: BTreeMap<String, String> = BTreeMap::new();
@@ -21,149 +21,38 @@ fn fields(config: &TrainConfig) -> BTreeMap<String, String> {
     fields
 }
 
-/// A value that differs from the default, for each option that can be changed.
-#[expect(clippy::too_many_lines, reason = "one line an option")]
-pub(in crate::config) fn other_value(name: &str) -> Value {
-    match name {
-        "pretrained_model_name_or_path" => json!("base.safetensors"),
-        "model_config" => json!({"unet": {"norm_num_groups": 8}}),
-        "clip_skip" => json!(2),
-        "max_token_length" => json!(150),
-        "train_data_dir" => json!("images"),
-        "dataset_repeats" => json!(7),
-        "caption_extension" => json!(".caption"),
-        "resolution" => json!("768,640"),
-        "min_bucket_reso" => json!(128),
-        "max_bucket_reso" => json!(2048),
-        "bucket_reso_steps" => json!(32),
-        "train_batch_size" => json!(4),
-        "gradient_accumulation_steps" => json!(2),
-        "max_train_epochs" => json!(3),
-        "max_train_steps" => json!(300),
-        "seed" => json!(42),
-        "learning_rate" => json!(3e-4),
-        "unet_lr" => json!(2e-4),
-        "text_encoder_lr" => json!(5e-5),
-        "optimizer_type" => json!("Prodigy"),
-        "optimizer_args" => json!(["weight_decay=0.1"]),
-        "lr_decay_steps" => json!("20%"),
-        "lr_scheduler_power" => json!(2),
-        "lr_scheduler_timescale"
-        | "save_n_epoch_ratio"
-        | "save_every_n_steps"
-        | "save_last_n_epochs"
-        | "save_last_n_steps" => json!(100),
-        "lr_scheduler_min_lr_ratio"
-        | "ema_decay"
-        | "huber_c"
-        | "huber_scale"
-        | "v_pred_like_loss"
-        | "noise_offset"
-        | "adaptive_noise_scale"
-        | "multires_noise_discount"
-        | "ip_noise_gamma"
-        | "network_dropout"
-        | "rank_dropout"
-        | "module_dropout"
-        | "scale_weight_norms"
-        | "block_lr_zero_threshold" => json!(0.5),
-        "multires_noise_iterations" => json!(6),
-        "lr_scheduler_args" => json!(["step_rules=1:100,0.1"]),
-        "loraplus_lr_ratio" | "loraplus_unet_lr_ratio" | "loraplus_text_encoder_lr_ratio" => {
-            json!(16)
-        }
-        "loss_type" => json!("huber"),
-        "huber_schedule" => json!("constant"),
-        "model_train_type" => json!("sdxl-lora"),
-        "mixed_precision" => json!("bf16"),
-        "block_dims" | "conv_block_dims" => json!([4, 0, 8]),
-        "block_alphas" | "conv_block_alphas" => json!([4.0, 1.5]),
-        "down_lr_weight" => json!("sine+0.5"),
-        "mid_lr_weight" => json!("0.5"),
-        "up_lr_weight" => json!("1,0.5,0"),
-        "include_patterns" | "exclude_patterns" => json!(["*attn1*"]),
-        "log_prefix" => json!("style"),
-        "lr_scheduler" => json!("linear"),
-        "lr_warmup_steps" => json!(0.1),
-        "lr_scheduler_num_cycles" => json!(3),
-        "max_grad_norm" => json!(0.5),
-        "min_snr_gamma" => json!(5),
-        "min_timestep" => json!(10),
-        "max_timestep" => json!(900),
-        "device" => json!("cpu"),
-        "compat" => json!("sd-scripts"),
-        "network_dim" => json!(16),
-        "network_alpha" => json!(8),
-        "conv_dim" => json!(4),
-        "conv_alpha" => json!(2),
-        "network_weights" => json!("before.safetensors"),
-        "output_dir" => json!("elsewhere"),
-        "output_name" => json!("style"),
-        "save_every_n_epochs" => json!(2),
-        "save_precision" => json!("bf16"),
-        "logging_dir" => json!("logs"),
-        "metadata_title"
-        | "metadata_author"
-        | "metadata_description"
-        | "metadata_license"
-        | "metadata_tags"
-        | "training_comment" => json!("some text"),
-        "vae" => json!("vae.safetensors"),
-        "base_dtype" => json!("bf16"),
-        "base_weights" => json!(["style.safetensors", "other.safetensors"]),
-        "base_weights_multiplier" => json!([0.5, 1.0]),
-        "sample_prompts" => json!("a cat"),
-        "sample_every_n_epochs" => json!(2),
-        "sample_every_n_steps" => json!(50),
-        "sample_sampler" => json!("ddim"),
-        "reg_data_dir" | "in_json" | "dataset_config" | "conditioning_data_dir" => {
-            json!("elsewhere")
-        }
-        "class_tokens" | "caption_prefix" | "caption_suffix" => json!("a cat"),
-        "caption_separator" | "keep_tokens_separator" | "secondary_separator" => json!("|||"),
-        "keep_tokens"
-        | "validation_seed"
-        | "caption_dropout_every_n_epochs"
-        | "token_warmup_min" => json!(3),
-        "caption_dropout_rate"
-        | "validation_split"
-        | "caption_tag_dropout_rate"
-        | "token_warmup_step"
-        | "prior_loss_weight" => json!(0.5),
-        "resize_interpolation" => json!("cubic"),
-        "face_crop_aug_range" => json!("2,4"),
-        "alpha_background" => json!("#0180ff"),
-        "masked_loss" | "cache_latents" | "cache_text_encoder_outputs" | "cache_info" => {
-            json!(false)
-        }
-        "enable_bucket" | "bucket_no_upscale" => json!(false),
-        "v2"
-        | "v_parameterization"
-        | "zero_terminal_snr"
-        | "debiased_estimation_loss"
-        | "scale_v_pred_loss_like_noise_pred"
-        | "noise_offset_random_strength"
-        | "ip_noise_gamma_random_strength"
-        | "dim_from_weights"
-        | "gradient_checkpointing"
-        | "skip_bad_images"
-        | "network_train_unet_only"
-        | "network_train_text_encoder_only"
-        | "recursive"
-        | "strict_captions"
-        | "shuffle_caption"
-        | "enable_wildcard"
-        | "weighted_captions"
-        | "flip_aug"
-        | "color_aug"
-        | "random_crop"
-        | "alpha_mask"
-        | "cache_latents_to_disk"
-        | "cache_text_encoder_outputs_to_disk"
-        | "no_metadata"
-        | "sample_at_first" => json!(true),
-        _ => panic!("no value for `{name}`"),
+/// A value that differs from the default and turns the option on, if it has one.
+pub(in crate::config) fn other_value(spec: &OptionSpec) -> Value {
+    let default = spec.default();
+    match spec.kind {
+        Kind::Flag => json!(default != json!(true)),
+        Kind::Integer { min, max } => match default.as_i64() {
+            Some(default) if default == max => json!(default - 1),
+            Some(default) => json!(default + 1),
+            None => json!(min.max(1)),
+        },
+        Kind::OneOf(numbers) => other_than(&default, numbers),
+        Kind::Number { .. } | Kind::Below { .. } if default == json!(0.5) => json!(0.25),
+        Kind::Number { .. } | Kind::Below { .. } => json!(0.5),
+        Kind::Choice(names) => other_than(&default, names),
+        Kind::Text => json!("other"),
+        Kind::Path => json!("elsewhere"),
+        Kind::Resolution => json!("768,640"),
+        Kind::Warmup => json!("20%"),
+        Kind::FaceCrop => json!("2,4"),
+        Kind::Color => json!("#0180ff"),
+        Kind::Arguments(_) => json!(["key=1"]),
+        Kind::Texts => json!(["a", "b"]),
+        Kind::Numbers { .. } => json!([0.5, 1.5]),
+        Kind::Integers { .. } => json!([4, 0, 8]),
+        Kind::BlockWeights => json!("0.5"),
+        Kind::Table => json!({"unet": {"norm_num_groups": 8}}),
     }
+}
+
+fn other_than<T: Copy + Into<Value>>(default: &Value, values: &[T]) -> Value {
+    let mut others = values.iter().map(|value| (*value).into());
+    others.find(|value| value != default).unwrap_or_default()
 }
 
 /// Options with a single value so far: any other one is refused.
@@ -181,7 +70,7 @@ fn table_and_struct_agree() {
 
     for spec in options() {
         assert!(!spec.help.is_empty() && !spec.families.is_empty());
-        // They set other ones.
+        // They set other options.
         if ["network_args", "preset"].contains(&spec.name) {
             continue;
         }
@@ -196,7 +85,7 @@ fn table_and_struct_agree() {
             assert_eq!(config, default);
             continue;
         }
-        let value = other_value(spec.name);
+        let value = other_value(spec);
         spec.set(&mut config, &value)
             .unwrap_or_else(|e| panic!("{} = {value}: {e:?}", spec.name));
         let (before, after) = (fields(&default), fields(&config));
@@ -214,7 +103,7 @@ fn table_and_struct_agree() {
 }
 
 #[test]
-fn every_name_is_used_once() {
+fn every_name_is_unique() {
     let names: Vec<&str> = options().flat_map(OptionSpec::names).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
     assert_eq!(
@@ -244,7 +133,7 @@ fn network_args_set_options_by_their_names() {
         (config.block_dims.clone(), config.down_lr_weight.is_some()),
         (vec![1, 2], true)
     );
-    // What is given by the option's own name goes before.
+    // The option's own name takes precedence.
     args.set(&mut config, &json!("dropout=0.5")).unwrap();
     assert_eq!(config.network_dropout, Some(0.1));
     let error = args.set(&mut config, &json!(["unit=4"])).unwrap_err();
@@ -293,13 +182,16 @@ fn lists_are_read_from_text_too() {
 
 #[test]
 fn defaults_of_families() {
-    let of = |name: &str| Family::ALL.map(|family| option(name).unwrap().default_for(family));
+    let defaults = |name: &str| Family::ALL.map(|family| option(name).unwrap().default_for(family));
     assert_eq!(
-        of("resolution"),
+        defaults("resolution"),
         ["512,512", "768,768", "1024,1024"].map(Value::from)
     );
-    assert_eq!(of("seed"), [1337; 3].map(Value::from));
-    assert_eq!(of("noise_offset"), [Value::Null, Value::Null, Value::Null]);
+    assert_eq!(defaults("seed"), [1337; 3].map(Value::from));
+    assert_eq!(
+        defaults("noise_offset"),
+        [Value::Null, Value::Null, Value::Null]
+    );
 }
 
 #[test]
@@ -323,91 +215,59 @@ fn text_is_read_as_the_options_type() {
 }
 
 #[test]
-fn wrong_values_say_what_was_expected() {
-    for (name, value, found, expected) in [
-        ("network_dim", json!(0), "0", "an integer from 1 to 4096"),
-        (
-            "network_dim",
-            json!(4.5),
-            "4.5",
-            "an integer from 1 to 4096",
-        ),
-        (
-            "network_dim",
-            json!("many"),
-            "\"many\"",
-            "an integer from 1 to 4096",
-        ),
-        (
-            "network_dim",
-            json!(null),
-            "nothing",
-            "an integer from 1 to 4096",
-        ),
-        ("max_token_length", json!(77), "77", "75, 150, 225 or 255"),
-        (
-            "unet_lr",
-            json!(-1e-4),
-            "-0.0001",
-            "a number from 0 to 1e30",
-        ),
-        (
-            "unet_lr",
-            json!("nan"),
-            "\"nan\"",
-            "a number from 0 to 1e30",
-        ),
-        ("enable_bucket", json!(1), "1", "true or false"),
-        (
-            "caption_dropout_rate",
-            json!(1.5),
-            "1.5",
-            "a number from 0 to 1",
-        ),
+fn wrong_values_are_reported_with_the_expected_ones() {
+    const RANK: &str = "an integer from 1 to 4096";
+    for (name, value, expected) in [
+        ("network_dim", json!(0), RANK),
+        ("network_dim", json!(4.5), RANK),
+        ("network_dim", json!("many"), RANK),
+        ("network_dim", json!(null), RANK),
+        ("max_token_length", json!(77), "75, 150, 225 or 255"),
+        ("unet_lr", json!(-1e-4), "a number ≥ 0"),
+        ("unet_lr", json!("nan"), "a number ≥ 0"),
+        ("enable_bucket", json!(1), "true or false"),
+        ("caption_dropout_rate", json!(1.5), "a number from 0 to 1"),
         (
             "alpha_background",
             json!("#fff"),
-            "\"#fff\"",
             "a colour such as \"#ffffff\"",
         ),
+        ("loss_type", json!("l3"), "l2, l1, huber or smooth_l1"),
+        ("rank_dropout", json!(1), "a number ≥ 0 and < 1"),
+        ("save_precision", json!("fp8"), "float, fp16 or bf16"),
+        ("seed", json!(-1), "an integer ≥ 0"),
+        ("train_batch_size", json!(0), "an integer ≥ 1"),
+        ("max_timestep", json!(1001), "an integer from 1 to 1000"),
+        ("output_dir", json!(""), "a path"),
+        ("model_config", json!("sd15"), "a table"),
+        ("text_encoder_lr", json!(-1), "at most 2 numbers ≥ 0"),
+        ("block_alphas", json!(-1), "a list of numbers ≥ 0"),
         (
             "face_crop_aug_range",
             json!("4,2"),
-            "\"4,2\"",
-            "two factors up to 100, the least and the greatest, such as \"2.0,4.0\"",
+            "two factors up to 100, minimum and maximum, such as \"2.0,4.0\"",
         ),
-        (
-            "loss_type",
-            json!("l3"),
-            "\"l3\"",
-            "l2, l1, huber or smooth_l1",
-        ),
-        ("rank_dropout", json!(1), "1", "a number from 0 to below 1"),
-        (
-            "save_precision",
-            json!("fp8"),
-            "\"fp8\"",
-            "float, fp16 or bf16",
-        ),
-        ("seed", json!(-1), "-1", "an integer of at least 0"),
-        (
-            "max_timestep",
-            json!(1001),
-            "1001",
-            "an integer from 1 to 1000",
-        ),
-        ("output_dir", json!(""), "\"\"", "a path"),
-        ("model_config", json!("sd15"), "\"sd15\"", "a table"),
     ] {
         let before = TrainConfig::new("", "");
         let mut config = before.clone();
         let error = option(name).unwrap().set(&mut config, &value).unwrap_err();
-        assert_eq!(
-            (error.found.as_str(), error.expected.as_str()),
-            (found, expected),
-            "{name} = {value}"
-        );
+        assert_eq!(error.expected, expected, "{name} = {value}");
         assert_eq!(config, before);
+    }
+}
+
+#[test]
+fn wrong_values_are_described() {
+    let mut config = TrainConfig::new("", "");
+    for (name, value, found) in [
+        ("network_dim", json!(4.5), "4.5"),
+        ("network_dim", json!("many"), "\"many\""),
+        ("network_dim", json!(null), "nothing"),
+        ("unet_lr", json!(-1e-4), "-0.0001"),
+        ("face_crop_aug_range", json!([4, 2]), "the list [4,2]"),
+    ] {
+        let error = option(name).unwrap().set(&mut config, &value).unwrap_err();
+        assert_eq!(error.found, found, "{name} = {value}");
     }
 }
 

@@ -78,7 +78,10 @@ fn lines(report: &CheckReport) -> Vec<String> {
         "images with less than a quarter of the resolution's pixels",
         tiny,
     ));
-    lines.extend(list("warnings", report.warnings.iter().cloned()));
+    lines.extend(list(
+        "warnings",
+        report.warnings.iter().map(ToString::to_string),
+    ));
     lines.extend(list("problems", report.problems.iter().cloned()));
     lines.push(String::new());
     lines.push(match report.problems.len() {

@@ -111,7 +111,7 @@ impl Observation {
                 }
                 self.add(Aspect::Plan, &format!("{plan:?}"));
             }
-            Event::Warning(warning) => self.add(Aspect::Warnings, &warning),
+            Event::Warning(warning) => self.add(Aspect::Warnings, &warning.to_string()),
             Event::Cached(progress) => self.add(Aspect::Cached, &format!("{progress:?}")),
             Event::Step(step) => {
                 losses.push(step.loss.to_bits());
