@@ -65,13 +65,16 @@ mod error;
 pub mod hash;
 pub mod metadata;
 pub mod prompt;
+mod settings;
 #[cfg(feature = "tensorboard")]
 pub mod tensorboard;
 pub mod train;
+mod warning;
 
 pub use config::TrainConfig;
 pub use error::{Error, Problem, ProblemKind, Result};
 pub use train::{CheckReport, Event, Generator, Trainer, check, inspect};
+pub use warning::Warning;
 
 /// The README's example compiles.
 #[cfg(doctest)]

@@ -49,6 +49,7 @@ pub mod bucket;
 pub mod cache;
 pub mod caption;
 pub mod config;
+mod count;
 mod dataset;
 pub mod dataset_config;
 mod duplicates;
@@ -78,6 +79,7 @@ pub use self::config::{
     Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, ImageSource, Source, Subset,
     TrainImage,
 };
+pub use self::count::count;
 pub use self::dataset::{Dataset, Item, Survey};
 pub use self::error::{Error, Result};
 pub use self::folder::{FolderSubsets, folder_subsets};

@@ -31,7 +31,6 @@ mod options;
 mod preset;
 mod read;
 mod schedule;
-mod timing;
 mod train_config;
 mod unused;
 mod validate;

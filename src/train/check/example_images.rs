@@ -8,7 +8,7 @@ use lora_data::{Dataset, Item, Size};
 use rayon::prelude::*;
 use serde::Serialize;
 
-/// How many are shown.
+/// The greatest number of examples.
 const SHOWN: usize = 8;
 
 /// The longer side of an image. Pixels.
@@ -30,8 +30,8 @@ pub struct ExampleImage {
     pub image: RgbImage,
 }
 
-/// Images from all over the list. Those that can't be decoded are told elsewhere.
-pub(super) fn examples(dataset: &Dataset, items: &[&Item]) -> Vec<ExampleImage> {
+/// Images from all over the list. Problems of images that can't be decoded are reported elsewhere.
+pub(crate) fn examples(dataset: &Dataset, items: &[&Item]) -> Vec<ExampleImage> {
     let shown = items.len().min(SHOWN);
     let chosen = (0..shown)
         .map(|index| items[index * items.len() / shown])

@@ -7,7 +7,7 @@ use lora_core::adapter::{Factor, factor_of};
 use lora_models::Family;
 use lora_models::weights::SafetensorsFile;
 
-use super::save::family_of;
+use super::lora_file::family_of;
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
 

@@ -1,4 +1,4 @@
-//! The batches of an update, prepared on another thread while the update before is computed.
+//! Loads the batches of an update on another thread while the previous update is computed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,44 +7,43 @@ use std::time::{Duration, Instant};
 
 use lora_core::rng::{Purpose, Stream};
 use lora_data::{Batch, Plan, Share};
-
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::host_batch::{BatchSource, HostBatch, Moment};
+use super::host_batch::{BatchContext, BatchSource, HostBatch};
 use crate::error::{Error, Result};
 
-/// What an update is computed from.
+/// The batches of an update.
 #[derive(Debug)]
-pub(super) struct Update {
+pub(crate) struct HostUpdate {
     /// Its epoch, counted from 1.
-    pub(super) epoch: u64,
-    /// Whether it is the last of its epoch or of the run.
-    pub(super) ends_epoch: bool,
-    pub(super) batches: Vec<HostBatch>,
+    pub(crate) epoch: u64,
+    /// True if it is the last of its epoch or of the run.
+    pub(crate) ends_epoch: bool,
+    pub(crate) batches: Vec<HostBatch>,
 }
 
-/// Hands out the updates of a run in order. While one is used, the next is loaded.
+/// Gives the updates of a run in order. While one is used, the next is loaded.
 #[derive(Debug)]
-pub(super) struct Loader {
+pub(crate) struct Loader {
     source: Arc<BatchSource>,
     /// Threads of its own: a thread that waits for a batch may be one of the global pool's.
     pool: Arc<ThreadPool>,
     order: Order,
-    next: Option<JoinHandle<Result<Update>>>,
+    next: Option<JoinHandle<Result<HostUpdate>>>,
 }
 
 /// Which batches make which update: a function of seed and epoch.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(crate) struct Order {
     plan: Plan,
     seed: u64,
     gradient_accumulation_steps: usize,
     total_steps: u64,
-    /// Of the next update, counted from 1; 0 before the first.
+    /// The epoch of the next update, counted from 1; 0 before the first.
     epoch: u64,
     /// The next update, counted from 0.
     step: u64,
-    /// What is left of the epoch.
+    /// The remaining batches of the epoch.
     batches: VecDeque<Batch>,
 }
 
@@ -53,7 +52,7 @@ impl Loader {
     ///
     /// # Errors
     /// [`Error::Threads`].
-    pub(super) fn new(source: BatchSource, order: Order) -> Result<Self> {
+    pub(crate) fn new(source: BatchSource, order: Order) -> Result<Self> {
         let pool = ThreadPoolBuilder::new()
             .build()
             .map_err(|error| Error::Threads(error.to_string()))?;
@@ -67,13 +66,13 @@ impl Loader {
         Ok(loader)
     }
 
-    /// What batches are made from.
-    pub(super) fn source(&self) -> &Arc<BatchSource> {
+    /// Everything that batches are made from.
+    pub(crate) fn source(&self) -> &Arc<BatchSource> {
         &self.source
     }
 
     /// The next update and how long it was waited for; `None` after the last.
-    pub(super) fn next(&mut self) -> Option<Result<(Update, Duration)>> {
+    pub(crate) fn next(&mut self) -> Option<Result<(HostUpdate, Duration)>> {
         let started = Instant::now();
         let loaded = join(self.next.take()?);
         let waited = started.elapsed();
@@ -85,17 +84,17 @@ impl Loader {
 
     fn load_next(&mut self) {
         let (source, pool) = (Arc::clone(&self.source), Arc::clone(&self.pool));
-        self.next = self.order.next().map(|(moment, ends_epoch, batches)| {
+        self.next = self.order.next().map(|(context, ends_epoch, batches)| {
             std::thread::spawn(move || {
                 let mut first_sample = 0;
                 let load = |batch: &Batch| {
-                    let loaded = pool.install(|| source.load(batch, moment, first_sample));
+                    let loaded = pool.install(|| source.load(batch, context, first_sample));
                     first_sample += batch.items.len();
                     loaded
                 };
                 let batches = batches.iter().map(load).collect::<Result<_>>()?;
-                Ok(Update {
-                    epoch: moment.epoch,
+                Ok(HostUpdate {
+                    epoch: context.epoch,
                     ends_epoch,
                     batches,
                 })
@@ -104,11 +103,11 @@ impl Loader {
     }
 }
 
-/// Waits for what is being loaded, so that nothing of a dropped run goes on.
+/// Waits for the update that is being loaded, so that a dropped run leaves no thread behind.
 impl Drop for Loader {
     fn drop(&mut self) {
         if let Some(next) = self.next.take() {
-            // Whatever came of it, nobody wants it any more.
+            // Nobody needs the result or its error any more.
             let _ = next.join();
         }
     }
@@ -121,7 +120,7 @@ fn join<T>(thread: JoinHandle<T>) -> T {
 }
 
 impl Order {
-    pub(super) fn new(
+    pub(crate) fn new(
         plan: Plan,
         seed: u64,
         gradient_accumulation_steps: usize,
@@ -139,8 +138,8 @@ impl Order {
         }
     }
 
-    /// The next update's moment, whether it ends its epoch, and its batches.
-    fn next(&mut self) -> Option<(Moment, bool, Vec<Batch>)> {
+    /// The context of the next update, true if it ends its epoch, and its batches.
+    fn next(&mut self) -> Option<(BatchContext, bool, Vec<Batch>)> {
         if self.step == self.total_steps {
             return None;
         }
@@ -151,13 +150,13 @@ impl Order {
         }
         let accumulated = self.gradient_accumulation_steps.min(self.batches.len());
         let batches: Vec<Batch> = self.batches.drain(..accumulated).collect();
-        let moment = Moment {
+        let context = BatchContext {
             epoch: self.epoch,
             step: self.step,
         };
         self.step += 1;
         Some((
-            moment,
+            context,
             self.batches.is_empty() || self.step == self.total_steps,
             batches,
         ))
@@ -181,7 +180,7 @@ mod tests {
         let updates: Vec<_> = std::iter::from_fn(|| order.next()).collect();
         let shapes: Vec<_> = updates
             .iter()
-            .map(|(moment, ends, batches)| (moment.epoch, moment.step, *ends, batches.len()))
+            .map(|(context, ends, batches)| (context.epoch, context.step, *ends, batches.len()))
             .collect();
         assert_eq!(
             shapes,
