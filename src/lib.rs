@@ -68,6 +68,7 @@ pub mod hash;
 #[doc(hidden)]
 pub mod metadata;
 pub mod prompt;
+mod settings;
 #[cfg(feature = "tensorboard")]
 mod tensorboard;
 pub mod train;

@@ -12,7 +12,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jiff::civil::DateTime;
 
 use crate::error::{Error, Result};
-use crate::train::{Event, GroupRate};
 
 /// Returns the log folder of a run, with sd-scripts' name:
 /// `<logging_dir>/<prefix><start>/network_train`.
@@ -54,7 +53,7 @@ impl EventWriter {
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be written.
-    fn scalar(&mut self, tag: &str, value: f32, step: u64) -> Result<()> {
+    pub(crate) fn scalar(&mut self, tag: &str, value: f32, step: u64) -> Result<()> {
         self.summary(tag, step, |entry| entry.float(2, value))
     }
 
@@ -62,7 +61,7 @@ impl EventWriter {
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be written.
-    fn image(
+    pub(crate) fn image(
         &mut self,
         tag: &str,
         png: &[u8],
@@ -76,49 +75,6 @@ impl EventWriter {
         image.integer(3, RGB);
         image.bytes(4, png);
         self.summary(tag, step, |entry| entry.bytes(4, &image.0))
-    }
-
-    /// Logs an event of a run: loss, learning rates, gradient norm, or a preview.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the file cannot be written.
-    pub(crate) fn event(&mut self, event: &Event) -> Result<()> {
-        match event {
-            Event::Step(step) => {
-                self.scalar("loss/current", step.loss, step.step)?;
-                self.scalar("loss/average", step.average_loss, step.step)?;
-                self.scalar("norm/grad_norm", step.grad_norm, step.step)?;
-                for GroupRate { group, lr } in &step.learning_rates {
-                    self.scalar(&format!("lr/{group}"), *lr as f32, step.step)?;
-                    if let Some(d) = step.d {
-                        self.scalar(&format!("lr/d*lr/{group}"), (d * lr) as f32, step.step)?;
-                    }
-                }
-                if let Some(norms) = step.weight_norms {
-                    self.scalar("max_norm/keys_scaled", norms.keys_scaled as f32, step.step)?;
-                    self.scalar("max_norm/average_key_norm", norms.mean as f32, step.step)?;
-                    self.scalar("max_norm/max_key_norm", norms.max as f32, step.step)?;
-                }
-                Ok(())
-            }
-            Event::Epoch(end) => {
-                self.scalar("loss/epoch_average", end.average_loss, end.epoch)?;
-                match end.validation_loss {
-                    Some(loss) => self.scalar("loss/validation/epoch_average", loss, end.epoch),
-                    None => Ok(()),
-                }
-            }
-            Event::Preview(preview) => {
-                let png = std::fs::read(&preview.path).map_err(Error::io(&preview.path, "read"))?;
-                self.image(
-                    &format!("sample_{}", preview.index),
-                    &png,
-                    preview.image.dimensions(),
-                    preview.step,
-                )
-            }
-            _ => Ok(()),
-        }
     }
 
     fn summary(&mut self, tag: &str, step: u64, value: impl FnOnce(&mut Message)) -> Result<()> {

@@ -81,7 +81,7 @@ pub(super) fn located(error: Error, path: &Path, keys: &[ConfigKey]) -> Error {
 }
 
 /// Returns the line that sets an option, under any of its names.
-fn line_of(name: &str, keys: &[KeyUse]) -> Option<usize> {
+fn line_of(name: &str, keys: &[ConfigKey]) -> Option<usize> {
     let names: Vec<&str> = option(name)
         .map(|spec| spec.names().collect())
         .unwrap_or_default();

@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 
 pub(super) mod block_weights;
 mod schedule;
-mod timing;
 
 /// The length of a run, as configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,322 +1,201 @@
-//! Everything that can be said of a run without training: `lora-trainer check`.
+//! Checks a run without training: `lora-trainer check`.
 
+pub(crate) mod example_images;
+pub(crate) mod report;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
-use lora_data::{Dataset, DatasetReport, Item, Size, Survey, TrainImage};
-use lora_models::{Checkpoint, Tokenizer};
+use lora_data::{Dataset, DatasetReport, Item, Survey, TrainImage};
+use lora_models::Checkpoint;
 use rayon::prelude::*;
-use serde::Serialize;
 
-use super::captions::{TextCache, whole_caption};
-use super::data::{self, Described};
-use super::examples::{ExampleImage, examples};
-use super::host_batch::CaptionReader;
-use super::latents::LatentCache;
-use super::memory::{Load, MemoryEstimate};
-use super::prepared::Prepared;
-use super::run::{self, Length};
+use self::example_images::examples;
+use self::report::{CheckReport, LongCaption, TinyImage};
+use super::caches::latents::LatentPlan;
+use super::caches::plans::CachePlans;
+use super::caches::text::TextPlan;
+use super::data::captions::whole_caption;
+use super::data::dataset::{self, DatasetPlan};
+use super::memory::{CacheBytes, MemoryEstimate};
+use super::model::adapters::Adapters;
+use super::model::captions::CaptionReader;
+use super::model::open_base::{OpenBase, open_checkpoint};
+use crate::config::TrainConfig;
 use crate::config::rules::{self, BaseFacts, DataFacts};
-use crate::config::{ConfigKey, Family, TrainConfig};
 use crate::error::{Error, Result};
 use crate::prompt;
+use crate::settings::{RunLength, RunSettings};
 use crate::warning::Warning;
 
-/// What a run would be, and what is wrong with it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct CheckReport {
-    /// What makes the run impossible.
-    pub problems: Vec<String>,
-    /// What may not be meant.
-    pub warnings: Vec<Warning>,
-    /// What became of each key of the configuration file; empty for a configuration without one.
-    pub keys: Vec<ConfigKey>,
-    /// The base's family, where the checkpoint can be read.
-    pub family: Option<String>,
-    /// Folders, buckets and tags; `None` where no folder can be read.
-    pub dataset: Option<DatasetReport>,
-    /// How long the run is; `None` without images.
-    pub length: Option<RunLength>,
-    /// How many images have a tag, over all folders, the most frequent first.
-    pub tags: Vec<(String, usize)>,
-    /// Captions that are cut because they have more tokens than `max_token_length` allows.
-    pub long_captions: Vec<LongCaption>,
-    /// Files with the same content.
-    pub duplicates: Vec<Vec<PathBuf>>,
-    /// Images with less than a quarter of the training resolution's pixels.
-    pub tiny_images: Vec<TinyImage>,
-    /// A few of the images.
-    pub examples: Vec<ExampleImage>,
-    /// Bytes of cached latents, in memory or on disk; 0 where none are cached or the checkpoint
-    /// can't be read.
-    pub latent_bytes: u64,
-    /// Bytes of cached captions, in memory or on disk; 0 where none are cached or the checkpoint
-    /// can't be read.
-    pub text_bytes: u64,
-    /// About how much memory the steps take; `None` where checkpoint or images can't be read.
-    pub memory: Option<MemoryEstimate>,
-    /// What is done as in sd-scripts, with `compat = "sd-scripts"`.
-    pub reproduced: Vec<String>,
-}
-
-/// The arithmetic of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct RunLength {
-    /// Images of an epoch, repeats counted.
-    pub images_per_epoch: u64,
-    /// Batches of an epoch: for each bucket, its images over the batch size, rounded up.
-    pub batches_per_epoch: u64,
-    /// Batches of an update.
-    pub gradient_accumulation_steps: u64,
-    /// Updates of an epoch: its batches over those of an update, rounded up.
-    pub steps_per_epoch: u64,
-    /// Epochs, the last of which may be cut short.
-    pub epochs: u64,
-    /// Updates.
-    pub total_steps: u64,
-}
-
-/// A caption that is cut.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LongCaption {
-    /// Its image.
-    pub path: PathBuf,
-    /// Its tokens.
-    pub tokens: usize,
-    /// Those that are used.
-    pub used: usize,
-}
-
-/// An image that is small for the training resolution.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TinyImage {
-    /// The image.
-    pub path: PathBuf,
-    /// Its size.
-    pub size: Size,
-    /// The size that it is trained at.
-    pub bucket: Size,
-}
-
-impl CheckReport {
-    /// Whether the run is possible.
-    #[must_use]
-    pub fn is_ok(&self) -> bool {
-        self.problems.is_empty()
-    }
-}
-
-/// Reads everything that a run would read, decodes every image, and trains nothing. What is wrong
-/// is collected instead of ending the check. Nothing is written but, with `cache_info`, the sizes
-/// of the images.
+/// Reads everything that a run would read, decodes every image, and trains nothing. Problems are
+/// collected instead of ending the check. Nothing is written but, with `cache_info`, the sizes of
+/// the images.
 #[must_use]
 pub fn check(config: &TrainConfig) -> CheckReport {
     check_with_images(config, &[])
 }
 
-/// As [`check`], for a run that a program gives images to
+/// Like [`check`], for a run with images of the program
 /// ([`Trainer::with_images`](crate::Trainer::with_images)).
 #[must_use]
 pub fn check_with_images(config: &TrainConfig, images: &[TrainImage]) -> CheckReport {
     let mut report = CheckReport::default();
-    for checked in [config.check_all(!images.is_empty()), prompts(config)] {
-        report.problems.extend(checked.err().iter().flat_map(each));
+    report.collect(config.check_all(!images.is_empty()));
+    if let Some(prompts) = &config.sample_prompts {
+        report.collect(prompt::load(prompts));
     }
-    let opened = Checkpoint::open_with(
-        &config.pretrained_model_name_or_path,
-        &run::checkpoint(config),
-    );
-    let checkpoint = opened.map_err(|error| report.tell(Error::from(error))).ok();
-    let family = checkpoint
-        .as_ref()
-        .map_or_else(|| config.likely_family(), Checkpoint::family);
-    if let Some(checkpoint) = &checkpoint {
+    let checkpoint = report.collect(open_checkpoint(config));
+    let family = match &checkpoint {
+        Some(checkpoint) => checkpoint.family(),
+        None => config.likely_family(),
+    };
+    let resolved = &config.resolved(family);
+    let settings = report.collect(RunSettings::new(config, family));
+    let mut base = None;
+    if let Some(checkpoint) = checkpoint {
         report.reproduced = rules::reproduced(config, family, checkpoint.zero_terminal_snr());
-    }
-    let config = &config.resolved(family);
-    let base = checkpoint.and_then(|base| match report.look_at_base(config, base) {
-        Ok(prepared) => Some(prepared),
-        Err(error) => {
-            report.problems.extend(each(&error));
-            None
+        if let Some(settings) = &settings {
+            let checked = check_base(&mut report, resolved, settings, checkpoint);
+            base = report.collect(checked);
         }
-    });
-    match data::describe(config, family, images) {
-        Ok(described) => report.look_at(config, described, base.as_ref()),
-        Err(error) => report.tell(error),
     }
-    // The same file or option may be at fault in more than one respect.
-    let mut told = BTreeSet::new();
+    if let Some(settings) = &settings
+        && let Some(plan) = report.collect(DatasetPlan::new(&settings.data, images))
+    {
+        check_data(&mut report, resolved, settings, plan, base.as_ref());
+    }
+    // The same file or option may be wrong in more than one respect.
+    let mut reported = BTreeSet::new();
     report
         .problems
-        .retain(|problem| told.insert(problem.clone()));
+        .retain(|problem| reported.insert(problem.clone()));
     report
 }
 
-/// The problems of an error, each by itself.
-fn each(error: &Error) -> Vec<String> {
-    let Error::Config { file, problems } = error else {
-        return vec![error.to_string()];
-    };
-    let place = file
-        .as_ref()
-        .map_or_else(String::new, |file| format!("{}: ", file.display()));
-    problems
+/// A base and its adapters.
+#[derive(Debug)]
+struct CheckedBase {
+    base: OpenBase,
+    adapters: Adapters,
+}
+
+fn check_base(
+    report: &mut CheckReport,
+    config: &TrainConfig,
+    settings: &RunSettings,
+    checkpoint: Checkpoint,
+) -> Result<CheckedBase> {
+    report.family = Some(settings.family.to_string());
+    let facts = BaseFacts::new(&checkpoint);
+    Error::config(rules::base_problems(config, &facts))?;
+    let warnings = rules::base_warnings(config, &facts);
+    let device = crate::device::parse("cpu")?;
+    let base = OpenBase::new(checkpoint, settings)?.merged(settings, &device)?;
+    let (layers, seed) = (&base.layers, settings.seed);
+    let adapters = Adapters::new(&settings.network, layers, settings.family, seed, &device)?;
+    report.warnings.extend(warnings);
+    report.warnings.extend(adapters.warnings.iter().cloned());
+    Ok(CheckedBase { base, adapters })
+}
+
+fn check_data(
+    report: &mut CheckReport,
+    config: &TrainConfig,
+    settings: &RunSettings,
+    plan: DatasetPlan,
+    base: Option<&CheckedBase>,
+) {
+    let facts = DataFacts::new(&plan.config);
+    report.collect(Error::config(rules::dataset_problems(config, &facts)));
+    let Survey {
+        mut dataset,
+        problems,
+    } = Dataset::survey(plan.config);
+    for problem in &problems {
+        report.add_problem(problem);
+    }
+    // The problems explain why no image is left to verify.
+    let is_explained = dataset.items().is_empty() && !problems.is_empty();
+    if let Err(error) = dataset.verify(|| ())
+        && !is_explained
+    {
+        for part in error.into_parts() {
+            report.add_problem(part);
+        }
+    }
+    let summary = dataset::report(&dataset, &plan.notices);
+    // NOTICES
+    let skipped = summary.skipped_images.iter().cloned();
+    report
+        .warnings
+        .extend(skipped.map(|error| Warning::SkippedImage { error }));
+    report.length = run_length(report, config, settings, &dataset);
+    report.tags = tags(&summary);
+    report.dataset = Some(summary);
+    report.duplicates = dataset.duplicates();
+    let mut paths = BTreeSet::new();
+    let items = dataset.items().iter();
+    let different: Vec<&Item> = items.filter(|item| paths.insert(&item.path)).collect();
+    report.tiny_images = different
         .iter()
-        .map(|problem| format!("{place}{problem}"))
-        .collect()
-}
-
-fn prompts(config: &TrainConfig) -> Result<()> {
-    config
-        .sample_prompts
-        .as_deref()
-        .map(prompt::load)
-        .transpose()
-        .map(drop)
-}
-
-impl CheckReport {
-    /// The report of a configuration that can't even be read.
-    #[cfg(feature = "cli")]
-    pub(crate) fn refused(error: &Error) -> Self {
-        Self {
-            problems: each(error),
-            ..Self::default()
-        }
-    }
-
-    fn tell(&mut self, problem: impl std::fmt::Display) {
-        self.problems.push(problem.to_string());
-    }
-
-    fn look_at_base(&mut self, config: &TrainConfig, checkpoint: Checkpoint) -> Result<Prepared> {
-        let family = checkpoint.family();
-        self.family = Some(family.to_string());
-        Error::config(rules::base_problems(config, &BaseFacts::new(&checkpoint)))?;
-        let prepared = Prepared::new(
-            &mut config.clone(),
-            checkpoint,
-            &crate::device::parse("cpu")?,
-        )?;
-        self.warnings.extend(prepared.warnings.iter().cloned());
-        run::learning_rates(config, family, &prepared.adapters)?;
-        Ok(prepared)
-    }
-
-    fn look_at(&mut self, config: &TrainConfig, described: Described, base: Option<&Prepared>) {
-        let Described {
-            config: data,
-            notices,
-        } = described;
-        self.problems.extend(
-            Error::config(rules::dataset_problems(config, &DataFacts::new(&data)))
-                .err()
-                .map(|error| error.to_string()),
-        );
-        let Survey {
-            mut dataset,
-            problems,
-        } = Dataset::survey(data);
-        self.problems
-            .extend(problems.iter().map(ToString::to_string));
-        // Why nothing is left to look at was told.
-        let is_told = dataset.items().is_empty() && !problems.is_empty();
-        if let Some(error) = dataset.verify(|| ()).err().filter(|_| !is_told) {
-            self.problems
-                .extend(error.into_parts().iter().map(ToString::to_string));
-        }
-        let summary = run::report(&dataset, &notices);
-        let further = dataset.notices().iter().cloned();
-        let all = notices.into_iter().chain(further);
-        self.warnings.extend(all.map(Warning::Data));
-        for error in &summary.skipped_images {
-            let error = error.clone();
-            self.warnings.push(Warning::SkippedImage { error });
-        }
-        self.length = self.length_of(config, &dataset);
-        self.tags = tags(&summary);
-        self.dataset = Some(summary);
-        self.duplicates = dataset.duplicates();
-        let mut seen = BTreeSet::new();
-        let different: Vec<&Item> = dataset
-            .items()
-            .iter()
-            .filter(|item| seen.insert(&item.path))
-            .collect();
-        self.tiny_images = different
-            .iter()
-            .filter_map(|item| tiny(&dataset, item))
-            .collect();
-        self.long_captions = long_captions(config, &dataset, &different);
-        self.examples = examples(&dataset, &different);
-        if let Some(base) = base {
-            self.caches(config, &dataset, base);
-        }
-    }
-
-    fn length_of(&mut self, config: &TrainConfig, dataset: &Dataset) -> Option<RunLength> {
-        let plan = dataset.plan().map_err(|error| self.tell(error)).ok()?;
-        if plan.batches_per_epoch() == 0 {
-            return None;
-        }
-        let length = Length::new(config, plan.batches_per_epoch());
-        self.warnings
-            .extend(rules::run_warnings(config, &length.facts()));
-        Some(RunLength {
-            images_per_epoch: plan.images_per_epoch() as u64,
-            batches_per_epoch: length.batches_per_epoch,
-            gradient_accumulation_steps: config.gradient_accumulation_steps.into(),
-            steps_per_epoch: length.steps_per_epoch,
-            epochs: length.epochs,
-            total_steps: length.total_steps,
-        })
-    }
-
-    fn caches(&mut self, config: &TrainConfig, dataset: &Dataset, base: &Prepared) {
-        let tokens = run::token_limit(config).sequence_length();
-        let (family, text_bytes) = (base.checkpoint.family(), base.widths.bytes(tokens));
-        let latents = LatentCache::new(config, dataset, family)
-            .map_err(|error| self.tell(error))
-            .ok();
-        let texts = TextCache::new(config, dataset, &base.widths, tokens)
-            .map_err(|error| self.tell(error))
-            .ok();
-        self.latent_bytes = latents.as_ref().map_or(0, |cache| cache.bytes(dataset));
-        if let Some(cache) = &texts {
-            self.text_bytes = (cache.total(dataset) * text_bytes) as u64;
-            self.warnings.extend(cache.warning());
-        }
-        let load = Load::new(
-            config,
-            family,
-            base.parameters,
-            base.adapters.parameter_count(),
-        );
-        if let (Ok(load), Some(latents), Some(texts)) = (load, &latents, &texts) {
-            let memory = load.estimate(dataset, latents, texts, text_bytes);
-            let device = crate::device::parse(&config.device).ok();
-            self.warnings
-                .extend(device.and_then(|device| memory.doubt(&device)));
-            self.memory = Some(memory);
-        }
+        .filter_map(|item| tiny(&dataset, item))
+        .collect();
+    report.long_captions = long_captions(settings, &dataset, &different);
+    report.examples = examples(&dataset, &different);
+    if let Some(base) = base {
+        check_caches(report, config, settings, &dataset, base);
     }
 }
 
-/// Captions with all their tags, counted in tokens.
-fn long_captions(config: &TrainConfig, dataset: &Dataset, items: &[&Item]) -> Vec<LongCaption> {
-    let limit = run::token_limit(config);
-    let reader = CaptionReader {
-        tokenizer: Tokenizer::new(),
-        limit,
-        // Whatever the family, the tokens are the same.
-        family: Family::Sd1,
-        weighted: config.weighted_captions,
+fn run_length(
+    report: &mut CheckReport,
+    config: &TrainConfig,
+    settings: &RunSettings,
+    dataset: &Dataset,
+) -> Option<RunLength> {
+    let plan = report.collect(dataset.plan().map_err(Into::into))?;
+    if plan.batches_per_epoch() == 0 {
+        return None;
+    }
+    let length = RunLength::new(&settings.training, &plan);
+    report
+        .warnings
+        .extend(rules::run_warnings(config, &length.facts()));
+    Some(length)
+}
+
+fn check_caches(
+    report: &mut CheckReport,
+    config: &TrainConfig,
+    settings: &RunSettings,
+    dataset: &Dataset,
+    CheckedBase { base, adapters }: &CheckedBase,
+) {
+    let trains_text_encoder = adapters.shape.trains_text_encoder;
+    let texts = TextPlan::new(settings, dataset, &base.widths, trains_text_encoder);
+    let (latents, texts) = (
+        report.collect(LatentPlan::new(settings, dataset)),
+        report.collect(texts),
+    );
+    let (Some(latents), Some(texts)) = (latents, texts) else {
+        return;
     };
-    let used = limit.tokens();
+    let plans = CachePlans { latents, texts };
+    report.warnings.extend(plans.texts.warning());
+    let bytes = CacheBytes::new(settings, dataset, base, &plans);
+    (report.latent_bytes, report.text_bytes) = (bytes.latents, bytes.texts);
+    let memory = MemoryEstimate::new(settings, dataset, base, adapters, &plans);
+    if let Ok(device) = crate::device::parse(&config.device) {
+        report.warnings.extend(memory.warning(&device));
+    }
+    report.memory = Some(memory);
+}
+
+/// Captions that are truncated if they have all their tags.
+fn long_captions(settings: &RunSettings, dataset: &Dataset, items: &[&Item]) -> Vec<LongCaption> {
+    let reader = CaptionReader::new(&settings.text, settings.family);
+    let used = settings.text.limit.tokens();
     let long = items.par_iter().filter_map(|item| {
         let tokens = reader.count(&whole_caption(dataset, item));
         (tokens > used).then(|| LongCaption {

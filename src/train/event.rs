@@ -1,4 +1,4 @@
-//! What a training run tells as it goes.
+//! The events of a training run.
 
 use std::path::PathBuf;
 
@@ -10,11 +10,11 @@ use super::memory::MemoryEstimate;
 use crate::prompt::{PreviewTime, Prompt};
 use crate::warning::Warning;
 
-/// One thing that happened. [`Trainer`](super::Trainer) yields them in order.
+/// Something that happened. A [`Trainer`](super::Trainer) yields events in order.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// Everything was read and checked; this is what will be done. The first event.
+    /// Everything was read and checked, and the run is about to start. The first event.
     Plan(Box<RunPlan>),
     /// An image or caption was encoded once for all epochs.
     Cached(CacheProgress),
@@ -24,29 +24,29 @@ pub enum Event {
     Step(Step),
     /// The end of an epoch.
     Epoch(EpochEnd),
-    /// A preview image was drawn and written.
+    /// A preview was generated and written.
     Preview(Box<Preview>),
-    /// A LoRA file was written, read back and found to be right.
+    /// A LoRA file was written and verified.
     Saved(Saved),
     /// An older LoRA file of the run was deleted, as `save_last_n_epochs` or `save_last_n_steps`
     /// asks for.
     Deleted(PathBuf),
-    /// Something that a user should know.
+    /// Something that does not stop the run and may not be intended.
     Warning(Warning),
     /// The run is complete. The last event.
     End(Summary),
 }
 
-/// What a run will do.
+/// The plan of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunPlan {
-    /// The data set.
+    /// Images and captions.
     pub dataset: DatasetReport,
-    /// Images of an epoch, with all repeats and regularisation images.
+    /// Images per epoch, repeats and regularisation images counted.
     pub images_per_epoch: u64,
-    /// Batches of an epoch.
+    /// Batches per epoch.
     pub batches_per_epoch: u64,
-    /// Updates of an epoch.
+    /// Updates per epoch.
     pub steps_per_epoch: u64,
     /// Epochs of the run; the last one may end early.
     pub epochs: u64,
@@ -60,9 +60,9 @@ pub struct RunPlan {
     pub parameters: usize,
     /// The device that trains.
     pub device: String,
-    /// About how much memory the steps take.
+    /// An estimate of the memory that steps take.
     pub memory: MemoryEstimate,
-    /// What is done as in sd-scripts, with `compat = "sd-scripts"`.
+    /// The behaviours of sd-scripts that `compat = "sd-scripts"` reproduces.
     pub reproduced: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ pub struct CacheProgress {
     pub done: usize,
     /// Of how many.
     pub total: usize,
-    /// Whether the last one was found as a file of an earlier run.
+    /// True if the last one is a file of an earlier run.
     pub reused: bool,
 }
 
@@ -122,24 +122,24 @@ pub struct Step {
     pub loss: f32,
     /// The loss averaged over the steps of one epoch, up to this one.
     pub average_loss: f32,
-    /// The UNet's learning rate; none where it is not trained.
+    /// The UNet's learning rate; `None` if it is not trained.
     pub unet_lr: Option<f64>,
-    /// The text encoder's learning rate; none where it is not trained.
+    /// The text encoder's learning rate; `None` if it is not trained.
     pub text_encoder_lr: Option<f64>,
     /// The learning rates of all groups of parameters.
     pub learning_rates: Vec<GroupRate>,
-    /// What D-Adaptation or Prodigy multiplies the learning rates by.
+    /// The factor of the learning rates that D-Adaptation or Prodigy estimates.
     pub d: Option<f64>,
-    /// With `scale_weight_norms`, the norms of what the adapters add to their layers.
+    /// The norms of what the adapters add to their layers, with `scale_weight_norms`.
     pub weight_norms: Option<WeightNorms>,
     /// The global norm of the gradients before clipping.
     pub grad_norm: f32,
-    /// Seconds that the update took, with what it waited for images.
+    /// Seconds that the update took, including the wait for images.
     pub seconds: f64,
 }
 
 impl Step {
-    /// The learning rate to show where there is room for one: the UNet's if it is trained.
+    /// One learning rate to display: the UNet's if it is trained.
     #[must_use]
     pub fn lr(&self) -> f64 {
         self.unet_lr.or(self.text_encoder_lr).unwrap_or(0.0)
@@ -166,7 +166,7 @@ impl Pace {
         }
     }
 
-    /// Steps a second, without encoding, previews and saving; 0 before the first step.
+    /// Steps per second, without encoding, previews and saving; 0 before the first step.
     #[must_use]
     pub fn steps_per_second(&self) -> f64 {
         match self.further {
@@ -204,7 +204,7 @@ pub struct EpochEnd {
 pub struct Preview {
     /// Where it was written.
     pub path: PathBuf,
-    /// When it was drawn.
+    /// When it was generated.
     pub at: PreviewTime,
     /// Updates so far.
     pub step: u64,
@@ -212,7 +212,7 @@ pub struct Preview {
     pub index: usize,
     /// Its prompt.
     pub prompt: Prompt,
-    /// The seed that it was drawn with.
+    /// The seed that it was generated with.
     pub seed: u64,
     /// The image.
     pub image: RgbImage,
@@ -235,13 +235,13 @@ pub struct Summary {
     /// Images before and after training, if previews were drawn before the first and after the
     /// last step.
     pub contact_sheet: Option<PathBuf>,
-    /// The folder of TensorBoard's events, if there is one.
+    /// The folder of TensorBoard's events.
     pub logs: Option<PathBuf>,
     /// Updates.
     pub steps: u64,
     /// Seconds from the first event to the last.
     pub seconds: f64,
-    /// Updates a second, without encoding, previews and saving.
+    /// Updates per second, without encoding, previews and saving.
     pub steps_per_second: f64,
     /// Seconds that steps waited for images.
     pub data_wait_seconds: f64,

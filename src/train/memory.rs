@@ -1,15 +1,18 @@
-//! What a run needs of memory, and what there is.
+//! The memory that a run needs, and the memory that is free.
 
 use burn::tensor::Device;
 use lora_data::{Dataset, Item};
 use lora_models::{Family, ParameterCounts};
 use serde::Serialize;
 
-use super::base::Needs;
-use super::captions::TextCache;
-use super::latents::LatentCache;
-use crate::config::{BaseDtype, TrainConfig};
-use crate::error::Result;
+use super::caches::latents::LatentPlan;
+use super::caches::plans::CachePlans;
+use super::caches::text::TextPlan;
+use super::model::adapters::Adapters;
+use super::model::base::Needs;
+use super::model::open_base::OpenBase;
+use crate::config::BaseDtype;
+use crate::settings::RunSettings;
 use crate::warning::{MemoryShortage, Warning};
 
 /// About how much memory the steps of a run take. Bytes.
@@ -25,91 +28,51 @@ pub struct MemoryEstimate {
     pub caches: u64,
 }
 
-/// What an estimate is made from besides images and captions.
+/// What an estimate depends on besides images and captions.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Load {
+struct Load {
     family: Family,
     parameters: ParameterCounts,
     /// Bytes of a number of the UNet's weights.
     unet_bytes: u64,
     /// Numbers of the adapters.
     trained: u64,
-    /// Bytes of what is remembered of each of them.
+    /// Bytes of optimizer state and averages for each of them.
     state_bytes: u64,
-    recomputing: bool,
+    gradient_checkpointing: bool,
 }
 
 impl Load {
-    /// What a run with `trained` numbers in its adapters needs.
-    ///
-    /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for an optimizer with settings that it does not
-    /// have.
-    pub(super) fn new(
-        config: &TrainConfig,
-        family: Family,
-        parameters: ParameterCounts,
-        trained: usize,
-    ) -> Result<Self> {
-        let average = if config.ema_decay.is_some() { 4 } else { 0 };
-        Ok(Self {
-            family,
-            parameters,
-            unet_bytes: if config.base_dtype_for(family) == BaseDtype::Bf16 {
-                2
-            } else {
-                4
+    fn new(settings: &RunSettings, base: &OpenBase, adapters: &Adapters) -> Self {
+        let averages = if settings.network.ema_decay.is_some() {
+            4
+        } else {
+            0
+        };
+        Self {
+            family: settings.family,
+            parameters: base.parameters,
+            unet_bytes: match settings.base.dtype {
+                BaseDtype::Float => 4,
+                BaseDtype::Bf16 => 2,
             },
-            trained: trained as u64,
-            state_bytes: config.optimizer()?.state_bytes() as u64 + average,
-            recomputing: config.gradient_checkpointing,
-        })
-    }
-
-    /// About how much memory the steps take, with encoded captions of `text_bytes`.
-    pub(super) fn estimate(
-        &self,
-        dataset: &Dataset,
-        latents: &LatentCache,
-        texts: &TextCache,
-        text_bytes: usize,
-    ) -> MemoryEstimate {
-        let pixels = |item: &Item| {
-            let batch_size = dataset.configs()[dataset.subset_of(item).dataset].batch_size;
-            item.selection.bucket.area() * batch_size as u64
-        };
-        let latent_bytes = if matches!(latents, LatentCache::Memory(_)) {
-            latents.bytes(dataset)
-        } else {
-            0
-        };
-        let captions = if matches!(texts, TextCache::Memory(_)) {
-            texts.total(dataset)
-        } else {
-            0
-        };
-        let needs = Needs {
-            text_encoders: texts.is_off(),
-            vae: latents.is_off(),
-        };
-        let pixels = dataset.items().iter().map(pixels).max().unwrap_or(0);
-        MemoryEstimate {
-            caches: latent_bytes + (captions * text_bytes) as u64,
-            ..self.of_steps(needs, pixels)
+            trained: adapters.set.parameter_count() as u64,
+            state_bytes: settings.training.optimizer.state_bytes() as u64 + averages,
+            gradient_checkpointing: settings.training.gradient_checkpointing,
         }
     }
 
     /// Without caches; `pixels` are those of the largest batch.
-    fn of_steps(&self, needs: Needs, pixels: u64) -> MemoryEstimate {
-        let text_encoders = if needs.text_encoders {
-            self.parameters.text_encoders
-        } else {
-            0
-        };
-        let vae = if needs.vae { self.parameters.vae } else { 0 };
+    fn steps(&self, needs: Needs, pixels: u64) -> MemoryEstimate {
+        let mut float_weights = 0;
+        if needs.text_encoders {
+            float_weights += self.parameters.text_encoders;
+        }
+        if needs.vae {
+            float_weights += self.parameters.vae;
+        }
         MemoryEstimate {
-            weights: self.parameters.unet as u64 * self.unet_bytes
-                + 4 * (text_encoders + vae) as u64,
+            weights: self.parameters.unet as u64 * self.unet_bytes + 4 * float_weights as u64,
             // Values and gradients, the latter once more while they are gathered.
             adapters: self.trained * (12 + self.state_bytes),
             activations: (pixels as f64 * kept_bytes(self)) as u64,
@@ -118,54 +81,109 @@ impl Load {
     }
 }
 
+/// Bytes of latents and encoded captions, in memory or on disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CacheBytes {
+    pub(crate) latents: u64,
+    pub(crate) texts: u64,
+}
+
+impl CacheBytes {
+    pub(crate) fn new(
+        settings: &RunSettings,
+        dataset: &Dataset,
+        base: &OpenBase,
+        plans: &CachePlans,
+    ) -> Self {
+        let per_caption = base.widths.bytes(settings.text.sequence_length());
+        Self {
+            latents: plans.latents.bytes(dataset),
+            texts: (plans.texts.total(dataset) * per_caption) as u64,
+        }
+    }
+}
+
 impl MemoryEstimate {
+    /// About how much memory the steps of a run take.
+    pub(crate) fn new(
+        settings: &RunSettings,
+        dataset: &Dataset,
+        base: &OpenBase,
+        adapters: &Adapters,
+        plans: &CachePlans,
+    ) -> Self {
+        let needs = Needs {
+            text_encoders: !plans.texts.is_cached(),
+            vae: !plans.latents.is_cached(),
+        };
+        let bytes = CacheBytes::new(settings, dataset, base, plans);
+        let mut caches = 0;
+        if matches!(plans.latents, LatentPlan::Memory) {
+            caches += bytes.latents;
+        }
+        if matches!(plans.texts, TextPlan::Memory(_)) {
+            caches += bytes.texts;
+        }
+        Self {
+            caches,
+            ..Load::new(settings, base, adapters).steps(needs, largest_batch(dataset))
+        }
+    }
+
     /// All of it.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.weights + self.adapters + self.activations + self.caches
     }
 
-    /// A warning where that is more than `device` has, as far as the system tells.
-    pub(super) fn doubt(&self, device: &Device) -> Option<Warning> {
-        self.doubt_with(if crate::device::is_cpu(device) {
-            available()
+    /// A warning if that is more than `device` has free, as far as the system reports it.
+    pub(crate) fn warning(&self, device: &Device) -> Option<Warning> {
+        if crate::device::is_cpu(device) {
+            self.shortage(available()?)
         } else {
             None
-        })
+        }
     }
 
-    fn doubt_with(&self, available: Option<u64>) -> Option<Warning> {
-        let available = available.filter(|available| *available < self.total())?;
-        let Self {
-            weights,
-            adapters,
-            activations,
-            caches,
-        } = *self;
-        Some(Warning::Memory(MemoryShortage {
-            weights,
-            activations,
-            adapters,
-            caches,
+    fn shortage(&self, available: u64) -> Option<Warning> {
+        (available < self.total()).then_some(Warning::Memory(MemoryShortage {
+            weights: self.weights,
+            activations: self.activations,
+            adapters: self.adapters,
+            caches: self.caches,
             available,
         }))
     }
 }
 
+/// Pixels of the largest batch.
+fn largest_batch(dataset: &Dataset) -> u64 {
+    let pixels = |item: &Item| {
+        let batch_size = dataset.configs()[dataset.subset_of(item).dataset].batch_size;
+        item.selection.bucket.area() * batch_size as u64
+    };
+    dataset.items().iter().map(pixels).max().unwrap_or(0)
+}
+
 /// Bytes that a step keeps for each pixel, for a UNet whose weights are those of the family's
 /// released model; it grows with the root of their number. Measured on the CPU at 256 and 512
-/// pixels (benches/README.md), but for SDXL with recomputation, where the ratio is that of SD 1.5.
+/// pixels (benches/README.md), but for SDXL with gradient checkpointing, whose ratio is SD 1.5's.
 fn kept_bytes(load: &Load) -> f64 {
     let (kept, recomputed, released) = match load.family {
         Family::Sd1 | Family::Sd2 => (5500.0, 1300.0, 8.6e8),
         Family::Sdxl => (10_500.0, 3000.0, 2.57e9),
     };
     let width = (load.parameters.unet as f64 / released).sqrt();
-    width * if load.recomputing { recomputed } else { kept }
+    width
+        * if load.gradient_checkpointing {
+            recomputed
+        } else {
+            kept
+        }
 }
 
-/// Bytes of memory that programs can still take on this machine; none where the system does not
-/// tell.
+/// Bytes of memory that programs can still take on this machine; `None` if the system does not
+/// report it.
 fn available() -> Option<u64> {
     if !sysinfo::IS_SUPPORTED_SYSTEM {
         return None;
@@ -181,7 +199,7 @@ fn available() -> Option<u64> {
     (free > 0).then_some(free)
 }
 
-/// Bytes of memory that this process has now; none where the system does not tell.
+/// Bytes of memory that this process has now; `None` if the system does not report it.
 #[must_use]
 pub fn resident_memory() -> Option<u64> {
     use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
@@ -202,7 +220,7 @@ mod tests {
         vae: false,
     };
 
-    fn sd15(recomputing: bool) -> Load {
+    fn sd15(gradient_checkpointing: bool) -> Load {
         Load {
             family: Family::Sd1,
             parameters: ParameterCounts {
@@ -213,7 +231,7 @@ mod tests {
             unet_bytes: 4,
             trained: 13_565_952,
             state_bytes: 8,
-            recomputing,
+            gradient_checkpointing,
         }
     }
 
@@ -240,7 +258,7 @@ mod tests {
             (sdxl(2), 256, 6.62),
             (sdxl(2), 512, 8.82),
         ] {
-            let estimate = load.of_steps(NONE, side * side).total() as f64 / 1e9;
+            let estimate = load.steps(NONE, side * side).total() as f64 / 1e9;
             assert!(
                 (0.9..1.15).contains(&(estimate / measured)),
                 "{estimate:.2} GB, measured {measured} GB: {load:?}"
@@ -249,19 +267,16 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told() {
-        let estimate = sd15(false).of_steps(NONE, 512 * 512);
-        assert_eq!(estimate.doubt_with(Some(estimate.total())), None);
-        assert_eq!(estimate.doubt_with(None), None);
-        let doubt = estimate
-            .doubt_with(Some(1_000_000_000))
-            .expect("a warning")
-            .to_string();
+    fn a_shortage_is_reported() {
+        let estimate = sd15(false).steps(NONE, 512 * 512);
+        assert_eq!(estimate.shortage(estimate.total()), None);
+        let warning = estimate.shortage(1_000_000_000).expect("a warning");
+        let warning = warning.to_string();
         assert!(
-            doubt.contains("needs about 5.2 GB") && doubt.contains("1.0 GB are free"),
-            "{doubt}"
+            warning.contains("needs about 5.2 GB") && warning.contains("1.0 GB are free"),
+            "{warning}"
         );
-        let more = sd15(false).of_steps(
+        let more = sd15(false).steps(
             Needs {
                 text_encoders: true,
                 vae: true,
@@ -272,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_tells_its_memory() {
+    fn the_system_reports_its_memory() {
         assert!(available().is_none_or(|bytes| bytes > 1 << 24));
     }
 }

@@ -1,40 +1,57 @@
-//! The trainer as a program sees it.
+//! The trainer, as a program uses it.
+//!
+//! A whole run, in pseudo-code:
+//!
+//! ```text
+//! check configuration, images, base, adapters     Trainer::new
+//! yield Plan
+//! encode images and captions once                 feed.fill
+//! generate previews
+//! for epoch in 1..=epochs
+//!     for update in epoch
+//!         batches = next update                   feed.next
+//!         update adapters with their gradients    model.update
+//!         save, generate previews                 if due
+//!     validate, save, generate previews           if due
+//! save the result
+//! ```
+//!
+//! Iterating does one piece of this at a time (`run_loop.rs`) and yields an event for each.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::RgbImage;
+use lora_core::ForwardContext;
 use lora_core::adapter::{AdapterSet, AdapterTensor};
-use lora_core::optim::Optimizer;
 use lora_data::{Dataset, DatasetReport, Plan, TrainImage};
-use lora_models::lora::LearningRateGroup;
-use lora_models::{Checkpoint, Tokenizer};
 
-use super::base::Base;
-use super::captions::TextCache;
-use super::data;
+use super::caches::plans::CachePlans;
+use super::data::batch_builder::BatchBuilder;
+use super::data::dataset;
+use super::data::feed::Feed;
 use super::event::Event;
-use super::host_batch::CaptionReader;
-use super::latents::LatentCache;
-use super::learned::Learned;
-use super::loader::Loader;
-use super::memory::{Load, MemoryEstimate};
-use super::outputs::Outputs;
-use super::prepared::Prepared;
-use super::run::{self, Length};
-use super::stages::{Progress, Stage};
-use super::step::Algorithm;
+use super::memory::MemoryEstimate;
+use super::model::Model;
+use super::model::adapters::Adapters;
+use super::model::captions::CaptionReader;
+use super::model::open_base::{OpenBase, open_checkpoint};
+use super::output::Outputs;
+use super::output::lora_files::SavedRun;
+use super::preview::pipeline::Pipeline;
+use super::progress::Progress;
 use crate::config::rules::{self, BaseFacts};
 use crate::config::{Resolution, SavePrecision, TrainConfig};
 use crate::error::{Error, Result};
-use crate::prompt::Prompt;
+use crate::prompt::{self, Prompt};
+use crate::settings::{RunLength, RunSettings};
+use crate::warning::Warning;
 
-/// A training run. Iterate over it to train; every item is an [`Event`] or the error that ended the
+/// A training run. Iterate over it to train: each item is an [`Event`] or the error that ended the
 /// run.
 ///
-/// Dropping it ends the run without a trace but the files already written; to keep what was learned
-/// so far, call [`save_now`](Self::save_now) first.
+/// Dropping it ends the run; files that are already written stay. To keep the adapters as they are,
+/// call [`save_now`](Self::save_now) first.
 ///
 /// ```no_run
 /// use lora_trainer::{Event, TrainConfig, Trainer};
@@ -49,151 +66,143 @@ use crate::prompt::Prompt;
 /// ```
 #[derive(Debug)]
 pub struct Trainer {
-    pub(super) config: TrainConfig,
-    pub(super) base: Base,
-    pub(super) dataset: Arc<Dataset>,
-    pub(super) report: DatasetReport,
-    pub(super) plan: Plan,
-    pub(super) length: Length,
-    pub(super) algorithm: Algorithm,
-    pub(super) learned: Learned,
-    pub(super) groups: Vec<LearningRateGroup>,
-    pub(super) memory: MemoryEstimate,
-    /// What is done as in sd-scripts.
-    pub(super) reproduced: Vec<String>,
-    pub(super) latents: LatentCache,
-    pub(super) texts: TextCache,
-    pub(super) reader: Arc<CaptionReader>,
-    /// From when the caches are filled.
-    pub(super) loader: Option<Loader>,
+    /// What is known before training; never changed.
+    pub(super) facts: Facts,
+    /// Base, adapters, optimizer, algorithm.
+    pub(super) model: Model,
+    /// The batches of updates and validations.
+    pub(super) feed: Feed,
+    /// Files, previews, logs.
     pub(super) outputs: Outputs,
-    pub(super) events: VecDeque<Event>,
-    pub(super) failed: Option<Error>,
-    pub(super) is_saved: bool,
-    pub(super) stage: Stage,
+    /// Where the run is.
     pub(super) progress: Progress,
 }
 
+/// What is known of a run before training.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) settings: RunSettings,
+    pub(super) report: DatasetReport,
+    pub(super) plan: Plan,
+    pub(super) length: RunLength,
+    pub(super) memory: MemoryEstimate,
+    /// The behaviours of sd-scripts that this run reproduces.
+    pub(super) reproduced: Vec<String>,
+    pub(super) caches_latents: bool,
+    pub(super) pipeline: Pipeline,
+}
+
 impl Trainer {
-    /// Reads and checks everything that the run needs: configuration, images, captions, base
-    /// model. Nothing is written. Of the base model nothing is kept yet: each network comes into
-    /// memory when it is needed.
+    /// Reads and checks everything that the run needs: configuration, images, captions, base.
+    /// Nothing is written. Of the base nothing stays in memory yet: each network is read when it is
+    /// used first.
     ///
     /// # Errors
-    /// Everything that is wrong with them; see [`Error`].
+    /// Everything that is wrong with them; see [`Error`](crate::Error).
     pub fn new(config: TrainConfig) -> Result<Self> {
         Self::with_images(config, &[])
     }
 
-    /// As [`new`](Self::new), with images that the program gives beside those of the
-    /// configuration, which then need not name any. Options of images and captions hold for them,
-    /// too; errors call them `data[0]`, `data[1]` and so on.
+    /// Like [`new`](Self::new), with images of the program in addition to those of the
+    /// configuration, which then need not name any. Options of images and captions apply to them,
+    /// too; errors name them `data[0]`, `data[1]` and so on.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
-    pub fn with_images(mut config: TrainConfig, images: &[TrainImage]) -> Result<Self> {
+    /// Those of [`new`](Self::new).
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a run takes its configuration"
+    )]
+    pub fn with_images(config: TrainConfig, images: &[TrainImage]) -> Result<Self> {
         config.check_all(!images.is_empty())?;
         let device = crate::device::parse(&config.device)?;
-        let mut outputs = Outputs::new(&config)?;
-        // What is not given may follow from the family.
-        let checkpoint = Checkpoint::open_with(
-            &config.pretrained_model_name_or_path,
-            &run::checkpoint(&config),
-        )?;
-        let family = checkpoint.family();
-        let reproduced = rules::reproduced(&config, family, checkpoint.zero_terminal_snr());
-        config = config.resolved(family);
-        Error::config(rules::base_problems(&config, &BaseFacts::new(&checkpoint)))?;
-        let (dataset, notices) = data::open(&config, family, images)?;
-        let plan = dataset.plan()?;
-        let length = Length::new(&config, plan.batches_per_epoch());
-
-        let Prepared {
-            checkpoint,
-            adapters,
-            widths,
-            parameters,
-            clip_skip,
-            warnings,
-        } = Prepared::new(&mut config, checkpoint, &device)?;
-        let mut events: VecDeque<Event> = rules::run_warnings(&config, &length.facts())
-            .into_iter()
-            .map(Event::Warning)
-            .collect();
-        events.extend(outputs.hash_models(family)?.map(Event::Warning));
-        events.extend(warnings.into_iter().map(Event::Warning));
-        outputs.clip_skip = clip_skip;
-        let limit = run::token_limit(&config);
-        let reader = CaptionReader {
-            tokenizer: Tokenizer::new(),
-            limit,
-            family,
-            weighted: config.weighted_captions,
+        let prompts = match &config.sample_prompts {
+            Some(prompts) => prompt::load(prompts)?,
+            None => Vec::new(),
         };
-        let texts = TextCache::new(&config, &dataset, &widths, limit.sequence_length())?;
-        events.extend(texts.warning().map(Event::Warning));
-        let latents = LatentCache::new(&config, &dataset, family)?;
-        let load = Load::new(&config, family, parameters, adapters.parameter_count())?;
-        let memory = load.estimate(
-            &dataset,
-            &latents,
-            &texts,
-            widths.bytes(limit.sequence_length()),
-        );
-        events.extend(memory.doubt(&device).map(Event::Warning));
-        let rates = run::learning_rates(&config, family, &adapters)?;
-        Ok(Self {
-            algorithm: run::algorithm(&config, &checkpoint, length.total_steps, clip_skip, &rates)?,
-            groups: rates.groups,
-            learned: Learned::new(
-                adapters,
-                Optimizer::new(config.optimizer()?),
-                config.ema_decay,
-            ),
-            base: Base::new(checkpoint, config.base_dtype_for(family), &device),
-            report: run::report(&dataset, &notices),
-            latents,
-            memory,
-            reproduced,
-            texts,
-            reader: Arc::new(reader),
-            loader: None,
-            dataset: Arc::new(dataset),
+        let checkpoint = open_checkpoint(&config)?;
+        let (family, is_zero_terminal) = (checkpoint.family(), checkpoint.zero_terminal_snr());
+        let reproduced = rules::reproduced(&config, family, is_zero_terminal);
+        let settings = RunSettings::new(&config, family)?;
+        let config = config.resolved(family);
+        let base_facts = BaseFacts::new(&checkpoint);
+        Error::config(rules::base_problems(&config, &base_facts))?;
+        let (dataset, notices) = dataset::open(&config, &settings.data, images)?;
+
+        let base = OpenBase::new(checkpoint, &settings)?.merged(&settings, &device)?;
+        let adapters = Adapters::new(
+            &settings.network,
+            &base.layers,
+            family,
+            settings.seed,
+            &device,
+        )?;
+        let record = adapters.shape.recorded_in(&config);
+        let mut outputs = Outputs::new(&settings, record, prompts)?;
+
+        let plan = dataset.plan()?;
+        let length = RunLength::new(&settings.training, &plan);
+        let plans = CachePlans::new(&settings, &dataset, &base, &adapters)?;
+        let memory = MemoryEstimate::new(&settings, &dataset, &base, &adapters, &plans);
+        let mut warnings = rules::run_warnings(&config, &length.facts());
+        warnings.extend(rules::base_warnings(&config, &base_facts));
+        warnings.extend(outputs.loras.vae_warning());
+        warnings.extend(adapters.warnings.iter().cloned());
+        warnings.extend(plans.texts.warning());
+        warnings.extend(memory.warning(&device));
+        warnings.extend(skipped(&dataset));
+
+        let facts = Facts {
+            report: dataset::report(&dataset, &notices),
             plan,
             length,
+            memory,
+            reproduced,
+            caches_latents: plans.latents.is_cached(),
+            pipeline: Pipeline::new(&settings.previews, base.clip_skip),
+            settings,
+        };
+        let settings = &facts.settings;
+        let builder = BatchBuilder {
+            trains_text_encoder: adapters.shape.trains_text_encoder,
+            clip_skip: base.clip_skip,
+            seed: settings.seed,
+        };
+        let reader = CaptionReader::new(&settings.text, family);
+        let lr_schedule = config.lr_schedule(length.total_steps)?;
+        Ok(Self {
+            feed: Feed::new(Arc::new(dataset), reader, builder, plans),
+            model: Model::new(base, adapters, settings, lr_schedule, &device),
             outputs,
-            events,
-            failed: None,
-            is_saved: false,
-            stage: Stage::Plan,
-            progress: Progress::new(),
-            config,
+            progress: Progress::new(warnings),
+            facts,
         })
     }
 
-    /// The configuration of the run.
+    /// The configuration of the run, with the values that follow from the base's family and from
+    /// the file of `network_weights`.
     #[must_use]
     pub fn config(&self) -> &TrainConfig {
-        &self.config
+        self.outputs.loras.record()
     }
 
     /// The training resolution. Pixels.
     #[must_use]
     pub fn resolution(&self) -> Resolution {
-        self.config.resolution_for(self.base.checkpoint().family())
+        self.facts.settings.data.resolution
     }
 
-    /// The adapters as they are trained now. Files and previews have their averages, where the run
-    /// makes averages.
+    /// The adapters as they are trained now. Files and previews have the averaged adapters, if the
+    /// run averages them.
     #[must_use]
     pub fn adapters(&self) -> &AdapterSet {
-        &self.learned.adapters
+        &self.model.state.adapters
     }
 
-    /// Whether all updates are made and the LoRA is saved.
+    /// True if all updates are done and the LoRA is saved.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.is_saved
+        self.progress.is_saved
     }
 
     /// Updates so far.
@@ -202,21 +211,21 @@ impl Trainer {
         self.progress.step
     }
 
-    /// Saves the adapters as they are now under the output name with the step's number, and returns
-    /// the path.
+    /// Saves the adapters as they are now under the output name with the number of the step, and
+    /// returns the path.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file can't be written; an earlier file of that name is then intact.
+    /// [`Error::Io`](crate::Error::Io); an earlier file of that name is then intact.
     pub fn save_now(&mut self) -> Result<PathBuf> {
-        self.save_now_with(self.config.save_precision)
+        self.save_now_with(self.facts.settings.output.precision)
     }
 
-    /// As [`save_now`](Self::save_now), in this number format.
+    /// Like [`save_now`](Self::save_now), in this number format.
     ///
     /// # Errors
-    /// As [`save_now`](Self::save_now).
+    /// Those of [`save_now`](Self::save_now).
     pub fn save_now_with(&mut self, precision: SavePrecision) -> Result<PathBuf> {
-        let path = self.outputs.step_path(self.progress.step);
+        let path = self.outputs.loras.step_path(self.progress.step);
         self.save_to_with(&path, precision)?;
         Ok(path)
     }
@@ -224,84 +233,71 @@ impl Trainer {
     /// Saves the adapters as they are now, in the number format of the configuration.
     ///
     /// # Errors
-    /// As [`save_now`](Self::save_now).
+    /// Those of [`save_now`](Self::save_now).
     pub fn save_to(&mut self, path: &Path) -> Result<()> {
-        self.save_to_with(path, self.config.save_precision)
+        self.save_to_with(path, self.facts.settings.output.precision)
     }
 
-    /// Saves the adapters as they are now in this number format.
+    /// Saves the adapters as they are now, in this number format.
     ///
     /// # Errors
-    /// As [`save_now`](Self::save_now).
+    /// Those of [`save_now`](Self::save_now).
     pub fn save_to_with(&mut self, path: &Path, precision: SavePrecision) -> Result<()> {
-        let facts = self.outputs.facts(
-            &self.report,
-            self.length,
-            &self.algorithm,
-            self.base.checkpoint().family(),
-            [self.progress.step, self.progress.completed_epochs],
-            [!self.latents.is_off(), self.config.dataset_config.is_some()],
-        );
-        let warning =
-            self.outputs
-                .save(path, &self.config, precision, &self.learned.shown(), &facts)?;
-        self.events.extend(warning.map(Event::Warning));
+        let run = SavedRun {
+            report: &self.facts.report,
+            length: self.facts.length,
+            caches_latents: self.facts.caches_latents,
+            v_prediction: self.model.predicts_v(),
+            zero_terminal_snr: self.model.has_zero_terminal_snr(),
+            steps: self.progress.step,
+            completed_epochs: self.progress.completed_epochs,
+        };
+        let adapters = self.model.state.evaluation_adapters();
+        let warning = self.outputs.loras.save(path, precision, &adapters, run)?;
+        self.progress.events.extend(warning.map(Event::Warning));
         Ok(())
     }
 
     /// The tensors of the LoRA file of the adapters as they are now, in f32.
     #[must_use]
     pub fn to_tensors(&self) -> Vec<AdapterTensor> {
-        self.learned.shown().to_tensors(SavePrecision::Float)
+        let adapters = self.model.state.evaluation_adapters();
+        adapters.to_tensors(SavePrecision::Float)
     }
 
-    /// Draws an image with the adapters as they are now, scaled by `multiplier`; at 0 it is the
-    /// bare base's. The same prompt, seed and adapters give the same image.
+    /// Generates an image with the adapters as they are now, scaled by `multiplier`; at 0 it is the
+    /// base's own image. The same prompt, seed and adapters give the same image.
     ///
     /// # Errors
-    /// [`Error::Config`] for a prompt with impossible settings; where text encoder or VAE can't be
-    /// read again.
-    pub fn sample(&mut self, prompt: &Prompt, multiplier: f32) -> Result<RgbImage> {
-        let image = self.outputs.sample(
-            prompt,
-            multiplier,
-            &self.config,
-            &mut self.base,
-            &self.learned.shown(),
-        );
-        self.drop_preview_networks();
+    /// [`Error::Config`](crate::Error::Config) for a prompt with impossible settings; text encoders
+    /// or VAE that can't be read again.
+    pub fn generate(&mut self, prompt: &Prompt, multiplier: f32) -> Result<RgbImage> {
+        prompt.check()?;
+        let seed = self.facts.pipeline.seed(prompt, 0);
+        let image = self.image(prompt, seed, multiplier);
+        self.model.base.keep(self.feed.needs());
         image
+    }
+
+    /// Generates an image. The networks stay in memory.
+    pub(super) fn image(
+        &mut self,
+        prompt: &Prompt,
+        seed: u64,
+        multiplier: f32,
+    ) -> Result<RgbImage> {
+        let adapters = self.model.state.evaluation_adapters();
+        let cx = ForwardContext::base().with(adapters.bind(multiplier));
+        self.facts
+            .pipeline
+            .generate(prompt, seed, &mut self.model.base, &cx)
     }
 }
 
-impl Iterator for Trainer {
-    type Item = Result<Event>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            // Warnings of the preparation wait for the plan, which comes first.
-            let is_prepared = !matches!(self.stage, Stage::Plan);
-            if is_prepared && let Some(event) = self.events.pop_front() {
-                let logged = self.outputs.log(&event);
-                if logged.is_err() {
-                    self.stage = Stage::Done;
-                    self.events.clear();
-                }
-                return Some(logged.map(|()| event));
-            }
-            // What happened before an error is told before it.
-            if let Some(error) = self.failed.take() {
-                return Some(Err(error));
-            }
-            if matches!(self.stage, Stage::Done) {
-                return None;
-            }
-            if let Err(error) = self.advance() {
-                self.stage = Stage::Done;
-                self.failed = Some(error);
-            }
-        }
-    }
+fn skipped(dataset: &Dataset) -> impl Iterator<Item = Warning> {
+    dataset.skipped().iter().map(|error| Warning::SkippedImage {
+        error: error.to_string(),
+    })
 }
 
 #[cfg(test)]

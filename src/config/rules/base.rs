@@ -126,8 +126,8 @@ pub(crate) fn prediction_type_problems(
 ///
 /// # Errors
 /// [`Error::Config`] for a `clip_skip` beyond the layers.
-pub(crate) fn text_encoder_state(config: &TrainConfig, layers: usize) -> Result<usize> {
-    match config.effective_clip_skip() as usize {
+pub(crate) fn text_encoder_state(clip_skip: u32, layers: usize) -> Result<usize> {
+    match clip_skip as usize {
         0 => Ok(layers + 1),
         skip if skip <= layers => Ok(skip),
         skip => Err(Error::option(

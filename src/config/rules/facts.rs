@@ -23,10 +23,10 @@ impl BaseFacts {
     pub(crate) fn new(checkpoint: &Checkpoint) -> Self {
         Self {
             family: checkpoint.family(),
-            declared_prediction_type: checkpoint.told_prediction_type(),
+            declared_prediction_type: checkpoint.declared_prediction_type(),
             prediction_type: checkpoint.prediction_type(),
             zero_terminal_snr: checkpoint.zero_terminal_snr(),
-            other_scaling_factor: checkpoint.foreign_scaling_factor(),
+            other_scaling_factor: checkpoint.vae_scaling_factor_mismatch(),
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-use lora_data::SubsetReport;
+use lora_data::{SubsetReport, count};
 
-use super::{CheckReport, RunLength};
+use super::report::CheckReport;
+use crate::settings::RunLength;
 
-/// How many lines of a list are shown.
+/// The greatest number of lines of a list.
 const SHOWN: usize = 20;
 
-/// All of it in lines; of long lists the first 20.
+/// In lines; of long lists, the first 20.
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&lines(self).join("\n"))
@@ -22,72 +23,26 @@ fn lines(report: &CheckReport) -> Vec<String> {
     lines.extend(folders(report));
     lines.extend(buckets(report));
     lines.extend(report.length.iter().flat_map(length));
-    if !report.tags.is_empty() {
-        let most: Vec<String> = report
-            .tags
-            .iter()
-            .take(SHOWN)
-            .map(|(tag, count)| format!("{tag} ({count})"))
-            .collect();
-        lines.push(String::new());
-        lines.push(format!(
-            "{} different tags: {}{}",
-            report.tags.len(),
-            most.join(", "),
-            more(report.tags.len())
-        ));
-    }
+    lines.extend(tags(report));
     lines.push(String::new());
     lines.push(format!(
         "caches: {} of latents, {} of captions",
         size(report.latent_bytes),
         size(report.text_bytes)
     ));
-    lines.extend(
-        report
-            .memory
-            .map(|memory| format!("memory: about {}", size(memory.total()))),
-    );
-    lines.extend(list("as sd-scripts", report.reproduced.iter().cloned()));
-    let long = report.long_captions.iter().map(|long| {
-        format!(
-            "{} has {} tokens, of which {} are used",
-            long.path.display(),
-            long.tokens,
-            long.used
-        )
-    });
-    lines.extend(list("captions beyond `max_token_length`", long));
-    let duplicates = report.duplicates.iter().map(|group| {
-        group
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect::<Vec<_>>()
-            .join(" = ")
-    });
-    lines.extend(list("images with the same content", duplicates));
-    let tiny = report.tiny_images.iter().map(|tiny| {
-        format!(
-            "{} is {}, trained at {}",
-            tiny.path.display(),
-            tiny.size,
-            tiny.bucket
-        )
-    });
-    lines.extend(list(
-        "images with less than a quarter of the resolution's pixels",
-        tiny,
-    ));
-    lines.extend(list(
-        "warnings",
-        report.warnings.iter().map(ToString::to_string),
-    ));
-    lines.extend(list("problems", report.problems.iter().cloned()));
+    if let Some(memory) = report.memory {
+        lines.push(format!("memory: about {}", size(memory.total())));
+    }
+    lines.extend(list("as in sd-scripts", &report.reproduced));
+    lines.extend(long_captions(report));
+    lines.extend(duplicates(report));
+    lines.extend(tiny_images(report));
+    lines.extend(warnings(report));
+    lines.extend(list("problems", &report.problems));
     lines.push(String::new());
     lines.push(match report.problems.len() {
         0 => "the run is possible".into(),
-        1 => "the run is not possible: 1 problem".into(),
-        problems => format!("the run is not possible: {problems} problems"),
+        problems => format!("cannot train: {}", count(problems, "problem")),
     });
     lines
 }
@@ -96,16 +51,9 @@ fn folders(report: &CheckReport) -> Vec<String> {
     let Some(dataset) = &report.dataset else {
         return Vec::new();
     };
-    let name = |subset: &SubsetReport| match subset.is_reg {
-        true => format!("{} (regularisation)", subset.name),
-        false => subset.name.clone(),
-    };
-    let width = dataset
-        .subsets()
-        .map(|subset| name(subset).chars().count())
-        .max()
-        .unwrap_or(0)
-        .max(6);
+    let names: Vec<String> = dataset.subsets().map(folder_name).collect();
+    let widths = names.iter().map(|name| name.chars().count());
+    let width = widths.max().unwrap_or(0).max(6);
     let mut lines = vec![
         String::new(),
         format!(
@@ -113,18 +61,25 @@ fn folders(report: &CheckReport) -> Vec<String> {
             "folder", "images", "repeats", "captioned", "class tokens", "no caption"
         ),
     ];
-    lines.extend(dataset.subsets().map(|subset| {
-        format!(
-            "{:<width$}  {:>8}  {:>7}  {:>10}  {:>14}  {:>12}",
-            name(subset),
+    for (name, subset) in names.iter().zip(dataset.subsets()) {
+        lines.push(format!(
+            "{name:<width$}  {:>8}  {:>7}  {:>10}  {:>14}  {:>12}",
             subset.images,
             subset.repeats,
             subset.captions_from_files,
             subset.captions_from_class_words,
             subset.captions_missing
-        )
-    }));
+        ));
+    }
     lines
+}
+
+fn folder_name(subset: &SubsetReport) -> String {
+    if subset.is_reg {
+        format!("{} (regularisation)", subset.name)
+    } else {
+        subset.name.clone()
+    }
 }
 
 fn buckets(report: &CheckReport) -> Vec<String> {
@@ -135,20 +90,20 @@ fn buckets(report: &CheckReport) -> Vec<String> {
         };
         lines.push(String::new());
         lines.push(format!(
-            "buckets at {}, batches of {}",
+            "buckets at {}, batch size {}",
             part.resolution, part.batch_size
         ));
         for bucket in &info.buckets {
             let batches = bucket.count.div_ceil(part.batch_size.max(1));
             lines.push(format!(
-                "{:>12}  {:>7} images  {:>7} batches",
+                "{:>12}  {:>14}  {:>15}",
                 bucket.resolution.to_string(),
-                bucket.count,
-                batches
+                count(bucket.count, "image"),
+                count(batches, "batch")
             ));
         }
         lines.push(format!(
-            "mean distance of aspect ratios {:.4}",
+            "mean aspect-ratio error {:.4}",
             info.mean_img_ar_error
         ));
     }
@@ -161,13 +116,9 @@ fn length(length: &RunLength) -> Vec<String> {
         images_per_epoch,
         batches_per_epoch,
         gradient_accumulation_steps,
-        ..
-    } = *length;
-    let RunLength {
         steps_per_epoch,
         epochs,
         total_steps,
-        ..
     } = *length;
     let cut = if total_steps < steps_per_epoch * epochs {
         ", the last one cut short"
@@ -176,34 +127,112 @@ fn length(length: &RunLength) -> Vec<String> {
     };
     vec![
         String::new(),
-        format!("an epoch: {images_per_epoch} images with repeats, in {batches_per_epoch} batches"),
         format!(
-            "{batches_per_epoch} batches / {gradient_accumulation_steps} a step, rounded up = \
-             {steps_per_epoch} steps an epoch"
+            "per epoch: {} with repeats, in {}",
+            count(images_per_epoch, "image"),
+            count(batches_per_epoch, "batch")
         ),
-        format!("{epochs} epochs{cut}: {total_steps} steps"),
+        format!(
+            "{} / {gradient_accumulation_steps} per step, rounded up = {} per epoch",
+            count(batches_per_epoch, "batch"),
+            count(steps_per_epoch, "step")
+        ),
+        format!(
+            "{}{cut}: {}",
+            count(epochs, "epoch"),
+            count(total_steps, "step")
+        ),
     ]
 }
 
-fn list(title: &str, lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
-    let count = lines.len();
-    if count == 0 {
+fn tags(report: &CheckReport) -> Vec<String> {
+    if report.tags.is_empty() {
         return Vec::new();
     }
-    let mut list = vec![String::new(), format!("{title}: {count}")];
-    list.extend(lines.take(SHOWN).map(|line| format!("  {line}")));
-    if count > SHOWN {
-        list.push(format!("  and {} more", count - SHOWN));
-    }
-    list
+    let most: Vec<String> = report
+        .tags
+        .iter()
+        .take(SHOWN)
+        .map(|(tag, images)| format!("{tag} ({images})"))
+        .collect();
+    let more = match report.tags.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => format!(" and {more} more"),
+        _ => String::new(),
+    };
+    let tags = count(report.tags.len(), "different tag");
+    vec![String::new(), format!("{tags}: {}{more}", most.join(", "))]
 }
 
-fn more(count: usize) -> String {
-    if count > SHOWN {
-        format!(" and {} more", count - SHOWN)
-    } else {
-        String::new()
+fn long_captions(report: &CheckReport) -> Vec<String> {
+    let lines: Vec<String> = report
+        .long_captions
+        .iter()
+        .map(|long| {
+            let tokens = count(long.tokens, "token");
+            format!(
+                "{}: {tokens}, of which {} are used",
+                long.path.display(),
+                long.used
+            )
+        })
+        .collect();
+    list("captions beyond `max_token_length`", &lines)
+}
+
+fn duplicates(report: &CheckReport) -> Vec<String> {
+    let lines: Vec<String> = report
+        .duplicates
+        .iter()
+        .map(|group| {
+            let paths: Vec<String> = group
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            paths.join(" = ")
+        })
+        .collect();
+    list("images with the same content", &lines)
+}
+
+fn tiny_images(report: &CheckReport) -> Vec<String> {
+    let lines: Vec<String> = report
+        .tiny_images
+        .iter()
+        .map(|tiny| {
+            format!(
+                "{} is {}, trained at {}",
+                tiny.path.display(),
+                tiny.size,
+                tiny.bucket
+            )
+        })
+        .collect();
+    list(
+        "images with less than a quarter of the resolution's pixels",
+        &lines,
+    )
+}
+
+fn warnings(report: &CheckReport) -> Vec<String> {
+    let lines: Vec<String> = report
+        .warnings
+        .iter()
+        .map(|warning| format!("warning: {warning}"))
+        .collect();
+    list("warnings", &lines)
+}
+
+/// A list with its title and length, or nothing if it is empty.
+fn list(title: &str, lines: &[String]) -> Vec<String> {
+    if lines.is_empty() {
+        return Vec::new();
     }
+    let mut list = vec![String::new(), format!("{title}: {}", lines.len())];
+    list.extend(lines.iter().take(SHOWN).map(|line| format!("  {line}")));
+    if lines.len() > SHOWN {
+        list.push(format!("  and {} more", lines.len() - SHOWN));
+    }
+    list
 }
 
 fn size(bytes: u64) -> String {

@@ -1,0 +1,103 @@
+//! Reads LoRA files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::Device;
+use lora_core::adapter::{AdapterSet, StoredTensor, is_lora_key};
+use lora_core::layers::LayerSpec;
+use lora_models::Family;
+use lora_models::lora::{self, add_peft_alphas};
+use lora_models::weights::SafetensorsFile;
+
+use crate::error::{Error, Result};
+
+/// The adapters of a LoRA file, with its targets, ranks and alphas.
+pub(crate) fn open_lora(
+    path: &Path,
+    layers: &[LayerSpec],
+    family: Family,
+    device: &Device,
+) -> Result<AdapterSet> {
+    let (tensors, naming) = (read_lora(path, family)?, family.lora_naming());
+    let misfit = |source: lora_core::adapter::Error| Error::Adapter {
+        file: Some(path.into()),
+        source: source.into(),
+    };
+    let specs = lora::adapters_in(&tensors, layers, naming).map_err(misfit)?;
+    if specs.is_empty() {
+        return Err(Error::NotALora {
+            path: path.into(),
+            key: tensors.into_keys().next(),
+        });
+    }
+    let mut adapters = AdapterSet::new(&specs, 0, device).map_err(misfit)?;
+    lora::load(&mut adapters, tensors, naming).map_err(misfit)?;
+    Ok(adapters)
+}
+
+/// The tensors of a LoRA file.
+pub(super) fn read_lora(path: &Path, expected: Family) -> Result<BTreeMap<String, StoredTensor>> {
+    let file = SafetensorsFile::open(path)?;
+    if let Some(found) = family_of(&file).filter(|found| *found != expected) {
+        return Err(Error::LoraFamily {
+            path: path.into(),
+            found,
+            expected,
+        });
+    }
+    // A checkpoint is refused before its gigabytes are read.
+    if !file.tensors().keys().any(|key| is_lora_key(key)) {
+        let key = file.tensors().keys().next().cloned();
+        return Err(Error::NotALora {
+            path: path.into(),
+            key,
+        });
+    }
+    let mut tensors = BTreeMap::new();
+    for (key, info) in file.tensors() {
+        tensors.insert(
+            key.clone(),
+            StoredTensor {
+                shape: info.shape.clone(),
+                values: file.read_f32(key)?,
+            },
+        );
+    }
+    if let Some(metadata) = file.metadata().get("lora_adapter_metadata") {
+        add_peft_alphas(&mut tensors, metadata);
+    }
+    // PEFT keeps its settings in a file beside the weights.
+    if tensors
+        .keys()
+        .any(|key| key.starts_with("base_model.model."))
+        && let Ok(settings) = std::fs::read_to_string(path.with_file_name("adapter_config.json"))
+    {
+        add_peft_alphas(&mut tensors, &settings);
+    }
+    Ok(tensors)
+}
+
+/// The family that a LoRA file was made for, as far as its metadata and the names of its text
+/// encoders tell.
+pub(crate) fn family_of(file: &SafetensorsFile) -> Option<Family> {
+    let of_version = [
+        ("sd_v1", Family::Sd1),
+        ("sd_v2", Family::Sd2),
+        ("sdxl", Family::Sdxl),
+    ];
+    if let Some(version) = file.metadata().get("ss_base_model_version") {
+        return of_version
+            .into_iter()
+            .find(|(start, _)| version.starts_with(start))
+            .map(|(_, family)| family);
+    }
+    let only_sdxl = [
+        "lora_te1_",
+        "lora_te2_",
+        "lora_unet_input_blocks_",
+        "text_encoder_2.",
+    ];
+    let has = |start: &&str| file.tensors().keys().any(|key| key.starts_with(*start));
+    only_sdxl.iter().any(has).then_some(Family::Sdxl)
+}

@@ -1,0 +1,333 @@
+//! The run as a state machine: each stage does one piece of work and names the next stage.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use lora_core::layers::Network;
+
+use super::data::feed::Update;
+use super::event::{EpochEnd, Event, RunPlan, Saved, Step, Summary};
+use super::output::lora_files::Deletion;
+use super::output::previews::NewPreview;
+use super::progress::Stage;
+use super::step::Outcome;
+use super::trainer::Trainer;
+use crate::config::rules::prediction_type_problems;
+use crate::error::{Error, Result};
+use crate::prompt::PreviewTime;
+use crate::warning::Warning;
+
+/// The stage of generating previews, if they are due, before `then`.
+fn previews(is_due: bool, at: PreviewTime, then: Stage) -> Stage {
+    if is_due {
+        Stage::Previews {
+            at,
+            index: 0,
+            then: Box::new(then),
+        }
+    } else {
+        then
+    }
+}
+
+impl Iterator for Trainer {
+    type Item = Result<Event>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            // Warnings of the preparation wait for the plan, which comes first.
+            let is_planned = !matches!(self.progress.stage, Stage::Plan);
+            if is_planned && let Some(event) = self.progress.events.pop_front() {
+                let logged = self.outputs.logs.log(&event);
+                if logged.is_err() {
+                    self.progress.stage = Stage::Done;
+                    self.progress.events.clear();
+                }
+                return Some(logged.map(|()| event));
+            }
+            // Events from before the error are yielded first.
+            if let Some(error) = self.progress.failed.take() {
+                return Some(Err(error));
+            }
+            let stage = std::mem::replace(&mut self.progress.stage, Stage::Done);
+            if matches!(stage, Stage::Done) {
+                return None;
+            }
+            match self.advance(stage) {
+                Ok(next) => self.progress.stage = next,
+                Err(error) => self.progress.fail(error),
+            }
+        }
+    }
+}
+
+impl Trainer {
+    fn advance(&mut self, stage: Stage) -> Result<Stage> {
+        match stage {
+            Stage::Plan => Ok(self.plan()),
+            Stage::FillCaches => self.fill_caches(),
+            Stage::StartTraining => self.start_training(),
+            Stage::Previews { at, index, then } => self.preview(at, index, then),
+            Stage::BeginEpoch => Ok(self.begin_epoch()),
+            Stage::Update => self.update(),
+            Stage::EndEpoch => self.end_epoch(),
+            Stage::Finish => self.finish(),
+            Stage::Done => Ok(Stage::Done),
+        }
+    }
+
+    fn plan(&mut self) -> Stage {
+        self.progress.started = Instant::now();
+        let plan = Event::Plan(Box::new(self.run_plan()));
+        self.progress.events.push_front(plan);
+        Stage::FillCaches
+    }
+
+    fn fill_caches(&mut self) -> Result<Stage> {
+        let base = &mut self.model.base;
+        let Some(filling) = self.feed.fill(&self.facts.settings, base)? else {
+            return Ok(Stage::StartTraining);
+        };
+        let events = &mut self.progress.events;
+        events.extend(filling.warnings.into_iter().map(Event::Warning));
+        events.extend(filling.progress.map(Event::Cached));
+        Ok(Stage::FillCaches)
+    }
+
+    fn start_training(&mut self) -> Result<Stage> {
+        let (plan, total_steps) = (self.facts.plan.clone(), self.facts.length.total_steps);
+        self.feed.start(&self.facts.settings, plan, total_steps)?;
+        self.model.base.load(self.feed.needs())?;
+        self.detect_prediction_type()?;
+        let is_due = self.facts.settings.previews.timing.is_due_at_first();
+        Ok(previews(is_due, PreviewTime::Epoch(0), Stage::BeginEpoch))
+    }
+
+    fn begin_epoch(&mut self) -> Stage {
+        if self.progress.step == self.facts.length.total_steps {
+            return Stage::Finish;
+        }
+        self.progress.epoch += 1;
+        self.progress.step_in_epoch = 0;
+        Stage::Update
+    }
+
+    fn update(&mut self) -> Result<Stage> {
+        let started = Instant::now();
+        let (update, base) = (self.progress.step, &mut self.model.base);
+        let Some(Update {
+            epoch,
+            ends_epoch,
+            batches,
+            waited,
+        }) = self.feed.next(update, base)?
+        else {
+            return Ok(Stage::Finish);
+        };
+        debug_assert_eq!(epoch, self.progress.epoch);
+        self.progress.wait(waited);
+        let outcome = self.model.update(update, batches)?;
+        if !outcome.is_finite() {
+            return Err(self.not_finite(outcome));
+        }
+        self.end_update(outcome, started.elapsed().as_secs_f64())?;
+        let next = if ends_epoch {
+            Stage::EndEpoch
+        } else {
+            Stage::Update
+        };
+        let step = self.progress.step;
+        let is_due = self.facts.settings.previews.timing.is_due_after_step(step);
+        Ok(previews(is_due, PreviewTime::Step(step), next))
+    }
+
+    fn end_epoch(&mut self) -> Result<Stage> {
+        let (epoch, epochs) = (self.progress.epoch, self.facts.length.epochs);
+        self.progress.completed_epochs = epoch;
+        let end = EpochEnd {
+            epoch,
+            epochs,
+            step: self.progress.step,
+            average_loss: self.progress.average_loss(),
+            validation_loss: self.validate()?,
+        };
+        self.progress.events.push_back(Event::Epoch(end));
+        let (epoch, epochs) = (epoch as u32, epochs as u32);
+        let saves = self.facts.settings.output.saves;
+        if saves.is_due_after_epoch(epoch, epochs) {
+            let old = saves.epoch_to_delete(epoch, epochs);
+            let loras = &self.outputs.loras;
+            let old = old.map(|epoch| loras.epoch_path(epoch.into()));
+            self.save_before_end(loras.epoch_path(epoch.into()), old)?;
+        }
+        let timing = self.facts.settings.previews.timing;
+        let is_due = timing.is_due_after_epoch(epoch, epochs);
+        Ok(previews(
+            is_due,
+            PreviewTime::Epoch(epoch),
+            Stage::BeginEpoch,
+        ))
+    }
+
+    fn finish(&mut self) -> Result<Stage> {
+        let lora = self.outputs.loras.result_path();
+        self.save_to(&lora)?;
+        self.progress.is_saved = true;
+        let step = self.progress.step;
+        let path = lora.clone();
+        self.progress
+            .events
+            .push_back(Event::Saved(Saved { path, step }));
+        let contact_sheet = self.outputs.previews.write_contact_sheet(step)?;
+        let progress = &mut self.progress;
+        progress.events.push_back(Event::End(Summary {
+            lora,
+            contact_sheet,
+            logs: self.outputs.logs.folder(),
+            steps: step,
+            seconds: progress.started.elapsed().as_secs_f64(),
+            steps_per_second: step as f64 / progress.step_seconds.max(f64::MIN_POSITIVE),
+            data_wait_seconds: progress.data_wait_seconds,
+            average_loss: progress.average_loss(),
+        }));
+        Ok(Stage::Done)
+    }
+
+    /// Generates the next preview with the adapters as they are now.
+    fn preview(&mut self, at: PreviewTime, index: usize, then: Box<Stage>) -> Result<Stage> {
+        let Some(prompt) = self.outputs.previews.prompt(index).cloned() else {
+            self.model.base.keep(self.feed.needs());
+            return Ok(*then);
+        };
+        let seed = self.facts.pipeline.seed(&prompt, index);
+        let image = self.image(&prompt, seed, 1.0)?;
+        let preview = self.outputs.previews.write(NewPreview {
+            index,
+            at,
+            step: self.progress.step,
+            prompt,
+            seed,
+            image,
+        })?;
+        self.progress
+            .events
+            .push_back(Event::Preview(Box::new(preview)));
+        let index = index + 1;
+        Ok(Stage::Previews { at, index, then })
+    }
+}
+
+/// The pieces of stages.
+impl Trainer {
+    fn run_plan(&self) -> RunPlan {
+        let Self { facts, model, .. } = self;
+        let adapters = &model.state.adapters;
+        let unet_adapters = adapters
+            .slots()
+            .iter()
+            .filter(|slot| slot.layer.path.network() == Network::Unet)
+            .count();
+        RunPlan {
+            dataset: facts.report.clone(),
+            images_per_epoch: facts.length.images_per_epoch,
+            batches_per_epoch: facts.length.batches_per_epoch,
+            steps_per_epoch: facts.length.steps_per_epoch,
+            epochs: facts.length.epochs,
+            total_steps: facts.length.total_steps,
+            unet_adapters,
+            text_encoder_adapters: adapters.slots().len() - unet_adapters,
+            parameters: adapters.parameter_count(),
+            device: crate::device::describe(model.base.device()),
+            memory: facts.memory,
+            reproduced: facts.reproduced.clone(),
+        }
+    }
+
+    /// Detects the prediction type of a base that does not declare it, and checks options that
+    /// depend on it.
+    fn detect_prediction_type(&mut self) -> Result<()> {
+        let is_declared = self.model.base.known_prediction_type().is_some();
+        let prediction_type = self.model.base.prediction_type()?;
+        Error::config(prediction_type_problems(self.config(), prediction_type))?;
+        if !is_declared {
+            let warning = Warning::DetectedPredictionType(prediction_type);
+            self.progress.events.push_back(Event::Warning(warning));
+        }
+        Ok(())
+    }
+
+    /// Counts an update and, if it is due, saves the LoRA.
+    fn end_update(&mut self, outcome: Outcome, seconds: f64) -> Result<()> {
+        let rates = self.model.rates(self.progress.step);
+        self.progress.count_step(outcome.loss, seconds);
+        let progress = &mut self.progress;
+        progress.events.push_back(Event::Step(Step {
+            step: progress.step,
+            total_steps: self.facts.length.total_steps,
+            epoch: progress.epoch,
+            epochs: self.facts.length.epochs,
+            loss: outcome.loss,
+            average_loss: progress.average_loss(),
+            unet_lr: rates.unet,
+            text_encoder_lr: rates.text_encoder,
+            learning_rates: rates.groups,
+            d: self.model.state.optimizer.distance_estimate(),
+            weight_norms: outcome.weight_norms,
+            grad_norm: outcome.grad_norm,
+            seconds,
+        }));
+        let (step, saves) = (self.progress.step, self.facts.settings.output.saves);
+        if !saves.is_due_after_step(step) {
+            return Ok(());
+        }
+        let loras = &self.outputs.loras;
+        let old = saves.step_to_delete(step).map(|step| loras.step_path(step));
+        self.save_before_end(loras.step_path(step), old)
+    }
+
+    /// The loss on the validation images; `None` if there are none.
+    fn validate(&mut self) -> Result<Option<f32>> {
+        let adapters = self.model.state.evaluation_adapters();
+        let (mut samples, mut sum) = (0, 0.0);
+        for batch in self.feed.validation()? {
+            let count = batch.items.len();
+            let base = &mut self.model.base;
+            if let Some(batch) = self.feed.validation_batch(&batch, samples, base)? {
+                let loss = self.model.validation_loss(samples, &batch, &adapters)?;
+                sum += f64::from(loss) * count as f64;
+                samples += count;
+            }
+        }
+        Ok((samples > 0).then(|| (sum / samples as f64) as f32))
+    }
+
+    /// Saves the LoRA before the end of the run, then deletes `old`, if this run saved it.
+    fn save_before_end(&mut self, path: PathBuf, old: Option<PathBuf>) -> Result<()> {
+        self.save_to(&path)?;
+        let (step, events) = (self.progress.step, &mut self.progress.events);
+        let saved = Saved {
+            path: path.clone(),
+            step,
+        };
+        events.push_back(Event::Saved(saved));
+        match self.outputs.loras.replace(path, old) {
+            Deletion::None => {}
+            Deletion::Deleted(path) => events.push_back(Event::Deleted(path)),
+            Deletion::Failed(warning) => events.push_back(Event::Warning(warning)),
+        }
+        Ok(())
+    }
+
+    /// The error of an update with a loss or gradient that is not finite. The last good adapters
+    /// are saved.
+    fn not_finite(&mut self, outcome: Outcome) -> Error {
+        let rates = self.model.rates(self.progress.step);
+        Error::LossNotFinite {
+            step: self.progress.step + 1,
+            loss: outcome.loss,
+            grad_norm: outcome.grad_norm,
+            lr: rates.unet.or(rates.text_encoder).unwrap_or(0.0),
+            saved: self.save_now().map_err(Box::new),
+        }
+    }
+}
