@@ -8,14 +8,20 @@
 //!                    AdapterSet ◀── optimizer ◀── clipping ◀── GradientSink
 //! ```
 //!
-//! The modules, each above those that it uses:
+//! A module uses only modules below it:
 //!
 //! ```text
-//! gradient_checkpointing   layers
-//!                  └─ forward ─┘        optim
-//!                        └── adapter ────┘        diffusion
-//!                               ├─ network            │
-//!                               └─ ops  ·  rng  ·  memory
+//! layers   gradient_checkpointing
+//!       └──────┬─────┘
+//!           forward     optim
+//!              └────┬─────┘
+//!                adapter      diffusion
+//!                   │             │
+//!                network         rng
+//!                   │
+//!                  ops
+//!                   │
+//!                memory
 //! ```
 //!
 //! - [`layers`]: the frozen layers of a base model. Each knows its network and its path there;
@@ -25,7 +31,9 @@
 //! - [`optim`]: optimizers over the stacks, gradient clipping, learning-rate schedules.
 //! - [`diffusion`]: noise schedule, objective and samplers.
 //! - [`ops`]: the differentiable operations.
-//! - [`rng`]: random numbers as a function of seed, step and purpose.
+//! - [`rng`]: random numbers as a function of seed, step and purpose; also the adapters' initial
+//!   values and dropout.
+//! - [`memory`]: memory of the process.
 //!
 //! # Example
 //!

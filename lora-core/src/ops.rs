@@ -1,7 +1,7 @@
 //! Differentiable operations for a frozen base.
 //!
 //! Weights never need a gradient, so an operation keeps only what the gradient of its input needs.
-//! Gradients of adapters' parameters leave the tape at a [`tap`], which puts them into a
+//! Gradients of adapters' parameters leave the tape at a [`tap()`], which puts them into a
 //! [`GradientSink`].
 
 mod activation;

@@ -19,7 +19,7 @@ mod targets;
 
 pub use blocks::{BlockTargets, block_count, block_index};
 pub use error::Error;
-pub use file::{adapters_in, load};
+pub use file::{adapters_in, family_of, load};
 pub use learning_rates::{LearningRateGroup, LearningRates};
 pub use naming::{Naming, network_of_adapter};
 pub use peft::add_peft_alphas;

@@ -48,7 +48,8 @@ impl AdapterSet {
         for (index, slot) in self.slots().iter().enumerate() {
             by_rank.entry(slot.rank).or_default().push(index);
         }
-        let products_of_rank = |(rank, slots): (usize, Vec<usize>)| {
+        let mut all = Vec::with_capacity(by_rank.len());
+        for (rank, slots) in by_rank {
             let [down, up] =
                 [Factor::Down, Factor::Up].map(|factor| self.gram_matrices(factor, rank, &slots));
             let count = slots.len();
@@ -57,11 +58,11 @@ impl AdapterSet {
                 .sum_dim(1)
                 .reshape([count]);
             match products.into_data().try_into_vec::<f32>() {
-                Ok(squares) => (slots, squares),
+                Ok(squares) => all.push((slots, squares)),
                 Err(error) => unreachable!("stacks are f32: {error:?}"),
             }
-        };
-        by_rank.into_iter().map(products_of_rank).collect()
+        }
+        all
     }
 
     /// down downᵀ, or upᵀ up, of all slots of this rank.

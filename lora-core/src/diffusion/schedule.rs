@@ -74,8 +74,11 @@ impl NoiseSchedule {
             .map(|root| ((root - last) * stretch).powi(2))
             .collect();
         let mut before = 1.0;
-        let beta = |alpha: &f32| 1.0 - alpha / std::mem::replace(&mut before, *alpha);
-        let betas = alphas_cumprod.iter().map(beta).collect();
+        let mut betas = Vec::with_capacity(alphas_cumprod.len());
+        for alpha in &alphas_cumprod {
+            betas.push(1.0 - alpha / before);
+            before = *alpha;
+        }
         let snrs = snrs(&alphas_cumprod);
         Self {
             betas,

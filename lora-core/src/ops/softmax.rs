@@ -7,7 +7,7 @@ use super::cpu::{HostTensor, applies, tensor};
 use super::record::record;
 
 /// exp(x) over the sum of exp(x), along the last axis (Bridle 1990). It keeps only its result.
-/// [`attention`](super::attention) contains it and never holds all attention weights at once.
+/// [`attention`](super::attention()) contains it and never holds all attention weights at once.
 ///
 /// # Shapes
 /// - x, result: any

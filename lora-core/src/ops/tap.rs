@@ -1,6 +1,6 @@
 //! Gradients of adapters' parameters.
 //!
-//! A parameter is a row of a stack; its [`Place`] is the number of both. [`tap`] puts a parameter
+//! A parameter is a row of a stack; its [`Place`] is the number of both. [`tap()`] puts a parameter
 //! on the tape as a leaf. When the backward pass reaches this leaf, it puts the gradient into a
 //! [`GradientSink`] under the parameter's place.
 

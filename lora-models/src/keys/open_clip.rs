@@ -22,7 +22,7 @@ pub(super) fn layers(rests: &[&str]) -> usize {
         .map_or(0, |last| last.saturating_add(1))
 }
 
-/// The paths that a tensor of OpenCLIP gives parts to; none where it is not used.
+/// The paths of the parts of a tensor of OpenCLIP; none if it is not used.
 pub(super) fn paths(rest: &str, layers: usize, used: OpenClip) -> Vec<(String, Part)> {
     let whole = |path: String| vec![(path, Part::Whole)];
     let segments: Vec<&str> = rest.split('.').collect();
@@ -100,50 +100,67 @@ pub(super) fn key(path: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// OpenCLIP's keys and the paths of the whole tensors.
+    const KEYS: [(&str, &str); 8] = [
+        (
+            "positional_embedding",
+            "text_model.embeddings.position_embedding.weight",
+        ),
+        (
+            "token_embedding.weight",
+            "text_model.embeddings.token_embedding.weight",
+        ),
+        ("ln_final.bias", "text_model.final_layer_norm.bias"),
+        (
+            "transformer.resblocks.3.ln_1.weight",
+            "text_model.encoder.layers.3.layer_norm1.weight",
+        ),
+        (
+            "transformer.resblocks.3.ln_2.bias",
+            "text_model.encoder.layers.3.layer_norm2.bias",
+        ),
+        (
+            "transformer.resblocks.22.mlp.c_fc.weight",
+            "text_model.encoder.layers.22.mlp.fc1.weight",
+        ),
+        (
+            "transformer.resblocks.0.mlp.c_proj.bias",
+            "text_model.encoder.layers.0.mlp.fc2.bias",
+        ),
+        (
+            "transformer.resblocks.0.attn.out_proj.weight",
+            "text_model.encoder.layers.0.self_attn.out_proj.weight",
+        ),
+    ];
+
+    fn whole(path: &str) -> Vec<(String, Part)> {
+        vec![(path.to_owned(), Part::Whole)]
+    }
+
+    fn paths_of_24(rest: &str, used: OpenClip) -> Vec<(String, Part)> {
+        paths(rest, 24, used)
+    }
+
     #[test]
-    fn keys() {
-        let of_24 = |rest: &str, used| paths(rest, 24, used);
-        let whole = |path: &str| vec![(path.to_owned(), Part::Whole)];
-        for (rest, path) in [
-            (
-                "positional_embedding",
-                "text_model.embeddings.position_embedding.weight",
-            ),
-            (
-                "token_embedding.weight",
-                "text_model.embeddings.token_embedding.weight",
-            ),
-            ("ln_final.bias", "text_model.final_layer_norm.bias"),
-            (
-                "transformer.resblocks.3.ln_1.weight",
-                "text_model.encoder.layers.3.layer_norm1.weight",
-            ),
-            (
-                "transformer.resblocks.3.ln_2.bias",
-                "text_model.encoder.layers.3.layer_norm2.bias",
-            ),
-            (
-                "transformer.resblocks.22.mlp.c_fc.weight",
-                "text_model.encoder.layers.22.mlp.fc1.weight",
-            ),
-            (
-                "transformer.resblocks.0.mlp.c_proj.bias",
-                "text_model.encoder.layers.0.mlp.fc2.bias",
-            ),
-            (
-                "transformer.resblocks.0.attn.out_proj.weight",
-                "text_model.encoder.layers.0.self_attn.out_proj.weight",
-            ),
-            (
-                "transformer.resblocks.0.surprise",
-                "transformer.resblocks.0.surprise",
-            ),
-        ] {
-            assert_eq!(of_24(rest, OpenClip::WithoutLast), whole(path), "{rest}");
-            assert_eq!(of_24(rest, OpenClip::Projected), whole(path), "{rest}");
+    fn each_key_has_one_path_and_each_path_its_key() {
+        for (rest, path) in KEYS {
+            for used in [OpenClip::WithoutLast, OpenClip::Projected] {
+                assert_eq!(paths_of_24(rest, used), whole(path), "{rest}");
+            }
+            assert_eq!(key(path).as_deref(), Some(rest), "{path}");
         }
+    }
+
+    #[test]
+    fn other_keys_keep_their_spelling() {
+        let other = "transformer.resblocks.0.surprise";
+        assert_eq!(paths_of_24(other, OpenClip::Projected), whole(other));
+    }
+
+    #[test]
+    fn parts_and_unused_tensors() {
         assert_eq!(
-            of_24(
+            paths_of_24(
                 "transformer.resblocks.1.attn.in_proj_bias",
                 OpenClip::Projected
             ),
@@ -155,7 +172,7 @@ mod tests {
             })
         );
         assert_eq!(
-            of_24(
+            paths_of_24(
                 "transformer.resblocks.23.ln_1.weight",
                 OpenClip::WithoutLast
             ),
@@ -171,23 +188,23 @@ mod tests {
             1
         );
         assert_eq!(
-            of_24(
+            paths_of_24(
                 "transformer.text_model.embeddings.position_ids",
                 OpenClip::Projected
             ),
             []
         );
         assert_eq!(
-            of_24("transformer.resblocks.23.ln_1.weight", OpenClip::Projected).len(),
+            paths_of_24("transformer.resblocks.23.ln_1.weight", OpenClip::Projected).len(),
             1
         );
-        assert_eq!(of_24("text_projection", OpenClip::WithoutLast), []);
+        assert_eq!(paths_of_24("text_projection", OpenClip::WithoutLast), []);
         assert_eq!(
-            of_24("text_projection", OpenClip::Projected),
+            paths_of_24("text_projection", OpenClip::Projected),
             [("text_projection.weight".to_owned(), Part::Transposed)]
         );
         assert_eq!(
-            of_24("text_projection", OpenClip::ProjectedTransposed),
+            paths_of_24("text_projection", OpenClip::ProjectedTransposed),
             whole("text_projection.weight")
         );
     }

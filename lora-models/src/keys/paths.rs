@@ -47,14 +47,14 @@ pub(crate) fn keys_by_path<'a>(
         return keys;
     }
     for (rest, key) in inside {
-        // Buffers and what only similarities of images and texts need; what the training of a VAE
-        // by itself left in its file.
-        let is_beside = network == Network::Vae
+        // Not used: buffers and the scale of similarities of images and texts; other tensors that the
+        // training of a VAE left in its file.
+        let is_left_over = network == Network::Vae
             && prefix.is_empty()
             && !VAE_PARTS.iter().any(|part| rest.starts_with(part));
         // Some programs store a projection of CLIP-L, which no family uses.
         let is_unused = network == Network::TextEncoder(0) && rest.contains("text_projection");
-        if is_beside || is_unused || rest.ends_with("position_ids") || rest == "logit_scale" {
+        if is_left_over || is_unused || rest.ends_with("position_ids") || rest == "logit_scale" {
             continue;
         }
         keys.insert(
@@ -123,10 +123,9 @@ mod tests {
     use crate::family::Family;
     use crate::random;
 
-    /// Every key of a checkpoint comes back from its path, also where it is the one that is
-    /// missing.
+    /// Every key of a checkpoint follows from its path, even if its tensor is missing.
     #[test]
-    fn keys_come_back() {
+    fn keys_follow_from_paths() {
         let ldm = |prefix| Spelling {
             prefix,
             dialect: Dialect::Ldm,
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_beside_a_vae_is_not_its_part() {
+    fn other_tensors_next_to_a_vae_are_left_out() {
         let all = ["decoder.conv_in.weight", "loss.logvar", "model_ema.decay"];
         let keys = |prefix| {
             keys_by_path(

@@ -6,6 +6,8 @@ use lora_core::adapter::{AdapterSet, AdapterSpec, Error, Factor, StoredTensor, f
 use lora_core::layers::LayerSpec;
 
 use super::naming::Naming;
+use crate::family::Family;
+use crate::weights::SafetensorsFile;
 
 /// The layers that a LoRA file has adapters for, with its ranks and alphas, in the order of
 /// `layers`. A missing alpha means the rank.
@@ -79,6 +81,32 @@ pub fn load(
     naming: Naming,
 ) -> Result<(), Error> {
     adapters.load_named(tensors, |slot| naming.all_adapter_names(&slot.layer.path))
+}
+
+/// The family that a LoRA file was made for, from its metadata or the names of its adapters. None if
+/// they fit several families.
+#[must_use]
+pub fn family_of(file: &SafetensorsFile) -> Option<Family> {
+    const VERSIONS: [(&str, Family); 3] = [
+        ("sd_v1", Family::Sd1),
+        ("sd_v2", Family::Sd2),
+        ("sdxl", Family::Sdxl),
+    ];
+    const ONLY_SDXL: [&str; 4] = [
+        "lora_te1_",
+        "lora_te2_",
+        "lora_unet_input_blocks_",
+        "text_encoder_2.",
+    ];
+    if let Some(version) = file.metadata().get("ss_base_model_version") {
+        let mut versions = VERSIONS.into_iter();
+        return versions
+            .find(|(start, _)| version.starts_with(start))
+            .map(|(_, family)| family);
+    }
+    let mut keys = file.tensors().keys();
+    let is_sdxl = keys.any(|key| ONLY_SDXL.iter().any(|start| key.starts_with(start)));
+    is_sdxl.then_some(Family::Sdxl)
 }
 
 #[cfg(test)]

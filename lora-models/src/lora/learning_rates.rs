@@ -291,7 +291,7 @@ mod tests {
             ("unet", 4.0),
         ];
         assert_eq!(groups(&text_encoder, Naming::Sd), named(expected));
-        // What is not trained has no group.
+        // Without training there is no group.
         assert_eq!(
             groups(&LearningRates::new(4.0, 0.0), Naming::Sd),
             named([("unet", 4.0)])

@@ -6,10 +6,9 @@ use std::path::Path;
 use lora_core::adapter::{Factor, split_key};
 use lora_core::layers::NetworkKind;
 use lora_models::Family;
-use lora_models::lora::network_of_adapter;
+use lora_models::lora::{family_of, network_of_adapter};
 use lora_models::weights::SafetensorsFile;
 
-use super::lora_file::family_of;
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
 

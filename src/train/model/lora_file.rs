@@ -39,7 +39,9 @@ pub(crate) fn open_lora(
 /// The tensors of a LoRA file.
 pub(super) fn read_lora(path: &Path, expected: Family) -> Result<BTreeMap<String, StoredTensor>> {
     let file = SafetensorsFile::open(path)?;
-    if let Some(found) = family_of(&file).filter(|found| *found != expected) {
+    if let Some(found) = lora::family_of(&file)
+        && found != expected
+    {
         return Err(Error::LoraFamily {
             path: path.into(),
             found,
@@ -76,28 +78,4 @@ pub(super) fn read_lora(path: &Path, expected: Family) -> Result<BTreeMap<String
         add_peft_alphas(&mut tensors, &settings);
     }
     Ok(tensors)
-}
-
-/// The family that a LoRA file was made for, as far as its metadata and the names of its text
-/// encoders tell.
-pub(crate) fn family_of(file: &SafetensorsFile) -> Option<Family> {
-    let of_version = [
-        ("sd_v1", Family::Sd1),
-        ("sd_v2", Family::Sd2),
-        ("sdxl", Family::Sdxl),
-    ];
-    if let Some(version) = file.metadata().get("ss_base_model_version") {
-        return of_version
-            .into_iter()
-            .find(|(start, _)| version.starts_with(start))
-            .map(|(_, family)| family);
-    }
-    let only_sdxl = [
-        "lora_te1_",
-        "lora_te2_",
-        "lora_unet_input_blocks_",
-        "text_encoder_2.",
-    ];
-    let has = |start: &&str| file.tensors().keys().any(|key| key.starts_with(*start));
-    only_sdxl.iter().any(has).then_some(Family::Sdxl)
 }

@@ -52,12 +52,18 @@ impl SamplerSettings {
     /// The timesteps of `steps` steps, from much noise to little.
     pub(super) fn timesteps(&self, steps: usize, schedule: &NoiseSchedule) -> Vec<f32> {
         let len = schedule.len();
-        let timestep = |i: usize| match self.timestep_spacing {
-            // With as many steps as timesteps, the offset would lead beyond the schedule.
-            TimestepSpacing::Leading => (i * (len / steps) + self.steps_offset).min(len - 1) as f32,
-            TimestepSpacing::Linspace if steps == 1 => 0.0,
-            TimestepSpacing::Linspace => (i as f64 * (len - 1) as f64 / (steps - 1) as f64) as f32,
-        };
-        (0..steps).rev().map(timestep).collect()
+        (0..steps)
+            .rev()
+            .map(|i| match self.timestep_spacing {
+                // With as many steps as timesteps, the offset would lead beyond the schedule.
+                TimestepSpacing::Leading => {
+                    (i * (len / steps) + self.steps_offset).min(len - 1) as f32
+                }
+                TimestepSpacing::Linspace if steps == 1 => 0.0,
+                TimestepSpacing::Linspace => {
+                    (i as f64 * (len - 1) as f64 / (steps - 1) as f64) as f32
+                }
+            })
+            .collect()
     }
 }

@@ -87,20 +87,23 @@ impl Adafactor {
         }
     }
 
+    /// The rate after this many steps: the smaller of 0.01, or 1e-6 per step, and 1/√steps.
+    fn relative_rate(&self, steps: i32) -> f64 {
+        let steps = f64::from(steps.max(1));
+        let most = if self.config.warmup_init {
+            1e-6 * steps
+        } else {
+            1e-2
+        };
+        most.min(1.0 / steps.sqrt())
+    }
+
     /// The rate of each parameter.
     fn rates(&self, update: &StackUpdate<'_>, steps: &[i32]) -> PerParameter {
         let config = self.config;
-        let relative = |steps: &i32| {
-            let steps = f64::from((*steps).max(1));
-            let most = if config.warmup_init {
-                1e-6 * steps
-            } else {
-                1e-2
-            };
-            most.min(1.0 / steps.sqrt())
-        };
         let rates = if config.relative_step {
-            update.each(steps.iter().map(relative).collect())
+            let rates = steps.iter().map(|steps| self.relative_rate(*steps));
+            update.each(rates.collect())
         } else {
             update.by_rate(|lr| lr)
         };

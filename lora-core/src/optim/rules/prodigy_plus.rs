@@ -163,9 +163,9 @@ impl ProdigyPlus {
         }
         let weight = |d: &f64| d.sqrt() * if use_speed { d0 } else { 1.0 };
         let weights = update.each(pace.d.iter().map(weight).collect());
-        let rounded = |values: Tensor<3>| values.cast(FloatDType::BF16).cast(FloatDType::F32);
         update.replace(&mut state.sum, |sum| {
-            (rounded(sum.cast(FloatDType::F32) * beta3) + weights.times(g)).cast(FloatDType::BF16)
+            let decayed = (sum.cast(FloatDType::F32) * beta3).cast(FloatDType::BF16);
+            (decayed.cast(FloatDType::F32) + weights.times(g)).cast(FloatDType::BF16)
         });
         let inner = update.only_present(weights.times(inner));
         let magnitude =
@@ -320,31 +320,26 @@ impl Rule for ProdigyPlus {
     }
 }
 
-/// The two sums of every parameter of some stacks.
+/// The two sums of every parameter of some stacks, each with its number.
 fn read_sums(sums: Vec<(usize, Tensor<1>)>) -> Vec<(usize, Vec<[f64; 2]>)> {
     if sums.is_empty() {
         return Vec::new();
     }
-    let counts: Vec<(usize, usize)> = sums
-        .iter()
-        .map(|(stack, sums)| (*stack, sums.dims()[0] / 2))
-        .collect();
-    let numbers = read(sums.into_iter().map(|(_, sums)| sums).collect());
+    let (stacks, sums): (Vec<usize>, Vec<Tensor<1>>) = sums.into_iter().unzip();
+    let lengths: Vec<usize> = sums.iter().map(|sums| sums.dims()[0]).collect();
+    let numbers = read(sums);
     let mut rest = numbers.as_slice();
-    let sums_of_stack = |(stack, count): (usize, usize)| {
-        let (own, others) = rest.split_at(2 * count);
+    let mut all = Vec::with_capacity(stacks.len());
+    for (stack, length) in stacks.into_iter().zip(lengths) {
+        let (own, others) = rest.split_at(length);
         rest = others;
-        let (inner, magnitude) = own.split_at(count);
-        // The package's sum is also in bf16.
-        let round = |value: f64| f64::from(bf16::from_f64(value).to_f32());
-        (
-            stack,
-            inner
-                .iter()
-                .zip(magnitude)
-                .map(|(inner, magnitude)| [*inner, round(*magnitude)])
-                .collect(),
-        )
-    };
-    counts.into_iter().map(sums_of_stack).collect()
+        let (inner, magnitude) = own.split_at(length / 2);
+        let mut sums = Vec::with_capacity(length / 2);
+        for (inner, magnitude) in inner.iter().zip(magnitude) {
+            // The package's sum is also in bf16.
+            sums.push([*inner, f64::from(bf16::from_f64(*magnitude).to_f32())]);
+        }
+        all.push((stack, sums));
+    }
+    all
 }
