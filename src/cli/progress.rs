@@ -180,7 +180,7 @@ fn plan_lines(plan: &RunPlan) -> Vec<String> {
             )
         })
         .collect();
-    lines.extend_from_slice(&data.notices);
+    lines.extend(data.notices.iter().map(ToString::to_string));
     for part in &data.parts {
         let of = if data.parts.len() > 1 {
             format!(" of {}", part.resolution)

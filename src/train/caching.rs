@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use lora_data::cache::Seen;
+use lora_data::cache::SourceFingerprint;
 
 use super::base::Needs;
 use super::cache_files::Found;
@@ -56,7 +56,7 @@ impl Trainer {
                     found => {
                         warn(&mut self.events, found, |why| disk.files().make_again(why));
                         let device = self.base.device().clone();
-                        let seen = Seen::of(&self.dataset.items()[index].path)?;
+                        let seen = SourceFingerprint::read(&self.dataset.items()[index].path)?;
                         let encoded = latents::encode(
                             &self.dataset,
                             index,

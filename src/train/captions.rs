@@ -8,9 +8,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::ForwardContext;
 use lora_core::rng::{Purpose, Stream};
 use lora_data::cache::{
-    CachedText, FloatFormat, Kept, Origin, TextShape, Validity, is_newer_than, text_path,
+    CachedText, FloatFormat, Origin, RetainedEntries, TextShape, Validity, is_newer_than, text_path,
 };
-use lora_data::{CaptionMoment, CaptionOptions, CaptionSource, Dataset, Item};
+use lora_data::{CaptionContext, CaptionOptions, CaptionSource, Dataset, Item};
 use lora_models::text::{Encoded, multiply_weights};
 use lora_models::{Layers, TextEncoders};
 
@@ -312,10 +312,14 @@ impl OnDisk {
         };
         let text = self.to_file(&encoded);
         let path = text_path(&item.path);
-        self.files
-            .write(&item.path, &path, &origin, None, Kept::default(), |file| {
-                text.write(file, FloatFormat::F32)
-            })?;
+        self.files.write(
+            &item.path,
+            &path,
+            &origin,
+            None,
+            RetainedEntries::default(),
+            |file| text.write(file, FloatFormat::F32),
+        )?;
         self.done += 1;
         Ok(())
     }
@@ -391,7 +395,7 @@ pub(super) fn whole_caption(dataset: &Dataset, item: &Item) -> String {
         token_warmup_step: 0.0,
         ..dataset.subset_of(item).config.captions.clone()
     };
-    let at = CaptionMoment {
+    let at = CaptionContext {
         epoch: 1,
         step: 0,
         total_steps: 1,
@@ -406,7 +410,7 @@ pub(super) fn whole_caption(dataset: &Dataset, item: &Item) -> String {
 
 /// The caption of an image where captions stay the same.
 pub(super) fn fixed_caption(dataset: &Dataset, item: &Item) -> String {
-    let at = CaptionMoment {
+    let at = CaptionContext {
         epoch: 1,
         step: 0,
         total_steps: 1,

@@ -228,7 +228,8 @@ impl CheckReport {
                 .extend(error.into_parts().iter().map(ToString::to_string));
         }
         let summary = run::report(&dataset, &notices);
-        self.warnings.extend(summary.notices.iter().cloned());
+        self.warnings
+            .extend(summary.notices.iter().map(ToString::to_string));
         self.warnings.extend(
             summary
                 .skipped_images

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lora_core::rng::{Purpose, Stream};
-use lora_data::cache::{CachedText, LatentsSample, TextShape, WantedLatents};
-use lora_data::{Alpha, Batch, CaptionMoment, Dataset, Draw, Item, Mask, Size};
+use lora_data::cache::{CachedText, LatentsRequest, LatentsSample, TextShape};
+use lora_data::{Alpha, AugmentationParams, Batch, CaptionContext, Dataset, Item, Mask, Size};
 use lora_models::text::{CaptionWindows, TokenLimit, WeightedTokens};
 use lora_models::{Family, Tokenizer};
 use rayon::prelude::*;
@@ -146,7 +146,7 @@ impl CaptionReader {
 /// One image of a batch.
 #[derive(Debug)]
 struct Sample {
-    draw: Draw,
+    draw: AugmentationParams,
     latents: Vec<f32>,
     pixels: Vec<u8>,
     mask: Option<Vec<f32>>,
@@ -232,7 +232,7 @@ impl BatchSource {
 
     fn sample(&self, index: usize, mut stream: Stream) -> Result<Sample> {
         let item = &self.dataset.items()[index];
-        let draw = self.dataset.draw(item, &mut stream);
+        let draw = self.dataset.draw_augmentation(item, &mut stream);
         let (latents, pixels, mask) = match &self.latents {
             LatentPlace::Memory => (Vec::new(), Vec::new(), None),
             LatentPlace::Disk(files) => {
@@ -271,7 +271,7 @@ impl BatchSource {
                 HostText::Encoded(items.map(read).collect::<Result<_>>()?)
             }
             TextPlace::Tokens => {
-                let at = CaptionMoment {
+                let at = CaptionContext {
                     epoch: moment.epoch,
                     step: moment.step,
                     total_steps: self.total_steps,
@@ -292,11 +292,11 @@ fn read_latents(
     dataset: &Dataset,
     item: &Item,
     file: &std::path::Path,
-    draw: &Draw,
+    draw: &AugmentationParams,
 ) -> Result<(Vec<f32>, Option<Mask>)> {
     let sample = LatentsSample::read(
         file,
-        &WantedLatents {
+        &LatentsRequest {
             flipped: draw.flipped,
             ..wanted_latents(dataset, item)
         },
@@ -313,10 +313,10 @@ fn read_latents(
 }
 
 /// What the cache file of an image must hold.
-pub(super) fn wanted_latents(dataset: &Dataset, item: &Item) -> WantedLatents {
+pub(super) fn wanted_latents(dataset: &Dataset, item: &Item) -> LatentsRequest {
     let subset = &dataset.subset_of(item).config;
     let Size { width, height } = item.selection.bucket;
-    WantedLatents {
+    LatentsRequest {
         size: Size::new(width / 8, height / 8),
         flipped: subset.augmentation.flip_aug,
         alpha_mask: (subset.alpha == Alpha::Mask && item.mask.is_none())

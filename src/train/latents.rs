@@ -7,10 +7,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::rng::{Purpose, Stream};
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::cache::{
-    CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Seen, Validity,
-    is_newer_than, latents_candidates, latents_path,
+    CachedLatents, LatentsFamily, LatentsFile, LatentsName, Origin, RetainedEntries,
+    SourceFingerprint, Validity, is_newer_than, latents_candidates, latents_path,
 };
-use lora_data::{Alpha, Dataset, Item, Mask, Pixels, Sample, Size, mirror_rows};
+use lora_data::{Alpha, Dataset, ImageSample, Item, Mask, Pixels, Size, mirror_rows};
 use lora_models::{AutoencoderKl, Family};
 
 use super::cache_files::{CacheFiles, Found, Wanted, refuse_shared, values};
@@ -168,7 +168,7 @@ pub(super) fn encode(
     device: &Device,
 ) -> Result<EncodedImage> {
     let item = &dataset.items()[index];
-    let Sample { mut pixels, mask } = dataset.load(item, &dataset.centred(item))?;
+    let ImageSample { mut pixels, mask } = dataset.load(item, &dataset.centre_crop(item))?;
     let latents = |pixels: &Pixels, mirrored: bool| -> Result<Tensor<4>> {
         let Size { width, height } = pixels.size();
         let shape = [1, 3, height as usize, width as usize];
@@ -304,7 +304,7 @@ impl OnDisk {
         &mut self,
         dataset: &Dataset,
         encoded: EncodedImage,
-        seen: Seen,
+        seen: SourceFingerprint,
     ) -> Result<()> {
         let item = &dataset.items()[self.count];
         let path = self.path(item);
@@ -320,18 +320,18 @@ impl OnDisk {
             original_size: item.size,
             crop_ltrb: letterbox_crop_ltrb(item.selection.bucket, item.size),
         };
-        let kept = self.files.records(&item.path)?.keep(&path)?;
+        let kept = self.files.records(&item.path)?.retained_entries(&path)?;
         // What else is in the file stays there, if it is known to be good.
         let is_kept = !kept.is_empty() || self.foreign.contains(&path);
         let others = if is_kept {
-            OtherLatents::open(&path).ok()
+            LatentsFile::open(&path).ok()
         } else {
             None
         };
         let kept = if others.is_some() {
             kept
         } else {
-            Kept::default()
+            RetainedEntries::default()
         };
         let origin = Origin {
             slot: &slot,
@@ -345,7 +345,7 @@ impl OnDisk {
             Some(seen),
             kept,
             |file| match others {
-                Some(others) => latents.write_beside(others, file),
+                Some(others) => latents.write_merged(others, file),
                 None => latents.write(file),
             },
         )?;
@@ -387,7 +387,7 @@ fn foreign(dataset: &Dataset, item: &Item, path: &Path) -> lora_data::Result<boo
     let read = CachedLatents::read(path, &wanted_latents(dataset, item))?;
     let is_mask = |(size, weights)| Mask::new(size, weights).is_some();
     // Other programs take photographs as they are stored.
-    let is_turned = lora_data::is_turned(&item.path, &dataset.options().decode)?;
+    let is_turned = lora_data::is_reoriented(&item.path, &dataset.options().decode)?;
     let is_same = read.original_size == item.size;
     Ok(is_plain
         && is_same

@@ -121,9 +121,7 @@ fn unused_data(config: &TrainConfig) -> Vec<String> {
 /// The data set's report, with what was noticed when its folders were found.
 pub(super) fn report(dataset: &Dataset, notices: &[Notice]) -> DatasetReport {
     let mut report = dataset.report();
-    report
-        .notices
-        .splice(0..0, notices.iter().map(ToString::to_string));
+    report.notices.splice(0..0, notices.iter().cloned());
     report
 }
 

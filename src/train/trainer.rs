@@ -7,7 +7,7 @@ use std::sync::Arc;
 use image::RgbImage;
 use lora_core::adapter::{AdapterSet, AdapterTensor, LearningRateGroup};
 use lora_core::optim::Optimizer;
-use lora_data::{Dataset, DatasetReport, Plan, TrainImage};
+use lora_data::{BatchPlan, Dataset, DatasetReport, TrainImage};
 use lora_models::{Checkpoint, Tokenizer};
 
 use super::base::Base;
@@ -51,7 +51,7 @@ pub struct Trainer {
     pub(super) base: Base,
     pub(super) dataset: Arc<Dataset>,
     pub(super) report: DatasetReport,
-    pub(super) plan: Plan,
+    pub(super) plan: BatchPlan,
     pub(super) length: Length,
     pub(super) algorithm: Algorithm,
     pub(super) learned: Learned,

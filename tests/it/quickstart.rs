@@ -73,7 +73,7 @@ fn kept_out_loss(base: &Base, cx: &ForwardContext, size: u32) -> f64 {
     let mut losses = Vec::new();
     for (index, item) in dataset.items().iter().enumerate() {
         let sample = dataset
-            .load(item, &dataset.centred(item))
+            .load(item, &dataset.centre_crop(item))
             .expect("an image");
         let pixels: Vec<f32> = sample
             .pixels
