@@ -165,7 +165,7 @@ fn compare_loading(row: &str, python: &OsStr, folder: &Path) -> Result<()> {
 }
 
 fn load(dataset: &Dataset, item: &Item) -> lora_data::Result<Pixels> {
-    Ok(dataset.load(item, &dataset.centred(item))?.pixels)
+    Ok(dataset.load(item, &dataset.centre_crop(item))?.pixels)
 }
 
 /// Compares sizes and mean levels of all images.

@@ -98,10 +98,10 @@ fn sd15_layers() -> Vec<LayerSpec> {
     for index in 0..12 {
         let at = format!("text_encoder.text_model.encoder.layers.{index}");
         for name in ["q_proj", "k_proj", "v_proj", "out_proj"] {
-            layers.push(linear(format!("{at}.self_attn.{name}"), 768, 768));
+            layers.push(linear(&format!("{at}.self_attn.{name}"), 768, 768));
         }
-        layers.push(linear(format!("{at}.mlp.fc1"), 768, 3072));
-        layers.push(linear(format!("{at}.mlp.fc2"), 3072, 768));
+        layers.push(linear(&format!("{at}.mlp.fc1"), 768, 3072));
+        layers.push(linear(&format!("{at}.mlp.fc2"), 3072, 768));
     }
     layers.extend(transformer_layers("unet.mid_block.attentions.0", 1280));
     for (level, width) in [320, 640, 1280].into_iter().enumerate() {
@@ -122,28 +122,28 @@ fn sd15_layers() -> Vec<LayerSpec> {
 fn transformer_layers(at: &str, width: usize) -> Vec<LayerSpec> {
     let pointwise = |name: &str| LayerSpec {
         kind: LayerKind::Conv2d(ConvShape::POINTWISE),
-        ..linear(format!("{at}.{name}"), width, width)
+        ..linear(&format!("{at}.{name}"), width, width)
     };
     let mut layers = vec![pointwise("proj_in"), pointwise("proj_out")];
     let block = format!("{at}.transformer_blocks.0");
     for (attention, context) in [("attn1", width), ("attn2", 768)] {
-        layers.push(linear(format!("{block}.{attention}.to_q"), width, width));
-        layers.push(linear(format!("{block}.{attention}.to_k"), context, width));
-        layers.push(linear(format!("{block}.{attention}.to_v"), context, width));
+        layers.push(linear(&format!("{block}.{attention}.to_q"), width, width));
+        layers.push(linear(&format!("{block}.{attention}.to_k"), context, width));
+        layers.push(linear(&format!("{block}.{attention}.to_v"), context, width));
         layers.push(linear(
             format!("{block}.{attention}.to_out.0"),
             width,
             width,
         ));
     }
-    layers.push(linear(format!("{block}.ff.net.0.proj"), width, 8 * width));
-    layers.push(linear(format!("{block}.ff.net.2"), 4 * width, width));
+    layers.push(linear(&format!("{block}.ff.net.0.proj"), width, 8 * width));
+    layers.push(linear(&format!("{block}.ff.net.2"), 4 * width, width));
     layers
 }
 
-fn linear(path: String, inputs: usize, outputs: usize) -> LayerSpec {
+fn linear(path: &str, inputs: usize, outputs: usize) -> LayerSpec {
     LayerSpec {
-        path: LayerPath::parse(&path).expect("a path"),
+        path: LayerPath::parse(path).expect("a path"),
         kind: LayerKind::Linear,
         inputs,
         outputs,

@@ -1,25 +1,25 @@
-//! Captions: the text file beside an image, or the class words in its folder's name, and how they
-//! change from time to time.
+//! Captions: the text file next to an image or the class tokens in its folder's name, with
+//! shuffling, dropout and wildcards.
 //!
-//! With `1girl, smile, hat` where nothing else is said, and epochs counted from 1,
-//! [`CaptionOptions::process`] gives:
+//! Results of [`CaptionOptions::process`], with epochs counted from 1; the caption is `1girl, smile,
+//! hat` unless given:
 //!
-//! | option | caption | becomes |
+//! | option | caption | result |
 //! |---|---|---|
 //! | `shuffle_caption` | | `hat, 1girl, smile` or another order |
 //! | `shuffle_caption`, `caption_separator = "."` | `A cat. It sits.` | `, It sits, A cat` or another order |
 //! | `shuffle_caption`, `keep_tokens = 1` | | `1girl, hat, smile` or `1girl, smile, hat` |
 //! | `shuffle_caption`, `keep_tokens_separator = "/"` | `1girl / smile, hat / photo` | `1girl, hat, smile, photo` or `1girl, smile, hat, photo` |
 //! | `shuffle_caption`, `secondary_separator = ";"` | `hat;red hat, 1girl` | `1girl, hat,red hat` or `hat,red hat, 1girl` |
-//! | `caption_tag_dropout_rate = 0.1` | | as it is, or without some tags: `1girl, hat` |
-//! | `token_warmup_step = 2` | | `1girl` at step 0, `1girl, smile` at step 1, then as it is |
-//! | `token_warmup_step = 2`, `token_warmup_min = 2` | | `1girl, smile` at steps 0 and 1, then as it is |
+//! | `caption_tag_dropout_rate = 0.1` | | unchanged, or without some tags: `1girl, hat` |
+//! | `token_warmup_step = 2` | | `1girl` at step 0, `1girl, smile` at step 1, then unchanged |
+//! | `token_warmup_step = 2`, `token_warmup_min = 2` | | `1girl, smile` at steps 0 and 1, then unchanged |
 //! | `enable_wildcard` | `a {red\|blue} {{hat}}` | `a red {hat}` or `a blue {hat}` |
 //! | `enable_wildcard` | two lines, `a hat` and `1girl` | `a hat` or `1girl` |
 //! | `caption_prefix = "photo,"` | | `photo, 1girl, smile, hat` |
 //! | `caption_suffix = "outdoors"` | `1girl,` | `1girl, outdoors` |
-//! | `caption_dropout_rate = 0.1` | | as it is, or empty once in ten times |
-//! | `caption_dropout_every_n_epochs = 3` | | empty in the epochs 3, 6, 9, …, otherwise as it is |
+//! | `caption_dropout_rate = 0.1` | | unchanged, or empty with a probability of 0.1 |
+//! | `caption_dropout_every_n_epochs = 3` | | empty in epochs 3, 6, 9, …, otherwise unchanged |
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -33,32 +33,31 @@ mod process;
 mod wildcard;
 
 pub use self::options::CaptionOptions;
-pub use self::process::CaptionMoment;
+pub use self::process::CaptionContext;
 
-/// The largest caption file that is read, in bytes. A text encoder reads some hundred words.
+/// The largest caption file in bytes. A text encoder reads at most a few hundred words.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// Where an image's caption comes from.
+/// The source of an image's caption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaptionSource {
-    /// The text file beside the image.
+    /// The text file next to the image.
     File,
-    /// The file that lists the images.
+    /// A list of images (`metadata_file`), or the program that passes the image.
     Metadata,
-    /// The class words in the folder's name (`name` of `N_name`), since there is no file.
+    /// The class tokens (`name` of a folder `N_name`), since there is no caption file.
     ClassWords,
-    /// Neither: the caption is empty.
+    /// None: the caption is empty.
     Missing,
 }
 
-/// The caption file of an image: its stem with `extension` (such as `.txt`), where that file
-/// exists.
+/// The caption file of an image: its stem with `extension` (such as `.txt`), if that file exists.
 ///
 /// A stem that ends in the four numbers of a face crop (`name_x_y_w_h`) also matches the file
 /// without them.
 #[must_use]
 pub fn find_file(image: &Path, extension: &str) -> Option<PathBuf> {
-    // A folder of that name is told when it is read.
+    // A folder with that name is an error when it is read.
     stems(image)
         .map(|stem| image.with_file_name(file_name(stem, extension)))
         .find(|path| path.exists())
@@ -84,8 +83,7 @@ pub(crate) fn stems(image: &Path) -> impl Iterator<Item = &OsStr> {
     stem.into_iter().chain(without)
 }
 
-/// The stem without `_x_y_w_h`. Words there belong to the name: `a_photo_of_a_cat` must not find
-/// `a.txt`.
+/// The stem without `_x_y_w_h`. Only numbers are removed: `a_photo_of_a_cat` must not match `a.txt`.
 fn without_face_crop(stem: &str) -> Option<&str> {
     let mut name = stem;
     for _ in 0..4 {
@@ -99,13 +97,13 @@ fn without_face_crop(stem: &str) -> Option<&str> {
 /// Reads a caption file: its first line or, with `multi_line` (for `enable_wildcard`), all lines
 /// with text, joined with `\n`.
 ///
-/// White space around lines and a byte-order mark are left out. Lines end as on Unix, Windows or
-/// old Macs.
+/// White space around lines and a byte-order mark are removed. Line ends may be those of Unix,
+/// Windows or old Macs.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be read, [`Error::NotACaptionFile`] for a folder or device,
+/// [`Error::Io`] if the file cannot be read, [`Error::NotACaptionFile`] for a folder or device,
 /// [`Error::CaptionTooLarge`] above 1 MiB, [`Error::CaptionUtf16`], [`Error::CaptionNotUtf8`], and
-/// [`Error::EmptyCaption`] where the first line (with `multi_line`, every line) has no text.
+/// [`Error::EmptyCaption`] if the first line (with `multi_line`, every line) has no text.
 pub fn read_file(path: &Path, multi_line: bool) -> Result<String> {
     let bytes = read_bytes(path)?;
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
@@ -132,7 +130,7 @@ pub fn read_file(path: &Path, multi_line: bool) -> Result<String> {
     }
 }
 
-/// The content of a file of bearable size.
+/// The contents of a file, unless it is too large.
 fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     let failed = |error| Error::io(path, error);
     // Before opening: a pipe would wait for a writer, and Windows does not open folders.
@@ -162,8 +160,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The tags of a caption: its parts between commas, without surrounding white space, empty ones
-/// left out.
+/// The tags of a caption: its non-empty parts between commas, without surrounding white space.
 pub fn tags(caption: &str) -> impl Iterator<Item = &str> {
     caption
         .split(',')
@@ -213,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_and_foreign_files_are_errors() {
+    fn empty_and_binary_files_are_errors() {
         for bytes in [
             &b""[..],
             b"\n",
@@ -248,7 +245,8 @@ mod tests {
         assert_eq!(read(&vec![b'a'; 1 << 20]).unwrap().len(), 1 << 20);
         let message = read(&vec![b'a'; (1 << 20) + 1]).unwrap_err().to_string();
         assert!(
-            message.ends_with("a.txt` has 1048577 bytes; expected a caption of at most 1048576"),
+            message
+                .ends_with("a.txt` has 1048577 bytes; expected a caption of at most 1048576 bytes"),
             "{message}"
         );
 
@@ -278,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn files_beside_the_image() {
+    fn files_next_to_the_image() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["a.txt", "b.caption", "face.txt"] {
             std::fs::write(dir.path().join(name), "x").unwrap();

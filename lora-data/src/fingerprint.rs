@@ -1,4 +1,4 @@
-//! Whether a file is still the one that was seen before.
+//! Fingerprints of files, to detect changes.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -12,17 +12,18 @@ use crate::error::{Error, Result};
 
 const BLOCK: usize = 1 << 18;
 
-/// What the file system tells of a file. Two of the same length and time are taken for the same.
+/// Length and modification time of a file. Equal stamps count as the same file contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
-    /// Bytes.
+    /// Length in bytes.
     len: u64,
-    /// The last change, in nanoseconds since 1970.
+    /// Modification time in nanoseconds since 1970.
     mtime: i64,
 }
 
 impl Stamp {
-    pub(crate) fn of(path: &Path) -> Result<Self> {
+    /// Reads the stamp of a file.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
         Self::from_metadata(path, &metadata)
     }
@@ -44,7 +45,7 @@ impl Stamp {
     }
 }
 
-/// Stamp and bytes of a file.
+/// Stamp and hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fingerprint {
     #[serde(flatten)]
@@ -53,24 +54,25 @@ pub(crate) struct Fingerprint {
     sha256: String,
 }
 
-/// A file beside what was recorded of it.
+/// The comparison of a file with its recorded fingerprint.
 #[derive(Debug)]
 pub(crate) enum Comparison {
-    /// Length and time are the same.
+    /// Same length and time.
     Same,
-    /// The bytes are the same, the time is not: the fingerprint to record now.
+    /// Same bytes, different time. Contains the fingerprint to record.
     Touched(Fingerprint),
-    /// The bytes are others.
+    /// Different bytes.
     Changed,
 }
 
 impl Fingerprint {
-    pub(crate) fn of(path: &Path) -> Result<Self> {
-        Self::with_stamp(path, Stamp::of(path)?)
+    /// Reads a whole file.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        Self::with_stamp(path, Stamp::read(path)?)
     }
 
-    /// The stamp was read before the bytes: of a file that is being changed, the time will differ
-    /// the next time.
+    /// The stamp is read before the bytes: if the file changes meanwhile, its time differs in the next
+    /// comparison.
     fn with_stamp(path: &Path, stamp: Stamp) -> Result<Self> {
         let hash = sha256(path).map_err(|error| Error::io(path, error))?;
         Ok(Self {
@@ -79,6 +81,7 @@ impl Fingerprint {
         })
     }
 
+    /// Compares a file with this fingerprint. Reads its bytes only if its time has changed.
     pub(crate) fn compare(&self, path: &Path, metadata: &Metadata) -> Result<Comparison> {
         let stamp = Stamp::from_metadata(path, metadata)?;
         if stamp.len != self.stamp.len {

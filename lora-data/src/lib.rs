@@ -1,13 +1,13 @@
 //! Images and captions in folders to batches for training: buckets, resizing, plans.
 //!
 //! ```text
-//! folders, lists, dataset_config ──▶ Subset ──▶ Dataset ──▶ Plan ──▶ Batch ──▶ Draw, Sample, caption
+//! folders, lists, dataset_config ──▶ Subset ──▶ Dataset ──▶ BatchPlan ──▶ Batch ──▶ AugmentationParams, ImageSample, caption
 //!                                    options    images    order    items     crop; pixels [h, w, 3] u8,
 //!                                               captions    of an    of one    mask [h, w]; text
 //!                                               buckets     epoch    bucket
 //! ```
 //!
-//! A scan reads file names, captions and image headers. The data set gives each image a bucket:
+//! A scan reads file names, captions and image headers. The dataset gives each image a bucket:
 //! the size at which it is trained. A plan orders the images of an epoch into batches of one
 //! bucket, and loading decodes, resizes and crops a batch on all cores. Nothing here knows a model:
 //! captions stay strings and pixels stay bytes.
@@ -36,7 +36,7 @@
 //! let plan = dataset.plan()?;
 //! assert_eq!(plan.batches_per_epoch(), 3); // ten repeats in batches of four
 //! let item = &dataset.items()[plan.batches()[0].items[0]];
-//! let sample = dataset.load(item, &dataset.centred(item))?;
+//! let sample = dataset.load(item, &dataset.centre_crop(item))?;
 //! assert_eq!(sample.pixels.size(), Size::new(576, 448));
 //! assert_eq!(item.caption, "cat");
 //! # Ok(())
@@ -44,55 +44,46 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod augment;
 pub mod bucket;
 pub mod cache;
 pub mod caption;
 pub mod config;
 mod count;
 mod dataset;
-pub mod dataset_config;
-mod duplicates;
 mod error;
+mod extensions;
 mod fingerprint;
-mod folder;
 mod image;
-mod index;
-mod jpeg;
-mod listing;
-mod loader;
-mod mask;
-pub mod metadata_file;
 mod notice;
-mod plan;
 mod random;
-mod report;
-pub mod resize;
 mod scan;
-mod subset;
-mod tree;
+mod size;
 
-pub use self::augment::{ColourShift, Draw, Face};
-pub use self::bucket::{BucketConfig, Buckets, Selection, Size};
-pub use self::caption::{CaptionMoment, CaptionOptions, CaptionSource};
+pub use self::bucket::{BucketConfig, Buckets, Selection};
+pub use self::caption::{CaptionContext, CaptionOptions, CaptionSource};
+pub use self::config::dataset_config;
 pub use self::config::{
-    Alpha, Augmentation, DataConfig, DatasetConfig, DatasetOptions, ImageSource, Source, Subset,
-    TrainImage,
+    DataConfig, DatasetConfig, DatasetOptions, ImageSource, Source, Subset, TrainImage,
 };
 pub use self::count::count;
-pub use self::dataset::{Dataset, Item, Survey};
-pub use self::error::{Error, Result};
-pub use self::folder::{FolderSubsets, folder_subsets};
-pub use self::image::{
-    DecodeOptions, DecodedImage, ExifOrientation, Pixels, Plane, Raster, SixteenBit, decode,
-    decode_with_alpha, is_turned, read_size,
-};
-pub use self::listing::IMAGE_EXTENSIONS;
-pub use self::loader::Sample;
-pub use self::mask::{Mask, mirror_rows, read_mask};
-pub use self::notice::{Notice, Several};
-pub use self::plan::{Batch, Group, Plan, Share, StepCount};
-pub use self::report::{
+pub use self::dataset::loader::ImageSample;
+pub use self::dataset::plan::{Batch, BatchPlan, Group, Shard, StepCount};
+pub use self::dataset::report::{
     BucketCount, BucketInfo, DatasetDir, DatasetReport, PartReport, SubsetReport, TagFrequency,
 };
-pub use self::subset::SubsetInfo;
+pub use self::dataset::subset::SubsetInfo;
+pub use self::dataset::survey::Survey;
+pub use self::dataset::{Dataset, Item};
+pub use self::error::{Error, Result};
+pub use self::extensions::IMAGE_EXTENSIONS;
+pub use self::image::augment::{Augmentation, AugmentationParams, ColourShift, Face};
+pub use self::image::decode::{decode, decode_with_alpha};
+pub use self::image::header::{is_reoriented, read_size};
+pub use self::image::mask::{Mask, mirror_rows, read_mask};
+pub use self::image::options::{Alpha, DecodeOptions, ExifOrientation, SixteenBit};
+pub use self::image::raster::{DecodedImage, Pixels, Plane, Raster};
+pub use self::image::resize;
+pub use self::notice::{FileSummary, Notice};
+pub use self::scan::folder::{FolderSubsets, folder_subsets};
+pub use self::scan::metadata_file;
+pub use self::size::Size;

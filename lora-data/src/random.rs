@@ -1,4 +1,4 @@
-//! Draws from a generator that the caller provides.
+//! Random numbers from the caller's generator.
 
 use rand_core::Rng;
 
@@ -20,7 +20,7 @@ pub(crate) fn unit(generator: &mut impl Rng) -> f64 {
     (generator.next_u64() >> 11) as f64 * SCALE
 }
 
-/// Fisher-Yates: every order equally likely.
+/// Shuffles by Fisher-Yates: every order is equally likely.
 pub(crate) fn shuffle<T>(values: &mut [T], generator: &mut impl Rng) {
     for last in (1..values.len()).rev() {
         values.swap(last, below(last as u64 + 1, generator) as usize);

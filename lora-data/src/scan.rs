@@ -1,86 +1,91 @@
-//! From subsets to images with captions: file names, captions and image headers, no pixels.
+//! From subsets to images with captions: reads file names, captions and image headers, no pixels.
 
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+pub(crate) mod folder;
+mod listing;
+mod masks;
+pub mod metadata_file;
+pub(crate) mod size_index;
+mod source;
+
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::DynamicImage;
 use rayon::prelude::*;
 
-use crate::bucket::Size;
+use self::masks::Masks;
+use self::size_index::SizeIndex;
+use self::source::Candidate;
 use crate::caption::{self, CaptionSource};
-use crate::config::{DatasetOptions, ImageSource, Source, Subset, TrainImage};
+use crate::config::{DatasetOptions, Subset};
 use crate::error::{Error, Result};
 use crate::fingerprint::Stamp;
-use crate::image::{ExifOrientation, header_size};
-use crate::index::{HeaderSize, SizeIndex};
-use crate::listing::Listing;
-use crate::metadata_file;
-use crate::notice::{Notice, Several};
+use crate::image::header::{HeaderSize, header_size};
+use crate::image::options::ExifOrientation;
+use crate::notice::{FileSummary, Notice};
+use crate::size::Size;
 
 /// An image with its caption.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Image {
+pub(crate) struct ScannedImage {
     pub(crate) path: PathBuf,
     pub(crate) image: Option<Arc<DynamicImage>>,
     /// Upright if orientation is applied.
     pub(crate) size: Size,
     pub(crate) caption: String,
     pub(crate) caption_source: CaptionSource,
-    /// The image that weights its loss.
+    /// The image with the weights of the loss.
     pub(crate) mask: Option<PathBuf>,
-    /// The resolution that a metadata file asks for.
+    /// The resolution in the metadata file.
     pub(crate) train_resolution: Option<Size>,
 }
 
-/// What a subset holds.
+/// The contents of a subset.
 #[derive(Debug, Default)]
-pub(crate) struct Scanned {
-    /// Sorted by path.
-    pub(crate) images: Vec<Image>,
+pub(crate) struct SubsetScan {
+    /// Sorted by path; images of a program in their own order.
+    pub(crate) images: Vec<ScannedImage>,
     pub(crate) notices: Vec<Notice>,
-    /// Masks in the folder of masks that none of the images has.
+    /// Files in the folder of masks that are the mask of no image.
     pub(crate) unused_masks: Vec<PathBuf>,
-    /// What is wrong, in the order of the paths.
+    /// Errors in the order of the paths.
     pub(crate) problems: Vec<Error>,
 }
 
-/// An image before its header is read.
+/// A header that the size index does not contain yet.
 #[derive(Debug)]
-struct Found {
-    path: PathBuf,
-    /// The image itself where a program gives it.
-    image: Option<Arc<DynamicImage>>,
-    /// The caption where a list gives it.
-    caption: Option<String>,
-    /// The resolution where a metadata file gives it.
-    train_resolution: Option<Size>,
-}
-
-/// What was not known of an image before its header was read.
-#[derive(Debug)]
-struct New {
+struct NewHeader {
     stamp: Stamp,
     size: HeaderSize,
 }
 
-/// Reads a subset. What is wrong with single files is collected; only a folder or list that cannot
-/// be read at all is an error.
+/// Reads a subset. Errors of single files are collected.
+///
+/// # Errors
+/// The error of a folder or list that cannot be read at all.
 pub(crate) fn scan(
     subset: &Subset,
     options: &DatasetOptions,
     index: &mut SizeIndex,
-) -> Result<Scanned> {
-    let mut scanned = Scanned::default();
-    let found = find(subset, options, &mut scanned)?;
+) -> Result<SubsetScan> {
+    let mut scan = SubsetScan::default();
+    let candidates = source::candidates(subset, options, &mut scan.notices, &mut scan.problems)?;
     let masks = match &subset.conditioning_data_dir {
-        Some(dir) => Some(Masks::find(dir, &found, &mut scanned)?),
+        Some(dir) => {
+            let paths = candidates.iter().map(|candidate| candidate.path.as_path());
+            Some(Masks::read(
+                dir,
+                paths,
+                &mut scan.unused_masks,
+                &mut scan.problems,
+            )?)
+        }
         None => None,
     };
     if options.cache_info {
-        let files = found.iter().filter(|found| found.image.is_none());
-        index.load(files.map(|found| found.path.as_path()));
+        let files = candidates.iter().filter(|image| image.image.is_none());
+        index.load(files.map(|file| file.path.as_path()));
     }
     let reader = Reader {
         subset,
@@ -88,173 +93,30 @@ pub(crate) fn scan(
         masks,
         known: index,
     };
-    let read: Vec<Result<(Image, Option<New>)>> = found
+    let images: Vec<Result<(ScannedImage, Option<NewHeader>)>> = candidates
         .into_par_iter()
-        .map(|found| reader.read(found))
+        .map(|candidate| reader.read(candidate))
         .collect();
     let mut without_caption = Vec::new();
-    for image in read {
+    for image in images {
         match image {
             Ok((image, new)) => {
-                if let Some(New { stamp, size }) = new.filter(|_| options.cache_info) {
+                if let Some(NewHeader { stamp, size }) = new
+                    && options.cache_info
+                {
                     index.remember(&image.path, stamp, size);
                 }
                 if image.caption_source == CaptionSource::Missing {
                     without_caption.push(image.path.clone());
                 }
-                scanned.images.push(image);
+                scan.images.push(image);
             }
-            Err(error) => scanned.problems.push(error),
+            Err(error) => scan.problems.push(error),
         }
     }
-    scanned
-        .notices
-        .extend(Several::of(without_caption).map(Notice::NoCaption));
-    Ok(scanned)
-}
-
-fn find(subset: &Subset, options: &DatasetOptions, scanned: &mut Scanned) -> Result<Vec<Found>> {
-    match &subset.source {
-        Source::Folder { dir, recursive } => {
-            let extension = &subset.caption_extension;
-            let listing = Listing::read_all(dir, *recursive, extension, &mut scanned.notices)?;
-            scanned.notices.extend(listing.notices());
-            let orphans = listing.orphaned_captions(extension);
-            if options.strict_captions {
-                scanned.problems.extend(
-                    orphans
-                        .into_iter()
-                        .map(|path| Error::CaptionWithoutImage { path }),
-                );
-            } else {
-                scanned
-                    .notices
-                    .extend(Several::of(orphans).map(Notice::CaptionWithoutImage));
-            }
-            if listing.images.is_empty() {
-                let beside = scanned.notices.iter().map(ToString::to_string).collect();
-                return Err(Error::NoImages {
-                    path: dir.clone(),
-                    captions: listing.captions.len(),
-                    beside,
-                });
-            }
-            Ok(listing.images.into_iter().map(Found::file).collect())
-        }
-        Source::Metadata { file, image_dir } => {
-            let entries = metadata_file::read(
-                file,
-                image_dir.as_deref(),
-                &subset.captions.caption_separator,
-            )?;
-            if entries.is_empty() {
-                return Err(Error::NoImages {
-                    path: file.clone(),
-                    captions: 0,
-                    beside: Vec::new(),
-                });
-            }
-            let found = entries.into_iter().map(|entry| Found {
-                caption: Some(entry.caption),
-                train_resolution: entry.train_resolution,
-                ..Found::file(entry.path)
-            });
-            let mut found: Vec<Found> = found.collect();
-            found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-            Ok(found)
-        }
-        Source::Images { name, images } => {
-            if images.is_empty() {
-                return Err(Error::NoImages {
-                    path: name.clone(),
-                    captions: 0,
-                    beside: Vec::new(),
-                });
-            }
-            let found = images
-                .iter()
-                .enumerate()
-                .map(|(index, image)| Found::given(image, name, index));
-            Ok(found.collect())
-        }
-    }
-}
-
-impl Found {
-    fn file(path: PathBuf) -> Self {
-        Self {
-            path,
-            image: None,
-            caption: None,
-            train_resolution: None,
-        }
-    }
-
-    fn given(given: &TrainImage, list: &Path, index: usize) -> Self {
-        let caption = Some(given.caption.clone());
-        match &given.image {
-            ImageSource::File(path) => Self {
-                caption,
-                ..Self::file(path.clone())
-            },
-            ImageSource::Memory(image) => {
-                let path = format!("{}[{index}]", list.display()).into();
-                Self {
-                    image: Some(Arc::clone(image)),
-                    caption,
-                    ..Self::file(path)
-                }
-            }
-        }
-    }
-}
-
-/// The masks of a folder, by their names without extension.
-#[derive(Debug)]
-struct Masks<'a> {
-    dir: &'a Path,
-    by_stem: HashMap<OsString, PathBuf>,
-}
-
-impl<'a> Masks<'a> {
-    fn find(dir: &'a Path, images: &[Found], scanned: &mut Scanned) -> Result<Self> {
-        let listing = Listing::read(dir, "")?;
-        let stem = |path: &Path| path.file_stem().unwrap_or_default().to_os_string();
-        let mut by_stem: HashMap<OsString, PathBuf> = HashMap::new();
-        for path in listing.images {
-            if let Some(other) = by_stem.insert(stem(&path), path.clone()) {
-                scanned.problems.push(Error::AmbiguousMask {
-                    first: other,
-                    second: path,
-                });
-            }
-        }
-        // Folders below may hold images of one name, for which there is one mask only.
-        let mut masked: HashMap<OsString, &Path> = HashMap::new();
-        for Found { path, .. } in images {
-            if let Some(other) = masked.insert(stem(path), path) {
-                scanned.problems.push(Error::SharedMask {
-                    first: other.into(),
-                    second: path.clone(),
-                    dir: dir.into(),
-                });
-            }
-        }
-        let unused = by_stem
-            .iter()
-            .filter(|(stem, _)| !masked.contains_key(*stem))
-            .map(|(_, path)| path.clone());
-        scanned.unused_masks.extend(unused);
-        Ok(Self { dir, by_stem })
-    }
-
-    fn of(&self, image: &Path) -> Result<PathBuf> {
-        let mask = image.file_stem().and_then(|stem| self.by_stem.get(stem));
-        mask.cloned().ok_or_else(|| Error::MaskMissing {
-            path: image.into(),
-            dir: self.dir.into(),
-        })
-    }
+    scan.notices
+        .extend(FileSummary::from_paths(without_caption).map(Notice::NoCaption));
+    Ok(scan)
 }
 
 #[derive(Debug)]
@@ -266,24 +128,23 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads one image's header and caption. The second part is what was not known of it before.
-    fn read(&self, found: Found) -> Result<(Image, Option<New>)> {
-        let Found {
+    /// Reads one image's header and caption. Also returns the header if it was not in the index.
+    fn read(&self, candidate: Candidate) -> Result<(ScannedImage, Option<NewHeader>)> {
+        let Candidate {
             path,
             image,
             caption,
             train_resolution,
-        } = found;
+        } = candidate;
         let (header, new) = match &image {
-            Some(image) => (HeaderSize::of(image), None),
+            Some(image) => (HeaderSize::from_image(image), None),
             None => self.header(&path)?,
         };
         let size = self.effective(header);
-        let mask = self
-            .masks
-            .as_ref()
-            .map(|masks| masks.of(&path))
-            .transpose()?;
+        let mask = match &self.masks {
+            Some(masks) => Some(masks.mask_path(&path)?),
+            None => None,
+        };
         if let Some(mask) = &mask {
             let found = self.effective(header_size(mask)?);
             if found != size {
@@ -296,33 +157,31 @@ impl Reader<'_> {
             }
         }
         let (caption, caption_source) = match caption {
-            Some(caption) if caption.is_empty() && self.subset.is_given() => self.class_tokens(),
+            Some(caption) if caption.is_empty() && self.subset.is_from_program() => {
+                self.class_tokens()
+            }
             Some(caption) => (caption, CaptionSource::Metadata),
             None => self.caption(&path)?,
         };
-        Ok((
-            Image {
-                path,
-                image,
-                size,
-                caption,
-                caption_source,
-                mask,
-                train_resolution,
-            },
-            new,
-        ))
+        let image = ScannedImage {
+            path,
+            image,
+            size,
+            caption,
+            caption_source,
+            mask,
+            train_resolution,
+        };
+        Ok((image, new))
     }
 
-    fn header(&self, path: &Path) -> Result<(HeaderSize, Option<New>)> {
-        let stamp = Stamp::of(path).map_err(Error::of_image)?;
-        match self.known.size(path, stamp) {
-            Some(known) => Ok((known, None)),
-            None => {
-                let size = header_size(path).map_err(Error::of_image)?;
-                Ok((size, Some(New { stamp, size })))
-            }
+    fn header(&self, path: &Path) -> Result<(HeaderSize, Option<NewHeader>)> {
+        let stamp = Stamp::read(path).map_err(Error::for_image)?;
+        if let Some(known) = self.known.size(path, stamp) {
+            return Ok((known, None));
         }
+        let size = header_size(path).map_err(Error::for_image)?;
+        Ok((size, Some(NewHeader { stamp, size })))
     }
 
     fn effective(&self, header: HeaderSize) -> Size {

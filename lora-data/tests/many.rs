@@ -1,11 +1,11 @@
-//! Data sets of many images, and of many threads.
+//! Datasets of many images, and of many threads.
 
 use std::convert::Infallible;
 use std::path::Path;
 
 use lora_data::{
-    Augmentation, BucketConfig, CaptionMoment, CaptionOptions, DataConfig, Dataset, DatasetConfig,
-    DatasetOptions, Share, Size, Subset,
+    Augmentation, BucketConfig, CaptionContext, CaptionOptions, DataConfig, Dataset, DatasetConfig,
+    DatasetOptions, Shard, Size, Subset,
 };
 use rand_core::TryRng;
 use rayon::prelude::*;
@@ -41,7 +41,7 @@ fn open(dir: &Path, options: DatasetOptions) -> Dataset {
         datasets: vec![dataset],
         options,
     })
-    .expect("a data set")
+    .expect("a dataset")
 }
 
 #[test]
@@ -111,23 +111,23 @@ fn epoch(dir: &Path, threads: usize) -> Vec<(Vec<u8>, [u32; 2], String)> {
         let batches = dataset
             .plan()
             .expect("a plan")
-            .epoch(&mut Generator(7), Share::WHOLE);
+            .epoch(&mut Generator(7), Shard::WHOLE);
         let samples: Vec<usize> = batches.into_iter().flat_map(|batch| batch.items).collect();
         let load = |(number, index): (usize, usize)| {
             let (item, mut generator) = (&dataset.items()[index], Generator(number as u64));
-            let draw = dataset.draw(item, &mut generator);
-            let at = CaptionMoment {
+            let params = dataset.draw_augmentation(item, &mut generator);
+            let at = CaptionContext {
                 epoch: 1,
                 step: number as u64,
                 total_steps: 100,
             };
             let caption = dataset.caption(item, &at, &mut generator);
             let pixels = dataset
-                .load(item, &draw)
+                .load(item, &params)
                 .expect("an image")
                 .pixels
                 .into_bytes();
-            (pixels, draw.crop_offsets(), caption)
+            (pixels, params.crop_offsets(), caption)
         };
         samples.into_par_iter().enumerate().map(load).collect()
     })

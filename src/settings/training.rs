@@ -1,7 +1,7 @@
 //! Updates: how many there are and how each is made.
 
 use lora_core::optim::OptimizerConfig;
-use lora_data::{Plan, StepCount};
+use lora_data::{BatchPlan, StepCount};
 use serde::Serialize;
 
 use crate::config::rules::LengthFacts;
@@ -62,7 +62,7 @@ impl RunLength {
         }
     }
 
-    pub(crate) fn new(settings: &TrainingSettings, plan: &Plan) -> Self {
+    pub(crate) fn new(settings: &TrainingSettings, plan: &BatchPlan) -> Self {
         let count = StepCount {
             batches_per_epoch: plan.batches_per_epoch(),
             gradient_accumulation_steps: settings.gradient_accumulation_steps,

@@ -125,7 +125,8 @@ fn check_data(
         }
     }
     let summary = dataset::report(&dataset, &plan.notices);
-    // NOTICES
+    let notices = summary.notices.iter().cloned();
+    report.warnings.extend(notices.map(Warning::Data));
     let skipped = summary.skipped_images.iter().cloned();
     report
         .warnings

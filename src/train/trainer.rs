@@ -24,7 +24,7 @@ use std::sync::Arc;
 use image::RgbImage;
 use lora_core::ForwardContext;
 use lora_core::adapter::{AdapterSet, AdapterTensor};
-use lora_data::{Dataset, DatasetReport, Plan, TrainImage};
+use lora_data::{BatchPlan, Dataset, DatasetReport, TrainImage};
 
 use super::caches::plans::CachePlans;
 use super::data::batch_builder::BatchBuilder;
@@ -83,7 +83,7 @@ pub struct Trainer {
 pub(super) struct Facts {
     pub(super) settings: RunSettings,
     pub(super) report: DatasetReport,
-    pub(super) plan: Plan,
+    pub(super) plan: BatchPlan,
     pub(super) length: RunLength,
     pub(super) memory: MemoryEstimate,
     /// The behaviours of sd-scripts that this run reproduces.

@@ -431,7 +431,9 @@ fn nested_folders() {
         plain.images_per_epoch + 2
     );
     assert!(
-        plain.dataset.notices[0].contains("more` is not used"),
+        plain.dataset.notices[0]
+            .to_string()
+            .contains("more`: subfolders are not searched"),
         "{:?}",
         plain.dataset.notices
     );

@@ -52,7 +52,7 @@ fn a_file_generates_the_previews_of_its_training() {
         let image = generator.generate(&prompt(), 9).expect("an image");
         assert_eq!(
             image,
-            trainer.sample(&prompt(), strength).expect("an image"),
+            trainer.generate(&prompt(), strength).expect("an image"),
             "at {strength}"
         );
         drawn.push(image);

@@ -73,7 +73,7 @@ fn held_out_loss(base: &Base, cx: &ForwardContext, size: u32) -> f64 {
     let mut losses = Vec::new();
     for (index, item) in dataset.items().iter().enumerate() {
         let sample = dataset
-            .load(item, &dataset.centred(item))
+            .load(item, &dataset.centre_crop(item))
             .expect("an image");
         let pixels: Vec<f32> = sample
             .pixels
@@ -145,9 +145,9 @@ fn trains_a_style() {
         "distance to the paper: {before:.1} before, {after:.1} after"
     );
 
-    let silent = trainer.sample(&last[0].prompt, 0.0).expect("an image");
+    let silent = trainer.generate(&last[0].prompt, 0.0).expect("an image");
     assert_eq!(silent, first[0].image, "multiplier 0 is not the base");
-    let again = trainer.sample(&last[0].prompt, 1.0).expect("an image");
+    let again = trainer.generate(&last[0].prompt, 1.0).expect("an image");
     assert_eq!(again, last[0].image, "the same seed gives another image");
     for preview in first.iter().chain(&last) {
         let stored = image::open(&preview.path)

@@ -223,7 +223,7 @@ fn a_run_continues_a_lora() {
     let (_, mut first) = events(&job.config);
     let exact = job.folder.path().join("exact.safetensors");
     first
-        .save_to_with(&exact, lora_trainer::config::SavePrecision::Float)
+        .save_to_with(&exact, SavePrecision::Float)
         .expect("saved");
     let further = Trainer::new(TrainConfig {
         network_weights: Some(exact),

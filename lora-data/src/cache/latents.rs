@@ -1,84 +1,83 @@
-//! Latents of an image in a file.
+//! Cache files of latents.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::Path;
 
 use super::npz::{Npz, NpzWriter};
-use crate::bucket::Size;
 use crate::error::{Error, Result};
-use crate::mask::mirror_rows;
+use crate::image::mask::mirror_rows;
+use crate::size::Size;
 
 /// Channels of the latents of every Stable Diffusion VAE.
 const CHANNELS: usize = 4;
 
-/// The names of a file's arrays, without what tells several sizes apart.
+/// The names of the arrays in a file, without the suffix of their size.
 const LATENTS: &str = "latents";
 const FLIPPED: &str = "latents_flipped";
 const ALPHA_MASK: &str = "alpha_mask";
 const ORIGINAL_SIZE: &str = "original_size";
 const CROP_LTRB: &str = "crop_ltrb";
 
-/// What the VAE made of one image, and what else sd-scripts keeps with it.
+/// The latents of one image, with the other values that sd-scripts stores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CachedLatents {
     /// Width and height of the latents: an eighth of the bucket's.
     pub size: Size,
     /// A sample of the posterior, before the VAE's scaling factor. `[4, h, w]`
     pub latents: Vec<f32>,
-    /// The same of the mirrored image; only with `flip_aug`. `[4, h, w]`
+    /// The latents of the flipped image; only with `flip_aug`. `[4, h, w]`
     pub flipped: Option<Vec<f32>>,
-    /// Size and weights (0 to 1) of the pixels that were encoded; only with `alpha_mask`. `[height,
-    /// width]`
+    /// Size and weights (0 to 1) of the loss mask in pixels; only with `alpha_mask`.
+    /// `[height, width]`
     pub alpha_mask: Option<(Size, Vec<f32>)>,
-    /// The image's size before it was resized.
+    /// The size of the image before it was resized.
     pub original_size: Size,
     /// sd-scripts' `crop_ltrb` in pixels: left, top, right, bottom.
     pub crop_ltrb: [f64; 4],
 }
 
-/// What a file of latents must hold to be used.
+/// The required contents of a file of latents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WantedLatents {
+pub struct LatentsRequest {
     /// Width and height of the latents: an eighth of the bucket's.
     pub size: Size,
-    /// Whether the latents of the mirrored image are needed.
+    /// Require the latents of the flipped image.
     pub flipped: bool,
-    /// The bucket, where a mask of its size is needed.
+    /// Require a mask of this size, the bucket.
     pub alpha_mask: Option<Size>,
 }
 
-/// What one step of training takes from a file of latents.
+/// The contents of a file of latents for one training step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LatentsSample {
-    /// Latents of the image or of its mirror image. `[4, h, w]`
+    /// Latents of the image or the flipped image. `[4, h, w]`
     pub latents: Vec<f32>,
-    /// The mask, mirrored where the latents are. `[height, width]`
+    /// The mask, flipped like the latents. `[height, width]`
     pub alpha_mask: Option<Vec<f32>>,
 }
 
 impl CachedLatents {
-    /// Reads everything that is `wanted`, and the mirrored latents and the mask only where they
-    /// are.
+    /// Reads the latents. Flipped latents and the mask are read only if `request` requires them.
     ///
-    /// Of a file with several sizes, the arrays whose names end in the wanted one are taken
-    /// (`latents_64x48` is 64 high); without these, those with plain names.
+    /// In a file with several sizes, the arrays whose names end in the required size are read
+    /// (`latents_64x48` is 64 high); without these, the arrays with plain names.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`]; an error that [`is_bad_cache`](Error::is_bad_cache) where the file
-    /// is damaged, an array is missing, or has another shape, type or impossible numbers;
-    /// [`Error::Io`] where it can't be read.
-    pub fn read(path: &Path, wanted: &WantedLatents) -> Result<Self> {
-        let mut arrays = Arrays::of_size(path, Npz::open(path)?, wanted.size)?;
+    /// [`Error::CacheNotAFile`]; an error with [`is_bad_cache`](Error::is_bad_cache) if the file is
+    /// damaged, or an array is missing or has another shape, type or impossible numbers;
+    /// [`Error::Io`] if it can't be read.
+    pub fn read(path: &Path, request: &LatentsRequest) -> Result<Self> {
+        let mut arrays = Arrays::with_size(path, Npz::open(path)?, request.size)?;
         Ok(Self {
-            size: wanted.size,
+            size: request.size,
             latents: arrays.latents(LATENTS)?,
-            flipped: if wanted.flipped {
+            flipped: if request.flipped {
                 Some(arrays.latents(FLIPPED)?)
             } else {
                 None
             },
-            alpha_mask: match wanted.alpha_mask {
+            alpha_mask: match request.alpha_mask {
                 Some(size) => Some((size, arrays.alpha_mask(size)?)),
                 None => None,
             },
@@ -87,27 +86,26 @@ impl CachedLatents {
         })
     }
 
-    /// Writes a file with this size only, under the names that every sd-scripts reads.
+    /// Writes a file with this size only, under names that every version of sd-scripts reads.
     ///
     /// # Errors
-    /// What `out` fails with, and [`io::ErrorKind::InvalidInput`] where lengths and sizes do not
-    /// agree.
+    /// The errors of `out`, and [`io::ErrorKind::InvalidInput`] if lengths and sizes do not match.
     pub fn write(&self, out: impl Write + Seek) -> io::Result<()> {
         let mut npz = NpzWriter::new(out);
         self.write_arrays(&mut npz, "")?;
         npz.finish()
     }
 
-    /// Writes a file with all that `others` holds, byte for byte, and this size: under names that
-    /// end in it, unless the plain ones are of this size already. What `others` holds of this size
-    /// is replaced.
+    /// Writes a file with the contents of `others`, byte for byte, and this size. The names of its
+    /// arrays end in the size, unless the plain names already have this size. Arrays of this size in
+    /// `others` are replaced.
     ///
-    /// `others` is closed when this returns, so that the new file can take its name.
+    /// `others` is closed when this returns, so that the new file can replace it.
     ///
     /// # Errors
-    /// Those of [`write`](Self::write), and what `others` fails with.
-    pub fn write_beside(&self, mut others: OtherLatents, out: impl Write + Seek) -> io::Result<()> {
-        let suffix = others.slot(self.size);
+    /// Those of [`write`](Self::write), and the errors of `others`.
+    pub fn write_merged(&self, mut others: LatentsFile, out: impl Write + Seek) -> io::Result<()> {
+        let suffix = others.suffix_for(self.size);
         let replaced = [LATENTS, FLIPPED, ALPHA_MASK, ORIGINAL_SIZE, CROP_LTRB]
             .map(|key| format!("{key}{suffix}"));
         let mut npz = NpzWriter::new(out);
@@ -150,21 +148,23 @@ impl CachedLatents {
 }
 
 impl LatentsSample {
-    /// Reads the mirrored latents where `wanted.flipped`, otherwise the others, and not both.
+    /// Reads either the flipped latents, if `request.flipped`, or the others.
     ///
     /// # Errors
     /// Those of [`CachedLatents::read`].
-    pub fn read(path: &Path, wanted: &WantedLatents) -> Result<Self> {
-        let mut arrays = Arrays::of_size(path, Npz::open(path)?, wanted.size)?;
-        let latents = arrays.latents(if wanted.flipped { FLIPPED } else { LATENTS })?;
-        let mut alpha_mask = wanted
-            .alpha_mask
-            .map(|size| arrays.alpha_mask(size))
-            .transpose()?;
-        if let (true, Some(size), Some(mask)) = (wanted.flipped, wanted.alpha_mask, &mut alpha_mask)
-        {
-            mirror_rows(mask, size.width as usize);
-        }
+    pub fn read(path: &Path, request: &LatentsRequest) -> Result<Self> {
+        let mut arrays = Arrays::with_size(path, Npz::open(path)?, request.size)?;
+        let latents = arrays.latents(if request.flipped { FLIPPED } else { LATENTS })?;
+        let alpha_mask = match request.alpha_mask {
+            Some(size) => {
+                let mut mask = arrays.alpha_mask(size)?;
+                if request.flipped {
+                    mirror_rows(&mut mask, size.width as usize);
+                }
+                Some(mask)
+            }
+            None => None,
+        };
         Ok(Self {
             latents,
             alpha_mask,
@@ -172,32 +172,32 @@ impl LatentsSample {
     }
 }
 
-/// A file with latents of other sizes, to which one is added.
+/// A cache file to which latents of another size are added.
 #[derive(Debug)]
-pub struct OtherLatents {
+pub struct LatentsFile {
     npz: Npz<BufReader<File>>,
 }
 
-impl OtherLatents {
+impl LatentsFile {
     /// Opens the file.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] where it is missing or
-    /// can't be read.
+    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] if it is missing or can't
+    /// be read.
     pub fn open(path: &Path) -> Result<Self> {
         Npz::open(path).map(|npz| Self { npz })
     }
 
-    /// The ending of the names that latents of this size get in this file: where
-    /// [`Arrays::of_size`] finds them.
-    fn slot(&mut self, size: Size) -> String {
+    /// The suffix of the names of arrays of this size in this file, as [`Arrays::with_size`] expects
+    /// it.
+    fn suffix_for(&mut self, size: Size) -> String {
         let suffix = suffix(size);
         let has_own = self.npz.contains(&format!("{LATENTS}{suffix}"));
         let plain_is_ours = !has_own
             && self
                 .npz
                 .shape(LATENTS)
-                .is_ok_and(|shape| shape == shape_of(size));
+                .is_ok_and(|shape| shape == latents_shape(size));
         if plain_is_ours { String::new() } else { suffix }
     }
 }
@@ -211,7 +211,7 @@ struct Arrays<'a, R> {
 }
 
 impl<'a, R: Read + Seek> Arrays<'a, R> {
-    fn of_size(path: &'a Path, npz: Npz<R>, size: Size) -> Result<Self> {
+    fn with_size(path: &'a Path, npz: Npz<R>, size: Size) -> Result<Self> {
         let own = suffix(size);
         let suffix = if npz.contains(&format!("{LATENTS}{own}")) {
             own
@@ -231,7 +231,7 @@ impl<'a, R: Read + Seek> Arrays<'a, R> {
     }
 
     fn latents(&mut self, key: &str) -> Result<Vec<f32>> {
-        self.npz.floats(&self.key(key), &shape_of(self.size))
+        self.npz.floats(&self.key(key), &latents_shape(self.size))
     }
 
     fn alpha_mask(&mut self, size: Size) -> Result<Vec<f32>> {
@@ -272,13 +272,12 @@ impl<'a, R: Read + Seek> Arrays<'a, R> {
     }
 }
 
-/// What newer versions of sd-scripts append to the names of arrays: height and width of the
-/// latents.
+/// The suffix of array names in newer versions of sd-scripts: height and width of the latents.
 fn suffix(size: Size) -> String {
     format!("_{}x{}", size.height, size.width)
 }
 
-fn shape_of(size: Size) -> [u64; 3] {
+fn latents_shape(size: Size) -> [u64; 3] {
     [CHANNELS as u64, size.height.into(), size.width.into()]
 }
 

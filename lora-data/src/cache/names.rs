@@ -1,10 +1,10 @@
-//! Where sd-scripts looks for the files that belong to an image.
+//! Names of sd-scripts' cache files.
 
 use std::path::{Path, PathBuf};
 
-use crate::bucket::Size;
+use crate::size::Size;
 
-/// Whose latents a file holds.
+/// The model family of latents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LatentsFamily {
     /// Stable Diffusion 1 and 2.
@@ -24,15 +24,14 @@ impl LatentsFamily {
     }
 }
 
-/// How files of latents are named.
+/// The naming of latents files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LatentsName {
-    /// `<stem>_0512x0768_sdxl.npz`, with the image's width and height: what sd-scripts' newer
-    /// versions write.
+    /// `<stem>_0512x0768_sdxl.npz`, with the image's width and height: the name in newer versions of
+    /// sd-scripts.
     #[default]
     WithSize,
-    /// `<stem>.npz`: what the version in SD-Trainer reads and writes. Newer ones read it, too, and
-    /// before the other.
+    /// `<stem>.npz`: the name in SD-Trainer's version. Newer versions read it as well and prefer it.
     Stem,
 }
 
@@ -45,8 +44,8 @@ impl LatentsName {
     }
 }
 
-/// The file for the latents of `image`, beside it. `original` is the image's size before it is
-/// resized.
+/// The file for the latents of `image`, in the same folder. `original` is the image's size before it
+/// is resized.
 #[must_use]
 pub fn latents_path(
     image: &Path,
@@ -63,11 +62,11 @@ pub fn latents_path(
         ),
         LatentsName::Stem => String::new(),
     };
-    beside(image, &ending)
+    sibling(image, &ending)
 }
 
-/// The files that may hold the latents of `image`, in the order in which they are tried: the one
-/// that is written, then that of the other name.
+/// The files that may contain the latents of `image`, in the order of reading: the one that is
+/// written, then the one with the other name.
 #[must_use]
 pub fn latents_candidates(
     image: &Path,
@@ -78,15 +77,14 @@ pub fn latents_candidates(
     [name, name.other()].map(|name| latents_path(image, original, family, name))
 }
 
-/// The file for the outputs of the text encoders for the caption of `image`, beside it:
+/// The file for the outputs of the text encoders for the caption of `image`, in the same folder:
 /// `<stem>_te_outputs.npz`.
 #[must_use]
 pub fn text_path(image: &Path) -> PathBuf {
-    beside(image, "_te_outputs")
+    sibling(image, "_te_outputs")
 }
 
-/// The image's size and the family in the name of a file of latents; `None` where the name has
-/// none.
+/// The image's size and the family in the name of a latents file; `None` if the name has none.
 #[must_use]
 pub fn parse_latents_path(path: &Path) -> Option<(Size, LatentsFamily)> {
     let stem = path.file_name()?.to_str()?.strip_suffix(".npz")?;
@@ -96,17 +94,18 @@ pub fn parse_latents_path(path: &Path) -> Option<(Size, LatentsFamily)> {
         .find(|family| family.suffix() == suffix)?;
     let (_, size) = stem.rsplit_once('_')?;
     let (width, height) = size.split_once('x')?;
-    let side = |digits: &str| {
-        let is_number = digits.len() >= 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits
-            .parse::<u32>()
-            .ok()
-            .filter(|side| is_number && *side > 0)
-    };
-    Some((Size::new(side(width)?, side(height)?), family))
+    Some((Size::new(parse_side(width)?, parse_side(height)?), family))
 }
 
-fn beside(image: &Path, ending: &str) -> PathBuf {
+/// At least four digits.
+fn parse_side(digits: &str) -> Option<u32> {
+    if digits.len() < 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok().filter(|side| *side > 0)
+}
+
+fn sibling(image: &Path, ending: &str) -> PathBuf {
     let mut name = image.file_stem().unwrap_or_default().to_owned();
     name.push(ending);
     name.push(".npz");

@@ -11,7 +11,7 @@ use half::f16;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// NumPy reads no longer headers either (`max_header_size`).
+/// The upper limit for headers, as in NumPy (`max_header_size`).
 const MAX_HEADER: usize = 10_000;
 
 /// Elements start at a multiple of this.
@@ -22,7 +22,7 @@ const ALIGNMENT: usize = 64;
 pub(super) struct Header {
     /// As NumPy writes it: `<f4`.
     pub(super) descr: String,
-    /// Whether the first index runs fastest in the file.
+    /// True if the first index varies fastest in the file.
     pub(super) fortran_order: bool,
     pub(super) shape: Vec<u64>,
     /// Bytes of the file before the first element.
@@ -33,7 +33,7 @@ impl Header {
     /// Reads up to the first element.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidData`] with what is wrong, or what `reader` fails with.
+    /// [`io::ErrorKind::InvalidData`] with the reason, or the errors of `reader`.
     pub(super) fn read(reader: &mut impl Read) -> io::Result<Self> {
         let mut start = [0; 8];
         reader.read_exact(&mut start)?;
@@ -64,12 +64,12 @@ impl Header {
             std::str::from_utf8(&text).map_err(|_| invalid("an npy header that is not UTF-8"))?;
         let mut header = Parser(text)
             .dictionary()
-            .ok_or_else(|| invalid("an npy header that can't be understood"))?;
+            .ok_or_else(|| invalid("an invalid npy header"))?;
         header.data_start = (prefix + len) as u64;
         Ok(header)
     }
 
-    /// The type of the elements, where it is one that is read here.
+    /// The type of the elements, if it is supported.
     pub(super) fn dtype(&self) -> Option<Dtype> {
         let (order, kind) = (self.descr.get(..1)?, self.descr.get(1..)?);
         let big_endian = match order {
@@ -149,23 +149,23 @@ impl Dtype {
         let big = self.big_endian;
         match self.element {
             Element::F16 => {
-                out.extend(each(bytes, big).map(|b| convert(f16::from_le_bytes(b).to_f64())))
+                out.extend(each(bytes, big).map(|b| convert(f16::from_le_bytes(b).to_f64())));
             }
             Element::F32 => {
-                out.extend(each(bytes, big).map(|b| convert(f32::from_le_bytes(b).into())))
+                out.extend(each(bytes, big).map(|b| convert(f32::from_le_bytes(b).into())));
             }
             Element::F64 => out.extend(each(bytes, big).map(|b| convert(f64::from_le_bytes(b)))),
             Element::I32 => {
-                out.extend(each(bytes, big).map(|b| convert(i32::from_le_bytes(b).into())))
+                out.extend(each(bytes, big).map(|b| convert(i32::from_le_bytes(b).into())));
             }
             Element::I64 => {
-                out.extend(each(bytes, big).map(|b| convert(i64::from_le_bytes(b) as f64)))
+                out.extend(each(bytes, big).map(|b| convert(i64::from_le_bytes(b) as f64)));
             }
         }
     }
 }
 
-/// Writes what comes before the elements of an array in C order and little endian.
+/// Writes the header of an array in C order and little endian.
 pub(super) fn write_header(
     out: &mut impl Write,
     element: Element,
@@ -196,7 +196,7 @@ pub(super) fn write_header(
     out.write_all(text.as_bytes())
 }
 
-/// Values whose first index runs fastest, so that the last one does.
+/// Reorders values from the first index varying fastest to the last index varying fastest.
 pub(super) fn from_fortran_order<T: Copy>(values: &[T], shape: &[u64]) -> Vec<T> {
     let mut index = vec![0; shape.len()];
     let mut strides = Vec::with_capacity(shape.len());
@@ -225,7 +225,7 @@ pub(super) fn from_fortran_order<T: Copy>(values: &[T], shape: &[u64]) -> Vec<T>
     reordered
 }
 
-/// What is left of a header's text.
+/// The unparsed rest of a header's text.
 struct Parser<'a>(&'a str);
 
 impl<'a> Parser<'a> {

@@ -1,4 +1,4 @@
-//! Several arrays in one file: NumPy's npz format, a zip archive with an npy file for each.
+//! NumPy's npz format: a zip archive with one npy file per array.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -14,13 +14,12 @@ use crate::error::{Error, Result};
 
 const EXTENSION: &str = ".npy";
 
-/// Bytes of elements that are decoded at once.
+/// Number of bytes that are decoded at once.
 const BLOCK: usize = 1 << 16;
 
 /// The arrays of an npz file, stored (`numpy.savez`) or deflated (`numpy.savez_compressed`).
 ///
-/// Nothing is allocated for an array before its header was found to have the shape that the caller
-/// expects.
+/// Memory for an array is allocated only after its header is checked against the expected shape.
 #[derive(Debug)]
 pub(super) struct Npz<R> {
     path: PathBuf,
@@ -31,10 +30,10 @@ impl Npz<BufReader<File>> {
     /// Reads the list of arrays.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] where the file is
-    /// missing or can't be read.
+    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] if the file is missing or
+    /// can't be read.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        // A folder can be opened like a file, and a pipe would be waited for.
+        // A folder can be opened like a file, and a pipe would block.
         if !fs::metadata(path)
             .map_err(|error| Error::io(path, error))?
             .is_file()
@@ -47,7 +46,7 @@ impl Npz<BufReader<File>> {
 }
 
 impl<R: Read + Seek> Npz<R> {
-    /// The arrays in `reader`; `path` is named in errors.
+    /// The arrays in `reader`. Errors name `path`.
     pub(super) fn new(path: &Path, reader: R) -> Result<Self> {
         let archive = ZipArchive::new(reader).map_err(|error| damaged(path, None, error.into()))?;
         Ok(Self {
@@ -68,7 +67,7 @@ impl<R: Read + Seek> Npz<R> {
         self.archive.index_for_name(&member(key)).is_some()
     }
 
-    /// The shape of an array that is there.
+    /// The shape of an array.
     pub(super) fn shape(&mut self, key: &str) -> Result<Vec<u64>> {
         self.read(key, |array| Ok(Header::read(array)?.shape))
     }
@@ -82,7 +81,7 @@ impl<R: Read + Seek> Npz<R> {
             Some(place) => Err(Error::CacheValue {
                 path: self.path.clone(),
                 key: key.into(),
-                found: format!("{} at {:?}", values[place], index_of(place, shape)),
+                found: format!("{} at {:?}", values[place], index_at(place, shape)),
                 expected: "finite numbers",
             }),
         }
@@ -139,10 +138,10 @@ impl<R: Read + Seek> Npz<R> {
                 )));
             };
             let values = decode(array, dtype, bytes as usize, convert)?;
-            // At the end the sum of all bytes is compared with that in the archive.
+            // Reading to the end compares the checksum with that of the archive.
             if array.read(&mut [0])? > 0 {
                 return Err(Fault::Reason(format!(
-                    "it goes on after the {bytes} bytes of its elements"
+                    "unexpected data after the {bytes} bytes of its elements"
                 )));
             }
             Ok(if header.fortran_order {
@@ -181,7 +180,7 @@ impl<R: Read + Seek> Npz<R> {
     }
 }
 
-/// Why an array can't be used.
+/// The reason why an array is unusable.
 enum Fault {
     Array(Error),
     Io(io::Error),
@@ -212,8 +211,8 @@ fn decode<T>(
     Ok(values)
 }
 
-/// The index of an element from its place in C order.
-fn index_of(mut place: usize, shape: &[u64]) -> Vec<usize> {
+/// The index of an element at this position in C order.
+fn index_at(mut place: usize, shape: &[u64]) -> Vec<usize> {
     let mut index: Vec<usize> = Vec::with_capacity(shape.len());
     for dim in shape.iter().rev().map(|dim| *dim as usize) {
         index.push(place % dim);
@@ -227,13 +226,13 @@ fn member(key: &str) -> String {
     format!("{key}{EXTENSION}")
 }
 
-/// An error of the system keeps its kind; everything else is the file's fault.
+/// An error of the operating system stays one; all others are faults of the file.
 fn damaged(path: &Path, key: Option<&str>, error: io::Error) -> Error {
     if error.raw_os_error().is_some() {
         return Error::io(path, error);
     }
     let reason = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "it ends too early".into(),
+        io::ErrorKind::UnexpectedEof => "unexpected end".into(),
         _ => error.to_string(),
     };
     let reason = key.map_or_else(|| reason.clone(), |key| format!("array `{key}`: {reason}"));
@@ -311,7 +310,7 @@ impl<W: Write + Seek> NpzWriter<W> {
         self.zip.write_all(&bytes)
     }
 
-    /// Copies the members of another file byte for byte, those of the arrays `without` left out.
+    /// Copies the members of another file byte for byte, except the arrays `without`.
     pub(super) fn copy_from<R: Read + Seek>(
         &mut self,
         other: &mut Npz<R>,

@@ -1,5 +1,5 @@
-//! What the cache files of a folder were made from, so that none is used after the image, the
-//! caption or the model has changed.
+//! Records of the origin of cache files, so that none is used after its image, caption or model has
+//! changed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,40 +20,39 @@ mod log;
 /// The name of the file in each folder.
 const FILE_NAME: &str = ".lora-trainer-cache.jsonl";
 
-/// What the arrays of one size in a cache file are made from.
+/// The origin of the arrays of one size in a cache file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin<'a> {
-    /// Tells apart what is in one file: the size of latents, or `text`.
+    /// The name of these arrays within the file: the size of latents, or `text`.
     pub slot: &'a str,
     /// The image; `None` for the outputs of text encoders.
     pub source: Option<&'a Path>,
-    /// Everything else that they depend on, in any spelling: the model's hash, the bucket, the
-    /// caption.
+    /// All other inputs as text: the hash of the model, the bucket, the caption.
     pub key: &'a str,
 }
 
-/// Whether a cache file may be used.
+/// The answer to whether a cache file may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validity {
-    /// It is what would be made now.
+    /// The file is up to date.
     Valid,
-    /// It must be made again.
+    /// The file must be made again.
     Stale(StaleReason),
-    /// The file is there, but nothing says what it was made from: another program made it. Whether
-    /// it can be used shows when it is read; see also [`is_newer_than`].
+    /// The file has no record, so another program made it. Reading it shows if it can be used; see
+    /// also [`is_newer_than`].
     Unknown,
     /// There is no such file.
     Missing,
 }
 
-/// Why a cache file must be made again.
+/// The reason why a cache file must be made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StaleReason {
-    /// [`Origin::source`] has other bytes.
+    /// The bytes of [`Origin::source`] have changed.
     ImageChanged,
-    /// [`Origin::key`] is another.
+    /// [`Origin::key`] has changed.
     KeyChanged,
-    /// The cache file has other bytes.
+    /// The bytes of the cache file have changed.
     FileChanged,
 }
 
@@ -67,11 +66,11 @@ impl fmt::Display for StaleReason {
     }
 }
 
-/// The records of one folder: a file with a line of JSON for each cache file, to which lines are
-/// only added. Of several lines about a file the last one counts; one that can't be read, as after
-/// an interruption, is passed over.
+/// The records of one folder: a file with one line of JSON per record, to which lines are only
+/// appended. Of several lines about a cache file the last one is valid. Unreadable lines, as after an
+/// interruption, are skipped.
 ///
-/// May be shared by threads.
+/// Threads may share it.
 #[derive(Debug)]
 pub struct CacheRecords {
     state: Mutex<State>,
@@ -83,14 +82,14 @@ struct State {
     log: Log,
 }
 
-/// What is known of a cache file.
+/// The record of a cache file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     npz: Fingerprint,
     entries: Vec<Entry>,
 }
 
-/// What is known of the arrays of one size in it.
+/// The record of the arrays of one size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
     slot: String,
@@ -106,29 +105,30 @@ struct Line<F, R> {
     record: R,
 }
 
-/// A source as it was before it was read: what is made of one that changes meanwhile is then known
-/// to be outdated.
+/// The fingerprint of a source before it is read. If the source changes while it is encoded, the
+/// result is recognised as stale.
 #[derive(Debug, Clone)]
-pub struct Seen(Fingerprint);
+pub struct SourceFingerprint(Fingerprint);
 
-impl Seen {
-    /// Reads the source.
+impl SourceFingerprint {
+    /// Reads the whole source.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn of(source: &Path) -> Result<Self> {
-        Fingerprint::of(source).map(Self)
+    pub fn read(source: &Path) -> Result<Self> {
+        Fingerprint::read(source).map(Self)
     }
 }
 
-/// What a cache file keeps when arrays are added to it; nothing for one that is written anew.
+/// The records of arrays that a cache file retains when arrays are added to it. The default, none,
+/// is for a new file.
 #[derive(Debug, Clone, Default)]
-pub struct Kept {
+pub struct RetainedEntries {
     entries: Vec<Entry>,
 }
 
-impl Kept {
-    /// Whether there is nothing else in the file that is known to be good.
+impl RetainedEntries {
+    /// True if no other arrays in the file have a valid record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -136,11 +136,10 @@ impl Kept {
 }
 
 impl CacheRecords {
-    /// Reads the records of a folder; there are none where it has no such file. Where most lines
-    /// are outdated, the file is written anew.
+    /// Reads the records of a folder, if it has any. If most lines are outdated, rewrites the file.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`], or [`Error::Io`] where the file is there but can't be read.
+    /// [`Error::CacheNotAFile`], or [`Error::Io`] if the file exists but can't be read.
     pub fn open(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE_NAME);
         let mut records = BTreeMap::new();
@@ -150,7 +149,7 @@ impl CacheRecords {
             }
         })?;
         if log::is_mostly_outdated(lines, records.len()) {
-            // An unwritable folder may hold valid caches; the long file serves as well.
+            // A read-only folder may contain valid caches, and a long file works just as well.
             let _ = log::rewrite(
                 &path,
                 records.iter().map(|(file, record)| to_json(file, record)),
@@ -164,15 +163,14 @@ impl CacheRecords {
         })
     }
 
-    /// Whether the arrays of `origin.slot` in the cache file `npz` of this folder may be used.
+    /// Checks if the arrays of `origin.slot` in the cache file `npz` of this folder may be used.
     ///
-    /// Files count as unchanged where length and time of modification are as recorded. Where only
-    /// the time differs, as after copying a folder, their bytes decide, and the new time is
-    /// recorded.
+    /// Files with the recorded length and modification time count as unchanged. If only the time
+    /// differs, as after copying a folder, their bytes decide, and the new time is recorded.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`] where something else has the cache file's name, [`Error::Io`] where
-    /// a file can't be read.
+    /// [`Error::CacheNotAFile`] if the cache file is a folder or special file, [`Error::Io`] if a file
+    /// can't be read.
     pub fn check(&self, npz: &Path, origin: &Origin<'_>) -> Result<Validity> {
         let Some(metadata) = metadata(npz)? else {
             return Ok(Validity::Missing);
@@ -213,7 +211,7 @@ impl CacheRecords {
         if current != record {
             let mut state = self.state();
             if state.records.get(&name) == Some(&record) {
-                // In an unwritable folder the bytes decide again the next time.
+                // In a read-only folder the bytes decide again next time.
                 let _ = state.log.append(&to_json(&name, &current));
                 state.records.insert(name, current);
             }
@@ -221,50 +219,49 @@ impl CacheRecords {
         Ok(Validity::Valid)
     }
 
-    /// What may still be said of the other arrays in the cache file `npz` after arrays were added
-    /// to it. To be asked before that: what is recorded is kept only of a file that has not changed
-    /// since.
+    /// The records of the arrays in the cache file `npz` that stay valid if arrays are added to it.
+    /// Call it before adding arrays: a file that has changed since its record retains none.
     ///
     /// # Errors
     /// Those of [`check`](Self::check).
-    pub fn keep(&self, npz: &Path) -> Result<Kept> {
+    pub fn retained_entries(&self, npz: &Path) -> Result<RetainedEntries> {
         let Some(metadata) = metadata(npz)? else {
-            return Ok(Kept::default());
+            return Ok(RetainedEntries::default());
         };
         let Some(record) = self.state().records.get(&file_name(npz)).cloned() else {
-            return Ok(Kept::default());
+            return Ok(RetainedEntries::default());
         };
         Ok(match record.npz.compare(npz, &metadata)? {
-            Comparison::Same | Comparison::Touched(_) => Kept {
+            Comparison::Same | Comparison::Touched(_) => RetainedEntries {
                 entries: record.entries,
             },
-            Comparison::Changed => Kept::default(),
+            Comparison::Changed => RetainedEntries::default(),
         })
     }
 
-    /// Records that the cache file `npz` of this folder, which is complete, was made from `origin`,
-    /// whose source was `seen` before it was read; with what it kept where it was added to, and
-    /// [`Kept::default`] where it was written anew. One line is appended, so that an interruption
-    /// loses nothing.
+    /// Records the `origin` of the complete cache file `npz` of this folder. `source` is the
+    /// fingerprint of the image before it was read; `retained` are the records of the other arrays in
+    /// the file, [`RetainedEntries::default`] for a new file. Appends one line, so that an
+    /// interruption loses nothing.
     ///
     /// # Errors
-    /// [`Error::Io`] where a file can't be read or the line can't be written.
+    /// [`Error::Io`] if a file can't be read or the line can't be written.
     pub fn add(
         &self,
         npz: &Path,
         origin: &Origin<'_>,
-        seen: Option<Seen>,
-        kept: Kept,
+        source: Option<SourceFingerprint>,
+        retained: RetainedEntries,
     ) -> Result<()> {
-        let mut entries = kept.entries;
+        let mut entries = retained.entries;
         entries.retain(|entry| entry.slot != origin.slot);
         entries.push(Entry {
             slot: origin.slot.into(),
-            source: seen.map(|seen| seen.0),
+            source: source.map(|source| source.0),
             key: origin.key.into(),
         });
         let record = Record {
-            npz: Fingerprint::of(npz)?,
+            npz: Fingerprint::read(npz)?,
             entries,
         };
         let name = file_name(npz);
@@ -274,17 +271,17 @@ impl CacheRecords {
         Ok(())
     }
 
-    /// A panic elsewhere leaves complete records behind.
+    /// Locks the records. They are complete even if another thread panicked.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a cache file was written after its source: all that can be said of one without a record.
-/// Copying and unpacking may give files any time.
+/// True if a cache file was modified after its source: the only evidence without a record. Copying
+/// and unpacking may give files any time.
 ///
 /// # Errors
-/// [`Error::Io`] where one of the files is missing or has no time.
+/// [`Error::Io`] if one of the files is missing or has no time.
 pub fn is_newer_than(npz: &Path, source: &Path) -> Result<bool> {
     let modified = |path: &Path| -> Result<SystemTime> {
         fs::metadata(path)
@@ -294,7 +291,7 @@ pub fn is_newer_than(npz: &Path, source: &Path) -> Result<bool> {
     Ok(modified(npz)? >= modified(source)?)
 }
 
-/// `None` where there is no such file.
+/// The metadata of a file; `None` if there is no such file.
 fn metadata(npz: &Path) -> Result<Option<fs::Metadata>> {
     match fs::metadata(npz) {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
@@ -312,7 +309,7 @@ fn file_name(npz: &Path) -> String {
 }
 
 fn to_json(file: &str, record: &Record) -> String {
-    // Strings and numbers always have a spelling in JSON.
+    // Strings and numbers always serialize.
     serde_json::to_string(&Line { file, record }).unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! Outputs of SDXL's text encoders in a file.
+//! Cache files of SDXL's text encoder outputs.
 
 use std::io::{self, Seek, Write};
 use std::path::Path;
@@ -10,30 +10,30 @@ const HIDDEN_STATE1: &str = "hidden_state1";
 const HIDDEN_STATE2: &str = "hidden_state2";
 const POOL2: &str = "pool2";
 
-/// The sizes of what SDXL's text encoders give for one caption.
+/// The sizes of the outputs of SDXL's text encoders for one caption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextShape {
-    /// Tokens, markers of start and end included: 77, 152 or 227.
+    /// Number of tokens, including start and end: 77, 152 or 227.
     pub tokens: usize,
     /// Width of the first text encoder; 768.
     pub width1: usize,
     /// Width of the second text encoder; 1280.
     pub width2: usize,
-    /// Width of the second one's projection; 1280.
+    /// Width of the second text encoder's projection; 1280.
     pub projection: usize,
 }
 
-/// How floats are stored.
+/// The storage format of floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FloatFormat {
-    /// 32 bits, also for what was computed in bfloat16, which NumPy does not have.
+    /// 32 bits, also for bfloat16 values, since NumPy has no bfloat16.
     #[default]
     F32,
-    /// 16 bits. An array with a number beyond ±65504 is stored in 32 bits all the same.
+    /// 16 bits. An array with a number beyond ±65504 is still stored in 32 bits.
     F16,
 }
 
-/// What SDXL's text encoders gave for one caption.
+/// The outputs of SDXL's text encoders for one caption.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CachedText {
     /// The sizes.
@@ -65,8 +65,7 @@ impl CachedText {
     /// Writes a file under the names that sd-scripts reads.
     ///
     /// # Errors
-    /// What `out` fails with, and [`io::ErrorKind::InvalidInput`] where lengths and sizes do not
-    /// agree.
+    /// The errors of `out`, and [`io::ErrorKind::InvalidInput`] if lengths and sizes do not match.
     pub fn write(&self, out: impl Write + Seek, format: FloatFormat) -> io::Result<()> {
         let TextShape {
             tokens,

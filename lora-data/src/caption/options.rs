@@ -1,43 +1,43 @@
-//! What changes captions from time to time.
+//! The options for captions.
 
 use super::wildcard;
 use crate::error::{Error, Result};
 
-/// How captions change from time to time. The names are sd-scripts'; [the module](super) has an
-/// example of each.
+/// The options for shuffling, dropout and wildcards of captions. The names are sd-scripts'; [the
+/// module](super) has an example of each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaptionOptions {
-    /// The tags behind the kept ones take another order each time.
+    /// Shuffle the tags after the kept ones on every use.
     pub shuffle_caption: bool,
-    /// What stands between tags. Where tags move they are joined with `", "` all the same.
+    /// The separator of tags. Shuffled tags are always joined with `", "`.
     pub caption_separator: String,
-    /// How many tags keep their place at the start, in captions without `keep_tokens_separator`.
+    /// The number of tags at the start that keep their place, in captions without
+    /// `keep_tokens_separator`.
     pub keep_tokens: usize,
-    /// The text in a caption behind which shuffling begins and, where it stands twice, before which
-    /// it ends. Empty: none.
+    /// The text in a caption after which shuffling starts. A second occurrence ends it. Empty: none.
     pub keep_tokens_separator: String,
-    /// What joins tags that stay together; becomes `caption_separator` at last. Empty: none.
+    /// The separator of tags that stay together; finally replaced by `caption_separator`. Empty: none.
     pub secondary_separator: String,
-    /// One of `{a|b}` is chosen each time, and one line of a caption with several. `{{` and `}}`
-    /// stand for `{` and `}`.
+    /// Choose one alternative of each `{a|b}`, and one line of a caption with several, on every use.
+    /// `{{` and `}}` are the characters `{` and `}`.
     pub enable_wildcard: bool,
-    /// Text before each caption, with a space between. Empty: none.
+    /// Text before each caption, followed by a space. Empty: none.
     pub caption_prefix: String,
-    /// Text behind each caption, with a space between. Empty: none.
+    /// Text after each caption, preceded by a space. Empty: none.
     pub caption_suffix: String,
-    /// How often, 0 to 1, the caption is empty.
+    /// The probability of an empty caption, from 0 to 1.
     pub caption_dropout_rate: f64,
-    /// All captions are empty in each n-th epoch; 0: in none.
+    /// All captions are empty in every n-th epoch. 0: off.
     pub caption_dropout_every_n_epochs: u32,
-    /// How often, 0 to 1, each tag behind the kept ones is left out.
+    /// The probability, from 0 to 1, of dropping each tag after the kept ones.
     pub caption_tag_dropout_rate: f64,
-    /// How many tags behind the kept ones there are at the first step of the warm-up.
+    /// The number of tags after the kept ones at the first step of the warm-up.
     pub token_warmup_min: usize,
-    /// The step from which on all tags are there; below 1: a part of the run. 0: no warm-up.
+    /// The first step with all tags; below 1, a fraction of the run. 0: no warm-up.
     pub token_warmup_step: f64,
-    /// Where sd-scripts hardly does what is meant, do as it does: `keep_tokens_separator` stays in
-    /// the text where no option makes tags move, and of a caption with several lines only the first
-    /// has the prefix and only the last the suffix.
+    /// Reproduce two flaws of sd-scripts: `keep_tokens_separator` stays in the text unless an option
+    /// moves tags, and of a caption with several lines only the first has the prefix and only the
+    /// last the suffix.
     pub as_sd_scripts: bool,
 }
 
@@ -66,9 +66,8 @@ impl CaptionOptions {
     /// Checks that the options can be used together.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for a rate that is not within 0 to 1, for a warm-up that is
-    /// negative or endless, and for an empty `caption_separator` where captions are split into
-    /// tags.
+    /// [`Error::InvalidOption`] for a rate outside 0 to 1, for a warm-up that is negative or not
+    /// finite, and for an empty `caption_separator` if captions are split into tags.
     pub fn validate(&self) -> Result<()> {
         for (option, rate) in [
             ("caption_dropout_rate", self.caption_dropout_rate),
@@ -80,7 +79,7 @@ impl CaptionOptions {
         }
         if !(0.0..f64::INFINITY).contains(&self.token_warmup_step) {
             let expected =
-                "a number of steps, or a part of the run between 0 and 1; 0 for no warm-up";
+                "a number of steps, or a fraction of the run between 0 and 1; 0 for no warm-up";
             return Err(invalid(
                 "token_warmup_step",
                 &self.token_warmup_step,
@@ -91,32 +90,30 @@ impl CaptionOptions {
             return Err(invalid(
                 "caption_separator",
                 &"\"\"",
-                "what stands between tags, such as `,`",
+                "the separator of tags, such as `,`",
             ));
         }
         Ok(())
     }
 
-    /// Whether [`process`](Self::process) gives any caption the same text at all times, so that it
+    /// True if [`process`](Self::process) returns the same text for a caption on every use, so that it
     /// can be encoded once.
     ///
-    /// Asked is whether an option is on, not whether it would show: a rate of 1 changes captions,
-    /// too.
+    /// False as soon as an option is on, even if its effect is constant, such as a dropout rate of 1.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
         !self.enable_wildcard && self.is_fixed_without_wildcards()
     }
 
-    /// Whether [`process`](Self::process) gives this caption the same text at all times: as
-    /// [`is_fixed`](Self::is_fixed), but `enable_wildcard` matters only where there is something to
-    /// choose.
+    /// True if [`process`](Self::process) returns the same text for this caption on every use. Unlike
+    /// [`is_fixed`](Self::is_fixed), `enable_wildcard` matters only if the caption has a choice.
     #[must_use]
     pub fn is_fixed_for(&self, caption: &str) -> bool {
-        let chooses = || {
-            let text = self.affixed(caption);
-            text.contains('\n') || wildcard::has_choice(&text)
-        };
-        self.is_fixed_without_wildcards() && !(self.enable_wildcard && chooses())
+        if !self.enable_wildcard || !self.is_fixed_without_wildcards() {
+            return self.is_fixed_without_wildcards();
+        }
+        let text = self.affixed(caption);
+        !text.contains('\n') && !wildcard::has_choice(&text)
     }
 
     fn is_fixed_without_wildcards(&self) -> bool {
@@ -125,12 +122,12 @@ impl CaptionOptions {
             && self.caption_dropout_every_n_epochs == 0
     }
 
-    /// Whether tags take other places or are left out.
+    /// True if an option moves or drops tags.
     fn moves_tags(&self) -> bool {
         self.shuffle_caption || self.token_warmup_step > 0.0 || self.caption_tag_dropout_rate > 0.0
     }
 
-    /// Whether captions with `keep_tokens_separator` are split into tags even where none moves.
+    /// True if captions with `keep_tokens_separator` are split into tags even if no option moves tags.
     pub(super) fn splits_at_separator(&self) -> bool {
         !self.as_sd_scripts && !self.keep_tokens_separator.is_empty()
     }
@@ -179,8 +176,7 @@ mod tests {
                     token_warmup_step: -1.0,
                     ..default()
                 },
-                "`token_warmup_step = -1`: expected a number of steps, or a part of the run \
-                 between 0 and 1; 0 for no warm-up",
+                "`token_warmup_step = -1`: expected a number of steps, or a fraction of the run between 0 and 1; 0 for no warm-up",
             ),
             (
                 CaptionOptions {
@@ -188,7 +184,7 @@ mod tests {
                     shuffle_caption: true,
                     ..default()
                 },
-                "`caption_separator = \"\"`: expected what stands between tags, such as `,`",
+                "`caption_separator = \"\"`: expected the separator of tags, such as `,`",
             ),
         ] {
             assert_eq!(options.validate().unwrap_err().to_string(), message);
@@ -206,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_separator_is_needed_where_captions_are_split() {
+    fn a_separator_is_required_if_captions_are_split() {
         let options = CaptionOptions {
             caption_separator: String::new(),
             ..CaptionOptions::default()
@@ -244,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_captions() {
+    fn options_that_change_captions() {
         let default = CaptionOptions::default;
         let fixed = CaptionOptions {
             caption_prefix: "a".into(),

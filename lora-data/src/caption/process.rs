@@ -1,60 +1,64 @@
-//! What a caption is at one moment of the training.
+//! The text of a caption for one use.
 
 use rand_core::Rng;
 
 use super::{CaptionOptions, wildcard};
 use crate::random::{below, shuffle, unit};
 
-/// When a caption is used.
+/// The point of the run at which a caption is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CaptionMoment {
+pub struct CaptionContext {
     /// The epoch; the first one is 1.
     pub epoch: u64,
-    /// The update of the weights, counted over all epochs; the first one is 0.
+    /// The optimizer step, counted over all epochs; the first one is 0.
     pub step: u64,
-    /// The number of updates of the whole run.
+    /// The number of optimizer steps of the whole run.
     pub total_steps: u64,
 }
 
 impl CaptionOptions {
-    /// What `caption` is at one moment.
+    /// The text of `caption` for one use.
     ///
-    /// In this order, as `process_caption` of sd-scripts does it, with the random draws in
-    /// brackets:
+    /// The steps are those of `process_caption` in sd-scripts, in this order, with the number of
+    /// random draws in brackets:
     ///
-    /// 1. At `caption_dropout_rate` (one draw where it is above 0) and in each n-th epoch, the
-    ///    caption is empty, and nothing else happens.
-    /// 2. With `enable_wildcard` one line is chosen (one draw where there are several), otherwise
-    ///    the first is taken. Prefix and suffix are put around it, with a space between. One
-    ///    alternative of each `{a|b}` is chosen (one draw each).
-    /// 3. With `shuffle_caption`, a token warm-up, or `caption_tag_dropout_rate` above 0, the text
-    ///    is split into tags. Those at the start, the first `keep_tokens` or those before
-    ///    `keep_tokens_separator`, keep their place, as do those behind a second separator. Of the
-    ///    others the warm-up leaves the first few, these are shuffled (one draw for each but one),
-    ///    and then each is left out at the rate of the tag dropout (one draw each). Tags are joined
-    ///    with `", "`, whatever stood between them.
-    /// 4. `secondary_separator` becomes `caption_separator`.
+    /// 1. With probability `caption_dropout_rate` (one draw if it is above 0) and in every n-th
+    ///    epoch, the caption is empty, and the other steps are skipped.
+    /// 2. With `enable_wildcard` one line is chosen (one draw if there are several), otherwise the
+    ///    first line is used. Prefix and suffix are added, separated by a space. One alternative of
+    ///    each `{a|b}` is chosen (one draw each).
+    /// 3. With `shuffle_caption`, a token warm-up, or `caption_tag_dropout_rate` above 0, the text is
+    ///    split into tags. The first `keep_tokens` tags, or those before `keep_tokens_separator`, keep
+    ///    their place, as do those after a second separator. Of the others, the warm-up keeps the
+    ///    first few; these are shuffled (one draw for each but one); then each is dropped with the
+    ///    probability of tag dropout (one draw each). Tags are joined with `", "`, whatever separated
+    ///    them before.
+    /// 4. `secondary_separator` is replaced by `caption_separator`.
     ///
-    /// In two places this differs from sd-scripts, unless [`as_sd_scripts`](Self::as_sd_scripts) is
-    /// set: prefix and suffix are put around whichever line is chosen, and a
-    /// `keep_tokens_separator` in the caption splits it even where no tag moves.
+    /// There are two differences from sd-scripts, unless [`as_sd_scripts`](Self::as_sd_scripts) is
+    /// set: prefix and suffix are added to any chosen line, and a `keep_tokens_separator` in the
+    /// caption splits it even if no option moves tags.
     ///
-    /// Tags are what stands between separators: the brackets of a weight that spans several, as in
-    /// `(long hair, smile:1.2)`, get separated. Weigh each tag by itself, or join them with
+    /// Tags are the text between separators, so the parentheses of a weight over several tags, as in
+    /// `(long hair, smile:1.2)`, are torn apart. Weight each tag separately, or join the tags with
     /// `secondary_separator`.
     ///
-    /// Options are those that [`validate`](Self::validate) accepts; with others the text is of no
-    /// use, but there is one.
-    pub fn process(&self, caption: &str, at: &CaptionMoment, generator: &mut impl Rng) -> String {
-        if self.is_dropped(at, generator) {
+    /// Options that [`validate`](Self::validate) refuses give meaningless text, but no panic.
+    pub fn process(
+        &self,
+        caption: &str,
+        context: &CaptionContext,
+        generator: &mut impl Rng,
+    ) -> String {
+        if self.is_dropped(context, generator) {
             return String::new();
         }
         let mut text = self.line(caption, generator);
         if self.enable_wildcard {
             text = wildcard::resolve(&text, generator);
         }
-        if self.splits_tags(&text, at) {
-            text = self.rearranged(&text, at, generator);
+        if self.splits_tags(&text, context) {
+            text = self.rearranged(&text, context, generator);
         }
         if !self.secondary_separator.is_empty() {
             text = text.replace(&self.secondary_separator, &self.caption_separator);
@@ -62,11 +66,11 @@ impl CaptionOptions {
         text
     }
 
-    fn is_dropped(&self, at: &CaptionMoment, generator: &mut impl Rng) -> bool {
+    fn is_dropped(&self, context: &CaptionContext, generator: &mut impl Rng) -> bool {
         let by_rate =
             self.caption_dropout_rate > 0.0 && unit(generator) < self.caption_dropout_rate;
         let epochs = u64::from(self.caption_dropout_every_n_epochs);
-        by_rate || epochs > 0 && at.epoch.is_multiple_of(epochs)
+        by_rate || epochs > 0 && context.epoch.is_multiple_of(epochs)
     }
 
     /// One line of the caption between prefix and suffix.
@@ -108,20 +112,20 @@ impl CaptionOptions {
         affixed
     }
 
-    fn splits_tags(&self, text: &str, at: &CaptionMoment) -> bool {
+    fn splits_tags(&self, text: &str, context: &CaptionContext) -> bool {
         self.shuffle_caption
             || self.caption_tag_dropout_rate > 0.0
-            || self.warmup_steps(at.total_steps) > 0.0
+            || self.warmup_steps(context.total_steps) > 0.0
             || self.splits_at_separator() && text.contains(&self.keep_tokens_separator)
     }
 
-    fn rearranged(&self, text: &str, at: &CaptionMoment, generator: &mut impl Rng) -> String {
+    fn rearranged(&self, text: &str, context: &CaptionContext, generator: &mut impl Rng) -> String {
         let Tags {
             fixed,
             mut flexible,
             suffix,
         } = self.tags(text);
-        flexible.truncate(self.warmed_up(flexible.len(), at));
+        flexible.truncate(self.warmed_up(flexible.len(), context));
         if self.shuffle_caption {
             shuffle(&mut flexible, generator);
         }
@@ -156,13 +160,13 @@ impl CaptionOptions {
         }
     }
 
-    /// How many of the flexible tags the warm-up leaves: `token_warmup_min` at step 0, all of them
-    /// when it is over, and ⌊step · (tags − min) / warm-up⌋ + min between. More than there are:
-    /// all.
-    fn warmed_up(&self, tags: usize, at: &CaptionMoment) -> usize {
+    /// The number of flexible tags during the warm-up: `token_warmup_min` at step 0, then
+    /// ⌊step · (tags − min) / warm-up⌋ + min, and all of them after the warm-up. If there are fewer
+    /// tags, all of them.
+    fn warmed_up(&self, tags: usize, context: &CaptionContext) -> usize {
         let (step, steps, least) = (
-            at.step as f64,
-            self.warmup_steps(at.total_steps),
+            context.step as f64,
+            self.warmup_steps(context.total_steps),
             self.token_warmup_min as f64,
         );
         if step < steps {
@@ -172,7 +176,7 @@ impl CaptionOptions {
         }
     }
 
-    /// The length of the warm-up in steps, 0 where there is none.
+    /// The length of the warm-up in steps, 0 if there is none.
     fn warmup_steps(&self, total_steps: u64) -> f64 {
         let steps = self.token_warmup_step;
         if steps < 1.0 {

@@ -2,23 +2,22 @@
 //!
 //! ```text
 //! text   = ( choice | "{{" | "}}" | any character )*     "{{" and "}}" are the characters { and }
-//! choice = "{" alternative ( "|" alternative )* "}"      from the first "{" to the next "}", not empty between them
+//! choice = "{" alternative ( "|" alternative )* "}"      from the first "{" to the next "}", not empty
 //! ```
 //!
-//! Pairs of braces are paired from the left, before anything else: `{{{a|b}}}` is `{`, then a
-//! choice between `a` and `b}`. Choices do not nest. Braces without a partner, and `{}`, stay as
-//! they are.
+//! Double braces are matched first, from the left: `{{{a|b}}}` is `{`, then a choice between `a` and
+//! `b}`. Choices do not nest. Unmatched braces and `{}` are plain text.
 
 use rand_core::Rng;
 
 use crate::random::below;
 
-/// The text with one alternative of each choice, all equally likely: one draw a choice, from left
+/// The text with one alternative of each choice, all equally likely: one draw per choice, from left
 /// to right.
 pub(super) fn resolve(text: &str, generator: &mut impl Rng) -> String {
     let mut resolved = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, alternatives, behind)) = next_choice(rest) {
+    while let Some((before, alternatives, after)) = next_choice(rest) {
         let count = alternatives.split('|').count();
         let chosen = alternatives
             .split('|')
@@ -26,24 +25,24 @@ pub(super) fn resolve(text: &str, generator: &mut impl Rng) -> String {
             .unwrap_or_default();
         resolved += &unescaped(before);
         resolved += &unescaped(chosen);
-        rest = behind;
+        rest = after;
     }
     resolved + &unescaped(rest)
 }
 
-/// Whether a choice has more than one alternative.
+/// True if a choice has more than one alternative.
 pub(super) fn has_choice(text: &str) -> bool {
     let mut rest = text;
-    while let Some((_, alternatives, behind)) = next_choice(rest) {
+    while let Some((_, alternatives, after)) = next_choice(rest) {
         if alternatives.contains('|') {
             return true;
         }
-        rest = behind;
+        rest = after;
     }
     false
 }
 
-/// What stands before, in and behind the first choice.
+/// The text before, in and after the first choice.
 fn next_choice(text: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
     loop {
@@ -56,7 +55,7 @@ fn next_choice(text: &str) -> Option<(&str, &str, &str)> {
     }
 }
 
-/// The first brace at or behind byte `from` that is not half of a pair.
+/// The first single brace at or after byte `from`.
 fn single_brace(text: &str, mut from: usize, brace: char) -> Option<usize> {
     loop {
         let at = from + text[from..].find(brace)?;
@@ -99,7 +98,7 @@ mod tests {
             ("{{{{", &["{{"]),
             // Nested: the first `{` belongs to the first `}`.
             ("{a|{b|c}|d}", &["a|d}", "c|d}", "{b|d}"]),
-            // Without a partner.
+            // Unmatched.
             ("{a|b", &["{a|b"]),
             ("a|b}", &["a|b}"]),
             ("} {a|b} {", &["} a {", "} b {"]),
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn braces_without_partner_take_no_quadratic_time() {
+    fn unmatched_braces_take_linear_time() {
         for text in [
             "{a".repeat(1 << 20),
             "{}".repeat(1 << 20),
@@ -155,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_alternatives_that_stand_in_the_text(pieces in prop::collection::vec(piece(), 0..4), seed: u64) {
+        fn only_alternatives_of_the_text(pieces in prop::collection::vec(piece(), 0..4), seed: u64) {
             let escaped = |text: &str| text.replace('{', "{{").replace('}', "}}");
             let mut text = String::new();
             let mut possible = vec![String::new()];

@@ -1,8 +1,10 @@
 use std::path::Path;
 
+use super::survey::Survey;
 use super::*;
 use crate::bucket::BucketConfig;
-use crate::folder::folder_subsets;
+use crate::config::{DataConfig, Subset};
+use crate::scan::folder::folder_subsets;
 
 fn write(dir: &Path, images: &[(&str, u32, u32)]) {
     for (name, width, height) in images {
@@ -70,7 +72,7 @@ fn every_image_is_planned_as_often_as_its_folder_repeats() {
 }
 
 #[test]
-fn data_sets_of_two_resolutions_do_not_mix() {
+fn datasets_of_two_resolutions_do_not_mix() {
     let dir = tempfile::tempdir().unwrap();
     write(
         dir.path(),
@@ -122,7 +124,7 @@ fn an_image_below_one_step_is_named_or_skipped() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let dir = tempfile::tempdir().unwrap();
     write(
         dir.path(),
@@ -137,7 +139,7 @@ fn everything_that_is_wrong_is_told_at_once() {
     let Survey { dataset, problems } =
         Dataset::survey(config(dir.path(), DatasetOptions::default()));
     assert_eq!(dataset.items().len(), 1);
-    let text = Error::of_all(problems).unwrap().to_string();
+    let text = Error::from_all(problems).unwrap().to_string();
     assert!(text.starts_with("3 problems\n"), "{text}");
     for part in [
         "b.png`: unreadable",
@@ -149,7 +151,7 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
-fn captions_and_images_may_be_held_to_each_other() {
+fn strict_captions_require_pairs() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &[("1_a/a.png", 64, 64), ("1_a/b.png", 64, 64)]);
     std::fs::write(dir.path().join("1_a/a.txt"), "a").unwrap();
@@ -166,7 +168,7 @@ fn captions_and_images_may_be_held_to_each_other() {
         .unwrap_err()
         .to_string();
     assert!(
-        text.contains("b.png`: no caption; expected `") && text.contains("c.txt`: no image"),
+        text.contains("b.png`: no caption file; expected `") && text.contains("c.txt`: no image"),
         "{text}"
     );
 }
@@ -212,18 +214,18 @@ fn regularisation_images_are_repeated_or_left_out() {
             .map(|(name, n)| ((*name).to_owned(), *n))
             .collect::<Vec<_>>()
     };
-    // 10 are wanted: 2 + 2, then 6 more in turns.
+    // 10 are needed: 2 + 2, then 6 more in turns.
     let reg = [("2_r/p.png", 64, 64), ("2_r/q.png", 64, 64)];
     assert_eq!(
         balanced(&[("10_a/x.png", 64, 64)], &reg),
         (expected(&[("x", 10), ("p", 5), ("q", 5)]), 0)
     );
-    // 5 are wanted: the first gets the odd one.
+    // 5 are needed: the first is used once more.
     assert_eq!(
         balanced(&[("5_a/x.png", 64, 64)], &reg),
         (expected(&[("x", 5), ("p", 3), ("q", 2)]), 0)
     );
-    // 2 are wanted: the second is never reached.
+    // 2 are needed: the second is never reached.
     assert_eq!(
         balanced(&[("2_a/x.png", 64, 64)], &reg),
         (expected(&[("x", 2), ("p", 2)]), 1)
@@ -277,7 +279,7 @@ fn masks_are_found_by_name_and_checked() {
 }
 
 #[test]
-fn sizes_are_remembered() {
+fn sizes_are_saved() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &[("1_a/x.png", 64, 64)]);
     let options = DatasetOptions {
@@ -304,7 +306,7 @@ fn sizes_are_remembered() {
 }
 
 #[test]
-fn a_share_of_the_images_is_kept_out() {
+fn a_fraction_of_the_images_is_for_validation() {
     let dir = tempfile::tempdir().unwrap();
     let names: Vec<String> = (0..20)
         .map(|number| format!("3_a/{number:02}.png"))

@@ -1,12 +1,12 @@
-//! Decoded samples of any kind to bytes: red, green, blue and opacity.
+//! Decoded samples of any type to bytes: red, green, blue and opacity.
 
 use image::DynamicImage;
 
-use super::{DecodedImage, Pixels, Plane, SixteenBit};
-use crate::bucket::Size;
-use crate::config::Alpha;
+use super::options::{Alpha, SixteenBit};
+use super::raster::{DecodedImage, Pixels, Plane};
+use crate::size::Size;
 
-/// `None` only if the decoder gives fewer samples than its size needs.
+/// Converts a decoded image. `None` only if it has fewer samples than its size needs.
 pub(super) fn convert(
     image: DynamicImage,
     sixteen_bit: SixteenBit,
@@ -50,8 +50,8 @@ pub(super) fn convert(
     })
 }
 
-/// The colour over the background, rounded to the nearest level. Opacity is not yet multiplied into
-/// the colour ("straight").
+/// The colour blended over the background, rounded to the nearest level. The colour is not
+/// premultiplied by its opacity.
 fn composite([r, g, b, a]: [u8; 4], background: [u8; 3]) -> [u8; 3] {
     let opacity = u32::from(a);
     let mix = |colour: u8, below: u8| {

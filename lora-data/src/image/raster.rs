@@ -1,22 +1,22 @@
-//! Samples in rows.
+//! Images in memory.
 
-use crate::bucket::Size;
+use crate::size::Size;
 
-/// One image in memory: rows from the top, `C` bytes a pixel, `[h, w, C]`.
+/// An image in memory: rows from the top, `C` bytes per pixel, `[h, w, C]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raster<const C: usize> {
     size: Size,
     data: Vec<u8>,
 }
 
-/// Colours of one image: red, green, blue, `[h, w, 3]`.
+/// The colours of an image: red, green, blue, `[h, w, 3]`.
 pub type Pixels = Raster<3>;
 
-/// One byte a pixel, such as an image's opacity, `[h, w]`.
+/// One byte per pixel, such as the opacity of an image, `[h, w]`.
 pub type Plane = Raster<1>;
 
 impl<const C: usize> Raster<C> {
-    /// The image of this size with these bytes; `None` where their number is not `C * width *
+    /// The image of this size with these bytes; `None` if their number is not `C * width *
     /// height`.
     #[must_use]
     pub fn new(size: Size, data: Vec<u8>) -> Option<Self> {
@@ -42,7 +42,7 @@ impl<const C: usize> Raster<C> {
         self.data
     }
 
-    /// Swaps left and right.
+    /// Flips the image horizontally.
     pub fn flip(&mut self) {
         let row_bytes = C * self.size.width as usize;
         if row_bytes > 0 {
@@ -67,4 +67,14 @@ impl Pixels {
             data,
         }
     }
+}
+
+/// An image in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodedImage {
+    /// Its colours.
+    pub pixels: Pixels,
+    /// Its opacity, of the same size; `None` if it is opaque or [`Alpha`](crate::Alpha) does not ask
+    /// for it.
+    pub alpha: Option<Plane>,
 }

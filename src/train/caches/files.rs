@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
-use lora_data::cache::{CacheRecords, Kept, Origin, Seen};
+use lora_data::cache::{CacheRecords, Origin, RetainedEntries, SourceFingerprint};
 
 use crate::atomic::AtomicFile;
 use crate::error::{Error, Result};
@@ -168,8 +168,8 @@ impl CacheFiles {
         image: &Path,
         path: &Path,
         origin: &Origin<'_>,
-        seen: Option<Seen>,
-        kept: Kept,
+        seen: Option<SourceFingerprint>,
+        kept: RetainedEntries,
         write: impl FnOnce(&mut Cursor<Vec<u8>>) -> io::Result<()>,
     ) -> Result<()> {
         // A file is small; put together in memory, it is written in one piece.

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::rng::{Purpose, Stream};
-use lora_data::cache::WantedLatents;
-use lora_data::{Alpha, Dataset, Item, Mask, Pixels, Sample, Size};
+use lora_data::cache::LatentsRequest;
+use lora_data::{Alpha, Dataset, ImageSample, Item, Mask, Pixels, Size};
 use lora_models::AutoencoderKl;
 
 use crate::error::{Error, Result};
@@ -26,7 +26,7 @@ pub(super) fn encode(
     base: &mut Base,
 ) -> Result<EncodedImage> {
     let item = &dataset.items()[index];
-    let Sample { mut pixels, mask } = dataset.load(item, &dataset.centred(item))?;
+    let ImageSample { mut pixels, mask } = dataset.load(item, &dataset.centre_crop(item))?;
     let device = base.device().clone();
     let vae = base.vae()?;
     let stream =
@@ -75,10 +75,10 @@ pub(crate) fn network_input(pixels: &[u8]) -> Vec<f32> {
 }
 
 /// The arrays that the cache file of an image must hold.
-pub(crate) fn wanted_latents(dataset: &Dataset, item: &Item) -> WantedLatents {
+pub(crate) fn wanted_latents(dataset: &Dataset, item: &Item) -> LatentsRequest {
     let subset = &dataset.subset_of(item).config;
     let Size { width, height } = item.selection.bucket;
-    WantedLatents {
+    LatentsRequest {
         size: Size::new(width / 8, height / 8),
         flipped: subset.augmentation.flip_aug,
         alpha_mask: (subset.alpha == Alpha::Mask && item.mask.is_none())

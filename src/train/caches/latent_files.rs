@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::cache::{
-    CachedLatents, Kept, LatentsFamily, LatentsName, Origin, OtherLatents, Seen, Validity,
-    is_newer_than, latents_candidates, latents_path,
+    CachedLatents, LatentsFamily, LatentsFile, LatentsName, Origin, RetainedEntries,
+    SourceFingerprint, Validity, is_newer_than, latents_candidates, latents_path,
 };
 use lora_data::{Alpha, Dataset, Item, Mask, Size};
 use lora_models::Family;
@@ -133,23 +133,23 @@ impl LatentFiles {
         &mut self,
         dataset: &Dataset,
         encoded: EncodedImage,
-        seen: Seen,
+        seen: SourceFingerprint,
     ) -> Result<()> {
         let item = &dataset.items()[self.done()];
         let path = latents_path(&item.path, item.size, self.plan.family, self.plan.name);
         let (key, slot) = (key(&self.vae, dataset, item), slot(item));
         let latents = cached_latents(dataset, item, encoded);
-        let kept = self.files.records(&item.path)?.keep(&path)?;
+        let kept = self.files.records(&item.path)?.retained_entries(&path)?;
         // Other arrays in the file stay if they are known to be good.
         let others = if !kept.is_empty() || self.external.contains(&path) {
-            OtherLatents::open(&path).ok()
+            LatentsFile::open(&path).ok()
         } else {
             None
         };
         let kept = if others.is_some() {
             kept
         } else {
-            Kept::default()
+            RetainedEntries::default()
         };
         let origin = Origin {
             slot: &slot,
@@ -163,7 +163,7 @@ impl LatentFiles {
             Some(seen),
             kept,
             |file| match others {
-                Some(others) => latents.write_beside(others, file),
+                Some(others) => latents.write_merged(others, file),
                 None => latents.write(file),
             },
         )?;
@@ -223,7 +223,7 @@ fn is_usable_external(dataset: &Dataset, item: &Item, path: &Path) -> lora_data:
         !matches!(subset.alpha, Alpha::Background(_)) && subset.resize_interpolation.is_none();
     let read = CachedLatents::read(path, &wanted_latents(dataset, item))?;
     // Other programs ignore the Exif orientation.
-    let is_turned = lora_data::is_turned(&item.path, &dataset.options().decode)?;
+    let is_turned = lora_data::is_reoriented(&item.path, &dataset.options().decode)?;
     let is_same = read.original_size == item.size;
     let has_good_mask = read
         .alpha_mask

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use lora_data::cache::Seen;
+use lora_data::cache::SourceFingerprint;
 use lora_data::{Dataset, Item, mirror_rows};
 
 use super::files::{Filled, Lookup};
@@ -137,7 +137,7 @@ impl LatentFiller {
                     Lookup::Stale { path, reason } => files.count_stale(path, reason),
                     Lookup::Missing => None,
                 };
-                let seen = Seen::of(&item.path)?;
+                let seen = SourceFingerprint::read(&item.path)?;
                 let encoded = encode(dataset, index, seed, base)?;
                 files.write(dataset, encoded, seen)?;
                 Ok(Some(Filled::computed(warning)))

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_data::cache::{
-    CachedText, FloatFormat, Kept, Origin, TextShape, Validity, is_newer_than, text_path,
+    CachedText, FloatFormat, Origin, RetainedEntries, TextShape, Validity, is_newer_than, text_path,
 };
 use lora_data::{CaptionSource, Dataset, Item};
 use lora_models::Checkpoint;
@@ -132,10 +132,14 @@ impl TextFiles {
         };
         let text = cached_text(self.shape, encoded);
         let path = text_path(&item.path);
-        self.files
-            .write(&item.path, &path, &origin, None, Kept::default(), |file| {
-                text.write(file, FloatFormat::F32)
-            })?;
+        self.files.write(
+            &item.path,
+            &path,
+            &origin,
+            None,
+            RetainedEntries::default(),
+            |file| text.write(file, FloatFormat::F32),
+        )?;
         self.done += 1;
         Ok(())
     }

@@ -43,7 +43,7 @@ pub(crate) fn examples(dataset: &Dataset, items: &[&Item]) -> Vec<ExampleImage> 
 }
 
 fn example(dataset: &Dataset, item: &Item) -> Option<ExampleImage> {
-    let pixels = dataset.load(item, &dataset.centred(item)).ok()?.pixels;
+    let pixels = dataset.load(item, &dataset.centre_crop(item)).ok()?.pixels;
     let bucket = pixels.size();
     let image = RgbImage::from_raw(bucket.width, bucket.height, pixels.into_bytes())?;
     let scale = f64::from(SIDE) / f64::from(bucket.width.max(bucket.height));

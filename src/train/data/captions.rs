@@ -1,9 +1,9 @@
 //! Captions that do not depend on when they are used.
 
 use lora_core::rng::{Purpose, Stream};
-use lora_data::{CaptionMoment, CaptionOptions, Dataset, Item};
+use lora_data::{CaptionContext, CaptionOptions, Dataset, Item};
 
-const START: CaptionMoment = CaptionMoment {
+const START: CaptionContext = CaptionContext {
     epoch: 1,
     step: 0,
     total_steps: 1,

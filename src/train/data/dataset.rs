@@ -130,8 +130,6 @@ pub(crate) fn open(
 /// The data set's report, with the notices from when its folders were listed.
 pub(crate) fn report(dataset: &Dataset, notices: &[Notice]) -> DatasetReport {
     let mut report = dataset.report();
-    report
-        .notices
-        .splice(0..0, notices.iter().map(ToString::to_string));
+    report.notices.splice(0..0, notices.iter().cloned());
     report
 }

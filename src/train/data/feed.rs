@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lora_data::{Batch, Dataset, Plan};
+use lora_data::{Batch, BatchPlan, Dataset};
 
 use super::batch_builder::BatchBuilder;
 use super::host_batch::{BatchContext, BatchPosition, BatchSource, HostBatch};
@@ -167,7 +167,7 @@ impl Feed {
     pub(crate) fn start(
         &mut self,
         settings: &RunSettings,
-        plan: Plan,
+        plan: BatchPlan,
         total_steps: u64,
     ) -> Result<()> {
         let needs = self.needs();

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lora_core::rng::{Purpose, Stream};
-use lora_data::cache::{CachedText, LatentsSample, WantedLatents, text_path};
-use lora_data::{Batch, CaptionMoment, Dataset, Draw, Item, Mask, Size};
+use lora_data::cache::{CachedText, LatentsRequest, LatentsSample, text_path};
+use lora_data::{AugmentationParams, Batch, CaptionContext, Dataset, Item, Mask, Size};
 use lora_models::text::TextEmbeddings;
 use rayon::prelude::*;
 
@@ -112,12 +112,12 @@ impl BatchSource {
             .iter()
             .map(|item| &dataset.items()[*item])
             .collect();
-        let draws: Vec<Draw> = items
+        let draws: Vec<AugmentationParams> = items
             .iter()
             .enumerate()
             .map(|(at, item)| {
                 let mut stream = self.stream(Purpose::Augmentation, context, first_sample + at);
-                dataset.draw(item, &mut stream)
+                dataset.draw_augmentation(item, &mut stream)
             })
             .collect();
         let (latents, masks) = self.latents(batch, &items, &draws)?;
@@ -164,7 +164,7 @@ impl BatchSource {
         &self,
         batch: &Batch,
         items: &[&Item],
-        draws: &[Draw],
+        draws: &[AugmentationParams],
     ) -> Result<(HostLatents, Vec<Option<Vec<f32>>>)> {
         match &self.latents {
             LatentSource::Memory(store) => {
@@ -201,9 +201,9 @@ impl BatchSource {
         &self,
         item: &Item,
         file: &Path,
-        draw: &Draw,
+        draw: &AugmentationParams,
     ) -> Result<(Vec<f32>, Option<Vec<f32>>)> {
-        let wanted = WantedLatents {
+        let wanted = LatentsRequest {
             flipped: draw.flipped,
             ..wanted_latents(&self.dataset, item)
         };
@@ -242,7 +242,7 @@ impl BatchSource {
                 Ok(HostText::Encoded(texts))
             }
             TextSource::TextEncoders => {
-                let at = CaptionMoment {
+                let at = CaptionContext {
                     epoch: context.epoch,
                     step: context.step,
                     total_steps: self.total_steps,

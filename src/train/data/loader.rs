@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lora_core::rng::{Purpose, Stream};
-use lora_data::{Batch, Plan, Share};
+use lora_data::{Batch, BatchPlan, Shard};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::host_batch::{BatchContext, BatchSource, HostBatch};
@@ -35,7 +35,7 @@ pub(crate) struct Loader {
 /// Which batches make which update: a function of seed and epoch.
 #[derive(Debug)]
 pub(crate) struct Order {
-    plan: Plan,
+    plan: BatchPlan,
     seed: u64,
     gradient_accumulation_steps: usize,
     total_steps: u64,
@@ -121,7 +121,7 @@ fn join<T>(thread: JoinHandle<T>) -> T {
 
 impl Order {
     pub(crate) fn new(
-        plan: Plan,
+        plan: BatchPlan,
         seed: u64,
         gradient_accumulation_steps: usize,
         total_steps: u64,
@@ -146,7 +146,7 @@ impl Order {
         if self.batches.is_empty() {
             self.epoch += 1;
             let mut stream = Stream::new(self.seed, Purpose::Order, self.epoch, 0);
-            self.batches = self.plan.epoch(&mut stream, Share::WHOLE).into();
+            self.batches = self.plan.epoch(&mut stream, Shard::WHOLE).into();
         }
         let accumulated = self.gradient_accumulation_steps.min(self.batches.len());
         let batches: Vec<Batch> = self.batches.drain(..accumulated).collect();
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn updates_do_not_reach_over_the_end_of_an_epoch() {
-        let plan = Plan::new(vec![Group {
+        let plan = BatchPlan::new(vec![Group {
             items: (0..5).collect(),
             batch_size: 1,
         }])

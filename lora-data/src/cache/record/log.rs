@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// No line is longer; what is can't be one of ours, and is not held in memory.
+/// The longest line that is read into memory. Records are much shorter.
 const MAX_LINE: u64 = 1 << 20;
 
-/// Outdated lines that a file may have however few are in use.
+/// The number of outdated lines that are always tolerated.
 const SPARE_LINES: usize = 64;
 
-/// Appends lines to a file, which is made with the first one.
+/// Appends lines to a file, which the first line creates.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
     file: Option<File>,
-    /// Whether the file ends within a line: the last write was interrupted.
+    /// True if the file ends within a line because the last write was interrupted.
     is_torn: bool,
 }
 
@@ -30,7 +30,7 @@ impl Log {
         }
     }
 
-    /// Appends a line at once, so that it is there entirely or, if interrupted, spoils no other.
+    /// Appends a line in one write: an interruption may leave a partial line, but damages no other.
     pub(super) fn append(&mut self, line: &str) -> Result<()> {
         let result = self.try_append(line);
         result.map_err(|error| Error::io(&self.path, error))
@@ -67,7 +67,7 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-/// Gives `each` the lines of a file and returns their number; none where the file does not exist.
+/// Passes the lines of a file to `each` and returns their number; 0 if the file does not exist.
 pub(super) fn read(path: &Path, mut each: impl FnMut(&[u8])) -> Result<usize> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
@@ -94,12 +94,12 @@ pub(super) fn read(path: &Path, mut each: impl FnMut(&[u8])) -> Result<usize> {
     read().map_err(|error| Error::io(path, error))
 }
 
-/// Whether so many lines say the same as a file with as many lines as there are records would.
+/// True if rewriting a file of `lines` lines would shorten it to less than half.
 pub(super) fn is_mostly_outdated(lines: usize, records: usize) -> bool {
     lines > 2 * records + SPARE_LINES
 }
 
-/// Replaces a file by these lines; where that fails, the old one stays.
+/// Replaces a file by these lines. If that fails, the old file stays.
 pub(super) fn rewrite(path: &Path, lines: impl Iterator<Item = String>) -> io::Result<()> {
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
     let write = || -> io::Result<()> {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::*;
 
 /// The source as it is now.
-fn seen(origin: &Origin<'_>) -> Option<Seen> {
-    origin.source.map(|source| Seen::of(source).unwrap())
+fn fingerprint(origin: &Origin<'_>) -> Option<SourceFingerprint> {
+    origin
+        .source
+        .map(|source| SourceFingerprint::read(source).unwrap())
 }
 
 struct Folder {
@@ -64,7 +66,12 @@ impl Folder {
             key,
         };
         self.records()
-            .add(&self.path("a.npz"), &origin, seen(&origin), Kept::default())
+            .add(
+                &self.path("a.npz"),
+                &origin,
+                fingerprint(&origin),
+                RetainedEntries::default(),
+            )
             .unwrap();
     }
 
@@ -97,7 +104,7 @@ fn an_unchanged_file_is_valid() {
 }
 
 #[test]
-fn what_changed_is_said() {
+fn the_change_is_named() {
     let folder = Folder::new();
     folder.add("64x64", "vae");
     assert_eq!(
@@ -141,8 +148,8 @@ fn a_caption_is_part_of_the_key() {
         .add(
             &npz,
             &origin("a cat"),
-            seen(&origin("a cat")),
-            Kept::default(),
+            fingerprint(&origin("a cat")),
+            RetainedEntries::default(),
         )
         .unwrap();
     assert_eq!(
@@ -168,7 +175,7 @@ fn a_copied_folder_is_compared_by_its_bytes_once() {
 }
 
 #[test]
-fn an_interrupted_line_is_passed_over_and_spoils_no_other() {
+fn an_interrupted_line_is_skipped_and_damages_no_other() {
     let folder = Folder::new();
     folder.add("64x64", "old");
     folder.add("64x64", "vae");
@@ -183,7 +190,7 @@ fn an_interrupted_line_is_passed_over_and_spoils_no_other() {
 }
 
 #[test]
-fn foreign_lines_are_passed_over() {
+fn unknown_lines_are_skipped() {
     let folder = Folder::new();
     folder.add("64x64", "vae");
     let mut file = OpenOptions::new()
@@ -204,14 +211,16 @@ fn two_sizes_in_one_file_have_records_of_their_own() {
     let (npz, image) = (folder.path("a.npz"), folder.path("a.png"));
     folder.add("64x64", "first");
     let records = folder.records();
-    let kept = records.keep(&npz).unwrap();
+    let retained = records.retained_entries(&npz).unwrap();
     folder.write("a.npz", "latents, latents_32x32");
     let second = Origin {
         slot: "32x32",
         source: Some(&image),
         key: "second",
     };
-    records.add(&npz, &second, seen(&second), kept).unwrap();
+    records
+        .add(&npz, &second, fingerprint(&second), retained)
+        .unwrap();
     assert_eq!(folder.check("64x64", "first"), Validity::Valid);
     assert_eq!(folder.check("32x32", "second"), Validity::Valid);
     assert_eq!(
@@ -221,19 +230,24 @@ fn two_sizes_in_one_file_have_records_of_their_own() {
     // Written anew, the file holds nothing of before.
     folder.write("a.npz", "others");
     records
-        .add(&npz, &second, seen(&second), Kept::default())
+        .add(
+            &npz,
+            &second,
+            fingerprint(&second),
+            RetainedEntries::default(),
+        )
         .unwrap();
     assert_eq!(folder.check("64x64", "first"), Validity::Unknown);
 }
 
 #[test]
-fn nothing_is_kept_of_a_file_that_another_program_changed() {
+fn nothing_is_retained_of_a_file_that_another_program_changed() {
     let folder = Folder::new();
     let (npz, image) = (folder.path("a.npz"), folder.path("a.png"));
     folder.add("64x64", "first");
     folder.write("a.npz", "by another program");
     let records = folder.records();
-    let kept = records.keep(&npz).unwrap();
+    let retained = records.retained_entries(&npz).unwrap();
     records
         .add(
             &npz,
@@ -242,12 +256,12 @@ fn nothing_is_kept_of_a_file_that_another_program_changed() {
                 source: Some(&image),
                 key: "second",
             },
-            seen(&Origin {
+            fingerprint(&Origin {
                 slot: "32x32",
                 source: Some(&image),
                 key: "second",
             }),
-            kept,
+            retained,
         )
         .unwrap();
     assert_eq!(folder.check("64x64", "first"), Validity::Unknown);
@@ -269,8 +283,8 @@ fn outdated_lines_are_dropped_once_there_are_many() {
         .add(
             &folder.path("b.npz"),
             &origin,
-            seen(&origin),
-            Kept::default(),
+            fingerprint(&origin),
+            RetainedEntries::default(),
         )
         .unwrap();
     for _ in 0..100 {
@@ -278,8 +292,8 @@ fn outdated_lines_are_dropped_once_there_are_many() {
             .add(
                 &folder.path("a.npz"),
                 &origin,
-                seen(&origin),
-                Kept::default(),
+                fingerprint(&origin),
+                RetainedEntries::default(),
             )
             .unwrap();
     }
@@ -312,7 +326,12 @@ fn records_are_shared_by_threads() {
             scope.spawn(move || {
                 for name in names {
                     records
-                        .add(&dir.join(name), origin, seen(origin), Kept::default())
+                        .add(
+                            &dir.join(name),
+                            origin,
+                            fingerprint(origin),
+                            RetainedEntries::default(),
+                        )
                         .unwrap();
                 }
             });
@@ -327,7 +346,7 @@ fn records_are_shared_by_threads() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named() {
+fn unreadable_files_are_named() {
     let folder = Folder::new();
     folder.add("64x64", "vae");
     let records = folder.records();
@@ -358,7 +377,7 @@ fn what_cannot_be_read_is_named() {
 }
 
 #[test]
-fn times_tell_what_was_written_last() {
+fn modification_times_are_compared() {
     let folder = Folder::new();
     let (image, npz) = (folder.path("a.png"), folder.path("a.npz"));
     assert!(is_newer_than(&npz, &image).unwrap());

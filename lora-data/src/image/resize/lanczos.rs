@@ -1,0 +1,136 @@
+//! Pillow's `LANCZOS` for bytes: in two passes, rounded and clipped to a byte in between. Exact if a
+//! side grows; if both shrink, Pillow does not always reduce the width first, and a pixel may differ
+//! by one level.
+
+use std::f64::consts::PI;
+
+use super::taps::Taps;
+use super::window::Window;
+use crate::image::raster::Raster;
+use crate::size::Size;
+
+/// Lobes of the filter on each side.
+const LOBES: f64 = 3.0;
+/// Fractional bits of a weight.
+const PRECISION: u32 = 32 - 8 - 2;
+
+pub(super) fn lanczos<const C: usize>(image: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
+    let Size { width, height } = image.size();
+    let x_taps = taps(width, resized.width, window.left, window.size.width);
+    let y_taps = taps(height, resized.height, window.top, window.size.height);
+    let (width, first, end) = (width as usize, source_start(&y_taps), source_end(&y_taps));
+    let rows = &image.as_bytes()[C * width * first..C * width * end];
+    // If only the width grows, Pillow reduces the height first.
+    if resized.height < height && resized.width as usize >= width {
+        horizontal_pass::<C>(
+            &vertical_pass::<C>(rows, width, first, &y_taps),
+            width,
+            &x_taps,
+        )
+    } else {
+        vertical_pass::<C>(
+            &horizontal_pass::<C>(rows, width, &x_taps),
+            x_taps.len(),
+            first,
+            &y_taps,
+        )
+    }
+}
+
+fn source_start(taps: &[Taps<i32>]) -> usize {
+    taps.iter().map(|taps| taps.first).min().unwrap_or(0)
+}
+
+fn source_end(taps: &[Taps<i32>]) -> usize {
+    taps.iter()
+        .map(|taps| taps.first + taps.weights.len())
+        .max()
+        .unwrap_or(0)
+}
+
+/// Resizes each of the rows of `width` pixels.
+fn horizontal_pass<const C: usize>(rows: &[u8], width: usize, x_taps: &[Taps<i32>]) -> Vec<u8> {
+    let mut resized = Vec::with_capacity(rows.len() / width * x_taps.len());
+    for row in rows.chunks_exact(C * width) {
+        for taps in x_taps {
+            let mut sums = [HALF; C];
+            for (pixel, weight) in row[C * taps.first..].chunks_exact(C).zip(&taps.weights) {
+                sums.iter_mut()
+                    .zip(pixel)
+                    .for_each(|(sum, sample)| *sum += i32::from(*sample) * weight);
+            }
+            resized.extend(sums.map(level));
+        }
+    }
+    resized
+}
+
+/// Resizes the columns. `rows` starts at the image's row `first` and has `width` pixels in a row.
+fn vertical_pass<const C: usize>(
+    rows: &[u8],
+    width: usize,
+    first: usize,
+    y_taps: &[Taps<i32>],
+) -> Vec<u8> {
+    let mut resized = Vec::with_capacity(C * width * y_taps.len());
+    let mut sums = vec![0; C * width];
+    for taps in y_taps {
+        sums.fill(HALF);
+        let rows = rows[C * width * (taps.first - first)..].chunks_exact(C * width);
+        for (row, weight) in rows.zip(&taps.weights) {
+            sums.iter_mut()
+                .zip(row)
+                .for_each(|(sum, sample)| *sum += i32::from(*sample) * weight);
+        }
+        resized.extend(sums.iter().map(|sum| level(*sum)));
+    }
+    resized
+}
+
+/// Makes [`level`] round to the nearest.
+const HALF: i32 = 1 << (PRECISION - 1);
+
+#[inline]
+fn level(sum: i32) -> u8 {
+    (sum >> PRECISION).clamp(0, 255) as u8
+}
+
+/// The taps of `count` target pixels from `start` on, if `from` source pixels become `to` (Pillow's
+/// `precompute_coeffs`).
+fn taps(from: u32, to: u32, start: u32, count: u32) -> Vec<Taps<i32>> {
+    let scale = f64::from(from) / f64::from(to);
+    let filter_scale = scale.max(1.0);
+    let support = LOBES * filter_scale;
+    let taps = |target: u32| {
+        let centre = (f64::from(target) + 0.5) * scale;
+        // The cast cuts negative numbers to 0.
+        let first = (centre - support + 0.5) as usize;
+        let end = ((centre + support + 0.5) as usize).min(from as usize);
+        let weight = |source: usize| filter((source as f64 - centre + 0.5) / filter_scale);
+        let weights: Vec<f64> = (first..end).map(weight).collect();
+        let sum: f64 = weights.iter().sum();
+        let fixed = |weight: f64| (weight / sum * f64::from(1 << PRECISION)).round() as i32;
+        Taps {
+            first,
+            weights: weights.into_iter().map(fixed).collect(),
+        }
+    };
+    (start..start + count).map(taps).collect()
+}
+
+/// The sinc function, windowed by its own central lobe stretched to the support.
+fn filter(x: f64) -> f64 {
+    if x.abs() < LOBES {
+        sinc(x) * sinc(x / LOBES)
+    } else {
+        0.0
+    }
+}
+
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 {
+        1.0
+    } else {
+        (x * PI).sin() / (x * PI)
+    }
+}
