@@ -212,7 +212,7 @@ fn masks_weight_places() {
     fs::remove_file(job.path("masks/banana.png")).expect("removed");
     refused(
         &job.run(),
-        &["2_emoji/banana.png`: no mask; expected an image of the same name in `masks`"],
+        &["2_emoji/banana.png`: no mask; expected an image with the same name in `masks`"],
     );
 }
 
@@ -423,7 +423,7 @@ fn captions_where_there_is_no_file() {
     job.toml("strict_captions", "true");
     refused(
         &job.run(),
-        &["2_emoji/banana.png`: no caption; expected `images/2_emoji/banana.txt`"],
+        &["2_emoji/banana.png`: no caption file; expected `images/2_emoji/banana.txt`"],
     );
 }
 
@@ -442,7 +442,9 @@ fn folders_in_folders() {
         plain.images_per_epoch + 2
     );
     assert!(
-        plain.dataset.notices[0].contains("more` is not used"),
+        plain.dataset.notices[0]
+            .to_string()
+            .contains("more`: subfolders are not searched"),
         "{:?}",
         plain.dataset.notices
     );
