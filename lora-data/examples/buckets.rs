@@ -1,10 +1,10 @@
-//! Lists the buckets into which a folder's images fall.
+//! Lists the buckets of a folder's images.
 //!
 //! ```text
 //! cargo run -p lora-data --example buckets -- FOLDER [RESOLUTION] [--no-upscale]
 //! ```
 //!
-//! FOLDER holds sub-folders named `N_name`, or the images themselves.
+//! FOLDER contains subfolders named `N_name`, or the images themselves.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -45,8 +45,10 @@ fn report(
         skip_bad_images: true,
         ..DatasetOptions::default()
     };
-    let found = folder_subsets(folder, &Subset::new(folder))?;
-    found.notices.iter().for_each(|notice| println!("{notice}"));
+    let folders = folder_subsets(folder, &Subset::new(folder))?;
+    for notice in &folders.notices {
+        println!("warning: {notice}");
+    }
     let buckets = BucketConfig {
         max_bucket_reso: resolution.saturating_mul(2),
         min_bucket_reso: (resolution / 2).min(256),
@@ -54,7 +56,7 @@ fn report(
         ..BucketConfig::new(Size::new(resolution, resolution))
     };
     let dataset = DatasetConfig {
-        subsets: found.subsets,
+        subsets: folders.subsets,
         ..DatasetConfig::new(buckets)
     };
     Ok(Dataset::open(DataConfig {
@@ -66,8 +68,8 @@ fn report(
 
 fn print(report: &DatasetReport) {
     println!(
-        "{:<24} {:>8} {:>8} {:>9} {:>12} {:>8}",
-        "folder", "images", "repeats", "captions", "class words", "without"
+        "{:<24} {:>8} {:>8} {:>9} {:>12} {:>10}",
+        "folder", "images", "repeats", "captions", "class tokens", "no caption"
     );
     for folder in report.subsets() {
         let (name, images, repeats) = (&folder.name, folder.images, folder.repeats);
@@ -76,7 +78,7 @@ fn print(report: &DatasetReport) {
             folder.captions_from_class_words,
             folder.captions_missing,
         );
-        println!("{name:<24} {images:>8} {repeats:>8} {files:>9} {words:>12} {missing:>8}");
+        println!("{name:<24} {images:>8} {repeats:>8} {files:>9} {words:>12} {missing:>10}");
     }
     for info in report
         .parts
@@ -87,18 +89,13 @@ fn print(report: &DatasetReport) {
         for bucket in &info.buckets {
             println!("{:<24} {:>8}", bucket.resolution.to_string(), bucket.count);
         }
-        println!(
-            "\nmean distance of aspect ratios: {:.4}",
-            info.mean_img_ar_error
-        );
+        println!("\nmean aspect-ratio error: {:.4}", info.mean_img_ar_error);
     }
-    println!("images in an epoch: {}", report.num_train_images());
-    report
-        .notices
-        .iter()
-        .for_each(|notice| println!("{notice}"));
-    report
-        .skipped_images
-        .iter()
-        .for_each(|message| println!("skipped: {message}"));
+    println!("images per epoch: {}", report.num_train_images());
+    for notice in &report.notices {
+        println!("warning: {notice}");
+    }
+    for message in &report.skipped_images {
+        println!("skipped: {message}");
+    }
 }

@@ -32,7 +32,8 @@ enum Rule {
     Single(Size),
     /// The best of this sorted list.
     Predefined(Vec<Size>),
-    /// The image's own size, reduced to the training area if it is larger, rounded down to the step.
+    /// The image's own size, reduced to the training area if it is larger, rounded down to the
+    /// step.
     NoUpscale,
 }
 
@@ -48,8 +49,8 @@ impl Buckets {
         Self::unrounded(config.rounded())
     }
 
-    /// The buckets of `config` without rounding its limits, as in sd-scripts' `BucketManager` alone:
-    /// sides are `min_bucket_reso` plus multiples of the step.
+    /// The buckets of `config` without rounding its limits, as in sd-scripts' `BucketManager`
+    /// alone: sides are `min_bucket_reso` plus multiples of the step.
     ///
     /// # Errors
     /// [`Error::InvalidOption`](crate::Error::InvalidOption) if step, limits and resolution do not

@@ -1,8 +1,8 @@
 //! Captions: the text file next to an image or the class tokens in its folder's name, with
 //! shuffling, dropout and wildcards.
 //!
-//! Results of [`CaptionOptions::process`], with epochs counted from 1; the caption is `1girl, smile,
-//! hat` unless given:
+//! Results of [`CaptionOptions::process`], with epochs counted from 1; the caption is `1girl,
+//! smile, hat` unless given:
 //!
 //! | option | caption | result |
 //! |---|---|---|
@@ -83,7 +83,8 @@ pub(crate) fn stems(image: &Path) -> impl Iterator<Item = &OsStr> {
     stem.into_iter().chain(without)
 }
 
-/// The stem without `_x_y_w_h`. Only numbers are removed: `a_photo_of_a_cat` must not match `a.txt`.
+/// The stem without `_x_y_w_h`. Only numbers are removed: `a_photo_of_a_cat` must not match
+/// `a.txt`.
 fn without_face_crop(stem: &str) -> Option<&str> {
     let mut name = stem;
     for _ in 0..4 {

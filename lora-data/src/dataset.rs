@@ -170,8 +170,8 @@ impl Dataset {
     /// The plan of the batches of an epoch.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] if a batch size is 0, [`Error::TooManyRepeats`] if an epoch has more
-    /// than ten million images.
+    /// [`Error::InvalidOption`] if a batch size is 0, [`Error::TooManyRepeats`] if an epoch has
+    /// more than ten million images.
     pub fn plan(&self) -> Result<BatchPlan> {
         let images = self
             .items

@@ -1,4 +1,4 @@
-//! The errors between a folder and a batch.
+//! The errors of this crate.
 
 mod cause;
 mod dataset_config_problem;

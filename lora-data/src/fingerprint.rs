@@ -71,8 +71,8 @@ impl Fingerprint {
         Self::with_stamp(path, Stamp::read(path)?)
     }
 
-    /// The stamp is read before the bytes: if the file changes meanwhile, its time differs in the next
-    /// comparison.
+    /// The stamp is read before the bytes: if the file changes meanwhile, its time differs in the
+    /// next comparison.
     fn with_stamp(path: &Path, stamp: Stamp) -> Result<Self> {
         let hash = sha256(path).map_err(|error| Error::io(path, error))?;
         Ok(Self {

@@ -1,37 +1,56 @@
-//! Images and captions in folders to batches for training: buckets, resizing, plans.
+//! From images and captions in folders to batches for training: buckets, resizing, plans.
 //!
 //! ```text
-//! folders, lists, dataset_config ──▶ Subset ──▶ Dataset ──▶ BatchPlan ──▶ Batch ──▶ AugmentationParams, ImageSample, caption
-//!                                    options    images    order    items     crop; pixels [h, w, 3] u8,
-//!                                               captions    of an    of one    mask [h, w]; text
-//!                                               buckets     epoch    bucket
+//! folders, lists, TOML ──▶ Subset ──▶ Dataset ──▶ BatchPlan ──▶ Batch ──▶ ImageSample, caption
+//!                          options    images      order of      items     pixels [h, w, 3] u8,
+//!                                     captions    an epoch      of one    mask [h, w],
+//!                                     buckets                   bucket    text
 //! ```
 //!
-//! A scan reads file names, captions and image headers. The dataset gives each image a bucket:
-//! the size at which it is trained. A plan orders the images of an epoch into batches of one
-//! bucket, and loading decodes, resizes and crops a batch on all cores. Nothing here knows a model:
-//! captions stay strings and pixels stay bytes.
+//! A scan reads file names, captions and image headers. The dataset gives each image a bucket: the
+//! size at which it is trained. A plan orders the images of an epoch into batches of one bucket.
+//! Loading decodes, augments, resizes and crops a batch on all cores. This crate knows no model:
+//! captions are strings and pixels are bytes.
 //!
 //! Folder names, buckets and pixels are those of
-//! [sd-scripts](https://github.com/kohya-ss/sd-scripts), except that images are turned upright as
-//! their Exif data says and 16-bit grey is scaled instead of clipped ([`DecodeOptions::SD_SCRIPTS`]
-//! undoes both), and that the order does not depend on the number of workers.
+//! [sd-scripts](https://github.com/kohya-ss/sd-scripts), with three differences: images are turned
+//! upright by their Exif orientation, 16-bit grey is scaled instead of clipped
+//! ([`DecodeOptions::SD_SCRIPTS`] restores both), and the order does not depend on the number of
+//! workers.
+//!
+//! # Layers
+//!
+//! Files use only files further to the left:
+//!
+//! ```text
+//! count, size, extensions, random ◀── notice ◀── error ◀── fingerprint, image, bucket, caption
+//!                                                           ◀── config ◀── scan ◀── dataset
+//!                                                           ◀── cache
+//! ```
 //!
 //! # Example
 //!
 //! ```
-//! use lora_data::{BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, Size, Subset, folder_subsets};
+//! use lora_data::{
+//!     BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, Size, Subset, folder_subsets,
+//! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
 //! # let train_data_dir = dir.path();
 //! # std::fs::create_dir(train_data_dir.join("10_cat"))?;
 //! # image::RgbImage::new(640, 480).save(train_data_dir.join("10_cat/a.png"))?;
-//! let found = folder_subsets(train_data_dir, &Subset::new(""))?; // 10_cat/a.png, 640x480
-//! let buckets = BucketConfig::new(Size::new(512, 512));
-//! let dataset = DatasetConfig { subsets: found.subsets, batch_size: 4, ..DatasetConfig::new(buckets) };
-//! let mut dataset = Dataset::open(DataConfig { datasets: vec![dataset], options: DatasetOptions::default() })?;
-//! dataset.verify(|| {})?; // a broken image is an error here, not in the middle of training
+//! let folders = folder_subsets(train_data_dir, &Subset::new(""))?; // 10_cat/a.png, 640x480
+//! let config = DatasetConfig {
+//!     subsets: folders.subsets,
+//!     batch_size: 4,
+//!     ..DatasetConfig::new(BucketConfig::new(Size::new(512, 512)))
+//! };
+//! let mut dataset = Dataset::open(DataConfig {
+//!     datasets: vec![config],
+//!     options: DatasetOptions::default(),
+//! })?;
+//! dataset.verify(|| {})?; // finds broken images before training starts
 //!
 //! let plan = dataset.plan()?;
 //! assert_eq!(plan.batches_per_epoch(), 3); // ten repeats in batches of four

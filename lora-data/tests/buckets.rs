@@ -1,4 +1,4 @@
-//! What holds for the bucket of an image of any size.
+//! Properties of the bucket of an image of any size.
 
 use lora_data::{BucketConfig, Buckets, Size};
 use proptest::prelude::*;
@@ -75,7 +75,7 @@ fn check(buckets: &Buckets, image: Size) -> Result<(), TestCaseError> {
     } else {
         let listed = buckets.predefined().expect("a list");
         prop_assert!(listed.contains(&bucket));
-        // One side fits exactly: nothing more is enlarged than needed.
+        // One side fits exactly: the image is not upscaled more than needed.
         prop_assert!(
             resized.width == bucket.width || resized.height == bucket.height,
             "{image}: {selection:?}"

@@ -112,7 +112,7 @@ fn bad_images_can_be_skipped() {
     }
     let mut job = job;
     job.toml("skip_bad_images", "true")
-        .is_refused(&["none of the 1 images can be used", "banana.png"]);
+        .is_refused(&["no usable images left: skipped 1 image;", "banana.png"]);
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn all_problems_are_reported_at_once() {
         "none.safetensors",
         "airplane.png`: unreadable",
         "banana.txt`: not UTF-8 at byte 3",
-        "old` is not used",
+        "old`: its name is not of the form `N_name`",
         "the run is not possible: ",
     ] {
         assert!(run.stdout.contains(part), "no `{part}` in\n{}", run.stdout);

@@ -212,7 +212,7 @@ fn masks_weight_latent_pixels() {
     fs::remove_file(job.path("masks/banana.png")).expect("removed");
     refused(
         &job.run(),
-        &["2_emoji/banana.png`: no mask; expected an image of the same name in `masks`"],
+        &["2_emoji/banana.png`: no mask; expected an image with the same name in `masks`"],
     );
 }
 
@@ -412,7 +412,7 @@ fn captions_without_a_file() {
     job.toml("strict_captions", "true");
     refused(
         &job.run(),
-        &["2_emoji/banana.png`: no caption; expected `images/2_emoji/banana.txt`"],
+        &["2_emoji/banana.png`: no caption file; expected `images/2_emoji/banana.txt`"],
     );
 }
 

@@ -25,8 +25,8 @@ impl Selection {
         }
     }
 
-    /// Left and top of the centre crop, in pixels of the resized image. If the margins are uneven, the
-    /// left and the top one are smaller.
+    /// Left and top of the centre crop, in pixels of the resized image. If the margins are uneven,
+    /// the left and the top one are smaller.
     #[must_use]
     pub const fn centre_crop(&self) -> [u32; 2] {
         [
@@ -96,9 +96,9 @@ fn round_to_step(value: f64, step: u32) -> u32 {
 /// sd-scripts' `crop_ltrb` of an image: left, top, right and bottom, in bucket pixels, of the whole
 /// image fitted *into* the bucket.
 ///
-/// These are not the offsets of the real crop ([`Selection::centre_crop`]): the letterbox has bars at
-/// left and right if the real crop is at top and bottom. sd-scripts nevertheless passes left and top
-/// to SDXL as the crop position.
+/// These are not the offsets of the real crop ([`Selection::centre_crop`]): the letterbox has bars
+/// at left and right if the real crop is at top and bottom. sd-scripts nevertheless passes left and
+/// top to SDXL as the crop position.
 #[must_use]
 pub fn letterbox_crop_ltrb(bucket: Size, image: Size) -> [f64; 4] {
     let (bucket_width, bucket_height) = (f64::from(bucket.width), f64::from(bucket.height));

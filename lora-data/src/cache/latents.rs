@@ -97,8 +97,8 @@ impl CachedLatents {
     }
 
     /// Writes a file with the contents of `others`, byte for byte, and this size. The names of its
-    /// arrays end in the size, unless the plain names already have this size. Arrays of this size in
-    /// `others` are replaced.
+    /// arrays end in the size, unless the plain names already have this size. Arrays of this size
+    /// in `others` are replaced.
     ///
     /// `others` is closed when this returns, so that the new file can replace it.
     ///
@@ -182,14 +182,14 @@ impl LatentsFile {
     /// Opens the file.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] if it is missing or can't
-    /// be read.
+    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] if it is missing or
+    /// can't be read.
     pub fn open(path: &Path) -> Result<Self> {
         Npz::open(path).map(|npz| Self { npz })
     }
 
-    /// The suffix of the names of arrays of this size in this file, as [`Arrays::with_size`] expects
-    /// it.
+    /// The suffix of the names of arrays of this size in this file, as [`Arrays::with_size`]
+    /// expects it.
     fn suffix_for(&mut self, size: Size) -> String {
         let suffix = suffix(size);
         let has_own = self.npz.contains(&format!("{LATENTS}{suffix}"));

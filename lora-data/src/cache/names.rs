@@ -27,11 +27,12 @@ impl LatentsFamily {
 /// The naming of latents files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LatentsName {
-    /// `<stem>_0512x0768_sdxl.npz`, with the image's width and height: the name in newer versions of
-    /// sd-scripts.
+    /// `<stem>_0512x0768_sdxl.npz`, with the image's width and height: the name in newer versions
+    /// of sd-scripts.
     #[default]
     WithSize,
-    /// `<stem>.npz`: the name in SD-Trainer's version. Newer versions read it as well and prefer it.
+    /// `<stem>.npz`: the name in SD-Trainer's version. Newer versions read it as well and prefer
+    /// it.
     Stem,
 }
 
@@ -44,8 +45,8 @@ impl LatentsName {
     }
 }
 
-/// The file for the latents of `image`, in the same folder. `original` is the image's size before it
-/// is resized.
+/// The file for the latents of `image`, in the same folder. `original` is the image's size before
+/// it is resized.
 #[must_use]
 pub fn latents_path(
     image: &Path,

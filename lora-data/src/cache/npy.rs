@@ -20,7 +20,7 @@ const ALIGNMENT: usize = 64;
 /// Type, order and shape of an array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
-    /// As NumPy writes it: `<f4`.
+    /// The element type as NumPy writes it: `<f4`.
     pub(super) descr: String,
     /// True if the first index varies fastest in the file.
     pub(super) fortran_order: bool,

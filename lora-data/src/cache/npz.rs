@@ -30,8 +30,8 @@ impl Npz<BufReader<File>> {
     /// Reads the list of arrays.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] if the file is missing or
-    /// can't be read.
+    /// [`Error::CacheNotAFile`], [`Error::CacheDamaged`], and [`Error::Io`] if the file is missing
+    /// or can't be read.
     pub(super) fn open(path: &Path) -> Result<Self> {
         // A folder can be opened like a file, and a pipe would block.
         if !fs::metadata(path)

@@ -31,7 +31,7 @@ pub struct Origin<'a> {
     pub key: &'a str,
 }
 
-/// The answer to whether a cache file may be used.
+/// The state of a cache file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validity {
     /// The file is up to date.
@@ -67,8 +67,8 @@ impl fmt::Display for StaleReason {
 }
 
 /// The records of one folder: a file with one line of JSON per record, to which lines are only
-/// appended. Of several lines about a cache file the last one is valid. Unreadable lines, as after an
-/// interruption, are skipped.
+/// appended. Of several lines about a cache file the last one is valid. Unreadable lines, as after
+/// an interruption, are skipped.
 ///
 /// Threads may share it.
 #[derive(Debug)]
@@ -169,8 +169,8 @@ impl CacheRecords {
     /// differs, as after copying a folder, their bytes decide, and the new time is recorded.
     ///
     /// # Errors
-    /// [`Error::CacheNotAFile`] if the cache file is a folder or special file, [`Error::Io`] if a file
-    /// can't be read.
+    /// [`Error::CacheNotAFile`] if the cache file is a folder or special file, [`Error::Io`] if a
+    /// file can't be read.
     pub fn check(&self, npz: &Path, origin: &Origin<'_>) -> Result<Validity> {
         let Some(metadata) = metadata(npz)? else {
             return Ok(Validity::Missing);
@@ -240,8 +240,8 @@ impl CacheRecords {
     }
 
     /// Records the `origin` of the complete cache file `npz` of this folder. `source` is the
-    /// fingerprint of the image before it was read; `retained` are the records of the other arrays in
-    /// the file, [`RetainedEntries::default`] for a new file. Appends one line, so that an
+    /// fingerprint of the image before it was read; `retained` are the records of the other arrays
+    /// in the file, [`RetainedEntries::default`] for a new file. Appends one line, so that an
     /// interruption loses nothing.
     ///
     /// # Errors

@@ -14,12 +14,14 @@ pub struct CaptionOptions {
     /// The number of tags at the start that keep their place, in captions without
     /// `keep_tokens_separator`.
     pub keep_tokens: usize,
-    /// The text in a caption after which shuffling starts. A second occurrence ends it. Empty: none.
+    /// The text in a caption after which shuffling starts. A second occurrence ends it. Empty:
+    /// none.
     pub keep_tokens_separator: String,
-    /// The separator of tags that stay together; finally replaced by `caption_separator`. Empty: none.
+    /// The separator of tags that stay together; finally replaced by `caption_separator`. Empty:
+    /// none.
     pub secondary_separator: String,
-    /// Choose one alternative of each `{a|b}`, and one line of a caption with several, on every use.
-    /// `{{` and `}}` are the characters `{` and `}`.
+    /// Choose one alternative of each `{a|b}`, and one line of a caption with several, on every
+    /// use. `{{` and `}}` are the characters `{` and `}`.
     pub enable_wildcard: bool,
     /// Text before each caption, followed by a space. Empty: none.
     pub caption_prefix: String,
@@ -35,9 +37,9 @@ pub struct CaptionOptions {
     pub token_warmup_min: usize,
     /// The first step with all tags; below 1, a fraction of the run. 0: no warm-up.
     pub token_warmup_step: f64,
-    /// Reproduce two flaws of sd-scripts: `keep_tokens_separator` stays in the text unless an option
-    /// moves tags, and of a caption with several lines only the first has the prefix and only the
-    /// last the suffix.
+    /// Reproduce two flaws of sd-scripts: `keep_tokens_separator` stays in the text unless an
+    /// option moves tags, and of a caption with several lines only the first has the prefix and
+    /// only the last the suffix.
     pub as_sd_scripts: bool,
 }
 
@@ -96,17 +98,19 @@ impl CaptionOptions {
         Ok(())
     }
 
-    /// True if [`process`](Self::process) returns the same text for a caption on every use, so that it
-    /// can be encoded once.
+    /// True if [`process`](Self::process) returns the same text for a caption on every use, so that
+    /// it can be encoded once.
     ///
-    /// False as soon as an option is on, even if its effect is constant, such as a dropout rate of 1.
+    /// False as soon as an option is on, even if its effect is constant, such as a dropout rate of
+    /// 1.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
         !self.enable_wildcard && self.is_fixed_without_wildcards()
     }
 
-    /// True if [`process`](Self::process) returns the same text for this caption on every use. Unlike
-    /// [`is_fixed`](Self::is_fixed), `enable_wildcard` matters only if the caption has a choice.
+    /// True if [`process`](Self::process) returns the same text for this caption on every use.
+    /// Unlike [`is_fixed`](Self::is_fixed), `enable_wildcard` matters only if the caption has a
+    /// choice.
     #[must_use]
     pub fn is_fixed_for(&self, caption: &str) -> bool {
         if !self.enable_wildcard || !self.is_fixed_without_wildcards() {
@@ -127,7 +131,8 @@ impl CaptionOptions {
         self.shuffle_caption || self.token_warmup_step > 0.0 || self.caption_tag_dropout_rate > 0.0
     }
 
-    /// True if captions with `keep_tokens_separator` are split into tags even if no option moves tags.
+    /// True if captions with `keep_tokens_separator` are split into tags even if no option moves
+    /// tags.
     pub(super) fn splits_at_separator(&self) -> bool {
         !self.as_sd_scripts && !self.keep_tokens_separator.is_empty()
     }
@@ -176,7 +181,8 @@ mod tests {
                     token_warmup_step: -1.0,
                     ..default()
                 },
-                "`token_warmup_step = -1`: expected a number of steps, or a fraction of the run between 0 and 1; 0 for no warm-up",
+                "`token_warmup_step = -1`: expected a number of steps, or a fraction of the run \
+                 between 0 and 1; 0 for no warm-up",
             ),
             (
                 CaptionOptions {

@@ -27,21 +27,21 @@ impl CaptionOptions {
     /// 2. With `enable_wildcard` one line is chosen (one draw if there are several), otherwise the
     ///    first line is used. Prefix and suffix are added, separated by a space. One alternative of
     ///    each `{a|b}` is chosen (one draw each).
-    /// 3. With `shuffle_caption`, a token warm-up, or `caption_tag_dropout_rate` above 0, the text is
-    ///    split into tags. The first `keep_tokens` tags, or those before `keep_tokens_separator`, keep
-    ///    their place, as do those after a second separator. Of the others, the warm-up keeps the
-    ///    first few; these are shuffled (one draw for each but one); then each is dropped with the
-    ///    probability of tag dropout (one draw each). Tags are joined with `", "`, whatever separated
-    ///    them before.
+    /// 3. With `shuffle_caption`, a token warm-up, or `caption_tag_dropout_rate` above 0, the text
+    ///    is split into tags. The first `keep_tokens` tags, or those before
+    ///    `keep_tokens_separator`, keep their place, as do those after a second separator. Of the
+    ///    others, the warm-up keeps the first few; these are shuffled (one draw for each but one);
+    ///    then each is dropped with the probability of tag dropout (one draw each). Tags are joined
+    ///    with `", "`, whatever separated them before.
     /// 4. `secondary_separator` is replaced by `caption_separator`.
     ///
     /// There are two differences from sd-scripts, unless [`as_sd_scripts`](Self::as_sd_scripts) is
     /// set: prefix and suffix are added to any chosen line, and a `keep_tokens_separator` in the
     /// caption splits it even if no option moves tags.
     ///
-    /// Tags are the text between separators, so the parentheses of a weight over several tags, as in
-    /// `(long hair, smile:1.2)`, are torn apart. Weight each tag separately, or join the tags with
-    /// `secondary_separator`.
+    /// Tags are the text between separators, so the parentheses of a weight over several tags, as
+    /// in `(long hair, smile:1.2)`, are torn apart. Weight each tag separately, or join the tags
+    /// with `secondary_separator`.
     ///
     /// Options that [`validate`](Self::validate) refuses give meaningless text, but no panic.
     pub fn process(

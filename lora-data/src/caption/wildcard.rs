@@ -5,8 +5,8 @@
 //! choice = "{" alternative ( "|" alternative )* "}"      from the first "{" to the next "}", not empty
 //! ```
 //!
-//! Double braces are matched first, from the left: `{{{a|b}}}` is `{`, then a choice between `a` and
-//! `b}`. Choices do not nest. Unmatched braces and `{}` are plain text.
+//! Double braces are matched first, from the left: `{{{a|b}}}` is `{`, then a choice between `a`
+//! and `b}`. Choices do not nest. Unmatched braces and `{}` are plain text.
 
 use rand_core::Rng;
 

@@ -44,13 +44,13 @@
 //!
 //! Keys of datasets belong in `[general]` or `[[datasets]]`; keys of subsets in these or in
 //! `[[datasets.subsets]]`. All subsets of a dataset are of one kind: ᶠ folders, ᶜ folders with
-//! `conditioning_data_dir`, or ᵐ lists of images ([`metadata_file`](crate::metadata_file)). A marked
-//! key has an effect on these kinds only; for other kinds it is an error unless it is false, 0 or
-//! empty. ᵃ `image_dir` is required without `metadata_file`.
+//! `conditioning_data_dir`, or ᵐ lists of images ([`metadata_file`](crate::metadata_file)). A
+//! marked key has an effect on these kinds only; for other kinds it is an error unless it is false,
+//! 0 or empty. ᵃ `image_dir` is required without `metadata_file`.
 //!
 //! `recursive` (includes the images in subfolders) and `alpha_background` (the colour behind
-//! transparent pixels) do not exist in sd-scripts. `diff_output_preservation` is the only one of the
-//! `custom_attributes` that sd-scripts itself reads.
+//! transparent pixels) do not exist in sd-scripts. `diff_output_preservation` is the only one of
+//! the `custom_attributes` that sd-scripts itself reads.
 
 mod draft;
 mod keys;

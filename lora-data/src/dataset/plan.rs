@@ -66,8 +66,8 @@ impl BatchPlan {
         Ok(Self { groups })
     }
 
-    /// The number of batches per epoch: for each bucket its images divided by the batch size, rounded
-    /// up.
+    /// The number of batches per epoch: for each bucket its images divided by the batch size,
+    /// rounded up.
     #[must_use]
     pub fn batches_per_epoch(&self) -> usize {
         self.groups
@@ -89,9 +89,9 @@ impl BatchPlan {
     }
 
     /// The batches of an epoch for one process. The images of each group are shuffled, then the
-    /// batches; the shard is every `world_size`-th batch from `rank` on. If the batches don't divide
-    /// evenly, the first ones are used again, so that all processes make the same number of steps (as
-    /// in accelerate).
+    /// batches; the shard is every `world_size`-th batch from `rank` on. If the batches don't
+    /// divide evenly, the first ones are used again, so that all processes make the same number of
+    /// steps (as in accelerate).
     ///
     /// ```
     /// # use lora_data::{Group, BatchPlan, Shard};

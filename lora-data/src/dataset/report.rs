@@ -137,8 +137,8 @@ impl DatasetReport {
     }
 
     /// Repeats and images by name of the folder: for training images (`ss_dataset_dirs`) or, with
-    /// `is_reg`, for regularisation images (`ss_reg_dataset_dirs`). Further folders of the same name
-    /// get a number: `name (2)`.
+    /// `is_reg`, for regularisation images (`ss_reg_dataset_dirs`). Further folders of the same
+    /// name get a number: `name (2)`.
     #[must_use]
     pub fn dataset_dirs(&self, is_reg: bool) -> BTreeMap<String, DatasetDir> {
         let mut dirs = BTreeMap::new();

@@ -93,7 +93,8 @@ impl fmt::Display for MetadataProblemKind {
                 let extensions = listed_extensions();
                 write!(
                     f,
-                    "no such image in `{}`; expected a file with this name, or with this name and {extensions}",
+                    "no such image in `{}`; expected a file with this name, or with this name and \
+                     {extensions}",
                     dir.display()
                 )
             }

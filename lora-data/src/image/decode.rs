@@ -27,8 +27,8 @@ pub fn decode(path: &Path, options: &DecodeOptions) -> Result<Pixels> {
 }
 
 /// Decodes an image; of an animation the first frame. `alpha` decides about its transparency:
-/// [`DecodedImage::alpha`] is set with [`Alpha::Mask`] if the file has transparency, otherwise it is
-/// `None`.
+/// [`DecodedImage::alpha`] is set with [`Alpha::Mask`] if the file has transparency, otherwise it
+/// is `None`.
 ///
 /// # Errors
 /// Those of [`decode`].

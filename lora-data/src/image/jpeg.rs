@@ -80,8 +80,8 @@ pub(crate) fn is_complete(file: &[u8]) -> bool {
     }
 }
 
-/// Decodes a file. CMYK becomes RGB as in Pillow: ink values are inverted, as Adobe's programs write
-/// them.
+/// Decodes a file. CMYK becomes RGB as in Pillow: ink values are inverted, as Adobe's programs
+/// write them.
 pub(crate) fn decode(file: &[u8], max_bytes: usize) -> Result<DynamicImage, String> {
     if !is_complete(file) {
         return Err("the file is truncated".into());

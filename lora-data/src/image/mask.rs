@@ -104,8 +104,8 @@ fn pool_range(index: usize, count: usize, length: usize) -> std::ops::Range<usiz
 
 /// Reads the mask of an image: the red channel of a file of size `size`, the size of the image.
 /// Transform it with the image's parameters
-/// ([`AugmentationParams::apply_geometry`](crate::AugmentationParams::apply_geometry)), then make it
-/// a [`Mask`].
+/// ([`AugmentationParams::apply_geometry`](crate::AugmentationParams::apply_geometry)), then make
+/// it a [`Mask`].
 ///
 /// A mask therefore always matches its image. sd-scripts resizes masks directly to the bucket,
 /// without cropping, which distorts them if the aspect ratios differ.

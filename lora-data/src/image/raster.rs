@@ -74,7 +74,7 @@ impl Pixels {
 pub struct DecodedImage {
     /// Its colours.
     pub pixels: Pixels,
-    /// Its opacity, of the same size; `None` if it is opaque or [`Alpha`](crate::Alpha) does not ask
-    /// for it.
+    /// Its opacity, of the same size; `None` if it is opaque or [`Alpha`](crate::Alpha) does not
+    /// ask for it.
     pub alpha: Option<Plane>,
 }

@@ -27,8 +27,8 @@ pub enum Interpolation {
     Linear,
     /// Between four pixels in each direction (`cv2.INTER_CUBIC`). Strong downscaling skips pixels.
     Cubic,
-    /// The mean over the area of a pixel (`cv2.INTER_AREA`). Upscaling gives blocks of one colour with
-    /// blended borders.
+    /// The mean over the area of a pixel (`cv2.INTER_AREA`). Upscaling gives blocks of one colour
+    /// with blended borders.
     Area,
     /// Lanczos with three lobes (`PIL.Image.LANCZOS`), which are wider for downscaling.
     Lanczos,

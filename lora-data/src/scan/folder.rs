@@ -25,8 +25,8 @@ pub struct FolderSubsets {
 /// file system.
 ///
 /// # Errors
-/// [`Error::FolderNotFound`] or [`Error::NotAFolder`]; without images [`Error::NoNamedFolders`] with
-/// the names of the subfolders, or [`Error::NoImages`].
+/// [`Error::FolderNotFound`] or [`Error::NotAFolder`]; without images [`Error::NoNamedFolders`]
+/// with the names of the subfolders, or [`Error::NoImages`].
 pub fn folder_subsets(dir: &Path, template: &Subset) -> Result<FolderSubsets> {
     let recursive = matches!(
         template.source,

@@ -81,7 +81,8 @@ impl Listing {
             Ok(kind) if kind.is_symlink() => path.metadata().map(|metadata| metadata.file_type()),
             kind => kind,
         };
-        // A dangling link with the name of an image stays: the scan reports that it cannot be opened.
+        // A dangling link with the name of an image stays: the scan reports that it cannot be
+        // opened.
         let is = |test: fn(&FileType) -> bool| kind.as_ref().map(test).ok();
         let is_folder = is(FileType::is_dir).unwrap_or(false);
         if is_folder && has_extension(&path, &IMAGE_EXTENSIONS) {

@@ -33,7 +33,7 @@ fn latents(size: Size) -> Vec<f32> {
         .collect()
 }
 
-/// What make.py writes.
+/// The latents that make.py writes.
 fn expected(request: &LatentsRequest) -> CachedLatents {
     CachedLatents {
         size: request.size,
@@ -153,11 +153,11 @@ fn mismatches_are_named() {
         ),
         (
             read("not_finite.npz", REQUEST),
-            "not_finite.npz`: `latents` holds NaN at [2, 1, 1]; expected finite numbers",
+            "not_finite.npz`: `latents` contains NaN at [2, 1, 1]; expected finite numbers",
         ),
         (
             read("no_width.npz", REQUEST),
-            "no_width.npz`: `original_size` holds [0, 480]; expected width and height in pixels",
+            "no_width.npz`: `original_size` contains [0, 480]; expected width and height in pixels",
         ),
     ] {
         assert!(found.contains(expected), "{found}\n{expected}");

@@ -35,7 +35,7 @@ impl Folder {
         fs::write(self.path(name), contents).unwrap();
     }
 
-    /// As copying does: other times, same bytes.
+    /// Changes the times and keeps the bytes, as copying does.
     fn touch(&self, name: &str) {
         let path = self.path(name);
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
@@ -227,7 +227,7 @@ fn two_sizes_in_one_file_have_records_of_their_own() {
         folder.check("32x32", "first"),
         Validity::Stale(StaleReason::KeyChanged)
     );
-    // Written anew, the file holds nothing of before.
+    // A rewritten file contains none of the old arrays.
     folder.write("a.npz", "others");
     records
         .add(

@@ -18,7 +18,7 @@ fn numpy(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// What tests/npz/make.py writes.
+/// The outputs that tests/npz/make.py writes.
 fn expected() -> CachedText {
     let quarters = |len: u8| (0..len).map(|place| f32::from(place) / 4.0).collect();
     CachedText {

@@ -22,7 +22,7 @@ fn at_step(step: u64) -> CaptionContext {
     CaptionContext { step, ..START }
 }
 
-/// The text where nothing is left to chance.
+/// The text of options without randomness.
 fn process(options: &CaptionOptions, caption: &str, at: &CaptionContext) -> String {
     let text = options.process(caption, at, &mut Generator(1));
     assert_eq!(

@@ -3,8 +3,8 @@
 use super::draft::Draft;
 use super::draft::Style::{self, Conditioning, Folder, Metadata};
 use super::values::{
-    color, count, diff_output_preservation, face_crop_range, flag, fraction, given, integer,
-    interpolation, number, path, positive, rate, resolution, some_text, text,
+    color, diff_output_preservation, face_crop_range, flag, fraction, integer, integer_usize,
+    interpolation, non_empty, number, path, positive, rate, resolution, some_text, text,
 };
 use crate::config::tree::Value;
 use crate::image::options::Alpha;
@@ -100,7 +100,7 @@ pub(super) const KEYS: &[Key] = &[
         put(&mut d.dataset.buckets.resolution, resolution(v))
     }),
     dataset("batch_size", |d, v| {
-        put(&mut d.dataset.batch_size, count(v, 1))
+        put(&mut d.dataset.batch_size, integer_usize(v, 1))
     }),
     dataset("enable_bucket", |d, v| {
         put(&mut d.dataset.enable_bucket, flag(v))
@@ -127,19 +127,19 @@ pub(super) const KEYS: &[Key] = &[
         put(&mut d.dataset.validation_seed, integer(v, 0).map(u64::from))
     }),
     subset_only("image_dir", ALL, |d, v| {
-        put(&mut d.image_dir, path(v).map(given))
+        put(&mut d.image_dir, path(v).map(non_empty))
     }),
     subset_only("metadata_file", &[Metadata], |d, v| {
-        put(&mut d.metadata_file, path(v).map(given))
+        put(&mut d.metadata_file, path(v).map(non_empty))
     }),
     subset_only("conditioning_data_dir", &[Conditioning], |d, v| {
-        put(&mut d.subset.conditioning_data_dir, path(v).map(given))
+        put(&mut d.subset.conditioning_data_dir, path(v).map(non_empty))
     }),
     subset_only("is_reg", &[Folder], |d, v| {
         put(&mut d.subset.is_reg, flag(v))
     }),
     subset("class_tokens", &[Folder], |d, v| {
-        put(&mut d.subset.class_tokens, text(v).map(given))
+        put(&mut d.subset.class_tokens, text(v).map(non_empty))
     }),
     subset("caption_extension", &[Folder, Conditioning], |d, v| {
         let expected = "an extension such as \".txt\"";
@@ -152,7 +152,7 @@ pub(super) const KEYS: &[Key] = &[
         put(&mut d.recursive, flag(v))
     }),
     subset("num_repeats", ALL, |d, v| {
-        put(&mut d.subset.num_repeats, count(v, 1))
+        put(&mut d.subset.num_repeats, integer_usize(v, 1))
     }),
     subset("shuffle_caption", ALL, |d, v| {
         put(&mut d.subset.captions.shuffle_caption, flag(v))
@@ -164,7 +164,7 @@ pub(super) const KEYS: &[Key] = &[
         )
     }),
     subset("keep_tokens", ALL, |d, v| {
-        put(&mut d.subset.captions.keep_tokens, count(v, 0))
+        put(&mut d.subset.captions.keep_tokens, integer_usize(v, 0))
     }),
     subset("keep_tokens_separator", ALL, |d, v| {
         put(&mut d.subset.captions.keep_tokens_separator, text(v))
@@ -194,7 +194,7 @@ pub(super) const KEYS: &[Key] = &[
         )
     }),
     subset("token_warmup_min", ALL, |d, v| {
-        put(&mut d.subset.captions.token_warmup_min, count(v, 0))
+        put(&mut d.subset.captions.token_warmup_min, integer_usize(v, 0))
     }),
     subset("token_warmup_step", ALL, |d, v| {
         put(&mut d.subset.captions.token_warmup_step, positive(v))

@@ -58,8 +58,8 @@ impl Reader {
         Err(self.problems)
     }
 
-    /// Reads a dataset. `sound` is true if the outer table has no problems. Returns its style unless
-    /// its subsets are mixed.
+    /// Reads a dataset. `sound` is true if the outer table has no problems. Returns its style
+    /// unless its subsets are mixed.
     fn dataset(
         &mut self,
         dataset: &Node,
@@ -189,7 +189,8 @@ impl Reader {
                 (None, _) => {}
                 (Some((_, with)), Some((_, without))) => {
                     let conflict = format!(
-                        "`{with}` has `{}` but `{without}` does not; expected the key in all subsets of a dataset or in none (use separate datasets)",
+                        "`{with}` has `{}` but `{without}` does not; expected the key in all \
+                         subsets of a dataset or in none (use separate datasets)",
                         style.key()
                     );
                     self.report(

@@ -33,7 +33,7 @@ fn unsigned(value: &Value) -> Option<u32> {
     }
 }
 
-pub(super) fn count(value: &Value, min: u32) -> Result<usize, String> {
+pub(super) fn integer_usize(value: &Value, min: u32) -> Result<usize, String> {
     integer(value, min).map(|number| number as usize)
 }
 
@@ -82,7 +82,7 @@ pub(super) fn path(value: &Value) -> Result<PathBuf, String> {
 }
 
 /// `None` for an empty text or path.
-pub(super) fn given<T: Default + PartialEq>(value: T) -> Option<T> {
+pub(super) fn non_empty<T: Default + PartialEq>(value: T) -> Option<T> {
     (value != T::default()).then_some(value)
 }
 

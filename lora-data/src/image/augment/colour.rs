@@ -13,8 +13,8 @@ const RATE: f64 = 0.33;
 pub enum ColourShift {
     /// Rotates all hues by this angle in degrees.
     ///
-    /// sd-scripts rounds to steps of two degrees and swaps red and blue, which reverses the rotation.
-    /// Since both signs are equally likely, this makes no difference to training.
+    /// sd-scripts rounds to steps of two degrees and swaps red and blue, which reverses the
+    /// rotation. Since both signs are equally likely, this makes no difference to training.
     Hue(f64),
     /// Raises each level, 0 to 255, to this power; clips it at 255 and drops the fraction, as in
     /// sd-scripts.

@@ -19,8 +19,8 @@ pub struct Face {
 
 impl Face {
     /// The face in a file name `<anything>_<centre x>_<centre y>_<width>_<height>.<extension>`.
-    /// `None` if the name does not end in four integers, or if the face has no pixels (`0_0_0_0` means
-    /// that no face was detected).
+    /// `None` if the name does not end in four integers, or if the face has no pixels (`0_0_0_0`
+    /// means that no face was detected).
     #[must_use]
     pub fn from_file_name(path: &Path) -> Option<Self> {
         let stem = path.file_stem()?.to_str()?;
@@ -82,8 +82,8 @@ impl Crop {
         )
     }
 
-    /// Draws the scale. The image is upscaled only if it would not cover the bucket; sd-scripts fails
-    /// in this case.
+    /// Draws the scale. The image is upscaled only if it would not cover the bucket; sd-scripts
+    /// fails in this case.
     fn scale(self, generator: &mut impl Rng) -> f64 {
         let Self {
             face,

@@ -30,7 +30,7 @@ fn selection(image: Size, resized: Size, bucket: Size) -> Selection {
     }
 }
 
-/// As many draws as asked, of an image of 120 x 80 that is resized to 96 x 64 for a bucket of 64 x
+/// This many draws for an image of 120 x 80 that is resized to 96 x 64 for a bucket of 64 x
 /// 64.
 fn draws(augmentation: Augmentation, count: usize) -> Vec<AugmentationParams> {
     let size = Size::new(120, 80);
@@ -43,8 +43,8 @@ fn draws(augmentation: Augmentation, count: usize) -> Vec<AugmentationParams> {
 
 #[test]
 fn nothing_changes_without_augmentation() {
-    let [draw] = draws(Augmentation::default(), 1)[..] else {
-        panic!("one draw")
+    let [params] = draws(Augmentation::default(), 1)[..] else {
+        panic!("one params")
     };
     let window = Window {
         left: 16,
@@ -52,7 +52,7 @@ fn nothing_changes_without_augmentation() {
         size: Size::new(64, 64),
     };
     assert_eq!(
-        draw,
+        params,
         AugmentationParams {
             resized: Size::new(96, 64),
             window,
@@ -61,8 +61,8 @@ fn nothing_changes_without_augmentation() {
         }
     );
     let source = image(Size::new(120, 80));
-    let expected = resize_and_crop(&source.pixels, draw.resized, window, None);
-    assert_eq!(draw.apply(&source, None).pixels, expected);
+    let expected = resize_and_crop(&source.pixels, params.resized, window, None);
+    assert_eq!(params.apply(&source, None).pixels, expected);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn half_are_flipped() {
         },
         10_000,
     );
-    let count = flipped.iter().filter(|draw| draw.flipped).count();
+    let count = flipped.iter().filter(|params| params.flipped).count();
     assert!((4_800..5_200).contains(&count), "{count}");
 }
 
@@ -115,12 +115,12 @@ fn random_crops_are_everywhere() {
     let mut counts = [0; 33];
     cropped
         .iter()
-        .for_each(|draw| counts[draw.window.left as usize] += 1);
+        .for_each(|params| counts[params.window.left as usize] += 1);
     assert!(
         counts.iter().all(|count| (200..420).contains(count)),
         "{counts:?}"
     );
-    assert!(cropped.iter().all(|draw| draw.window.top == 0));
+    assert!(cropped.iter().all(|params| params.window.top == 0));
 }
 
 #[test]
@@ -134,8 +134,8 @@ fn a_third_is_coloured() {
     );
     let hues: Vec<f64> = coloured
         .iter()
-        .filter_map(|draw| {
-            if let Some(ColourShift::Hue(degrees)) = draw.colour {
+        .filter_map(|params| {
+            if let Some(ColourShift::Hue(degrees)) = params.colour {
                 Some(degrees)
             } else {
                 None
@@ -144,8 +144,8 @@ fn a_third_is_coloured() {
         .collect();
     let gammas: Vec<f64> = coloured
         .iter()
-        .filter_map(|draw| {
-            if let Some(ColourShift::Gamma(gamma)) = draw.colour {
+        .filter_map(|params| {
+            if let Some(ColourShift::Gamma(gamma)) = params.colour {
                 Some(gamma)
             } else {
                 None
@@ -233,17 +233,17 @@ fn crop_offsets_are_those_of_the_flipped_image() {
         top: 3,
         size: Size::new(64, 64),
     };
-    let draw = AugmentationParams {
+    let params = AugmentationParams {
         resized: Size::new(96, 70),
         window,
         flipped: false,
         colour: None,
     };
-    assert_eq!(draw.crop_offsets(), [10, 3]);
+    assert_eq!(params.crop_offsets(), [10, 3]);
     assert_eq!(
         AugmentationParams {
             flipped: true,
-            ..draw
+            ..params
         }
         .crop_offsets(),
         [22, 3]

@@ -268,10 +268,10 @@ fn tiff(photometric: u16, orientation: u16, samples: [u8; 8]) -> Vec<u8> {
     let tags: [(u16, u16, u32); 10] = [
         (256, 3, 2),                      // width
         (257, 3, 1),                      // height
-        (258, 3, 8),                      // bits; one value where all are alike
+        (258, 3, 8),                      // bits; one value for all samples
         (259, 3, 1),                      // not compressed
         (262, 3, u32::from(photometric)), // kind of colours
-        (273, 4, 8),                      // where the strip is
+        (273, 4, 8),                      // offset of the strip
         (274, 3, u32::from(orientation)),
         (277, 3, 4), // samples a pixel
         (278, 3, 1), // rows a strip

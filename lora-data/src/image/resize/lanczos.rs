@@ -1,6 +1,6 @@
-//! Pillow's `LANCZOS` for bytes: in two passes, rounded and clipped to a byte in between. Exact if a
-//! side grows; if both shrink, Pillow does not always reduce the width first, and a pixel may differ
-//! by one level.
+//! Pillow's `LANCZOS` for bytes: in two passes, rounded and clipped to a byte in between. Exact if
+//! a side grows; if both shrink, Pillow does not always reduce the width first, and a pixel may
+//! differ by one level.
 
 use std::f64::consts::PI;
 

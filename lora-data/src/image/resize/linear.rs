@@ -41,9 +41,9 @@ pub(super) fn cubic<const C: usize>(image: &Raster<C>, resized: Size, window: Wi
     })
 }
 
-/// `INTER_AREA` if a side grows: the source pixel under the target pixel's left border, blended with
-/// the next one if the target pixel extends over it. The rule applies to both axes, even to one that
-/// shrinks.
+/// `INTER_AREA` if a side grows: the source pixel under the target pixel's left border, blended
+/// with the next one if the target pixel extends over it. The rule applies to both axes, even to
+/// one that shrinks.
 pub(super) fn blocks<const C: usize>(image: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
     interpolated(image, resized, window, |from, to, target| {
         let left = (f64::from(target) * scale(from, to)).floor();

@@ -45,7 +45,7 @@ fn resized_with(from: (u32, u32), to: (u32, u32), interpolation: Option<Interpol
 
 /// Expected values: `cv2.resize(image, to, interpolation=cv2.INTER_AREA)`, OpenCV 4.10.
 #[test]
-fn reduction_is_inter_area() {
+fn downscaling_is_inter_area() {
     // Blocks of 3 x 3.
     assert_eq!(
         resized((9, 6), (3, 2)),
@@ -89,7 +89,7 @@ fn blocks_of_four_round_halves_up() {
 
 /// Expected values: `Image.resize(to, LANCZOS)`, Pillow 13.
 #[test]
-fn enlargement_is_lanczos() {
+fn upscaling_is_lanczos() {
     let expected = [
         0, 0, 11, 3, 0, 11, 11, 2, 11, 14, 4, 11, 13, 5, 11, 16, 5, 12, 24, 7, 16, 27, 9, 17, 26,
         10, 11, 29, 10, 14, 37, 12, 20, 40, 14, 23, 39, 15, 11, 42, 15, 15, 50, 17, 25, 53, 19, 29,

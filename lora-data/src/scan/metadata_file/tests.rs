@@ -181,7 +181,8 @@ fn problems_are_reported_together() {
     let images = dir.path().join("images").display().to_string();
     let missing = |key: &str, dir: &str| {
         format!(
-            "`{key}`: no such image in `{images}{dir}`; expected a file with this name, or with this name and .png, .jpg, .jpeg, .webp, .bmp, .gif, .tif, .tiff"
+            "`{key}`: no such image in `{images}{dir}`; expected a file with this name, or with \
+             this name and .png, .jpg, .jpeg, .webp, .bmp, .gif, .tif, .tiff"
         )
     };
     let expected = [
@@ -198,7 +199,8 @@ fn problems_are_reported_together() {
         "`d`: `tags`: found the list [\"x\", \"y\"], expected text such as \"cat, chair\"".into(),
         "`e`: found the text \"a cat\", expected an object with `caption` or `tags`".into(),
         "`f`: `caption` is given twice".into(),
-        "`f`: `train_resolution`: found the list [0, 64], expected width and height in pixels, such as [512, 768]"
+        "`f`: `train_resolution`: found the list [0, 64], expected width and height in pixels, \
+         such as [512, 768]"
             .into(),
     ];
     assert_eq!(problems(read_in(&dir)), expected);
@@ -222,7 +224,8 @@ fn files_that_are_no_lists() {
         ),
         (
             "[\"a.png\"]",
-            "line 1: not a list of images in JSON: invalid type: sequence, expected an object such as {\"a.png\": {\"caption\": \"a cat\"}}",
+            "line 1: not a list of images in JSON: invalid type: sequence, expected an object such \
+             as {\"a.png\": {\"caption\": \"a cat\"}}",
         ),
     ] {
         let dir = folder(&["a.png"], text);
@@ -309,7 +312,8 @@ proptest! {
     #[test]
     fn any_text_gives_entries_or_problems(
         text in any::<String>(),
-        words in "\\{(\"(a|b.png|caption|tags|train_resolution)\": ?|[{}\\[\\],]|\"x\"|12){0,20}\\}",
+        words in "\\{(\"(a|b.png|caption|tags|train_resolution)\": \
+             ?|[{}\\[\\],]|\"x\"|12){0,20}\\}",
     ) {
         for text in [&text, &words] {
             match read_in(&folder(&["a.png", "b.png"], text)) {

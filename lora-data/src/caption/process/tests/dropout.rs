@@ -14,18 +14,18 @@ fn the_warm_up_adds_tags_one_by_one() {
         };
         steps.iter().map(count).collect::<Vec<_>>()
     };
-    // 7 tags, (7 − 1) / 12 = half a tag a step.
+    // 7 tags, (7 − 1) / 12 = half a tag per step.
     assert_eq!(
         tags(1, 12.0, &[0, 1, 2, 3, 4, 10, 11, 12, 13, 99]),
         [1, 1, 2, 2, 3, 6, 6, 7, 7, 7]
     );
-    // (7 − 3) / 10 = 0.4 a step: ⌊0.4⌋, ⌊0.8⌋, ⌊1.2⌋, ⌊2.0⌋, ⌊3.6⌋.
+    // (7 − 3) / 10 = 0.4 per step: ⌊0.4⌋, ⌊0.8⌋, ⌊1.2⌋, ⌊2.0⌋, ⌊3.6⌋.
     assert_eq!(
         tags(3, 10.0, &[0, 1, 2, 3, 5, 9, 10]),
         [3, 3, 3, 4, 5, 6, 7]
     );
     assert_eq!(tags(0, 7.0, &[0, 1, 6, 7]), [0, 1, 6, 7]);
-    // A fifth of 100 steps, (7 − 2) / 20 = a quarter a step; 0.029 of them are ⌊2.9⌋.
+    // A fifth of 100 steps, (7 − 2) / 20 = a quarter per step; 0.029 of them are ⌊2.9⌋.
     assert_eq!(tags(2, 0.2, &[0, 3, 4, 19, 20]), [2, 2, 3, 6, 7]);
     assert_eq!(tags(1, 0.029, &[0, 1, 2]), [1, 4, 7]);
     // Fewer tags than the least number.

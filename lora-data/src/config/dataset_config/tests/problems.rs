@@ -36,21 +36,33 @@ resolution = 5
         "line 2: `general.num_repets`: no such key; did you mean `num_repeats`?",
         "line 3: `general.image_dir`: wrong table; move it to `[[datasets.subsets]]`",
         "line 4: `general.flip_aug`: found the text \"yes\", expected true or false",
-        "line 7: `datasets[0].resolution`: found the list [512], expected pixels, such as 512, or width and height, such as [512, 768]",
+        "line 7: `datasets[0].resolution`: found the list [512], expected pixels, such as 512, or \
+         width and height, such as [512, 768]",
         "line 8: `datasets[0].train_batch_size`: no such key; did you mean `batch_size`?",
         "line 9: `datasets[0].is_reg`: wrong table; move it to `[[datasets.subsets]]`",
         "line 10: `datasets[0].subsets[0].image_dir`: missing, expected the folder with the images",
         "line 11: `datasets[0].subsets[0].num_repeats`: found 0, expected an integer ≥ 1",
-        "line 12: `datasets[0].subsets[0].enable_bucket`: wrong table; move it to `[[datasets]]` or `[general]`",
-        "line 13: `datasets[0].subsets[0].caption_dropout_rate`: found 1.5, expected a number from 0 to 1",
-        "line 14: `datasets[0].subsets[0].face_crop_aug_range`: found the list [4.0, 2.0], expected two numbers above 0, the smaller first, such as [2.0, 4.0]",
-        "line 15: `datasets[0].subsets[0].custom_attributes`: found a table of `weight`, expected a table with only `diff_output_preservation` (true or false): no other attribute has an effect",
-        "line 16: `datasets[0].subsets[0].resize_interpolation`: found the text \"bilinea\", expected one of \"lanczos\", \"nearest\", \"bilinear\", \"linear\", \"bicubic\", \"cubic\", \"area\"",
-        "line 20: `datasets[0].subsets[1].alpha_background`: found the text \"#12345\", expected a colour, such as \"#ff8000\" or [255, 128, 0]",
-        "line 20: `datasets[0].subsets[1].alpha_background`: excludes `alpha_mask`, which uses transparency as the weight of the loss",
+        "line 12: `datasets[0].subsets[0].enable_bucket`: wrong table; move it to `[[datasets]]` \
+         or `[general]`",
+        "line 13: `datasets[0].subsets[0].caption_dropout_rate`: found 1.5, expected a number from \
+         0 to 1",
+        "line 14: `datasets[0].subsets[0].face_crop_aug_range`: found the list [4.0, 2.0], \
+         expected two numbers above 0, the smaller first, such as [2.0, 4.0]",
+        "line 15: `datasets[0].subsets[0].custom_attributes`: found a table of `weight`, expected \
+         a table with only `diff_output_preservation` (true or false): no other attribute has an \
+         effect",
+        "line 16: `datasets[0].subsets[0].resize_interpolation`: found the text \"bilinea\", \
+         expected one \
+         of \"lanczos\", \"nearest\", \"bilinear\", \"linear\", \"bicubic\", \"cubic\", \"area\"",
+        "line 20: `datasets[0].subsets[1].alpha_background`: found the text \"#12345\", expected a \
+         colour, such as \"#ff8000\" or [255, 128, 0]",
+        "line 20: `datasets[0].subsets[1].alpha_background`: excludes `alpha_mask`, which uses \
+         transparency as the weight of the loss",
         "line 21: `datasets[0].subsets[1].keep_tokens`: found -1, expected an integer ≥ 0",
-        "line 22: `datasets[0].subsets[1].network_multiplier`: wrong table; move it to `[[datasets]]` or `[general]`",
-        "line 23: `datasets[0].subsets[1].caption_dropout_every_n_epochs`: found 99999999999999999999, expected an integer ≥ 0",
+        "line 22: `datasets[0].subsets[1].network_multiplier`: wrong table; move it to \
+         `[[datasets]]` or `[general]`",
+        "line 23: `datasets[0].subsets[1].caption_dropout_every_n_epochs`: found \
+         99999999999999999999, expected an integer ≥ 0",
         "line 25: `dataset`: no such key; did you mean `datasets`?",
         "line 27: `sample`: no such key",
     ];
@@ -64,7 +76,9 @@ fn the_error_names_the_file() {
     std::fs::write(&path, "[[datasets]]\nresolution = 'x'\n").unwrap();
     let text = read(&path, &defaults()).unwrap_err().to_string();
     let expected = format!(
-        "`{}`: 2 problems\n  line 1: `datasets[0].subsets`: missing, expected at least one subset (`[[datasets.subsets]]` in TOML)\n  line 2: `datasets[0].resolution`: found the text \"x\", expected pixels, such as 512, or width and height, such as [512, 768]",
+        "`{}`: 2 problems\n  line 1: `datasets[0].subsets`: missing, expected at least one subset \
+         (`[[datasets.subsets]]` in TOML)\n  line 2: `datasets[0].resolution`: found the \
+         text \"x\", expected pixels, such as 512, or width and height, such as [512, 768]",
         path.display()
     );
     assert_eq!(text, expected);
@@ -96,14 +110,16 @@ fn tables_of_the_wrong_shape() {
         found(json!({"general": [], "datasets": {"resolution": 512}})),
         [
             "`general`: found the list [], expected a table",
-            "`datasets`: found a table of `resolution`, expected a list of tables (`[[datasets]]` in TOML)"
+            "`datasets`: found a table of `resolution`, expected a list of tables (`[[datasets]]` \
+             in TOML)"
         ]
     );
     assert_eq!(
         found(json!({"datasets": [1, {"subsets": "a"}, {"subsets": [[]]}]})),
         [
             "`datasets[0]`: found 1, expected a table",
-            "`datasets[1].subsets`: found the text \"a\", expected a list of tables (`[[datasets.subsets]]` in TOML)",
+            "`datasets[1].subsets`: found the text \"a\", expected a list of tables \
+             (`[[datasets.subsets]]` in TOML)",
             "`datasets[2].subsets[0]`: found the list [], expected a table"
         ]
     );

@@ -13,7 +13,9 @@ fn the_subsets_of_a_dataset_are_of_one_kind() {
         assert_eq!(
             problems(subsets(&mixed)),
             [format!(
-                "`datasets[0].subsets`: `datasets[0].subsets[1]` has `{name}` but `datasets[0].subsets[0]` does not; expected the key in all subsets of a dataset or in none (use separate datasets)"
+                "`datasets[0].subsets`: `datasets[0].subsets[1]` has `{name}` but \
+                 `datasets[0].subsets[0]` does not; expected the key in all subsets of a dataset \
+                 or in none (use separate datasets)"
             )]
         );
     }
@@ -22,7 +24,8 @@ fn the_subsets_of_a_dataset_are_of_one_kind() {
             &json!([{"image_dir": "a", "conditioning_data_dir": "m", "metadata_file": "l.json"}])
         )),
         [
-            "`datasets[0].subsets[0].metadata_file`: has no effect on datasets with `conditioning_data_dir`; remove it"
+            "`datasets[0].subsets[0].metadata_file`: has no effect on datasets with \
+             `conditioning_data_dir`; remove it"
         ]
     );
     let missing =
@@ -82,8 +85,8 @@ fn keys_without_effect_are_errors_unless_they_are_off() {
             if spec.scope != Scope::Subset {
                 continue;
             }
-            // In an outer table it applies to datasets that use it; if there are none, it is an error
-            // as well.
+            // In an outer table it applies to datasets that use it; if there are none, it is an
+            // error as well.
             let list = json!({"subsets": [subset("num_repeats", &json!(1))]});
             let mut file = json!({"general": {}, "datasets": [list.clone(), {"subsets": [{"image_dir": "a"}]}]});
             let without = json(&file).unwrap();

@@ -52,7 +52,8 @@ fn the_innermost_value_takes_precedence() {
 
 /// A dataset file with all levels and kinds of subsets.
 const FILE: &str = "
-        general = { resolution = '512,768', enable_bucket = true, caption_extension = '.txt', shuffle_caption = true }
+        general = { resolution = '512,768', enable_bucket = true, caption_extension = '.txt', \
+        shuffle_caption = true }
 
         [[datasets]]
         batch_size = 2
@@ -169,7 +170,8 @@ fn resolutions() {
     assert_eq!(
         problems(json(&too_large)),
         [
-            "`datasets[0].resolution`: found 2048x2048, expected sides of at most `max_bucket_reso` (1024)"
+            "`datasets[0].resolution`: found 2048x2048, expected sides of at most \
+             `max_bucket_reso` (1024)"
         ]
     );
 }
@@ -182,7 +184,8 @@ fn a_resolution_is_required_if_the_defaults_have_none() {
     assert_eq!(
         problems(parse(text, Format::Toml, &given)),
         [
-            "line 1: `datasets[0].resolution`: missing, expected pixels, such as 512, or width and height, such as [512, 768]"
+            "line 1: `datasets[0].resolution`: missing, expected pixels, such as 512, or width and \
+             height, such as [512, 768]"
         ]
     );
     let text = format!("[general]\nresolution = 256\n{text}");

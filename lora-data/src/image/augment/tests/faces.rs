@@ -44,10 +44,10 @@ fn crops_are_around_the_face() {
         ..Augmentation::default()
     };
     // The crop is four times the face: 256 / 400 of the image.
-    let draw = face_draw(face, range([4.0, 4.0]), 1);
-    assert_eq!(draw.resized, Size::new(640, 512));
+    let params = face_draw(face, range([4.0, 4.0]), 1);
+    assert_eq!(params.resized, Size::new(640, 512));
     assert_eq!(
-        draw.window,
+        params.window,
         Window {
             left: 448 - 128,
             top: 192 - 128,
@@ -56,13 +56,13 @@ fn crops_are_around_the_face() {
     );
 
     for seed in 0..200 {
-        let draw = face_draw(face, range([3.0, 5.0]), seed);
-        let scale = f64::from(draw.resized.width) / 1000.0;
+        let params = face_draw(face, range([3.0, 5.0]), seed);
+        let scale = f64::from(params.resized.width) / 1000.0;
         assert!((0.511..=0.854).contains(&scale), "{scale}");
-        let centre = (700.0 * scale) as i64 - i64::from(draw.window.left);
+        let centre = (700.0 * scale) as i64 - i64::from(params.window.left);
         assert!((128 - 6..=128 + 6).contains(&centre), "{centre}");
     }
-    // Never enlarged, and never smaller than the bucket.
+    // Never upscaled, and never smaller than the bucket.
     assert_eq!(
         face_draw(face, range([0.5, 0.5]), 1).resized,
         Size::new(1000, 800)
@@ -76,8 +76,8 @@ fn crops_are_around_the_face() {
         centre: [u32::MAX, 0],
         ..face
     };
-    let draw = face_draw(corner, range([4.0, 4.0]), 1);
-    assert_eq!([draw.window.left, draw.window.top], [640 - 256, 0]);
+    let params = face_draw(corner, range([4.0, 4.0]), 1);
+    assert_eq!([params.window.left, params.window.top], [640 - 256, 0]);
 }
 
 #[test]

@@ -73,23 +73,23 @@ proptest! {
     ) {
         let size = Size::new(width, height);
         let Some(selection) = buckets.select(size) else { return Ok(()) };
-        let draw = augmentation.draw(&selection, size, face, &mut Generator(seed));
-        let Window { left, top, size: kept } = draw.window;
+        let params = augmentation.draw(&selection, size, face, &mut Generator(seed));
+        let Window { left, top, size: kept } = params.window;
         prop_assert_eq!(kept, selection.bucket);
-        prop_assert!(left + kept.width <= draw.resized.width && top + kept.height <= draw.resized.height);
+        prop_assert!(left + kept.width <= params.resized.width && top + kept.height <= params.resized.height);
 
         // The mask made of the image's own red channel stays its red channel.
         let mut source = image(size);
         let red: Plane = source.pixels.red();
         source.alpha = Some(red.clone());
-        let placed = AugmentationParams { colour: None, ..draw }.apply(&source, interpolation);
-        prop_assert_eq!(placed.pixels.size(), selection.bucket);
-        prop_assert_eq!(placed.alpha.as_ref(), Some(&placed.pixels.red()));
-        prop_assert_eq!(draw.apply_geometry(&red, interpolation), placed.pixels.red());
+        let cropped = AugmentationParams { colour: None, ..params }.apply(&source, interpolation);
+        prop_assert_eq!(cropped.pixels.size(), selection.bucket);
+        prop_assert_eq!(cropped.alpha.as_ref(), Some(&cropped.pixels.red()));
+        prop_assert_eq!(params.apply_geometry(&red, interpolation), cropped.pixels.red());
 
-        let mut twice = AugmentationParams { flipped: !draw.flipped, colour: None, ..draw }.apply(&source, interpolation).pixels;
+        let mut twice = AugmentationParams { flipped: !params.flipped, colour: None, ..params }.apply(&source, interpolation).pixels;
         twice.flip();
-        prop_assert_eq!(twice, placed.pixels);
-        prop_assert_eq!(draw.apply(&source, interpolation).alpha, placed.alpha);
+        prop_assert_eq!(twice, cropped.pixels);
+        prop_assert_eq!(params.apply(&source, interpolation).alpha, cropped.alpha);
     }
 }

@@ -134,7 +134,7 @@ fn cubic_is_opencvs() {
 
 /// Expected values: `cv2.resize(image, to, interpolation=cv2.INTER_AREA)`, OpenCV 5.0.
 #[test]
-fn enlarging_area_is_opencvs() {
+fn upscaling_area_is_opencvs() {
     assert_resized(
         Interpolation::Area,
         &[
@@ -166,7 +166,7 @@ fn enlarging_area_is_opencvs() {
 
 /// Expected values: `Image.resize(to, LANCZOS)`, Pillow 13.
 #[test]
-fn lanczos_also_reduces() {
+fn lanczos_also_downscales() {
     assert_resized(
         Interpolation::Lanczos,
         &[
