@@ -131,7 +131,7 @@ fn transformer_layers(at: &str, width: usize) -> Vec<LayerSpec> {
         layers.push(linear(&format!("{block}.{attention}.to_k"), context, width));
         layers.push(linear(&format!("{block}.{attention}.to_v"), context, width));
         layers.push(linear(
-            format!("{block}.{attention}.to_out.0"),
+            &format!("{block}.{attention}.to_out.0"),
             width,
             width,
         ));
