@@ -2,6 +2,10 @@
 //! about the machine.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
+#![allow(
+    clippy::mod_module_files,
+    reason = "cargo would take support.rs for a bench"
+)]
 
 pub(crate) mod array;
 pub(crate) mod checkpoint;

@@ -165,14 +165,10 @@ fn decode(latents: Tensor<4>, vae: &AutoencoderKl) -> RgbImage {
     let [_, _, height, width] = decoded.dims();
     let pixels = (decoded / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0;
     // [1, 3, h, w] -> [h, w, 3]
-    let values = pixels.permute([0, 2, 3, 1]).into_data().convert::<f32>();
-    let values: Vec<f32> = match values.try_into_vec() {
-        Ok(values) => values,
-        Err(error) => unreachable!("just converted to f32: {error:?}"),
-    };
-    let bytes = values.iter().map(|value| value.round() as u8).collect();
-    match RgbImage::from_raw(width as u32, height as u32, bytes) {
-        Some(image) => image,
-        None => unreachable!("three bytes for each pixel"),
+    let values = pixels.permute([0, 2, 3, 1]).into_data();
+    let mut image = RgbImage::new(width as u32, height as u32);
+    for (channel, value) in image.iter_mut().zip(values.iter::<f32>()) {
+        *channel = value.round() as u8;
     }
+    image
 }
