@@ -21,16 +21,16 @@
 //! | `caption_dropout_rate = 0.1` | | unchanged, or empty with a probability of 0.1 |
 //! | `caption_dropout_every_n_epochs = 3` | | empty in epochs 3, 6, 9, …, otherwise unchanged |
 
+mod options;
+mod process;
+mod wildcard;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-
-mod options;
-mod process;
-mod wildcard;
 
 pub use self::options::CaptionOptions;
 pub use self::process::CaptionContext;

@@ -32,7 +32,8 @@
 //!
 //! ```
 //! use lora_data::{
-//!     BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, Size, Subset, folder_subsets,
+//!     BucketConfig, DataConfig, Dataset, DatasetConfig, DatasetOptions, Size, Subset,
+//!     folder_subsets,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -10,6 +10,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::npy::{self, Dtype, Element, Header};
+use crate::count::count;
 use crate::error::{Error, Result};
 
 const EXTENSION: &str = ".npy";
@@ -133,7 +134,8 @@ impl<R: Read + Seek> Npz<R> {
                 bytes.filter(|bytes| bytes.checked_add(header.data_start) == Some(size))
             else {
                 return Err(Fault::Reason(format!(
-                    "{size} bytes don't fit its shape {shape:?} of `{}`",
+                    "{} don't fit its shape {shape:?} of `{}`",
+                    count(size, "byte"),
                     header.descr
                 )));
             };
@@ -141,7 +143,8 @@ impl<R: Read + Seek> Npz<R> {
             // Reading to the end compares the checksum with that of the archive.
             if array.read(&mut [0])? > 0 {
                 return Err(Fault::Reason(format!(
-                    "unexpected data after the {bytes} bytes of its elements"
+                    "unexpected data after its elements ({})",
+                    count(bytes, "byte")
                 )));
             }
             Ok(if header.fortran_order {

@@ -1,6 +1,8 @@
 //! Records of the origin of cache files, so that none is used after its image, caption or model has
 //! changed.
 
+mod log;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -14,8 +16,6 @@ use serde::{Deserialize, Serialize};
 use self::log::Log;
 use crate::error::{Error, Result};
 use crate::fingerprint::{Comparison, Fingerprint};
-
-mod log;
 
 /// The name of the file in each folder.
 const FILE_NAME: &str = ".lora-trainer-cache.jsonl";

@@ -1,9 +1,12 @@
 //! Wildcards: `{red|blue} hat` becomes `red hat` or `blue hat`.
 //!
 //! ```text
-//! text   = ( choice | "{{" | "}}" | any character )*     "{{" and "}}" are the characters { and }
-//! choice = "{" alternative ( "|" alternative )* "}"      from the first "{" to the next "}", not empty
+//! text   = ( choice | "{{" | "}}" | any character )*
+//! choice = "{" alternative ( "|" alternative )* "}"
 //! ```
+//!
+//! `{{` and `}}` are the characters `{` and `}`. A choice extends from the first `{` to the next `}`
+//! and must not be empty.
 //!
 //! Double braces are matched first, from the left: `{{{a|b}}}` is `{`, then a choice between `a`
 //! and `b}`. Choices do not nest. Unmatched braces and `{}` are plain text.

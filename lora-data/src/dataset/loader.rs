@@ -105,6 +105,14 @@ impl Dataset {
         Ok(image)
     }
 
+    /// Decodes an image, unless that succeeded in an earlier run, and its mask.
+    fn check_pixels(&self, item: &Item) -> Result<()> {
+        if !self.index.is_decoded(&item.path) {
+            self.decode(item)?;
+        }
+        self.decode_mask(item).map(drop)
+    }
+
     /// Decodes every image once, so that a broken one is found before training starts. `on_image`
     /// is called after each image, from several threads. With `cache_info`, images that were
     /// decoded in an earlier run and have not changed are not decoded again.
@@ -115,17 +123,15 @@ impl Dataset {
     /// # Errors
     /// Those of all images that cannot be decoded; [`Error::AllImagesSkipped`] if none is left.
     pub fn verify(&mut self, on_image: impl Fn() + Sync) -> Result<()> {
-        let check = |item: &Item| {
-            let image = if self.index.is_decoded(&item.path) {
-                Ok(())
-            } else {
-                self.decode(item).map(drop)
-            };
-            let checked = image.and_then(|()| self.decode_mask(item).map(drop));
-            on_image();
-            checked.err()
-        };
-        let errors: Vec<Option<Error>> = self.items.par_iter().map(check).collect();
+        let errors: Vec<Option<Error>> = self
+            .items
+            .par_iter()
+            .map(|item| {
+                let error = self.check_pixels(item).err();
+                on_image();
+                error
+            })
+            .collect();
         let mut problems = Vec::new();
         let mut keep = Vec::with_capacity(errors.len());
         for (index, error) in errors.into_iter().enumerate() {

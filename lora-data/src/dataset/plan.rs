@@ -96,9 +96,13 @@ impl BatchPlan {
     /// ```
     /// # use lora_data::{Group, BatchPlan, Shard};
     /// # fn example(generator: &mut impl rand_core::Rng) -> lora_data::Result<()> {
-    /// let groups = vec![Group { items: vec![0, 0, 1], batch_size: 2 }, Group { items: vec![2], batch_size: 2 }];
+    /// let groups = vec![
+    ///     Group { items: vec![0, 0, 1], batch_size: 2 },
+    ///     Group { items: vec![2], batch_size: 2 },
+    /// ];
     /// let plan = BatchPlan::new(groups)?;
-    /// let batches = plan.epoch(generator, Shard::WHOLE); // a generator of this seed and this epoch
+    /// // A generator made from the seed and the epoch.
+    /// let batches = plan.epoch(generator, Shard::WHOLE);
     /// assert_eq!(batches.len(), 3);
     /// # Ok(())
     /// # }

@@ -134,13 +134,12 @@ fn skip_entropy_coded_data(reader: &mut io::Cursor<&[u8]>) {
     let start = usize::try_from(reader.position())
         .unwrap_or(usize::MAX)
         .min(file.len());
-    let is_marker = |offset: &usize| {
-        file.get(offset + 1)
-            .is_some_and(|code| !matches!(code, 0 | 0xFF | 0xD0..=0xD7))
-    };
     let marker = memchr::memchr_iter(0xFF, &file[start..])
         .map(|offset| start + offset)
-        .find(is_marker);
+        .find(|offset| {
+            file.get(offset + 1)
+                .is_some_and(|code| !matches!(code, 0 | 0xFF | 0xD0..=0xD7))
+        });
     reader.set_position(marker.unwrap_or(file.len()) as u64);
 }
 

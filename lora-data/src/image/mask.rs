@@ -80,20 +80,19 @@ impl Mask {
     pub fn to_latents(&self) -> Vec<f32> {
         let (width, height) = (self.size.width as usize, self.size.height as usize);
         let (columns, rows) = (width / LATENT_SCALE, height / LATENT_SCALE);
-        let mean = |row: usize, column: usize| {
-            let (x, y) = (
-                pool_range(column, columns, width),
-                pool_range(row, rows, height),
-            );
-            let count = x.len() * y.len();
-            let sum: f32 = y
-                .map(|y| self.weights[y * width..][x.clone()].iter().sum::<f32>())
-                .sum();
-            sum / count as f32
-        };
-        (0..rows)
-            .flat_map(|row| (0..columns).map(move |column| mean(row, column)))
-            .collect()
+        let mut means = Vec::with_capacity(columns * rows);
+        for row in 0..rows {
+            for column in 0..columns {
+                let x = pool_range(column, columns, width);
+                let y = pool_range(row, rows, height);
+                let count = x.len() * y.len();
+                let sum: f32 = y
+                    .map(|y| self.weights[y * width..][x.clone()].iter().sum::<f32>())
+                    .sum();
+                means.push(sum / count as f32);
+            }
+        }
+        means
     }
 }
 

@@ -16,6 +16,8 @@
 //! `train_resolution` is a size chosen by the tool that wrote the file: the image's bucket is the
 //! bucket of this size. Other fields are ignored.
 
+mod search;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
@@ -24,15 +26,12 @@ use std::path::{Path, PathBuf};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
+use self::search::{Folders, Search};
 use super::listing::check_folder;
 use crate::config::tree::{self, SyntaxError, Table, Value};
 use crate::error::{Error, Result};
 pub use crate::error::{MetadataProblem, MetadataProblemKind};
 use crate::size::Size;
-
-mod search;
-
-use self::search::{Folders, Search};
 
 /// An image of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -68,7 +68,7 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
 }
 
 /// Passes the lines of a file to `each` and returns their number; 0 if the file does not exist.
-pub(super) fn read(path: &Path, mut each: impl FnMut(&[u8])) -> Result<usize> {
+pub(super) fn read(path: &Path, each: impl FnMut(&[u8])) -> Result<usize> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
             return Err(Error::CacheNotAFile { path: path.into() });
@@ -76,22 +76,23 @@ pub(super) fn read(path: &Path, mut each: impl FnMut(&[u8])) -> Result<usize> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         _ => {}
     }
-    let mut read = || -> io::Result<usize> {
-        let mut reader = BufReader::new(File::open(path)?);
-        let (mut line, mut lines) = (Vec::new(), 0);
-        while reader
-            .by_ref()
-            .take(MAX_LINE)
-            .read_until(b'\n', &mut line)?
-            > 0
-        {
-            each(&line);
-            lines += 1;
-            line.clear();
-        }
-        Ok(lines)
-    };
-    read().map_err(|error| Error::io(path, error))
+    read_lines(path, each).map_err(|error| Error::io(path, error))
+}
+
+fn read_lines(path: &Path, mut each: impl FnMut(&[u8])) -> io::Result<usize> {
+    let mut reader = BufReader::new(File::open(path)?);
+    let (mut line, mut lines) = (Vec::new(), 0);
+    while reader
+        .by_ref()
+        .take(MAX_LINE)
+        .read_until(b'\n', &mut line)?
+        > 0
+    {
+        each(&line);
+        lines += 1;
+        line.clear();
+    }
+    Ok(lines)
 }
 
 /// True if rewriting a file of `lines` lines would shorten it to less than half.
@@ -102,15 +103,15 @@ pub(super) fn is_mostly_outdated(lines: usize, records: usize) -> bool {
 /// Replaces a file by these lines. If that fails, the old file stays.
 pub(super) fn rewrite(path: &Path, lines: impl Iterator<Item = String>) -> io::Result<()> {
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let write = || -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(&temporary)?);
-        for line in lines {
-            writeln!(file, "{line}")?;
-        }
-        file.into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().inspect_err(|_| drop(fs::remove_file(&temporary)))
+    let replaced = write_lines(&temporary, lines).and_then(|()| fs::rename(&temporary, path));
+    replaced.inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
+
+fn write_lines(path: &Path, lines: impl Iterator<Item = String>) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for line in lines {
+        writeln!(file, "{line}")?;
+    }
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()
 }

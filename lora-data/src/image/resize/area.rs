@@ -78,26 +78,27 @@ fn coverage(from: u32, to: u32, start: u32, count: u32) -> Vec<Taps<f32>> {
     const NEGLIGIBLE: f64 = 1e-3;
     let scale = scale(from, to);
     let last = from as usize - 1;
-    let taps = |target: u32| {
-        let left = f64::from(target) * scale;
-        let right = left + scale;
-        let width = scale.min(f64::from(from) - left);
-        let end = (right.floor() as usize).min(last);
-        let begin = (left.ceil() as usize).min(end);
+    (start..start + count)
+        .map(|target| {
+            let left = f64::from(target) * scale;
+            let right = left + scale;
+            let width = scale.min(f64::from(from) - left);
+            let end = (right.floor() as usize).min(last);
+            let begin = (left.ceil() as usize).min(end);
 
-        let mut first = begin;
-        let mut weights = Vec::with_capacity(end - begin + 2);
-        let part = begin as f64 - left;
-        if part > NEGLIGIBLE {
-            first -= 1;
-            weights.push((part / width) as f32);
-        }
-        weights.resize(weights.len() + end - begin, (1.0 / width) as f32);
-        let part = right - end as f64;
-        if part > NEGLIGIBLE {
-            weights.push((part.min(1.0).min(width) / width) as f32);
-        }
-        Taps { first, weights }
-    };
-    (start..start + count).map(taps).collect()
+            let mut first = begin;
+            let mut weights = Vec::with_capacity(end - begin + 2);
+            let part = begin as f64 - left;
+            if part > NEGLIGIBLE {
+                first -= 1;
+                weights.push((part / width) as f32);
+            }
+            weights.resize(weights.len() + end - begin, (1.0 / width) as f32);
+            let part = right - end as f64;
+            if part > NEGLIGIBLE {
+                weights.push((part.min(1.0).min(width) / width) as f32);
+            }
+            Taps { first, weights }
+        })
+        .collect()
 }

@@ -101,21 +101,23 @@ fn taps(from: u32, to: u32, start: u32, count: u32) -> Vec<Taps<i32>> {
     let scale = f64::from(from) / f64::from(to);
     let filter_scale = scale.max(1.0);
     let support = LOBES * filter_scale;
-    let taps = |target: u32| {
-        let centre = (f64::from(target) + 0.5) * scale;
-        // The cast cuts negative numbers to 0.
-        let first = (centre - support + 0.5) as usize;
-        let end = ((centre + support + 0.5) as usize).min(from as usize);
-        let weight = |source: usize| filter((source as f64 - centre + 0.5) / filter_scale);
-        let weights: Vec<f64> = (first..end).map(weight).collect();
-        let sum: f64 = weights.iter().sum();
-        let fixed = |weight: f64| (weight / sum * f64::from(1 << PRECISION)).round() as i32;
-        Taps {
-            first,
-            weights: weights.into_iter().map(fixed).collect(),
-        }
-    };
-    (start..start + count).map(taps).collect()
+    (start..start + count)
+        .map(|target| {
+            let centre = (f64::from(target) + 0.5) * scale;
+            // The cast clips negative numbers to 0.
+            let first = (centre - support + 0.5) as usize;
+            let end = ((centre + support + 0.5) as usize).min(from as usize);
+            let weights: Vec<f64> = (first..end)
+                .map(|source| filter((source as f64 - centre + 0.5) / filter_scale))
+                .collect();
+            let sum: f64 = weights.iter().sum();
+            let weights = weights
+                .into_iter()
+                .map(|weight| (weight / sum * f64::from(1 << PRECISION)).round() as i32)
+                .collect();
+            Taps { first, weights }
+        })
+        .collect()
 }
 
 /// The sinc function, windowed by its own central lobe stretched to the support.

@@ -15,10 +15,12 @@ pub(super) fn nearest<const C: usize>(image: &Raster<C>, resized: Size, window: 
     let columns = nearest_pixels(width, resized.width, window.left, window.size.width);
     let rows = nearest_pixels(height, resized.height, window.top, window.size.height);
     let (pixels, _) = image.as_bytes().as_chunks::<C>();
-    let row = |y: usize| &pixels[y * width as usize..(y + 1) * width as usize];
-    rows.iter()
-        .flat_map(|y| columns.iter().flat_map(|x| row(*y)[*x]))
-        .collect()
+    let mut nearest = Vec::with_capacity(C * columns.len() * rows.len());
+    for y in rows {
+        let row = &pixels[y * width as usize..][..width as usize];
+        nearest.extend(columns.iter().flat_map(|x| row[*x]));
+    }
+    nearest
 }
 
 fn nearest_pixels(from: u32, to: u32, start: u32, count: u32) -> Vec<usize> {

@@ -2,9 +2,8 @@
 
 use super::*;
 
-#[test]
-fn problems_are_reported_together_with_their_lines() {
-    let text = "[general]
+/// A file with a problem of each kind.
+const FILE: &str = "[general]
 num_repets = 2
 image_dir = 'a'
 flip_aug = 'yes'
@@ -32,6 +31,9 @@ caption_dropout_every_n_epochs = 99999999999999999999
 resolution = 5
 [sample]
 ";
+
+#[test]
+fn problems_are_reported_together_with_their_lines() {
     let expected = [
         "line 2: `general.num_repets`: no such key; did you mean `num_repeats`?",
         "line 3: `general.image_dir`: wrong table; move it to `[[datasets.subsets]]`",
@@ -66,7 +68,7 @@ resolution = 5
         "line 25: `dataset`: no such key; did you mean `datasets`?",
         "line 27: `sample`: no such key",
     ];
-    assert_eq!(problems(toml(text)), expected);
+    assert_eq!(problems(toml(FILE)), expected);
 }
 
 #[test]
