@@ -1,8 +1,8 @@
 //! The settings of a run: what a configuration means for a base whose family is known.
 //!
-//! A [`TrainConfig`] says what a file says, so most of its options may be absent. [`RunSettings`] is
-//! made from it once and never changes: every group has a value for everything, in the types of the
-//! code that uses it.
+//! A [`TrainConfig`] says what a file says: an option that it lacks may follow from the family or
+//! from other options. [`RunSettings`] is made from it once and never changes. Its groups have the
+//! types of the code that uses them; `None` means off, not "not given".
 
 mod base;
 mod caches;
@@ -19,11 +19,9 @@ pub(crate) use data::{DataSettings, DataSource};
 pub(crate) use network::{NetworkSettings, NetworkShape, NetworkWeights};
 pub(crate) use objective::ObjectiveSettings;
 pub(crate) use output::{OutputSettings, PreviewSettings};
-pub use training::RunLength;
 pub(crate) use training::TrainingSettings;
 
 use crate::config::{Compat, Family, TrainConfig};
-use crate::error::Result;
 
 /// Everything that a run was asked to do, in groups.
 #[derive(Debug, Clone)]
@@ -46,26 +44,21 @@ pub(crate) struct RunSettings {
 }
 
 impl RunSettings {
-    /// The settings of a valid configuration for a base of this family.
-    ///
-    /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for optimizer settings that do not exist; a
-    /// configuration that was checked has none.
-    pub(crate) fn new(config: &TrainConfig, family: Family) -> Result<Self> {
-        let config = config.resolved(family);
-        Ok(Self {
+    /// The settings of a configuration that is [resolved](TrainConfig::resolved) for this family.
+    pub(crate) fn new(config: &TrainConfig, family: Family) -> Self {
+        Self {
             family,
             compat: config.compat,
             seed: config.seed,
-            base: BaseSettings::new(&config, family),
-            text: TextSettings::new(&config),
-            data: DataSettings::new(&config, family),
-            caches: CacheSettings::new(&config),
-            network: NetworkSettings::new(&config, family),
-            objective: ObjectiveSettings::new(&config),
-            training: TrainingSettings::new(&config)?,
-            output: OutputSettings::new(&config),
-            previews: PreviewSettings::new(&config, family),
-        })
+            base: BaseSettings::new(config, family),
+            text: TextSettings::new(config),
+            data: DataSettings::new(config, family),
+            caches: CacheSettings::new(config),
+            network: NetworkSettings::new(config, family),
+            objective: ObjectiveSettings::new(config),
+            training: TrainingSettings::new(config),
+            output: OutputSettings::new(config),
+            previews: PreviewSettings::new(config, family),
+        }
     }
 }

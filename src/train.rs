@@ -1,7 +1,7 @@
 //! Training runs.
 //!
 //! [`Trainer::new`] reads and checks everything; iterating does the work and yields an [`Event`]
-//! for each thing that happens. `trainer.rs` opens with the whole run in pseudo-code, `step.rs` is
+//! for each thing that happens. `trainer.rs` opens with the whole run in pseudo-code; `step.rs` is
 //! the algorithm.
 
 mod caches;
@@ -14,6 +14,7 @@ mod objective;
 mod output;
 mod preview;
 mod progress;
+mod run_length;
 mod run_loop;
 mod step;
 mod trainer;
@@ -27,10 +28,10 @@ pub use event::{
 };
 pub use lora_core::adapter::{AdapterTensor, WeightNorms};
 pub use lora_core::memory::return_freed_memory;
-pub use lora_data::{DatasetReport, ImageSource, SubsetReport, TrainImage};
+pub use lora_data::{DatasetReport, ImageSource, Notice, SubsetReport, TrainImage};
 pub use memory::{MemoryEstimate, resident_memory};
 pub use model::inspect::{AdapterInfo, LoraInfo, inspect};
 pub use preview::generator::Generator;
 pub use trainer::Trainer;
 
-pub use crate::settings::RunLength;
+pub use run_length::RunLength;

@@ -18,7 +18,7 @@ pub(crate) enum Caching {
     Files,
     /// In memory.
     Memory,
-    /// In memory if the data set allows it and it is not too large, else nowhere.
+    /// In memory if the dataset allows it and it is not too large, else nowhere.
     MemoryIfPossible,
     /// Nowhere: it is encoded in each step.
     Off,

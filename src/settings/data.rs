@@ -14,9 +14,9 @@ use crate::config::{Compat, Family, Interpolation, Resolution, TrainConfig};
 pub(crate) struct DataSettings {
     /// Where the images are.
     pub(crate) source: DataSource,
-    /// A data set with one subset: what holds unless a `dataset_config` says otherwise.
+    /// A dataset with one subset: what holds unless a `dataset_config` says otherwise.
     pub(crate) template: DatasetConfig,
-    /// What holds for all data sets.
+    /// What holds for all datasets.
     pub(crate) options: DatasetOptions,
     /// The training resolution. Pixels.
     pub(crate) resolution: Resolution,

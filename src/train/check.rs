@@ -17,15 +17,16 @@ use super::caches::plans::CachePlans;
 use super::caches::text::TextPlan;
 use super::data::captions::whole_caption;
 use super::data::dataset::{self, DatasetPlan};
-use super::memory::{CacheBytes, MemoryEstimate};
+use super::memory::MemoryEstimate;
 use super::model::adapters::Adapters;
-use super::model::captions::CaptionReader;
+use super::model::caption_encoder::CaptionReader;
 use super::model::open_base::{OpenBase, open_checkpoint};
+use super::run_length::RunLength;
 use crate::config::TrainConfig;
 use crate::config::rules::{self, BaseFacts, DataFacts};
 use crate::error::{Error, Result};
 use crate::prompt;
-use crate::settings::{RunLength, RunSettings};
+use crate::settings::RunSettings;
 use crate::warning::Warning;
 
 /// Reads everything that a run would read, decodes every image, and trains nothing. Problems are
@@ -51,18 +52,14 @@ pub fn check_with_images(config: &TrainConfig, images: &[TrainImage]) -> CheckRe
         None => config.likely_family(),
     };
     let resolved = &config.resolved(family);
-    let settings = report.collect(RunSettings::new(config, family));
+    let settings = &RunSettings::new(resolved, family);
     let mut base = None;
     if let Some(checkpoint) = checkpoint {
         report.reproduced = rules::reproduced(config, family, checkpoint.zero_terminal_snr());
-        if let Some(settings) = &settings {
-            let checked = check_base(&mut report, resolved, settings, checkpoint);
-            base = report.collect(checked);
-        }
+        let checked = check_base(&mut report, resolved, settings, checkpoint);
+        base = report.collect(checked);
     }
-    if let Some(settings) = &settings
-        && let Some(plan) = report.collect(DatasetPlan::new(&settings.data, images))
-    {
+    if let Some(plan) = report.collect(DatasetPlan::new(&settings.data, images)) {
         check_data(&mut report, resolved, settings, plan, base.as_ref());
     }
     // The same file or option may be wrong in more than one respect.
@@ -89,12 +86,11 @@ fn check_base(
     report.family = Some(settings.family.to_string());
     let facts = BaseFacts::new(&checkpoint);
     Error::config(rules::base_problems(config, &facts))?;
-    let warnings = rules::base_warnings(config, &facts);
     let device = crate::device::parse("cpu")?;
-    let base = OpenBase::new(checkpoint, settings)?.merged(settings, &device)?;
-    let (layers, seed) = (&base.layers, settings.seed);
-    let adapters = Adapters::new(&settings.network, layers, settings.family, seed, &device)?;
-    report.warnings.extend(warnings);
+    let base = OpenBase::new(checkpoint, settings)?;
+    report.warnings.extend(rules::base_warnings(config, &facts));
+    let base = base.merged(settings, &device)?;
+    let adapters = Adapters::new(settings, &base.layers, &device)?;
     report.warnings.extend(adapters.warnings.iter().cloned());
     Ok(CheckedBase { base, adapters })
 }
@@ -162,7 +158,7 @@ fn run_length(
     let length = RunLength::new(&settings.training, &plan);
     report
         .warnings
-        .extend(rules::run_warnings(config, &length.facts()));
+        .extend(rules::run_warnings(config, &length.length_facts()));
     Some(length)
 }
 
@@ -175,22 +171,23 @@ fn check_caches(
 ) {
     let trains_text_encoder = adapters.shape.trains_text_encoder;
     let texts = TextPlan::new(settings, dataset, &base.widths, trains_text_encoder);
-    let (latents, texts) = (
-        report.collect(LatentPlan::new(settings, dataset)),
-        report.collect(texts),
-    );
-    let (Some(latents), Some(texts)) = (latents, texts) else {
-        return;
-    };
-    let plans = CachePlans { latents, texts };
-    report.warnings.extend(plans.texts.warning());
-    let bytes = CacheBytes::new(settings, dataset, base, &plans);
-    (report.latent_bytes, report.text_bytes) = (bytes.latents, bytes.texts);
-    let memory = MemoryEstimate::new(settings, dataset, base, adapters, &plans);
-    if let Ok(device) = crate::device::parse(&config.device) {
-        report.warnings.extend(memory.warning(&device));
+    let latents = report.collect(LatentPlan::new(settings, dataset));
+    let texts = report.collect(texts);
+    if let Some(latents) = latents {
+        report.latent_bytes = latents.bytes(dataset);
     }
-    report.memory = Some(memory);
+    if let Some(texts) = &texts {
+        report.text_bytes = texts.bytes(settings, dataset, &base.widths);
+        report.warnings.extend(texts.warning());
+    }
+    if let (Some(latents), Some(texts), Ok(optimizer)) = (latents, texts, config.optimizer()) {
+        let plans = CachePlans { latents, texts };
+        let memory = MemoryEstimate::new(settings, &optimizer, dataset, base, adapters, &plans);
+        if let Ok(device) = crate::device::parse(&config.device) {
+            report.warnings.extend(memory.warning(&device));
+        }
+        report.memory = Some(memory);
+    }
 }
 
 /// Captions that are truncated if they have all their tags.

@@ -1,4 +1,4 @@
-//! Images and captions of a run: from the data set to batches on the device.
+//! Images and captions of a run: from the dataset to batches on the device.
 
 pub(crate) mod batch_builder;
 pub(crate) mod captions;

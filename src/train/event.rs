@@ -195,7 +195,7 @@ pub struct EpochEnd {
     /// The loss averaged over the epoch's steps.
     pub average_loss: f32,
     /// The loss on the images that are kept out of training, at noise and timesteps that stay the
-    /// same; none where there are none.
+    /// same; `None` without validation images.
     pub validation_loss: Option<f32>,
 }
 

@@ -1,6 +1,7 @@
 //! The memory that a run needs, and the memory that is free.
 
 use burn::tensor::Device;
+use lora_core::optim::OptimizerConfig;
 use lora_data::{Dataset, Item};
 use lora_models::{Family, ParameterCounts};
 use serde::Serialize;
@@ -43,7 +44,12 @@ struct Load {
 }
 
 impl Load {
-    fn new(settings: &RunSettings, base: &OpenBase, adapters: &Adapters) -> Self {
+    fn new(
+        settings: &RunSettings,
+        optimizer: &OptimizerConfig,
+        base: &OpenBase,
+        adapters: &Adapters,
+    ) -> Self {
         let averages = if settings.network.ema_decay.is_some() {
             4
         } else {
@@ -57,7 +63,7 @@ impl Load {
                 BaseDtype::Bf16 => 2,
             },
             trained: adapters.set.parameter_count() as u64,
-            state_bytes: settings.training.optimizer.state_bytes() as u64 + averages,
+            state_bytes: optimizer.state_bytes() as u64 + averages,
             gradient_checkpointing: settings.training.gradient_checkpointing,
         }
     }
@@ -81,32 +87,11 @@ impl Load {
     }
 }
 
-/// Bytes of latents and encoded captions, in memory or on disk.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CacheBytes {
-    pub(crate) latents: u64,
-    pub(crate) texts: u64,
-}
-
-impl CacheBytes {
-    pub(crate) fn new(
-        settings: &RunSettings,
-        dataset: &Dataset,
-        base: &OpenBase,
-        plans: &CachePlans,
-    ) -> Self {
-        let per_caption = base.widths.bytes(settings.text.sequence_length());
-        Self {
-            latents: plans.latents.bytes(dataset),
-            texts: (plans.texts.total(dataset) * per_caption) as u64,
-        }
-    }
-}
-
 impl MemoryEstimate {
     /// About how much memory the steps of a run take.
     pub(crate) fn new(
         settings: &RunSettings,
+        optimizer: &OptimizerConfig,
         dataset: &Dataset,
         base: &OpenBase,
         adapters: &Adapters,
@@ -116,17 +101,16 @@ impl MemoryEstimate {
             text_encoders: !plans.texts.is_cached(),
             vae: !plans.latents.is_cached(),
         };
-        let bytes = CacheBytes::new(settings, dataset, base, plans);
         let mut caches = 0;
         if matches!(plans.latents, LatentPlan::Memory) {
-            caches += bytes.latents;
+            caches += plans.latents.bytes(dataset);
         }
         if matches!(plans.texts, TextPlan::Memory(_)) {
-            caches += bytes.texts;
+            caches += plans.texts.bytes(settings, dataset, &base.widths);
         }
         Self {
             caches,
-            ..Load::new(settings, base, adapters).steps(needs, largest_batch(dataset))
+            ..Load::new(settings, optimizer, base, adapters).steps(needs, largest_batch(dataset))
         }
     }
 

@@ -2,17 +2,17 @@
 
 pub(crate) mod adapters;
 pub(crate) mod base;
-pub(crate) mod captions;
+pub(crate) mod caption_encoder;
 pub(crate) mod inspect;
-pub(crate) mod lora_file;
 pub(crate) mod open_base;
+pub(crate) mod read_lora;
 pub(crate) mod train_state;
 
 use burn::tensor::Device;
 use lora_core::adapter::AdapterSet;
-use lora_core::diffusion::Objective;
+use lora_core::diffusion::{NoiseSchedule, Objective};
 use lora_core::layers::NetworkKind;
-use lora_core::optim::{LrSchedule, Optimizer};
+use lora_core::optim::{LrSchedule, Optimizer, OptimizerConfig};
 use lora_models::lora::LearningRateGroup;
 
 use self::adapters::Adapters;
@@ -24,14 +24,16 @@ use super::objective::{noise_schedule, objective};
 use super::step::{Algorithm, MicroBatch, Outcome, Task};
 use crate::config::{Compat, PredictionType};
 use crate::error::Result;
-use crate::settings::RunSettings;
+use crate::settings::{ObjectiveSettings, RunSettings};
 
 /// What is trained, with what.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) base: Base,
     pub(crate) state: TrainState,
-    pub(crate) algorithm: Algorithm,
+    algorithm: Algorithm,
+    objective: ObjectiveSettings,
+    noise_schedule: NoiseSchedule,
     /// The parameters that share a learning rate.
     groups: Vec<LearningRateGroup>,
     /// The UNet's learning rate and the first text encoder's, before the schedule.
@@ -51,18 +53,17 @@ impl Model {
         base: OpenBase,
         adapters: Adapters,
         settings: &RunSettings,
+        optimizer: OptimizerConfig,
         lr_schedule: LrSchedule,
         device: &Device,
     ) -> Self {
         let network = &settings.network;
         let training = &settings.training;
-        let optimizer = Optimizer::new(training.optimizer.clone());
+        let optimizer = Optimizer::new(optimizer);
         let algorithm = Algorithm {
-            objective: settings.objective.clone(),
-            noise_schedule: noise_schedule(
-                &settings.objective,
-                base.checkpoint.zero_terminal_snr(),
-            ),
+            noise: settings.objective.noise,
+            noise_dtype: settings.objective.noise_dtype,
+            timesteps: settings.objective.timesteps.clone(),
             clip_skip: base.clip_skip,
             gradient_accumulation_steps: training.gradient_accumulation_steps,
             gradient_checkpointing: training.gradient_checkpointing,
@@ -74,7 +75,10 @@ impl Model {
             keeps_idle_gradients: settings.compat == Compat::SdScripts,
             seed: settings.seed,
         };
+        let is_zero_terminal = base.checkpoint.zero_terminal_snr();
         Self {
+            objective: settings.objective.clone(),
+            noise_schedule: noise_schedule(&settings.objective, is_zero_terminal),
             base: Base::new(base.checkpoint, settings.base.dtype, device),
             state: TrainState::new(adapters.set, optimizer, network.ema_decay),
             algorithm,
@@ -121,14 +125,11 @@ impl Model {
             .validation_loss(first_sample, batch, task, adapters))
     }
 
+    /// The objective, once the prediction type is known.
     fn objective(&mut self) -> Result<Objective> {
-        let Algorithm {
-            objective: settings,
-            noise_schedule,
-            ..
-        } = &self.algorithm;
         let prediction_type = self.base.prediction_type()?;
-        Ok(objective(settings, noise_schedule.clone(), prediction_type))
+        let schedule = self.noise_schedule.clone();
+        Ok(objective(&self.objective, schedule, prediction_type))
     }
 
     /// True if the base predicts v, as far as is known.
@@ -138,42 +139,41 @@ impl Model {
 
     /// True if the noise schedule ends at zero SNR.
     pub(crate) fn has_zero_terminal_snr(&self) -> bool {
-        self.algorithm.noise_schedule.has_zero_terminal_snr()
+        self.noise_schedule.has_zero_terminal_snr()
     }
 
     /// The learning rates of the update `step`, counted from 0.
     pub(crate) fn rates(&self, step: u64) -> StepRates {
         let multiplier = self.algorithm.lr_schedule.multiplier(step as usize);
+        let unet = self.first_stack(NetworkKind::Unet);
+        let text_encoder = self.first_stack(NetworkKind::TextEncoder);
         // Some optimizers make their own rate, which may be read from the device.
-        let (unet, text_encoder) = (
-            self.own_rate(NetworkKind::Unet),
-            self.own_rate(NetworkKind::TextEncoder),
-        );
+        let own_rate = |stack: Option<usize>| self.state.optimizer.effective_lr(stack?);
+        let (own_unet, own_text_encoder) = (own_rate(unet), own_rate(text_encoder));
         let rate = |own: Option<f64>, base: f64| own.unwrap_or(multiplier * base);
-        let [unet_lr, text_encoder_lr] = self.network_rates;
         let mut groups = Vec::with_capacity(self.groups.len());
         for group in &self.groups {
-            let own = match group.network {
-                NetworkKind::Unet => unet,
-                NetworkKind::TextEncoder | NetworkKind::Vae => text_encoder,
+            let own = if group.network == NetworkKind::Unet {
+                own_unet
+            } else {
+                own_text_encoder
             };
             groups.push(GroupRate {
                 group: group.description.clone(),
-                lr: rate(own.flatten(), group.lr),
+                lr: rate(own, group.lr),
             });
         }
+        let [unet_lr, text_encoder_lr] = self.network_rates;
         StepRates {
-            unet: unet.map(|own| rate(own, unet_lr)),
-            text_encoder: text_encoder.map(|own| rate(own, text_encoder_lr)),
+            unet: unet.map(|_| rate(own_unet, unet_lr)),
+            text_encoder: text_encoder.map(|_| rate(own_text_encoder, text_encoder_lr)),
             groups,
         }
     }
 
-    /// The rate that the optimizer makes for a network, if it makes its own; `None` if the network
-    /// is not trained.
-    fn own_rate(&self, network: NetworkKind) -> Option<Option<f64>> {
-        let stacks = self.state.adapters.stacks();
-        let stack = stacks.iter().position(|stack| stack.network == network)?;
-        Some(self.state.optimizer.effective_lr(stack))
+    /// The first stack of a network; `None` if the network is not trained.
+    fn first_stack(&self, network: NetworkKind) -> Option<usize> {
+        let mut stacks = self.state.adapters.stacks().iter();
+        stacks.position(|stack| stack.network == network)
     }
 }

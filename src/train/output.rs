@@ -1,10 +1,12 @@
 //! Everything that a run writes: LoRA files, previews, logs.
 
 pub(crate) mod logs;
-pub(crate) mod lora_file;
 pub(crate) mod lora_files;
 mod model_hash;
 pub(crate) mod previews;
+mod write_lora;
+
+use jiff::Timestamp;
 
 use crate::config::TrainConfig;
 use crate::error::Result;
@@ -32,11 +34,12 @@ impl Outputs {
         settings: &RunSettings,
         record: TrainConfig,
         prompts: Vec<Prompt>,
+        started_at: Timestamp,
     ) -> Result<Self> {
         Ok(Self {
-            loras: LoraFiles::new(settings, record)?,
+            loras: LoraFiles::new(settings, record, started_at)?,
             previews: Previews::new(&settings.output, prompts),
-            logs: Logs::new(&settings.output),
+            logs: Logs::new(&settings.output, started_at),
         })
     }
 }

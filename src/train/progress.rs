@@ -73,7 +73,7 @@ impl Progress {
         }
     }
 
-    /// The loss averaged over the steps of one epoch, up to this one.
+    /// The loss averaged over the last epoch's worth of steps.
     pub(super) fn average_loss(&self) -> f32 {
         let sum: f64 = self.losses.iter().map(|loss| f64::from(*loss)).sum();
         (sum / self.losses.len().max(1) as f64) as f32
@@ -91,7 +91,7 @@ impl Progress {
     }
 
     /// Counts a wait for a batch, and reports it if it is long.
-    pub(super) fn wait(&mut self, waited: Duration) {
+    pub(super) fn count_wait(&mut self, waited: Duration) {
         let seconds = waited.as_secs_f64();
         self.data_wait_seconds += seconds;
         if waited >= MIN_WAIT {

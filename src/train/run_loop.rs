@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use lora_core::layers::Network;
 
-use super::data::feed::Update;
+use super::data::feed::{Filling, Update};
 use super::event::{EpochEnd, Event, RunPlan, Saved, Step, Summary};
-use super::output::lora_files::Deletion;
 use super::output::previews::NewPreview;
 use super::progress::Stage;
 use super::step::Outcome;
@@ -18,7 +17,7 @@ use crate::prompt::PreviewTime;
 use crate::warning::Warning;
 
 /// The stage of generating previews, if they are due, before `then`.
-fn previews(is_due: bool, at: PreviewTime, then: Stage) -> Stage {
+fn preview_stage(is_due: bool, at: PreviewTime, then: Stage) -> Stage {
     if is_due {
         Stage::Previews {
             at,
@@ -67,7 +66,7 @@ impl Trainer {
             Stage::Plan => Ok(self.plan()),
             Stage::FillCaches => self.fill_caches(),
             Stage::StartTraining => self.start_training(),
-            Stage::Previews { at, index, then } => self.preview(at, index, then),
+            Stage::Previews { at, index, then } => self.generate_preview(at, index, then),
             Stage::BeginEpoch => Ok(self.begin_epoch()),
             Stage::Update => self.update(),
             Stage::EndEpoch => self.end_epoch(),
@@ -84,13 +83,16 @@ impl Trainer {
     }
 
     fn fill_caches(&mut self) -> Result<Stage> {
-        let base = &mut self.model.base;
-        let Some(filling) = self.feed.fill(&self.facts.settings, base)? else {
-            return Ok(Stage::StartTraining);
-        };
+        let (settings, base) = (&self.facts.settings, &mut self.model.base);
+        let mut warnings = Vec::new();
+        let filling = self.feed.fill(settings, base, &mut warnings);
         let events = &mut self.progress.events;
-        events.extend(filling.warnings.into_iter().map(Event::Warning));
-        events.extend(filling.progress.map(Event::Cached));
+        events.extend(warnings.into_iter().map(Event::Warning));
+        match filling? {
+            Filling::Item(progress) => events.push_back(Event::Cached(progress)),
+            Filling::Cache => {}
+            Filling::Done => return Ok(Stage::StartTraining),
+        }
         Ok(Stage::FillCaches)
     }
 
@@ -100,7 +102,11 @@ impl Trainer {
         self.model.base.load(self.feed.needs())?;
         self.detect_prediction_type()?;
         let is_due = self.facts.settings.previews.timing.is_due_at_first();
-        Ok(previews(is_due, PreviewTime::Epoch(0), Stage::BeginEpoch))
+        Ok(preview_stage(
+            is_due,
+            PreviewTime::Epoch(0),
+            Stage::BeginEpoch,
+        ))
     }
 
     fn begin_epoch(&mut self) -> Stage {
@@ -114,19 +120,17 @@ impl Trainer {
 
     fn update(&mut self) -> Result<Stage> {
         let started = Instant::now();
-        let (update, base) = (self.progress.step, &mut self.model.base);
-        let Some(Update {
+        let Some((loaded, waited)) = self.feed.load_next()? else {
+            return Ok(Stage::Done);
+        };
+        self.progress.count_wait(waited);
+        let Update {
             epoch,
             ends_epoch,
             batches,
-            waited,
-        }) = self.feed.next(update, base)?
-        else {
-            return Ok(Stage::Finish);
-        };
+        } = self.feed.build(loaded, &mut self.model.base)?;
         debug_assert_eq!(epoch, self.progress.epoch);
-        self.progress.wait(waited);
-        let outcome = self.model.update(update, batches)?;
+        let outcome = self.model.update(self.progress.step, batches)?;
         if !outcome.is_finite() {
             return Err(self.not_finite(outcome));
         }
@@ -138,7 +142,7 @@ impl Trainer {
         };
         let step = self.progress.step;
         let is_due = self.facts.settings.previews.timing.is_due_after_step(step);
-        Ok(previews(is_due, PreviewTime::Step(step), next))
+        Ok(preview_stage(is_due, PreviewTime::Step(step), next))
     }
 
     fn end_epoch(&mut self) -> Result<Stage> {
@@ -162,7 +166,7 @@ impl Trainer {
         }
         let timing = self.facts.settings.previews.timing;
         let is_due = timing.is_due_after_epoch(epoch, epochs);
-        Ok(previews(
+        Ok(preview_stage(
             is_due,
             PreviewTime::Epoch(epoch),
             Stage::BeginEpoch,
@@ -194,7 +198,12 @@ impl Trainer {
     }
 
     /// Generates the next preview with the adapters as they are now.
-    fn preview(&mut self, at: PreviewTime, index: usize, then: Box<Stage>) -> Result<Stage> {
+    fn generate_preview(
+        &mut self,
+        at: PreviewTime,
+        index: usize,
+        then: Box<Stage>,
+    ) -> Result<Stage> {
         let Some(prompt) = self.outputs.previews.prompt(index).cloned() else {
             self.model.base.keep(self.feed.needs());
             return Ok(*then);
@@ -287,9 +296,13 @@ impl Trainer {
 
     /// The loss on the validation images; `None` if there are none.
     fn validate(&mut self) -> Result<Option<f32>> {
+        let batches = self.feed.validation()?;
+        if batches.is_empty() {
+            return Ok(None);
+        }
         let adapters = self.model.state.evaluation_adapters();
         let (mut samples, mut sum) = (0, 0.0);
-        for batch in self.feed.validation()? {
+        for batch in batches {
             let count = batch.items.len();
             let base = &mut self.model.base;
             if let Some(batch) = self.feed.validation_batch(&batch, samples, base)? {
@@ -310,10 +323,12 @@ impl Trainer {
             step,
         };
         events.push_back(Event::Saved(saved));
-        match self.outputs.loras.replace(path, old) {
-            Deletion::None => {}
-            Deletion::Deleted(path) => events.push_back(Event::Deleted(path)),
-            Deletion::Failed(warning) => events.push_back(Event::Warning(warning)),
+        self.outputs.loras.add_saved(path);
+        let Some(old) = old else { return Ok(()) };
+        match self.outputs.loras.delete_saved(&old) {
+            Ok(true) => events.push_back(Event::Deleted(old)),
+            Ok(false) => {}
+            Err(warning) => events.push_back(Event::Warning(warning)),
         }
         Ok(())
     }

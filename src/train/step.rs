@@ -1,12 +1,13 @@
 //! One update of the adapters: the whole algorithm.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{FloatDType, Tensor};
 use lora_core::ForwardContext;
 use lora_core::adapter::{AdapterSet, Dropout, StackGradient, TrainingPass, WeightNorms};
 use lora_core::diffusion::{
-    LossWeights, Noise, NoiseKey, NoiseSchedule, Objective, random_timesteps,
+    LossWeights, Noise, NoiseConfig, NoiseKey, Objective, random_timesteps,
 };
 use lora_core::ops::GradientSink;
 use lora_core::optim::{LrSchedule, accumulate, global_norm};
@@ -14,15 +15,17 @@ use lora_core::rng::Purpose;
 use lora_models::text::TextEmbeddings;
 use lora_models::{TextEncoders, UNet2DConditionModel};
 
-use super::model::captions::{self, Tokens};
+use super::model::caption_encoder::{Tokens, encode_captions};
 use super::model::train_state::TrainState;
-use crate::settings::ObjectiveSettings;
 
 /// What does not change from update to update.
 #[derive(Debug)]
 pub(crate) struct Algorithm {
-    pub(crate) objective: ObjectiveSettings,
-    pub(crate) noise_schedule: NoiseSchedule,
+    pub(crate) noise: NoiseConfig,
+    /// The number type in which sd-scripts adds noise, if its numbers are reproduced.
+    pub(crate) noise_dtype: Option<FloatDType>,
+    /// The timesteps that are drawn.
+    pub(crate) timesteps: Range<usize>,
     pub(crate) clip_skip: usize,
     pub(crate) gradient_accumulation_steps: usize,
     pub(crate) gradient_checkpointing: bool,
@@ -102,7 +105,7 @@ impl Algorithm {
         task: Task<'_>,
         state: &mut TrainState,
     ) -> Outcome {
-        let (loss, mut gradients) = self.accumulate(update, batches, task, &state.adapters);
+        let (loss, mut gradients) = self.sum_gradients(update, batches, task, &state.adapters);
         if self.keeps_idle_gradients {
             state.add_idle(&mut gradients, &self.learning_rates);
         }
@@ -137,7 +140,7 @@ impl Algorithm {
     }
 
     /// The mean loss of the batches and the gradients of their sum.
-    fn accumulate(
+    fn sum_gradients(
         &self,
         update: u64,
         batches: Vec<MicroBatch>,
@@ -200,13 +203,13 @@ impl Algorithm {
     ) -> (f32, Vec<StackGradient>) {
         let count = batch.latents.dims()[0];
         let draw = self.draw(Purpose::Noise, update, first_sample);
-        let noise = self.objective.noise.noise(&batch.latents, draw);
+        let noise = self.noise.noise(&batch.latents, draw);
         let timesteps = random_timesteps(
             self.seed,
             update,
             first_sample,
             count,
-            self.objective.timesteps.clone(),
+            self.timesteps.clone(),
         );
         let sink = GradientSink::default();
         let pass = TrainingPass {
@@ -241,13 +244,13 @@ impl Algorithm {
         const TIMESTEPS: usize = 4;
         let count = batch.latents.dims()[0];
         let cx = ForwardContext::base().with(adapters.bind(batch.multiplier));
-        let timesteps = &self.objective.timesteps;
+        let timesteps = &self.timesteps;
         let mut sum = 0.0;
         for quarter in 0..TIMESTEPS {
             // The middle of each quarter.
             let timestep = timesteps.start + timesteps.len() * (2 * quarter + 1) / (2 * TIMESTEPS);
             let draw = self.draw(Purpose::Validation, quarter as u64, first_sample);
-            let noise = self.objective.noise.noise(&batch.latents, draw);
+            let noise = self.noise.noise(&batch.latents, draw);
             let loss = self.loss(batch.clone(), noise, &vec![timestep; count], task, &cx);
             sum += loss.into_scalar::<f32>();
         }
@@ -270,7 +273,7 @@ impl Algorithm {
         } = match batch.text {
             Text::Encoded(encoded) => encoded,
             Text::Tokens { tokens, encoders } => {
-                captions::encode(&encoders, tokens, self.clip_skip, cx)
+                encode_captions(&encoders, tokens, self.clip_skip, cx)
             }
         };
         let added_cond = unet.added_cond(pooled, &batch.time_ids);
@@ -302,7 +305,7 @@ impl Algorithm {
         timesteps: &[usize],
         objective: &Objective,
     ) -> (Tensor<4>, Tensor<4>) {
-        let Some(dtype) = self.objective.noise_dtype else {
+        let Some(dtype) = self.noise_dtype else {
             let noisy = objective
                 .schedule
                 .add_noise(&latents, &noise.input, timesteps);

@@ -19,9 +19,9 @@
 //! Iterating does one piece of this at a time (`run_loop.rs`) and yields an event for each.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use image::RgbImage;
+use jiff::Timestamp;
 use lora_core::ForwardContext;
 use lora_core::adapter::{AdapterSet, AdapterTensor};
 use lora_data::{BatchPlan, Dataset, DatasetReport, TrainImage};
@@ -34,17 +34,18 @@ use super::event::Event;
 use super::memory::MemoryEstimate;
 use super::model::Model;
 use super::model::adapters::Adapters;
-use super::model::captions::CaptionReader;
+use super::model::caption_encoder::CaptionReader;
 use super::model::open_base::{OpenBase, open_checkpoint};
 use super::output::Outputs;
 use super::output::lora_files::SavedRun;
 use super::preview::pipeline::Pipeline;
 use super::progress::Progress;
+use super::run_length::RunLength;
 use crate::config::rules::{self, BaseFacts};
 use crate::config::{Resolution, SavePrecision, TrainConfig};
 use crate::error::{Error, Result};
 use crate::prompt::{self, Prompt};
-use crate::settings::{RunLength, RunSettings};
+use crate::settings::RunSettings;
 use crate::warning::Warning;
 
 /// A training run. Iterate over it to train: each item is an [`Event`] or the error that ended the
@@ -67,7 +68,7 @@ use crate::warning::Warning;
 #[derive(Debug)]
 pub struct Trainer {
     /// What is known before training; never changed.
-    pub(super) facts: Facts,
+    pub(super) facts: RunFacts,
     /// Base, adapters, optimizer, algorithm.
     pub(super) model: Model,
     /// The batches of updates and validations.
@@ -80,7 +81,7 @@ pub struct Trainer {
 
 /// What is known of a run before training.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct RunFacts {
     pub(super) settings: RunSettings,
     pub(super) report: DatasetReport,
     pub(super) plan: BatchPlan,
@@ -94,8 +95,7 @@ pub(super) struct Facts {
 
 impl Trainer {
     /// Reads and checks everything that the run needs: configuration, images, captions, base.
-    /// Nothing is written. Of the base nothing stays in memory yet: each network is read when it is
-    /// used first.
+    /// Nothing is written, and no network stays in memory: each is read when it is first used.
     ///
     /// # Errors
     /// Everything that is wrong with them; see [`Error`](crate::Error).
@@ -114,6 +114,7 @@ impl Trainer {
         reason = "a run takes its configuration"
     )]
     pub fn with_images(config: TrainConfig, images: &[TrainImage]) -> Result<Self> {
+        let started_at = Timestamp::now();
         config.check_all(!images.is_empty())?;
         let device = crate::device::parse(&config.device)?;
         let prompts = match &config.sample_prompts {
@@ -121,38 +122,38 @@ impl Trainer {
             None => Vec::new(),
         };
         let checkpoint = open_checkpoint(&config)?;
-        let (family, is_zero_terminal) = (checkpoint.family(), checkpoint.zero_terminal_snr());
-        let reproduced = rules::reproduced(&config, family, is_zero_terminal);
-        let settings = RunSettings::new(&config, family)?;
+        let (family, base_facts) = (checkpoint.family(), BaseFacts::new(&checkpoint));
+        let reproduced = rules::reproduced(&config, family, base_facts.zero_terminal_snr);
         let config = config.resolved(family);
-        let base_facts = BaseFacts::new(&checkpoint);
+        let settings = RunSettings::new(&config, family);
         Error::config(rules::base_problems(&config, &base_facts))?;
         let (dataset, notices) = dataset::open(&config, &settings.data, images)?;
-
-        let base = OpenBase::new(checkpoint, &settings)?.merged(&settings, &device)?;
-        let adapters = Adapters::new(
-            &settings.network,
-            &base.layers,
-            family,
-            settings.seed,
-            &device,
-        )?;
-        let record = adapters.shape.recorded_in(&config);
-        let mut outputs = Outputs::new(&settings, record, prompts)?;
-
         let plan = dataset.plan()?;
         let length = RunLength::new(&settings.training, &plan);
+
+        let base = OpenBase::new(checkpoint, &settings)?.merged(&settings, &device)?;
+        let adapters = Adapters::new(&settings, &base.layers, &device)?;
+        let record = adapters.shape.recorded_in(&config);
+        let mut warnings = rules::run_warnings(&record, &length.length_facts());
+        let mut outputs = Outputs::new(&settings, record, prompts, started_at)?;
         let plans = CachePlans::new(&settings, &dataset, &base, &adapters)?;
-        let memory = MemoryEstimate::new(&settings, &dataset, &base, &adapters, &plans);
-        let mut warnings = rules::run_warnings(&config, &length.facts());
-        warnings.extend(rules::base_warnings(&config, &base_facts));
+        let optimizer = config.optimizer()?;
+        let memory = MemoryEstimate::new(&settings, &optimizer, &dataset, &base, &adapters, &plans);
         warnings.extend(outputs.loras.vae_warning());
+        warnings.extend(rules::base_warnings(&config, &base_facts));
         warnings.extend(adapters.warnings.iter().cloned());
         warnings.extend(plans.texts.warning());
         warnings.extend(memory.warning(&device));
         warnings.extend(skipped(&dataset));
 
-        let facts = Facts {
+        let builder = BatchBuilder {
+            trains_text_encoder: adapters.shape.trains_text_encoder,
+            clip_skip: base.clip_skip,
+            seed: settings.seed,
+        };
+        let reader = CaptionReader::new(&settings.text, family);
+        let lr_schedule = config.lr_schedule(length.total_steps)?;
+        let facts = RunFacts {
             report: dataset::report(&dataset, &notices),
             plan,
             length,
@@ -163,16 +164,9 @@ impl Trainer {
             settings,
         };
         let settings = &facts.settings;
-        let builder = BatchBuilder {
-            trains_text_encoder: adapters.shape.trains_text_encoder,
-            clip_skip: base.clip_skip,
-            seed: settings.seed,
-        };
-        let reader = CaptionReader::new(&settings.text, family);
-        let lr_schedule = config.lr_schedule(length.total_steps)?;
         Ok(Self {
-            feed: Feed::new(Arc::new(dataset), reader, builder, plans),
-            model: Model::new(base, adapters, settings, lr_schedule, &device),
+            feed: Feed::new(dataset, reader, builder, plans),
+            model: Model::new(base, adapters, settings, optimizer, lr_schedule, &device),
             outputs,
             progress: Progress::new(warnings),
             facts,

@@ -5,8 +5,8 @@
 //! choice = "{" alternative ( "|" alternative )* "}"
 //! ```
 //!
-//! `{{` and `}}` are the characters `{` and `}`. A choice extends from the first `{` to the next `}`
-//! and must not be empty.
+//! `{{` and `}}` are the characters `{` and `}`. A choice extends from the first `{` to the next
+//! `}` and must not be empty.
 //!
 //! Double braces are matched first, from the left: `{{{a|b}}}` is `{`, then a choice between `a`
 //! and `b}`. Choices do not nest. Unmatched braces and `{}` are plain text.

@@ -47,8 +47,8 @@ pub(crate) fn keys_by_path<'a>(
         return keys;
     }
     for (rest, key) in inside {
-        // Not used: buffers and the scale of similarities of images and texts; other tensors that the
-        // training of a VAE left in its file.
+        // Not used: buffers and the scale of similarities of images and texts; other tensors that
+        // the training of a VAE left in its file.
         let is_left_over = network == Network::Vae
             && prefix.is_empty()
             && !VAE_PARTS.iter().any(|part| rest.starts_with(part));

@@ -83,8 +83,8 @@ pub fn load(
     adapters.load_named(tensors, |slot| naming.all_adapter_names(&slot.layer.path))
 }
 
-/// The family that a LoRA file was made for, from its metadata or the names of its adapters. None if
-/// they fit several families.
+/// The family that a LoRA file was made for, from its metadata or the names of its adapters. None
+/// if they fit several families.
 #[must_use]
 pub fn family_of(file: &SafetensorsFile) -> Option<Family> {
     const VERSIONS: [(&str, Family); 3] = [

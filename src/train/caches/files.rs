@@ -14,7 +14,7 @@ use crate::warning::{CacheContent, Warning};
 /// The number of stale files that are reported one by one.
 const REPORTED: usize = 5;
 
-/// The cache files of a data set.
+/// The cache files of a dataset.
 #[derive(Debug)]
 pub(crate) struct CacheFiles {
     content: CacheContent,
@@ -75,30 +75,6 @@ pub(crate) fn refuse_shared<'a>(entries: impl Iterator<Item = CacheEntry<'a>>) -
         }
     }
     Ok(())
-}
-
-/// An image or caption that is done.
-#[derive(Debug)]
-pub(crate) struct Filled {
-    /// True if a file of an earlier run is used.
-    pub(crate) reused: bool,
-    pub(crate) warning: Option<Warning>,
-}
-
-impl Filled {
-    pub(crate) fn reused() -> Self {
-        Self {
-            reused: true,
-            warning: None,
-        }
-    }
-
-    pub(crate) fn computed(warning: Option<Warning>) -> Self {
-        Self {
-            reused: false,
-            warning,
-        }
-    }
 }
 
 /// The result of looking for a cache file.

@@ -2,8 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::rng::{Purpose, Stream};
-use lora_data::cache::LatentsRequest;
-use lora_data::{Alpha, Dataset, ImageSample, Item, Mask, Pixels, Size};
+use lora_data::{Dataset, ImageSample, Item, Mask, Pixels, Size};
 use lora_models::AutoencoderKl;
 
 use crate::error::{Error, Result};
@@ -72,16 +71,4 @@ pub(crate) fn network_input(pixels: &[u8]) -> Vec<f32> {
         .flat_map(|channel| pixels.iter().skip(channel).step_by(3))
         .map(|byte| f32::from(*byte) / 127.5 - 1.0)
         .collect()
-}
-
-/// The arrays that the cache file of an image must hold.
-pub(crate) fn wanted_latents(dataset: &Dataset, item: &Item) -> LatentsRequest {
-    let subset = &dataset.subset_of(item).config;
-    let Size { width, height } = item.selection.bucket;
-    LatentsRequest {
-        size: Size::new(width / 8, height / 8),
-        flipped: subset.augmentation.flip_aug,
-        alpha_mask: (subset.alpha == Alpha::Mask && item.mask.is_none())
-            .then_some(item.selection.bucket),
-    }
 }

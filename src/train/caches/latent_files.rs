@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 
 use lora_data::bucket::letterbox_crop_ltrb;
 use lora_data::cache::{
-    CachedLatents, LatentsFamily, LatentsFile, LatentsName, Origin, RetainedEntries,
-    SourceFingerprint, Validity, is_newer_than, latents_candidates, latents_path,
+    CachedLatents, LatentsFamily, LatentsFile, LatentsName, LatentsRequest, Origin,
+    RetainedEntries, SourceFingerprint, Validity, is_newer_than, latents_candidates, latents_path,
 };
 use lora_data::{Alpha, Dataset, Item, Mask, Size};
 use lora_models::Family;
 
 use super::files::{CacheEntry, CacheFiles, Lookup, refuse_shared, values};
-use super::latent_encoding::{EncodedImage, wanted_latents};
+use super::latent_encoding::EncodedImage;
 use crate::config::Compat;
 use crate::error::Result;
 use crate::warning::{CacheContent, Warning};
 
-/// Counted up if the same image and VAE give other latents than before.
+/// Incremented when the same image and VAE give other latents than before.
 const VERSION: u32 = 1;
 
 /// How cache files are named.
@@ -54,7 +54,7 @@ impl LatentFilesPlan {
     }
 }
 
-/// The latents of the images that are done, and the files of the others.
+/// Finds usable files of latents and writes the others.
 #[derive(Debug)]
 pub(crate) struct LatentFiles {
     plan: LatentFilesPlan,
@@ -223,12 +223,12 @@ fn is_usable_external(dataset: &Dataset, item: &Item, path: &Path) -> lora_data:
         !matches!(subset.alpha, Alpha::Background(_)) && subset.resize_interpolation.is_none();
     let read = CachedLatents::read(path, &wanted_latents(dataset, item))?;
     // Other programs ignore the Exif orientation.
-    let is_turned = lora_data::is_reoriented(&item.path, &dataset.options().decode)?;
+    let is_reoriented = lora_data::is_reoriented(&item.path, &dataset.options().decode)?;
     let is_same = read.original_size == item.size;
     let has_good_mask = read
         .alpha_mask
         .is_none_or(|(size, weights)| Mask::new(size, weights).is_some());
-    Ok(is_plain && is_same && !is_turned && has_good_mask && is_newer_than(path, &item.path)?)
+    Ok(is_plain && is_same && !is_reoriented && has_good_mask && is_newer_than(path, &item.path)?)
 }
 
 /// The size of the latents, which distinguishes them from others in their file.
@@ -239,4 +239,16 @@ fn slot(item: &Item) -> String {
 
 fn mask_weights(mask: Option<Mask>, size: Size) -> Vec<f32> {
     mask.map_or_else(|| vec![1.0; size.area() as usize], Mask::into_weights)
+}
+
+/// The arrays that the cache file of an image must hold.
+pub(crate) fn wanted_latents(dataset: &Dataset, item: &Item) -> LatentsRequest {
+    let subset = &dataset.subset_of(item).config;
+    let Size { width, height } = item.selection.bucket;
+    LatentsRequest {
+        size: Size::new(width / 8, height / 8),
+        flipped: subset.augmentation.flip_aug,
+        alpha_mask: (subset.alpha == Alpha::Mask && item.mask.is_none())
+            .then_some(item.selection.bucket),
+    }
 }

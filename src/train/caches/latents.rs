@@ -10,9 +10,10 @@ use burn::tensor::Tensor;
 use lora_data::cache::SourceFingerprint;
 use lora_data::{Dataset, Item, mirror_rows};
 
-use super::files::{Filled, Lookup};
-use super::latent_encoding::{EncodedImage, encode, wanted_latents};
-use super::latent_files::{LatentFiles, LatentFilesPlan};
+use super::files::Lookup;
+use super::filled::Filled;
+use super::latent_encoding::{EncodedImage, encode};
+use super::latent_files::{LatentFiles, LatentFilesPlan, wanted_latents};
 use crate::error::Result;
 use crate::settings::{Caching, RunSettings};
 use crate::train::model::base::Base;
@@ -100,7 +101,7 @@ impl LatentFiller {
         }
     }
 
-    /// The number of images that are done; they come in the data set's order.
+    /// The number of images that are done; they come in the dataset's order.
     pub(crate) fn done(&self) -> usize {
         match self {
             Self::Memory(latents) => latents.len(),
@@ -109,12 +110,14 @@ impl LatentFiller {
         }
     }
 
-    /// Encodes the next image, or finds its file. `None` if there is nothing left to do.
+    /// Encodes the next image, or finds its file. `None` if all are done. Warnings are added to
+    /// `warnings`, even if encoding fails.
     pub(crate) fn fill_next(
         &mut self,
         dataset: &Dataset,
         seed: u64,
         base: &mut Base,
+        warnings: &mut Vec<Warning>,
     ) -> Result<Option<Filled>> {
         let index = self.done();
         let Some(item) = dataset.items().get(index) else {
@@ -126,34 +129,41 @@ impl LatentFiller {
                 let encoded = encode(dataset, index, seed, base)?;
                 let scaling_factor = base.checkpoint().scaling_factor();
                 latents.push(MemoryLatents::new(encoded, scaling_factor));
-                Ok(Some(Filled::computed(None)))
+                Ok(Some(Filled::Encoded))
             }
             Self::Files(files) => {
-                let warning = match files.find(dataset)? {
+                match files.find(dataset)? {
                     Lookup::Usable(path) => {
                         files.use_file(path);
-                        return Ok(Some(Filled::reused()));
+                        return Ok(Some(Filled::Reused));
                     }
-                    Lookup::Stale { path, reason } => files.count_stale(path, reason),
-                    Lookup::Missing => None,
-                };
+                    Lookup::Stale { path, reason } => {
+                        warnings.extend(files.count_stale(path, reason));
+                    }
+                    Lookup::Missing => {}
+                }
                 let seen = SourceFingerprint::read(&item.path)?;
                 let encoded = encode(dataset, index, seed, base)?;
                 files.write(dataset, encoded, seen)?;
-                Ok(Some(Filled::computed(warning)))
+                Ok(Some(Filled::Encoded))
             }
         }
     }
 
-    /// The latents of all images, with warnings about their files.
-    pub(crate) fn finish(self) -> (LatentSource, Vec<Warning>) {
+    /// Warnings about all files.
+    pub(crate) fn summary(&self) -> Vec<Warning> {
         match self {
-            Self::Memory(latents) => (LatentSource::Memory(Arc::new(latents)), Vec::new()),
-            Self::Files(files) => {
-                let warnings = files.summary();
-                (LatentSource::Files(files.into_paths()), warnings)
-            }
-            Self::Vae => (LatentSource::Vae, Vec::new()),
+            Self::Files(files) => files.summary(),
+            Self::Memory(_) | Self::Vae => Vec::new(),
+        }
+    }
+
+    /// The latents of all images.
+    pub(crate) fn finish(self) -> LatentSource {
+        match self {
+            Self::Memory(latents) => LatentSource::Memory(Arc::new(latents)),
+            Self::Files(files) => LatentSource::Files(files.into_paths()),
+            Self::Vae => LatentSource::Vae,
         }
     }
 }
@@ -167,6 +177,13 @@ pub(crate) enum LatentSource {
     Files(Vec<PathBuf>),
     /// From pixels, in every step.
     Vae,
+}
+
+impl LatentSource {
+    /// True if every step needs the VAE.
+    pub(crate) fn needs_vae(&self) -> bool {
+        matches!(self, Self::Vae)
+    }
 }
 
 /// The latents of an image, times the VAE's scaling factor. `[1, 4, h / 8, w / 8]`

@@ -26,9 +26,8 @@ impl CachePlans {
         adapters: &Adapters,
     ) -> Result<Self> {
         let trains_text_encoder = adapters.shape.trains_text_encoder;
-        Ok(Self {
-            latents: LatentPlan::new(settings, dataset)?,
-            texts: TextPlan::new(settings, dataset, &base.widths, trains_text_encoder)?,
-        })
+        let texts = TextPlan::new(settings, dataset, &base.widths, trains_text_encoder)?;
+        let latents = LatentPlan::new(settings, dataset)?;
+        Ok(Self { latents, texts })
     }
 }

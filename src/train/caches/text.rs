@@ -12,13 +12,14 @@ use lora_data::Dataset;
 use lora_data::cache::TextShape;
 use lora_models::text::TextEmbeddings;
 
-use super::files::{Filled, Lookup};
+use super::files::Lookup;
+use super::filled::Filled;
 use super::text_files::{TextFiles, TextFilesPlan};
 use crate::error::Result;
 use crate::settings::{Caching, RunSettings};
 use crate::train::data::captions::fixed_caption;
 use crate::train::model::base::Base;
-use crate::train::model::captions::{CaptionReader, TextWidths, encode};
+use crate::train::model::caption_encoder::{CaptionReader, TextWidths, encode_captions};
 use crate::warning::Warning;
 
 /// The greatest size of an automatic cache in memory. Bytes.
@@ -91,6 +92,17 @@ impl TextPlan {
         }
     }
 
+    /// Bytes of all encoded captions.
+    pub(crate) fn bytes(
+        &self,
+        settings: &RunSettings,
+        dataset: &Dataset,
+        widths: &TextWidths,
+    ) -> u64 {
+        let per_caption = widths.bytes(settings.text.sequence_length());
+        (self.total(dataset) * per_caption) as u64
+    }
+
     /// A warning about the choice.
     pub(crate) fn warning(&self) -> Option<Warning> {
         matches!(self, Self::TextEncoders { is_too_large: true })
@@ -143,7 +155,7 @@ impl CaptionEncoding<'_> {
     pub(super) fn encode(&mut self, caption: &str) -> Result<TextEmbeddings> {
         let tokens = vec![self.reader.read(caption)];
         let encoders = self.base.text_encoders()?;
-        Ok(encode(
+        Ok(encode_captions(
             encoders,
             tokens,
             self.clip_skip,
@@ -185,8 +197,13 @@ impl TextFiller {
         }
     }
 
-    /// Encodes the next caption, or finds its file. `None` if there is nothing left to do.
-    pub(crate) fn fill_next(&mut self, mut with: CaptionEncoding<'_>) -> Result<Option<Filled>> {
+    /// Encodes the next caption, or finds its file. `None` if all are done. Warnings are added to
+    /// `warnings`, even if encoding fails.
+    pub(crate) fn fill_next(
+        &mut self,
+        mut with: CaptionEncoding<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Option<Filled>> {
         match self {
             Self::TextEncoders => Ok(None),
             Self::Memory { captions, encoded } => {
@@ -194,40 +211,47 @@ impl TextFiller {
                     return Ok(None);
                 };
                 encoded.push(with.encode(caption)?);
-                Ok(Some(Filled::computed(None)))
+                Ok(Some(Filled::Encoded))
             }
             Self::Files(files) => {
                 let Some(item) = with.dataset.items().get(files.done()) else {
                     return Ok(None);
                 };
-                let warning = match files.find(with.dataset, item)? {
+                match files.find(with.dataset, item)? {
                     Lookup::Usable(_) => {
                         files.use_file();
-                        return Ok(Some(Filled::reused()));
+                        return Ok(Some(Filled::Reused));
                     }
-                    Lookup::Stale { path, reason } => files.count_stale(path, reason),
-                    Lookup::Missing => None,
-                };
+                    Lookup::Stale { path, reason } => {
+                        warnings.extend(files.count_stale(path, reason));
+                    }
+                    Lookup::Missing => {}
+                }
                 let caption = fixed_caption(with.dataset, item);
                 let encoded = with.encode(&caption)?;
                 files.write(item, &caption, encoded)?;
-                Ok(Some(Filled::computed(warning)))
+                Ok(Some(Filled::Encoded))
             }
         }
     }
 
-    /// All encoded captions, with warnings about their files.
-    pub(crate) fn finish(self) -> (TextSource, Vec<Warning>) {
+    /// Warnings about all files.
+    pub(crate) fn summary(&self) -> Vec<Warning> {
         match self {
-            Self::Memory { captions, encoded } => {
-                let source = TextSource::Memory {
-                    store: Arc::new(encoded),
-                    caption_of: captions.caption_of,
-                };
-                (source, Vec::new())
-            }
-            Self::Files(files) => (TextSource::Files(files.shape()), files.summary()),
-            Self::TextEncoders => (TextSource::TextEncoders, Vec::new()),
+            Self::Files(files) => files.summary(),
+            Self::Memory { .. } | Self::TextEncoders => Vec::new(),
+        }
+    }
+
+    /// All encoded captions.
+    pub(crate) fn finish(self) -> TextSource {
+        match self {
+            Self::Memory { captions, encoded } => TextSource::Memory {
+                store: Arc::new(encoded),
+                caption_of: captions.caption_of,
+            },
+            Self::Files(files) => TextSource::Files(files.shape()),
+            Self::TextEncoders => TextSource::TextEncoders,
         }
     }
 }
@@ -245,4 +269,11 @@ pub(crate) enum TextSource {
     Files(TextShape),
     /// From tokens, in every step.
     TextEncoders,
+}
+
+impl TextSource {
+    /// True if every step needs the text encoders.
+    pub(crate) fn needs_text_encoders(&self) -> bool {
+        matches!(self, Self::TextEncoders)
+    }
 }

@@ -14,7 +14,7 @@ use super::files::{CacheEntry, CacheFiles, Lookup, refuse_shared, values};
 use crate::error::Result;
 use crate::settings::RunSettings;
 use crate::train::data::captions::fixed_caption;
-use crate::train::model::captions::TextWidths;
+use crate::train::model::caption_encoder::TextWidths;
 use crate::warning::{CacheContent, Warning};
 
 /// The name of encoded captions among other arrays in a file.
@@ -48,7 +48,7 @@ impl TextFilesPlan {
     }
 }
 
-/// The files of the captions that are done, and of the others.
+/// Finds usable files of encoded captions and writes the others.
 #[derive(Debug)]
 pub(crate) struct TextFiles {
     shape: TextShape,

@@ -1,4 +1,4 @@
-//! A few images of the data set, to look at.
+//! A few images of the dataset, to look at.
 
 use std::path::PathBuf;
 

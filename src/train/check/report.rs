@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::example_images::ExampleImage;
 use crate::config::ConfigKey;
 use crate::error::{Error, Result};
-use crate::settings::RunLength;
 use crate::train::memory::MemoryEstimate;
+use crate::train::run_length::RunLength;
 use crate::warning::Warning;
 
 /// What a run would do, and every problem of it.

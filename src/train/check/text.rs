@@ -5,12 +5,12 @@ use std::fmt;
 use lora_data::{SubsetReport, count};
 
 use super::report::CheckReport;
-use crate::settings::RunLength;
+use crate::train::run_length::RunLength;
 
 /// The greatest number of lines of a list.
 const SHOWN: usize = 20;
 
-/// In lines; of long lists, the first 20.
+/// Formats the report as lines, with the first 20 entries of long lists.
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&lines(self).join("\n"))

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::train::caches::latent_encoding::network_input;
 use crate::train::caches::text_files::encoded_from_files;
 use crate::train::model::base::Base;
-use crate::train::model::captions;
+use crate::train::model::caption_encoder::encode_captions;
 use crate::train::step::{MicroBatch, Text};
 
 /// What does not change from batch to batch.
@@ -26,13 +26,12 @@ pub(crate) struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// The batch at this position of the run.
+    /// The batch on the device.
     pub(crate) fn build(
         &self,
         batch: HostBatch,
         dataset: &Dataset,
         base: &mut Base,
-        position: BatchPosition,
     ) -> Result<MicroBatch> {
         let device = base.device().clone();
         let count = batch.items.len();
@@ -56,7 +55,7 @@ impl BatchBuilder {
                     .collect();
                 let pixels = TensorData::new(input, [count, 3, height, width]);
                 let pixels = Tensor::from_data(pixels, &device);
-                let latents = self.encode(pixels, base, position)?;
+                let latents = self.encode(pixels, base, batch.position)?;
                 if let Some(at) = first_not_finite(&latents) {
                     let path = dataset.items()[batch.items[at]].path.clone();
                     return Err(Error::LatentsNotFinite { path });
@@ -111,7 +110,7 @@ impl BatchBuilder {
                 tokens,
                 encoders: Arc::clone(base.text_encoders()?),
             },
-            HostText::Tokens(tokens) => Text::Encoded(captions::encode(
+            HostText::Tokens(tokens) => Text::Encoded(encode_captions(
                 base.text_encoders()?,
                 tokens,
                 self.clip_skip,

@@ -1,4 +1,4 @@
-//! The data set of a run: which images there are.
+//! The dataset of a run: which images there are.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::config::rules::{self, DataFacts};
 use crate::error::{Error, Result};
 use crate::settings::{DataSettings, DataSource};
 
-/// The data sets of a run, before any image is opened.
+/// The datasets of a run, before any image is opened.
 #[derive(Debug)]
 pub(crate) struct DatasetPlan {
     pub(crate) config: DataConfig,
@@ -58,7 +58,12 @@ impl DatasetPlan {
                 regularisation,
             } => {
                 let template = &template.subsets[0];
-                let found = folders(template, train.as_deref(), regularisation.as_deref())?;
+                let train = match train {
+                    // The images of the program may be all that there are.
+                    None if in_memory.is_some() => None,
+                    train => Some(train.as_deref().unwrap_or(Path::new(""))),
+                };
+                let found = folders(template, train, regularisation.as_deref())?;
                 notices = found.notices;
                 let subsets = found.subsets.into_iter().chain(in_memory).collect();
                 vec![with_subsets(&settings.template, subsets)]
@@ -127,7 +132,7 @@ pub(crate) fn open(
     Ok((dataset, plan.notices))
 }
 
-/// The data set's report, with the notices from when its folders were listed.
+/// The dataset's report, with the notices from when its folders were listed.
 pub(crate) fn report(dataset: &Dataset, notices: &[Notice]) -> DatasetReport {
     let mut report = dataset.report();
     report.notices.splice(0..0, notices.iter().cloned());

@@ -6,17 +6,17 @@ use std::time::Duration;
 use lora_data::{Batch, BatchPlan, Dataset};
 
 use super::batch_builder::BatchBuilder;
-use super::host_batch::{BatchContext, BatchPosition, BatchSource, HostBatch};
+use super::host_batch::{BatchPosition, BatchSource};
 use super::loader::{HostUpdate, Loader, Order};
 use crate::error::Result;
 use crate::settings::RunSettings;
-use crate::train::caches::files::Filled;
+use crate::train::caches::filled::Filled;
 use crate::train::caches::latents::{LatentFiller, LatentSource};
 use crate::train::caches::plans::CachePlans;
 use crate::train::caches::text::{CaptionEncoding, TextFiller, TextPlan, TextSource};
 use crate::train::event::{CacheProgress, Cached};
 use crate::train::model::base::{Base, Needs};
-use crate::train::model::captions::CaptionReader;
+use crate::train::model::caption_encoder::CaptionReader;
 use crate::train::step::MicroBatch;
 use crate::warning::Warning;
 
@@ -29,24 +29,28 @@ pub(crate) struct Feed {
     phase: Phase,
 }
 
-/// What a feed is doing.
+/// What a feed does. Caches are filled before batches are loaded.
 #[derive(Debug)]
 enum Phase {
     Planned(CachePlans),
     Latents(LatentFiller, TextPlan),
+    LatentsDone(LatentSource, TextPlan),
     Texts(LatentSource, TextFiller),
     Cached(LatentSource, TextSource),
     Loading(Loader, Needs),
-    /// An error ended the run.
-    Failed,
+    /// Between two phases; it remains if an error ended the run.
+    None,
 }
 
 /// A piece of the work that fills caches.
-#[derive(Debug, Default)]
-pub(crate) struct Filling {
-    /// The image or caption that is done.
-    pub(crate) progress: Option<CacheProgress>,
-    pub(crate) warnings: Vec<Warning>,
+#[derive(Debug)]
+pub(crate) enum Filling {
+    /// An image or caption is done.
+    Item(CacheProgress),
+    /// A cache was begun or completed.
+    Cache,
+    /// All caches are filled.
+    Done,
 }
 
 /// The batches of an update, on the device.
@@ -57,19 +61,17 @@ pub(crate) struct Update {
     /// True if it is the last of its epoch or of the run.
     pub(crate) ends_epoch: bool,
     pub(crate) batches: Vec<MicroBatch>,
-    /// How long it was waited for.
-    pub(crate) waited: Duration,
 }
 
 impl Feed {
     pub(crate) fn new(
-        dataset: Arc<Dataset>,
+        dataset: Dataset,
         reader: CaptionReader,
         builder: BatchBuilder,
         plans: CachePlans,
     ) -> Self {
         Self {
-            dataset,
+            dataset: Arc::new(dataset),
             reader: Arc::new(reader),
             builder,
             phase: Phase::Planned(plans),
@@ -78,25 +80,19 @@ impl Feed {
 
     /// The networks besides the UNet that are needed from now on.
     pub(crate) fn needs(&self) -> Needs {
-        match &self.phase {
-            Phase::Planned(_) | Phase::Latents(..) => Needs {
-                text_encoders: true,
-                vae: true,
-            },
-            Phase::Texts(latents, _) => Needs {
-                text_encoders: true,
-                vae: matches!(latents, LatentSource::Vae),
-            },
-            Phase::Cached(latents, texts) => needs(latents, texts),
-            Phase::Loading(_, needs) => *needs,
-            Phase::Failed => Needs {
-                text_encoders: false,
-                vae: false,
-            },
-        }
+        let (text_encoders, vae) = match &self.phase {
+            Phase::Loading(_, needs) => return *needs,
+            Phase::Planned(_) | Phase::Latents(..) | Phase::None => (true, true),
+            Phase::LatentsDone(latents, _) | Phase::Texts(latents, _) => {
+                (true, latents.needs_vae())
+            }
+            Phase::Cached(latents, texts) => (texts.needs_text_encoders(), latents.needs_vae()),
+        };
+        Needs { text_encoders, vae }
     }
 
-    /// Encodes the next image or caption, or finds its cache file. `None` if all are done.
+    /// Encodes the next image or caption, or finds its cache file. Warnings are added to
+    /// `warnings`, even if that fails.
     ///
     /// # Errors
     /// Images and cache files that can't be read or written, latents that are not finite.
@@ -104,22 +100,28 @@ impl Feed {
         &mut self,
         settings: &RunSettings,
         base: &mut Base,
-    ) -> Result<Option<Filling>> {
-        let (phase, filling) = match std::mem::replace(&mut self.phase, Phase::Failed) {
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Filling> {
+        let (phase, filling) = match std::mem::replace(&mut self.phase, Phase::None) {
             Phase::Planned(CachePlans { latents, texts }) => {
                 let filler = LatentFiller::new(latents, base)?;
-                self.fill_latents(filler, texts, settings, base)?
+                (Phase::Latents(filler, texts), Filling::Cache)
             }
-            Phase::Latents(filler, texts) => self.fill_latents(filler, texts, settings, base)?,
-            Phase::Texts(latents, filler) => self.fill_texts(latents, filler, base)?,
-            phase @ (Phase::Cached(..) | Phase::Loading(..) | Phase::Failed) => {
-                self.phase = phase;
-                return Ok(None);
+            Phase::Latents(filler, texts) => {
+                self.fill_latents(filler, texts, settings, base, warnings)?
+            }
+            Phase::LatentsDone(latents, texts) => {
+                let filler = TextFiller::new(texts, settings, base)?;
+                (Phase::Texts(latents, filler), Filling::Cache)
+            }
+            Phase::Texts(latents, filler) => self.fill_texts(latents, filler, base, warnings)?,
+            phase @ (Phase::Cached(..) | Phase::Loading(..) | Phase::None) => {
+                (phase, Filling::Done)
             }
         };
         self.phase = phase;
         base.keep(self.needs());
-        Ok(Some(filling))
+        Ok(filling)
     }
 
     fn fill_latents(
@@ -128,15 +130,19 @@ impl Feed {
         texts: TextPlan,
         settings: &RunSettings,
         base: &mut Base,
+        warnings: &mut Vec<Warning>,
     ) -> Result<(Phase, Filling)> {
-        let Some(filled) = filler.fill_next(&self.dataset, settings.seed, base)? else {
-            let (latents, warnings) = filler.finish();
-            let filler = TextFiller::new(texts, settings, base)?;
-            return Ok((Phase::Texts(latents, filler), Filling::end(warnings)));
+        let Some(filled) = filler.fill_next(&self.dataset, settings.seed, base, warnings)? else {
+            warnings.extend(filler.summary());
+            return Ok((Phase::LatentsDone(filler.finish(), texts), Filling::Cache));
         };
-        let total = self.dataset.items().len();
-        let filling = Filling::of_item(Cached::Latents, filler.done(), total, filled);
-        Ok((Phase::Latents(filler, texts), filling))
+        let progress = CacheProgress {
+            what: Cached::Latents,
+            done: filler.done(),
+            total: self.dataset.items().len(),
+            reused: filled == Filled::Reused,
+        };
+        Ok((Phase::Latents(filler, texts), Filling::Item(progress)))
     }
 
     fn fill_texts(
@@ -144,6 +150,7 @@ impl Feed {
         latents: LatentSource,
         mut filler: TextFiller,
         base: &mut Base,
+        warnings: &mut Vec<Warning>,
     ) -> Result<(Phase, Filling)> {
         let encoding = CaptionEncoding {
             dataset: &self.dataset,
@@ -151,16 +158,20 @@ impl Feed {
             base,
             clip_skip: self.builder.clip_skip,
         };
-        let Some(filled) = filler.fill_next(encoding)? else {
-            let (texts, warnings) = filler.finish();
-            return Ok((Phase::Cached(latents, texts), Filling::end(warnings)));
+        let Some(filled) = filler.fill_next(encoding, warnings)? else {
+            warnings.extend(filler.summary());
+            return Ok((Phase::Cached(latents, filler.finish()), Filling::Cache));
         };
-        let total = filler.total(&self.dataset);
-        let filling = Filling::of_item(Cached::TextOutputs, filler.done(), total, filled);
-        Ok((Phase::Texts(latents, filler), filling))
+        let progress = CacheProgress {
+            what: Cached::TextOutputs,
+            done: filler.done(),
+            total: filler.total(&self.dataset),
+            reused: filled == Filled::Reused,
+        };
+        Ok((Phase::Texts(latents, filler), Filling::Item(progress)))
     }
 
-    /// Starts to load the first update, if the caches are filled.
+    /// Starts to load the first update, once the caches are filled.
     ///
     /// # Errors
     /// [`Error::Threads`](crate::Error::Threads).
@@ -171,7 +182,7 @@ impl Feed {
         total_steps: u64,
     ) -> Result<()> {
         let needs = self.needs();
-        let phase = std::mem::replace(&mut self.phase, Phase::Failed);
+        let phase = std::mem::replace(&mut self.phase, Phase::None);
         let Phase::Cached(latents, texts) = phase else {
             self.phase = phase;
             return Ok(());
@@ -192,40 +203,32 @@ impl Feed {
         Ok(())
     }
 
-    /// The batches of the next update; `None` after the last.
+    /// The next update, as the CPU prepared it, and how long it was waited for; `None` after the
+    /// last.
     ///
     /// # Errors
-    /// Images and files that can't be read any more, latents that are not finite.
-    pub(crate) fn next(&mut self, update: u64, base: &mut Base) -> Result<Option<Update>> {
-        let Phase::Loading(loader, _) = &mut self.phase else {
-            return Ok(None);
-        };
-        let Some(loaded) = loader.next() else {
-            return Ok(None);
-        };
-        let (loaded, waited) = loaded?;
-        let HostUpdate {
-            epoch,
-            ends_epoch,
-            batches: host_batches,
-        } = loaded;
-        let mut batches = Vec::with_capacity(host_batches.len());
-        let mut first_sample = 0;
-        for batch in host_batches {
-            let samples = batch.items.len();
-            let position = BatchPosition {
-                update,
-                first_sample,
-            };
-            batches.push(self.builder.build(batch, &self.dataset, base, position)?);
-            first_sample += samples;
+    /// Images and files that can't be read any more.
+    pub(crate) fn load_next(&mut self) -> Result<Option<(HostUpdate, Duration)>> {
+        match &mut self.phase {
+            Phase::Loading(loader, _) => loader.next().transpose(),
+            _ => Ok(None),
         }
-        Ok(Some(Update {
-            epoch,
-            ends_epoch,
+    }
+
+    /// The batches of an update, on the device.
+    ///
+    /// # Errors
+    /// Latents that are not finite, networks that can't be read.
+    pub(crate) fn build(&self, update: HostUpdate, base: &mut Base) -> Result<Update> {
+        let mut batches = Vec::with_capacity(update.batches.len());
+        for batch in update.batches {
+            batches.push(self.builder.build(batch, &self.dataset, base)?);
+        }
+        Ok(Update {
+            epoch: update.epoch,
+            ends_epoch: update.ends_epoch,
             batches,
-            waited,
-        }))
+        })
     }
 
     /// The batches of a validation; none before training and without validation images.
@@ -253,41 +256,12 @@ impl Feed {
         let Phase::Loading(loader, _) = &self.phase else {
             return Ok(None);
         };
-        let context = BatchContext { epoch: 1, step: 0 };
-        let host: HostBatch = loader.source().load(batch, context, first_sample)?;
         let position = BatchPosition {
+            epoch: 1,
             update: 0,
             first_sample,
         };
-        let batch = self.builder.build(host, &self.dataset, base, position)?;
-        Ok(Some(batch))
-    }
-}
-
-fn needs(latents: &LatentSource, texts: &TextSource) -> Needs {
-    Needs {
-        text_encoders: matches!(texts, TextSource::TextEncoders),
-        vae: matches!(latents, LatentSource::Vae),
-    }
-}
-
-impl Filling {
-    fn of_item(what: Cached, done: usize, total: usize, filled: Filled) -> Self {
-        Self {
-            progress: Some(CacheProgress {
-                what,
-                done,
-                total,
-                reused: filled.reused,
-            }),
-            warnings: filled.warning.into_iter().collect(),
-        }
-    }
-
-    fn end(warnings: Vec<Warning>) -> Self {
-        Self {
-            progress: None,
-            warnings,
-        }
+        let batch = loader.source().load(batch, position)?;
+        Ok(Some(self.builder.build(batch, &self.dataset, base)?))
     }
 }

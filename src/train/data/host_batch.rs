@@ -12,23 +12,16 @@ use rayon::prelude::*;
 use super::time_ids::time_ids;
 use crate::config::Compat;
 use crate::error::Result;
-use crate::train::caches::latent_encoding::wanted_latents;
+use crate::train::caches::latent_files::wanted_latents;
 use crate::train::caches::latents::{LatentSource, MemoryLatents};
 use crate::train::caches::text::TextSource;
-use crate::train::model::captions::{CaptionReader, Tokens};
+use crate::train::model::caption_encoder::{CaptionReader, Tokens};
 
-/// When in a run a batch is used. Every random draw for it depends on this.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BatchContext {
-    /// Counted from 1.
-    pub(crate) epoch: u64,
-    /// The update, counted from 0.
-    pub(crate) step: u64,
-}
-
-/// The place of a batch in the run, on which random draws on the device depend.
+/// The place of a batch in a run. Every random draw for it depends on this alone.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BatchPosition {
+    /// Counted from 1.
+    pub(crate) epoch: u64,
     /// The update, counted from 0.
     pub(crate) update: u64,
     /// The number of its first sample in the update.
@@ -51,7 +44,8 @@ pub(crate) struct BatchSource {
 /// A batch before it goes to the device.
 #[derive(Debug)]
 pub(crate) struct HostBatch {
-    /// Indices of the data set's items.
+    pub(crate) position: BatchPosition,
+    /// Indices of the dataset's items.
     pub(crate) items: Vec<usize>,
     /// The bucket in pixels.
     pub(crate) size: Size,
@@ -98,14 +92,8 @@ pub(crate) enum HostText {
 }
 
 impl BatchSource {
-    /// Loads a batch. Its first sample has the number `first_sample` in its update: every draw
-    /// depends only on that number and the context.
-    pub(crate) fn load(
-        &self,
-        batch: &Batch,
-        context: BatchContext,
-        first_sample: usize,
-    ) -> Result<HostBatch> {
+    /// Loads the batch at this position.
+    pub(crate) fn load(&self, batch: &Batch, position: BatchPosition) -> Result<HostBatch> {
         let dataset = &self.dataset;
         let items: Vec<&Item> = batch
             .items
@@ -116,7 +104,7 @@ impl BatchSource {
             .iter()
             .enumerate()
             .map(|(at, item)| {
-                let mut stream = self.stream(Purpose::Augmentation, context, first_sample + at);
+                let mut stream = self.stream(Purpose::Augmentation, position, at);
                 dataset.draw_augmentation(item, &mut stream)
             })
             .collect();
@@ -129,10 +117,11 @@ impl BatchSource {
             .collect();
         let subsets: Vec<_> = items.iter().map(|item| dataset.subset_of(item)).collect();
         Ok(HostBatch {
+            position,
             items: batch.items.clone(),
             size,
             latents,
-            text: self.text(batch, &items, context, first_sample)?,
+            text: self.text(batch, &items, position)?,
             masks: join_masks(masks, size),
             time_ids,
             weights: self.weights(subsets.iter().map(|subset| subset.config.is_reg)),
@@ -144,8 +133,10 @@ impl BatchSource {
         })
     }
 
-    fn stream(&self, purpose: Purpose, context: BatchContext, sample: usize) -> Stream {
-        Stream::new(self.seed, purpose, context.step, sample as u64)
+    /// The random numbers for sample number `at` of the batch.
+    fn stream(&self, purpose: Purpose, position: BatchPosition, at: usize) -> Stream {
+        let sample = position.first_sample + at;
+        Stream::new(self.seed, purpose, position.update, sample as u64)
     }
 
     /// The loss weights of samples that are regularisation images or not; empty if all are 1.
@@ -222,13 +213,7 @@ impl BatchSource {
         Ok((sample.latents, mask.map(|mask| mask.to_latents())))
     }
 
-    fn text(
-        &self,
-        batch: &Batch,
-        items: &[&Item],
-        context: BatchContext,
-        first_sample: usize,
-    ) -> Result<HostText> {
+    fn text(&self, batch: &Batch, items: &[&Item], position: BatchPosition) -> Result<HostText> {
         match &self.texts {
             TextSource::Memory { store, caption_of } => Ok(HostText::Cached {
                 store: Arc::clone(store),
@@ -242,16 +227,15 @@ impl BatchSource {
                 Ok(HostText::Encoded(texts))
             }
             TextSource::TextEncoders => {
-                let at = CaptionContext {
-                    epoch: context.epoch,
-                    step: context.step,
+                let context = CaptionContext {
+                    epoch: position.epoch,
+                    step: position.update,
                     total_steps: self.total_steps,
                 };
-                let tokens = items.iter().enumerate().map(|(sample, item)| {
-                    let sample = first_sample + sample;
-                    let mut stream = self.stream(Purpose::Caption, context, sample);
-                    self.captions
-                        .read(&self.dataset.caption(item, &at, &mut stream))
+                let tokens = items.iter().enumerate().map(|(at, item)| {
+                    let mut stream = self.stream(Purpose::Caption, position, at);
+                    let caption = self.dataset.caption(item, &context, &mut stream);
+                    self.captions.read(&caption)
                 });
                 Ok(HostText::Tokens(tokens.collect()))
             }

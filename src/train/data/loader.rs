@@ -9,7 +9,7 @@ use lora_core::rng::{Purpose, Stream};
 use lora_data::{Batch, BatchPlan, Shard};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::host_batch::{BatchContext, BatchSource, HostBatch};
+use super::host_batch::{BatchPosition, BatchSource, HostBatch};
 use crate::error::{Error, Result};
 
 /// The batches of an update.
@@ -45,6 +45,18 @@ pub(crate) struct Order {
     step: u64,
     /// The remaining batches of the epoch.
     batches: VecDeque<Batch>,
+}
+
+/// An update whose batches are not loaded yet.
+#[derive(Debug)]
+struct PlannedUpdate {
+    /// Counted from 1.
+    epoch: u64,
+    /// Counted from 0.
+    number: u64,
+    /// True if it is the last of its epoch or of the run.
+    ends_epoch: bool,
+    batches: Vec<Batch>,
 }
 
 impl Loader {
@@ -84,18 +96,22 @@ impl Loader {
 
     fn load_next(&mut self) {
         let (source, pool) = (Arc::clone(&self.source), Arc::clone(&self.pool));
-        self.next = self.order.next().map(|(context, ends_epoch, batches)| {
+        self.next = self.order.next().map(|update| {
             std::thread::spawn(move || {
+                let mut batches = Vec::with_capacity(update.batches.len());
                 let mut first_sample = 0;
-                let load = |batch: &Batch| {
-                    let loaded = pool.install(|| source.load(batch, context, first_sample));
+                for batch in &update.batches {
+                    let position = BatchPosition {
+                        epoch: update.epoch,
+                        update: update.number,
+                        first_sample,
+                    };
+                    batches.push(pool.install(|| source.load(batch, position))?);
                     first_sample += batch.items.len();
-                    loaded
-                };
-                let batches = batches.iter().map(load).collect::<Result<_>>()?;
+                }
                 Ok(HostUpdate {
-                    epoch: context.epoch,
-                    ends_epoch,
+                    epoch: update.epoch,
+                    ends_epoch: update.ends_epoch,
                     batches,
                 })
             })
@@ -138,8 +154,7 @@ impl Order {
         }
     }
 
-    /// The context of the next update, true if it ends its epoch, and its batches.
-    fn next(&mut self) -> Option<(BatchContext, bool, Vec<Batch>)> {
+    fn next(&mut self) -> Option<PlannedUpdate> {
         if self.step == self.total_steps {
             return None;
         }
@@ -150,16 +165,14 @@ impl Order {
         }
         let accumulated = self.gradient_accumulation_steps.min(self.batches.len());
         let batches: Vec<Batch> = self.batches.drain(..accumulated).collect();
-        let context = BatchContext {
-            epoch: self.epoch,
-            step: self.step,
-        };
+        let number = self.step;
         self.step += 1;
-        Some((
-            context,
-            self.batches.is_empty() || self.step == self.total_steps,
+        Some(PlannedUpdate {
+            epoch: self.epoch,
+            number,
+            ends_epoch: self.batches.is_empty() || self.step == self.total_steps,
             batches,
-        ))
+        })
     }
 }
 
@@ -180,7 +193,14 @@ mod tests {
         let updates: Vec<_> = std::iter::from_fn(|| order.next()).collect();
         let shapes: Vec<_> = updates
             .iter()
-            .map(|(context, ends, batches)| (context.epoch, context.step, *ends, batches.len()))
+            .map(|update| {
+                (
+                    update.epoch,
+                    update.number,
+                    update.ends_epoch,
+                    update.batches.len(),
+                )
+            })
             .collect();
         assert_eq!(
             shapes,
@@ -196,7 +216,7 @@ mod tests {
         );
         let mut seen: Vec<usize> = updates[..3]
             .iter()
-            .flat_map(|(_, _, batches)| batches)
+            .flat_map(|update| &update.batches)
             .flat_map(|batch| batch.items.clone())
             .collect();
         seen.sort_unstable();

@@ -9,9 +9,9 @@ use lora_core::layers::{LayerSpec, NetworkKind};
 use lora_models::Family;
 use lora_models::lora::{self, Error as LoraError, LearningRateGroup};
 
-use super::lora_file::{open_lora, read_lora};
+use super::read_lora::{open_lora, read_lora};
 use crate::error::{Error, Mismatch, Result};
-use crate::settings::{NetworkSettings, NetworkShape, NetworkWeights};
+use crate::settings::{NetworkSettings, NetworkShape, NetworkWeights, RunSettings};
 use crate::warning::Warning;
 
 /// The adapters of a run and their learning rates.
@@ -34,12 +34,11 @@ impl Adapters {
     /// # Errors
     /// Settings that match no layer, and a file that can't be read or does not fit.
     pub(crate) fn new(
-        settings: &NetworkSettings,
+        settings: &RunSettings,
         layers: &[LayerSpec],
-        family: Family,
-        seed: u64,
         device: &Device,
     ) -> Result<Self> {
+        let (family, seed, settings) = (settings.family, settings.seed, &settings.network);
         let (naming, rates) = (family.lora_naming(), &settings.learning_rates);
         let (set, shape, warnings) = match &settings.weights {
             None => (

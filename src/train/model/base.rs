@@ -20,7 +20,7 @@ pub(crate) struct Needs {
     pub(crate) vae: bool,
 }
 
-/// The base model. Networks are read from the file when they are used first.
+/// The base model. Networks are read from the file when they are first used.
 #[derive(Debug)]
 pub(crate) struct Base {
     checkpoint: Checkpoint,

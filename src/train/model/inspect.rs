@@ -1,4 +1,4 @@
-//! What a LoRA file holds.
+//! The contents of a LoRA file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,11 +12,11 @@ use lora_models::weights::SafetensorsFile;
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
 
-/// A LoRA file as it is found, whatever program wrote it.
+/// A LoRA file of any program.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LoraInfo {
-    /// The family of its base, as far as metadata and names tell.
+    /// The family of its base, if metadata or names show it.
     pub family: Option<Family>,
     /// Its adapters, by name.
     pub adapters: Vec<AdapterInfo>,
@@ -35,11 +35,11 @@ pub struct LoraInfo {
 /// An adapter of a LoRA file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdapterInfo {
-    /// Its name: its keys without what they end in.
+    /// Its name: its keys without their endings.
     pub name: String,
-    /// The width between its factors.
+    /// Its rank.
     pub rank: usize,
-    /// The product of its factors is scaled by alpha / rank. The rank, where the file has none.
+    /// The product of its factors is scaled by alpha / rank. The rank if the file has none.
     pub alpha: f32,
     /// The shape of the first factor.
     pub down: Vec<usize>,
@@ -48,17 +48,17 @@ pub struct AdapterInfo {
 }
 
 impl AdapterInfo {
-    /// Whether it belongs to the UNet; else to a text encoder.
+    /// True if it belongs to the UNet, false if it belongs to a text encoder.
     #[must_use]
     pub fn is_unet(&self) -> bool {
         network_of_adapter(&self.name).kind() == NetworkKind::Unet
     }
 }
 
-/// Reads what a LoRA file holds, its values but for alphas excepted.
+/// Reads the contents of a LoRA file without its values, except alphas.
 ///
 /// # Errors
-/// A file that can't be read, and [`Error::NotALora`].
+/// Files that can't be read, and [`Error::NotALora`].
 pub fn inspect(path: impl AsRef<Path>) -> Result<LoraInfo> {
     let path = path.as_ref();
     let file = SafetensorsFile::open(path)?;

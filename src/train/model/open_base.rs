@@ -4,8 +4,8 @@ use burn::tensor::Device;
 use lora_core::layers::LayerSpec;
 use lora_models::{Checkpoint, CheckpointOptions, Family, ParameterCounts};
 
-use super::captions::TextWidths;
-use super::lora_file::open_lora;
+use super::caption_encoder::TextWidths;
+use super::read_lora::open_lora;
 use crate::config::rules::text_encoder_state;
 use crate::config::{Compat, PredictionType, TrainConfig};
 use crate::error::Result;

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use lora_core::adapter::{AdapterSet, Ema, StackGradient};
 use lora_core::optim::Optimizer;
 
-/// The adapters, the optimizer and the averaged adapters.
+/// The adapters, the optimizer, the averaged adapters and leftover gradients.
 #[derive(Debug)]
 pub(crate) struct TrainState {
     pub(crate) adapters: AdapterSet,
@@ -12,7 +12,7 @@ pub(crate) struct TrainState {
     /// The averaged adapters, with `ema_decay`.
     pub(crate) ema: Option<Ema>,
     /// Gradients, by stack, of adapters without a learning rate. sd-scripts never clears them.
-    pub(crate) idle: Vec<Option<Tensor<3>>>,
+    idle: Vec<Option<Tensor<3>>>,
 }
 
 impl TrainState {

@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+#[cfg(feature = "tensorboard")]
+use jiff::tz::TimeZone;
+
 use crate::error::Result;
 use crate::settings::OutputSettings;
 use crate::train::event::Event;
@@ -18,13 +22,13 @@ pub(crate) struct Logs {
 
 #[cfg(feature = "tensorboard")]
 impl Logs {
-    pub(super) fn new(settings: &OutputSettings) -> Self {
-        let now = jiff::ZonedDateTime::now().datetime();
+    pub(super) fn new(settings: &OutputSettings, started_at: Timestamp) -> Self {
+        let started_at = started_at.to_zoned_datetime(TimeZone::system()).datetime();
         Self {
             folder: settings
                 .logs
                 .as_ref()
-                .map(|logs| crate::tensorboard::run_folder(&logs.dir, &logs.prefix, now)),
+                .map(|logs| crate::tensorboard::run_folder(&logs.dir, &logs.prefix, started_at)),
             writer: None,
         }
     }
@@ -48,7 +52,7 @@ impl Logs {
 /// A build without TensorBoard writes no logs.
 #[cfg(not(feature = "tensorboard"))]
 impl Logs {
-    pub(super) fn new(_settings: &OutputSettings) -> Self {
+    pub(super) fn new(_settings: &OutputSettings, _started_at: Timestamp) -> Self {
         Self { folder: None }
     }
 

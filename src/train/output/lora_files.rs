@@ -1,19 +1,20 @@
 //! The LoRA files of a run: their names and metadata.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use lora_core::adapter::AdapterSet;
 use lora_core::rng::{Purpose, Stream};
 use lora_data::DatasetReport;
 use rand_core::Rng as _;
 
-use super::lora_file;
 use super::model_hash::ModelHash;
+use super::write_lora::write_lora;
 use crate::config::{Family, SavePrecision, TrainConfig};
 use crate::error::{Error, Result};
 use crate::metadata::{self, Facts, adapter_metadata};
-use crate::settings::{OutputSettings, RunLength, RunSettings};
+use crate::settings::{OutputSettings, RunSettings};
+use crate::train::run_length::RunLength;
 use crate::warning::Warning;
 
 /// Writes LoRA files.
@@ -49,8 +50,14 @@ impl LoraFiles {
     ///
     /// # Errors
     /// [`Error::Io`] if base or VAE can't be read.
-    pub(super) fn new(settings: &RunSettings, record: TrainConfig) -> Result<Self> {
-        let since_epoch = seconds_since_1970();
+    pub(super) fn new(
+        settings: &RunSettings,
+        record: TrainConfig,
+        started_at: Timestamp,
+    ) -> Result<Self> {
+        let since_epoch = started_at
+            .duration_since(Timestamp::UNIX_EPOCH)
+            .unsigned_abs();
         let seed = since_epoch.as_nanos() as u64 ^ u64::from(std::process::id()) << 32;
         Ok(Self {
             settings: settings.output.clone(),
@@ -112,9 +119,9 @@ impl LoraFiles {
     ) -> Result<Option<Warning>> {
         let facts = self.facts(run);
         let metadata = adapter_metadata(&self.record, &facts);
-        match lora_file::write_lora(path, adapters, precision, metadata.clone()) {
+        match write_lora(path, adapters, precision, metadata.clone()) {
             Err(error @ Error::SaveRange { .. }) if precision != SavePrecision::Float => {
-                lora_file::write_lora(path, adapters, SavePrecision::Float, metadata)?;
+                write_lora(path, adapters, SavePrecision::Float, metadata)?;
                 Ok(Some(Warning::SavedAsFloat {
                     error: error.to_string(),
                 }))
@@ -132,7 +139,9 @@ impl LoraFiles {
         Facts {
             session_id: self.session_id,
             training_started_at: self.started_at,
-            training_finished_at: seconds_since_1970().as_secs_f64(),
+            training_finished_at: Timestamp::now()
+                .duration_since(Timestamp::UNIX_EPOCH)
+                .as_secs_f64(),
             family: self.family,
             v_prediction: run.v_prediction,
             zero_terminal_snr: run.zero_terminal_snr,
@@ -163,38 +172,27 @@ impl LoraFiles {
         }
     }
 
-    /// Remembers a file that was saved before the end, and deletes `old`, if this run saved it.
-    pub(crate) fn replace(&mut self, path: PathBuf, old: Option<PathBuf>) -> Deletion {
+    /// Remembers a file that was saved before the end.
+    pub(crate) fn add_saved(&mut self, path: PathBuf) {
         self.saved.push(path);
-        let Some(old) = old else {
-            return Deletion::None;
-        };
-        let Some(at) = self.saved.iter().position(|saved| *saved == old) else {
-            return Deletion::None;
+    }
+
+    /// Deletes a file, if this run saved it and it is still there. True if it was deleted.
+    ///
+    /// # Errors
+    /// A warning if the system refuses.
+    pub(crate) fn delete_saved(&mut self, path: &Path) -> Result<bool, Warning> {
+        let Some(at) = self.saved.iter().position(|saved| saved == path) else {
+            return Ok(false);
         };
         self.saved.swap_remove(at);
-        match std::fs::remove_file(&old) {
-            Ok(()) => Deletion::Deleted(old),
-            // Someone moved it away.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Deletion::None,
-            Err(error) => Deletion::Failed(Warning::NotDeleted {
-                path: old,
+        match std::fs::remove_file(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Warning::NotDeleted {
+                path: path.into(),
                 reason: error.to_string(),
             }),
         }
     }
-}
-
-/// What became of an older file.
-#[derive(Debug)]
-pub(crate) enum Deletion {
-    None,
-    Deleted(PathBuf),
-    Failed(Warning),
-}
-
-fn seconds_since_1970() -> std::time::Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
 }

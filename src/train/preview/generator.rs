@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::prompt::Prompt;
 use crate::settings::RunSettings;
 use crate::train::model::base::Base;
-use crate::train::model::lora_file::open_lora;
 use crate::train::model::open_base::{OpenBase, open_checkpoint};
+use crate::train::model::read_lora::open_lora;
 
 /// Generates images as training generates its previews.
 ///
@@ -45,12 +45,9 @@ impl Generator {
         config.validate_beside_images()?;
         let device = crate::device::parse(&config.device)?;
         let checkpoint = open_checkpoint(config)?;
-        let settings = RunSettings::new(config, checkpoint.family())?;
-        let resolved = config.resolved(settings.family);
-        Error::config(rules::base_problems(
-            &resolved,
-            &BaseFacts::new(&checkpoint),
-        ))?;
+        let config = config.resolved(checkpoint.family());
+        let settings = RunSettings::new(&config, checkpoint.family());
+        Error::config(rules::base_problems(&config, &BaseFacts::new(&checkpoint)))?;
         let base = OpenBase::new(checkpoint, &settings)?;
         let mut opened = Vec::with_capacity(loras.len());
         for (path, multiplier) in loras {

@@ -53,6 +53,7 @@ impl Pipeline {
         base: &mut Base,
         cx: &ForwardContext,
     ) -> Result<RgbImage> {
+        let prediction_type = base.prediction_type()?;
         let encoded = encode(
             prompt,
             &self.tokenizer,
@@ -60,7 +61,6 @@ impl Pipeline {
             self.clip_skip,
             cx,
         );
-        let prediction_type = base.prediction_type()?;
         let sampler = prompt.sampler.unwrap_or(self.settings.sampler);
         let sampler = SamplerRun::new(
             sampler,

@@ -62,7 +62,7 @@ impl CaptionReader {
 }
 
 /// Encodes captions with their weights.
-pub(crate) fn encode(
+pub(crate) fn encode_captions(
     encoders: &TextEncoders,
     captions: Vec<Tokens>,
     clip_skip: usize,
