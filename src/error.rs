@@ -10,7 +10,7 @@ mod problem;
 pub(crate) use problem::describe;
 pub use problem::{Mismatch, Problem, ProblemKind};
 
-/// What can go wrong, with the culprit's name.
+/// The error of this crate; its message names the option, file or folder at fault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -26,47 +26,47 @@ pub enum Error {
     /// once.
     #[error("{}", list(.file.as_deref(), .problems))]
     Config {
-        /// The file that they stand in; `None` for options set by a program.
+        /// The file that sets them; `None` for options set by a program.
         file: Option<PathBuf>,
         /// At least one.
         problems: Vec<Problem>,
     },
-    /// The system refused threads.
+    /// The system refused to start threads.
     #[error("cannot start threads that load images: {0}")]
     Threads(String),
-    /// A file or folder that can't be read or written.
+    /// A file or folder that cannot be read or written.
     #[error("{}: cannot {action}: {source}", .path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried, as a verb: `read`, `write`.
+        /// The failed action, as a verb: `read`, `write`.
         action: &'static str,
         /// The system's reason.
         source: io::Error,
     },
-    /// An image that can't be encoded.
+    /// An image that cannot be encoded.
     #[error("{}: cannot encode the image: {source}", .path.display())]
     Image {
-        /// The file that it was meant for.
+        /// The file that it was to be written to.
         path: PathBuf,
         /// The encoder's reason.
         source: image::ImageError,
     },
-    /// A folder, image or caption that can't be used.
+    /// A folder, image or caption that cannot be used.
     #[error(transparent)]
     Data(#[from] lora_data::Error),
-    /// A weight file that can't be used.
+    /// A weight file that cannot be used.
     #[error(transparent)]
     Model(#[from] lora_models::Error),
-    /// Adapters that can't be made, or a LoRA file that does not fit them.
+    /// Adapters that cannot be created, or a LoRA file that does not match them.
     #[error("{}", adapter_message(.file.as_deref(), .source))]
     Adapter {
         /// The LoRA file, if one was read.
         file: Option<PathBuf>,
-        /// What is wrong.
+        /// The error.
         source: lora_core::adapter::Error,
     },
-    /// A file given as `network_weights` that holds no LoRA.
+    /// A file of `network_weights` that is not a LoRA.
     #[error(
         "{}: expected a LoRA file for this base, found {}", .path.display(),
         .key.as_ref().map_or_else(|| "no tensors".into(), |key| format!("tensors such as `{key}`"))
@@ -82,15 +82,15 @@ pub enum Error {
     LoraFamily {
         /// The file.
         path: PathBuf,
-        /// What it is for.
+        /// The family that it was trained for.
         found: Family,
-        /// What the base is.
+        /// The family of the base.
         expected: Family,
     },
     /// An image whose latents are NaN or infinite.
     #[error(
-        "{}: the VAE makes latents of it that are not finite; the VAE's weights or the image may \
-         be damaged",
+        "{}: the VAE produced NaN or infinite latents for this image; its weights or the image \
+         may be corrupt",
         .path.display()
     )]
     LatentsNotFinite {
@@ -99,8 +99,8 @@ pub enum Error {
     },
     /// Two images whose cache files have the same name.
     #[error(
-        "`{}` and `{}` would share the cache file `{}`; rename one of them, or keep caches in \
-         memory",
+        "`{}` and `{}` would share the cache file `{}`; rename one of them, or turn off caches on \
+         disk",
         .first.display(), .second.display(), .cache.display()
     )]
     SharedCache {
@@ -111,11 +111,10 @@ pub enum Error {
         /// The file.
         cache: PathBuf,
     },
-    /// An image that two subsets want different latents or captions of.
+    /// An image for which two subsets need different latents or captions in one cache file.
     #[error(
-        "`{}`: two subsets use it with other captions, transparency, mirroring or filter, but \
-         there is one cache file `{}`; \
-         keep caches in memory",
+        "`{}`: two subsets use this image with different captions, transparency, flipping or \
+         filter, but it has only one cache file `{}`; turn off caches on disk",
         .image.display(), .cache.display()
     )]
     CacheUsedTwice {
@@ -124,16 +123,14 @@ pub enum Error {
         /// The file.
         cache: PathBuf,
     },
-    /// A loss or gradient that is NaN or infinite. The adapters are those of the last good step.
+    /// A loss or gradient that is NaN or infinite. The adapters are those of the last valid step.
     #[error(
         "step {step}: loss {loss}, gradient norm {grad_norm}; {}. Likely causes: a learning rate \
-         (here {lr:e}) or \
-         network_alpha that is too high, a base or network_weights of another kind, or, without \
-         clipping \
-         (max_grad_norm = 0), an outlier",
+         (here {lr:e}) or network_alpha that is too high, a base or network_weights of another \
+         kind, or, without clipping (max_grad_norm = 0), an outlier",
         match .saved {
-            Ok(path) => format!("the last good adapters are in {}", path.display()),
-            Err(error) => format!("the last good adapters could not be saved ({error})"),
+            Ok(path) => format!("the last valid adapters are in {}", path.display()),
+            Err(error) => format!("the last valid adapters could not be saved ({error})"),
         }
     )]
     LossNotFinite {
@@ -145,17 +142,19 @@ pub enum Error {
         grad_norm: f32,
         /// Its learning rate.
         lr: f64,
-        /// Where the adapters were saved, or why they could not be.
+        /// The file with the adapters, or the error that saving them gave.
         saved: std::result::Result<PathBuf, Box<Error>>,
     },
-    /// A saved file that does not hold what was written.
-    #[error("{}: reads back differently than it was written; the disk may be \
-         failing", .path.display())]
+    /// A saved file whose content differs from what was written.
+    #[error(
+        "{}: the file's content differs from what was written; the disk may be failing",
+        .path.display()
+    )]
     NotAsWritten {
         /// The file.
         path: PathBuf,
     },
-    /// Adapter values that the chosen number format can't hold.
+    /// Adapter values beyond the range of the number type.
     #[error("{}: `{key}` holds values beyond the range of save_precision \
          = \"{precision}\"", .path.display())]
     SaveRange {
@@ -166,14 +165,13 @@ pub enum Error {
         /// The option's value.
         precision: &'static str,
     },
-    /// Tensors that make no safetensors file.
+    /// Tensors that cannot be written as safetensors.
     #[error("tensors of the adapter file: {0}")]
     Tensors(#[from] safetensors::SafeTensorError),
 }
 
 impl Error {
-    /// The exit code that a program should end with: 2 where the user can mend it, 1 for a fault of
-    /// this library.
+    /// The exit code for a program: 2 if the user can fix it, 1 for a fault of this library.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Image { .. } | Self::Tensors(_) => 1,
@@ -181,7 +179,7 @@ impl Error {
         }
     }
 
-    /// The file or folder at fault, where there is one; of several problems that of the first.
+    /// The file or folder at fault, if there is one; of several problems, that of the first.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -205,8 +203,8 @@ impl Error {
         }
     }
 
-    /// How the system refused a file or folder, where that is what went wrong; of several problems,
-    /// the first.
+    /// The operating system's reason, if it refused access to a file or folder; of several problems,
+    /// that of the first.
     #[must_use]
     pub fn io_error_kind(&self) -> Option<io::ErrorKind> {
         match self {
@@ -254,9 +252,9 @@ impl Error {
 fn adapter_message(file: Option<&Path>, source: &lora_core::adapter::Error) -> String {
     match file {
         Some(file) => format!(
-            "{}: {source}\nnetwork_weights needs the layers and ranks that network_dim, conv_dim, \
-             network_train_unet_only and \
-             network_train_text_encoder_only ask for",
+            "{}: {source}\nthe file of network_weights must have the layers and ranks that \
+             network_dim, conv_dim, network_train_unet_only and network_train_text_encoder_only \
+             select",
             file.display()
         ),
         None => source.to_string(),
@@ -317,7 +315,7 @@ mod tests {
         );
     }
 
-    /// What stopped the run is told even where its LoRA could not be saved.
+    /// The cause of the stop is reported even if the LoRA could not be saved.
     #[test]
     fn a_bad_loss_is_named_before_a_failed_save() {
         let full = io::Error::other("disk full");

@@ -49,7 +49,7 @@ pub(super) fn run(family: Option<Family>, markdown: bool, names: &[String]) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-/// The default, of each family where they differ.
+/// The default, for each family if they differ.
 fn default(spec: &OptionSpec, family: Option<Family>) -> String {
     let shown = |value: &Value| match value {
         Value::Null => String::new(),
@@ -71,23 +71,29 @@ fn default(spec: &OptionSpec, family: Option<Family>) -> String {
     }
 }
 
-/// What it excludes, needs and is for, as sentences.
+/// The rules of an option, as sentences.
 fn rules(spec: &OptionSpec) -> String {
     let mut text = String::new();
     if !spec.needs.is_empty() {
-        text += &format!(" Needs {}.", spec.needs.join(" or "));
+        text += &format!(" Needs {}.", in_code(spec.needs, " or "));
     }
     if !spec.excludes.is_empty() {
-        text += &format!(" Excludes {}.", spec.excludes.join(", "));
+        text += &format!(" Excludes {}.", in_code(spec.excludes, ", "));
     }
     if spec.families.len() < Family::ALL.len() {
         let names: Vec<&str> = spec.families.iter().map(|family| family.name()).collect();
-        text += &format!(" Only {}.", names.join(", "));
+        text += &format!(" Only for {}.", in_code(&names, ", "));
     }
     if !spec.aliases.is_empty() {
-        text += &format!(" Also written {}.", spec.aliases.join(", "));
+        text += &format!(" Also accepted as {}.", in_code(spec.aliases, ", "));
     }
     text
+}
+
+/// Names in backticks.
+fn in_code(names: &[&str], separator: &str) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(separator)
 }
 
 fn in_lines(groups: &[(Group, Vec<&OptionSpec>)], family: Option<Family>) -> String {
@@ -112,20 +118,15 @@ fn in_lines(groups: &[(Group, Vec<&OptionSpec>)], family: Option<Family>) -> Str
 }
 
 fn in_markdown(groups: &[(Group, Vec<&OptionSpec>)], family: Option<Family>) -> String {
-    let cell = |text: &str| {
-        text.replace('|', "\\|")
-            .replace('<', "\\<")
-            .replace('*', "\\*")
-    };
+    let cell = |text: &str| text.replace('|', "\\|");
     let mut text = String::from(
-        "# Options\n\nEvery option of a configuration file. `lora-trainer options` prints the \
-         same, \
-         `lora-trainer init --expert` a file with all of them.\n\
-         This page is made by `lora-trainer options --markdown > docs/options.md`.\n",
+        "# Options\n\nAll options of a configuration file. `lora-trainer options` prints the same list, \
+         `lora-trainer init --expert` a file with all options.\n\
+         `lora-trainer options --markdown > docs/options.md` writes this page.\n",
     );
     for (group, options) in groups {
         text += &format!(
-            "\n## {}\n\n| option | value | default | what it does |\n|---|---|---|---|\n",
+            "\n## {}\n\n| option | value | default | description |\n|---|---|---|---|\n",
             group.title()
         );
         for spec in options {

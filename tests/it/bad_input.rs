@@ -150,12 +150,12 @@ fn options() {
         (
             "unet_lr",
             "nan",
-            &["`unet_lr`", "found \"nan\"", "expected a number from 0"],
+            &["`unet_lr`", "found \"nan\"", "expected a number ≥ 0"],
         ),
         (
             "unet_lr",
             "1e300",
-            &["`unet_lr`", "expected a number from 0"],
+            &["`unet_lr`", "expected a number ≥ 0 and ≤ 1e30"],
         ),
         (
             "unet_lr",
@@ -165,7 +165,7 @@ fn options() {
         (
             "max_train_steps",
             "99999999999999999999999",
-            &["`max_train_steps`", "expected an integer of at least 1"],
+            &["`max_train_steps`", "expected an integer ≥ 1"],
         ),
         (
             "max_bucket_reso",
@@ -252,7 +252,7 @@ fn all_problems_of_a_configuration_come_at_once() {
         "`train_batch_size`",
         "`outputdir`",
         "`seed`",
-        "`train_data_dir`: not given",
+        "`train_data_dir`: not set",
     ]);
 
     let mut job = Job::new();
@@ -296,7 +296,7 @@ fn all_problems_of_a_configuration_come_at_once() {
         &train("empty.toml"),
         &[
             "empty.toml: 2 problems",
-            "`pretrained_model_name_or_path`: not given",
+            "`pretrained_model_name_or_path`: not set",
         ],
     );
     refused(

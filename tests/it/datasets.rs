@@ -502,7 +502,7 @@ fn one_folder_of_masks_serves_several_folders() {
 }
 
 #[test]
-fn options_that_another_one_leaves_without_effect_are_told() {
+fn options_without_effect_are_reported() {
     let mut job = Job::new();
     let folder = job.path("images/2_emoji");
     job.write(
@@ -516,7 +516,7 @@ fn options_that_another_one_leaves_without_effect_are_told() {
     run.succeeded();
     assert!(
         run.stdout
-            .contains("warning: `train_data_dir` is not used: `dataset_config` says"),
+            .contains("warning: `train_data_dir` is not used: `dataset_config` selects"),
         "{}",
         run.stdout
     );

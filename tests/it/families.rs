@@ -153,7 +153,7 @@ fn what_sd2_predicts_is_tried_and_told() {
     let run = job("sd2").run();
     run.succeeded();
     assert!(
-        run.stdout.contains("by a trial at timestep 999")
+        run.stdout.contains("a trial at timestep 999 detected")
             && run.stdout.contains("v_parameterization ="),
         "{run:?}"
     );
@@ -278,7 +278,7 @@ fn a_configuration_that_contradicts_the_file_is_refused() {
     job.is_refused(&[
         "`v_parameterization`",
         "is false, but",
-        "says that it predicts velocities",
+        "declares v-prediction",
     ]);
 }
 

@@ -112,7 +112,7 @@ fn what_is_wrong_with_given_images_is_named() {
     };
     let mut given = images(in_memory);
     let none = error(config(&output), &[]);
-    assert!(none.contains("`train_data_dir`: not given"), "{none}");
+    assert!(none.contains("`train_data_dir`: not set"), "{none}");
 
     let kept = error(
         TrainConfig {
@@ -122,7 +122,7 @@ fn what_is_wrong_with_given_images_is_named() {
         &given,
     );
     assert!(
-        kept.contains("`cache_latents_to_disk`: keeps files beside images"),
+        kept.contains("`cache_latents_to_disk`: writes files next to the images"),
         "{kept}"
     );
 
