@@ -99,8 +99,8 @@ pub enum Error {
     },
     /// Two images whose cache files have the same name.
     #[error(
-        "`{}` and `{}` would share the cache file `{}`; rename one of them, or keep caches in \
-         memory",
+        "`{}` and `{}` would share the cache file `{}`; rename one of them, or turn off caches on \
+         disk",
         .first.display(), .second.display(), .cache.display()
     )]
     SharedCache {
@@ -123,14 +123,14 @@ pub enum Error {
         /// Its cache file.
         cache: PathBuf,
     },
-    /// A loss or gradient that is NaN or infinite. The adapters are those of the last good step.
+    /// A loss or gradient that is NaN or infinite. The adapters are those of the last valid step.
     #[error(
         "step {step}: loss {loss}, gradient norm {grad_norm}; {}. Likely causes: the learning \
          rate ({lr:e}) or network_alpha is too high, the base or network_weights is of another \
          kind, or, without gradient clipping (max_grad_norm = 0), an outlier",
         match .saved {
-            Ok(path) => format!("the last good adapters are in {}", path.display()),
-            Err(error) => format!("the last good adapters could not be saved ({error})"),
+            Ok(path) => format!("the last valid adapters are in {}", path.display()),
+            Err(error) => format!("the last valid adapters could not be saved ({error})"),
         }
     )]
     LossNotFinite {

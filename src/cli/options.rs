@@ -75,19 +75,25 @@ fn default(spec: &OptionSpec, family: Option<Family>) -> String {
 fn rules(spec: &OptionSpec) -> String {
     let mut text = String::new();
     if !spec.needs.is_empty() {
-        text += &format!(" Needs {}.", spec.needs.join(" or "));
+        text += &format!(" Needs {}.", in_code(spec.needs, " or "));
     }
     if !spec.excludes.is_empty() {
-        text += &format!(" Cannot be combined with {}.", spec.excludes.join(", "));
+        text += &format!(" Cannot be combined with {}.", in_code(spec.excludes, ", "));
     }
     if spec.families.len() < Family::ALL.len() {
         let names: Vec<&str> = spec.families.iter().map(|family| family.name()).collect();
-        text += &format!(" Only for {}.", names.join(", "));
+        text += &format!(" Only for {}.", in_code(&names, ", "));
     }
     if !spec.aliases.is_empty() {
-        text += &format!(" Alias: {}.", spec.aliases.join(", "));
+        text += &format!(" Alias: {}.", in_code(spec.aliases, ", "));
     }
     text
+}
+
+/// Names in backticks.
+fn in_code(names: &[&str], separator: &str) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(separator)
 }
 
 fn in_lines(groups: &[GroupOptions], family: Option<Family>) -> String {

@@ -172,7 +172,28 @@ impl Kind {
             | Self::Arguments(_)
             | Self::BlockWeights => Some(value.clone()),
         };
-        checked.ok_or_else(|| Mismatch::new(value, self.to_string()))
+        checked.ok_or_else(|| Mismatch::new(value, self.expectation(value)))
+    }
+}
+
+impl Kind {
+    /// The expectation for a value that does not fit, with the limit of an open range if the value
+    /// exceeds it.
+    fn expectation(&self, value: &Value) -> String {
+        match *self {
+            Self::Number {
+                max: Self::MAX_NUMBER,
+                ..
+            } if number(value).is_some_and(|n| n > Self::MAX_NUMBER) => {
+                format!("{self} and ≤ {:e}", Self::MAX_NUMBER)
+            }
+            Self::Integer { max, .. }
+                if max >= u32::MAX.into() && integer(value).is_some_and(|n| n > max) =>
+            {
+                format!("{self} and ≤ {max}")
+            }
+            _ => self.to_string(),
+        }
     }
 }
 
@@ -188,8 +209,8 @@ fn integer(value: &Value) -> Option<i64> {
         return text.trim().parse().ok();
     }
     // TOML that other programs write has 10.0 for 10.
-    let is_whole = |n: &f64| n.fract() == 0.0 && n.abs() < 1e15;
-    value.as_f64().filter(is_whole).map(|n| n as i64)
+    let number = value.as_f64()?;
+    (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
 }
 
 fn number(value: &Value) -> Option<f64> {

@@ -9,9 +9,9 @@ use serde_json::Value;
 /// A value that does not fit its option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// What was found.
+    /// The value that was found.
     pub found: String,
-    /// What was expected.
+    /// The expected values.
     pub expected: String,
 }
 
@@ -23,7 +23,7 @@ impl Mismatch {
         }
     }
 
-    /// All of them in one, if there are any.
+    /// An error with all of these mismatches, if there are any.
     pub(crate) fn joined(all: Vec<Self>) -> Result<(), Self> {
         if all.is_empty() {
             return Ok(());
@@ -50,62 +50,62 @@ pub(crate) fn describe(value: &Value) -> String {
     }
 }
 
-/// One thing wrong with one option.
+/// A problem of an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// The option, as it was spelled.
     pub key: String,
     /// Its line in the file, counted from 1.
     pub line: Option<usize>,
-    /// What is wrong with it.
+    /// The problem.
     pub kind: ProblemKind,
 }
 
-/// What is wrong with an option.
+/// A kind of problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProblemKind {
     /// No such option.
     Unknown {
-        /// The option whose name is nearest, if any is near.
+        /// The option with the most similar name, if any is similar.
         nearest: Option<String>,
     },
     /// A value of the wrong type or out of range.
     Value {
         /// The value that was found.
         found: String,
-        /// What was expected in its place.
+        /// The expected values.
         expected: String,
     },
-    /// A file or folder that is not what its option needs.
+    /// A path without the file or folder that its option needs.
     Path {
         /// The file or folder.
         path: PathBuf,
-        /// What was found there.
+        /// A description of what is there.
         found: String,
-        /// What was expected.
+        /// The expected values.
         expected: String,
-        /// How the system refuses it, where it does.
+        /// The reason of the operating system, if it refuses access.
         refused: Option<io::ErrorKind>,
     },
-    /// An option that must be given and is not.
+    /// A required option that is not set.
     Missing {
-        /// What was expected.
+        /// The expected values.
         expected: String,
     },
-    /// An option that was given before, perhaps under another name.
+    /// An option that is set twice, perhaps under another name.
     GivenTwice {
         /// The first spelling.
         first: String,
     },
-    /// What sd-scripts or SD-Trainer does at this value and this program does not.
+    /// A value that sd-scripts or SD-Trainer supports and this program does not.
     Unsupported {
         /// The value that was found.
         found: String,
-        /// What is nearest to it.
+        /// What to do instead.
         instead: String,
     },
-    /// An option at odds with another one.
+    /// An option in conflict with another one, with the base or with the images.
     Conflict(String),
 }
 
@@ -150,7 +150,7 @@ impl Problem {
         }
     }
 
-    /// What to do about it, or what was expected, in a few words.
+    /// The remedy or the expected values, in a few words.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match &self.kind {
@@ -191,10 +191,10 @@ impl fmt::Display for Problem {
                 write!(f, "`{key}`: found {found}, expected {expected}")
             }
             ProblemKind::Missing { expected } => {
-                write!(f, "`{key}`: not given, expected {expected}")
+                write!(f, "`{key}`: not set, expected {expected}")
             }
-            ProblemKind::GivenTwice { first } if first == key => write!(f, "`{key}`: given twice"),
-            ProblemKind::GivenTwice { first } => write!(f, "`{key}`: already given as `{first}`"),
+            ProblemKind::GivenTwice { first } if first == key => write!(f, "`{key}`: set twice"),
+            ProblemKind::GivenTwice { first } => write!(f, "`{key}`: already set as `{first}`"),
             ProblemKind::Unsupported { found, instead } => {
                 write!(f, "`{key}`: {found} is not supported; instead: {instead}")
             }

@@ -150,12 +150,12 @@ fn unknown_options_and_values_of_the_wrong_type() {
         (
             "unet_lr",
             "nan",
-            &["`unet_lr`", "found \"nan\"", "expected a number from 0"],
+            &["`unet_lr`", "found \"nan\"", "expected a number ≥ 0"],
         ),
         (
             "unet_lr",
             "1e300",
-            &["`unet_lr`", "expected a number from 0"],
+            &["`unet_lr`", "expected a number ≥ 0 and ≤ 1e30"],
         ),
         (
             "unet_lr",
@@ -173,7 +173,7 @@ fn values_out_of_range() {
         (
             "max_train_steps",
             "99999999999999999999999",
-            &["`max_train_steps`", "expected an integer of at least 1"][..],
+            &["`max_train_steps`", "expected an integer ≥ 1"][..],
         ),
         (
             "max_bucket_reso",
@@ -272,7 +272,7 @@ fn all_problems_of_a_configuration_are_reported_at_once() {
         "`train_batch_size`",
         "`outputdir`",
         "`seed`",
-        "`train_data_dir`: not given",
+        "`train_data_dir`: not set",
     ]);
 
     let mut job = Job::new();
@@ -316,7 +316,7 @@ fn all_problems_of_a_configuration_are_reported_at_once() {
         &train("empty.toml"),
         &[
             "empty.toml: 2 problems",
-            "`pretrained_model_name_or_path`: not given",
+            "`pretrained_model_name_or_path`: not set",
         ],
     );
     refused(

@@ -94,7 +94,8 @@ fn changed_entries_are_encoded_again() {
     let (made, found, warnings) = latents(&job);
     assert_eq!((made, found), (1, 2));
     assert!(
-        warnings[0].contains("banana_") && warnings[0].contains("is made again: the image changed"),
+        warnings[0].contains("banana_")
+            && warnings[0].contains("is computed again: the image changed"),
         "{warnings:?}"
     );
     // Another bucket.
@@ -147,7 +148,7 @@ fn files_of_other_programs_are_used_if_they_fit() {
     assert!(
         warnings
             .concat()
-            .contains("latents of 3 images are taken from files of another program"),
+            .contains("latents of 3 images come from cache files of another program"),
         "{warnings:?}"
     );
     // Also under the name of an older version.
@@ -174,7 +175,8 @@ fn files_of_other_programs_are_used_if_they_fit() {
         let (made, found, warnings) = latents(&job);
         assert_eq!((made, found), (1, 2), "{case}");
         assert!(
-            warnings[0].contains("airplane.npz` is made again") && warnings[0].contains(message),
+            warnings[0].contains("airplane.npz` is computed again")
+                && warnings[0].contains(message),
             "{warnings:?}"
         );
     }
@@ -258,7 +260,7 @@ fn encoded_captions_of_sdxl() {
     assert!(
         warnings
             .concat()
-            .contains("banana_te_outputs.npz` is made again"),
+            .contains("banana_te_outputs.npz` is computed again"),
         "{warnings:?}"
     );
     assert_eq!(texts(job.set("caption_prefix", "photo of")).0, 3);
@@ -268,7 +270,7 @@ fn encoded_captions_of_sdxl() {
         &job.run(),
         &[
             "`cache_text_encoder_outputs_to_disk`",
-            "excludes what changes captions",
+            "excludes options that change captions",
         ],
     );
     job.remove("shuffle_caption")

@@ -507,7 +507,7 @@ fn options_without_effect_are_reported() {
     run.succeeded();
     assert!(
         run.stdout
-            .contains("warning: `train_data_dir` is not used: `dataset_config` says"),
+            .contains("warning: `train_data_dir` is not used: `dataset_config` selects"),
         "{}",
         run.stdout
     );

@@ -152,7 +152,7 @@ fn the_prediction_type_of_sd2_is_detected_and_reported() {
     let run = job("sd2").run();
     run.succeeded();
     assert!(
-        run.stdout.contains("by a trial at timestep 999")
+        run.stdout.contains("a trial at timestep 999 detected")
             && run.stdout.contains("v_parameterization ="),
         "{run:?}"
     );
@@ -274,7 +274,7 @@ fn a_configuration_that_contradicts_the_file_is_refused() {
     job.is_refused(&[
         "`v_parameterization`",
         "is false, but",
-        "says that it predicts velocities",
+        "declares v-prediction",
     ]);
 }
 

@@ -112,7 +112,7 @@ fn problems_with_images_in_memory_are_named() {
     };
     let mut given = images(in_memory);
     let none = error(config(&output), &[]);
-    assert!(none.contains("`train_data_dir`: not given"), "{none}");
+    assert!(none.contains("`train_data_dir`: not set"), "{none}");
 
     let kept = error(
         TrainConfig {
@@ -122,7 +122,7 @@ fn problems_with_images_in_memory_are_named() {
         &given,
     );
     assert!(
-        kept.contains("`cache_latents_to_disk`: keeps files beside images"),
+        kept.contains("`cache_latents_to_disk`: writes files next to the images"),
         "{kept}"
     );
 

@@ -104,7 +104,7 @@ fn old_flags_choose_the_optimizer() {
     let twice = problems("optimizer_type = 'Lion'\nuse_8bit_adam = true\n");
     assert_eq!(
         twice,
-        ["line 4: `use_8bit_adam`: already given as `optimizer_type`"]
+        ["line 4: `use_8bit_adam`: already set as `optimizer_type`"]
     );
 }
 

@@ -237,6 +237,12 @@ fn wrong_values_are_reported_with_the_expected_ones() {
         ("save_precision", json!("fp8"), "float, fp16 or bf16"),
         ("seed", json!(-1), "an integer ≥ 0"),
         ("train_batch_size", json!(0), "an integer ≥ 1"),
+        (
+            "train_batch_size",
+            json!(4294967296_i64),
+            "an integer ≥ 1 and ≤ 4294967295",
+        ),
+        ("unet_lr", json!(1e31), "a number ≥ 0 and ≤ 1e30"),
         ("max_timestep", json!(1001), "an integer from 1 to 1000"),
         ("output_dir", json!(""), "a path"),
         ("model_config", json!("sd15"), "a table"),

@@ -1,9 +1,8 @@
 //! Facts about base, images and length that rules depend on.
 
+use lora_core::diffusion::PredictionType;
 use lora_data::{Alpha, DataConfig, ImageSource, Source};
 use lora_models::{Checkpoint, Family};
-
-use lora_core::diffusion::PredictionType;
 
 /// Facts about the base checkpoint.
 #[derive(Debug, Clone, Copy)]

@@ -81,7 +81,7 @@ fn no_folder(option: &str, path: &Path) -> Option<Problem> {
     Some(unfit(option, path, found, "a folder with images"))
 }
 
-/// A path at which there is nothing, or something else than its option needs.
+/// A path without the file or folder that its option needs.
 fn unfit(option: &str, path: &Path, found: &str, expected: &str) -> Problem {
     let kind = ProblemKind::Path {
         path: path.into(),

@@ -51,16 +51,17 @@ pub(super) fn range_problems(config: &TrainConfig) -> Vec<Problem> {
 
 /// Options that exclude or need others.
 pub(super) fn record_problems(config: &TrainConfig) -> Vec<Problem> {
-    let is_on = |name: &&&str| option(name).is_some_and(|spec| spec.is_on(config));
     let mut problems = Vec::new();
     for spec in options().filter(|spec| spec.is_on(config)) {
-        for excluded in spec.excludes.iter().filter(is_on) {
-            problems.push(Problem::conflict(
-                spec.name,
-                format!("excludes `{excluded}`"),
-            ));
+        for excluded in spec.excludes {
+            if is_on(config, excluded) {
+                problems.push(Problem::conflict(
+                    spec.name,
+                    format!("excludes `{excluded}`"),
+                ));
+            }
         }
-        if !spec.needs.is_empty() && !spec.needs.iter().any(|name| is_on(&name)) {
+        if !spec.needs.is_empty() && !spec.needs.iter().any(|name| is_on(config, name)) {
             let names: Vec<String> = spec.needs.iter().map(|name| format!("`{name}`")).collect();
             problems.push(Problem::conflict(
                 spec.name,
@@ -69,4 +70,8 @@ pub(super) fn record_problems(config: &TrainConfig) -> Vec<Problem> {
         }
     }
     problems
+}
+
+fn is_on(config: &TrainConfig, name: &str) -> bool {
+    option(name).is_some_and(|spec| spec.is_on(config))
 }

@@ -13,7 +13,7 @@ pub struct Arguments(pub Vec<(String, String)>);
 pub type OptimizerArgs = Arguments;
 
 impl Arguments {
-    /// The text of a key, the last one where there are more.
+    /// The text of a key; the last one if it is repeated.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0
             .iter()
@@ -22,7 +22,7 @@ impl Arguments {
             .map(|(_, text)| text.as_str())
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -56,7 +56,7 @@ impl OptionValue for Arguments {
     }
 }
 
-/// The pairs of an option of `key=value` texts, given as a list or as one text with spaces between.
+/// The pairs of an option of `key=value` texts, given as a list or as one text with spaces between them.
 pub(in crate::config) fn arguments(value: &Value) -> Result<Vec<(String, String)>, Mismatch> {
     let expected = "texts of the form \"key=value\"";
     let texts: Vec<String> = match value {
@@ -72,14 +72,17 @@ pub(in crate::config) fn arguments(value: &Value) -> Result<Vec<(String, String)
             .collect::<Result<_, _>>()?,
         other => return Err(Mismatch::new(other, expected)),
     };
-    let pair = |text: &String| match text.split_once('=') {
-        Some((key, value)) => Ok((key.trim().to_owned(), value.trim().to_owned())),
-        None => Err(Mismatch::new(&text.as_str().into(), expected)),
-    };
-    texts.iter().map(pair).collect()
+    let mut pairs = Vec::new();
+    for text in texts {
+        let Some((key, value)) = text.split_once('=') else {
+            return Err(Mismatch::new(&text.into(), expected));
+        };
+        pairs.push((key.trim().to_owned(), value.trim().to_owned()));
+    }
+    Ok(pairs)
 }
 
-/// Cuts before each word with a `=`, so that `betas=(0.9, 0.99)` stays whole.
+/// Splits before each word with a `=`, which keeps `betas=(0.9, 0.99)` together.
 fn split_arguments(text: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -24,23 +24,23 @@ impl BlockCurve {
     }
 }
 
-/// What the learning rates of blocks are multiplied by.
+/// Factors on the learning rates of blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BlockWeights {
-    /// One number a block.
+    /// One number per block.
     Numbers(Vec<f64>),
-    /// A curve, and what is added to it.
+    /// A curve plus a constant.
     Curve {
         /// The curve.
         curve: BlockCurve,
-        /// What is added to each of its values.
+        /// A number that is added to each of its values.
         base: f64,
     },
 }
 
 impl BlockWeights {
-    /// The weights of this many blocks. Numbers that are missing are 1, those beyond are left out,
-    /// as in sd-scripts.
+    /// The factors of this many blocks. Missing numbers are 1 and surplus ones are not used, as in
+    /// sd-scripts.
     pub fn resolve(&self, blocks: usize) -> Vec<f64> {
         match self {
             Self::Numbers(numbers) => {
@@ -64,15 +64,26 @@ impl BlockWeights {
                 .filter(|base: &f64| base.is_finite())?;
             return Some(Self::Curve { curve, base });
         }
-        // sd-scripts reads nothing between commas as 0.
-        let number = |text: &str| match text.trim() {
-            "" => Some(0.0),
-            text => text.parse().ok(),
-        };
-        text.split(',')
-            .map(number)
-            .collect::<Option<Vec<f64>>>()
-            .map(Self::Numbers)
+        let numbers: Option<Vec<f64>> = text.split(',').map(read_number).collect();
+        numbers.map(Self::Numbers)
+    }
+
+    fn is_in_range(&self) -> bool {
+        match self {
+            Self::Numbers(numbers) => {
+                (1..=100).contains(&numbers.len())
+                    && numbers.iter().all(|number| (0.0..=1000.0).contains(number))
+            }
+            Self::Curve { base, .. } => (-1000.0..=1000.0).contains(base),
+        }
+    }
+}
+
+/// A number of a list; as in sd-scripts, an empty item is 0.
+fn read_number(text: &str) -> Option<f64> {
+    match text.trim() {
+        "" => Some(0.0),
+        text => text.parse().ok(),
     }
 }
 
@@ -88,15 +99,8 @@ impl OptionValue for BlockWeights {
                 .map(Self::Numbers),
             _ => None,
         };
-        let in_range = |weights: &Self| match weights {
-            Self::Numbers(numbers) => {
-                (1..=100).contains(&numbers.len())
-                    && numbers.iter().all(|n| (0.0..=1000.0).contains(n))
-            }
-            Self::Curve { base, .. } => (-1000.0..=1000.0).contains(base),
-        };
         weights
-            .filter(in_range)
+            .filter(Self::is_in_range)
             .ok_or_else(|| Mismatch::new(value, Kind::BlockWeights.to_string()))
     }
 

@@ -173,10 +173,8 @@ mod tests {
 
     #[test]
     fn names_and_aliases_are_read_in_any_case() {
-        let read = |name: &str| OptionValue::read(&name.into()).ok();
-        assert_eq!(read("Smooth_L1"), Some(LossType::SmoothL1));
-        let read = |name: &str| OptionValue::read(&name.into()).ok();
-        assert_eq!(read("K_Euler_A"), Some(Sampler::EulerA));
+        assert_eq!(LossType::read(&"Smooth_L1".into()), Ok(LossType::SmoothL1));
+        assert_eq!(Sampler::read(&"K_Euler_A".into()), Ok(Sampler::EulerA));
         assert_eq!(Compat::from_name("SD-scripts"), Some(Compat::SdScripts));
         assert_eq!(SavePrecision::from_name("float16"), None);
         assert_eq!(

@@ -9,9 +9,9 @@ use crate::error::Mismatch;
 /// An image size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Resolution {
-    /// Pixels from left to right.
+    /// The width in pixels.
     pub width: u32,
-    /// Pixels from top to bottom.
+    /// The height in pixels.
     pub height: u32,
 }
 
@@ -62,7 +62,7 @@ impl OptionValue for Resolution {
     }
 }
 
-/// A colour, 8 bits a channel.
+/// A colour with 8 bits per channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Color {
     /// Red, green and blue.
@@ -100,12 +100,12 @@ impl OptionValue for Color {
     }
 }
 
-/// How many times as large as a face the crop around it is.
+/// The size of a crop around a face, as a multiple of the face's size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaceCropRange {
-    /// The least, above 0.
+    /// The minimum, above 0.
     pub least: f64,
-    /// The greatest, at most 100.
+    /// The maximum, at most 100.
     pub greatest: f64,
 }
 

@@ -10,7 +10,7 @@ use crate::error::Mismatch;
 /// [`Kind::check`](super::Kind::check).
 pub(in crate::config) trait OptionValue: Sized {
     fn read(value: &Value) -> Result<Self, Mismatch>;
-    /// `Null` for an option that is not given.
+    /// `Null` for an option that is not set.
     fn write(&self) -> Value;
 }
 
@@ -43,7 +43,7 @@ impl OptionValue for bool {
 impl OptionValue for u32 {
     fn read(value: &Value) -> Result<Self, Mismatch> {
         let number = value.as_u64().and_then(|n| n.try_into().ok());
-        number.ok_or_else(|| Mismatch::new(value, format!("an integer of 0 to {}", Self::MAX)))
+        number.ok_or_else(|| Mismatch::new(value, format!("an integer from 0 to {}", Self::MAX)))
     }
 
     fn write(&self) -> Value {
@@ -55,7 +55,7 @@ impl OptionValue for u64 {
     fn read(value: &Value) -> Result<Self, Mismatch> {
         value
             .as_u64()
-            .ok_or_else(|| Mismatch::new(value, "an integer of at least 0"))
+            .ok_or_else(|| Mismatch::new(value, "an integer ≥ 0"))
     }
 
     fn write(&self) -> Value {
@@ -71,8 +71,8 @@ impl OptionValue for f64 {
     }
 
     fn write(&self) -> Value {
-        // A number that JSON lacks becomes text, so that it is refused instead of taken for "not
-        // given".
+        // NaN and infinities become text, which is refused; JSON would turn them into null, which
+        // means unset.
         if self.is_finite() {
             (*self).into()
         } else {
@@ -103,7 +103,7 @@ impl OptionValue for PathBuf {
     }
 
     fn write(&self) -> Value {
-        // An empty path is one that is not given.
+        // An empty path means unset.
         if self.as_os_str().is_empty() {
             Value::Null
         } else {
@@ -112,7 +112,7 @@ impl OptionValue for PathBuf {
     }
 }
 
-/// A list, or one element by itself.
+/// A list, or a single element.
 impl<T: OptionValue> OptionValue for Vec<T> {
     fn read(value: &Value) -> Result<Self, Mismatch> {
         match value {

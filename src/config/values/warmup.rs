@@ -5,17 +5,17 @@ use serde_json::Value;
 use super::option_value::OptionValue;
 use crate::error::Mismatch;
 
-/// How long the learning rate rises at the start.
+/// The length of the learning rate's warm-up or decay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum WarmupSteps {
     /// Optimizer steps.
     Steps(u64),
-    /// A part of the run, 0 to 1.
+    /// A fraction of the run, 0 to 1.
     Ratio(f64),
 }
 
 impl WarmupSteps {
-    /// The warm-up in optimizer steps of a run of `max_train_steps`.
+    /// The length in optimizer steps in a run of `max_train_steps`.
     pub fn resolve(self, max_train_steps: u64) -> u64 {
         match self {
             Self::Steps(steps) => steps,
@@ -48,7 +48,7 @@ impl OptionValue for WarmupSteps {
         warmup.ok_or_else(|| {
             Mismatch::new(
                 value,
-                "a number of steps, a part of the run below 1, or a percentage",
+                "a number of steps, a fraction of the run below 1, or a percentage",
             )
         })
     }

@@ -16,7 +16,7 @@ pub(in crate::config::file) fn is_unmade_choice(entry: &Entry) -> bool {
             .is_some_and(|text| text.trim().is_empty())
 }
 
-/// What to do instead, if this entry has a value that other programs support and this one does not.
+/// A suggestion for an entry with a value that other programs support and this one does not.
 /// It may depend on the other entries of the file.
 pub(in crate::config::file) fn instead_of(
     option: &str,

@@ -82,12 +82,12 @@ fn all_problems_are_reported_with_their_lines() {
             "line 4: `network_dimm`: no such option; did you mean `network_dim`?",
             "line 5: `unet_lr`: found \"fast\", expected a number ≥ 0",
             "line 6: `seed`: found \"nan\", expected an integer ≥ 0",
-            "line 9: `caption_extention`: already given as `caption_extension`",
-            "line 11: `network_args: conv_dim`: already given as `conv_dim`",
+            "line 9: `caption_extention`: already set as `caption_extension`",
+            "line 11: `network_args: conv_dim`: already set as `conv_dim`",
             "line 12: `network_train_unet_only`: excludes `network_train_text_encoder_only`",
             "line 14: `max_train_steps`: found \"99999999999999999999\", expected an integer \
-             of at least 1",
-            "`pretrained_model_name_or_path`: not given, expected the base checkpoint, a file \
+             ≥ 1",
+            "`pretrained_model_name_or_path`: not set, expected the base checkpoint, a file \
              or a folder",
         ]
     );
@@ -162,7 +162,7 @@ fn options_take_precedence_over_the_file() {
     for part in [
         "`unet_lr`: found \"slow\"",
         "`sede`: no such option",
-        "`pretrained_model_name_or_path`: not given",
+        "`pretrained_model_name_or_path`: not set",
     ] {
         assert!(error.contains(part), "{error}");
     }
