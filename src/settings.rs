@@ -17,7 +17,7 @@ pub(crate) use base::{BaseSettings, TextSettings};
 pub(crate) use caches::{CacheSettings, Caching};
 pub(crate) use data::{DataSettings, DataSource};
 pub(crate) use network::{NetworkSettings, NetworkShape, NetworkWeights};
-pub(crate) use objective::ObjectiveSettings;
+pub(crate) use objective::{ObjectiveSettings, ZeroTerminalSnr};
 pub(crate) use output::{OutputSettings, PreviewSettings};
 pub(crate) use training::TrainingSettings;
 

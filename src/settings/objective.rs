@@ -26,11 +26,19 @@ pub(crate) struct ObjectiveSettings {
     pub(crate) noise_dtype: Option<FloatDType>,
     /// The timesteps that are drawn.
     pub(crate) timesteps: Range<usize>,
-    /// Whether the noise schedule has zero terminal SNR; `None` follows the base.
-    pub(crate) zero_terminal_snr: Option<bool>,
+    pub(crate) zero_terminal_snr: ZeroTerminalSnr,
     /// Whether loss weights follow the schedule before it gets zero terminal SNR, as in
     /// sd-scripts.
     pub(crate) weights_ignore_zero_terminal_snr: bool,
+}
+
+/// Whether the noise schedule ends at zero SNR, <https://arxiv.org/abs/2305.08891>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ZeroTerminalSnr {
+    On,
+    Off,
+    /// If the base was trained so.
+    LikeBase,
 }
 
 impl ObjectiveSettings {
@@ -52,7 +60,11 @@ impl ObjectiveSettings {
             noise: noise(config),
             noise_dtype: noise_dtype(config),
             timesteps: config.min_timestep as usize..config.max_timestep as usize,
-            zero_terminal_snr: config.zero_terminal_snr,
+            zero_terminal_snr: match config.zero_terminal_snr {
+                Some(true) => ZeroTerminalSnr::On,
+                Some(false) => ZeroTerminalSnr::Off,
+                None => ZeroTerminalSnr::LikeBase,
+            },
             weights_ignore_zero_terminal_snr: config.compat == Compat::SdScripts,
         }
     }

@@ -60,7 +60,7 @@ pub fn check_with_images(config: &TrainConfig, images: &[TrainImage]) -> CheckRe
         base = report.collect(checked);
     }
     if let Some(plan) = report.collect(DatasetPlan::new(&settings.data, images)) {
-        check_data(&mut report, resolved, settings, plan, base.as_ref());
+        check_data(&mut report, config, settings, plan, base.as_ref());
     }
     // The same file or option may be wrong in more than one respect.
     let mut reported = BTreeSet::new();

@@ -146,8 +146,8 @@ impl Step {
     }
 }
 
-/// How fast a run goes, by the steps that it has told so far. The first one prepares much and
-/// counts only while it is alone.
+/// How fast a run is, measured from the steps so far. The first step is slower and counts only
+/// until there is a second one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pace {
     first: f64,

@@ -4,7 +4,7 @@ use burn::tensor::FloatDType;
 use lora_core::diffusion::{NoiseSchedule, Objective};
 
 use crate::config::PredictionType;
-use crate::settings::ObjectiveSettings;
+use crate::settings::{ObjectiveSettings, ZeroTerminalSnr};
 
 /// What the run minimizes over a noise schedule, for a UNet with this prediction type.
 pub(crate) fn objective(
@@ -31,7 +31,12 @@ pub(crate) fn noise_schedule(
     base_is_zero_terminal: bool,
 ) -> NoiseSchedule {
     let plain = NoiseSchedule::scaled_linear();
-    let schedule = if !settings.zero_terminal_snr.unwrap_or(base_is_zero_terminal) {
+    let is_zero_terminal = match settings.zero_terminal_snr {
+        ZeroTerminalSnr::On => true,
+        ZeroTerminalSnr::Off => false,
+        ZeroTerminalSnr::LikeBase => base_is_zero_terminal,
+    };
+    let schedule = if !is_zero_terminal {
         plain
     } else if settings.weights_ignore_zero_terminal_snr {
         plain.with_zero_terminal_snr().weighted_as(&plain)

@@ -109,10 +109,6 @@ impl Trainer {
     ///
     /// # Errors
     /// Those of [`new`](Self::new).
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a run takes its configuration"
-    )]
     pub fn with_images(config: TrainConfig, images: &[TrainImage]) -> Result<Self> {
         let started_at = Timestamp::now();
         config.check_all(!images.is_empty())?;
@@ -124,7 +120,8 @@ impl Trainer {
         let checkpoint = open_checkpoint(&config)?;
         let (family, base_facts) = (checkpoint.family(), BaseFacts::new(&checkpoint));
         let reproduced = rules::reproduced(&config, family, base_facts.zero_terminal_snr);
-        let config = config.resolved(family);
+        let given = config;
+        let config = given.resolved(family);
         let settings = RunSettings::new(&config, family);
         Error::config(rules::base_problems(&config, &base_facts))?;
         let (dataset, notices) = dataset::open(&config, &settings.data, images)?;
@@ -134,7 +131,9 @@ impl Trainer {
         let base = OpenBase::new(checkpoint, &settings)?.merged(&settings, &device)?;
         let adapters = Adapters::new(&settings, &base.layers, &device)?;
         let record = adapters.shape.recorded_in(&config);
-        let mut warnings = rules::run_warnings(&record, &length.length_facts());
+        // Options that were not given are never reported as unused.
+        let given = adapters.shape.recorded_in(&given);
+        let mut warnings = rules::run_warnings(&given, &length.length_facts());
         let mut outputs = Outputs::new(&settings, record, prompts, started_at)?;
         let plans = CachePlans::new(&settings, &dataset, &base, &adapters)?;
         let optimizer = config.optimizer()?;

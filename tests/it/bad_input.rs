@@ -88,7 +88,7 @@ fn bad_images_can_be_skipped() {
     fs::write(job.image("bicycle.png"), "no image").unwrap();
     let run = job.toml("skip_bad_images", "true").run();
     run.succeeded();
-    assert!(run.stdout.contains("2_emoji: 1 images"), "{}", run.stdout);
+    assert!(run.stdout.contains("2_emoji: 1 image x"), "{}", run.stdout);
     let skipped: Vec<&str> = run
         .stdout
         .lines()

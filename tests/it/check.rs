@@ -36,8 +36,8 @@ fn a_run_that_is_possible() {
     for part in [
         "base: Stable Diffusion 1.x",
         "2_emoji         5        2           3               2             0",
-        "an epoch: 10 images with repeats, in 3 batches",
-        "3 batches / 2 a step, rounded up = 2 steps an epoch",
+        "per epoch: 10 images with repeats, in 3 batches",
+        "3 batches / 2 per step, rounded up = 2 steps per epoch",
         "3 epochs: 6 steps",
         "blueprint style (3)",
         "captions beyond `max_token_length`: 1",
@@ -47,7 +47,7 @@ fn a_run_that_is_possible() {
         "small.png is 20x20, trained at 64x64",
         "the run is possible",
     ] {
-        let part = part.replace("banana.txt", "banana.png has ");
+        let part = part.replace("banana.txt", "banana.png: ");
         assert!(run.stdout.contains(&part), "no `{part}` in\n{}", run.stdout);
     }
     assert!(!job.path("output").exists());
@@ -75,7 +75,7 @@ fn all_problems_are_reported_at_once() {
         "airplane.png`: unreadable",
         "banana.txt`: not UTF-8 at byte 3",
         "old`: its name is not of the form `N_name`",
-        "the run is not possible: ",
+        "cannot train: 4 problems",
     ] {
         assert!(run.stdout.contains(part), "no `{part}` in\n{}", run.stdout);
     }
