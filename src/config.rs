@@ -44,6 +44,7 @@ pub use serde_json::Value;
 
 pub use crate::error::Mismatch;
 pub use effective::TrainLength;
+pub use family_defaults::FamilyOptions;
 pub use file::{ConfigFile, ConfigKey, KeyClass};
 pub use kind::Kind;
 pub use lora_core::diffusion::PredictionType;

@@ -209,7 +209,7 @@ impl Entries {
                 "https://github.com/Stability-AI/generative-models",
             ),
         };
-        let Resolution { width, height } = config.resolution_for(facts.family);
+        let Resolution { width, height } = config.family_options(facts.family).resolution;
         self.put("modelspec.sai_model_spec", "1.0.1");
         self.put("modelspec.architecture", architecture);
         self.put("modelspec.implementation", implementation);

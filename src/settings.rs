@@ -46,19 +46,20 @@ pub(crate) struct RunSettings {
 impl RunSettings {
     /// The settings of a configuration that is [resolved](TrainConfig::resolved) for this family.
     pub(crate) fn new(config: &TrainConfig, family: Family) -> Self {
+        let by_family = config.family_options(family);
         Self {
             family,
             compat: config.compat,
             seed: config.seed,
-            base: BaseSettings::new(config, family),
+            base: BaseSettings::new(config, by_family.base_dtype),
             text: TextSettings::new(config),
-            data: DataSettings::new(config, family),
+            data: DataSettings::new(config, &by_family),
             caches: CacheSettings::new(config),
             network: NetworkSettings::new(config, family),
             objective: ObjectiveSettings::new(config),
             training: TrainingSettings::new(config),
             output: OutputSettings::new(config),
-            previews: PreviewSettings::new(config, family),
+            previews: PreviewSettings::new(config, by_family.resolution),
         }
     }
 }

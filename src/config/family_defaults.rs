@@ -35,37 +35,51 @@ macro_rules! declare_family_defaults {
 
 all_options!(declare_family_defaults);
 
+/// The options whose defaults depend on the base's family, with a value each.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FamilyOptions {
+    /// The training resolution. Pixels.
+    pub resolution: Resolution,
+    /// The longest side of a bucket. Pixels.
+    pub max_bucket_reso: u32,
+    /// The number type of the UNet's weights in memory.
+    pub base_dtype: BaseDtype,
+}
+
 impl TrainConfig {
-    /// These settings with those that depend on the base's family filled in if they are not set.
+    /// The options whose defaults depend on the family, for a base of this family.
     #[must_use]
-    pub fn resolved(&self, family: Family) -> Self {
-        Self {
-            clip_skip: self.clip_skip.or_else(|| self.clip_skip_of_preset(family)),
-            resolution: Some(self.resolution_for(family)),
-            max_bucket_reso: Some(self.max_bucket_reso_for(family)),
-            base_dtype: Some(self.base_dtype_for(family)),
-            ..self.clone()
+    pub fn family_options(&self, family: Family) -> FamilyOptions {
+        let defaults = self.family_of_defaults(family);
+        FamilyOptions {
+            resolution: self
+                .resolution
+                .unwrap_or_else(|| by_family::resolution(defaults)),
+            max_bucket_reso: self
+                .max_bucket_reso
+                .unwrap_or_else(|| by_family::max_bucket_reso(defaults)),
+            base_dtype: match self.base_dtype {
+                Some(dtype) => dtype,
+                None if self.mixed_precision == MixedPrecision::Bf16 => BaseDtype::Bf16,
+                None => by_family::base_dtype(defaults),
+            },
         }
     }
 
-    /// The training resolution with a base of this family.
-    pub fn resolution_for(&self, family: Family) -> Resolution {
-        self.resolution
-            .unwrap_or_else(|| by_family::resolution(self.family_of_defaults(family)))
-    }
-
-    /// The longest side of a bucket with a base of this family. Pixels.
-    pub fn max_bucket_reso_for(&self, family: Family) -> u32 {
-        self.max_bucket_reso
-            .unwrap_or_else(|| by_family::max_bucket_reso(self.family_of_defaults(family)))
-    }
-
-    /// The number type of the UNet's weights in memory with a base of this family.
-    pub fn base_dtype_for(&self, family: Family) -> BaseDtype {
-        match self.base_dtype {
-            Some(dtype) => dtype,
-            None if self.mixed_precision == MixedPrecision::Bf16 => BaseDtype::Bf16,
-            None => by_family::base_dtype(self.family_of_defaults(family)),
+    /// These settings with those that depend on the base's family filled in if they are not set.
+    #[must_use]
+    pub fn resolved(&self, family: Family) -> Self {
+        let FamilyOptions {
+            resolution,
+            max_bucket_reso,
+            base_dtype,
+        } = self.family_options(family);
+        Self {
+            clip_skip: self.clip_skip.or_else(|| self.clip_skip_of_preset(family)),
+            resolution: Some(resolution),
+            max_bucket_reso: Some(max_bucket_reso),
+            base_dtype: Some(base_dtype),
+            ..self.clone()
         }
     }
 

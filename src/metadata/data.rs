@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::python::json;
 use super::{Entries, Facts};
-use crate::config::{Resolution, TrainConfig};
+use crate::config::{FamilyOptions, Resolution, TrainConfig};
 
 impl Entries {
     pub(super) fn data(&mut self, config: &TrainConfig, facts: &Facts) {
@@ -46,7 +46,11 @@ impl Entries {
         self.put("ss_batch_size_per_device", &batch);
         let total_batch = u64::from(batch) * u64::from(config.gradient_accumulation_steps);
         self.put("ss_total_batch_size", &total_batch);
-        let Resolution { width, height } = config.resolution_for(facts.family);
+        let FamilyOptions {
+            resolution: Resolution { width, height },
+            max_bucket_reso,
+            ..
+        } = config.family_options(facts.family);
         self.put("ss_resolution", &format!("({width}, {height})"));
         self.flag("ss_enable_bucket", config.enable_bucket);
         self.flag(
@@ -61,7 +65,7 @@ impl Entries {
         );
         self.option(
             "ss_max_bucket_reso",
-            bucket_side(config.max_bucket_reso_for(facts.family).div_ceil(step) * step),
+            bucket_side(max_bucket_reso.div_ceil(step) * step),
         );
         self.put("ss_bucket_info", &json(&facts.bucket_info));
         self.put("ss_reg_dataset_dirs", &json(&facts.reg_dataset_dirs));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lora_models::text::TokenLimit;
 
-use crate::config::{BaseDtype, Family, TrainConfig};
+use crate::config::{BaseDtype, TrainConfig};
 
 /// What is done to the base before training.
 #[derive(Debug, Clone)]
@@ -20,11 +20,11 @@ pub(crate) struct BaseSettings {
 }
 
 impl BaseSettings {
-    pub(super) fn new(config: &TrainConfig, family: Family) -> Self {
+    pub(super) fn new(config: &TrainConfig, dtype: BaseDtype) -> Self {
         Self {
             path: config.pretrained_model_name_or_path.clone(),
             vae: config.vae.clone(),
-            dtype: config.base_dtype_for(family),
+            dtype,
             merged: config
                 .merged_files()
                 .map(|(file, multiplier)| (file.to_owned(), multiplier))

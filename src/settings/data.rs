@@ -7,7 +7,7 @@ use lora_data::{
     DecodeOptions, Size, Source, Subset, resize,
 };
 
-use crate::config::{Compat, Family, Interpolation, Resolution, TrainConfig};
+use crate::config::{Compat, FamilyOptions, Interpolation, Resolution, TrainConfig};
 
 /// Which images are trained on, and how.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ pub(crate) enum DataSource {
 }
 
 impl DataSettings {
-    pub(super) fn new(config: &TrainConfig, family: Family) -> Self {
+    pub(super) fn new(config: &TrainConfig, by_family: &FamilyOptions) -> Self {
         let train = Some(config.train_data_dir.clone()).filter(|dir| !dir.as_os_str().is_empty());
         Self {
             source: match (&config.dataset_config, &config.in_json) {
@@ -54,7 +54,7 @@ impl DataSettings {
                     regularisation: config.reg_data_dir.clone(),
                 },
             },
-            template: template(config, family),
+            template: template(config, by_family),
             options: DatasetOptions {
                 decode: match config.compat {
                     Compat::None => DecodeOptions::default(),
@@ -65,17 +65,17 @@ impl DataSettings {
                 // Without this file, every run decodes every image to find the broken ones.
                 cache_info: config.cache_info.unwrap_or(config.cache_latents_to_disk),
             },
-            resolution: config.resolution_for(family),
+            resolution: by_family.resolution,
         }
     }
 }
 
-fn template(config: &TrainConfig, family: Family) -> DatasetConfig {
-    let resolution = config.resolution_for(family);
+fn template(config: &TrainConfig, by_family: &FamilyOptions) -> DatasetConfig {
+    let resolution = by_family.resolution;
     let buckets = BucketConfig {
         resolution: Size::new(resolution.width, resolution.height),
         min_bucket_reso: config.min_bucket_reso,
-        max_bucket_reso: config.max_bucket_reso_for(family),
+        max_bucket_reso: by_family.max_bucket_reso,
         bucket_reso_steps: config.bucket_reso_steps,
         bucket_no_upscale: config.bucket_no_upscale,
     };

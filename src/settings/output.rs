@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lora_core::diffusion::SettingsSource;
 
 use super::timing::{PreviewTiming, SaveTiming};
-use crate::config::{Compat, Family, Resolution, Sampler, SavePrecision, TrainConfig};
+use crate::config::{Compat, Resolution, Sampler, SavePrecision, TrainConfig};
 
 /// Which files a run writes.
 #[derive(Debug, Clone)]
@@ -60,14 +60,14 @@ pub(crate) struct PreviewSettings {
 }
 
 impl PreviewSettings {
-    pub(super) fn new(config: &TrainConfig, family: Family) -> Self {
+    pub(super) fn new(config: &TrainConfig, resolution: Resolution) -> Self {
         Self {
             sampler: config.sample_sampler,
             settings_source: match config.compat {
                 Compat::None => SettingsSource::Pipelines,
                 Compat::SdScripts => SettingsSource::SdScripts,
             },
-            resolution: config.resolution_for(family),
+            resolution,
             seed: config.seed,
             timing: PreviewTiming::new(config),
         }

@@ -111,7 +111,7 @@ fn novice_options(config: &TrainConfig, family: Family) -> String {
         };
         let value = match spec.name {
             "sample_prompts" => {
-                let size = config.resolution_for(family);
+                let size = config.family_options(family).resolution;
                 format!(
                     "a cat --n lowres --w {} --h {} --s 24 --l 7 --d 1",
                     size.width, size.height
@@ -195,7 +195,7 @@ mod tests {
             let config = read(&novice);
             assert_eq!(
                 config.resolution,
-                Some(TrainConfig::new("", "").resolution_for(family)),
+                Some(TrainConfig::new("", "").family_options(family).resolution),
                 "{novice}"
             );
             assert!(

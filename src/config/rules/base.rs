@@ -3,7 +3,7 @@
 use lora_core::diffusion::PredictionType;
 use lora_models::Family;
 
-use super::buckets::bucket_problems_for;
+use super::buckets::family_bucket_problems;
 use super::facts::BaseFacts;
 use crate::config::effective::block_weights::block_count;
 use crate::config::train_config::TrainConfig;
@@ -14,7 +14,7 @@ use crate::error::{Error, Mismatch, Problem, Result};
 pub(crate) fn base_problems(config: &TrainConfig, base: &BaseFacts) -> Vec<Problem> {
     let mut problems = family_problems(config, base.family);
     problems.extend(block_problems(config, base.family));
-    problems.extend(bucket_problems_for(config, base.family));
+    problems.extend(family_bucket_problems(config, base.family));
     problems.extend(contradicted_prediction_type(config, base));
     if let Some(declared) = base.declared_prediction_type {
         problems.extend(prediction_type_problems(config, declared));

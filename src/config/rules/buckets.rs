@@ -2,7 +2,9 @@
 
 use lora_models::Family;
 
+use crate::config::family_defaults::FamilyOptions;
 use crate::config::train_config::TrainConfig;
+use crate::config::values::Resolution;
 use crate::error::Problem;
 
 /// Pixels of a side of a latent: sizes are multiples of it.
@@ -10,7 +12,7 @@ const LATENT: u32 = 8;
 
 /// Problems that the sizes have with every family, since unset ones depend on it.
 pub(super) fn bucket_problems(config: &TrainConfig) -> Vec<Problem> {
-    let [first, others @ ..] = Family::ALL.map(|family| bucket_problems_for(config, family));
+    let [first, others @ ..] = Family::ALL.map(|family| family_bucket_problems(config, family));
     if others.iter().any(Vec::is_empty) {
         return Vec::new();
     }
@@ -18,13 +20,14 @@ pub(super) fn bucket_problems(config: &TrainConfig) -> Vec<Problem> {
 }
 
 /// Problems that the sizes have with a base of this family.
-pub(super) fn bucket_problems_for(config: &TrainConfig, family: Family) -> Vec<Problem> {
+pub(super) fn family_bucket_problems(config: &TrainConfig, family: Family) -> Vec<Problem> {
     // Each dataset of a `dataset_config` has its own buckets.
     if config.dataset_config.is_some() {
         return Vec::new();
     }
+    let sizes = &config.family_options(family);
     let problem = if !config.enable_bucket {
-        size_problem(config, family)
+        size_problem(sizes.resolution)
     } else if !config.bucket_reso_steps.is_multiple_of(LATENT) {
         Some(Problem::value(
             "bucket_reso_steps",
@@ -32,16 +35,15 @@ pub(super) fn bucket_problems_for(config: &TrainConfig, family: Family) -> Vec<P
             format!("a multiple of {LATENT}"),
         ))
     } else if config.bucket_no_upscale {
-        step_problem(config, family)
+        step_problem(config, sizes.resolution)
     } else {
-        limit_problem(config, family)
+        limit_problem(config, sizes)
     };
     problem.into_iter().collect()
 }
 
 /// Without buckets, the resolution is the exact size.
-fn size_problem(config: &TrainConfig, family: Family) -> Option<Problem> {
-    let size = config.resolution_for(family);
+fn size_problem(size: Resolution) -> Option<Problem> {
     if size.width.is_multiple_of(LATENT) && size.height.is_multiple_of(LATENT) {
         return None;
     }
@@ -54,8 +56,7 @@ fn size_problem(config: &TrainConfig, family: Family) -> Option<Problem> {
 }
 
 /// Buckets without limits have at least the size of a step.
-fn step_problem(config: &TrainConfig, family: Family) -> Option<Problem> {
-    let size = config.resolution_for(family);
+fn step_problem(config: &TrainConfig, size: Resolution) -> Option<Problem> {
     let step = config.bucket_reso_steps;
     if size.width.min(size.height) >= step {
         return None;
@@ -69,12 +70,9 @@ fn step_problem(config: &TrainConfig, family: Family) -> Option<Problem> {
 }
 
 /// The resolution is within the limits of the buckets.
-fn limit_problem(config: &TrainConfig, family: Family) -> Option<Problem> {
+fn limit_problem(config: &TrainConfig, sizes: &FamilyOptions) -> Option<Problem> {
     let step = config.bucket_reso_steps;
-    let max = config
-        .max_bucket_reso_for(family)
-        .div_ceil(step)
-        .saturating_mul(step);
+    let max = sizes.max_bucket_reso.div_ceil(step).saturating_mul(step);
     let min = config.min_bucket_reso / step * step;
     if min == 0 || min > max {
         return Some(Problem::value(
@@ -83,7 +81,7 @@ fn limit_problem(config: &TrainConfig, family: Family) -> Option<Problem> {
             format!("at least bucket_reso_steps, {step}, and at most max_bucket_reso, {max}"),
         ));
     }
-    let size = config.resolution_for(family);
+    let size = sizes.resolution;
     let (short, long) = (size.width.min(size.height), size.width.max(size.height));
     if short < min || long > max {
         return Some(Problem::value(
