@@ -184,7 +184,7 @@ fn a_file_to_start_from_trains() {
 
 /// `train` and `check` say what they do not take from the file.
 #[test]
-fn keys_that_change_nothing_are_told() {
+fn keys_without_effect_are_reported() {
     let mut job = Job::new();
     job.toml("xformers", "true")
         .toml("ddp_timeout", "30")
@@ -197,7 +197,7 @@ fn keys_that_change_nothing_are_told() {
             "preset novice: shuffle_caption = true, save_every_n_epochs = 2, clip_skip = 2 for SD \
              1.x\n",
             "implied: xformers (attention never",
-            "ignored: ddp_static_graph, ddp_timeout (one device trains)\n",
+            "ignored: ddp_static_graph, ddp_timeout (training uses one device)\n",
         ] {
             assert!(run.stdout.contains(line), "no `{line}` in\n{}", run.stdout);
         }
