@@ -203,8 +203,8 @@ impl Error {
         }
     }
 
-    /// The operating system's reason, if it refused access to a file or folder; of several problems,
-    /// that of the first.
+    /// The operating system's reason, if it refused access to a file or folder; of several
+    /// problems, that of the first.
     #[must_use]
     pub fn io_error_kind(&self) -> Option<io::ErrorKind> {
         match self {
