@@ -7,7 +7,8 @@
 //! ```
 //! use lora_trainer::config::TrainConfig;
 //!
-//! let mut config = TrainConfig { network_dim: 16, ..TrainConfig::new("base.safetensors", "images") };
+//! let mut config = TrainConfig::new("base.safetensors", "images");
+//! config.network_dim = 16;
 //! config.set("unet_lr", 2e-4)?;
 //! config.validate()?;
 //! assert_eq!(config, TrainConfig::from_toml_str(&config.to_toml())?);

@@ -82,7 +82,7 @@ fn rules(spec: &OptionSpec) -> String {
     }
     if spec.families.len() < Family::ALL.len() {
         let names: Vec<&str> = spec.families.iter().map(|family| family.name()).collect();
-        text += &format!(" Only for {}.", in_code(&names, ", "));
+        text += &format!(" Only for {}.", in_code(&names, " and "));
     }
     if !spec.aliases.is_empty() {
         text += &format!(" Alias: {}.", in_code(spec.aliases, ", "));

@@ -259,6 +259,7 @@ impl std::fmt::Display for Kind {
             }
             Self::Color => write!(f, "a colour such as \"#ffffff\""),
             Self::Arguments([]) => write!(f, "a list of \"key=value\""),
+            Self::Arguments([key]) => write!(f, "a list of \"key=value\" with the key {key}"),
             Self::Arguments(keys) => {
                 write!(
                     f,

@@ -197,7 +197,7 @@ fn keys_without_effect_are_reported() {
             "preset novice: shuffle_caption = true, save_every_n_epochs = 2, clip_skip = 2 for SD \
              1.x\n",
             "implied: xformers (attention never",
-            "ignored: ddp_static_graph, ddp_timeout (one device trains)\n",
+            "ignored: ddp_static_graph, ddp_timeout (training uses one device)\n",
         ] {
             assert!(run.stdout.contains(line), "no `{line}` in\n{}", run.stdout);
         }

@@ -18,8 +18,8 @@ macro_rules! data_options {
         /// captions are its defaults.
         dataset_config: Option<PathBuf> = None, Kind::Path;
 
-        /// How often per epoch each image is used that is directly in `train_data_dir` or listed
-        /// in `in_json`.
+        /// The repeats per epoch of images that are directly in `train_data_dir` or listed in
+        /// `in_json`.
         dataset_repeats: u32 = 1, Kind::POSITIVE, aliases = &["num_repeats"];
 
         /// Include the images of nested folders.
@@ -119,8 +119,8 @@ macro_rules! data_options {
         /// Crop images at a random position instead of the centre.
         random_crop: bool = false, Kind::Flag;
 
-        /// Crop around the face whose position is in the file name. The size of the crop is a
-        /// multiple of the face's size between these two factors.
+        /// Crop around the face whose position is in the file name, to the size of the face times a
+        /// factor in this range.
         face_crop_aug_range: Option<FaceCropRange> = None, Kind::FaceCrop;
 
         /// Use transparency as a loss mask.

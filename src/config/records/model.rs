@@ -47,7 +47,7 @@ macro_rules! model_options {
         /// attention heads. They override the checkpoint's own configuration.
         model_config: ModelConfig = ModelConfig::default(), Kind::Table;
 
-        /// Which hidden layer of the text encoder is used, counted from the last one, 1. 0 means
+        /// The hidden layer of the text encoder that is used, counted from the last one, 1. 0 means
         /// unset; with `compat = "sd-scripts"` it selects the embeddings.
         clip_skip: Option<u32> = None, Kind::Integer { min: 0, max: 24 },
             families = &[Family::Sd1, Family::Sd2];

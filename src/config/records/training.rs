@@ -38,7 +38,7 @@ macro_rules! training_options {
         /// The loss function.
         loss_type: LossType = LossType::L2, Kind::Choice(LossType::NAMES);
 
-        /// How the threshold of `huber` and `smooth_l1` depends on the timestep.
+        /// The schedule of the threshold of `huber` and `smooth_l1` over the timesteps.
         huber_schedule: HuberSchedule = HuberSchedule::Snr, Kind::Choice(HuberSchedule::NAMES);
 
         /// The smallest threshold of `huber` and `smooth_l1`.
@@ -80,7 +80,7 @@ macro_rules! training_options {
         /// Choose the strength of the noise offset at random, from 0 to `noise_offset`.
         noise_offset_random_strength: bool = false, Kind::Flag;
 
-        /// How much the absolute mean of the latents adds to `noise_offset`.
+        /// A factor on the absolute mean of the latents, which is added to `noise_offset`.
         adaptive_noise_scale: Option<f64> = None, Kind::Number { min: -10.0, max: 10.0 },
             off_at_zero = true, needs = &["noise_offset"];
 

@@ -56,7 +56,7 @@ impl OptionValue for Arguments {
     }
 }
 
-/// The pairs of an option of `key=value` texts, given as a list or as one text with spaces between them.
+/// The pairs of an option of `key=value` texts: a list, or one text with spaces between them.
 pub(in crate::config) fn arguments(value: &Value) -> Result<Vec<(String, String)>, Mismatch> {
     let expected = "texts of the form \"key=value\"";
     let texts: Vec<String> = match value {

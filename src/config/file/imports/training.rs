@@ -5,8 +5,8 @@ use super::external_key::{ExternalKey, ignored, implied, unsupported};
 const ATTENTION: &str = "attention never keeps the matrix of all pairs of pixels";
 const ONE_DEVICE: &str = "training uses one device";
 const DEEPSPEED: &str = "for `deepspeed`, which is off";
-const RESUMING: &str = "a stopped run cannot be resumed; `network_weights` continues from its LoRA, \
-     with a new optimizer";
+const RESUMING: &str = "a stopped run cannot be resumed; `network_weights` continues from its \
+     LoRA, with a new optimizer";
 const ONE_SCRIPT: &str =
     "for full fine-tuning; `text_encoder_lr` is the rate of the text encoder's adapters";
 
