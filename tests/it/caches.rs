@@ -377,7 +377,7 @@ fn a_full_disk_while_caching() {
     );
     job.config().expect("written");
     command.args(["-c", &script]).current_dir(job.path(""));
-    let run = crate::program::Run::of(&mut command);
+    let run = crate::program::Run::from_command(&mut command);
     refused(&run, &["banana_0512x0512_sd.npz", "cannot write"]);
     job.has_no_temporary();
     assert_eq!(files(&job).len(), 1);

@@ -12,7 +12,7 @@ use lora_models::lora::{self, Naming, adapters_in, add_peft_alphas};
 use lora_models::text::CaptionWindows;
 use lora_models::{Checkpoint, CheckpointOptions, Error, Family, ModelConfig};
 
-use crate::families::write_header_of;
+use crate::full_size_adapters::write_header_of;
 use crate::golden::{Arrays, assert_close, device, values};
 use crate::program::{Stored, WeightFile};
 use crate::tiny::{Tiny, stored, windows};
@@ -292,7 +292,7 @@ fn markers_of_sdxl() {
         let path = folder.path().join("marked.safetensors");
         fs::write(
             &path,
-            WeightFile::of(&[&[unet, second], keys].concat()).to_bytes(),
+            WeightFile::with_zeros(&[&[unet, second], keys].concat()).to_bytes(),
         )
         .expect("a file");
         Checkpoint::open(&path, &ModelConfig::default()).expect("a header")
