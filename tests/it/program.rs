@@ -317,16 +317,15 @@ impl WeightFile {
         let bytes = fs::read(path).expect("a weight file");
         let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
         let file = SafeTensors::deserialize(&bytes).expect("a weight file");
-        let stored = |view: &TensorView<'_>| Stored {
-            dtype: view.dtype(),
-            shape: view.shape().into(),
-            bytes: view.data().into(),
-        };
-        let tensors = file
-            .tensors()
-            .iter()
-            .map(|(key, view)| (key.clone(), stored(view)))
-            .collect();
+        let mut tensors = BTreeMap::new();
+        for (key, view) in file.tensors() {
+            let stored = Stored {
+                dtype: view.dtype(),
+                shape: view.shape().into(),
+                bytes: view.data().into(),
+            };
+            tensors.insert(key, stored);
+        }
         Self {
             tensors,
             metadata: header.metadata().clone(),
