@@ -156,14 +156,14 @@ fn random_gradients(adapters: &AdapterSet) -> Vec<(Place, Tensor<2>)> {
         .slots()
         .iter()
         .flat_map(|slot| [Factor::Down, Factor::Up].map(|factor| (slot, factor)));
-    let gradient = |(index, (slot, factor)): (usize, (&lora_core::adapter::Slot, Factor))| {
+    let gradients = slots.enumerate().map(|(index, (slot, factor))| {
         let mut stream = Stream::new(0, Purpose::Noise, 0, index as u64);
         (
             slot.place(factor),
             stream.normal_tensor(slot.shape(factor), &Device::flex()) * 1e-3,
         )
-    };
-    slots.enumerate().map(gradient).collect()
+    });
+    gradients.collect()
 }
 
 fn sink(rows: &[(Place, Tensor<2>)]) -> GradientSink {

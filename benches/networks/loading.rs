@@ -130,7 +130,7 @@ impl Served for Loading {
         let channels = burn::tensor::Tensor::<1>::from_floats([channels as f32], &Device::flex());
         write(
             &folder.join("results-ours.safetensors"),
-            &[Array::of("latent_channels", channels)],
+            &[Array::named("latent_channels", channels)],
         )
     }
 

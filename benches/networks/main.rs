@@ -187,7 +187,7 @@ fn text_encoder() -> Result<Loaded> {
         inputs: Vec::new(),
         row: serde_json::json!({"checkpoint": path, "ids": windows[0].to_vec()}),
         result: Box::new(move || {
-            Array::of("y", encoder.forward(&windows, 1, &ForwardContext::base()))
+            Array::named("y", encoder.forward(&windows, 1, &ForwardContext::base()))
         }),
     })
 }
@@ -198,9 +198,9 @@ fn vae() -> Result<Loaded> {
     let vae = open(&path, &[8; 4])?.vae(&Device::flex(), FloatDType::F32)?;
     let pixels: Tensor<4> = random([1, 3, 512, 512], 1);
     Ok(Loaded {
-        inputs: vec![Array::of("pixels", pixels.clone())],
+        inputs: vec![Array::named("pixels", pixels.clone())],
         row: serde_json::json!({"checkpoint": path}),
-        result: Box::new(move || Array::of("y", vae.encode(pixels.clone()).mean)),
+        result: Box::new(move || Array::named("y", vae.encode(pixels.clone()).mean)),
     })
 }
 

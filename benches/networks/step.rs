@@ -111,17 +111,17 @@ impl Step {
         }
         let side = self.size.side;
         let mut inputs = vec![
-            Array::of("latents", random([1, 4, side, side], 1)),
-            Array::of("noise", random([1, 4, side, side], 2)),
-            Array::of(
+            Array::named("latents", random([1, 4, side, side], 1)),
+            Array::named("noise", random([1, 4, side, side], 2)),
+            Array::named(
                 "context",
                 random([1, TOKENS, self.shape.cross_attention_dim], 3),
             ),
-            Array::of("factors", factors(&adapters)),
+            Array::named("factors", factors(&adapters)),
         ];
         if unet.added_cond_width().is_some() {
-            inputs.push(Array::of("pooled", random([1, POOLED], 4)));
-            inputs.push(Array::of(
+            inputs.push(Array::named("pooled", random([1, POOLED], 4)));
+            inputs.push(Array::named(
                 "sizes",
                 Tensor::<2>::from_floats([SIZES], &device),
             ));
@@ -243,8 +243,8 @@ impl Served for Step {
             "no gradients"
         );
         let results = [
-            Array::of("prediction", prediction),
-            Array::of("gradients", gradients),
+            Array::named("prediction", prediction),
+            Array::named("gradients", gradients),
         ];
         write(&folder.join("results-ours.safetensors"), &results)?;
         let slots = state.adapters.slots().iter();

@@ -4,6 +4,7 @@
 //! It prints criterion's statistics, the fraction of this machine's measured ceiling, and the
 //! difference from burn's own results. With `--serve FOLDER` it serves `benches/compare`.
 
+mod row;
 mod rows;
 
 #[path = "../support/mod.rs"]
@@ -16,7 +17,8 @@ use support::array::random;
 use support::serve::{self, Served};
 use support::{Result, Timings, process, report, report_machine, wanted};
 
-use rows::{Row, ServedRow, rows};
+use row::{Row, ServedRow};
+use rows::rows;
 
 /// The limits of this machine.
 struct Ceiling {
@@ -91,9 +93,10 @@ fn measure(row: &Row, ceiling: &Ceiling, criterion: &mut Criterion) {
     let resettable = process::reset_peak_memory();
     let (name, kind) = row.name.rsplit_once('/').unwrap_or((&row.name, "forward"));
     let mut group = criterion.benchmark_group(name);
-    group.throughput(match row.flops > 0.0 {
-        true => Throughput::Elements(row.flops as u64),
-        false => Throughput::Bytes(row.bytes as u64),
+    group.throughput(if row.flops > 0.0 {
+        Throughput::Elements(row.flops as u64)
+    } else {
+        Throughput::Bytes(row.bytes as u64)
     });
     group.bench_function(kind, |bencher| {
         bencher.iter_custom(|count| {

@@ -1,183 +1,11 @@
 //! The rows that are measured.
 
-use std::path::Path;
-
 use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{Tensor, activation, module};
 use lora_core::ops::{self, AttentionMask, ConvShape, Lora};
 
-use super::support::Result;
-use super::support::array::{Array, random, values, write};
-use super::support::serve::Served;
-
-type Run = Box<dyn Fn(&[Array]) -> Vec<Array>>;
-
-pub(super) struct Row {
-    pub(super) name: String,
-    inputs: Vec<(&'static str, Vec<usize>)>,
-    /// The floating-point operations of a run.
-    pub(super) flops: f64,
-    /// The bytes that a run must at least read and write.
-    pub(super) bytes: f64,
-    pub(super) run: Run,
-    reference: Run,
-}
-
-impl Row {
-    /// Normal random numbers; weights are scaled by the root of their inputs.
-    pub(super) fn inputs(&self) -> Vec<Array> {
-        let array = |(index, (name, shape)): (usize, &(&'static str, Vec<usize>))| {
-            let count = shape.iter().product::<usize>();
-            let fan_in = if name.starts_with('w') {
-                shape[1..].iter().product::<usize>()
-            } else {
-                1
-            };
-            let values: Tensor<1> = random([count], index as u64) / (fan_in as f64).sqrt();
-            Array {
-                name,
-                tensor: values,
-                shape: shape.clone(),
-            }
-        };
-        self.inputs.iter().enumerate().map(array).collect()
-    }
-
-    /// The largest difference from the framework's own operations, relative to the largest value of
-    /// a result. For attention, of which the framework keeps all scores, only the first queries and
-    /// their gradients are compared; `benches/compare` compares all.
-    pub(super) fn reference_difference(&self, inputs: &[Array]) -> f32 {
-        let (found, expected) = ((self.run)(inputs), (self.reference)(inputs));
-        let mut worst = 0.0_f32;
-        for (found, expected) in found.into_iter().zip(expected) {
-            let (found, expected) = (values(found.tensor), values(expected.tensor));
-            // The reference may have computed only the first rows.
-            assert!(
-                found.iter().all(|value| value.is_finite()),
-                "{}: a result is not finite",
-                self.name
-            );
-            let largest = expected
-                .iter()
-                .fold(0.0_f32, |largest, value| largest.max(value.abs()));
-            let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
-            worst = worst.max(differences.fold(0.0, f32::max) / largest);
-        }
-        assert!(
-            worst < 1e-3,
-            "{}: the result is wrong by {worst:e} of its maximum",
-            self.name
-        );
-        worst
-    }
-}
-
-/// A row with its inputs, which another program can use, too.
-pub(super) struct ServedRow {
-    row: Row,
-    inputs: Vec<Array>,
-}
-
-impl From<Row> for ServedRow {
-    fn from(row: Row) -> Self {
-        Self {
-            row,
-            inputs: Vec::new(),
-        }
-    }
-}
-
-impl Served for ServedRow {
-    fn name(&self) -> &str {
-        &self.row.name
-    }
-
-    fn prepare(&mut self, folder: &Path) -> Result<()> {
-        self.inputs = self.row.inputs();
-        write(&folder.join("inputs.safetensors"), &self.inputs)?;
-        write(
-            &folder.join("results-ours.safetensors"),
-            &(self.row.run)(&self.inputs),
-        )
-    }
-
-    fn run(&mut self) {
-        std::hint::black_box((self.row.run)(&self.inputs));
-    }
-
-    fn release(&mut self) {
-        self.inputs.clear();
-    }
-}
-
-/// The result, and the gradients of the first `tracked` inputs if the result has a gradient.
-fn step<const D: usize, const O: usize>(
-    inputs: &[Array],
-    tracked: usize,
-    f: impl Fn(&[Tensor<D>]) -> Tensor<O>,
-) -> Vec<Array> {
-    let gradient = inputs.iter().find(|array| array.name == "gradient");
-    let mut of: Vec<Tensor<D>> = inputs[..tracked].iter().map(Array::get).collect();
-    let Some(gradient) = gradient else {
-        return vec![Array::of("y", f(&of))];
-    };
-    of = of
-        .into_iter()
-        .map(|x| x.autodiff().require_grad())
-        .collect();
-    let y = f(&of);
-    let mut results = vec![Array::of("y", y.clone().inner())];
-    let gradients = ops::backward(y, gradient.get());
-    for (x, array) in of.iter().zip(inputs) {
-        results.push(Array::of(
-            array.name,
-            x.grad(&gradients).expect("a gradient"),
-        ));
-    }
-    results
-}
-
-/// The forward pass, and the forward and backward pass, of one operation.
-struct Operation {
-    name: String,
-    inputs: Vec<(&'static str, Vec<usize>)>,
-    output: Vec<usize>,
-    flops: f64,
-    /// How often the backward pass must at least access the values of inputs and output, relative
-    /// to the forward pass.
-    backward: f64,
-}
-
-impl Operation {
-    fn rows(
-        self,
-        run: fn(&[Array]) -> Vec<Array>,
-        reference: fn(&[Array]) -> Vec<Array>,
-    ) -> [Row; 2] {
-        let count = |shape: &Vec<usize>| shape.iter().product::<usize>() as f64;
-        let bytes = 4.0
-            * (self
-                .inputs
-                .iter()
-                .map(|(_, shape)| count(shape))
-                .sum::<f64>()
-                + count(&self.output));
-        let mut with_gradient = self.inputs.clone();
-        with_gradient.push(("gradient", self.output.clone()));
-        let row = |kind: &str, inputs, factor: f64| Row {
-            name: format!("operations/{}/{kind}", self.name),
-            inputs,
-            flops: self.flops * factor,
-            bytes: bytes * factor,
-            run: Box::new(run),
-            reference: Box::new(reference),
-        };
-        [
-            row("forward", self.inputs.clone(), 1.0),
-            row("both", with_gradient, 1.0 + self.backward),
-        ]
-    }
-}
+use super::row::{Operation, Row, step};
+use super::support::array::Array;
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
@@ -271,9 +99,9 @@ fn convolution(name: &str, channels: usize, side: usize, kernel: usize) -> [Row;
         |all| {
             let weight = all[1].get::<4>();
             let padding = [weight.dims()[2] / 2; 2];
-            let options = || ConvOptions::new([1; 2], padding, [1; 2], 1);
             step::<4, 4>(all, 1, |x| {
-                module::conv2d(x[0].clone(), weight.clone(), None, options())
+                let options = ConvOptions::new([1; 2], padding, [1; 2], 1);
+                module::conv2d(x[0].clone(), weight.clone(), None, options)
             })
         },
     )
@@ -330,10 +158,10 @@ fn attention(heads: usize, queries: usize, keys: usize, width: usize) -> [Row; 2
             let y = module::attention(split(q.clone()), split(k), split(v), None, None, options);
             let row = heads * y.dims()[3];
             let y = y.swap_dims(1, 2).reshape([1, few, row]);
-            let mut results = vec![Array::of("y", y.clone().inner())];
+            let mut results = vec![Array::named("y", y.clone().inner())];
             if let Some(gradient) = all.get(3) {
                 let gradients = ops::backward(y, gradient.get::<3>().narrow(1, 0, few));
-                results.push(Array::of("q", q.grad(&gradients).expect("a gradient")));
+                results.push(Array::named("q", q.grad(&gradients).expect("a gradient")));
             }
             results
         },
@@ -385,14 +213,14 @@ fn lora_linear(tokens: usize, d_in: usize, d_out: usize) -> [Row; 2] {
     operation.rows(
         |all| {
             let weight = all[3].get::<2>();
-            let lora = |x: &[Tensor<2>]| Lora {
-                down: x[1].clone(),
-                up: x[2].clone(),
-                scale: 0.5,
-                mask: None,
-            };
             step::<2, 2>(all, 3, |x| {
-                ops::lora_linear(x[0].clone(), &weight, None, lora(x))
+                let lora = Lora {
+                    down: x[1].clone(),
+                    up: x[2].clone(),
+                    scale: 0.5,
+                    mask: None,
+                };
+                ops::lora_linear(x[0].clone(), &weight, None, lora)
             })
         },
         |all| {

@@ -16,7 +16,7 @@ pub(crate) struct Array {
 }
 
 impl Array {
-    pub(crate) fn of<const D: usize>(name: &'static str, tensor: Tensor<D>) -> Self {
+    pub(crate) fn named<const D: usize>(name: &'static str, tensor: Tensor<D>) -> Self {
         let shape = tensor.dims().to_vec();
         Self {
             name,

@@ -32,7 +32,7 @@ CALLS: list[tuple[str, Callable[[ConfigFactory, Path], object], type[Exception],
         "no images",
         lambda config, folder: lt.Trainer(config(train_data_dir=None)),
         lt.ConfigError,
-        "`train_data_dir`: not given, expected the folder with the training images",
+        "`train_data_dir`: not set, expected the folder with the training images",
     ),
     (
         "base that is an image",

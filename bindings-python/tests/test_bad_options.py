@@ -39,7 +39,7 @@ OPTIONS: list[tuple[dict[str, Any], str, str, str]] = [
     (
         {"pretrained_model_name_or_path": None},
         "pretrained_model_name_or_path",
-        "not given, ",
+        "not set, ",
         BASE,
     ),
     ({"optimizer_type": "Adamw9"}, "optimizer_type", 'found "Adamw9"', ""),

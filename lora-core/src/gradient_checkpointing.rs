@@ -63,8 +63,10 @@ pub fn recompute_in_backward<const D: usize, const O: usize, const N: usize>(
 /// A tracked tensor as a node of its own, at which the gradients of one part are summed.
 fn own_node<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     record([x], |[x]| {
-        let pass_on = |gradient: Tensor<D>, _: [bool; 1]| [Some(gradient)];
-        (x, Box::new(pass_on))
+        (
+            x,
+            Box::new(|gradient: Tensor<D>, _: [bool; 1]| [Some(gradient)]),
+        )
     })
 }
 

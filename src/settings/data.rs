@@ -25,7 +25,7 @@ pub(crate) struct DataSettings {
 /// Where the images are.
 #[derive(Debug, Clone)]
 pub(crate) enum DataSource {
-    /// Data sets that a file in sd-scripts' `dataset_config` form lists.
+    /// Datasets that a file in sd-scripts' `dataset_config` form lists.
     DatasetConfig(PathBuf),
     /// Images that a JSON file lists, relative to a folder.
     Metadata {

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use lora_core::optim::OptimizerConfig;
-use lora_data::{Dataset, Item};
+use lora_data::Dataset;
 use lora_models::{Family, ParameterCounts};
 use serde::Serialize;
 
@@ -142,11 +142,11 @@ impl MemoryEstimate {
 
 /// Pixels of the largest batch.
 fn largest_batch(dataset: &Dataset) -> u64 {
-    let pixels = |item: &Item| {
+    let pixels = dataset.items().iter().map(|item| {
         let batch_size = dataset.configs()[dataset.subset_of(item).dataset].batch_size;
         item.selection.bucket.area() * batch_size as u64
-    };
-    dataset.items().iter().map(pixels).max().unwrap_or(0)
+    });
+    pixels.max().unwrap_or(0)
 }
 
 /// Bytes that a step keeps for each pixel, for a UNet whose weights are those of the family's

@@ -101,7 +101,7 @@ fn files_that_are_no_base() {
         ),
     ];
     for (name, keys, parts) in files {
-        job.write(name, WeightFile::of(keys).to_bytes());
+        job.write(name, WeightFile::with_zeros(keys).to_bytes());
         job.set("pretrained_model_name_or_path", name)
             .is_refused(&[&[name], parts].concat());
     }

@@ -24,8 +24,10 @@ fn job() -> Job {
 fn encoded_and_reused(job: &Job, what: Cached) -> (usize, usize, Vec<String>) {
     let events = job.events();
     let progress = |reused: bool| {
-        let is = |event: &&Event| matches!(event, Event::Cached(p) if p.what == what && p.reused == reused);
-        events.iter().filter(is).count()
+        let cached = events.iter().filter(
+            |event| matches!(event, Event::Cached(p) if p.what == what && p.reused == reused),
+        );
+        cached.count()
     };
     let warning = |event: &Event| {
         if let Event::Warning(warning) = event {
@@ -130,8 +132,8 @@ fn changed_entries_are_encoded_again() {
 fn interrupted_caching_continues() {
     let job = job();
     let mut trainer = Trainer::new(job.config().expect("a configuration")).expect("a trainer");
-    let is_first = |event: &lora_trainer::Result<Event>| matches!(event, Ok(Event::Cached(_)));
-    assert!(trainer.by_ref().any(|event| is_first(&event)));
+    let events = trainer.by_ref();
+    assert!(events.any(|event| matches!(event, Ok(Event::Cached(_)))));
     drop(trainer);
     assert_eq!(files(&job).len(), 1);
     let (made, found, _) = latents(&job);
@@ -377,7 +379,7 @@ fn a_full_disk_while_caching() {
     );
     job.config().expect("written");
     command.args(["-c", &script]).current_dir(job.path(""));
-    let run = crate::program::Run::of(&mut command);
+    let run = crate::program::Run::from_command(&mut command);
     refused(&run, &["banana_0512x0512_sd.npz", "cannot write"]);
     job.has_no_temporary();
     assert_eq!(files(&job).len(), 1);

@@ -28,7 +28,7 @@ fn samples() -> Vec<PathBuf> {
 }
 
 fn program(folder: &Path, arguments: &[&str]) -> Run {
-    Run::of(
+    Run::from_command(
         Command::new(PROGRAM)
             .args(arguments)
             .current_dir(folder)

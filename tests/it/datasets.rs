@@ -1,11 +1,13 @@
 //! The options of images and captions affect training.
 
+mod captions;
+mod masks;
+
 use std::fs;
 
-use image::{GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{GrayImage, Luma, Rgb, RgbImage};
 use lora_trainer::Event;
 
-use crate::families;
 use crate::program::{Job, refused};
 
 fn plan(job: &Job) -> lora_trainer::train::RunPlan {
@@ -45,68 +47,6 @@ fn each_option_of_images_changes_what_is_trained() {
         plain.remove(key);
     }
     assert_eq!(plain.losses(), expected);
-}
-
-#[test]
-fn each_option_of_captions_changes_what_is_trained() {
-    let mut job = Job::new();
-    for name in ["airplane", "banana", "bicycle"] {
-        fs::write(
-            job.image(&format!("{name}.txt")),
-            "blueprint, red;;;blue, {sky|sea} ||| white, (bold:1.3), thin\nsecond line",
-        )
-        .expect("a caption");
-    }
-    job.toml("max_train_steps", "6");
-    let expected = job.losses();
-    for (key, value, also) in [
-        ("shuffle_caption", "true", None),
-        ("secondary_separator", "';;;'", None),
-        ("enable_wildcard", "true", None),
-        ("caption_prefix", "'a'", None),
-        ("caption_suffix", "'z'", None),
-        ("caption_dropout_rate", "0.5", None),
-        ("caption_dropout_every_n_epochs", "1", None),
-        ("caption_tag_dropout_rate", "0.5", None),
-        ("token_warmup_step", "5", None),
-        ("weighted_captions", "true", None),
-        ("keep_tokens", "3", Some(("shuffle_caption", "true"))),
-        (
-            "keep_tokens_separator",
-            "'|||'",
-            Some(("shuffle_caption", "true")),
-        ),
-        (
-            "caption_separator",
-            "' '",
-            Some(("shuffle_caption", "true")),
-        ),
-        ("token_warmup_min", "3", Some(("token_warmup_step", "5"))),
-    ] {
-        let without = match also {
-            Some((key, value)) => job.toml(key, value).losses(),
-            None => expected.clone(),
-        };
-        assert_ne!(job.toml(key, value).losses(), without, "{key}");
-        job.remove(key);
-        also.iter().for_each(|(key, _)| _ = job.remove(key));
-    }
-    assert_eq!(job.losses(), expected);
-}
-
-/// Encoding captions in each step gives the same result as encoding them before training.
-#[test]
-fn captions_encoded_before_or_in_each_step() {
-    for family in ["sd1", "sdxl"] {
-        let mut job = families::job(family);
-        job.toml("max_train_steps", "3");
-        let before = job.losses();
-        assert_eq!(
-            job.toml("cache_text_encoder_outputs", "false").losses(),
-            before,
-            "{family}"
-        );
-    }
 }
 
 #[test]
@@ -151,94 +91,6 @@ fn regularisation_images_are_weighted() {
         r#"{"1_thing": {"n_repeats": 1, "img_count": 1}}"#
     );
     assert_eq!(file.metadata["ss_prior_loss_weight"], "0.5");
-}
-
-#[test]
-fn masks_weight_latent_pixels() {
-    let mut job = Job::new();
-    job.toml("max_train_steps", "2");
-    fs::create_dir(job.path("masks")).expect("a folder");
-    let masks = |job: &Job, level: fn(u32) -> u8| {
-        for name in ["airplane", "banana", "bicycle"] {
-            let size =
-                image::image_dimensions(job.image(&format!("{name}.png"))).expect("an image");
-            let mask = GrayImage::from_fn(size.0, size.1, |x, _| Luma([level(x)]));
-            mask.save(job.path(&format!("masks/{name}.png")))
-                .expect("a mask");
-        }
-    };
-    let plain = job.losses();
-    job.set("conditioning_data_dir", "masks");
-    masks(&job, |_| 255);
-    assert_eq!(job.losses(), plain);
-    masks(&job, |_| 0);
-    assert_eq!(job.losses(), [0.0, 0.0]);
-    masks(&job, |x| if x < 64 { 255 } else { 0 });
-    let left = job.losses();
-    assert!(
-        left.iter()
-            .zip(&plain)
-            .all(|(left, plain)| *left > 0.0 && left < plain),
-        "{left:?} of {plain:?}"
-    );
-    // The same with caches on disk, and with images encoded in each step.
-    job.toml("cache_latents_to_disk", "true");
-    assert_eq!(job.losses(), left);
-    assert_eq!(job.losses(), left);
-    job.remove("cache_latents_to_disk")
-        .toml("cache_latents", "false");
-    masks(&job, |_| 0);
-    assert_eq!(job.losses(), [0.0, 0.0]);
-    job.toml("masked_loss", "false");
-    refused(
-        &job.run(),
-        &[
-            "`masked_loss`",
-            "is false, but there is a `conditioning_data_dir`",
-        ],
-    );
-    job.remove("masked_loss");
-
-    GrayImage::new(3, 3)
-        .save(job.path("masks/banana.png"))
-        .expect("a mask");
-    refused(
-        &job.run(),
-        &[
-            "masks/banana.png` is 3x3; expected ",
-            "the size of its image `images/2_emoji/banana.png`",
-        ],
-    );
-    fs::remove_file(job.path("masks/banana.png")).expect("removed");
-    refused(
-        &job.run(),
-        &["2_emoji/banana.png`: no mask; expected an image with the same name in `masks`"],
-    );
-}
-
-#[test]
-fn transparency() {
-    let mut job = Job::new();
-    job.toml("max_train_steps", "1");
-    let save = |job: &Job, alpha: u8| {
-        for name in ["airplane", "banana", "bicycle"] {
-            let image =
-                RgbaImage::from_fn(64, 64, |x, y| Rgba([x as u8 * 4, y as u8 * 4, 99, alpha]));
-            image
-                .save(job.image(&format!("{name}.png")))
-                .expect("an image");
-        }
-    };
-    save(&job, 255);
-    let opaque = job.losses();
-    save(&job, 0);
-    // The alpha channel is dropped: the colours under it are trained on.
-    assert_eq!(job.losses(), opaque);
-    assert_eq!(job.toml("alpha_mask", "true").losses(), [0.0]);
-    job.toml("cache_latents_to_disk", "true");
-    assert_eq!(job.losses(), [0.0]);
-    job.remove("alpha_mask").remove("cache_latents_to_disk");
-    assert_ne!(job.toml("alpha_background", "'#ffffff'").losses(), opaque);
 }
 
 #[test]
@@ -402,21 +254,6 @@ fn waits_for_images_are_reported() {
 }
 
 #[test]
-fn captions_without_a_file() {
-    let mut job = Job::new();
-    fs::remove_file(job.image("banana.txt")).expect("removed");
-    job.set("train_data_dir", "images/2_emoji")
-        .toml("max_train_steps", "3");
-    let without = job.losses();
-    assert_ne!(job.set("class_tokens", "a yellow fruit").losses(), without);
-    job.toml("strict_captions", "true");
-    refused(
-        &job.run(),
-        &["2_emoji/banana.png`: no caption file; expected `images/2_emoji/banana.txt`"],
-    );
-}
-
-#[test]
 fn nested_folders() {
     let mut job = Job::new();
     fs::create_dir(job.path("images/2_emoji/more")).expect("a folder");
@@ -454,42 +291,6 @@ fn faces_are_cropped() {
         .toml("cache_latents", "false");
     let whole = job.losses();
     assert_ne!(job.set("face_crop_aug_range", "1.5,2").losses(), whole);
-}
-
-#[test]
-fn one_folder_of_masks_serves_several_folders() {
-    let mut job = Job::new();
-    fs::create_dir_all(job.path("images/3_more")).expect("a folder");
-    fs::rename(
-        job.image("banana.png"),
-        job.path("images/3_more/banana.png"),
-    )
-    .expect("moved");
-    fs::create_dir(job.path("masks")).expect("a folder");
-    for path in [
-        "2_emoji/airplane.png",
-        "2_emoji/bicycle.png",
-        "3_more/banana.png",
-    ] {
-        let image = job.path("images").join(path);
-        let size = image::image_dimensions(&image).expect("an image");
-        let mask = GrayImage::from_pixel(size.0, size.1, Luma([128]));
-        mask.save(job.path("masks").join(image.file_name().expect("a name")))
-            .expect("a mask");
-    }
-    job.set("conditioning_data_dir", "masks").run().succeeded();
-    GrayImage::new(8, 8)
-        .save(job.path("masks/cherry.png"))
-        .expect("a mask");
-    refused(
-        &job.run(),
-        &["masks without an image of the same name: `masks/cherry.png`"],
-    );
-    // A truncated mask is found before training.
-    fs::remove_file(job.path("masks/cherry.png")).expect("removed");
-    let whole = fs::read(job.path("masks/banana.png")).expect("a mask");
-    fs::write(job.path("masks/banana.png"), &whole[..whole.len() / 2]).expect("written");
-    refused(&job.run(), &["masks/banana.png`: unreadable image"]);
 }
 
 #[test]

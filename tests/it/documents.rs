@@ -42,8 +42,10 @@ fn decisions_open_with_a_sentence() {
     let text = read("ARCHITECTURE.md");
     let (_, section) = text.split_once("\n## Decisions\n").expect("a section");
     let (section, _) = section.split_once("\n## ").expect("a next section");
-    let numbered = |line: &&str| line.starts_with(|first: char| first.is_ascii_digit());
-    let decisions: Vec<&str> = section.lines().filter(numbered).collect();
+    let decisions: Vec<&str> = section
+        .lines()
+        .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()))
+        .collect();
     assert!(decisions.len() > 20, "{decisions:?}");
     for (index, decision) in decisions.iter().enumerate() {
         let rest = decision.strip_prefix(&format!("{}. **", index + 1));

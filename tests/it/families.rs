@@ -1,13 +1,9 @@
 //! SD 2.x and SDXL are trained like SD 1.x: the small models of the reference data, through the
 //! program.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use lora_core::adapter::{AdapterSet, SavePrecision, Slot, StoredTensor};
-use lora_core::layers::LayerSpec;
-use lora_models::lora::{BlockTargets, Naming, RankAlpha, Targets, block_count, block_index};
-use lora_models::{Checkpoint, Family, ModelConfig, random};
 use lora_trainer::{Event, Trainer};
 
 use crate::golden::{self, Arrays};
@@ -49,7 +45,7 @@ fn lora(job: &Job, folder: &str) -> Arrays {
     Arrays::open(&job.path(folder).join("emoji.safetensors"))
 }
 
-/// The adapters that a run has changed: their up matrix is no longer 0.
+/// A run has changed an adapter if its up matrix is no longer 0.
 #[test]
 fn text_encoders_of_sdxl_have_rates_of_their_own() {
     let mut job = job("sdxl");
@@ -115,7 +111,7 @@ fn sdxl_writes_the_keys_of_sd_scripts() {
         "stable-diffusion-xl-v1-base/lora"
     );
     assert_eq!(entry("ss_v2"), "False");
-    let moved = |start: &str| {
+    let changed_adapters = |start: &str| {
         let ups = lora
             .arrays
             .iter()
@@ -123,7 +119,8 @@ fn sdxl_writes_the_keys_of_sd_scripts() {
         ups.filter(|(_, array)| array.f32().iter().any(|value| *value != 0.0))
             .count()
     };
-    assert!(moved("lora_unet_") > 10 && moved("lora_te1_") > 5 && moved("lora_te2_") > 5);
+    assert!(changed_adapters("lora_unet_") > 10);
+    assert!(changed_adapters("lora_te1_") > 5 && changed_adapters("lora_te2_") > 5);
 }
 
 #[test]
@@ -311,221 +308,4 @@ fn folders_vaes_and_loras_of_other_families() {
     job.remove("network_weights")
         .set("vae", formats("sdxl/unet/config.json"));
     job.is_refused(&["config.json"]);
-}
-
-/// The layers of a full-size SDXL, read from the header alone, get the same adapters as in
-/// sd-scripts.
-#[test]
-fn adapters_of_a_full_size_sdxl() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let open = |family: Family| {
-        let path = folder.path().join(format!("{}.safetensors", family.name()));
-        write_header_of(family, &path, |_| true);
-        Checkpoint::open(&path, &ModelConfig::default()).expect("a header")
-    };
-    let checkpoint = open(Family::Sdxl);
-    let layers = checkpoint.layers().expect("layers");
-    let linear = RankAlpha {
-        rank: 16,
-        alpha: 8.0,
-    };
-    let device = burn::tensor::Device::flex();
-    let set = |family: Family, layers: &[_], conv, unet, text_encoder| {
-        let targets = Targets {
-            linear,
-            conv,
-            unet,
-            text_encoder,
-            ..Targets::default()
-        };
-        targets
-            .adapter_set(layers, family.lora_naming(), 0, &device)
-            .expect("targets")
-    };
-    let unet = set(Family::Sdxl, &layers.unet, None, true, false);
-    let found: BTreeMap<String, Vec<usize>> = unet
-        .to_tensors(SavePrecision::Fp16)
-        .into_iter()
-        .map(|tensor| (tensor.key, tensor.shape))
-        .collect();
-    let golden = golden::layout("lora_sdxl_rank16_unet.json");
-    let expected: BTreeMap<String, (String, Vec<usize>)> =
-        serde_json::from_value(golden["tensors"].clone()).expect("key -> [dtype, shape]");
-    let expected: BTreeMap<String, Vec<usize>> = expected
-        .into_iter()
-        .map(|(key, (_, shape))| (key, shape))
-        .collect();
-    assert_eq!(found, expected);
-    assert_eq!(
-        set(Family::Sdxl, &layers.unet, Some(linear), true, false)
-            .slots()
-            .len(),
-        788
-    );
-    assert_eq!(
-        set(Family::Sdxl, &layers.text_encoders, None, false, true)
-            .slots()
-            .len(),
-        72 + 192
-    );
-    let checkpoint = open(Family::Sd2);
-    let layers = checkpoint.layers().expect("layers");
-    assert_eq!(
-        set(Family::Sd2, &layers.text_encoders, None, false, true)
-            .slots()
-            .len(),
-        138
-    );
-    assert_eq!(
-        set(Family::Sd2, &layers.unet, None, true, false)
-            .slots()
-            .len(),
-        192
-    );
-    assert_eq!(
-        set(Family::Sd2, &layers.unet, Some(linear), true, false)
-            .slots()
-            .len(),
-        278
-    );
-}
-
-const LINEAR: RankAlpha = RankAlpha {
-    rank: 2,
-    alpha: 1.0,
-};
-
-/// Every layer that can get an adapter is in one of the blocks that sd-scripts numbers, and the
-/// entries of that block select it.
-#[test]
-fn blocks_of_full_size_models() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let device = burn::tensor::Device::flex();
-    let linear = LINEAR;
-    let sd1 = [1, 2, 4, 5, 7, 8, 12, 16, 17, 18, 19, 20, 21, 22, 23, 24];
-    let sdxl = [5, 6, 8, 9, 11, 13, 14, 15, 16, 17, 18];
-    for (family, naming, blocks_with_attention, all, others) in [
-        (Family::Sd1, Naming::Sd, &sd1[..], 278, 86),
-        (Family::Sdxl, Naming::Sdxl, &sdxl, 788, 66),
-    ] {
-        let path = folder.path().join(format!("{}.safetensors", family.name()));
-        write_header_of(family, &path, |_| true);
-        let layers = Checkpoint::open(&path, &ModelConfig::default())
-            .expect("a header")
-            .layers()
-            .expect("layers")
-            .unet;
-        let set = |targets: Targets| {
-            targets
-                .adapter_set(&layers, naming, 0, &device)
-                .expect("targets")
-        };
-        let blocks_of = |set: &AdapterSet| {
-            let slots = set.slots().iter();
-            slots
-                .map(|slot| block_index(&slot.layer.path, naming).expect("a block"))
-                .collect::<BTreeSet<_>>()
-        };
-        let plain = set(Targets {
-            linear,
-            ..Targets::default()
-        });
-        assert_eq!(
-            blocks_of(&plain),
-            blocks_with_attention.iter().copied().collect()
-        );
-        let conv = Targets {
-            linear,
-            conv: Some(linear),
-            ..Targets::default()
-        };
-        assert_eq!(set(conv.clone()).slots().len(), all);
-        let wide = set(Targets {
-            linear,
-            widened: true,
-            ..Targets::default()
-        });
-        let kernels = set(conv)
-            .slots()
-            .iter()
-            .filter(|slot| slot.layer.kind.kernel() > 1)
-            .count();
-        assert_eq!(
-            (wide.slots().len(), plain.slots().len()),
-            (all - kernels, all - others)
-        );
-
-        ranks_of_blocks(&layers, naming, &plain);
-    }
-}
-
-/// A rank for each block, and one block without adapters.
-fn ranks_of_blocks(layers: &[LayerSpec], naming: Naming, plain: &AdapterSet) {
-    let block = |slot: &Slot| block_index(&slot.layer.path, naming).expect("a block");
-    let dims: Vec<usize> = (0..block_count(naming))
-        .map(|block| if block == 5 { 0 } else { 1 + block % 3 })
-        .collect();
-    let targets = Targets {
-        linear: LINEAR,
-        blocks: BlockTargets {
-            dims: Some(dims.clone()),
-            ..BlockTargets::default()
-        },
-        ..Targets::default()
-    };
-    let device = burn::tensor::Device::flex();
-    let mut set = targets
-        .adapter_set(layers, naming, 0, &device)
-        .expect("targets");
-    for slot in set.slots() {
-        assert_eq!(slot.rank, dims[block(slot)]);
-    }
-    let left = plain.slots().iter().filter(|slot| block(slot) != 5);
-    assert_eq!(set.slots().len(), left.count());
-    can_be_saved_and_loaded(&mut set);
-}
-
-fn can_be_saved_and_loaded(set: &mut AdapterSet) {
-    let tensors = set.to_tensors(SavePrecision::Float);
-    assert_eq!(tensors.len(), 3 * set.slots().len());
-    let mut stored = BTreeMap::new();
-    for tensor in &tensors {
-        let values = tensor.bytes.as_chunks().0.iter();
-        let tensor_values = StoredTensor {
-            shape: tensor.shape.clone(),
-            values: values.map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-        };
-        stored.insert(tensor.key.clone(), tensor_values);
-    }
-    set.load(stored).expect("the file fits");
-    assert_eq!(set.to_tensors(SavePrecision::Float), tensors);
-}
-
-/// Writes a file with the header of a full-size checkpoint without some of its keys, and holes for
-/// values.
-pub(crate) fn write_header_of(family: Family, path: &Path, keep: impl Fn(&str) -> bool) {
-    let mut header = serde_json::Map::new();
-    let mut end = 0;
-    for (key, dtype, shape) in random::layout(family)
-        .into_iter()
-        .filter(|(key, ..)| keep(key))
-    {
-        let start = end;
-        end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
-        header.insert(
-            key,
-            serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]}),
-        );
-    }
-    let header = serde_json::to_vec(&header).expect("JSON");
-    std::fs::write(
-        path,
-        [&(header.len() as u64).to_le_bytes()[..], &header].concat(),
-    )
-    .expect("a file");
-    let file = std::fs::OpenOptions::new()
-        .write(true)
-        .open(path)
-        .expect("a file");
-    file.set_len((8 + header.len() + end) as u64).expect("room");
 }

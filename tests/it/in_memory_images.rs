@@ -91,7 +91,7 @@ fn images_in_memory_and_in_files_train_equally() {
     assert_eq!(report.problems, [""; 0]);
     let subsets = report
         .dataset
-        .expect("a data set")
+        .expect("a dataset")
         .subsets()
         .map(|subset| (subset.name.clone(), subset.images, subset.repeats))
         .collect::<Vec<_>>();

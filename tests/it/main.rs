@@ -14,6 +14,7 @@ mod external_crate;
 mod families;
 mod formats;
 mod full_size;
+mod full_size_adapters;
 mod generating;
 mod golden;
 mod gradient_checkpointing;

@@ -133,22 +133,10 @@ impl Golden {
 
     fn facts(&self) -> Facts {
         let dirs: BTreeMap<String, BTreeMap<String, usize>> = self.json("ss_dataset_dirs");
-        let dir = |counts: BTreeMap<String, usize>| DatasetDir {
-            n_repeats: counts["n_repeats"],
-            img_count: counts["img_count"],
-        };
         let info: Value = self.json("ss_bucket_info");
-        let bucket = |bucket: &Value| {
-            let [width, height] =
-                [0, 1].map(|i| bucket["resolution"][i].as_u64().expect("resolution") as u32);
-            BucketCount {
-                resolution: Size::new(width, height),
-                count: bucket["count"].as_u64().expect("count") as usize,
-            }
-        };
         let bucket_info = info["buckets"].as_object().map(|buckets| BucketInfo {
             buckets: (0..buckets.len())
-                .map(|index| bucket(&buckets[&index.to_string()]))
+                .map(|index| bucket_count(&buckets[&index.to_string()]))
                 .collect(),
             mean_img_ar_error: info["mean_img_ar_error"].as_f64().expect("error"),
         });
@@ -173,13 +161,29 @@ impl Golden {
             epoch: self.number("ss_epoch"),
             dataset_dirs: dirs
                 .into_iter()
-                .map(|(name, counts)| (name, dir(counts)))
+                .map(|(name, counts)| {
+                    let dir = DatasetDir {
+                        n_repeats: counts["n_repeats"],
+                        img_count: counts["img_count"],
+                    };
+                    (name, dir)
+                })
                 .collect(),
             reg_dataset_dirs: BTreeMap::new(),
             tag_frequency: self.json("ss_tag_frequency"),
             bucket_info,
             datasets: None,
         }
+    }
+}
+
+/// A bucket of `ss_bucket_info`.
+fn bucket_count(bucket: &Value) -> BucketCount {
+    let [width, height] =
+        [0, 1].map(|index| bucket["resolution"][index].as_u64().expect("resolution") as u32);
+    BucketCount {
+        resolution: Size::new(width, height),
+        count: bucket["count"].as_u64().expect("count") as usize,
     }
 }
 

@@ -68,7 +68,7 @@ fn zero_terminal_snr() {
             prediction_type,
             min_snr_gamma: Some(5.0),
             debiased_estimation_loss: true,
-            v_pred_like_loss: Some(0.5).filter(|_| prediction_type == PredictionType::Epsilon),
+            v_pred_like_loss: (prediction_type == PredictionType::Epsilon).then_some(0.5),
             ..Objective::default()
         };
         assert!((0..schedule.len()).all(|t| objective.weight(t).is_finite()));

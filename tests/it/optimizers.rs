@@ -43,11 +43,11 @@ fn config(name: &str, row: &Value) -> (OptimizerConfig, f64) {
         .into_iter()
         .find(|kind| kind.class() == class);
     let kind = kind.unwrap_or_else(|| panic!("{name}: no optimizer for {class}"));
-    let arguments = |of: &Value, all: bool| -> Vec<(String, String)> {
+    let arguments = |table: &Value, all: bool| -> Vec<(String, String)> {
         let names = OptimizerConfig::argument_names(kind);
-        let own = |key: &str| key != "lr" && (all || names.contains(&key));
-        let of = of.as_object().expect("an object").iter();
-        of.filter(|(key, _)| own(key))
+        let table = table.as_object().expect("an object").iter();
+        table
+            .filter(|(key, _)| *key != "lr" && (all || names.contains(&key.as_str())))
             .map(|(key, value)| (key.clone(), literal(value)))
             .collect()
     };
@@ -262,10 +262,12 @@ fn compare_codes(name: &str, optimizer: &Optimizer, golden: &Arrays, key: &str) 
 
 /// Checks all rows, also after one that fails.
 fn each(rows: &serde_json::Map<String, Value>, follow: impl Fn(&str, &Value)) {
-    let fails = |(name, row): &(&String, &Value)| {
-        catch_unwind(AssertUnwindSafe(|| follow(name, row))).is_err()
-    };
-    let failed: Vec<&String> = rows.iter().filter(fails).map(|(name, _)| name).collect();
+    let mut failed = Vec::new();
+    for (name, row) in rows {
+        if catch_unwind(AssertUnwindSafe(|| follow(name, row))).is_err() {
+            failed.push(name);
+        }
+    }
     assert!(failed.is_empty(), "{failed:?}");
 }
 

@@ -109,13 +109,13 @@ impl Row {
         let base = match (base, self.expected) {
             (Ok(base), _) => base,
             (Err(error), Expected::Permission(message)) if error.to_string().contains(message) => {
-                return Observation::of(&job)
+                return Observation::from_run(&job)
                     .err()
                     .map(|error| format!("{option} = {value}: {error}"));
             }
             (Err(error), _) => return Some(format!("without {option} = {value}: {error}")),
         };
-        match (Observation::of(&job), self.expected) {
+        match (Observation::from_run(&job), self.expected) {
             (_, Expected::Permission(_)) => Some(format!("not refused without {option} = {value}")),
             (Ok(observed), Expected::Changes(sides, metadata)) => {
                 let (different, entries) = observed.differences(base);
@@ -154,7 +154,7 @@ fn check(rows: &[Row]) {
         let key = format!("{:?} {:?}", row.with, row.prepare as usize);
         let base = bases
             .entry(key)
-            .or_insert_with(|| Observation::of(&row.job()));
+            .or_insert_with(|| Observation::from_run(&row.job()));
         problems.extend(row.check(base));
     }
     assert!(

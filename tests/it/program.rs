@@ -111,7 +111,7 @@ impl Job {
     }
 
     pub(crate) fn run(&self) -> Run {
-        Run::of(&mut self.command())
+        Run::from_command(&mut self.command())
     }
 
     /// The same job from Rust.
@@ -153,7 +153,7 @@ impl Job {
             .args(arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null());
-        Run::of(&mut command)
+        Run::from_command(&mut command)
     }
 
     /// The events of the same job, run from Rust.
@@ -235,7 +235,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn of(command: &mut Command) -> Self {
+    /// Runs a command until it ends.
+    pub(crate) fn from_command(command: &mut Command) -> Self {
         let Output {
             status,
             stdout,
@@ -300,7 +301,8 @@ pub(crate) struct WeightFile {
 }
 
 impl WeightFile {
-    pub(crate) fn of(keys: &[&str]) -> Self {
+    /// A file with a small tensor of zeros under each of these keys.
+    pub(crate) fn with_zeros(keys: &[&str]) -> Self {
         let tensors = keys
             .iter()
             .map(|key| ((*key).to_owned(), Stored::zeros(&[4, 4])))
@@ -315,16 +317,15 @@ impl WeightFile {
         let bytes = fs::read(path).expect("a weight file");
         let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
         let file = SafeTensors::deserialize(&bytes).expect("a weight file");
-        let stored = |view: &TensorView<'_>| Stored {
-            dtype: view.dtype(),
-            shape: view.shape().into(),
-            bytes: view.data().into(),
-        };
-        let tensors = file
-            .tensors()
-            .iter()
-            .map(|(key, view)| (key.clone(), stored(view)))
-            .collect();
+        let mut tensors = BTreeMap::new();
+        for (key, view) in file.tensors() {
+            let stored = Stored {
+                dtype: view.dtype(),
+                shape: view.shape().into(),
+                bytes: view.data().into(),
+            };
+            tensors.insert(key, stored);
+        }
         Self {
             tensors,
             metadata: header.metadata().clone(),

@@ -35,11 +35,9 @@ fn contexts() {
             &[&weights],
         ))
     };
-    let plain = |prompt: &str, limit: TokenLimit| -> Tensor<3> {
-        encoder.encoder_hidden_states(&[tokenizer.windows(prompt, limit)], 1, &cx)
-    };
     for limit in [TokenLimit::One, TokenLimit::Two] {
-        let expected = plain("a teapot, blueprint style", limit);
+        let windows = tokenizer.windows("a teapot, blueprint style", limit);
+        let expected: Tensor<3> = encoder.encoder_hidden_states(&[windows], 1, &cx);
         let [_, length, d] = expected.dims();
         let expected = values(expected);
         assert_eq!(weighted("a teapot, blueprint style", limit), expected);
@@ -94,29 +92,28 @@ fn previews(prompts: &[&str]) -> Vec<Vec<u8>> {
         sample_at_first: true,
         ..TrainConfig::new(base, assets().join("train"))
     };
-    let pixels = |event| match event {
-        Ok(Event::Preview(preview)) => Some(preview.image.into_raw()),
-        Ok(_) => None,
-        Err(error) => panic!("{error}"),
-    };
     Trainer::new(config)
         .expect("a run")
-        .filter_map(pixels)
+        .filter_map(|event| match event {
+            Ok(Event::Preview(preview)) => Some(preview.image.into_raw()),
+            Ok(_) => None,
+            Err(error) => panic!("{error}"),
+        })
         .take(prompts.len())
         .collect()
 }
 
 #[test]
 fn images() {
-    let drawn = previews(&[
+    let images = previews(&[
         "a teapot --n a cat",
         "a (teapot:1.0) --n a (cat:1.0)",
         "a (teapot:1.5) --n a cat",
         "a teapot --n a (cat:1.5)",
     ]);
-    assert_eq!(drawn.len(), 4);
-    assert_eq!(drawn[0], drawn[1]);
-    assert_ne!(drawn[0], drawn[2]);
-    assert_ne!(drawn[0], drawn[3]);
-    assert_ne!(drawn[2], drawn[3]);
+    assert_eq!(images.len(), 4);
+    assert_eq!(images[0], images[1]);
+    assert_ne!(images[0], images[2]);
+    assert_ne!(images[0], images[3]);
+    assert_ne!(images[2], images[3]);
 }

@@ -24,17 +24,12 @@ const STYLE: &str = "blueprint style";
 
 fn distance_to_paper(image: &RgbImage) -> f64 {
     let count = f64::from(image.width() * image.height());
-    let mean = |channel: usize| {
-        image
-            .pixels()
-            .map(|pixel| f64::from(pixel[channel]))
-            .sum::<f64>()
-            / count
-    };
-    (0..3)
-        .map(|channel| (mean(channel) - PAPER[channel]).powi(2))
-        .sum::<f64>()
-        .sqrt()
+    let mut square = 0.0;
+    for (channel, paper) in PAPER.iter().enumerate() {
+        let values = image.pixels().map(|pixel| f64::from(pixel[channel]));
+        square += (values.sum::<f64>() / count - paper).powi(2);
+    }
+    square.sqrt()
 }
 
 fn mean_distance(previews: &[Preview]) -> f64 {
@@ -67,7 +62,7 @@ fn held_out_loss(base: &Base, cx: &ForwardContext, size: u32) -> f64 {
         datasets,
         options: DatasetOptions::default(),
     })
-    .expect("data set");
+    .expect("a dataset");
     let vae = base.checkpoint.vae(&device, FloatDType::F32).expect("vae");
     let (schedule, tokenizer) = (NoiseSchedule::scaled_linear(), Tokenizer::new());
     let mut losses = Vec::new();

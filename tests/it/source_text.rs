@@ -56,10 +56,10 @@ pub(crate) fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
         let end = end_of_item(&tokens, rest).unwrap_or(tokens.len() - 1);
         is_test[*start..=end].fill(true);
     }
-    let mut is_test = is_test.into_iter();
     tokens
         .into_iter()
-        .filter(|_| is_test.next() == Some(false))
+        .zip(is_test)
+        .filter_map(|(token, is_test)| (!is_test).then_some(token))
         .collect()
 }
 
@@ -288,8 +288,10 @@ fn raw_string(rest: &str) -> Option<(usize, usize)> {
 
 /// The number of characters that open a Python string, and its quote.
 fn python_string(rest: &str) -> Option<(usize, &'static str)> {
-    let is_prefix = |next: &char| "rbfuRBFU".contains(*next);
-    let prefix = rest.chars().take_while(is_prefix).count();
+    let prefix = rest
+        .chars()
+        .take_while(|next| "rbfuRBFU".contains(*next))
+        .count();
     let quote = ["\"\"\"", "'''", "\"", "'"];
     let quote = quote
         .into_iter()

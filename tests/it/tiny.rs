@@ -142,15 +142,14 @@ fn model_config(info: &Value) -> ModelConfig {
 
 /// The tensors of a LoRA file as [`AdapterSet::load`] takes them.
 pub(crate) fn stored(arrays: &Arrays) -> BTreeMap<String, StoredTensor> {
-    let tensor = |array: &Array| StoredTensor {
-        shape: array.shape.clone(),
-        values: array.f32(),
-    };
-    arrays
-        .arrays
-        .iter()
-        .map(|(key, array)| (key.clone(), tensor(array)))
-        .collect()
+    let tensors = arrays.arrays.iter().map(|(key, array)| {
+        let tensor = StoredTensor {
+            shape: array.shape.clone(),
+            values: array.f32(),
+        };
+        (key.clone(), tensor)
+    });
+    tensors.collect()
 }
 
 /// Token ids `[.., 77]` as windows.

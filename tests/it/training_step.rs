@@ -285,15 +285,15 @@ fn ten_steps_of_adamw(family: &str) {
         close("losses", outcome.loss.mean, 1e-5);
         let norm = global_norm(&outcome.gradients, max_norm);
         close("grad_norms_before_clip", norm.norm, 1e-4);
-        let lr = |network| match network {
-            NetworkKind::Unet => unet_lr,
-            _ => te_lr,
-        };
-        let rates: Vec<_> = adapters
-            .stacks()
-            .iter()
-            .map(|stack| vec![lr(stack.network); stack.count()])
-            .collect();
+        let rates = adapters.stacks().iter().map(|stack| {
+            let lr = if stack.network == NetworkKind::Unet {
+                unet_lr
+            } else {
+                te_lr
+            };
+            vec![lr; stack.count()]
+        });
+        let rates: Vec<_> = rates.collect();
         optimizer.step(
             adapters.stacks_mut(),
             outcome.gradients,

@@ -228,7 +228,7 @@ class Event:
 
 @final
 class ExampleImage:
-    """An image of the data set, as it is trained."""
+    """An image of the dataset, as it is trained."""
     __match_args__: Final = ('path', 'caption', 'size', 'bucket', 'image')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...

@@ -307,9 +307,11 @@ mod tests {
             module: 0.5,
         };
         let whole = pass(dropout);
-        // Two windows for each caption.
-        let layout = |samples: usize| BottleneckLayout::of_rows([2 * samples, 5, 9]);
-        let mask = |pass: TrainingPass, slot| factors(pass.mask(slot, 4, layout(pass.samples)));
+        let mask = |pass: TrainingPass, slot| {
+            // Two windows for each caption.
+            let layout = BottleneckLayout::of_rows([2 * pass.samples, 5, 9]);
+            factors(pass.mask(slot, 4, layout))
+        };
         let parts = [(0, 1), (1, 3)].map(|(first_sample, samples)| TrainingPass {
             first_sample,
             samples,

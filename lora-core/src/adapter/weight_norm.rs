@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::layout::Slot;
 use super::set::AdapterSet;
 use super::stack::{Factor, Stack};
 use crate::ops::Place;
@@ -36,10 +35,11 @@ impl AdapterSet {
                 squares[slot] = f64::from(if square < 0.0 { 0.0 } else { square });
             }
         }
-        let norm = |(slot, square): (&Slot, f64)| {
-            square.sqrt() * f64::from(slot.alpha).abs() / slot.rank as f64
-        };
-        self.slots().iter().zip(squares).map(norm).collect()
+        self.slots()
+            .iter()
+            .zip(squares)
+            .map(|(slot, square)| square.sqrt() * f64::from(slot.alpha).abs() / slot.rank as f64)
+            .collect()
     }
 
     /// The numbers of all slots of one rank, and ‖up · down‖² of each of them.
@@ -194,24 +194,13 @@ mod tests {
 
     /// The norms of the products themselves, in f64.
     fn direct(set: &AdapterSet) -> Vec<f64> {
-        let delta = |path| {
-            set.delta(path)
-                .expect("an adapter")
-                .into_data()
-                .try_into_vec::<f32>()
-                .expect("f32")
-        };
-        let norm = |values: Vec<f32>| {
-            values
-                .iter()
-                .map(|value| f64::from(*value).powi(2))
-                .sum::<f64>()
-                .sqrt()
-        };
-        set.slots()
-            .iter()
-            .map(|slot| norm(delta(&slot.layer.path)))
-            .collect()
+        let norms = set.slots().iter().map(|slot| {
+            let delta = set.delta(&slot.layer.path).expect("an adapter");
+            let values = delta.into_data().try_into_vec::<f32>().expect("f32");
+            let squares = values.iter().map(|value| f64::from(*value).powi(2));
+            squares.sum::<f64>().sqrt()
+        });
+        norms.collect()
     }
 
     #[track_caller]

@@ -196,9 +196,13 @@ impl NoiseSchedule {
     fn roots(&self, timesteps: &[usize], like: &Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let round = self.round.unwrap_or(|value| value);
         let column = |of: fn(f32) -> f32| {
-            let root =
-                |timestep: &usize| round(round(of(round(self.alphas_cumprod[*timestep]))).sqrt());
-            let values: Vec<f32> = timesteps.iter().map(root).collect();
+            let values: Vec<f32> = timesteps
+                .iter()
+                .map(|timestep| {
+                    let alpha = round(self.alphas_cumprod[*timestep]);
+                    round(round(of(alpha)).sqrt())
+                })
+                .collect();
             let column = Tensor::<4>::from_data(
                 TensorData::new(values, [timesteps.len(), 1, 1, 1]),
                 &like.device(),

@@ -443,31 +443,22 @@ mod tests {
                 let x = inputs.0.clone().autodiff().require_grad();
                 let [down, up] =
                     [&inputs.1, &inputs.2].map(|factor| factor.clone().autodiff().require_grad());
-                let y = match ours {
-                    true => {
-                        let lora = Lora {
-                            down: down.clone(),
-                            up: up.clone(),
-                            scale: 0.7,
-                            mask: None,
-                        };
-                        lora_conv2d(x.clone(), &weight, Some(&bias), shape, lora)
-                    }
-                    false => {
-                        let base = burn_conv2d(
-                            x.clone(),
-                            weight.clone(),
-                            Some(bias.clone()),
-                            shape.options(),
-                        );
-                        let lora = Lora {
-                            down: down.clone(),
-                            up: up.clone(),
-                            scale: 0.7,
-                            mask: None,
-                        };
-                        base + low_rank_conv2d(x.clone(), shape, lora)
-                    }
+                let lora = Lora {
+                    down: down.clone(),
+                    up: up.clone(),
+                    scale: 0.7,
+                    mask: None,
+                };
+                let y = if ours {
+                    lora_conv2d(x.clone(), &weight, Some(&bias), shape, lora)
+                } else {
+                    let base = burn_conv2d(
+                        x.clone(),
+                        weight.clone(),
+                        Some(bias.clone()),
+                        shape.options(),
+                    );
+                    base + low_rank_conv2d(x.clone(), shape, lora)
                 };
                 let gradients = (y.clone() * random(y.dims(), 6)).sum().backward();
                 let factors = [down, up].map(|factor| factor.grad(&gradients).expect("gradient"));

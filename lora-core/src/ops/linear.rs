@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn a_weight_in_bf16_is_widened_in_both_passes() {
         let (x, weight) = (random([5, 6], 1), random([4, 6], 2).cast(FloatDType::BF16));
-        let lora = || Lora {
+        let lora = Lora {
             down: random([2, 6], 3),
             up: random([4, 2], 4),
             scale: 0.5,
@@ -350,7 +350,8 @@ mod tests {
         let wide = weight.clone().cast(FloatDType::F32);
         let run = |weight: &Tensor<2>| {
             let x = x.clone().autodiff().require_grad();
-            let y = lora_linear(x.clone(), weight, None, lora()) + linear(x.clone(), weight, None);
+            let y = lora_linear(x.clone(), weight, None, lora.clone())
+                + linear(x.clone(), weight, None);
             let gradients = y.clone().powi_scalar(2).sum().backward();
             (y.inner(), x.grad(&gradients).expect("a gradient"))
         };
@@ -412,18 +413,16 @@ mod tests {
                 scale: 0.7,
                 mask: None,
             };
-            let y = match ours {
-                true => lora_linear(x.clone(), &weight, Some(&bias), lora),
-                false => {
-                    let low =
-                        burn::tensor::module::linear(x.clone(), down.clone().transpose(), None);
-                    let base = burn::tensor::module::linear(
-                        x.clone(),
-                        weight.clone().transpose(),
-                        Some(bias.clone()),
-                    );
-                    base + burn::tensor::module::linear(low, up.clone().transpose(), None) * 0.7
-                }
+            let y = if ours {
+                lora_linear(x.clone(), &weight, Some(&bias), lora)
+            } else {
+                let low = burn::tensor::module::linear(x.clone(), down.clone().transpose(), None);
+                let base = burn::tensor::module::linear(
+                    x.clone(),
+                    weight.clone().transpose(),
+                    Some(bias.clone()),
+                );
+                base + burn::tensor::module::linear(low, up.clone().transpose(), None) * 0.7
             };
             let gradients = (y.clone() * probe.clone()).sum().backward();
             let factors = [down, up].map(|factor| factor.grad(&gradients).expect("gradient"));

@@ -265,11 +265,10 @@ mod tests {
                 |x| group_norm(x, &weight, &bias, 2, 1e-5),
                 |x| group_norm_composed(x, &weight, &bias, 2, 1e-5),
             );
-            let composed = |x| silu(group_norm_composed(x, &weight, &bias, 3, 1e-5));
             compare(
                 &x,
                 |x| group_norm_silu(x, &weight, &bias, 3, 1e-5),
-                composed,
+                |x| silu(group_norm_composed(x, &weight, &bias, 3, 1e-5)),
             );
             assert_gradient(&x, |x| group_norm_silu(x, &weight, &bias, 3, 1e-5));
         }

@@ -192,17 +192,13 @@ fn balanced(
             .subsets,
     );
     let dataset = Dataset::open(config).unwrap();
-    let name = |item: &Item| {
-        item.path
-            .file_stem()
-            .unwrap()
-            .to_string_lossy()
-            .into_owned()
-    };
     let repeats = dataset
         .items()
         .iter()
-        .map(|item| (name(item), item.repeats))
+        .map(|item| {
+            let name = item.path.file_stem().unwrap().to_string_lossy();
+            (name.into_owned(), item.repeats)
+        })
         .collect();
     (repeats, dataset.notices().len())
 }

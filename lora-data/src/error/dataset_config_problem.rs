@@ -43,7 +43,7 @@ pub enum DatasetConfigProblemKind {
         /// The values that are allowed.
         expected: String,
     },
-    /// A required key is missing.
+    /// A required key is not set.
     Missing {
         /// The values that are allowed.
         expected: &'static str,
@@ -80,7 +80,7 @@ impl fmt::Display for DatasetConfigProblemKind {
             Self::Misplaced { belongs } => write!(f, "wrong table; move it to {belongs}"),
             Self::GivenTwice => f.write_str("given twice in the same table"),
             Self::Value { found, expected } => write!(f, "found {found}, expected {expected}"),
-            Self::Missing { expected } => write!(f, "missing, expected {expected}"),
+            Self::Missing { expected } => write!(f, "not set, expected {expected}"),
             Self::NoEffect { with } => {
                 write!(f, "has no effect on datasets with `{with}`; remove it")
             }

@@ -143,14 +143,16 @@ mod tests {
     }
 
     fn summary(found: &FolderSubsets) -> Vec<(String, usize, Option<&str>)> {
-        let name = |subset: &Subset| match &subset.source {
-            Source::Folder { dir, .. } => file_name(dir),
-            Source::Metadata { .. } | Source::Images { .. } => unreachable!(),
-        };
         found
             .subsets
             .iter()
-            .map(|s| (name(s), s.num_repeats, s.class_tokens.as_deref()))
+            .map(|subset| {
+                let Source::Folder { dir, .. } = &subset.source else {
+                    panic!("not a folder: {subset:?}")
+                };
+                let class_tokens = subset.class_tokens.as_deref();
+                (file_name(dir), subset.num_repeats, class_tokens)
+            })
             .collect()
     }
 

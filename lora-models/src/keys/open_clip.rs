@@ -8,16 +8,15 @@ const USED_OF_H: usize = 23;
 
 /// One more than the highest number of a layer.
 pub(super) fn layers(rests: &[&str]) -> usize {
-    let layer = |rest: &&str| {
-        rest.strip_prefix("transformer.resblocks.")?
-            .split('.')
-            .next()?
-            .parse::<usize>()
-            .ok()
-    };
     rests
         .iter()
-        .filter_map(layer)
+        .filter_map(|rest| {
+            rest.strip_prefix("transformer.resblocks.")?
+                .split('.')
+                .next()?
+                .parse::<usize>()
+                .ok()
+        })
         .max()
         .map_or(0, |last| last.saturating_add(1))
 }

@@ -3,12 +3,12 @@
 /// The number of resnets of a level on the way down, from LDM's keys: a downsampler is the input
 /// block after them.
 pub(super) fn resnets_per_block(rests: &[&str]) -> usize {
-    let downsampler = |rest: &&str| {
+    let downsamplers = rests.iter().filter_map(|rest| {
         let (index, rest) = rest.strip_prefix("input_blocks.")?.split_once('.')?;
         rest.starts_with("0.op.")
             .then(|| index.parse::<usize>().ok())?
-    };
-    let mut blocks: Vec<usize> = rests.iter().filter_map(downsampler).chain([0]).collect();
+    });
+    let mut blocks: Vec<usize> = downsamplers.chain([0]).collect();
     blocks.sort_unstable();
     blocks.dedup();
     // The least distance, so that a missing downsampler does not shift all others.

@@ -2,16 +2,15 @@
 
 /// The number of the decoder's levels, from LDM's keys.
 pub(super) fn decoder_levels(rests: &[&str]) -> usize {
-    let level = |rest: &&str| {
-        rest.strip_prefix("decoder.up.")?
-            .split('.')
-            .next()?
-            .parse::<usize>()
-            .ok()
-    };
     rests
         .iter()
-        .filter_map(level)
+        .filter_map(|rest| {
+            rest.strip_prefix("decoder.up.")?
+                .split('.')
+                .next()?
+                .parse::<usize>()
+                .ok()
+        })
         .max()
         .map_or(0, |last| last.saturating_add(1))
 }

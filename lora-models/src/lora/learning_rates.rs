@@ -218,12 +218,6 @@ mod tests {
         let paths = PATHS
             .iter()
             .filter(|path| naming == Naming::Sdxl || !path.starts_with("text_encoder_2"));
-        let layer = |path: &&str| LayerSpec {
-            path: LayerPath::parse(path).expect("a path"),
-            kind: LayerKind::Linear,
-            inputs: 4,
-            outputs: 3,
-        };
         let targets = Targets {
             linear: RankAlpha {
                 rank: 2,
@@ -231,7 +225,14 @@ mod tests {
             },
             ..Targets::default()
         };
-        let layers: Vec<LayerSpec> = paths.map(layer).collect();
+        let layers: Vec<LayerSpec> = paths
+            .map(|path| LayerSpec {
+                path: LayerPath::parse(path).expect("a path"),
+                kind: LayerKind::Linear,
+                inputs: 4,
+                outputs: 3,
+            })
+            .collect();
         targets
             .adapter_set(&layers, naming, 0, &Device::flex())
             .expect("targets")

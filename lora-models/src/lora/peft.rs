@@ -64,15 +64,19 @@ mod tests {
 
     #[test]
     fn alphas_of_peft() {
-        let key = |name: &str| format!("base_model.model.{name}.lora_A.weight");
         let names = ["mid.to_q", "mid.to_k"];
-        let mut tensors: BTreeMap<_, _> = names.map(|name| (key(name), tensor(&[4, 6]))).into();
+        let mut tensors: BTreeMap<_, _> = names
+            .map(|name| {
+                let key = format!("base_model.model.{name}.lora_A.weight");
+                (key, tensor(&[4, 6]))
+            })
+            .into();
         add_peft_alphas(
             &mut tensors,
             r#"{"lora_alpha": 8, "alpha_pattern": {"to_k": 2}, "use_rslora": true}"#,
         );
-        let alpha = |name: &str| tensors[&format!("base_model.model.{name}.alpha")].values[0];
-        assert_eq!(names.map(alpha), [16.0, 4.0]);
+        let alphas = names.map(|name| tensors[&format!("base_model.model.{name}.alpha")].values[0]);
+        assert_eq!(alphas, [16.0, 4.0]);
         let before = tensors.clone();
         add_peft_alphas(&mut tensors, "no JSON");
         assert_eq!(tensors, before);

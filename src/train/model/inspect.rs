@@ -74,7 +74,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<LoraInfo> {
             other_keys.push(key.clone());
         }
     }
-    let adapter = |(name, shapes): (&str, [Option<&[usize]>; 2])| {
+    let adapters = shapes.into_iter().map(|(name, shapes)| {
         let [down, up] = [Factor::Down, Factor::Up]
             .map(|factor| shapes[factor as usize].unwrap_or_default().to_vec());
         let rank = down.first().copied().unwrap_or(0);
@@ -86,8 +86,8 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<LoraInfo> {
             down,
             up,
         }
-    };
-    let adapters: Vec<AdapterInfo> = shapes.into_iter().map(adapter).collect();
+    });
+    let adapters: Vec<AdapterInfo> = adapters.collect();
     if adapters.is_empty() {
         return Err(Error::NotALora {
             path: path.into(),

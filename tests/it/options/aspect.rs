@@ -57,7 +57,8 @@ const TIMES: [&str; 6] = [
 ];
 
 impl Observation {
-    pub(crate) fn of(job: &Job) -> lora_trainer::Result<Self> {
+    /// Runs a job to its end.
+    pub(crate) fn from_run(job: &Job) -> lora_trainer::Result<Self> {
         let mut observed = Self::default();
         let mut lora = None;
         let mut losses = Vec::new();

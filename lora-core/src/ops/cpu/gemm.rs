@@ -142,13 +142,15 @@ impl<'a> MatrixMut<'a> {
 
     /// Blocks of `width` columns, the last perhaps narrower. Each can be written by another thread.
     pub(crate) fn split_columns(self, width: usize) -> Vec<Self> {
-        let block = |first: usize| Self {
-            // Without rows, there may be no memory at this address.
-            values: self.values.wrapping_add(first),
-            columns: width.min(self.columns - first),
-            ..self
-        };
-        (0..self.columns).step_by(width).map(block).collect()
+        (0..self.columns)
+            .step_by(width)
+            .map(|first| Self {
+                // Without rows, there may be no memory at this address.
+                values: self.values.wrapping_add(first),
+                columns: width.min(self.columns - first),
+                ..self
+            })
+            .collect()
     }
 }
 

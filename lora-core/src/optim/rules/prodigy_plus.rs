@@ -161,8 +161,8 @@ impl ProdigyPlus {
         if use_speed {
             (g, inner) = (g.sign(), inner.sign());
         }
-        let weight = |d: &f64| d.sqrt() * if use_speed { d0 } else { 1.0 };
-        let weights = update.each(pace.d.iter().map(weight).collect());
+        let scale = if use_speed { d0 } else { 1.0 };
+        let weights = update.each(pace.d.iter().map(|d| d.sqrt() * scale).collect());
         update.replace(&mut state.sum, |sum| {
             let decayed = (sum.cast(FloatDType::F32) * beta3).cast(FloatDType::BF16);
             (decayed.cast(FloatDType::F32) + weights.times(g)).cast(FloatDType::BF16)

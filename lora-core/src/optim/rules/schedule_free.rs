@@ -191,8 +191,11 @@ impl ScheduleFree {
             if *sum == 0.0 { 0.0 } else { weight / *sum }
         });
         let weights: Vec<f64> = weights.collect();
-        let y_rate = |(lr, weight): (&f64, &f64)| lr * pace * (1.0 - beta1 * (1.0 - weight));
-        let y_rates = update.learning_rates.iter().zip(&weights).map(y_rate);
+        let y_rates = update
+            .learning_rates
+            .iter()
+            .zip(&weights)
+            .map(|(lr, weight)| lr * pace * (1.0 - beta1 * (1.0 - weight)));
         let y_rates = update.each(y_rates.collect());
         let (rates, weights) = (update.by_rate(|lr| lr * pace), update.each(weights));
         let direction = self.direction(update, gradient.scaled(), divided, state);

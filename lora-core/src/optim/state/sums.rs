@@ -76,7 +76,8 @@ fn on_host(sum: f32, like: &Tensor<3>) -> Tensor<1> {
 /// Chunks in parallel, their sums in order: the split depends on nothing but the length.
 fn fixed_order(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32 + Sync) -> f32 {
     assert_eq!(a.len(), b.len(), "a sum over two tensors");
-    let chunk_sum = |(a, b): (&[f32], &[f32])| {
+    let chunks = a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK));
+    let chunk_sums = chunks.map(|(a, b)| {
         let mut lanes = [0.0_f32; LANES];
         let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
         let rest: f64 = whole_a
@@ -91,12 +92,8 @@ fn fixed_order(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32 + Sync) -> f
             }
         }
         lanes.iter().map(|v| f64::from(*v)).sum::<f64>() + rest
-    };
-    let sums: Vec<f64> = a
-        .par_chunks(CHUNK)
-        .zip(b.par_chunks(CHUNK))
-        .map(chunk_sum)
-        .collect();
+    });
+    let sums: Vec<f64> = chunk_sums.collect();
     sums.iter().sum::<f64>() as f32
 }
 

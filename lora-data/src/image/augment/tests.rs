@@ -6,15 +6,16 @@ mod faces;
 mod properties;
 
 fn image(size: Size) -> DecodedImage {
-    let pixel = |x: u32, y: u32| {
-        [
-            (x * 7 + y * 13) as u8,
-            (x * x + y * 5) as u8,
-            (x * y * 3 + 11) as u8,
-        ]
-    };
     let data = (0..size.height)
-        .flat_map(|y| (0..size.width).flat_map(move |x| pixel(x, y)))
+        .flat_map(|y| {
+            (0..size.width).flat_map(move |x| {
+                [
+                    (x * 7 + y * 13) as u8,
+                    (x * x + y * 5) as u8,
+                    (x * y * 3 + 11) as u8,
+                ]
+            })
+        })
         .collect();
     DecodedImage {
         pixels: Pixels::new(size, data).unwrap(),

@@ -196,8 +196,9 @@ fn orientation_turns_the_plane_too() {
 
 #[test]
 fn every_format_gives_its_pixels() {
-    let pixel = |x: u32, y: u32| image::Rgb([(x / 8 * 60) as u8, (y / 8 * 60) as u8, 128]);
-    let image = image::RgbImage::from_fn(24, 16, pixel);
+    let image = image::RgbImage::from_fn(24, 16, |x, y| {
+        image::Rgb([(x / 8 * 60) as u8, (y / 8 * 60) as u8, 128])
+    });
     for format in FORMATS {
         let file = encoded(image.clone(), format);
         let decoded = decode_rgb(&file, &DecodeOptions::default()).unwrap();

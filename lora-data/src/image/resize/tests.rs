@@ -13,15 +13,16 @@ const INTERPOLATIONS: [Option<Interpolation>; 6] = [
 ];
 
 fn image(width: u32, height: u32) -> Pixels {
-    let pixel = |x: u32, y: u32| {
-        [
-            (x * 7 + y * 13) as u8,
-            (x * x + y * 5) as u8,
-            (x * y * 3 + 11) as u8,
-        ]
-    };
     let data = (0..height)
-        .flat_map(|y| (0..width).flat_map(move |x| pixel(x, y)))
+        .flat_map(|y| {
+            (0..width).flat_map(move |x| {
+                [
+                    (x * 7 + y * 13) as u8,
+                    (x * x + y * 5) as u8,
+                    (x * y * 3 + 11) as u8,
+                ]
+            })
+        })
         .collect();
     Pixels::new(Size::new(width, height), data).unwrap()
 }

@@ -268,8 +268,10 @@ fn patterns() {
             ..Targets::default()
         };
         let specs = targets.resolve(&layers, Naming::Sd)?;
-        let is_target = |layer: &LayerSpec| specs.iter().any(|spec| spec.layer == *layer);
-        Ok::<_, Error>(layers.iter().map(is_target).collect::<Vec<_>>())
+        let are_targets = layers
+            .iter()
+            .map(|layer| specs.iter().any(|spec| spec.layer == *layer));
+        Ok::<_, Error>(are_targets.collect::<Vec<_>>())
     };
     assert_eq!(resolve(&[], &[]), Ok(vec![true, true, false]));
     assert_eq!(resolve(&["*.attn1.*"], &[]), Ok(vec![true, false, false]));

@@ -44,28 +44,28 @@ impl Groups {
         let mut keys: Vec<(NetworkKind, f64)> = Vec::new();
         let mut group_of = Vec::new();
         for update in updates {
-            let group = |lr: &f64| {
+            let mut groups = Vec::with_capacity(update.learning_rates.len());
+            for lr in update.learning_rates {
                 let key = (update.stack.network, *lr);
-                keys.iter()
-                    .position(|other| *other == key)
-                    .unwrap_or_else(|| {
-                        keys.push(key);
-                        keys.len() - 1
-                    })
-            };
-            group_of.push(update.learning_rates.iter().map(group).collect());
+                let group = keys.iter().position(|other| *other == key);
+                groups.push(group.unwrap_or(keys.len()));
+                if group.is_none() {
+                    keys.push(key);
+                }
+            }
+            group_of.push(groups);
         }
-        let group = |(_, learning_rate): (NetworkKind, f64)| Group {
+        let groups = keys.into_iter().map(|(_, learning_rate)| Group {
             d: config.d0,
             previous: config.d0,
             numerator: 0.0,
             learning_rate,
             weight_sum: 0.0,
             weight: 0.0,
-        };
+        });
         Self {
             group_of,
-            groups: keys.into_iter().map(group).collect(),
+            groups: groups.collect(),
             split: config.split_groups,
             mean: None,
         }
@@ -82,14 +82,12 @@ impl Groups {
                 self.groups[*group].learning_rate = *lr;
             }
         }
-        let parameters = || {
-            updates
+        for index in 0..self.groups.len() {
+            let mut parameters = updates
                 .iter()
                 .zip(&self.group_of)
-                .flat_map(|(update, groups)| update.present.iter().zip(groups))
-        };
-        for index in 0..self.groups.len() {
-            if parameters().any(|(present, group)| *present && *group == index) {
+                .flat_map(|(update, groups)| update.present.iter().zip(groups));
+            if parameters.any(|(present, group)| *present && *group == index) {
                 let weight = self.rate(&self.groups[index], correction).powi(2);
                 let group = &mut self.groups[index];
                 group.weight_sum += weight;

@@ -86,23 +86,24 @@ fn an_array_shorter_than_its_shape_is_refused_before_it_is_allocated() {
 
 /// No panic, and what is read has the request shapes and is finite.
 fn check_hostile(bytes: Vec<u8>, request: &LatentsRequest) {
-    let path = Path::new("a.npz");
-    let read = || -> Result<Vec<f32>> {
-        let mut arrays =
-            Arrays::with_size(path, Npz::new(path, Cursor::new(bytes))?, request.size)?;
-        let latents = arrays.latents(LATENTS)?;
-        let flipped = arrays.latents(FLIPPED)?;
-        assert_eq!((latents.len(), flipped.len()), (24, 24));
-        let mask = arrays.alpha_mask(Size::new(24, 16))?;
-        assert_eq!(mask.len(), 24 * 16);
-        let size = arrays.original_size()?;
-        assert!(size.area() > 0);
-        assert!(arrays.crop_ltrb()?.iter().all(|side| side.is_finite()));
-        Ok([latents, flipped, mask].concat())
-    };
-    if let Ok(values) = read() {
+    if let Ok(values) = read_hostile(bytes, request) {
         assert!(values.iter().all(|value| value.is_finite()));
     }
+}
+
+/// All arrays of a file.
+fn read_hostile(bytes: Vec<u8>, request: &LatentsRequest) -> Result<Vec<f32>> {
+    let path = Path::new("a.npz");
+    let mut arrays = Arrays::with_size(path, Npz::new(path, Cursor::new(bytes))?, request.size)?;
+    let latents = arrays.latents(LATENTS)?;
+    let flipped = arrays.latents(FLIPPED)?;
+    assert_eq!((latents.len(), flipped.len()), (24, 24));
+    let mask = arrays.alpha_mask(Size::new(24, 16))?;
+    assert_eq!(mask.len(), 24 * 16);
+    let size = arrays.original_size()?;
+    assert!(size.area() > 0);
+    assert!(arrays.crop_ltrb()?.iter().all(|side| side.is_finite()));
+    Ok([latents, flipped, mask].concat())
 }
 
 proptest! {

@@ -42,7 +42,7 @@ fn problems_are_reported_together_with_their_lines() {
          width and height, such as [512, 768]",
         "line 8: `datasets[0].train_batch_size`: no such key; did you mean `batch_size`?",
         "line 9: `datasets[0].is_reg`: wrong table; move it to `[[datasets.subsets]]`",
-        "line 10: `datasets[0].subsets[0].image_dir`: missing, expected the folder with the images",
+        "line 10: `datasets[0].subsets[0].image_dir`: not set, expected the folder with the images",
         "line 11: `datasets[0].subsets[0].num_repeats`: found 0, expected an integer ≥ 1",
         "line 12: `datasets[0].subsets[0].enable_bucket`: wrong table; move it to `[[datasets]]` \
          or `[general]`",
@@ -78,7 +78,7 @@ fn the_error_names_the_file() {
     std::fs::write(&path, "[[datasets]]\nresolution = 'x'\n").unwrap();
     let text = read(&path, &defaults()).unwrap_err().to_string();
     let expected = format!(
-        "`{}`: 2 problems\n  line 1: `datasets[0].subsets`: missing, expected at least one subset \
+        "`{}`: 2 problems\n  line 1: `datasets[0].subsets`: not set, expected at least one subset \
          (`[[datasets.subsets]]` in TOML)\n  line 2: `datasets[0].resolution`: found the \
          text \"x\", expected pixels, such as 512, or width and height, such as [512, 768]",
         path.display()
@@ -87,7 +87,7 @@ fn the_error_names_the_file() {
     std::fs::write(&path, "").unwrap();
     let text = read(&path, &defaults()).unwrap_err().to_string();
     let expected = format!(
-        "`{}`: `datasets`: missing, expected at least one dataset (`[[datasets]]` in TOML)",
+        "`{}`: `datasets`: not set, expected at least one dataset (`[[datasets]]` in TOML)",
         path.display()
     );
     assert_eq!(text, expected);
@@ -128,7 +128,7 @@ fn tables_of_the_wrong_shape() {
     assert_eq!(
         problems(toml("resolution = 512\nimage_dir = 'a'\n[[subsets]]\n")),
         [
-            "`datasets`: missing, expected at least one dataset (`[[datasets]]` in TOML)",
+            "`datasets`: not set, expected at least one dataset (`[[datasets]]` in TOML)",
             "line 1: `resolution`: wrong table; move it to `[[datasets]]` or `[general]`",
             "line 2: `image_dir`: wrong table; move it to `[[datasets.subsets]]`",
             "line 3: `subsets`: wrong table; move it to `[[datasets]]`"

@@ -29,7 +29,7 @@ fn the_subsets_of_a_dataset_are_of_one_kind() {
         ]
     );
     let missing =
-        "`datasets[0].subsets[0].image_dir`: missing, expected the folder with the images";
+        "`datasets[0].subsets[0].image_dir`: not set, expected the folder with the images";
     for subset in [
         json!([{}]),
         json!([{"image_dir": ""}]),

@@ -184,7 +184,7 @@ fn a_resolution_is_required_if_the_defaults_have_none() {
     assert_eq!(
         problems(parse(text, Format::Toml, &given)),
         [
-            "line 1: `datasets[0].resolution`: missing, expected pixels, such as 512, or width and \
+            "line 1: `datasets[0].resolution`: not set, expected pixels, such as 512, or width and \
              height, such as [512, 768]"
         ]
     );
