@@ -2,6 +2,7 @@
 
 pub(crate) mod files;
 pub(crate) mod filled;
+pub(crate) mod fixed_caption;
 pub(crate) mod latent_encoding;
 pub(crate) mod latent_files;
 pub(crate) mod latents;

@@ -1,6 +1,7 @@
 //! Checks a run without training: `lora-trainer check`.
 
 pub(crate) mod example_images;
+mod long_captions;
 pub(crate) mod report;
 mod text;
 
@@ -8,18 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lora_data::{Dataset, DatasetReport, Item, Survey, TrainImage};
 use lora_models::Checkpoint;
-use rayon::prelude::*;
 
 use self::example_images::examples;
-use self::report::{CheckReport, LongCaption, TinyImage};
+use self::long_captions::long_captions;
+use self::report::{CheckReport, TinyImage};
 use super::caches::latents::LatentPlan;
 use super::caches::plans::CachePlans;
 use super::caches::text::TextPlan;
-use super::data::captions::whole_caption;
 use super::data::dataset::{self, DatasetPlan};
 use super::memory::MemoryEstimate;
 use super::model::adapters::Adapters;
-use super::model::caption_encoder::CaptionReader;
 use super::model::open_base::{OpenBase, open_checkpoint};
 use super::run_length::RunLength;
 use crate::config::TrainConfig;
@@ -188,21 +187,6 @@ fn check_caches(
         }
         report.memory = Some(memory);
     }
-}
-
-/// Captions that are truncated if they have all their tags.
-fn long_captions(settings: &RunSettings, dataset: &Dataset, items: &[&Item]) -> Vec<LongCaption> {
-    let reader = CaptionReader::new(&settings.text, settings.family);
-    let used = settings.text.limit.tokens();
-    let long = items.par_iter().filter_map(|item| {
-        let tokens = reader.count(&whole_caption(dataset, item));
-        (tokens > used).then(|| LongCaption {
-            path: item.path.clone(),
-            tokens,
-            used,
-        })
-    });
-    long.collect()
 }
 
 fn tags(report: &DatasetReport) -> Vec<(String, usize)> {

@@ -1,7 +1,6 @@
 //! Images and captions of a run: from the dataset to batches on the device.
 
 pub(crate) mod batch_builder;
-pub(crate) mod captions;
 pub(crate) mod dataset;
 pub(crate) mod feed;
 pub(crate) mod host_batch;

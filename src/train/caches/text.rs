@@ -14,10 +14,10 @@ use lora_models::text::TextEmbeddings;
 
 use super::files::Lookup;
 use super::filled::Filled;
+use super::fixed_caption::fixed_caption;
 use super::text_files::{TextFiles, TextFilesPlan};
 use crate::error::Result;
 use crate::settings::{Caching, RunSettings};
-use crate::train::data::captions::fixed_caption;
 use crate::train::model::base::Base;
 use crate::train::model::caption_encoder::{CaptionReader, TextWidths, encode_captions};
 use crate::warning::Warning;

@@ -11,9 +11,9 @@ use lora_models::Checkpoint;
 use lora_models::text::TextEmbeddings;
 
 use super::files::{CacheEntry, CacheFiles, Lookup, refuse_shared, values};
+use super::fixed_caption::fixed_caption;
 use crate::error::Result;
 use crate::settings::RunSettings;
-use crate::train::data::captions::fixed_caption;
 use crate::train::model::caption_encoder::TextWidths;
 use crate::warning::{CacheContent, Warning};
 
