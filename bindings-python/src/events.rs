@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::image::Pillow;
 use crate::record::record;
-use crate::report::{Bucket, Subset};
+use crate::report::{Bucket, SubsetReport};
 
 /// The base class of all events of a training run. Use `match` on its class.
 #[pyclass(frozen, subclass, module = "lora_trainer")]
@@ -29,7 +29,7 @@ event! {
     /// The plan of the run, after everything was read and checked. The first event.
     RunPlan {
         /// The folders and lists of images.
-        subsets: Vec<Subset>,
+        subsets: Vec<SubsetReport>,
         /// The sizes at which images are trained.
         buckets: Vec<Bucket>,
         /// The number of images per epoch, including repeats.

@@ -41,7 +41,7 @@ mod _core {
     use crate::options::{Option, options};
     #[pymodule_export]
     use crate::report::{
-        Bucket, CheckReport, ExampleImage, LongCaption, RunLength, Subset, TinyImage, check,
+        Bucket, CheckReport, ExampleImage, LongCaption, RunLength, SubsetReport, TinyImage, check,
     };
     #[pymodule_export]
     use crate::trainer::Trainer;

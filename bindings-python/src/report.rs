@@ -16,7 +16,7 @@ use crate::record::record;
 record! {
     [] std::convert::identity,
     /// The images of a folder or list, counted.
-    Subset {
+    SubsetReport {
         /// The name.
         name: String,
         /// The folder or list of images.
@@ -29,12 +29,12 @@ record! {
         images: usize,
         /// The number of images that are held out for validation, in addition to these.
         validation: usize,
-        /// The number of images with a caption.
-        captioned: usize,
+        /// The number of images with a caption in a file or list.
+        captions_from_files: usize,
         /// The number of images that get the class tokens as their caption.
-        class_tokens: usize,
+        captions_from_class_tokens: usize,
         /// The number of images without a caption.
-        uncaptioned: usize,
+        captions_missing: usize,
     }
 }
 
@@ -155,7 +155,7 @@ impl CheckReport {
 
     /// The folders and lists of images.
     #[getter]
-    fn subsets(&self) -> Vec<Subset> {
+    fn subsets(&self) -> Vec<SubsetReport> {
         self.0.dataset.as_ref().map(subsets).unwrap_or_default()
     }
 
@@ -278,17 +278,17 @@ impl CheckReport {
 }
 
 /// The subsets of all datasets.
-pub(crate) fn subsets(report: &train::DatasetReport) -> Vec<Subset> {
-    let subsets = report.subsets().map(|subset| Subset {
+pub(crate) fn subsets(report: &train::DatasetReport) -> Vec<SubsetReport> {
+    let subsets = report.subsets().map(|subset| SubsetReport {
         name: subset.name.clone(),
         path: subset.path.clone(),
         is_reg: subset.is_reg,
         repeats: subset.repeats,
         images: subset.images,
         validation: subset.validation,
-        captioned: subset.captions_from_files,
-        class_tokens: subset.captions_from_class_words,
-        uncaptioned: subset.captions_missing,
+        captions_from_files: subset.captions_from_files,
+        captions_from_class_tokens: subset.captions_from_class_tokens,
+        captions_missing: subset.captions_missing,
     });
     subsets.collect()
 }

@@ -158,7 +158,7 @@ def test_a_report_describes_the_run(config: ConfigFactory) -> None:
     assert report.length is not None
     assert report.length.total_steps == 4 and report.length.batches_per_epoch == 2
     (subset,), (bucket,) = report.subsets, report.buckets
-    assert (subset.name, subset.images, subset.captioned) == ("images", 3, 3)
+    assert (subset.name, subset.images, subset.captions_from_files) == ("images", 3, 3)
     assert (bucket.width, bucket.height, bucket.images, bucket.batches) == (64, 64, 3, 2)
     assert report.tags[0] == ("blueprint style", 3) and report.memory
     assert all(len(repr(example)) < 400 for example in report.examples)

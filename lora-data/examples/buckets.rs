@@ -75,7 +75,7 @@ fn print(report: &DatasetReport) {
         let (name, images, repeats) = (&folder.name, folder.images, folder.repeats);
         let (files, words, missing) = (
             folder.captions_from_files,
-            folder.captions_from_class_words,
+            folder.captions_from_class_tokens,
             folder.captions_missing,
         );
         println!("{name:<24} {images:>8} {repeats:>8} {files:>9} {words:>12} {missing:>10}");

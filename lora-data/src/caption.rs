@@ -46,7 +46,7 @@ pub enum CaptionSource {
     /// A list of images (`metadata_file`), or the program that passes the image.
     Metadata,
     /// The class tokens (`name` of a folder `N_name`), since there is no caption file.
-    ClassWords,
+    ClassTokens,
     /// None: the caption is empty.
     Missing,
 }

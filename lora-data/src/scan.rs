@@ -209,7 +209,7 @@ impl Reader<'_> {
 
     fn class_tokens(&self) -> (String, CaptionSource) {
         match &self.subset.class_tokens {
-            Some(words) => (words.clone(), CaptionSource::ClassWords),
+            Some(words) => (words.clone(), CaptionSource::ClassTokens),
             None => (String::new(), CaptionSource::Missing),
         }
     }

@@ -202,7 +202,7 @@ fn dataset_lines(dataset: &DatasetReport) -> Vec<String> {
             count(folder.images, "image"),
             count(folder.repeats, "repeat"),
             folder.captions_from_files,
-            folder.captions_from_class_words,
+            folder.captions_from_class_tokens,
             folder.captions_missing
         ));
     }

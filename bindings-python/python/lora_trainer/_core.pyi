@@ -15,7 +15,7 @@ ImageSource: TypeAlias = str | PathLike[str] | Image | numpy.typing.NDArray[nump
 Sampler: TypeAlias = Literal["ddim", "euler_a"]
 SavePrecision: TypeAlias = Literal["float", "fp16", "bf16"]
 
-__all__ = ["__version__", "AdapterInfo", "Bucket", "CacheProgress", "CheckReport", "ConfigKey", "DataWait", "Deleted", "EpochEnd", "Event", "ExampleImage", "LongCaption", "LoraInfo", "Warning", "Option", "Preview", "RunLength", "RunPlan", "Saved", "Step", "Subset", "Summary", "TinyImage", "TrainConfig", "Trainer", "_panic", "check", "generate", "inspect", "options"]
+__all__ = ["__version__", "AdapterInfo", "Bucket", "CacheProgress", "CheckReport", "ConfigKey", "DataWait", "Deleted", "EpochEnd", "Event", "ExampleImage", "LongCaption", "LoraInfo", "Warning", "Option", "Preview", "RunLength", "RunPlan", "Saved", "Step", "SubsetReport", "Summary", "TinyImage", "TrainConfig", "Trainer", "_panic", "check", "generate", "inspect", "options"]
 
 __version__: Final[str]
 """
@@ -134,7 +134,7 @@ class CheckReport:
     def reproduced(self, /) -> list[str]:
         """What is done as in sd-scripts, with `compat="sd-scripts"`."""
     @property
-    def subsets(self, /) -> list[Subset]:
+    def subsets(self, /) -> list[SubsetReport]:
         """Folders and lists of images."""
     @property
     def tags(self, /) -> list[tuple[str, int]]:
@@ -420,7 +420,7 @@ class RunPlan(Event):
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def _restore(subsets: Sequence[Subset], buckets: Sequence[Bucket], images_per_epoch: SupportsIndex, batches_per_epoch: SupportsIndex, steps_per_epoch: SupportsIndex, epochs: SupportsIndex, total_steps: SupportsIndex, unet_adapters: SupportsIndex, text_encoder_adapters: SupportsIndex, parameters: SupportsIndex, device: str, memory: SupportsIndex, reproduced: Sequence[str]) -> RunPlan: ...
+    def _restore(subsets: Sequence[SubsetReport], buckets: Sequence[Bucket], images_per_epoch: SupportsIndex, batches_per_epoch: SupportsIndex, steps_per_epoch: SupportsIndex, epochs: SupportsIndex, total_steps: SupportsIndex, unet_adapters: SupportsIndex, text_encoder_adapters: SupportsIndex, parameters: SupportsIndex, device: str, memory: SupportsIndex, reproduced: Sequence[str]) -> RunPlan: ...
     @property
     def batches_per_epoch(self, /) -> int:
         """Batches of an epoch."""
@@ -449,7 +449,7 @@ class RunPlan(Event):
     def steps_per_epoch(self, /) -> int:
         """Updates of an epoch."""
     @property
-    def subsets(self, /) -> list[Subset]:
+    def subsets(self, /) -> list[SubsetReport]:
         """Folders and lists of images."""
     @property
     def text_encoder_adapters(self, /) -> int:
@@ -528,13 +528,13 @@ class Step(Event):
         """Updates of the run."""
 
 @final
-class Subset:
+class SubsetReport:
     """Figures of a folder or list of images."""
     __match_args__: Final = ('name', 'path', 'is_reg', 'repeats', 'images', 'validation', 'captioned', 'class_tokens', 'uncaptioned')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def _restore(name: str, path: str | PathLike[str], is_reg: bool, repeats: SupportsIndex, images: SupportsIndex, validation: SupportsIndex, captioned: SupportsIndex, class_tokens: SupportsIndex, uncaptioned: SupportsIndex) -> Subset: ...
+    def _restore(name: str, path: str | PathLike[str], is_reg: bool, repeats: SupportsIndex, images: SupportsIndex, validation: SupportsIndex, captioned: SupportsIndex, class_tokens: SupportsIndex, uncaptioned: SupportsIndex) -> SubsetReport: ...
     @property
     def captioned(self, /) -> int:
         """Images with a caption of their own."""

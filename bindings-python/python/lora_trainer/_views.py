@@ -101,7 +101,7 @@ def _verdict(report: _core.CheckReport) -> str:
     return f"{verdict}<div style='{MUTED}'>{' · '.join(facts)}</div>"
 
 
-def _subsets(subsets: Sequence[_core.Subset]) -> str:
+def _subsets(subsets: Sequence[_core.SubsetReport]) -> str:
     if not subsets:
         return ""
     rows = [
@@ -109,9 +109,9 @@ def _subsets(subsets: Sequence[_core.Subset]) -> str:
             subset.name + (" (regularisation)" if subset.is_reg else ""),
             subset.images,
             subset.repeats,
-            subset.captioned,
-            subset.class_tokens,
-            subset.uncaptioned,
+            subset.captions_from_files,
+            subset.captions_from_class_tokens,
+            subset.captions_missing,
         )
         for subset in subsets
     ]

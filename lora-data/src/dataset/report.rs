@@ -31,7 +31,7 @@ pub struct SubsetReport {
     /// Images with a caption of their own, from a caption file or a list.
     pub captions_from_files: usize,
     /// Images with the class tokens as caption.
-    pub captions_from_class_words: usize,
+    pub captions_from_class_tokens: usize,
     /// Images with an empty caption.
     pub captions_missing: usize,
 }
@@ -226,7 +226,7 @@ impl Dataset {
                 images: subset.images,
                 validation: 0,
                 captions_from_files: 0,
-                captions_from_class_words: 0,
+                captions_from_class_tokens: 0,
                 captions_missing: 0,
             })
             .collect();
@@ -238,7 +238,7 @@ impl Dataset {
             }
             *match item.caption_source {
                 CaptionSource::File | CaptionSource::Metadata => &mut report.captions_from_files,
-                CaptionSource::ClassWords => &mut report.captions_from_class_words,
+                CaptionSource::ClassTokens => &mut report.captions_from_class_tokens,
                 CaptionSource::Missing => &mut report.captions_missing,
             } += 1;
         }
@@ -360,7 +360,7 @@ mod tests {
                 (
                     f.name.as_str(),
                     f.captions_from_files,
-                    f.captions_from_class_words,
+                    f.captions_from_class_tokens,
                     f.captions_missing,
                 )
             })

@@ -67,7 +67,7 @@ fn folders(report: &CheckReport) -> Vec<String> {
             subset.images,
             subset.repeats,
             subset.captions_from_files,
-            subset.captions_from_class_words,
+            subset.captions_from_class_tokens,
             subset.captions_missing
         ));
     }
