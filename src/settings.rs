@@ -1,6 +1,6 @@
 //! The settings of a run: what a configuration means for a base whose family is known.
 //!
-//! A [`TrainConfig`] says what a file says: an option that it lacks may follow from the family or
+//! A [`TrainConfig`] has the options of a file: one that it lacks may follow from the family or
 //! from other options. [`RunSettings`] is made from it once and never changes. Its groups have the
 //! types of the code that uses them; `None` means off, not "not given".
 
@@ -23,7 +23,7 @@ pub(crate) use training::TrainingSettings;
 
 use crate::config::{Compat, Family, TrainConfig};
 
-/// Everything that a run was asked to do, in groups.
+/// All settings of a run, in groups.
 #[derive(Debug, Clone)]
 pub(crate) struct RunSettings {
     /// The family of the base.

@@ -18,7 +18,7 @@ pub(super) fn run(path: &Path, set: &[String], json: bool) -> Result<ExitCode> {
             report.keys = file.keys;
             (report, keys)
         }
-        Err(error) if json => (CheckReport::refused(&error), Vec::new()),
+        Err(error) if json => (CheckReport::from_error(&error), Vec::new()),
         Err(error) => return Err(error),
     };
     if json {

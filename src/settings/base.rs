@@ -6,7 +6,7 @@ use lora_models::text::TokenLimit;
 
 use crate::config::{BaseDtype, TrainConfig};
 
-/// What is done to the base before training.
+/// The base and the changes to it before training.
 #[derive(Debug, Clone)]
 pub(crate) struct BaseSettings {
     /// The checkpoint.
@@ -33,14 +33,14 @@ impl BaseSettings {
     }
 }
 
-/// How captions are encoded.
+/// The encoding of captions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TextSettings {
     /// The windows that a caption may fill.
     pub(crate) limit: TokenLimit,
-    /// `max_token_length` as it was given.
+    /// `max_token_length` as the configuration has it.
     pub(crate) max_token_length: u32,
-    /// Whether captions have weights such as `(cat:1.2)`.
+    /// True if captions have weights such as `(cat:1.2)`.
     pub(crate) weighted: bool,
     /// The text encoder's layer whose output is used, counted from the last, 1; 0 for the
     /// embeddings.

@@ -1,8 +1,8 @@
-//! What is encoded once, before training, and where it is kept.
+//! The caches of latents and encoded captions.
 
 use crate::config::TrainConfig;
 
-/// What is encoded once and where it is kept.
+/// The places where latents and encoded captions are cached.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CacheSettings {
     /// Latents of images.
@@ -11,7 +11,7 @@ pub(crate) struct CacheSettings {
     pub(crate) text_encoder_outputs: Caching,
 }
 
-/// Where something is kept that is encoded once.
+/// The place of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caching {
     /// In files next to the images.

@@ -9,20 +9,20 @@ use lora_data::{
 
 use crate::config::{Compat, FamilyOptions, Interpolation, Resolution, TrainConfig};
 
-/// Which images are trained on, and how.
+/// The training images and their settings.
 #[derive(Debug, Clone)]
 pub(crate) struct DataSettings {
-    /// Where the images are.
+    /// The images.
     pub(crate) source: DataSource,
-    /// A dataset with one subset: what holds unless a `dataset_config` says otherwise.
+    /// A dataset with one subset: the defaults of a `dataset_config`.
     pub(crate) template: DatasetConfig,
-    /// What holds for all datasets.
+    /// Options of all datasets.
     pub(crate) options: DatasetOptions,
     /// The training resolution. Pixels.
     pub(crate) resolution: Resolution,
 }
 
-/// Where the images are.
+/// The source of the training images.
 #[derive(Debug, Clone)]
 pub(crate) enum DataSource {
     /// Datasets that a file in sd-scripts' `dataset_config` form lists.

@@ -8,19 +8,19 @@ use lora_models::lora::{BlockTargets, LearningRates, RankAlpha, Targets};
 
 use crate::config::{Compat, Family, TrainConfig};
 
-/// Which adapters are trained.
+/// The adapters to train.
 #[derive(Debug, Clone)]
 pub(crate) struct NetworkSettings {
     /// The layers that get an adapter, with rank and alpha.
     pub(crate) targets: Targets,
-    /// What was asked for, to compare with a file that training continues from.
+    /// The shape in the configuration, to compare with a file that training continues from.
     pub(crate) shape: NetworkShape,
     /// The LoRA file that training continues from.
     pub(crate) weights: Option<NetworkWeights>,
     /// Learning rates before the schedule.
     pub(crate) learning_rates: LearningRates,
     pub(crate) dropout: Dropout,
-    /// The greatest norm of what an adapter adds to its layer.
+    /// The largest norm of the weight that an adapter adds to its layer.
     pub(crate) scale_weight_norms: Option<f64>,
     /// The fraction of the averaged adapters that each update keeps.
     pub(crate) ema_decay: Option<f64>,
@@ -30,7 +30,7 @@ pub(crate) struct NetworkSettings {
 #[derive(Debug, Clone)]
 pub(crate) struct NetworkWeights {
     pub(crate) path: PathBuf,
-    /// Whether layers, ranks and alphas are the file's (`dim_from_weights`).
+    /// True if layers, ranks and alphas are those of the file (`dim_from_weights`).
     pub(crate) gives_shape: bool,
 }
 

@@ -9,7 +9,7 @@ use lora_core::diffusion::{
 
 use crate::config::{Compat, MixedPrecision, TrainConfig};
 
-/// What a run minimizes, but for what only the base knows.
+/// The objective of a run, except for the facts that only the base knows.
 #[derive(Debug, Clone)]
 pub(crate) struct ObjectiveSettings {
     /// The error of a predicted value.
@@ -20,24 +20,24 @@ pub(crate) struct ObjectiveSettings {
     pub(crate) scale_v_pred_loss_like_noise_pred: bool,
     pub(crate) v_pred_like_loss: Option<f32>,
     pub(crate) debiased_estimation_loss: bool,
-    /// How noise is made.
+    /// The noise.
     pub(crate) noise: NoiseConfig,
     /// The number type in which sd-scripts adds noise, if its numbers are reproduced.
     pub(crate) noise_dtype: Option<FloatDType>,
     /// The timesteps that are drawn.
     pub(crate) timesteps: Range<usize>,
     pub(crate) zero_terminal_snr: ZeroTerminalSnr,
-    /// Whether loss weights follow the schedule before it gets zero terminal SNR, as in
+    /// True if loss weights follow the schedule before it gets zero terminal SNR, as in
     /// sd-scripts.
     pub(crate) weights_ignore_zero_terminal_snr: bool,
 }
 
-/// Whether the noise schedule ends at zero SNR, <https://arxiv.org/abs/2305.08891>.
+/// The choice of zero terminal SNR, <https://arxiv.org/abs/2305.08891>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ZeroTerminalSnr {
     On,
     Off,
-    /// If the base was trained so.
+    /// As the base was trained.
     LikeBase,
 }
 

@@ -7,20 +7,20 @@ use lora_core::diffusion::SettingsSource;
 use super::timing::{PreviewTiming, SaveTiming};
 use crate::config::{Compat, Resolution, Sampler, SavePrecision, TrainConfig};
 
-/// Which files a run writes.
+/// The files that a run writes.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputSettings {
     pub(crate) dir: PathBuf,
     /// The name of the LoRA file, without its extension.
     pub(crate) name: String,
     pub(crate) precision: SavePrecision,
-    /// When the LoRA is saved before the end.
+    /// The schedule of saving before the end.
     pub(crate) saves: SaveTiming,
     /// TensorBoard's folder, and the prefix of the run's own folder in it.
     pub(crate) logs: Option<LogSettings>,
 }
 
-/// Where TensorBoard's events are written.
+/// The folder of TensorBoard's events.
 #[derive(Debug, Clone)]
 #[cfg_attr(
     not(feature = "tensorboard"),
@@ -46,11 +46,11 @@ impl OutputSettings {
     }
 }
 
-/// How images are generated from prompts, and when.
+/// The previews: their prompts, sampler and schedule.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PreviewSettings {
     pub(crate) sampler: Sampler,
-    /// Whose settings the sampler has.
+    /// The program whose sampler settings are used.
     pub(crate) settings_source: SettingsSource,
     /// The size of images of prompts that give none. Pixels.
     pub(crate) resolution: Resolution,

@@ -1,12 +1,13 @@
-//! When LoRA files are saved and previews are generated.
+//! The schedules of saving LoRA files and generating previews.
 
 use crate::config::TrainConfig;
 
-/// When a run saves its LoRA before the end. The last epoch's is saved anyway, as the result.
+/// The schedule of saving before the end. The LoRA of the last epoch is always saved as the
+/// result.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SaveTiming {
     every_n_epochs: Option<u32>,
-    /// How many files the whole run saves; takes precedence over `every_n_epochs`, as in
+    /// The number of files that the whole run saves; takes precedence over `every_n_epochs`, as in
     /// sd-scripts.
     n_epoch_ratio: Option<u32>,
     every_n_steps: Option<u32>,
@@ -62,7 +63,7 @@ impl SaveTiming {
     }
 }
 
-/// When a run generates its previews. Without prompts, it never does.
+/// The schedule of previews. Without prompts, none are generated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PreviewTiming {
     has_prompts: bool,

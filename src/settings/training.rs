@@ -1,8 +1,8 @@
-//! Updates: how many there are and how each is made.
+//! The number of updates and their settings.
 
 use crate::config::{TrainConfig, TrainLength};
 
-/// How updates are made.
+/// The settings of updates.
 #[derive(Debug, Clone)]
 pub(crate) struct TrainingSettings {
     /// Epochs or updates of the whole run.

@@ -1,7 +1,7 @@
 //! Latents and encoded captions: made once, in memory or in files, or in every step.
 
 pub(crate) mod files;
-pub(crate) mod filled;
+pub(crate) mod fill_outcome;
 pub(crate) mod fixed_caption;
 pub(crate) mod latent_encoding;
 pub(crate) mod latent_files;

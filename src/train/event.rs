@@ -69,17 +69,17 @@ pub struct RunPlan {
 /// Progress of encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheProgress {
-    /// What is encoded.
+    /// The kind of content.
     pub what: Cached,
-    /// How many are done.
+    /// The number of images or captions that are done.
     pub done: usize,
-    /// Of how many.
+    /// The number of all images or captions.
     pub total: usize,
     /// True if the last one is a file of an earlier run.
     pub reused: bool,
 }
 
-/// What is encoded once for all epochs.
+/// Content that is encoded once for all epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cached {
     /// Latents of images.
@@ -93,7 +93,7 @@ pub enum Cached {
 pub struct DataWait {
     /// The step that waited, counted from 1.
     pub step: u64,
-    /// How long.
+    /// Seconds of the wait.
     pub seconds: f64,
 }
 
@@ -130,7 +130,7 @@ pub struct Step {
     pub learning_rates: Vec<GroupRate>,
     /// The factor of the learning rates that D-Adaptation or Prodigy estimates.
     pub d: Option<f64>,
-    /// The norms of what the adapters add to their layers, with `scale_weight_norms`.
+    /// The norms of the weights that the adapters add to their layers, with `scale_weight_norms`.
     pub weight_norms: Option<WeightNorms>,
     /// The global norm of the gradients before clipping.
     pub grad_norm: f32,
@@ -146,7 +146,7 @@ impl Step {
     }
 }
 
-/// How fast a run is, measured from the steps so far. The first step is slower and counts only
+/// The speed of a run, measured from the steps so far. The first step is slower and counts only
 /// until there is a second one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pace {
@@ -202,9 +202,9 @@ pub struct EpochEnd {
 /// A preview image.
 #[derive(Debug, Clone)]
 pub struct Preview {
-    /// Where it was written.
+    /// The file.
     pub path: PathBuf,
-    /// When it was generated.
+    /// The moment of its generation.
     pub at: PreviewTime,
     /// Updates so far.
     pub step: u64,
@@ -221,7 +221,7 @@ pub struct Preview {
 /// A saved LoRA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
-    /// Where it was written.
+    /// The file.
     pub path: PathBuf,
     /// Updates so far.
     pub step: u64,
@@ -232,7 +232,7 @@ pub struct Saved {
 pub struct Summary {
     /// The LoRA file.
     pub lora: PathBuf,
-    /// Images before and after training, if previews were drawn before the first and after the
+    /// Images before and after training, if previews were generated before the first and after the
     /// last step.
     pub contact_sheet: Option<PathBuf>,
     /// The folder of TensorBoard's events.

@@ -23,13 +23,13 @@ pub struct MemoryEstimate {
     pub weights: u64,
     /// The adapters, their gradients and the optimizer's state.
     pub adapters: u64,
-    /// What a step keeps for its backward pass.
+    /// The tensors that a step keeps for its backward pass.
     pub activations: u64,
     /// Latents and encoded captions that are kept in memory.
     pub caches: u64,
 }
 
-/// What an estimate depends on besides images and captions.
+/// The inputs of an estimate besides images and captions.
 #[derive(Debug, Clone, Copy)]
 struct Load {
     family: Family,
@@ -114,7 +114,7 @@ impl MemoryEstimate {
         }
     }
 
-    /// All of it.
+    /// The sum of all parts.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.weights + self.adapters + self.activations + self.caches

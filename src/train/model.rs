@@ -26,7 +26,7 @@ use crate::config::{Compat, PredictionType};
 use crate::error::Result;
 use crate::settings::{ObjectiveSettings, RunSettings};
 
-/// What is trained, with what.
+/// The base, the train state, and the algorithm that changes it.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) base: Base,

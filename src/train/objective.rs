@@ -6,7 +6,7 @@ use lora_core::diffusion::{NoiseSchedule, Objective};
 use crate::config::PredictionType;
 use crate::settings::{ObjectiveSettings, ZeroTerminalSnr};
 
-/// What the run minimizes over a noise schedule, for a UNet with this prediction type.
+/// The objective over a noise schedule, for a UNet with this prediction type.
 pub(crate) fn objective(
     settings: &ObjectiveSettings,
     schedule: NoiseSchedule,

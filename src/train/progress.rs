@@ -1,4 +1,4 @@
-//! Where a run is.
+//! The progress of a run.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::warning::Warning;
 /// Shorter waits for a batch are not reported.
 const MIN_WAIT: Duration = Duration::from_millis(1);
 
-/// What comes next.
+/// The next piece of work.
 #[derive(Debug)]
 pub(super) enum Stage {
     Plan,
@@ -30,7 +30,7 @@ pub(super) enum Stage {
     Done,
 }
 
-/// Where a run is.
+/// The progress of a run.
 #[derive(Debug)]
 pub(super) struct Progress {
     pub(super) stage: Stage,
@@ -48,7 +48,7 @@ pub(super) struct Progress {
     losses: Vec<f32>,
     pub(super) step_in_epoch: usize,
     pub(super) step_seconds: f64,
-    /// How long steps waited for images.
+    /// The time that steps waited for images.
     pub(super) data_wait_seconds: f64,
     /// True if the result is saved.
     pub(super) is_saved: bool,

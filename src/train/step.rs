@@ -18,7 +18,7 @@ use lora_models::{TextEncoders, UNet2DConditionModel};
 use super::model::caption_encoder::{Tokens, encode_captions};
 use super::model::train_state::TrainState;
 
-/// What does not change from update to update.
+/// The settings that all updates share.
 #[derive(Debug)]
 pub(crate) struct Algorithm {
     pub(crate) noise: NoiseConfig,
@@ -34,7 +34,7 @@ pub(crate) struct Algorithm {
     pub(crate) learning_rates: Vec<Vec<f64>>,
     pub(crate) lr_schedule: LrSchedule,
     pub(crate) dropout: Dropout,
-    /// The greatest norm of what an adapter adds to its layer.
+    /// The largest norm of the weight that an adapter adds to its layer.
     pub(crate) scale_weight_norms: Option<f64>,
     /// True if gradients of stacks without a learning rate stay and count in the norm, as in
     /// sd-scripts.
@@ -85,7 +85,7 @@ pub(crate) enum Text {
 pub(crate) struct Outcome {
     pub(crate) loss: f32,
     pub(crate) grad_norm: f32,
-    /// Norms of what the adapters add to their layers, if they are limited.
+    /// Norms of the weights that the adapters add to their layers, if they are limited.
     pub(crate) weight_norms: Option<WeightNorms>,
 }
 

@@ -67,7 +67,7 @@ use crate::warning::Warning;
 /// ```
 #[derive(Debug)]
 pub struct Trainer {
-    /// What is known before training; never changed.
+    /// The facts that are known before training; never changed.
     pub(super) facts: RunFacts,
     /// Base, adapters, optimizer, algorithm.
     pub(super) model: Model,
@@ -75,11 +75,11 @@ pub struct Trainer {
     pub(super) feed: Feed,
     /// Files, previews, logs.
     pub(super) outputs: Outputs,
-    /// Where the run is.
+    /// The progress of the run.
     pub(super) progress: Progress,
 }
 
-/// What is known of a run before training.
+/// The facts of a run that are known before training.
 #[derive(Debug)]
 pub(super) struct RunFacts {
     pub(super) settings: RunSettings,
@@ -131,7 +131,7 @@ impl Trainer {
         let base = OpenBase::new(checkpoint, &settings)?.merged(&settings, &device)?;
         let adapters = Adapters::new(&settings, &base.layers, &device)?;
         let record = adapters.shape.recorded_in(&config);
-        // Options that were not given are never reported as unused.
+        // Options that are not set are never reported as unused.
         let given = adapters.shape.recorded_in(&given);
         let mut warnings = rules::run_warnings(&given, &length.length_facts());
         let mut outputs = Outputs::new(&settings, record, prompts, started_at)?;
@@ -143,7 +143,7 @@ impl Trainer {
         warnings.extend(adapters.warnings.iter().cloned());
         warnings.extend(plans.texts.warning());
         warnings.extend(memory.warning(&device));
-        warnings.extend(skipped(&dataset));
+        warnings.extend(skip_warnings(&dataset));
 
         let builder = BatchBuilder {
             trains_text_encoder: adapters.shape.trains_text_encoder,
@@ -287,7 +287,7 @@ impl Trainer {
     }
 }
 
-fn skipped(dataset: &Dataset) -> impl Iterator<Item = Warning> {
+fn skip_warnings(dataset: &Dataset) -> impl Iterator<Item = Warning> {
     dataset.skipped().iter().map(|error| Warning::SkippedImage {
         error: error.to_string(),
     })

@@ -20,7 +20,7 @@ use crate::warning::{CacheContent, Warning};
 /// Incremented when the same image and VAE give other latents than before.
 const VERSION: u32 = 1;
 
-/// How cache files are named.
+/// The naming of cache files.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LatentFilesPlan {
     family: LatentsFamily,
@@ -217,7 +217,7 @@ fn key(vae: &str, dataset: &Dataset, item: &Item) -> String {
 /// True if a file of another program can be used: it must be complete, fit, and be newer than its
 /// image.
 fn is_usable_external(dataset: &Dataset, item: &Item, path: &Path) -> lora_data::Result<bool> {
-    // Shapes do not show the colour behind transparency, or the resize filter.
+    // Shapes do not show the colour under transparency, or the resize filter.
     let subset = &dataset.subset_of(item).config;
     let is_plain =
         !matches!(subset.alpha, Alpha::Background(_)) && subset.resize_interpolation.is_none();

@@ -11,7 +11,7 @@ use lora_data::cache::SourceFingerprint;
 use lora_data::{Dataset, Item, mirror_rows};
 
 use super::files::Lookup;
-use super::filled::Filled;
+use super::fill_outcome::FillOutcome;
 use super::latent_encoding::{EncodedImage, encode};
 use super::latent_files::{LatentFiles, LatentFilesPlan, wanted_latents};
 use crate::error::Result;
@@ -19,7 +19,7 @@ use crate::settings::{Caching, RunSettings};
 use crate::train::model::base::Base;
 use crate::warning::Warning;
 
-/// Where latents will come from.
+/// The planned source of latents.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum LatentPlan {
     Memory,
@@ -118,7 +118,7 @@ impl LatentFiller {
         seed: u64,
         base: &mut Base,
         warnings: &mut Vec<Warning>,
-    ) -> Result<Option<Filled>> {
+    ) -> Result<Option<FillOutcome>> {
         let index = self.done();
         let Some(item) = dataset.items().get(index) else {
             return Ok(None);
@@ -129,13 +129,13 @@ impl LatentFiller {
                 let encoded = encode(dataset, index, seed, base)?;
                 let scaling_factor = base.checkpoint().scaling_factor();
                 latents.push(MemoryLatents::new(encoded, scaling_factor));
-                Ok(Some(Filled::Encoded))
+                Ok(Some(FillOutcome::Encoded))
             }
             Self::Files(files) => {
                 match files.find(dataset)? {
                     Lookup::Usable(path) => {
                         files.use_file(path);
-                        return Ok(Some(Filled::Reused));
+                        return Ok(Some(FillOutcome::Reused));
                     }
                     Lookup::Stale { path, reason } => {
                         warnings.extend(files.count_stale(path, reason));
@@ -145,7 +145,7 @@ impl LatentFiller {
                 let seen = SourceFingerprint::read(&item.path)?;
                 let encoded = encode(dataset, index, seed, base)?;
                 files.write(dataset, encoded, seen)?;
-                Ok(Some(Filled::Encoded))
+                Ok(Some(FillOutcome::Encoded))
             }
         }
     }
@@ -168,7 +168,7 @@ impl LatentFiller {
     }
 }
 
-/// Where batches get their latents.
+/// The source of the latents of batches.
 #[derive(Debug)]
 pub(crate) enum LatentSource {
     /// On the device, by item.

@@ -1,4 +1,4 @@
-//! What a run caches.
+//! The planned caches of a run.
 
 use lora_data::Dataset;
 
@@ -9,7 +9,7 @@ use crate::settings::RunSettings;
 use crate::train::model::adapters::Adapters;
 use crate::train::model::open_base::OpenBase;
 
-/// Where latents and encoded captions will come from.
+/// The planned sources of latents and encoded captions.
 #[derive(Debug)]
 pub(crate) struct CachePlans {
     pub(crate) latents: LatentPlan,

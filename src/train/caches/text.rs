@@ -13,7 +13,7 @@ use lora_data::cache::TextShape;
 use lora_models::text::TextEmbeddings;
 
 use super::files::Lookup;
-use super::filled::Filled;
+use super::fill_outcome::FillOutcome;
 use super::fixed_caption::fixed_caption;
 use super::text_files::{TextFiles, TextFilesPlan};
 use crate::error::Result;
@@ -25,7 +25,7 @@ use crate::warning::Warning;
 /// The greatest size of an automatic cache in memory. Bytes.
 const MAX_BYTES: usize = 1_000_000_000;
 
-/// Where encoded captions will come from.
+/// The planned source of encoded captions.
 #[derive(Debug)]
 pub(crate) enum TextPlan {
     Memory(Captions),
@@ -141,7 +141,7 @@ pub(crate) enum TextFiller {
     TextEncoders,
 }
 
-/// What encodes captions.
+/// The parts that encode captions.
 #[derive(Debug)]
 pub(crate) struct CaptionEncoding<'a> {
     pub(crate) dataset: &'a Dataset,
@@ -203,7 +203,7 @@ impl TextFiller {
         &mut self,
         mut with: CaptionEncoding<'_>,
         warnings: &mut Vec<Warning>,
-    ) -> Result<Option<Filled>> {
+    ) -> Result<Option<FillOutcome>> {
         match self {
             Self::TextEncoders => Ok(None),
             Self::Memory { captions, encoded } => {
@@ -211,7 +211,7 @@ impl TextFiller {
                     return Ok(None);
                 };
                 encoded.push(with.encode(caption)?);
-                Ok(Some(Filled::Encoded))
+                Ok(Some(FillOutcome::Encoded))
             }
             Self::Files(files) => {
                 let Some(item) = with.dataset.items().get(files.done()) else {
@@ -220,7 +220,7 @@ impl TextFiller {
                 match files.find(with.dataset, item)? {
                     Lookup::Usable(_) => {
                         files.use_file();
-                        return Ok(Some(Filled::Reused));
+                        return Ok(Some(FillOutcome::Reused));
                     }
                     Lookup::Stale { path, reason } => {
                         warnings.extend(files.count_stale(path, reason));
@@ -230,7 +230,7 @@ impl TextFiller {
                 let caption = fixed_caption(with.dataset, item);
                 let encoded = with.encode(&caption)?;
                 files.write(item, &caption, encoded)?;
-                Ok(Some(Filled::Encoded))
+                Ok(Some(FillOutcome::Encoded))
             }
         }
     }
@@ -256,7 +256,7 @@ impl TextFiller {
     }
 }
 
-/// Where batches get their encoded captions.
+/// The source of the encoded captions of batches.
 #[derive(Debug)]
 pub(crate) enum TextSource {
     /// On the device.

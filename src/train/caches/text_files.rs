@@ -20,7 +20,7 @@ use crate::warning::{CacheContent, Warning};
 /// The name of encoded captions among other arrays in a file.
 const SLOT: &str = "text";
 
-/// What the files hold.
+/// The contents of the files.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TextFilesPlan {
     shape: TextShape,

@@ -13,13 +13,13 @@ use crate::train::memory::MemoryEstimate;
 use crate::train::run_length::RunLength;
 use crate::warning::Warning;
 
-/// What a run would do, and every problem of it.
+/// The facts and problems of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CheckReport {
     /// Everything that stops the run.
     pub problems: Vec<String>,
-    /// What may not be intended.
+    /// Things that may not be intended.
     pub warnings: Vec<Warning>,
     /// The keys of the configuration file and what they became; empty without a file.
     pub keys: Vec<ConfigKey>,
@@ -82,7 +82,7 @@ impl CheckReport {
 
     /// The report of a configuration that can't be read.
     #[cfg(feature = "cli")]
-    pub(crate) fn refused(error: &Error) -> Self {
+    pub(crate) fn from_error(error: &Error) -> Self {
         let mut report = Self::default();
         report.add_error(error);
         report

@@ -1,4 +1,4 @@
-//! The device's half of a batch: what caches and frozen networks make of the CPU's half.
+//! The device's half of a batch: caches and frozen networks turn the CPU's half into tensors.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::train::model::base::Base;
 use crate::train::model::caption_encoder::encode_captions;
 use crate::train::step::{MicroBatch, Text};
 
-/// What does not change from batch to batch.
+/// The settings that all batches share.
 #[derive(Debug)]
 pub(crate) struct BatchBuilder {
     pub(crate) trains_text_encoder: bool,
@@ -75,7 +75,7 @@ impl BatchBuilder {
                 samples: batch.weights,
             },
             multiplier: batch.multiplier,
-            preserved: preserved(&batch.preserves_base, &device),
+            preserved: preservation_mask(&batch.preserves_base, &device),
         })
     }
 
@@ -134,7 +134,7 @@ fn first_not_finite(latents: &Tensor<4>) -> Option<usize> {
 }
 
 /// 1 for each sample whose target is the base's own prediction, else 0; `None` if all are 0.
-fn preserved(preserves_base: &[bool], device: &Device) -> Option<Tensor<4>> {
+fn preservation_mask(preserves_base: &[bool], device: &Device) -> Option<Tensor<4>> {
     if !preserves_base.contains(&true) {
         return None;
     }

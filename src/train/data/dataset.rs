@@ -1,4 +1,4 @@
-//! The dataset of a run: which images there are.
+//! The dataset of a run.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub(crate) struct DatasetPlan {
     pub(crate) notices: Vec<Notice>,
 }
 
-/// The name that stands for the path of images that a program gives.
+/// The name of the images that a program gives, in place of a path.
 const IN_MEMORY: &str = "data";
 
 impl DatasetPlan {

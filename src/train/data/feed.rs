@@ -10,7 +10,7 @@ use super::host_batch::{BatchPosition, BatchSource};
 use super::loader::{HostUpdate, Loader, Order};
 use crate::error::Result;
 use crate::settings::RunSettings;
-use crate::train::caches::filled::Filled;
+use crate::train::caches::fill_outcome::FillOutcome;
 use crate::train::caches::latents::{LatentFiller, LatentSource};
 use crate::train::caches::plans::CachePlans;
 use crate::train::caches::text::{CaptionEncoding, TextFiller, TextPlan, TextSource};
@@ -29,7 +29,7 @@ pub(crate) struct Feed {
     phase: Phase,
 }
 
-/// What a feed does. Caches are filled before batches are loaded.
+/// The phase of a feed. Caches are filled before batches are loaded.
 #[derive(Debug)]
 enum Phase {
     Planned(CachePlans),
@@ -132,7 +132,7 @@ impl Feed {
         base: &mut Base,
         warnings: &mut Vec<Warning>,
     ) -> Result<(Phase, Filling)> {
-        let Some(filled) = filler.fill_next(&self.dataset, settings.seed, base, warnings)? else {
+        let Some(outcome) = filler.fill_next(&self.dataset, settings.seed, base, warnings)? else {
             warnings.extend(filler.summary());
             return Ok((Phase::LatentsDone(filler.finish(), texts), Filling::Cache));
         };
@@ -140,7 +140,7 @@ impl Feed {
             what: Cached::Latents,
             done: filler.done(),
             total: self.dataset.items().len(),
-            reused: filled == Filled::Reused,
+            reused: outcome == FillOutcome::Reused,
         };
         Ok((Phase::Latents(filler, texts), Filling::Item(progress)))
     }
@@ -158,7 +158,7 @@ impl Feed {
             base,
             clip_skip: self.builder.clip_skip,
         };
-        let Some(filled) = filler.fill_next(encoding, warnings)? else {
+        let Some(outcome) = filler.fill_next(encoding, warnings)? else {
             warnings.extend(filler.summary());
             return Ok((Phase::Cached(latents, filler.finish()), Filling::Cache));
         };
@@ -166,7 +166,7 @@ impl Feed {
             what: Cached::TextOutputs,
             done: filler.done(),
             total: filler.total(&self.dataset),
-            reused: filled == Filled::Reused,
+            reused: outcome == FillOutcome::Reused,
         };
         Ok((Phase::Texts(latents, filler), Filling::Item(progress)))
     }
@@ -203,7 +203,7 @@ impl Feed {
         Ok(())
     }
 
-    /// The next update, as the CPU prepared it, and how long it was waited for; `None` after the
+    /// The next update, as the CPU prepared it, and the time of waiting for it; `None` after the
     /// last.
     ///
     /// # Errors

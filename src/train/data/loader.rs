@@ -32,7 +32,7 @@ pub(crate) struct Loader {
     next: Option<JoinHandle<Result<HostUpdate>>>,
 }
 
-/// Which batches make which update: a function of seed and epoch.
+/// The batches of each update: a function of seed and epoch.
 #[derive(Debug)]
 pub(crate) struct Order {
     plan: BatchPlan,
@@ -83,7 +83,7 @@ impl Loader {
         &self.source
     }
 
-    /// The next update and how long it was waited for; `None` after the last.
+    /// The next update and the time of waiting for it; `None` after the last.
     pub(crate) fn next(&mut self) -> Option<Result<(HostUpdate, Duration)>> {
         let started = Instant::now();
         let loaded = join(self.next.take()?);

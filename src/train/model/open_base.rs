@@ -1,4 +1,4 @@
-//! Opens a base: what training, `check` and generating images all do with a checkpoint.
+//! Opens a base, for training, `check` and generating images.
 
 use burn::tensor::Device;
 use lora_core::layers::LayerSpec;
@@ -11,7 +11,7 @@ use crate::config::{Compat, PredictionType, TrainConfig};
 use crate::error::Result;
 use crate::settings::RunSettings;
 
-/// A checkpoint whose layout and values are good, and what is known of it before any network is
+/// A checkpoint whose layout and values are good, and the facts known of it before any network is
 /// read.
 #[derive(Debug)]
 pub(crate) struct OpenBase {
@@ -21,7 +21,7 @@ pub(crate) struct OpenBase {
     pub(crate) parameters: ParameterCounts,
     pub(crate) widths: TextWidths,
     /// The text encoder's hidden state that is used, counted from the last, 1; its number of layers
-    /// + 1 stands for the embeddings.
+    /// + 1 means the embeddings.
     pub(crate) clip_skip: usize,
 }
 

@@ -69,7 +69,7 @@ pub(super) fn read_lora(path: &Path, expected: Family) -> Result<BTreeMap<String
     if let Some(metadata) = file.metadata().get("lora_adapter_metadata") {
         add_peft_alphas(&mut tensors, metadata);
     }
-    // PEFT keeps its settings in a file beside the weights.
+    // PEFT keeps its settings in a file next to the weights.
     if tensors
         .keys()
         .any(|key| key.starts_with("base_model.model."))

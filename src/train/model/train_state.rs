@@ -1,4 +1,4 @@
-//! The state of training: what updates change.
+//! The state of training, which updates change.
 
 use burn::tensor::Tensor;
 use lora_core::adapter::{AdapterSet, Ema, StackGradient};

@@ -32,7 +32,7 @@ pub(crate) struct LoraFiles {
     saved: Vec<PathBuf>,
 }
 
-/// What metadata describes besides the configuration.
+/// The facts that metadata describes besides the configuration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SavedRun<'a> {
     pub(crate) report: &'a DatasetReport,

@@ -79,7 +79,7 @@ impl ModelHash {
 const MAX_VAE_BYTES: u64 = 1 << 30;
 
 /// Widespread VAEs by the first ten digits of their SHA-256, as web interfaces show them. Those of
-/// SD 1.x, 2.x and SDXL have the same shapes, so nothing else tells them apart.
+/// SD 1.x, 2.x and SDXL have the same shapes, so nothing else distinguishes them.
 const KNOWN_VAES: [(&str, &str, &[Family]); 4] = [
     (
         "735e4c3a44",

@@ -1,8 +1,8 @@
-//! Progress of filling a cache.
+//! The outcome of filling an entry of a cache.
 
-/// How an image or caption was done.
+/// The outcome for an image or caption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Filled {
+pub(crate) enum FillOutcome {
     /// It was encoded.
     Encoded,
     /// A file of an earlier run is used.
