@@ -128,7 +128,8 @@ pub enum Error {
     #[error(
         "step {step}: loss {loss}, gradient norm {grad_norm}; {}. Likely causes: the learning \
          rate ({lr:e}) or network_alpha is too high, v_parameterization is wrong for the base, \
-         network_weights was made for another model, or, without gradient clipping (max_grad_norm = 0), an outlier",
+         network_weights was made for another model, or, without gradient clipping (max_grad_norm \
+         = 0), an outlier",
         match .saved {
             Ok(path) => format!("the last valid adapters are in {}", path.display()),
             Err(error) => format!("the last valid adapters could not be saved ({error})"),
@@ -257,7 +258,8 @@ fn adapter_message(file: Option<&Path>, source: &lora_models::lora::Error) -> St
     match file {
         Some(file) => format!(
             "{}: {source}\nnetwork_weights must have the layers and ranks that network_dim, \
-             conv_dim, network_train_unet_only and network_train_text_encoder_only select; or set `dim_from_weights = true`",
+             conv_dim, network_train_unet_only and network_train_text_encoder_only select; or set \
+             `dim_from_weights = true`",
             file.display()
         ),
         None => source.to_string(),

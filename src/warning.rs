@@ -141,7 +141,9 @@ impl fmt::Display for MemoryShortage {
         write!(
             f,
             "the run needs about {:.1} GB of memory (weights {:.1}, activations {:.1}, adapters \
-             {:.1}, caches {:.1}), but only {:.1} GB is free; to reduce it, use `gradient_checkpointing`, `base_dtype = \"bf16\"`, or a smaller `train_batch_size` or `resolution`",
+             {:.1}, caches {:.1}), but only {:.1} GB is free; to reduce it, use \
+             `gradient_checkpointing`, `base_dtype = \"bf16\"`, or a smaller `train_batch_size` or \
+             `resolution`",
             gigabytes(weights + activations + adapters + caches),
             gigabytes(weights),
             gigabytes(activations),
@@ -167,13 +169,16 @@ impl fmt::Display for Warning {
                 };
                 write!(
                     f,
-                    "the checkpoint does not declare its prediction type; a test prediction at timestep 999 detected {name}; set `v_parameterization = {other}` to override it"
+                    "the checkpoint does not declare its prediction type; a test prediction at \
+                     timestep 999 detected {name}; set `v_parameterization = {other}` to override \
+                     it"
                 )
             }
             Self::TextCacheTooLarge => write!(
                 f,
                 "the text encoder outputs would take more than 1 GB of memory, so every step \
-                 encodes its captions; set `cache_text_encoder_outputs = true` or, for SDXL, `cache_text_encoder_outputs_to_disk = true` to encode them only once"
+                 encodes its captions; set `cache_text_encoder_outputs = true` or, for SDXL, \
+                 `cache_text_encoder_outputs_to_disk = true` to encode them only once"
             ),
             Self::StaleCache { path, reason } => {
                 write!(
@@ -197,7 +202,8 @@ impl fmt::Display for Warning {
                 count: images,
             } => write!(
                 f,
-                "{content} of {} were read from another program's cache files; their shapes match, but the model that made them is unknown",
+                "{content} of {} were read from another program's cache files; their shapes match, \
+                 but the model that made them is unknown",
                 count(*images, "image")
             ),
             Self::Memory(shortage) => write!(f, "{shortage}"),

@@ -64,7 +64,8 @@ pub enum Error {
     },
     /// A file of `torch.save` that would run code when Python loads it. Nothing was run here.
     #[error(
-        "{}: its pickle calls `{call}`, which a weight file should never call; the file was not loaded",
+        "{}: its pickle calls `{call}`, which a weight file should never call; the file was not \
+         loaded",
         path.display()
     )]
     PickleCode {

@@ -197,7 +197,8 @@ fn dataset_lines(dataset: &DatasetReport) -> Vec<String> {
             ""
         };
         lines.push(format!(
-            "{}{regularisation}: {} x {}; captions: {} from files, {} from class tokens, {} missing",
+            "{}{regularisation}: {} x {}; captions: {} from files, {} from class tokens, {} \
+             missing",
             folder.name,
             count(folder.images, "image"),
             count(folder.repeats, "repeat"),

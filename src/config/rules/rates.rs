@@ -30,12 +30,14 @@ fn one_rate_problems(config: &TrainConfig) -> Vec<Problem> {
     if let [first, second, ..] = different_rates(config).as_slice() {
         let reason = format!(
             "{name} estimates one learning rate for all adapters, so `unet_lr` and \
-             `text_encoder_lr` must be equal; found {first} and {second}; set `unet_lr = 1` and `text_encoder_lr = 1`, or remove both"
+             `text_encoder_lr` must be equal; found {first} and {second}; set `unet_lr = 1` and \
+             `text_encoder_lr = 1`, or remove both"
         );
         problems.push(Problem::conflict("optimizer_type", reason));
     }
     let reason = format!(
-        "needs an optimizer that takes several learning rates; {name} estimates one for all adapters"
+        "needs an optimizer that takes several learning rates; {name} estimates one for all \
+         adapters"
     );
     for (option, ratio) in [
         ("loraplus_lr_ratio", config.loraplus_lr_ratio),

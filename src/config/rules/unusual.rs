@@ -37,7 +37,8 @@ fn length_warnings(config: &TrainConfig, length: &LengthFacts) -> Vec<Warning> {
         && u64::from(interval) > length.epochs
     {
         let reason = format!(
-            "{interval} is more than the {} of the run: no previews will be generated during training",
+            "{interval} is more than the {} of the run: no previews will be generated during \
+             training",
             lora_data::count(length.epochs, "epoch")
         );
         warnings.push(Warning::unusual("sample_every_n_epochs", reason));
@@ -95,7 +96,8 @@ fn rate_warnings(config: &TrainConfig) -> Vec<Warning> {
 fn unusual_rate(optimizer: OptimizerType, rate: f64) -> String {
     if optimizer.adapts_learning_rate() {
         return format!(
-            "{optimizer} estimates the learning rate itself and multiplies it by {rate:e}; 1 is usual"
+            "{optimizer} estimates the learning rate itself and multiplies it by {rate:e}; 1 is \
+             usual"
         );
     }
     if optimizer == OptimizerType::Adafactor {

@@ -133,7 +133,8 @@ fn length(length: &RunLength) -> Vec<String> {
             count(batches_per_epoch, "batch")
         ),
         format!(
-            "{} / {gradient_accumulation_steps} (`gradient_accumulation_steps`), rounded up = {} per \
+            "{} / {gradient_accumulation_steps} (`gradient_accumulation_steps`), rounded up = {} \
+             per \
              epoch",
             count(batches_per_epoch, "batch"),
             count(steps_per_epoch, "step")

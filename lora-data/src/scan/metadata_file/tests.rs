@@ -211,12 +211,12 @@ fn files_that_are_no_lists() {
     for (text, expected) in [
         (
             "",
-            "line 1: not a list of images in JSON: EOF while parsing a value",
+            "line 1: not a JSON object with image names as keys: EOF while parsing a value",
         ),
         ("{}", "no entries; expected at least one image"),
         (
             "{\"a\": {\"caption\": \"x\"},\n\"b\": ",
-            "line 2: not a list of images in JSON: EOF while parsing a value",
+            "line 2: not a JSON object with image names as keys: EOF while parsing a value",
         ),
         (
             "{\"a\": {\"caption\": \"x\"}}\n{}",
@@ -292,7 +292,10 @@ fn many_problems_are_counted() {
     );
     // The syntax error is listed as well.
     let text = read_in(&folder(&[], &text)).unwrap_err().to_string();
-    assert!(text.contains("not a list of images in JSON: EOF"), "{text}");
+    assert!(
+        text.contains("not a JSON object with image names as keys: EOF"),
+        "{text}"
+    );
 }
 
 #[cfg(unix)]
