@@ -346,8 +346,7 @@ fn tests_are_left_out() {
 
 #[test]
 fn python_is_split_into_code_comments_and_texts() {
-    let source = "def f():  # why\n    \"\"\"Doc 'x'.\n    More.\"\"\"\n    return rb'\\d' + \
-         f\"{a} \\\"b\"\n";
+    let source = "def f():  # why\n    \"\"\"Doc 'x'.\n    More.\"\"\"\n    return rb'\\d' + f\"{a} \\\"b\"\n";
     let texts: Vec<String> = python(source)
         .into_iter()
         .filter(|token| token.kind == Kind::Text)

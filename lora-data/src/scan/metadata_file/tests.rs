@@ -220,11 +220,11 @@ fn files_that_are_no_lists() {
         ),
         (
             "{\"a\": {\"caption\": \"x\"}}\n{}",
-            "line 2: not a list of images in JSON: trailing characters",
+            "line 2: not a JSON object with image names as keys: trailing characters",
         ),
         (
             "[\"a.png\"]",
-            "line 1: not a list of images in JSON: invalid type: sequence, expected an object such \
+            "line 1: not a JSON object with image names as keys: invalid type: sequence, expected an object such \
              as {\"a.png\": {\"caption\": \"a cat\"}}",
         ),
     ] {
@@ -235,7 +235,10 @@ fn files_that_are_no_lists() {
         &["a.png"],
         "{\"a\": {\"caption\": \"x\"}, \"a\": {\"caption\": \"\\ud800\"}}",
     );
-    assert!(problems(read_in(&dir))[0].starts_with("line 1: not a list of images in JSON: "));
+    assert!(
+        problems(read_in(&dir))[0]
+            .starts_with("line 1: not a JSON object with image names as keys: ")
+    );
     let deep = format!("{{\"a\": {}", "[".repeat(100_000));
     assert_eq!(problems(read_in(&folder(&["a.png"], &deep))).len(), 1);
 }
