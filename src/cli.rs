@@ -24,7 +24,7 @@ use crate::error::Result;
 
 /// Train LoRA adapters for Stable Diffusion 1.x, 2.x and SDXL
 #[derive(Debug, Parser)]
-#[command(name = "lora-trainer", version, about)]
+#[command(name = "lora-trainer", version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -51,7 +51,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Convert a config file of sd-scripts or SD-Trainer, and report what each key became
+    /// Convert a config file of sd-scripts or SD-Trainer, and list what happens to each key
     ConvertConfig {
         /// File to read
         input: PathBuf,

@@ -51,7 +51,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     }
     Err(Error::Device {
         name: name.into(),
-        reason: format!("this build lacks it; rebuild with `--features {kind}`"),
+        reason: format!("this build does not support {kind}; rebuild with `--features {kind}`"),
     })
 }
 

@@ -99,8 +99,8 @@ pub enum Error {
     },
     /// Two images whose cache files have the same name.
     #[error(
-        "`{}` and `{}` would share the cache file `{}`; rename one of them, or turn off caches on \
-         disk",
+        "`{}` and `{}` would share the cache file `{}`; rename one of them, or set \
+         `cache_latents_to_disk = false` and `cache_text_encoder_outputs_to_disk = false`",
         .first.display(), .second.display(), .cache.display()
     )]
     SharedCache {
@@ -114,7 +114,8 @@ pub enum Error {
     /// An image for which two subsets need different latents or captions.
     #[error(
         "`{}`: two subsets use this image with different captions, transparency, flips or \
-         resize filters, but it has one cache file `{}`; keep caches in memory",
+         resize filters, but it has one cache file `{}`; set \
+         `cache_latents_to_disk = false` and `cache_text_encoder_outputs_to_disk = false`",
         .image.display(), .cache.display()
     )]
     CacheUsedTwice {
@@ -126,8 +127,9 @@ pub enum Error {
     /// A loss or gradient that is NaN or infinite. The adapters are those of the last valid step.
     #[error(
         "step {step}: loss {loss}, gradient norm {grad_norm}; {}. Likely causes: the learning \
-         rate ({lr:e}) or network_alpha is too high, the base or network_weights is of another \
-         kind, or, without gradient clipping (max_grad_norm = 0), an outlier",
+         rate ({lr:e}) or network_alpha is too high, v_parameterization is wrong for the base, \
+         network_weights was made for another model, or, without gradient clipping (max_grad_norm \
+         = 0), an outlier",
         match .saved {
             Ok(path) => format!("the last valid adapters are in {}", path.display()),
             Err(error) => format!("the last valid adapters could not be saved ({error})"),
@@ -168,7 +170,7 @@ pub enum Error {
         precision: &'static str,
     },
     /// Tensors that cannot be written as a safetensors file.
-    #[error("tensors of the adapter file: {0}")]
+    #[error("cannot write the LoRA file: {0}")]
     Tensors(#[from] safetensors::SafeTensorError),
 }
 
@@ -256,7 +258,8 @@ fn adapter_message(file: Option<&Path>, source: &lora_models::lora::Error) -> St
     match file {
         Some(file) => format!(
             "{}: {source}\nnetwork_weights must have the layers and ranks that network_dim, \
-             conv_dim, network_train_unet_only and network_train_text_encoder_only select",
+             conv_dim, network_train_unet_only and network_train_text_encoder_only select; or set \
+             `dim_from_weights = true`",
             file.display()
         ),
         None => source.to_string(),

@@ -36,7 +36,7 @@ pub enum Warning {
         /// The error that reading it gave.
         error: String,
     },
-    /// The checkpoint does not declare what it predicts, and a trial found this.
+    /// The checkpoint does not declare what it predicts, and a test prediction detected this.
     DetectedPredictionType(PredictionType),
     /// The encoded captions are too large for an automatic cache in memory.
     TextCacheTooLarge,
@@ -141,8 +141,9 @@ impl fmt::Display for MemoryShortage {
         write!(
             f,
             "the run needs about {:.1} GB of memory (weights {:.1}, activations {:.1}, adapters \
-             {:.1}, caches {:.1}) and {:.1} GB are free; `gradient_checkpointing`, `base_dtype = \
-             \"bf16\"`, a smaller `train_batch_size` or `resolution` need less",
+             {:.1}, caches {:.1}), but only {:.1} GB is free; to reduce it, use \
+             `gradient_checkpointing`, `base_dtype = \"bf16\"`, or a smaller `train_batch_size` or \
+             `resolution`",
             gigabytes(weights + activations + adapters + caches),
             gigabytes(weights),
             gigabytes(activations),
@@ -162,24 +163,29 @@ impl fmt::Display for Warning {
             Self::Data(notice) => write!(f, "{notice}"),
             Self::SkippedImage { error } => write!(f, "skipped: {error}"),
             Self::DetectedPredictionType(prediction_type) => {
-                let (name, flag) = match prediction_type {
-                    PredictionType::VPrediction => ("v-prediction", true),
-                    PredictionType::Epsilon => ("epsilon-prediction (noise)", false),
+                let (name, other) = match prediction_type {
+                    PredictionType::VPrediction => ("v-prediction", false),
+                    PredictionType::Epsilon => ("epsilon prediction", true),
                 };
                 write!(
                     f,
-                    "the checkpoint does not declare its prediction type; a trial at timestep 999 \
-                     detected {name} (`v_parameterization = {flag}` sets it)"
+                    "the checkpoint does not declare its prediction type; a test prediction at \
+                     timestep 999 detected {name}; set `v_parameterization = {other}` to override \
+                     it"
                 )
             }
             Self::TextCacheTooLarge => write!(
                 f,
                 "the text encoder outputs would take more than 1 GB of memory, so every step \
-                 encodes its captions; `cache_text_encoder_outputs_to_disk` (SDXL) or \
-                 `cache_text_encoder_outputs` encodes them once"
+                 encodes its captions; set `cache_text_encoder_outputs = true` or, for SDXL, \
+                 `cache_text_encoder_outputs_to_disk = true` to encode them only once"
             ),
             Self::StaleCache { path, reason } => {
-                write!(f, "`{}` is computed again: {reason}", path.display())
+                write!(
+                    f,
+                    "recomputing the cache file `{}`: {reason}",
+                    path.display()
+                )
             }
             Self::FurtherStaleCaches {
                 content,
@@ -187,8 +193,8 @@ impl fmt::Display for Warning {
             } => {
                 write!(
                     f,
-                    "{content} of {} more are computed again",
-                    count(*images, "image")
+                    "recomputing the {content} of {}",
+                    count(*images, "more image")
                 )
             }
             Self::ExternalCaches {
@@ -196,8 +202,8 @@ impl fmt::Display for Warning {
                 count: images,
             } => write!(
                 f,
-                "{content} of {} come from cache files of another program; their shapes match, \
-                 but it is unknown whether this model made them",
+                "{content} of {} were read from another program's cache files; their shapes match, \
+                 but the model that made them is unknown",
                 count(*images, "image")
             ),
             Self::Memory(shortage) => write!(f, "{shortage}"),
@@ -239,11 +245,11 @@ mod tests {
         };
         assert_eq!(
             warning(1).to_string(),
-            "latents of 1 image more are computed again"
+            "recomputing the latents of 1 more image"
         );
         assert_eq!(
             warning(2).to_string(),
-            "latents of 2 images more are computed again"
+            "recomputing the latents of 2 more images"
         );
     }
 }

@@ -47,7 +47,7 @@ OPTIONS: list[tuple[dict[str, Any], str, str, str]] = [
     (
         {"network_train_unet_only": True, "network_train_text_encoder_only": True},
         "network_train_unet_only",
-        "excludes `network_train_text_encoder_only`",
+        "cannot be combined with `network_train_text_encoder_only`",
         "",
     ),
 ]

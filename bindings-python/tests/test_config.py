@@ -163,10 +163,10 @@ def test_a_report_describes_the_run(config: ConfigFactory) -> None:
     assert report.tags[0] == ("blueprint style", 3) and report.memory
     assert all(len(repr(example)) < 400 for example in report.examples)
     assert [example.image.size for example in report.examples] == [(64, 64)] * 3
-    assert "the run is possible" in str(report)
+    assert "ready to train" in str(report)
     assert repr(report) == "<CheckReport: possible, 4 steps>"
     html = report._repr_html_()
-    assert "64 × 64" in html and "The run is possible." in html
+    assert "64 × 64" in html and "Ready to train." in html
     assert html.count("data:image/jpeg;base64,") == 3
 
 

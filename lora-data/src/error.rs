@@ -210,7 +210,7 @@ pub enum Error {
     /// No bucket is small enough for an image.
     #[error(
         "`{}` is {size}, too small or too narrow for a bucket: without upscaling, both sides \
-         (after reduction to the training area) must be at least {step} px (`bucket_reso_steps`); \
+         (after downscaling to the resolution) must be at least {step} px (`bucket_reso_steps`); \
          remove the image or set `bucket_no_upscale = false`",
         path.display()
     )]

@@ -133,7 +133,7 @@ impl fmt::Display for Notice {
             Self::CaptionWithoutImage(files) => write!(f, "caption without an image: {files}"),
             Self::SharedStem(files) => write!(
                 f,
-                "{files} and another image differ only in extension and share one caption file"
+                "images that differ only in extension share a caption file: {files}"
             ),
             Self::NoCaption(files) => write!(
                 f,
@@ -180,7 +180,7 @@ mod tests {
             ),
             (
                 Notice::SharedStem(FileSummary::from_paths(["a.png".into()]).unwrap()),
-                "`a.png` and another image differ only in extension and share one caption file",
+                "images that differ only in extension share a caption file: `a.png`",
             ),
             (
                 Notice::UnknownFormat(files.unwrap()),

@@ -36,8 +36,8 @@ pub enum Error {
         /// A description of the file.
         found: String,
     },
-    /// Tensors are missing, surplus or misshaped. All of them are listed.
-    #[error("{}: not the tensors of {family}; {}", path.display(), problem_list(problems))]
+    /// Tensors are missing, unexpected or have another shape. All of them are listed.
+    #[error("{}: the tensors do not match {family}; {}", path.display(), problem_list(problems))]
     Layout {
         /// The file.
         path: PathBuf,
@@ -64,8 +64,8 @@ pub enum Error {
     },
     /// A file of `torch.save` that would run code when Python loads it. Nothing was run here.
     #[error(
-        "{}: its pickle calls `{call}`, which weights do not need; the file was refused and \
-         nothing was run",
+        "{}: its pickle calls `{call}`, which a weight file should never call; the file was not \
+         loaded",
         path.display()
     )]
     PickleCode {
@@ -83,7 +83,7 @@ pub enum Error {
         found: String,
     },
     /// A tensor holds NaN or infinity.
-    #[error("{}: tensor `{key}` has values that are not finite", path.display())]
+    #[error("{}: tensor `{key}` contains NaN or infinity", path.display())]
     NotFinite {
         /// The file.
         path: PathBuf,

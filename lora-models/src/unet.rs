@@ -189,9 +189,9 @@ impl UNet2DConditionModel {
 }
 
 impl UNet2DConditionModel {
-    /// Detects the prediction type by a trial at the last timestep: with epsilon-prediction the
-    /// output is close to the input, with v-prediction to the negative image. Inputs and threshold
-    /// are those of AUTOMATIC1111's web UI.
+    /// Detects the prediction type by a test prediction at the last timestep: with epsilon
+    /// prediction the output is close to the input, with v-prediction to the negative image. Inputs
+    /// and threshold are those of AUTOMATIC1111's web UI.
     #[must_use]
     pub fn detect_prediction_type(&self) -> PredictionType {
         const LAST_TIMESTEP: f32 = 999.0;

@@ -50,7 +50,7 @@ pub(super) fn summary(file: &ConfigFile) -> Vec<String> {
         let defaults: Vec<String> = file
             .other_defaults
             .iter()
-            .map(|(name, [here, there])| format!("{name} (here {here}, there {there})"))
+            .map(|(name, [here, there])| format!("{name} ({here} here, {there} in sd-scripts)"))
             .collect();
         lines.push(format!(
             "unset options with a different default in sd-scripts: {}",

@@ -118,11 +118,7 @@ fn in_lines(groups: &[GroupOptions], family: Option<Family>) -> String {
 }
 
 fn in_markdown(groups: &[GroupOptions], family: Option<Family>) -> String {
-    let cell = |text: &str| {
-        text.replace('|', "\\|")
-            .replace('<', "\\<")
-            .replace('*', "\\*")
-    };
+    let cell = |text: &str| text.replace('|', "\\|");
     let mut text = String::from(
         "# Options\n\nThese are all options of a config file. `lora-trainer options` prints the \
          same list; `lora-trainer init --expert` writes a config file with all of them.\n\

@@ -182,7 +182,7 @@ fn plan_lines(plan: &RunPlan) -> Vec<String> {
     lines.extend(
         plan.reproduced
             .iter()
-            .map(|line| format!("as sd-scripts: {line}")),
+            .map(|line| format!("sd-scripts behaviour reproduced: {line}")),
     );
     lines
 }
@@ -197,7 +197,8 @@ fn dataset_lines(dataset: &DatasetReport) -> Vec<String> {
             ""
         };
         lines.push(format!(
-            "{}{regularisation}: {} x {}; captions: {} from files, {} from class tokens, {} missing",
+            "{}{regularisation}: {} x {}; captions: {} from files, {} from class tokens, {} \
+             missing",
             folder.name,
             count(folder.images, "image"),
             count(folder.repeats, "repeat"),
@@ -213,14 +214,14 @@ fn dataset_lines(dataset: &DatasetReport) -> Vec<String> {
             .map(|notice| format!("warning: {notice}")),
     );
     for part in &dataset.parts {
-        let of_resolution = if dataset.parts.len() > 1 {
-            format!(" of {}", part.resolution)
+        let resolution = if dataset.parts.len() > 1 {
+            format!(" (resolution {})", part.resolution)
         } else {
             String::new()
         };
         for bucket in part.bucket_info.iter().flat_map(|info| &info.buckets) {
             lines.push(format!(
-                "bucket {}{of_resolution}: {} per epoch",
+                "bucket {}{resolution}: {} per epoch",
                 bucket.resolution,
                 count(bucket.count, "image")
             ));
@@ -246,18 +247,20 @@ fn summary_lines(summary: &Summary) -> Vec<String> {
     let memory = peak_memory().map_or_else(String::new, |bytes| {
         format!(", peak memory {:.2} GB", bytes as f64 / 1e9)
     });
+    let waiting = if summary.data_wait_seconds >= 0.01 * summary.seconds {
+        format!(
+            ", of which {} was spent waiting for images",
+            duration(summary.data_wait_seconds)
+        )
+    } else {
+        String::new()
+    };
     lines.push(format!(
-        "{} in {} ({}){memory}",
+        "{} in {}{waiting} ({}){memory}",
         count(summary.steps, "step"),
         duration(summary.seconds),
         speed(summary.steps_per_second)
     ));
-    if summary.data_wait_seconds >= 0.01 * summary.seconds {
-        lines.push(format!(
-            "{} of it spent waiting for images",
-            duration(summary.data_wait_seconds)
-        ));
-    }
     lines.push(format!(
         "To use the LoRA, copy it to ComfyUI's models/loras or the WebUI's models/Lora, or load it \
          in diffusers with pipe.load_lora_weights(\"{}\").",

@@ -42,9 +42,9 @@ fn save_after_error(trainer: &mut Trainer, progress: &Progress, error: Error) ->
         && !matches!(error, Error::LossNotFinite { .. });
     if has_unsaved_steps && let Ok(path) = trainer.save_now() {
         progress.print(&format!(
-            "after step {}, saved {}",
-            trainer.step(),
-            path.display()
+            "saved {} after step {}",
+            path.display(),
+            trainer.step()
         ));
     }
     error

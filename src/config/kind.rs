@@ -36,7 +36,7 @@ pub enum Kind {
     },
     /// One of these names.
     Choice(&'static [&'static str]),
-    /// Text.
+    /// A string.
     Text,
     /// A file or folder.
     Path,
@@ -51,7 +51,7 @@ pub enum Kind {
     /// A list of `key=value` texts with these keys; if there are none, another option determines
     /// the keys.
     Arguments(&'static [&'static str]),
-    /// A list of texts, or one text.
+    /// A list of strings, or one string.
     Texts,
     /// A list of numbers from `min` to `max`, a text with commas between them, or one number.
     Numbers {
@@ -242,7 +242,7 @@ impl std::fmt::Display for Kind {
             Self::Number { min, max } => write!(f, "a number {}", range(min, max)),
             Self::Below { min, below } => write!(f, "a number ≥ {min} and < {below}"),
             Self::Choice(names) => write!(f, "{}", one_of(names)),
-            Self::Text => write!(f, "text"),
+            Self::Text => write!(f, "a string"),
             Self::Path => write!(f, "a path"),
             Self::Resolution => write!(f, "a size in pixels"),
             Self::Warmup => {
@@ -267,7 +267,7 @@ impl std::fmt::Display for Kind {
                     keys.join(", ")
                 )
             }
-            Self::Texts => write!(f, "a list of texts"),
+            Self::Texts => write!(f, "a list of strings"),
             Self::Numbers {
                 min,
                 max,

@@ -1,6 +1,6 @@
 //! The option table: names, types, ranges, rules and help of all options.
 //!
-//! Each option is one record in the file of its group, such as `options/training.rs`:
+//! Each option is one record in the file of its group, such as `records/training.rs`:
 //!
 //! ```text
 //! /// The help sentence, which also documents the field.

@@ -102,7 +102,7 @@ pub enum ProblemKind {
     Unsupported {
         /// The value that was found.
         found: String,
-        /// What to do instead.
+        /// What to do instead, as a sentence without its capital and full stop.
         instead: String,
     },
     /// An option in conflict with another one, with the base or with the images.
@@ -160,7 +160,7 @@ impl Problem {
             ProblemKind::Value { expected, .. }
             | ProblemKind::Path { expected, .. }
             | ProblemKind::Missing { expected } => Some(format!("expected {expected}")),
-            ProblemKind::Unsupported { instead, .. } => Some(format!("instead: {instead}")),
+            ProblemKind::Unsupported { instead, .. } => Some(instead.clone()),
             ProblemKind::GivenTwice { .. } | ProblemKind::Conflict(_) => None,
         }
     }
@@ -196,7 +196,7 @@ impl fmt::Display for Problem {
             ProblemKind::GivenTwice { first } if first == key => write!(f, "`{key}`: set twice"),
             ProblemKind::GivenTwice { first } => write!(f, "`{key}`: already set as `{first}`"),
             ProblemKind::Unsupported { found, instead } => {
-                write!(f, "`{key}`: {found} is not supported; instead: {instead}")
+                write!(f, "`{key}`: {found} is not supported; {instead}")
             }
             ProblemKind::Conflict(reason) => write!(f, "`{key}`: {reason}"),
         }

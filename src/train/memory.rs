@@ -257,7 +257,7 @@ mod tests {
         let warning = estimate.shortage(1_000_000_000).expect("a warning");
         let warning = warning.to_string();
         assert!(
-            warning.contains("needs about 5.2 GB") && warning.contains("1.0 GB are free"),
+            warning.contains("needs about 5.2 GB") && warning.contains("but only 1.0 GB is free"),
             "{warning}"
         );
         let more = sd15(false).steps(

@@ -6,12 +6,12 @@
 //! check configuration, images, base, adapters     Trainer::new
 //! yield Plan
 //! encode images and captions once                 feed.fill
-//! generate previews
+//! generate previews                               if due
 //! for epoch in 1..=epochs
 //!     for update in epoch
 //!         batches = next update                   feed.next
 //!         update adapters with their gradients    model.update
-//!         save, generate previews                 if due
+//!         save, generate previews                 if due (settings/timing.rs)
 //!     validate, save, generate previews           if due
 //! save the result
 //! ```

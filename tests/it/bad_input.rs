@@ -50,7 +50,7 @@ fn folders_that_cannot_be_written() {
     job.is_refused(&[
         "`output_name`",
         "the base checkpoint",
-        "overwrites no input",
+        "this would overwrite an input",
     ]);
     assert_eq!(
         fs::read(job.path("base.safetensors")).unwrap(),

@@ -92,12 +92,15 @@ fn files_that_are_no_base() {
         (
             "sdxl.safetensors",
             &[unet, "conditioner.embedders.1.model.ln_final.weight"],
-            &["not the tensors of SDXL", "is missing"],
+            &["the tensors do not match SDXL", "is missing"],
         ),
         (
             "sd2.safetensors",
             &[unet, "cond_stage_model.model.ln_final.weight"],
-            &["not the tensors of Stable Diffusion 2.x", "is missing"],
+            &[
+                "the tensors do not match Stable Diffusion 2.x",
+                "is missing",
+            ],
         ),
     ];
     for (name, keys, parts) in files {
@@ -213,7 +216,7 @@ fn values_that_are_not_finite() {
         let last = stored.bytes.len() - 2;
         stored.bytes[last..].copy_from_slice(&nan);
         job.write("base.safetensors", broken.to_bytes());
-        job.is_refused(&["base.safetensors", key, "values that are not finite"]);
+        job.is_refused(&["base.safetensors", key, "contains NaN or infinity"]);
     }
 }
 
@@ -265,7 +268,7 @@ fn network_weights() {
         .tensors
         .insert(key.into(), Stored { bytes, ..tensor });
     job.write("other.safetensors", not_finite.to_bytes());
-    job.is_refused(&["other.safetensors", key, "values that are not finite"]);
+    job.is_refused(&["other.safetensors", key, "contains NaN or infinity"]);
 
     let bytes = whole.to_bytes();
     job.write("other.safetensors", &bytes[..bytes.len() - 100]);

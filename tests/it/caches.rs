@@ -96,8 +96,9 @@ fn changed_entries_are_encoded_again() {
     let (made, found, warnings) = latents(&job);
     assert_eq!((made, found), (1, 2));
     assert!(
-        warnings[0].contains("banana_")
-            && warnings[0].contains("is computed again: the image changed"),
+        warnings[0].starts_with("recomputing the cache file `")
+            && warnings[0].contains("banana_")
+            && warnings[0].contains("`: the image changed"),
         "{warnings:?}"
     );
     // Another bucket.
@@ -150,7 +151,7 @@ fn files_of_other_programs_are_used_if_they_fit() {
     assert!(
         warnings
             .concat()
-            .contains("latents of 3 images come from cache files of another program"),
+            .contains("latents of 3 images were read from another program's cache files"),
         "{warnings:?}"
     );
     // Also under the name of an older version.
@@ -177,7 +178,8 @@ fn files_of_other_programs_are_used_if_they_fit() {
         let (made, found, warnings) = latents(&job);
         assert_eq!((made, found), (1, 2), "{case}");
         assert!(
-            warnings[0].contains("airplane.npz` is computed again")
+            warnings[0].contains("recomputing the cache file `")
+                && warnings[0].contains("airplane.npz`: ")
                 && warnings[0].contains(message),
             "{warnings:?}"
         );
@@ -262,7 +264,7 @@ fn encoded_captions_of_sdxl() {
     assert!(
         warnings
             .concat()
-            .contains("banana_te_outputs.npz` is computed again"),
+            .contains("banana_te_outputs.npz`: it was made with another model, caption"),
         "{warnings:?}"
     );
     assert_eq!(texts(job.set("caption_prefix", "photo of")).0, 3);
@@ -272,7 +274,7 @@ fn encoded_captions_of_sdxl() {
         &job.run(),
         &[
             "`cache_text_encoder_outputs_to_disk`",
-            "excludes options that change captions",
+            "cannot be combined with options that change captions",
         ],
     );
     job.remove("shuffle_caption")
@@ -290,7 +292,7 @@ fn encoded_captions_of_sdxl() {
     sd1.remove("cache_text_encoder_outputs_to_disk")
         .toml("cache_latents", "true")
         .toml("color_aug", "true");
-    sd1.is_refused(&["`cache_latents`", "excludes `color_aug`"]);
+    sd1.is_refused(&["`cache_latents`", "cannot be combined with `color_aug`"]);
 }
 
 #[test]
@@ -340,7 +342,7 @@ fn subsets_do_not_share_a_file_for_different_things() {
         &job.run(),
         &[
             "airplane.png`: two subsets use this image",
-            "keep caches in memory",
+            "set `cache_latents_to_disk = false`",
         ],
     );
 }

@@ -37,15 +37,15 @@ fn a_run_that_is_possible() {
         "base: Stable Diffusion 1.x",
         "2_emoji         5        2           3               2             0",
         "per epoch: 10 images with repeats, in 3 batches",
-        "3 batches / 2 per step, rounded up = 2 steps per epoch",
+        "3 batches / 2 (`gradient_accumulation_steps`), rounded up = 2 steps per epoch",
         "3 epochs: 6 steps",
         "blueprint style (3)",
-        "captions beyond `max_token_length`: 1",
+        "captions longer than `max_token_length`: 1",
         "banana.txt",
         "images with the same content: 1",
         "airplane.png = images/2_emoji/copy.png",
         "small.png is 20x20, trained at 64x64",
-        "the run is possible",
+        "ready to train",
     ] {
         let part = part.replace("banana.txt", "banana.png: ");
         assert!(run.stdout.contains(&part), "no `{part}` in\n{}", run.stdout);

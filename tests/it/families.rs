@@ -149,8 +149,9 @@ fn the_prediction_type_of_sd2_is_detected_and_reported() {
     let run = job("sd2").run();
     run.succeeded();
     assert!(
-        run.stdout.contains("a trial at timestep 999 detected")
-            && run.stdout.contains("v_parameterization ="),
+        run.stdout
+            .contains("a test prediction at timestep 999 detected")
+            && run.stdout.contains("set `v_parameterization ="),
         "{run:?}"
     );
 }

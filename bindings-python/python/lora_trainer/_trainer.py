@@ -324,7 +324,7 @@ class Trainer(_core.Trainer):
         if self.is_complete or self.is_closed or self.step <= self._saved_step:
             return
         saved = self._save(None, None)
-        logger.info("after step %d, saved %s", saved.step, saved.path)
+        logger.info("saved %s after step %d", saved.path, saved.step)
         self._callbacks.call("on_save", self, saved)
 
     def _save(self, path: str | PathLike[str] | None, precision: SavePrecision | None) -> Saved:

@@ -74,7 +74,7 @@ def report_html(report: _core.CheckReport) -> str:
         _list("Truncated captions", truncated),
         _list("Duplicate images", [" = ".join(map(str, group)) for group in report.duplicates]),
         _list("Images that are small for the resolution", tiny),
-        _list("Same as sd-scripts", report.reproduced),
+        _list("sd-scripts behaviour reproduced", report.reproduced),
         _list("Keys of the file", [_key_text(key) for key in report.keys]),
     ]
     return _block(parts)
@@ -94,7 +94,7 @@ def _verdict(report: _core.CheckReport) -> str:
     if report.memory is not None:
         facts.append(f"memory: about {size(report.memory)}")
     if report.is_ok:
-        verdict = "<b>The run is possible.</b>"
+        verdict = "<b>Ready to train.</b>"
     else:
         problems = plural(len(report.problems), "problem")
         verdict = f"<b style='{WRONG}'>Cannot train: {problems}.</b>"

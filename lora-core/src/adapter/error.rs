@@ -8,7 +8,8 @@ pub enum Error {
     #[error("no layer of the model is a target of the adapters")]
     NoTargets,
     /// A LoRA file that does not fit the adapters; the message lists every misfit.
-    #[error("the LoRA file does not fit the base model and the configured adapters; {}", listed(.0))]
+    #[error("the LoRA file does not fit the base model and the configured adapters; \
+         {}", listed(.0))]
     Misfit(Vec<String>),
 }
 

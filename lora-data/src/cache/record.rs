@@ -60,15 +60,15 @@ impl fmt::Display for StaleReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ImageChanged => "the image changed",
-            Self::KeyChanged => "made with another model, bucket, caption or precision",
+            Self::KeyChanged => "it was made with another model, caption or other options",
             Self::FileChanged => "the file was changed by another program",
         })
     }
 }
 
-/// The records of one folder: a file with one line of JSON per record, to which lines are only
-/// appended. Of several lines about a cache file the last one is valid. Unreadable lines, as after
-/// an interruption, are skipped.
+/// The records of one folder: a file with one line of JSON per record. New lines are appended, and
+/// outdated ones are removed now and then. Of several lines about a cache file the last one is
+/// valid. Unreadable lines, as after an interruption, are skipped.
 ///
 /// Threads may share it.
 #[derive(Debug)]

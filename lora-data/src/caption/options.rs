@@ -33,9 +33,9 @@ pub struct CaptionOptions {
     pub caption_dropout_every_n_epochs: u32,
     /// The probability, from 0 to 1, of dropping each tag after the kept ones.
     pub caption_tag_dropout_rate: f64,
-    /// The number of tags after the kept ones at the first step of the warm-up.
+    /// The number of tags after the kept ones at the first step of the warmup.
     pub token_warmup_min: usize,
-    /// The first step with all tags; below 1, a fraction of the run. 0: no warm-up.
+    /// The first step with all tags; below 1, a fraction of the run. 0: no warmup.
     pub token_warmup_step: f64,
     /// Reproduce two flaws of sd-scripts: `keep_tokens_separator` stays in the text unless an
     /// option moves tags, and of a caption with several lines only the first has the prefix and
@@ -68,7 +68,7 @@ impl CaptionOptions {
     /// Checks that the options can be used together.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] for a rate outside 0 to 1, for a warm-up that is negative or not
+    /// [`Error::InvalidOption`] for a rate outside 0 to 1, for a warmup that is negative or not
     /// finite, and for an empty `caption_separator` if captions are split into tags.
     pub fn validate(&self) -> Result<()> {
         for (option, rate) in [
@@ -81,7 +81,7 @@ impl CaptionOptions {
         }
         if !(0.0..f64::INFINITY).contains(&self.token_warmup_step) {
             let expected =
-                "a number of steps, or a fraction of the run between 0 and 1; 0 for no warm-up";
+                "a number of steps, or a fraction of the run between 0 and 1; 0 for no warmup";
             return Err(invalid(
                 "token_warmup_step",
                 &self.token_warmup_step,
@@ -182,7 +182,7 @@ mod tests {
                     ..default()
                 },
                 "`token_warmup_step = -1`: expected a number of steps, or a fraction of the run \
-                 between 0 and 1; 0 for no warm-up",
+                 between 0 and 1; 0 for no warmup",
             ),
             (
                 CaptionOptions {

@@ -27,10 +27,10 @@ impl CaptionOptions {
     /// 2. With `enable_wildcard` one line is chosen (one draw if there are several), otherwise the
     ///    first line is used. Prefix and suffix are added, separated by a space. One alternative of
     ///    each `{a|b}` is chosen (one draw each).
-    /// 3. With `shuffle_caption`, a token warm-up, or `caption_tag_dropout_rate` above 0, the text
+    /// 3. With `shuffle_caption`, a token warmup, or `caption_tag_dropout_rate` above 0, the text
     ///    is split into tags. The first `keep_tokens` tags, or those before
     ///    `keep_tokens_separator`, keep their place, as do those after a second separator. Of the
-    ///    others, the warm-up keeps the first few; these are shuffled (one draw for each but one);
+    ///    others, the warmup keeps the first few; these are shuffled (one draw for each but one);
     ///    then each is dropped with the probability of tag dropout (one draw each). Tags are joined
     ///    with `", "`, whatever separated them before.
     /// 4. `secondary_separator` is replaced by `caption_separator`.
@@ -160,8 +160,8 @@ impl CaptionOptions {
         }
     }
 
-    /// The number of flexible tags during the warm-up: `token_warmup_min` at step 0, then
-    /// ⌊step · (tags − min) / warm-up⌋ + min, and all of them after the warm-up. If there are fewer
+    /// The number of flexible tags during the warmup: `token_warmup_min` at step 0, then
+    /// ⌊step · (tags − min) / warmup⌋ + min, and all of them after the warmup. If there are fewer
     /// tags, all of them.
     fn warmed_up(&self, tags: usize, context: &CaptionContext) -> usize {
         let (step, steps, least) = (
@@ -176,7 +176,7 @@ impl CaptionOptions {
         }
     }
 
-    /// The length of the warm-up in steps, 0 if there is none.
+    /// The length of the warmup in steps, 0 if there is none.
     fn warmup_steps(&self, total_steps: u64) -> f64 {
         let steps = self.token_warmup_step;
         if steps < 1.0 {

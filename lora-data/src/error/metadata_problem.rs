@@ -86,7 +86,7 @@ impl fmt::Display for MetadataProblemKind {
                 if let Some(line) = line {
                     write!(f, "line {line}: ")?;
                 }
-                write!(f, "not a list of images in JSON: {reason}")
+                write!(f, "not a JSON object with image names as keys: {reason}")
             }
             Self::NoEntries => f.write_str("no entries; expected at least one image"),
             Self::NoImage { dir } => {

@@ -98,7 +98,7 @@ fn novice_options(config: &TrainConfig, family: Family) -> String {
     config.unet_lr = Some(config.effective_unet_lr());
     config.text_encoder_lr = vec![config.effective_text_encoder_lr()];
     let mut text = String::from(
-        "# The values of SD-Trainer's novice form for options that are not below.\n\
+        "# The values of SD-Trainer's novice preset for options that are not below.\n\
          preset = \"novice\"\n",
     );
     for spec in NOVICE.iter().filter_map(|name| option(name)) {

@@ -14,7 +14,7 @@ mod values;
 
 pub(super) use defaults::DEFAULTS;
 pub(super) use external_key::Verdict;
-pub(super) use keys::{key, keys};
+pub(super) use keys::key;
 pub(super) use values::{instead_of, is_unmade_choice};
 
 #[cfg(test)]

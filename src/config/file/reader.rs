@@ -74,7 +74,7 @@ impl Reader {
                     self.refuse(entry, ProblemKind::Unsupported { found, instead });
                 }
             } else {
-                let known = options::names().chain(imports::keys().map(|key| key.name));
+                let known = options::names();
                 let nearest = nearest(&entry.key, known).map(Into::into);
                 self.refuse(entry, ProblemKind::Unknown { nearest });
             }

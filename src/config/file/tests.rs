@@ -64,15 +64,15 @@ fn all_problems_come_with_their_lines() {
          network_module = 'lycoris.kohya'\nnetwork_args = ['algo=loha', 'conv_dim=4']\n",
     );
     let expected = [
-        "line 3: `xformer`: no such option; did you mean `xformers`?",
-        "line 4: `save_state`: true is not supported; instead: only LoRA files are saved; \
+        "line 3: `xformer`: no such option",
+        "line 4: `save_state`: true is not supported; only LoRA files are saved; \
          `network_weights` continues from one, with a new optimizer",
         "line 5: `network_dim`: found \"big\", expected an integer from 1 to 4096",
         "line 6: `unet_lr`: found -1, expected a number ≥ 0",
-        "line 7: `sample_sampler`: \"heun\" is not supported; instead: `sample_sampler = \"ddim\"` \
+        "line 7: `sample_sampler`: \"heun\" is not supported; `sample_sampler = \"ddim\"` \
          is nearest",
         "line 8: `conv_alpha`: needs `conv_dim` or `conv_block_dims`",
-        "line 9: `network_module`: \"lycoris.kohya\" is not supported; instead: `network_module \
+        "line 9: `network_module`: \"lycoris.kohya\" is not supported; use `network_module \
          = \"networks.lora\"`, which is plain LoRA; there is no loha",
     ];
     assert_eq!(found, expected);

@@ -9,8 +9,8 @@ macro_rules! data_options {
         /// A folder of the same layout with regularisation images.
         reg_data_dir: Option<PathBuf> = None, Kind::Path;
 
-        /// A JSON file that lists images and captions; its file names are relative to
-        /// `train_data_dir`.
+        /// sd-scripts' metadata file: JSON with captions and tags by image name. Its file names are
+        /// relative to `train_data_dir`.
         in_json: Option<PathBuf> = None, Kind::Path, excludes = &["reg_data_dir"];
 
         /// A dataset file in sd-scripts' `dataset_config` format, TOML or JSON. It replaces
@@ -18,8 +18,7 @@ macro_rules! data_options {
         /// captions are its defaults.
         dataset_config: Option<PathBuf> = None, Kind::Path;
 
-        /// The repeats per epoch of images that are directly in `train_data_dir` or listed in
-        /// `in_json`.
+        /// The number of repeats of images directly in `train_data_dir` or listed in `in_json`.
         dataset_repeats: u32 = 1, Kind::POSITIVE, aliases = &["num_repeats"];
 
         /// Include the images of nested folders.
@@ -68,10 +67,10 @@ macro_rules! data_options {
         /// The probability of dropping a tag. Tags that stay in place are never dropped.
         caption_tag_dropout_rate: f64 = 0.0, Kind::FRACTION;
 
-        /// The number of tags at the start of the token warm-up, besides those that stay in place.
+        /// The number of tags at the start of the token warmup, besides those that stay in place.
         token_warmup_min: u32 = 1, Kind::COUNT;
 
-        /// The step from which all tags are used; below 1, a fraction of the run. 0: no warm-up.
+        /// The step from which all tags are used; below 1, a fraction of the run. 0: no warmup.
         token_warmup_step: f64 = 0.0, Kind::NOT_NEGATIVE;
 
         /// Read weights such as `(cat:1.2)` in captions.
@@ -119,8 +118,8 @@ macro_rules! data_options {
         /// Crop images at a random position instead of the centre.
         random_crop: bool = false, Kind::Flag;
 
-        /// Crop around the face whose position is in the file name, to the size of the face times a
-        /// factor in this range.
+        /// Crop around the face whose position is in the file name. The crop is this many times as
+        /// large as the face, at random between the two factors.
         face_crop_aug_range: Option<FaceCropRange> = None, Kind::FaceCrop;
 
         /// Use transparency as a loss mask.
@@ -143,8 +142,8 @@ macro_rules! data_options {
         /// Keep latents in files next to the images, for later runs.
         cache_latents_to_disk: bool = false, Kind::Flag;
 
-        /// Encode each caption only once, before training. On by default if that is possible and
-        /// takes less than 1 GB.
+        /// Encode each caption only once, before training. On by default if captions do not change
+        /// and the text encoder is not trained, unless the outputs take more than 1 GB.
         cache_text_encoder_outputs: Option<bool> = None, Kind::Flag;
 
         /// Keep text encoder outputs in files next to the images, for later runs.

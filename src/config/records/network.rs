@@ -12,25 +12,25 @@ macro_rules! network_options {
         /// rank. 0 or unset: the rank.
         network_alpha: Option<f64> = None, Kind::NOT_NEGATIVE;
 
-        /// The rank of the adapters of 3x3 convolutions. 0 or unset: the layers of ResNet blocks
-        /// get no adapters.
+        /// The rank of the adapters of 3x3 convolutions. 0 or unset: ResNet blocks and
+        /// up/downsamplers get no adapters, unless `conv_block_dims` is set.
         conv_dim: Option<u32> = None, Kind::Integer { min: 0, max: 4096 }, off_at_zero = true;
 
         /// Alpha of the adapters of 3x3 convolutions. 0: the rank. Unset: 1.
         conv_alpha: Option<f64> = None, Kind::NOT_NEGATIVE,
             needs = &["conv_dim", "conv_block_dims"];
 
-        /// Dropout: the probability of zeroing a value between the two factors of an adapter.
+        /// Dropout: the probability of zeroing a value between `lora_down` and `lora_up`.
         network_dropout: Option<f64> = None, Kind::Below { min: 0.0, below: 1.0 };
 
-        /// Rank dropout: the probability of zeroing a rank of an adapter, per sample.
+        /// Rank dropout: the probability of zeroing each rank dimension of an adapter, per sample.
         rank_dropout: Option<f64> = None, Kind::Below { min: 0.0, below: 1.0 };
 
         /// Module dropout: the probability of skipping an adapter, per batch.
         module_dropout: Option<f64> = None, Kind::Below { min: 0.0, below: 1.0 };
 
-        /// The maximum norm of an adapter's product; larger ones are scaled down after each update.
-        /// 1 is usual. 0 or unset: no limit.
+        /// The maximum norm of an adapter's weight (`lora_up` x `lora_down`); larger ones are
+        /// scaled down after each step. 1 is usual. 0 or unset: no limit.
         scale_weight_norms: Option<f64> = None, Kind::NOT_NEGATIVE, off_at_zero = true;
 
         /// The rank of each UNet block: 25 numbers for SD 1.x and 2.x, 23 for SDXL; 0: no adapters.
@@ -48,7 +48,8 @@ macro_rules! network_options {
             needs = &["conv_block_dims"];
 
         /// Factors on the learning rate of the UNet's down blocks: 12 numbers (SDXL: 9), or `sine`,
-        /// `cosine`, `linear`, `reverse_linear` or `zeros`, with `+x` to add x; 0: no adapters.
+        /// `cosine`, `linear`, `reverse_linear` or `zeros`, optionally with an offset, such as
+        /// `sine+0.25`; 0: no adapters.
         down_lr_weight: Option<BlockWeights> = None, Kind::BlockWeights;
 
         /// The factor on the learning rate of the UNet's mid block: one number (SDXL: three).
@@ -72,11 +73,12 @@ macro_rules! network_options {
         block_lr_zero_threshold: f64 = 0.0, Kind::NOT_NEGATIVE,
             needs = &["down_lr_weight", "mid_lr_weight", "up_lr_weight"];
 
-        /// Names of the layers that get adapters, with the wildcards `*` and `?`. By default all
-        /// layers.
+        /// Patterns of the layers that get adapters, with the wildcards `*` and `?`. By default all
+        /// target layers. A pattern must match the whole layer path or the whole name in LoRA
+        /// files.
         include_patterns: Vec<String> = Vec::new(), Kind::Texts;
 
-        /// Names of the layers that get no adapters although `include_patterns` matches them.
+        /// Patterns of the layers that get no adapters, even if `include_patterns` matches them.
         exclude_patterns: Vec<String> = Vec::new(), Kind::Texts;
 
         /// A LoRA file to continue from.

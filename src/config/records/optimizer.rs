@@ -2,11 +2,12 @@
 
 macro_rules! optimizer_options {
     ($next:ident $($rest:tt)*) => { $next! { $($rest)* @group Optimizer {
-        /// The learning rate of the networks that have none of their own.
+        /// The learning rate of the UNet and the text encoder if `unet_lr` or `text_encoder_lr` is
+        /// not set.
         learning_rate: Option<f64> = None, Kind::NOT_NEGATIVE;
 
         /// The learning rate of the UNet's adapters. By default `learning_rate`, else 1e-4, or 1
-        /// for DAdapt optimizers and Prodigy.
+        /// for DAdapt optimizers and Prodigy. 0: no adapters.
         unet_lr: Option<f64> = None, Kind::NOT_NEGATIVE;
 
         /// The learning rate of the text encoder's adapters, or one for each of SDXL's two text
@@ -33,7 +34,8 @@ macro_rules! optimizer_options {
         /// The optimizer.
         optimizer_type: OptimizerType = OptimizerType::AdamW, Kind::Choice(&OptimizerType::NAMES);
 
-        /// The optimizer's own settings, with the names that its package gives them.
+        /// The optimizer's own settings, named as in its Python package, such as
+        /// `weight_decay=0.01`.
         optimizer_args: OptimizerArgs = OptimizerArgs::default(), Kind::Arguments(&[]);
 
         /// The global norm that gradients are clipped to; 0: no clipping.
@@ -43,7 +45,7 @@ macro_rules! optimizer_options {
         lr_scheduler: LrScheduler = LrScheduler::CosineWithRestarts,
             Kind::Choice(LrScheduler::NAMES);
 
-        /// The length of the learning rate's warm-up at the start of the run.
+        /// The length of the learning rate's warmup at the start of the run.
         lr_warmup_steps: WarmupSteps = WarmupSteps::Steps(0), Kind::Warmup;
 
         /// The length of the decay at the end of `warmup_stable_decay`.
@@ -57,15 +59,15 @@ macro_rules! optimizer_options {
         lr_scheduler_power: f64 = 1.0, Kind::Number { min: 0.0, max: 100.0 };
 
         /// The time scale of `inverse_sqrt`: the number of steps after which the learning rate has
-        /// fallen to about 0.7. By default the length of the warm-up, else 10000.
+        /// fallen to about 0.7. By default the length of the warmup, else 10000.
         lr_scheduler_timescale: Option<u32> = None, Kind::POSITIVE;
 
         /// The fraction of the learning rate at which `cosine_with_min_lr` and
         /// `warmup_stable_decay` end.
         lr_scheduler_min_lr_ratio: Option<f64> = None, Kind::FRACTION;
 
-        /// `step_rules` of `piecewise_constant`: factors, each with the step at which it ends, and
-        /// the last factor, such as `step_rules=1:100,0.1:200,0.01`.
+        /// `step_rules` of `piecewise_constant`: learning-rate factors as `factor:last_step`,
+        /// ending with a factor for the rest, such as `step_rules=1:100,0.1:200,0.01`.
         lr_scheduler_args: Arguments = Arguments::default(), Kind::Arguments(&["step_rules"]);
     } } };
 }

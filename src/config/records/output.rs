@@ -15,17 +15,17 @@ macro_rules! output_options {
         /// 0: off.
         save_n_epoch_ratio: Option<u32> = None, Kind::COUNT, off_at_zero = true;
 
-        /// Save a LoRA every N updates. 0: off.
+        /// Save a LoRA every N steps. 0: off.
         save_every_n_steps: Option<u32> = None, Kind::COUNT, off_at_zero = true;
 
         /// Keep the files of the last N epochs and delete earlier ones.
         save_last_n_epochs: Option<u32> = None, Kind::POSITIVE,
             needs = &["save_every_n_epochs", "save_n_epoch_ratio"];
 
-        /// Keep the files of the last N updates and delete earlier ones.
+        /// Keep the files of the last N steps and delete earlier ones.
         save_last_n_steps: Option<u32> = None, Kind::POSITIVE, needs = &["save_every_n_steps"];
 
-        /// The number type of saved LoRA files.
+        /// The data type of saved LoRA files.
         save_precision: SavePrecision = SavePrecision::Fp16, Kind::Choice(SavePrecision::NAMES);
 
         /// The folder for TensorBoard logs. By default there are none.
@@ -34,7 +34,7 @@ macro_rules! output_options {
         /// A prefix for the names of the folders in `logging_dir`.
         log_prefix: Option<String> = None, Kind::Text;
 
-        /// Reduce the metadata of LoRA files to what loading them needs.
+        /// Write only the `ss_` entries needed to load the file, and the modelspec entries.
         no_metadata: bool = false, Kind::Flag;
 
         /// The title in the metadata. By default `output_name`.

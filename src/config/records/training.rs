@@ -2,8 +2,7 @@
 
 macro_rules! training_options {
     ($next:ident $($rest:tt)*) => { $next! { $($rest)* @group Training {
-        /// A set of values for options that the file does not set: `novice` for those of
-        /// SD-Trainer's novice form.
+        /// Defaults for unset options: `novice` uses those of SD-Trainer's novice preset.
         preset: Option<Preset> = None, Kind::Choice(Preset::NAMES), written_by = |config, value| {
             config.apply_preset(OptionValue::read(value)?);
             Ok(())
@@ -12,13 +11,13 @@ macro_rules! training_options {
         /// Images per batch.
         train_batch_size: u32 = 1, Kind::POSITIVE;
 
-        /// Batches whose gradients are accumulated for one update.
+        /// Batches whose gradients are accumulated for one step.
         gradient_accumulation_steps: u32 = 1, Kind::POSITIVE;
 
         /// The number of epochs; takes precedence over `max_train_steps`. 10 if neither is set.
         max_train_epochs: Option<u32> = None, Kind::POSITIVE;
 
-        /// The number of optimizer updates, if `max_train_epochs` is not set.
+        /// The number of steps (optimizer steps), if `max_train_epochs` is not set.
         max_train_steps: Option<u64> = None, Kind::POSITIVE;
 
         /// The seed of all random numbers.
@@ -55,11 +54,11 @@ macro_rules! training_options {
         /// SNR + 1 for v-prediction models.
         debiased_estimation_loss: bool = false, Kind::Flag;
 
-        /// For v-prediction models: scale the loss to that of noise prediction.
+        /// For v-prediction models: scale the loss to that of epsilon prediction.
         scale_v_pred_loss_like_noise_pred: bool = false, Kind::Flag;
 
-        /// For noise-prediction models: the weight of a v-prediction-like loss that is added. 0 or
-        /// unset: none.
+        /// For epsilon-prediction models: the weight of a v-prediction-like loss that is added. 0
+        /// or unset: none.
         v_pred_like_loss: Option<f64> = None, Kind::NOT_NEGATIVE, off_at_zero = true,
             excludes = &["v_parameterization"];
 
@@ -80,7 +79,7 @@ macro_rules! training_options {
         /// Choose the strength of the noise offset at random, from 0 to `noise_offset`.
         noise_offset_random_strength: bool = false, Kind::Flag;
 
-        /// A factor on the absolute mean of the latents, which is added to `noise_offset`.
+        /// Add this times the absolute mean of the latents to `noise_offset`.
         adaptive_noise_scale: Option<f64> = None, Kind::Number { min: -10.0, max: 10.0 },
             off_at_zero = true, needs = &["noise_offset"];
 
@@ -103,8 +102,8 @@ macro_rules! training_options {
         /// The device: `auto`, `cpu`, `cuda`, `cuda:N`, `vulkan`, `metal` or `rocm`.
         device: String = "auto".into(), Kind::Text;
 
-        /// Whose numbers to reproduce if programs differ: `none` for those of the released
-        /// pipelines, or `sd-scripts`.
+        /// `sd-scripts` reproduces its behaviour where this program differs (see ARCHITECTURE.md);
+        /// `none` follows diffusers.
         compat: Compat = Compat::None, Kind::Choice(Compat::NAMES);
     } } };
 }

@@ -39,8 +39,9 @@ fn family_problems(config: &TrainConfig, family: Family) -> Vec<Problem> {
         problems.push(Problem::conflict("model_train_type", reason));
     }
     if config.cache_text_encoder_outputs_to_disk && !is_sdxl {
-        let reason =
-            format!("is for SDXL only: `{name}` is {family}, for which there is no file format");
+        let reason = format!(
+            "is for SDXL only: `{name}` is {family}, which has no cache file format for them"
+        );
         problems.push(Problem::conflict(
             "cache_text_encoder_outputs_to_disk",
             reason,
@@ -69,7 +70,7 @@ fn block_problems(config: &TrainConfig, family: Family) -> Vec<Problem> {
             problems.push(Problem::value(
                 option,
                 lora_data::count(numbers, "number"),
-                format!("{blocks}, the blocks of {family}"),
+                format!("{blocks}, one per UNet block of {family}"),
             ));
         }
     }
@@ -88,7 +89,7 @@ fn contradicted_prediction_type(config: &TrainConfig, base: &BaseFacts) -> Optio
         if is_v {
             "v-prediction"
         } else {
-            "noise prediction"
+            "epsilon prediction"
         }
     );
     Some(Problem::conflict("v_parameterization", reason))
@@ -105,7 +106,7 @@ pub(crate) fn prediction_type_problems(
             if config.scale_v_pred_loss_like_noise_pred {
                 problems.push(Problem::conflict(
                     "scale_v_pred_loss_like_noise_pred",
-                    "needs a v-prediction model; the base predicts noise",
+                    "needs a v-prediction model; the base uses epsilon prediction",
                 ));
             }
         }
@@ -113,7 +114,7 @@ pub(crate) fn prediction_type_problems(
             if config.v_pred_like_loss.is_some_and(|weight| weight > 0.0) {
                 problems.push(Problem::conflict(
                     "v_pred_like_loss",
-                    "needs a noise-prediction model; the base is a v-prediction model",
+                    "needs an epsilon-prediction model; the base uses v-prediction",
                 ));
             }
         }
@@ -134,7 +135,7 @@ pub(crate) fn text_encoder_state(clip_skip: u32, layers: usize) -> Result<usize>
             "clip_skip",
             Mismatch {
                 found: skip.to_string(),
-                expected: format!("1 to {layers}, the text encoder's layers"),
+                expected: format!("1 to {layers} (the number of text encoder layers)"),
             },
         )),
     }

@@ -65,7 +65,7 @@ fn step_problem(config: &TrainConfig, size: Resolution) -> Option<Problem> {
     Some(Problem::value(
         "resolution",
         found,
-        format!("at least bucket_reso_steps, {step}"),
+        format!("at least {step} (`bucket_reso_steps`)"),
     ))
 }
 
@@ -78,7 +78,7 @@ fn limit_problem(config: &TrainConfig, sizes: &FamilyOptions) -> Option<Problem>
         return Some(Problem::value(
             "min_bucket_reso",
             config.min_bucket_reso.to_string(),
-            format!("at least bucket_reso_steps, {step}, and at most max_bucket_reso, {max}"),
+            format!("at least {step} (`bucket_reso_steps`) and at most {max} (`max_bucket_reso`)"),
         ));
     }
     let size = sizes.resolution;
@@ -87,7 +87,7 @@ fn limit_problem(config: &TrainConfig, sizes: &FamilyOptions) -> Option<Problem>
         return Some(Problem::value(
             "resolution",
             format!("{} x {}", size.width, size.height),
-            format!("sides from min_bucket_reso, {min}, to max_bucket_reso, {max}"),
+            format!("sides from {min} (`min_bucket_reso`) to {max} (`max_bucket_reso`)"),
         ));
     }
     None

@@ -18,7 +18,8 @@ pub(crate) fn reproduced(
     if config.compat == Compat::None {
         return Vec::new();
     }
-    let mut lines = vec!["Exif rotation of images is ignored, 16-bit grey is clipped".to_owned()];
+    let mut lines =
+        vec!["the EXIF orientation of images is ignored, 16-bit grey is clipped".to_owned()];
     lines.extend(data_lines(config, family));
     lines.extend(loss_lines(config, base_is_zero_terminal));
     lines.extend(adapter_lines(config));
@@ -54,7 +55,7 @@ fn data_lines(config: &TrainConfig, family: Family) -> Vec<String> {
             );
         }
         lines.push("crop positions are those of the image fitted into its bucket".into());
-        lines.push("the projection of the pooled caption of a single file is transposed".into());
+        lines.push("`text_projection` of single-file checkpoints is transposed".into());
     }
     lines
 }
@@ -78,7 +79,7 @@ fn loss_lines(config: &TrainConfig, base_is_zero_terminal: bool) -> Vec<String> 
         );
     }
     if config.cache_latents_to_disk {
-        lines.push("latents are kept in files without the image's size in their name".into());
+        lines.push("latent cache files are named without the image size".into());
     }
     lines
 }
@@ -88,13 +89,13 @@ fn adapter_lines(config: &TrainConfig) -> Vec<String> {
     let text_rates = config.effective_text_encoder_lrs();
     if config.unet_lr == Some(0.0) && config.trains_unet() && text_rates != [0.0; 2] {
         lines.push(
-            "the UNet gets adapters with learning rate 0, whose gradients count in the norm".into(),
+            "the UNet gets adapters with learning rate 0, which count in the gradient norm".into(),
         );
     }
     let is_frozen = !config.text_encoder_lr.is_empty() && text_rates == [0.0; 2];
     if is_frozen && config.trains_text_encoder() {
         lines.push(
-            "the text encoder gets adapters with learning rate 0, whose gradients count in the \
+            "the text encoder gets adapters with learning rate 0, which count in the gradient \
              norm"
                 .into(),
         );

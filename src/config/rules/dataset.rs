@@ -22,8 +22,8 @@ fn latents_problem(config: &TrainConfig, data: &DataFacts) -> Option<Problem> {
     } else {
         return None;
     };
-    let reason = "excludes `color_aug`, `random_crop` and `face_crop_aug_range`, which change \
-         images on every use";
+    let reason = "cannot be combined with `color_aug`, `random_crop` and `face_crop_aug_range`, \
+         which change images on every use";
     (!data.allows_cached_latents).then(|| Problem::conflict(option, reason))
 }
 
@@ -35,8 +35,10 @@ fn captions_problem(config: &TrainConfig, data: &DataFacts) -> Option<Problem> {
     } else {
         return None;
     };
-    let reason = "excludes options that change captions on every use: shuffling, dropout, \
-         wildcards, warm-up";
+    let reason = "cannot be combined with options that change captions on every use: \
+         `shuffle_caption`, `enable_wildcard`, `caption_dropout_rate`, \
+         `caption_dropout_every_n_epochs`, \
+         `caption_tag_dropout_rate`, `token_warmup_step`";
     (!data.has_fixed_captions).then(|| Problem::conflict(option, reason))
 }
 

@@ -12,7 +12,7 @@ pub(super) fn loss_problems(config: &TrainConfig) -> Vec<Problem> {
         problems.push(Problem::value(
             "min_timestep",
             config.min_timestep.to_string(),
-            format!("less than max_timestep, {}", config.max_timestep),
+            format!("less than {} (`max_timestep`)", config.max_timestep),
         ));
     }
     // `v_parameterization = true` excludes `v_pred_like_loss` in its record.
@@ -25,7 +25,7 @@ pub(super) fn loss_problems(config: &TrainConfig) -> Vec<Problem> {
 pub(super) fn device_problems(config: &TrainConfig) -> Vec<Problem> {
     match crate::device::check_name(&config.device) {
         Err(Error::Device { reason, .. }) => {
-            let reason = format!("device \"{}\": {reason}", config.device);
+            let reason = format!("found \"{}\"; {reason}", config.device);
             vec![Problem::conflict("device", reason)]
         }
         _ => Vec::new(),

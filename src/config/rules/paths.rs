@@ -126,7 +126,7 @@ fn blocked_output(config: &TrainConfig) -> Option<Problem> {
     let samples = config.output_dir.join("sample");
     if lora.is_dir() {
         let found = format!("a folder at `{}`", lora.display());
-        let expected = "a name that is free for a file";
+        let expected = "a name not used by a folder";
         return Some(Problem::value("output_name", found, expected));
     }
     if config.sample_prompts.is_some() && samples.exists() && !samples.is_dir() {
@@ -136,7 +136,7 @@ fn blocked_output(config: &TrainConfig) -> Option<Problem> {
     }
     let input = overwritten_input(config, &lora)?;
     let found = format!("`{}`, {input}", lora.display());
-    let expected = "a name that overwrites no input";
+    let expected = "another name: this would overwrite an input";
     Some(Problem::value("output_name", found, expected))
 }
 

@@ -10,7 +10,7 @@ pub(super) fn optimizer_problems(config: &TrainConfig) -> Vec<Problem> {
         Err(mismatch) => problems.push(Problem::mismatch("optimizer_args", mismatch)),
         Ok(optimizer) if optimizer.is_schedule_free() && config.ema_decay.is_some() => {
             let reason = format!(
-                "excludes {}, which averages the adapters itself",
+                "cannot be combined with {}, which averages the adapters itself",
                 config.optimizer_type
             );
             problems.push(Problem::conflict("ema_decay", reason));
@@ -23,19 +23,21 @@ pub(super) fn optimizer_problems(config: &TrainConfig) -> Vec<Problem> {
     problems
 }
 
-/// Options that give adapters different rates, for optimizers that find one rate for all.
+/// Options that give adapters different rates, for optimizers that estimate one rate for all.
 fn one_rate_problems(config: &TrainConfig) -> Vec<Problem> {
     let name = config.optimizer_type;
     let mut problems = Vec::new();
     if let [first, second, ..] = different_rates(config).as_slice() {
         let reason = format!(
-            "{name} finds one learning rate for all adapters and cannot use the factors {first} \
-             and {second}; set `unet_lr = 1` and `text_encoder_lr = 1`, or remove both"
+            "{name} estimates one learning rate for all adapters, so `unet_lr` and \
+             `text_encoder_lr` must be equal; found {first} and {second}; set `unet_lr = 1` and \
+             `text_encoder_lr = 1`, or remove both"
         );
         problems.push(Problem::conflict("optimizer_type", reason));
     }
     let reason = format!(
-        "needs an optimizer that takes several learning rates; {name} finds one for all adapters"
+        "needs an optimizer that takes several learning rates; {name} estimates one for all \
+         adapters"
     );
     for (option, ratio) in [
         ("loraplus_lr_ratio", config.loraplus_lr_ratio),

@@ -15,8 +15,7 @@ pub(super) fn schedule_problems(config: &TrainConfig) -> Vec<Problem> {
         (
             is(LrScheduler::Constant) && has_warmup,
             "lr_warmup_steps",
-            "a constant learning rate has no warm-up; \
-             `lr_scheduler = \"constant_with_warmup\"` has one",
+            "`lr_scheduler = \"constant\"` does not warm up; use `constant_with_warmup`",
         ),
         (
             has_decay && !is(LrScheduler::WarmupStableDecay),

@@ -57,7 +57,7 @@ pub(super) fn record_problems(config: &TrainConfig) -> Vec<Problem> {
             if is_on(config, excluded) {
                 problems.push(Problem::conflict(
                     spec.name,
-                    format!("excludes `{excluded}`"),
+                    format!("cannot be combined with `{excluded}`"),
                 ));
             }
         }

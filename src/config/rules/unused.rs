@@ -206,11 +206,11 @@ fn unused_rates(config: &TrainConfig, default: &TrainConfig) -> Vec<Warning> {
     }
     let reason = if has_relative_rates {
         format!(
-            "{} without `optimizer_args = [\"relative_step=False\"]` has its own learning rates",
+            "{} without `optimizer_args = [\"relative_step=False\"]` sets its own learning rate",
             config.optimizer_type
         )
     } else {
-        format!("{} has its own learning rates", config.optimizer_type)
+        format!("{} does not use a schedule", config.optimizer_type)
     };
     let set = options.into_iter().filter(|(_, is_set)| *is_set);
     set.map(|(option, _)| Warning::unused(option, &*reason))

@@ -27,7 +27,7 @@ fn length_warnings(config: &TrainConfig, length: &LengthFacts) -> Vec<Warning> {
         .is_ok_and(|optimizer| optimizer.takes_schedule());
     if takes_schedule && warmup >= steps {
         let reason = format!(
-            "the warm-up takes {} and the run has {}: the full learning rate is never reached",
+            "the warmup takes {} and the run has {}: the full learning rate is never reached",
             lora_data::count(warmup, "step"),
             lora_data::count(steps, "step")
         );
@@ -37,7 +37,8 @@ fn length_warnings(config: &TrainConfig, length: &LengthFacts) -> Vec<Warning> {
         && u64::from(interval) > length.epochs
     {
         let reason = format!(
-            "{interval} is more than the {} of the run: there will be no previews",
+            "{interval} is more than the {} of the run: no previews will be generated during \
+             training",
             lora_data::count(length.epochs, "epoch")
         );
         warnings.push(Warning::unusual("sample_every_n_epochs", reason));
@@ -95,7 +96,8 @@ fn rate_warnings(config: &TrainConfig) -> Vec<Warning> {
 fn unusual_rate(optimizer: OptimizerType, rate: f64) -> String {
     if optimizer.adapts_learning_rate() {
         return format!(
-            "{optimizer} finds the learning rate itself and multiplies it by {rate:e}; 1 is usual"
+            "{optimizer} estimates the learning rate itself and multiplies it by {rate:e}; 1 is \
+             usual"
         );
     }
     if optimizer == OptimizerType::Adafactor {
@@ -116,7 +118,7 @@ pub(crate) fn base_warnings(config: &TrainConfig, base: &BaseFacts) -> Vec<Warni
     warnings.extend(terminal_snr_warnings(config, base));
     if let (Some(factor), Some(vae)) = (base.other_scaling_factor, &config.vae) {
         let reason = format!(
-            "{} declares the scaling factor {factor}, {family} has {}; it may belong to another \
+            "{} declares the scaling factor {factor}, {family} has {}; the VAE may be for another \
              family",
             vae.display(),
             base.family.scaling_factor(),
@@ -141,7 +143,7 @@ fn block_warnings(config: &TrainConfig, family: Family) -> Vec<Warning> {
         let consequence = if numbers.len() > blocks {
             "the last ones are not used"
         } else {
-            "the others have the factor 1"
+            "the missing factors are 1"
         };
         let reason = format!(
             "{} for {} of {family}: {consequence}",
@@ -158,12 +160,12 @@ fn clip_skip_warning(config: &TrainConfig, family: Family) -> Option<Warning> {
     match family {
         Family::Sd2 if skip > 1 => Some(Warning::unusual(
             "clip_skip",
-            "the text encoder of SD 2.x comes without its last layer; it was trained with \
+            "the text encoder of SD 2.x already ends at the penultimate layer; it was trained with \
              `clip_skip` unset",
         )),
         Family::Sdxl if skip != 2 => Some(Warning::unused(
             "clip_skip",
-            "SDXL always uses the states before the last layers",
+            "SDXL always uses the penultimate layer of both text encoders",
         )),
         _ => None,
     }
@@ -178,7 +180,7 @@ fn terminal_snr_warnings(config: &TrainConfig, base: &BaseFacts) -> Option<Warni
             "is false, but the base was trained with zero terminal SNR"
         }
         true if base.family != Family::Sd2 && predicts_noise => {
-            "the base predicts noise and learns nothing from a timestep that is pure noise"
+            "the base uses epsilon prediction and learns nothing from a timestep that is pure noise"
         }
         _ => return None,
     };
@@ -222,7 +224,7 @@ mod tests {
         };
         let both = warnings(&prodigy);
         assert!(
-            both.len() == 2 && both[1].contains("`text_encoder_lr`: Prodigy finds"),
+            both.len() == 2 && both[1].contains("`text_encoder_lr`: Prodigy estimates"),
             "{both:?}"
         );
         let unet_only = TrainConfig {
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warm_up_as_long_as_the_run() {
+    fn a_warmup_as_long_as_the_run() {
         let length = LengthFacts {
             epochs: 1,
             total_steps: 10,

@@ -46,11 +46,10 @@ impl TrainConfig {
         if has_images {
             problems = without_missing_images(problems);
         }
-        for problem in path_problems(self) {
-            if !problems.iter().any(|known| known.key == problem.key) {
-                problems.push(problem);
-            }
-        }
+        // An option with a wrong value does not also get problems of its path.
+        let mut path_problems = path_problems(self);
+        path_problems.retain(|path| !problems.iter().any(|value| value.key == path.key));
+        problems.extend(path_problems);
         Error::config(problems)
     }
 }

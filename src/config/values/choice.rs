@@ -52,10 +52,10 @@ named_enum! {
 }
 
 named_enum! {
-    /// The learning rate schedule after the warm-up.
+    /// The learning rate schedule after the warmup.
     #[non_exhaustive]
     pub enum LrScheduler {
-        /// Constant, without warm-up.
+        /// Constant, without warmup.
         Constant = "constant",
         /// Constant.
         ConstantWithWarmup = "constant_with_warmup",

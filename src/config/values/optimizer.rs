@@ -48,7 +48,7 @@ fn mismatch(error: ArgumentError, text: &str) -> Mismatch {
             key,
             known,
         } => {
-            let expected = format!("{}, the settings of {optimizer}", one_of(&known));
+            let expected = format!("one of {optimizer}'s arguments: {}", one_of(&known));
             Mismatch {
                 found: format!("`{key}={text}`"),
                 expected: or_nearest(expected, &key, &known),
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(error.found, "`beta=0.9`");
         assert!(
             error.expected.contains("weight_decay")
-                && error.expected.contains("the settings of AdamW"),
+                && error.expected.contains("one of AdamW's arguments: "),
             "{error:?}"
         );
         assert!(

@@ -86,7 +86,7 @@ impl OptionValue for String {
         value
             .as_str()
             .map(Into::into)
-            .ok_or_else(|| Mismatch::new(value, "text"))
+            .ok_or_else(|| Mismatch::new(value, "a string"))
     }
 
     fn write(&self) -> Value {

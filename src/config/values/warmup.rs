@@ -1,11 +1,11 @@
-//! The length of the learning rate's warm-up and decay.
+//! The length of the learning rate's warmup and decay.
 
 use serde_json::Value;
 
 use super::option_value::OptionValue;
 use crate::error::Mismatch;
 
-/// The length of the learning rate's warm-up or decay.
+/// The length of the learning rate's warmup or decay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum WarmupSteps {
     /// Optimizer steps.

@@ -26,14 +26,14 @@ fn lines(report: &CheckReport) -> Vec<String> {
     lines.extend(tags(report));
     lines.push(String::new());
     lines.push(format!(
-        "caches: {} of latents, {} of captions",
+        "caches: latents {}, text encoder outputs {}",
         size(report.latent_bytes),
         size(report.text_bytes)
     ));
     if let Some(memory) = report.memory {
         lines.push(format!("memory: about {}", size(memory.total())));
     }
-    lines.extend(list("as in sd-scripts", &report.reproduced));
+    lines.extend(list("sd-scripts behaviour reproduced", &report.reproduced));
     lines.extend(long_captions(report));
     lines.extend(duplicates(report));
     lines.extend(tiny_images(report));
@@ -41,7 +41,7 @@ fn lines(report: &CheckReport) -> Vec<String> {
     lines.extend(list("problems", &report.problems));
     lines.push(String::new());
     lines.push(match report.problems.len() {
-        0 => "the run is possible".into(),
+        0 => "ready to train".into(),
         problems => format!("cannot train: {}", count(problems, "problem")),
     });
     lines
@@ -133,7 +133,9 @@ fn length(length: &RunLength) -> Vec<String> {
             count(batches_per_epoch, "batch")
         ),
         format!(
-            "{} / {gradient_accumulation_steps} per step, rounded up = {} per epoch",
+            "{} / {gradient_accumulation_steps} (`gradient_accumulation_steps`), rounded up = {} \
+             per \
+             epoch",
             count(batches_per_epoch, "batch"),
             count(steps_per_epoch, "step")
         ),
@@ -176,7 +178,7 @@ fn long_captions(report: &CheckReport) -> Vec<String> {
             )
         })
         .collect();
-    list("captions beyond `max_token_length`", &lines)
+    list("captions longer than `max_token_length`", &lines)
 }
 
 fn duplicates(report: &CheckReport) -> Vec<String> {
@@ -237,7 +239,8 @@ fn list(title: &str, lines: &[String]) -> Vec<String> {
 
 fn size(bytes: u64) -> String {
     match bytes {
-        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        0 => "none".into(),
+        1..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
         1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }

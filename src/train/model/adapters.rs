@@ -101,10 +101,11 @@ fn fresh(
         LoraError::Pattern { option, pattern } => Error::option(
             &format!("{option}_patterns"),
             Mismatch {
-                found: format!("\"{pattern}\", which matches none"),
-                expected: "a pattern that matches the path or name of a layer with an adapter, \
-                           such as *attn1*"
-                    .into(),
+                found: format!("\"{pattern}\", which matches no target layer"),
+                expected:
+                    "a pattern that matches the whole path or name of a target layer, such as \
+                           *attn1*"
+                        .into(),
             },
         ),
         source => misfit(source),

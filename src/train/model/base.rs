@@ -65,7 +65,7 @@ impl Base {
             .or(self.detected_prediction_type)
     }
 
-    /// The prediction type. If it is not declared, a trial of the UNet detects it.
+    /// The prediction type. If it is not declared, a test prediction of the UNet detects it.
     pub(crate) fn prediction_type(&mut self) -> Result<PredictionType> {
         if let Some(known) = self.known_prediction_type() {
             return Ok(known);

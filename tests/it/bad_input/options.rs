@@ -108,7 +108,11 @@ fn choices_devices_and_prompts() {
         (
             "device",
             "'rocm'",
-            &["`device`", "this build lacks it", "--features rocm"],
+            &[
+                "`device`",
+                "this build does not support rocm",
+                "--features rocm",
+            ],
         ),
         (
             "clip_skip",
@@ -117,7 +121,7 @@ fn choices_devices_and_prompts() {
                 "`clip_skip`",
                 "found 13",
                 "expected 1 to ",
-                "the text encoder's layers",
+                "the number of text encoder layers",
             ],
         ),
         (

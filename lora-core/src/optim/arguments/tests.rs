@@ -157,7 +157,7 @@ fn every_argument_is_checked() {
             let accepted = values
                 .iter()
                 .any(|value| config(kind.name(), &[(name, value)]).is_ok());
-            // Adafactor's warm-up needs another argument's default, which it has.
+            // Adafactor's warmup needs another argument's default, which it has.
             assert!(accepted, "{kind} {name}");
             let message = config(kind.name(), &[(name, "'text'")])
                 .expect_err(name)

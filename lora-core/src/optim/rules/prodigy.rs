@@ -28,7 +28,7 @@ pub struct ProdigyConfig {
     pub decouple: bool,
     /// True if rates are corrected for the moments' start at 0.
     pub use_bias_correction: bool,
-    /// True if the denominator of the estimate does not contain the rate. A warm-up then does not
+    /// True if the denominator of the estimate does not contain the rate. A warmup then does not
     /// make d large.
     pub safeguard_warmup: bool,
     /// The first estimate d.

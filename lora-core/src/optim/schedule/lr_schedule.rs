@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use super::StepRules;
 
-/// The curve of a schedule after its warm-up.
+/// The curve of a schedule after its warmup.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum LrCurve {
@@ -29,7 +29,7 @@ pub enum LrCurve {
     /// Falls as 1 / √step.
     InverseSqrt {
         /// The unit of the steps, which are shifted so that the multiplier is 1 at the end of the
-        /// warm-up.
+        /// warmup.
         timescale: usize,
     },
     /// Half cosines between 1 and a least multiplier.
@@ -39,7 +39,7 @@ pub enum LrCurve {
         /// The least multiplier.
         min_ratio: f64,
     },
-    /// 1 up to the last updates, in which it falls along half cosines. The warm-up begins at the
+    /// 1 up to the last updates, in which it falls along half cosines. The warmup begins at the
     /// least multiplier.
     WarmupStableDecay {
         /// Updates of the fall.
@@ -49,7 +49,7 @@ pub enum LrCurve {
         /// The least multiplier.
         min_ratio: f64,
     },
-    /// Given factors. There is no warm-up.
+    /// Given factors. There is no warmup.
     PiecewiseConstant(StepRules),
 }
 

@@ -155,8 +155,8 @@ impl Reader {
         let is_on = |name| find(table, name).is_some_and(|node| !node.value.is_off());
         if is_on("alpha_mask") && is_on("alpha_background") {
             let line = find(table, "alpha_background").and_then(|node| node.line);
-            let conflict =
-                "excludes `alpha_mask`, which uses transparency as the weight of the loss";
+            let conflict = "cannot be combined with `alpha_mask`, which uses transparency as \
+                 the weight of the loss";
             self.report(
                 line,
                 child(place, "alpha_background"),

@@ -211,20 +211,20 @@ fn files_that_are_no_lists() {
     for (text, expected) in [
         (
             "",
-            "line 1: not a list of images in JSON: EOF while parsing a value",
+            "line 1: not a JSON object with image names as keys: EOF while parsing a value",
         ),
         ("{}", "no entries; expected at least one image"),
         (
             "{\"a\": {\"caption\": \"x\"},\n\"b\": ",
-            "line 2: not a list of images in JSON: EOF while parsing a value",
+            "line 2: not a JSON object with image names as keys: EOF while parsing a value",
         ),
         (
             "{\"a\": {\"caption\": \"x\"}}\n{}",
-            "line 2: not a list of images in JSON: trailing characters",
+            "line 2: not a JSON object with image names as keys: trailing characters",
         ),
         (
             "[\"a.png\"]",
-            "line 1: not a list of images in JSON: invalid type: sequence, expected an object such \
+            "line 1: not a JSON object with image names as keys: invalid type: sequence, expected an object such \
              as {\"a.png\": {\"caption\": \"a cat\"}}",
         ),
     ] {
@@ -235,7 +235,10 @@ fn files_that_are_no_lists() {
         &["a.png"],
         "{\"a\": {\"caption\": \"x\"}, \"a\": {\"caption\": \"\\ud800\"}}",
     );
-    assert!(problems(read_in(&dir))[0].starts_with("line 1: not a list of images in JSON: "));
+    assert!(
+        problems(read_in(&dir))[0]
+            .starts_with("line 1: not a JSON object with image names as keys: ")
+    );
     let deep = format!("{{\"a\": {}", "[".repeat(100_000));
     assert_eq!(problems(read_in(&folder(&["a.png"], &deep))).len(), 1);
 }
@@ -292,7 +295,10 @@ fn many_problems_are_counted() {
     );
     // The syntax error is listed as well.
     let text = read_in(&folder(&[], &text)).unwrap_err().to_string();
-    assert!(text.contains("not a list of images in JSON: EOF"), "{text}");
+    assert!(
+        text.contains("not a JSON object with image names as keys: EOF"),
+        "{text}"
+    );
 }
 
 #[cfg(unix)]

@@ -20,7 +20,7 @@ enum Rule {
     Implied(&'static str),
     /// It does not change the result.
     Ignored(&'static str),
-    /// An error unless the value turns it off. The text is what to do instead.
+    /// An error unless the value turns it off. The text is a sentence about what to do instead.
     Unsupported(&'static str),
     /// These values ask for what is always done; the others are errors.
     Only {

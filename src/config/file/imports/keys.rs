@@ -4,7 +4,7 @@ use super::external_key::ExternalKey;
 use super::{data, gui_keys, model, output, training};
 
 /// All keys.
-pub(in crate::config::file) fn keys() -> impl Iterator<Item = &'static ExternalKey> {
+pub(super) fn keys() -> impl Iterator<Item = &'static ExternalKey> {
     [
         model::KEYS,
         data::KEYS,

@@ -15,7 +15,7 @@ pub(super) static KEYS: &[ExternalKey] = &[
         "save_model_as",
         &["safetensors"],
         "LoRA files are .safetensors",
-        "`save_model_as = \"safetensors\"`, which every program reads",
+        "use `save_model_as = \"safetensors\"`, which every program reads",
     ),
     unsupported("save_state", NO_STATE),
     unsupported("save_state_on_train_end", NO_STATE),
@@ -36,7 +36,7 @@ pub(super) static KEYS: &[ExternalKey] = &[
         "log_with",
         &["tensorboard"],
         "logs are for TensorBoard",
-        "`log_with = \"tensorboard\"`, which logs to `logging_dir`",
+        "use `log_with = \"tensorboard\"`, which logs to `logging_dir`",
     ),
     ignored(
         "log_tracker_name",

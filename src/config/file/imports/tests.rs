@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::gui_keys::UI_ONLY;
+use super::keys::keys;
 use super::*;
 use crate::config::file::entries::Entry;
 use crate::config::{KeyClass, Value, option};

@@ -8,7 +8,7 @@ const DEEPSPEED: &str = "for `deepspeed`, which is off";
 const RESUMING: &str = "a stopped run cannot be resumed; `network_weights` continues from its \
      LoRA, with a new optimizer";
 const ONE_SCRIPT: &str =
-    "for full fine-tuning; `text_encoder_lr` is the rate of the text encoder's adapters";
+    "it is for full fine-tuning; `text_encoder_lr` is the rate of the text encoder's adapters";
 
 pub(super) static KEYS: &[ExternalKey] = &[
     implied("xformers", ATTENTION),
@@ -48,8 +48,8 @@ pub(super) static KEYS: &[ExternalKey] = &[
     unsupported("initial_epoch", RESUMING),
     unsupported("initial_step", RESUMING),
     unsupported("skip_until_initial_step", RESUMING),
-    unsupported("use_8bit_adam", "`optimizer_type = \"AdamW8bit\"`"),
-    unsupported("use_lion_optimizer", "`optimizer_type = \"Lion\"`"),
+    unsupported("use_8bit_adam", "use `optimizer_type = \"AdamW8bit\"`"),
+    unsupported("use_lion_optimizer", "use `optimizer_type = \"Lion\"`"),
     unsupported("lr_scheduler_type", "set `lr_scheduler`"),
     ignored(
         "lr_restart_cycles",

@@ -40,9 +40,9 @@ pub(in crate::config::file) fn instead_of(
 fn network_module(name: &str, entries: &[Entry]) -> Option<String> {
     const LORA: &str = "`network_module = \"networks.lora\"`";
     Some(match name {
-        "networks.lora_fa" => format!("{LORA}, which trains both factors"),
-        "networks.dylora" => format!("{LORA} with a rank of your choice as `network_dim`"),
-        "networks.oft" => LORA.into(),
+        "networks.lora_fa" => format!("use {LORA}, which trains both factors"),
+        "networks.dylora" => format!("use {LORA} with a rank of your choice as `network_dim`"),
+        "networks.oft" => format!("use {LORA}"),
         "lycoris.kohya" => {
             let setting = |key: &str| argument(entries, key).or_else(|| form_text(entries, key));
             let algo = argument(entries, "algo")
@@ -50,7 +50,9 @@ fn network_module(name: &str, entries: &[Entry]) -> Option<String> {
                 .unwrap_or("lora".into());
             // LoCon is LyCORIS' name for LoRA with adapters of convolutions.
             if !["locon", "lora"].contains(&algo.as_str()) {
-                return Some(format!("{LORA}, which is plain LoRA; there is no {algo}"));
+                return Some(format!(
+                    "use {LORA}, which is plain LoRA; there is no {algo}"
+                ));
             }
             match setting("conv_dim") {
                 Some(dim) => {
@@ -105,7 +107,7 @@ fn model_train_type(name: &str) -> Option<&'static str> {
         }
         "flux-lora" | "flux-finetune" | "sd3-lora" | "sd3-finetune" | "lumina-lora"
         | "lumina-finetune" | "chroma-lora" => {
-            Some("`sd-lora` for Stable Diffusion 1.x and 2.x, or `sdxl-lora`")
+            Some("use `sd-lora` for Stable Diffusion 1.x and 2.x, or `sdxl-lora`")
         }
         _ => None,
     }

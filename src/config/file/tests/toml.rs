@@ -84,7 +84,8 @@ fn all_problems_are_reported_with_their_lines() {
             "line 6: `seed`: found \"nan\", expected an integer ≥ 0",
             "line 9: `caption_extention`: already set as `caption_extension`",
             "line 11: `network_args: conv_dim`: already set as `conv_dim`",
-            "line 12: `network_train_unet_only`: excludes `network_train_text_encoder_only`",
+            "line 12: `network_train_unet_only`: cannot be combined with \
+             `network_train_text_encoder_only`",
             "line 14: `max_train_steps`: found \"99999999999999999999\", expected an integer \
              ≥ 1",
             "`pretrained_model_name_or_path`: not set, expected the base checkpoint, a file \

@@ -77,3 +77,25 @@ fn missing_paths_are_reported_together() {
             .contains(folder.path().to_str().unwrap())
     }));
 }
+
+#[test]
+fn every_missing_file_of_a_list_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("base.safetensors");
+    std::fs::write(&base, "").unwrap();
+    let config = TrainConfig {
+        base_weights: vec![folder.path().join("first"), folder.path().join("second")],
+        output_dir: folder.path().join("output"),
+        output_name: "a/b".into(),
+        ..TrainConfig::new(base, folder.path())
+    };
+    let error = config.check_all(false).unwrap_err();
+    let Error::Config { problems, .. } = error else {
+        panic!("{error}")
+    };
+    let keys: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem.key.as_str())
+        .collect();
+    assert_eq!(keys, ["output_name", "base_weights", "base_weights"]);
+}

@@ -1,10 +1,10 @@
-//! Dropout, warm-up and the order of draws.
+//! Dropout, warmup and the order of draws.
 
 use super::*;
 
 #[test]
 fn the_warm_up_adds_tags_one_by_one() {
-    // ⌊step · (tags − min) / warm-up⌋ + min.
+    // ⌊step · (tags − min) / warmup⌋ + min.
     let tags = |min, warmup, steps: &[u64]| {
         let options = options(|o| (o.token_warmup_min, o.token_warmup_step) = (min, warmup));
         let count = |step: &u64| match process(&options, "a,b,c,d,e,f,g", &at_step(*step)).as_str()

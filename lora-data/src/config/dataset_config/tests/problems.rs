@@ -58,8 +58,8 @@ fn problems_are_reported_together_with_their_lines() {
          of \"lanczos\", \"nearest\", \"bilinear\", \"linear\", \"bicubic\", \"cubic\", \"area\"",
         "line 20: `datasets[0].subsets[1].alpha_background`: found the text \"#12345\", expected a \
          colour, such as \"#ff8000\" or [255, 128, 0]",
-        "line 20: `datasets[0].subsets[1].alpha_background`: excludes `alpha_mask`, which uses \
-         transparency as the weight of the loss",
+        "line 20: `datasets[0].subsets[1].alpha_background`: cannot be combined with `alpha_mask`, \
+         which uses transparency as the weight of the loss",
         "line 21: `datasets[0].subsets[1].keep_tokens`: found -1, expected an integer ≥ 0",
         "line 22: `datasets[0].subsets[1].network_multiplier`: wrong table; move it to \
          `[[datasets]]` or `[general]`",
