@@ -46,7 +46,8 @@ CALLS: list[tuple[str, Callable[[ConfigFactory, Path], object], type[Exception],
         "missing device",
         lambda config, folder: lt.Trainer(config(device="cuda:0")),
         lt.DeviceError,
-        '`device`: found "cuda:0"; this build does not support cuda; rebuild with `--features cuda`',
+        '`device`: found "cuda:0"; this build does not support cuda; '
+        "rebuild with `--features cuda`",
     ),
     (
         "wrong preview prompts",

@@ -15,7 +15,7 @@ ImageSource: TypeAlias = str | PathLike[str] | Image | numpy.typing.NDArray[nump
 Sampler: TypeAlias = Literal["ddim", "euler_a"]
 SavePrecision: TypeAlias = Literal["float", "fp16", "bf16"]
 
-__all__ = ["__version__", "AdapterInfo", "Bucket", "CacheProgress", "CheckReport", "ConfigKey", "DataWait", "Deleted", "EpochEnd", "Event", "ExampleImage", "LongCaption", "LoraInfo", "Warning", "Option", "Preview", "RunLength", "RunPlan", "Saved", "Step", "SubsetReport", "Summary", "TinyImage", "TrainConfig", "Trainer", "_panic", "check", "generate", "inspect", "options"]
+__all__ = ["__version__", "AdapterInfo", "Bucket", "CacheProgress", "CheckReport", "ConfigKey", "DataWait", "Deleted", "EpochEnd", "Event", "ExampleImage", "LongCaption", "LoraInfo", "Option", "Preview", "RunLength", "RunPlan", "Saved", "Step", "SubsetReport", "Summary", "TinyImage", "TrainConfig", "Trainer", "Warning", "_panic", "check", "generate", "inspect", "options"]
 
 __version__: Final[str]
 """
@@ -32,26 +32,26 @@ class AdapterInfo:
     def _restore(name: str, is_unet: bool, rank: SupportsIndex, alpha: SupportsFloat | SupportsIndex, down: Sequence[SupportsIndex], up: Sequence[SupportsIndex]) -> AdapterInfo: ...
     @property
     def alpha(self, /) -> float:
-        """The product of its factors is scaled by alpha / rank."""
+        """The alpha. The adapter is scaled by alpha / rank."""
     @property
     def down(self, /) -> list[int]:
-        """The shape of the first factor."""
+        """The shape of the down weight."""
     @property
     def is_unet(self, /) -> bool:
-        """Whether it belongs to the UNet; else to a text encoder."""
+        """True for the UNet, false for a text encoder."""
     @property
     def name(self, /) -> str:
-        """Its name: its keys without what they end in."""
+        """The name: the common prefix of its keys."""
     @property
     def rank(self, /) -> int:
-        """The width between its factors."""
+        """The rank."""
     @property
     def up(self, /) -> list[int]:
-        """The shape of the second factor."""
+        """The shape of the up weight."""
 
 @final
 class Bucket:
-    """A size that images are trained at."""
+    """A size at which images are trained."""
     __match_args__: Final = ('width', 'height', 'images', 'batches')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
@@ -59,20 +59,20 @@ class Bucket:
     def _restore(width: SupportsIndex, height: SupportsIndex, images: SupportsIndex, batches: SupportsIndex) -> Bucket: ...
     @property
     def batches(self, /) -> int:
-        """Its batches in an epoch."""
+        """The number of batches per epoch."""
     @property
     def height(self, /) -> int:
-        """Pixels."""
+        """The height. Pixels."""
     @property
     def images(self, /) -> int:
-        """Its images in an epoch, repeats counted."""
+        """The number of images per epoch, including repeats."""
     @property
     def width(self, /) -> int:
-        """Pixels."""
+        """The width. Pixels."""
 
 @final
 class CacheProgress(Event):
-    """An image or caption was encoded once for all epochs."""
+    """An image or caption was encoded and cached for all epochs."""
     __match_args__: Final = ('what', 'done', 'total', 'reused')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
@@ -80,78 +80,78 @@ class CacheProgress(Event):
     def _restore(what: str, done: SupportsIndex, total: SupportsIndex, reused: bool) -> CacheProgress: ...
     @property
     def done(self, /) -> int:
-        """How many are done."""
+        """The number of entries that are done."""
     @property
     def reused(self, /) -> bool:
-        """Whether the last one was found as a file of an earlier run."""
+        """True if the last entry was read from a cache file of an earlier run."""
     @property
     def total(self, /) -> int:
-        """Of how many."""
+        """The number of all entries."""
     @property
     def what(self, /) -> str:
         """`"latents"` or `"text"`."""
 
 @final
 class CheckReport:
-    """What a run would be, and what is wrong with it. `print` shows all of it; a notebook shows tables and images."""
+    """The report of a run before it starts, with all of its problems. `print` shows the text; a notebook shows tables and images."""
     def __repr__(self, /) -> str: ...
     def __str__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
     @property
     def buckets(self, /) -> list[Bucket]:
-        """The sizes that images are trained at; empty with `enable_bucket=False`."""
+        """The sizes at which images are trained; empty with `enable_bucket=False`."""
     @property
     def duplicates(self, /) -> list[list[Path]]:
-        """Files with the same content, in groups."""
+        """Groups of image files with the same content."""
     @property
     def examples(self, /) -> list[ExampleImage]:
-        """A few of the images, as they are trained."""
+        """Some of the images, as they are trained."""
     @property
     def family(self, /) -> str | None:
-        """The base's family, where the checkpoint can be read."""
+        """The family of the base model; `None` if the checkpoint cannot be read."""
     @property
     def is_ok(self, /) -> bool:
-        """Whether the run is possible."""
+        """True if the run is possible."""
     @property
     def keys(self, /) -> list[ConfigKey]:
-        """What became of each key of the file that the configuration was read from."""
+        """The keys of the config file and what they mean here; empty without a file."""
     @property
     def latent_bytes(self, /) -> int:
-        """Bytes of cached latents, in memory or on disk."""
+        """The size of the cached latents, in memory or on disk. Bytes."""
     @property
     def length(self, /) -> RunLength | None:
-        """How long the run is; `None` without images."""
+        """The length of the run; `None` without images."""
     @property
     def long_captions(self, /) -> list[LongCaption]:
-        """Captions that are cut because they have more tokens than `max_token_length` allows."""
+        """The captions that are truncated: they have more tokens than `max_token_length` allows."""
     @property
     def memory(self, /) -> int | None:
-        """About how much memory the steps take, in bytes; `None` where checkpoint or images can't be read."""
+        """The estimated memory of a step; `None` if the checkpoint or the images cannot be read. Bytes."""
     @property
     def problems(self, /) -> list[str]:
-        """What makes the run impossible."""
+        """The problems that prevent the run."""
     @property
     def reproduced(self, /) -> list[str]:
-        """What is done as in sd-scripts, with `compat="sd-scripts"`."""
+        """The behaviour that `compat="sd-scripts"` restores."""
     @property
     def subsets(self, /) -> list[SubsetReport]:
-        """Folders and lists of images."""
+        """The folders and lists of images."""
     @property
     def tags(self, /) -> list[tuple[str, int]]:
-        """How many images have a tag, the most frequent first."""
+        """The tags with the number of their images, the most frequent first."""
     @property
     def text_bytes(self, /) -> int:
-        """Bytes of cached captions, in memory or on disk."""
+        """The size of the cached text encoder outputs, in memory or on disk. Bytes."""
     @property
     def tiny_images(self, /) -> list[TinyImage]:
-        """Images with less than a quarter of the training resolution's pixels."""
+        """The images with less than a quarter of the training resolution's pixels."""
     @property
     def warnings(self, /) -> list[str]:
-        """What may not be meant."""
+        """The warnings: settings and data that are possible but may not be intended."""
 
 @final
 class ConfigKey:
-    """What became of a key of a configuration file."""
+    """A key of a config file and what it means here."""
     __match_args__: Final = ('key', 'line', 'key_class', 'reason')
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -161,20 +161,20 @@ class ConfigKey:
     def _restore(key: str, line: SupportsIndex | None, key_class: str, reason: str) -> ConfigKey: ...
     @property
     def key(self, /) -> str:
-        """The key, as it was spelled."""
+        """The key, as spelled in the file."""
     @property
     def key_class(self, /) -> str:
-        """`"used"`, `"implied"` (it is always so) or `"ignored"` (it is of no use here). What is unsupported is an error."""
+        """`"used"` (an option), `"implied"` (always on here) or `"ignored"` (not needed here). An unsupported key is an error."""
     @property
     def line(self, /) -> int | None:
-        """Its line in the file, counted from 1; `None` for an option that was given beside the file."""
+        """The line in the file, counted from 1; `None` for an option that was passed in addition to the file."""
     @property
     def reason(self, /) -> str:
-        """Why, or as what; may be empty."""
+        """The reason for the class, or the option that the key sets; may be empty."""
 
 @final
 class DataWait(Event):
-    """A step waited for its images: loading them took longer than the step before."""
+    """A step waited for its images, because loading them took longer than the previous step."""
     __match_args__: Final = ('step', 'seconds')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
@@ -182,14 +182,14 @@ class DataWait(Event):
     def _restore(step: SupportsIndex, seconds: SupportsFloat | SupportsIndex) -> DataWait: ...
     @property
     def seconds(self, /) -> float:
-        """How long."""
+        """The duration of the wait. Seconds."""
     @property
     def step(self, /) -> int:
         """The step that waited, counted from 1."""
 
 @final
 class Deleted(Event):
-    """An older LoRA file of the run was deleted, as `save_last_n_epochs` or `save_last_n_steps` asks for."""
+    """An older LoRA file of the run was deleted because of `save_last_n_epochs` or `save_last_n_steps`."""
     __match_args__: Final = ('path',)
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
@@ -197,7 +197,7 @@ class Deleted(Event):
     def _restore(path: str | PathLike[str]) -> Deleted: ...
     @property
     def path(self, /) -> Path:
-        """The file that is gone."""
+        """The file."""
 
 @final
 class EpochEnd(Event):
@@ -209,22 +209,22 @@ class EpochEnd(Event):
     def _restore(epoch: SupportsIndex, epochs: SupportsIndex, step: SupportsIndex, average_loss: SupportsFloat | SupportsIndex, validation_loss: SupportsFloat | SupportsIndex | None) -> EpochEnd: ...
     @property
     def average_loss(self, /) -> float:
-        """The loss averaged over the epoch's steps."""
+        """The average loss of the epoch."""
     @property
     def epoch(self, /) -> int:
         """The epoch, counted from 1."""
     @property
     def epochs(self, /) -> int:
-        """Epochs of the run."""
+        """The number of epochs of the run."""
     @property
     def step(self, /) -> int:
-        """Updates so far."""
+        """The number of updates so far."""
     @property
     def validation_loss(self, /) -> float | None:
-        """The loss on the images that are kept out of training, if there are any."""
+        """The loss on the validation images; `None` if there are none."""
 
 class Event:
-    """Something that happened in a training. `match` on its class tells what."""
+    """The base class of all events of a training run. Use `match` on its class."""
 
 @final
 class ExampleImage:
@@ -236,23 +236,23 @@ class ExampleImage:
     def _restore(path: str | PathLike[str], caption: str, size: tuple[SupportsIndex, SupportsIndex], bucket: tuple[SupportsIndex, SupportsIndex], image: Any) -> ExampleImage: ...
     @property
     def bucket(self, /) -> tuple[int, int]:
-        """The size that it is trained at."""
+        """The width and height of its bucket. Pixels."""
     @property
     def caption(self, /) -> str:
-        """Its caption."""
+        """The caption."""
     @property
     def image(self, /) -> Image:
-        """The image, cropped and scaled down, a `PIL.Image`."""
+        """The image, cropped and downscaled, as a `PIL.Image`."""
     @property
     def path(self, /) -> Path:
-        """Its file, or what stands for it, such as `data[3]`."""
+        """The file, or the entry of the list, such as `data[3]`."""
     @property
     def size(self, /) -> tuple[int, int]:
-        """Width and height, in pixels."""
+        """The width and height. Pixels."""
 
 @final
 class LongCaption:
-    """A caption that is cut."""
+    """A caption that is truncated."""
     __match_args__: Final = ('path', 'tokens', 'used')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
@@ -260,58 +260,46 @@ class LongCaption:
     def _restore(path: str | PathLike[str], tokens: SupportsIndex, used: SupportsIndex) -> LongCaption: ...
     @property
     def path(self, /) -> Path:
-        """Its image."""
+        """The image."""
     @property
     def tokens(self, /) -> int:
-        """Its tokens."""
+        """The number of tokens."""
     @property
     def used(self, /) -> int:
-        """Those that are used."""
+        """The number of tokens that are used."""
 
 @final
 class LoraInfo:
-    """What a LoRA file holds."""
+    """The contents of a LoRA file."""
     def __repr__(self, /) -> str: ...
     def _repr_html_(self, /) -> str: ...
     @property
     def adapters(self, /) -> list[AdapterInfo]:
-        """Its adapters, by name."""
+        """The adapters, sorted by name."""
     @property
     def bytes(self, /) -> int:
-        """Bytes of the file."""
+        """The size of the file. Bytes."""
     @property
     def dtypes(self, /) -> list[str]:
-        """The number types of its tensors, such as "F16"."""
+        """The data types of the tensors, such as "F16"."""
     @property
     def family(self, /) -> str | None:
-        """The family of its base, as far as metadata and names tell."""
+        """The family of its base model, if its metadata or key names show it."""
     @property
     def metadata(self, /) -> dict[str, str]:
-        """Its metadata, without change."""
+        """The metadata, unchanged."""
     @property
     def other_keys(self, /) -> list[str]:
-        """Keys that belong to no adapter of this kind."""
+        """Keys that are not part of a LoRA adapter."""
     @property
     def parameters(self, /) -> int:
-        """Values of all factors."""
+        """The number of parameters of all adapters."""
     @property
     def path(self, /) -> Path:
         """The file."""
     @property
     def ranks(self, /) -> dict[int, int]:
-        """The ranks that occur, each with how many adapters have it."""
-
-@final
-class Warning(Event):
-    """Something that a user should know; it is also logged as a warning."""
-    __match_args__: Final = ('message',)
-    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
-    def __repr__(self, /) -> str: ...
-    @staticmethod
-    def _restore(message: str) -> Warning: ...
-    @property
-    def message(self, /) -> str:
-        """What it is."""
+        """The number of adapters by rank."""
 
 @final
 class Option:
@@ -319,76 +307,76 @@ class Option:
     def __repr__(self, /) -> str: ...
     @property
     def aliases(self, /) -> list[str]:
-        """Other names that are understood."""
+        """Other names that are accepted."""
     @property
     def annotation(self, /) -> str:
-        """The annotation of its keyword argument."""
+        """The type annotation of the keyword argument."""
     @property
     def default(self, /) -> Any:
-        """Its default; `None` where it has none or where it depends on the base."""
+        """The default; `None` if there is none or if it depends on the base model."""
     @property
     def defaults(self, /) -> dict[str, Any]:
-        """Its defaults by family, where they depend on the base."""
+        """The defaults by model family, if they depend on the base model."""
     @property
     def excludes(self, /) -> list[str]:
-        """Options that must be off where this one is on."""
+        """The options that cannot be combined with this one."""
     @property
     def families(self, /) -> list[str]:
-        """The families that it has an effect for."""
+        """The model families for which it has an effect."""
     @property
     def group(self, /) -> str:
-        """Where it stands in the documentation."""
+        """The group in the documentation."""
     @property
     def help(self, /) -> str:
-        """What it does."""
+        """A sentence about what it does."""
     @property
     def kind(self, /) -> str:
-        """Its type and range, in words."""
+        """The type and range as text."""
     @property
     def name(self, /) -> str:
-        """Its name, in sd-scripts' spelling."""
+        """The name, as in sd-scripts."""
     @property
     def needs(self, /) -> list[str]:
-        """Options of which at least one must be on where this one is."""
+        """The options of which this option needs at least one."""
     @property
     def value_annotation(self, /) -> str:
-        """The annotation of its value in a configuration."""
+        """The type annotation of the value in a configuration."""
 
 @final
 class Preview(Event):
-    """A preview image was drawn and written."""
+    """A preview image was generated and written."""
     __match_args__: Final = ('path', 'step', 'epoch', 'index', 'prompt', 'seed')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     def _repr_png_(self, /) -> bytes:
-        """Shows the image in a notebook."""
+        """The image as PNG, for notebooks."""
     @staticmethod
     def _restore(path: str | PathLike[str], step: SupportsIndex, epoch: SupportsIndex | None, index: SupportsIndex, prompt: str, seed: SupportsIndex) -> Preview: ...
     @property
     def epoch(self, /) -> int | None:
-        """The epoch after which it was drawn, 0 before the first; `None` for one that was drawn within an epoch."""
+        """The epoch after which it was generated, 0 for before the first; `None` within an epoch."""
     @property
     def image(self, /) -> Image:
-        """The image, a `PIL.Image`, read from its file."""
+        """The image as a `PIL.Image`, read from the file."""
     @property
     def index(self, /) -> int:
-        """Its prompt's number, counted from 0."""
+        """The index of the prompt, counted from 0."""
     @property
     def path(self, /) -> Path:
-        """Where it was written."""
+        """The file."""
     @property
     def prompt(self, /) -> str:
-        """Its prompt."""
+        """The prompt."""
     @property
     def seed(self, /) -> int:
-        """The seed that it was drawn with."""
+        """The seed of the noise."""
     @property
     def step(self, /) -> int:
-        """Updates so far."""
+        """The number of updates so far."""
 
 @final
 class RunLength:
-    """The arithmetic of a run."""
+    """The length of a run, and how it is derived."""
     __match_args__: Final = ('images_per_epoch', 'batches_per_epoch', 'gradient_accumulation_steps', 'steps_per_epoch', 'epochs', 'total_steps')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
@@ -396,26 +384,26 @@ class RunLength:
     def _restore(images_per_epoch: SupportsIndex, batches_per_epoch: SupportsIndex, gradient_accumulation_steps: SupportsIndex, steps_per_epoch: SupportsIndex, epochs: SupportsIndex, total_steps: SupportsIndex) -> RunLength: ...
     @property
     def batches_per_epoch(self, /) -> int:
-        """Batches of an epoch."""
+        """The number of batches per epoch."""
     @property
     def epochs(self, /) -> int:
-        """Epochs; the last one may be cut short."""
+        """The number of epochs; the last one may be incomplete."""
     @property
     def gradient_accumulation_steps(self, /) -> int:
-        """Batches of an update."""
+        """The number of batches per update."""
     @property
     def images_per_epoch(self, /) -> int:
-        """Images of an epoch, repeats counted."""
+        """The number of images per epoch, including repeats."""
     @property
     def steps_per_epoch(self, /) -> int:
-        """Updates of an epoch."""
+        """The number of updates per epoch."""
     @property
     def total_steps(self, /) -> int:
-        """Updates."""
+        """The number of updates."""
 
 @final
 class RunPlan(Event):
-    """Everything was read and checked; this is what will be done. The first event."""
+    """The plan of the run, after everything was read and checked. The first event."""
     __match_args__: Final = ('subsets', 'buckets', 'images_per_epoch', 'batches_per_epoch', 'steps_per_epoch', 'epochs', 'total_steps', 'unet_adapters', 'text_encoder_adapters', 'parameters', 'device', 'memory', 'reproduced')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
@@ -423,47 +411,47 @@ class RunPlan(Event):
     def _restore(subsets: Sequence[SubsetReport], buckets: Sequence[Bucket], images_per_epoch: SupportsIndex, batches_per_epoch: SupportsIndex, steps_per_epoch: SupportsIndex, epochs: SupportsIndex, total_steps: SupportsIndex, unet_adapters: SupportsIndex, text_encoder_adapters: SupportsIndex, parameters: SupportsIndex, device: str, memory: SupportsIndex, reproduced: Sequence[str]) -> RunPlan: ...
     @property
     def batches_per_epoch(self, /) -> int:
-        """Batches of an epoch."""
+        """The number of batches per epoch."""
     @property
     def buckets(self, /) -> list[Bucket]:
-        """The sizes that images are trained at."""
+        """The sizes at which images are trained."""
     @property
     def device(self, /) -> str:
-        """The device that trains."""
+        """The device."""
     @property
     def epochs(self, /) -> int:
-        """Epochs of the run; the last one may end early."""
-    @property
-    def memory(self, /) -> int:
-        """About how much memory the steps take. Bytes."""
-    @property
-    def parameters(self, /) -> int:
-        """Trained parameters."""
+        """The number of epochs; the last one may be incomplete."""
     @property
     def images_per_epoch(self, /) -> int:
-        """Images of an epoch, repeats counted."""
+        """The number of images per epoch, including repeats."""
+    @property
+    def memory(self, /) -> int:
+        """The estimated memory of a step. Bytes."""
+    @property
+    def parameters(self, /) -> int:
+        """The number of trained parameters."""
     @property
     def reproduced(self, /) -> list[str]:
-        """What is done as in sd-scripts, with `compat="sd-scripts"`."""
+        """The behaviour that `compat="sd-scripts"` restores."""
     @property
     def steps_per_epoch(self, /) -> int:
-        """Updates of an epoch."""
+        """The number of updates per epoch."""
     @property
     def subsets(self, /) -> list[SubsetReport]:
-        """Folders and lists of images."""
+        """The folders and lists of images."""
     @property
     def text_encoder_adapters(self, /) -> int:
-        """Layers of the text encoders with an adapter."""
+        """The number of text encoder layers with an adapter."""
     @property
     def total_steps(self, /) -> int:
-        """Updates of the run."""
+        """The number of updates."""
     @property
     def unet_adapters(self, /) -> int:
-        """Layers of the UNet with an adapter."""
+        """The number of UNet layers with an adapter."""
 
 @final
 class Saved(Event):
-    """A LoRA file was written, read back and found to be right."""
+    """A LoRA file was written and verified by reading it back."""
     __match_args__: Final = ('path', 'step')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
@@ -471,10 +459,10 @@ class Saved(Event):
     def _restore(path: str | PathLike[str], step: SupportsIndex) -> Saved: ...
     @property
     def path(self, /) -> Path:
-        """Where it was written."""
+        """The file."""
     @property
     def step(self, /) -> int:
-        """Updates so far."""
+        """The number of updates so far."""
 
 @final
 class Step(Event):
@@ -486,82 +474,82 @@ class Step(Event):
     def _restore(step: SupportsIndex, total_steps: SupportsIndex, epoch: SupportsIndex, epochs: SupportsIndex, loss: SupportsFloat | SupportsIndex, average_loss: SupportsFloat | SupportsIndex, lr: SupportsFloat | SupportsIndex, learning_rates: dict[str, SupportsFloat | SupportsIndex], grad_norm: SupportsFloat | SupportsIndex, d: SupportsFloat | SupportsIndex | None, seconds: SupportsFloat | SupportsIndex, steps_per_second: SupportsFloat | SupportsIndex, seconds_left: SupportsFloat | SupportsIndex, memory: SupportsIndex | None) -> Step: ...
     @property
     def average_loss(self, /) -> float:
-        """The loss averaged over the steps of one epoch, up to this one."""
+        """The average loss of the last steps, as many as an epoch has."""
     @property
     def d(self, /) -> float | None:
-        """What D-Adaptation or Prodigy multiplies the learning rates by."""
+        """The factor by which D-Adaptation or Prodigy multiplies the learning rates, if used."""
     @property
     def epoch(self, /) -> int:
         """The epoch, counted from 1."""
     @property
     def epochs(self, /) -> int:
-        """Epochs of the run."""
-    @property
-    def seconds_left(self, /) -> float:
-        """Seconds that the rest of the updates will take."""
+        """The number of epochs of the run."""
     @property
     def grad_norm(self, /) -> float:
         """The global norm of the gradients before clipping."""
     @property
-    def steps_per_second(self, /) -> float:
-        """Updates a second so far, without encoding, previews and saving."""
-    @property
     def learning_rates(self, /) -> dict[str, float]:
-        """The learning rates of all groups of parameters, by sd-scripts' names."""
+        """The learning rates of all parameter groups, by sd-scripts' names."""
     @property
     def loss(self, /) -> float:
         """The loss, averaged over the update's batches."""
     @property
     def lr(self, /) -> float:
-        """The learning rate: the UNet's, if it is trained."""
+        """The learning rate of the UNet, or of the text encoder if the UNet is not trained."""
     @property
     def memory(self, /) -> int | None:
-        """Bytes of memory that the process has; `None` where the system does not tell."""
+        """The memory of the process; `None` if the system does not report it. Bytes."""
     @property
     def seconds(self, /) -> float:
-        """Seconds that the update took, with what it waited for images."""
+        """The duration of the update, including waits for images. Seconds."""
+    @property
+    def seconds_left(self, /) -> float:
+        """The estimated duration of the remaining updates. Seconds."""
     @property
     def step(self, /) -> int:
-        """Its number, counted from 1."""
+        """The number of the update, counted from 1."""
+    @property
+    def steps_per_second(self, /) -> float:
+        """The average speed so far, without encoding, previews and saving. Updates per second."""
     @property
     def total_steps(self, /) -> int:
-        """Updates of the run."""
+        """The number of updates of the run."""
 
 @final
 class SubsetReport:
-    """Figures of a folder or list of images."""
-    __match_args__: Final = ('name', 'path', 'is_reg', 'repeats', 'images', 'validation', 'captioned', 'class_tokens', 'uncaptioned')
+    """The images of a folder or list, counted."""
+    __match_args__: Final = ('name', 'path', 'is_reg', 'repeats', 'images', 'validation', 'captions_from_files', 'captions_from_class_tokens', 'captions_missing')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def _restore(name: str, path: str | PathLike[str], is_reg: bool, repeats: SupportsIndex, images: SupportsIndex, validation: SupportsIndex, captioned: SupportsIndex, class_tokens: SupportsIndex, uncaptioned: SupportsIndex) -> SubsetReport: ...
+    def _restore(name: str, path: str | PathLike[str], is_reg: bool, repeats: SupportsIndex, images: SupportsIndex, validation: SupportsIndex, captions_from_files: SupportsIndex, captions_from_class_tokens: SupportsIndex, captions_missing: SupportsIndex) -> SubsetReport: ...
     @property
-    def captioned(self, /) -> int:
-        """Images with a caption of their own."""
+    def captions_from_class_tokens(self, /) -> int:
+        """The number of images that get the class tokens as their caption."""
     @property
-    def class_tokens(self, /) -> int:
-        """Images captioned by class tokens."""
+    def captions_from_files(self, /) -> int:
+        """The number of images with a caption in a file or list."""
     @property
-    def is_reg(self, /) -> bool:
-        """Whether it holds regularisation images."""
-    @property
-    def name(self, /) -> str:
-        """Its name."""
-    @property
-    def path(self, /) -> Path:
-        """The folder or list."""
+    def captions_missing(self, /) -> int:
+        """The number of images without a caption."""
     @property
     def images(self, /) -> int:
         """The number of images, without repeats."""
     @property
-    def repeats(self, /) -> int:
-        """How often each image appears in an epoch."""
+    def is_reg(self, /) -> bool:
+        """True for regularisation images."""
     @property
-    def uncaptioned(self, /) -> int:
-        """Images without any caption."""
+    def name(self, /) -> str:
+        """The name."""
+    @property
+    def path(self, /) -> Path:
+        """The folder or list of images."""
+    @property
+    def repeats(self, /) -> int:
+        """The number of times that each image appears in an epoch."""
     @property
     def validation(self, /) -> int:
-        """Images that are kept out of training, beside these."""
+        """The number of images that are held out for validation, in addition to these."""
 
 @final
 class Summary(Event):
@@ -573,28 +561,28 @@ class Summary(Event):
     def _restore(lora: str | PathLike[str], contact_sheet: str | PathLike[str] | None, logs: str | PathLike[str] | None, steps: SupportsIndex, seconds: SupportsFloat | SupportsIndex, steps_per_second: SupportsFloat | SupportsIndex, data_wait_seconds: SupportsFloat | SupportsIndex, average_loss: SupportsFloat | SupportsIndex) -> Summary: ...
     @property
     def average_loss(self, /) -> float:
-        """The loss averaged over the last epoch's steps."""
+        """The average loss of the last epoch."""
     @property
     def contact_sheet(self, /) -> Path | None:
-        """Images before and after training, if previews were drawn before the first and after the last step."""
+        """The previews before and after training in one image, if both exist."""
     @property
     def data_wait_seconds(self, /) -> float:
-        """Seconds that steps waited for images."""
+        """The total time that steps waited for images. Seconds."""
     @property
     def logs(self, /) -> Path | None:
-        """The folder of TensorBoard's events, if there is one."""
+        """The folder of the TensorBoard logs, if there is one."""
     @property
     def lora(self, /) -> Path:
         """The LoRA file."""
     @property
     def seconds(self, /) -> float:
-        """Seconds from the first event to the last."""
+        """The time from the first event to the last. Seconds."""
     @property
     def steps(self, /) -> int:
-        """Updates."""
+        """The number of updates."""
     @property
     def steps_per_second(self, /) -> float:
-        """Updates a second, without encoding, previews and saving."""
+        """The average speed, without encoding, previews and saving. Updates per second."""
 
 @final
 class TinyImage:
@@ -606,13 +594,13 @@ class TinyImage:
     def _restore(path: str | PathLike[str], size: tuple[SupportsIndex, SupportsIndex], bucket: tuple[SupportsIndex, SupportsIndex]) -> TinyImage: ...
     @property
     def bucket(self, /) -> tuple[int, int]:
-        """The size that it is trained at."""
+        """The width and height of its bucket. Pixels."""
     @property
     def path(self, /) -> Path:
         """The image."""
     @property
     def size(self, /) -> tuple[int, int]:
-        """Width and height, in pixels."""
+        """The width and height. Pixels."""
 
 class _Options(TypedDict, total=False):
     pretrained_model_name_or_path: str | PathLike[str] | None
@@ -724,7 +712,6 @@ class _Options(TypedDict, total=False):
     network_alpha: float | None
     conv_dim: int | None
     conv_alpha: float | None
-    network_args: Sequence[str] | Mapping[str, object] | str | None
     network_dropout: float | None
     rank_dropout: float | None
     module_dropout: float | None
@@ -743,6 +730,7 @@ class _Options(TypedDict, total=False):
     dim_from_weights: bool
     network_train_unet_only: bool
     network_train_text_encoder_only: bool
+    network_args: Sequence[str] | Mapping[str, object] | str | None
     output_dir: str | PathLike[str]
     output_name: str
     save_every_n_epochs: int | None
@@ -768,161 +756,161 @@ class _Options(TypedDict, total=False):
 
 @final
 class TrainConfig:
-    """All options of a run, with sd-scripts' names. It does not change once it is made; `replace` makes another.
+    """All options of a run, with sd-scripts' names. Immutable; `replace` makes a changed copy.
 
-    An option that does not exist, a value of the wrong type or out of range, and options at odds raise a ConfigError with all problems at once. `None` is the same as not given.
+    Unknown options, values of the wrong type or out of range, and options in conflict raise a ConfigError that lists all problems. `None` means that an option is not set.
 
     Args:
-        pretrained_model_name_or_path (str | PathLike[str] | None): The base checkpoint: a .safetensors, .ckpt or .pt file, or a folder in diffusers' layout.
-        model_train_type (Literal["sd-lora", "sdxl-lora"] | None): SD-Trainer's word for the base: sd-lora for SD 1.x and 2.x, or sdxl-lora. Not given: the checkpoint tells; given, it must agree.
-        v2 (bool | None): Whether the base is SD 2.x. Not given: the checkpoint tells; given, it must agree.
-        v_parameterization (bool | None): Whether the base predicts velocities. Not given: the checkpoint tells, for SD 2.x if need be by a trial.
-        vae (str | PathLike[str] | None): A file or folder whose VAE is used in place of the checkpoint's.
-        base_dtype (Literal["float", "bf16"] | None): The number type that the UNet's weights have in memory: float, or bf16 at half the memory, widened layer by layer. Not given: bf16 with mixed_precision = bf16.
-        mixed_precision (Literal["no", "fp16", "bf16"]): The number type of the base: bf16 keeps its weights in bf16, where base_dtype does not say otherwise. Layers compute in f32 in any case, which holds all that fp16 does. Default: 'no'.
-        base_weights (Sequence[str | PathLike[str]] | str | None): LoRA files that become a part of the base before training.
-        base_weights_multiplier (Sequence[float] | float | None): The strength of each of base_weights; 1 where not given. Takes a list of numbers from -1000 to 1000.
-        model_config (Mapping[str, object] | None): What the shapes of the checkpoint's tensors cannot tell.
-        clip_skip (int | None): Which layer's output of the text encoder is used, counted from the last, 1. 0 is not given; with compat = sd-scripts: the embeddings. Takes an integer from 0 to 24.
-        max_token_length (int): Tokens of a caption that are used. 255 acts as 225. Takes 75, 150, 225 or 255. Default: 225.
-        train_data_dir (str | PathLike[str] | None): A folder with images, or with folders named N_name whose images are repeated N times an epoch.
-        reg_data_dir (str | PathLike[str] | None): A folder of the same kind with regularisation images.
-        in_json (str | PathLike[str] | None): A JSON file that lists images and captions; names in it are relative to train_data_dir.
-        dataset_config (str | PathLike[str] | None): A file in sd-scripts' dataset_config form, TOML or JSON, in place of train_data_dir, reg_data_dir and in_json.
-        dataset_repeats (int): How often an epoch shows each image that lies directly in train_data_dir or is listed in in_json. Takes an integer of at least 1. Default: 1.
-        recursive (bool): Take folders in folders, too. Default: False.
+        pretrained_model_name_or_path (str | PathLike[str] | None): The base checkpoint: a `.safetensors`, `.ckpt` or `.pt` file, or a folder in diffusers' layout. The model family is detected from it.
+        model_train_type (Literal["sd-lora", "sdxl-lora"] | None): SD-Trainer's name for the kind of base: `sd-lora` for SD 1.x and 2.x, `sdxl-lora` for SDXL. Detected from the checkpoint by default; an error if it does not match the checkpoint.
+        v2 (bool | None): Set if the base is SD 2.x. Detected from the checkpoint by default; an error if it does not match the checkpoint.
+        v_parameterization (bool | None): Set if the base is a v-prediction model. Detected from the checkpoint by default; for SD 2.x by a test prediction if the checkpoint does not declare it.
+        vae (str | PathLike[str] | None): A file or folder whose VAE replaces the checkpoint's.
+        base_dtype (Literal["float", "bf16"] | None): The data type of the UNet's weights in memory: `float`, or `bf16`, which takes half the memory. By default `bf16` for SDXL and with `mixed_precision = "bf16"`, else `float`.
+        mixed_precision (Literal["no", "fp16", "bf16"]): `bf16` stores the UNet's weights in bf16 unless `base_dtype` is set. Without `compat`, `fp16` changes nothing, since all computation is in f32. Default: 'no'.
+        base_weights (Sequence[str | PathLike[str]] | str | None): LoRA files that are merged into the base before training.
+        base_weights_multiplier (Sequence[float] | float | None): The strength of each file of `base_weights`; 1 for files without one. Takes a list of numbers from -1000 to 1000.
+        model_config (Mapping[str, object] | None): Settings of the networks that cannot be read from the tensor shapes, such as the number of attention heads. They override the checkpoint's own configuration.
+        clip_skip (int | None): Use the N-th last hidden layer of the text encoder; 1 is the last. 0 means unset; with `compat = "sd-scripts"` it selects the embeddings. Takes an integer from 0 to 24.
+        max_token_length (int): The maximum number of tokens of a caption: 75, 150 or 225; 255 acts as 225. Takes 75, 150, 225 or 255. Default: 225.
+        train_data_dir (str | PathLike[str] | None): A folder with images, or with folders named `N_name` whose images are repeated `N` times per epoch.
+        reg_data_dir (str | PathLike[str] | None): A folder of the same layout with regularisation images.
+        in_json (str | PathLike[str] | None): sd-scripts' metadata file: JSON with captions and tags by image name. Its file names are relative to `train_data_dir`.
+        dataset_config (str | PathLike[str] | None): A dataset file in sd-scripts' `dataset_config` format, TOML or JSON. It replaces `train_data_dir`, `reg_data_dir` and `in_json`; the other options of images and captions are its defaults.
+        dataset_repeats (int): The number of repeats of images directly in `train_data_dir` or listed in `in_json`. Takes an integer ≥ 1. Default: 1.
+        recursive (bool): Include the images of nested folders. Default: False.
         caption_extension (str): The extension of caption files, with its dot. Default: '.txt'.
-        class_tokens (str | None): The caption of images without a caption file, where their folder's name gives none.
+        class_tokens (str | None): The caption of images without a caption file, unless their folder's name gives one.
         strict_captions (bool): Refuse images without a caption file and caption files without an image. Default: False.
-        caption_separator (str): What stands between the tags of a caption. Default: ','.
-        shuffle_caption (bool): Give the tags of a caption another order each time. Default: False.
-        keep_tokens (int): How many tags keep their place at the start. Takes an integer of at least 0. Default: 0.
-        keep_tokens_separator (str | None): The text behind which shuffling begins and, where it stands twice, before which it ends; such as |||.
-        secondary_separator (str | None): What joins tags that stay together, such as ;;;.
-        enable_wildcard (bool): Choose one of {a|b} each time, and one line of a caption with several. Default: False.
+        caption_separator (str): The separator between the tags of a caption. Default: ','.
+        shuffle_caption (bool): Shuffle the tags of a caption on every use. Default: False.
+        keep_tokens (int): The number of tags at the start of a caption that are neither shuffled nor dropped. Takes an integer ≥ 0. Default: 0.
+        keep_tokens_separator (str | None): A separator inside captions, such as `|||`: the tags before it stay in place. If it occurs twice, so do the tags after the second one.
+        secondary_separator (str | None): A separator between tags that stay together, such as `;;;`.
+        enable_wildcard (bool): Choose one of `{a|b}` on every use, and one line of a caption with several lines. Default: False.
         caption_prefix (str | None): Text before each caption.
-        caption_suffix (str | None): Text behind each caption.
-        caption_dropout_rate (float): How often a caption is left empty. Takes a number from 0 to 1. Default: 0.0.
-        caption_dropout_every_n_epochs (int): Leave all captions empty in each n-th epoch; 0: in none. Takes an integer of at least 0. Default: 0.
-        caption_tag_dropout_rate (float): How often each tag that is not kept is left out. Takes a number from 0 to 1. Default: 0.0.
-        token_warmup_min (int): How many tags behind the kept ones there are at the start of the warm-up. Takes an integer of at least 0. Default: 1.
-        token_warmup_step (float): The step from which on all tags are there; below 1: a part of the run. 0: no warm-up. Takes a number from 0 to 1e30. Default: 0.0.
-        weighted_captions (bool): Read weights such as (cat:1.2) in captions. Default: False.
+        caption_suffix (str | None): Text after each caption.
+        caption_dropout_rate (float): The probability of an empty caption. Takes a number from 0 to 1. Default: 0.0.
+        caption_dropout_every_n_epochs (int): Use empty captions in every n-th epoch; 0: never. Takes an integer ≥ 0. Default: 0.
+        caption_tag_dropout_rate (float): The probability of dropping a tag. Tags that stay in place are never dropped. Takes a number from 0 to 1. Default: 0.0.
+        token_warmup_min (int): The number of tags at the start of the token warmup, besides those that stay in place. Takes an integer ≥ 0. Default: 1.
+        token_warmup_step (float): The step from which all tags are used; below 1, a fraction of the run. 0: no warmup. Takes a number ≥ 0. Default: 0.0.
+        weighted_captions (bool): Read weights such as `(cat:1.2)` in captions. Default: False.
         resolution (int | str | Sequence[int] | None): The training resolution in pixels: with buckets the area, else the exact size. Takes a size in pixels.
-        enable_bucket (bool): Keep the aspect ratio of images, in batches of equal size. Default: True.
-        min_bucket_reso (int): The shortest side of a bucket; not used with bucket_no_upscale. Takes an integer of at least 1. Default: 256.
-        max_bucket_reso (int | None): The longest side of a bucket; not used with bucket_no_upscale. Takes an integer of at least 1.
-        bucket_reso_steps (int): Sides of buckets are multiples of this, itself one of 8. Takes an integer of at least 1. Default: 64.
-        bucket_no_upscale (bool): Leave small images at their size instead of enlarging them. Default: True.
-        resize_interpolation (Literal["lanczos", "nearest", "linear", "cubic", "area"] | None): The filter for resizing. Not given: area for reducing, lanczos for enlarging.
-        flip_aug (bool): Mirror half of the images. Default: False.
-        color_aug (bool): Shift hue or gamma of a third of the images a little. Default: False.
-        random_crop (bool): Crop images at a random place instead of evenly. Default: False.
-        face_crop_aug_range (str | None): Crop around the face whose place is in the file's name, this many times (least, greatest) as large as the face. Takes two factors up to 100, the least and the greatest, such as "2.0,4.0".
-        alpha_mask (bool): Let transparency weight the loss. Default: False.
-        alpha_background (str | None): The colour that transparent pixels show. Not given: that which lies under them. Takes a colour such as "#ffffff".
-        conditioning_data_dir (str | PathLike[str] | None): A folder with a mask for each image of train_data_dir; its red channel weights the loss.
-        masked_loss (bool | None): Use the masks of conditioning_data_dir. Not given: where there are any.
-        cache_latents (bool | None): Encode each image once, before training. Not given: unless an augmentation needs it anew each time.
-        cache_latents_to_disk (bool): Keep latents beside the images, for further runs. Default: False.
-        cache_text_encoder_outputs (bool | None): Encode each caption once, before training. Not given: where that is possible and takes less than 1 GB.
-        cache_text_encoder_outputs_to_disk (bool): Keep encoded captions beside the images, for further runs. Default: False.
-        cache_info (bool | None): Keep the sizes of images in their folders, for further runs. Not given: with cache_latents_to_disk.
-        validation_split (float): Which share of the images is kept out of training, to measure the loss on after each epoch. Takes a number from 0 to 0.95. Default: 0.0.
-        validation_seed (int): Says which images are kept out of training. Takes an integer of at least 0. Default: 0.
-        skip_bad_images (bool): Skip and list unreadable images instead of refusing them. Default: False.
-        preset (Literal["novice"] | None): A set of values that hold where the file gives none: novice for those of SD-Trainer's novice form.
-        train_batch_size (int): Images of a batch. Takes an integer of at least 1. Default: 1.
-        gradient_accumulation_steps (int): Batches whose gradients make one update. Takes an integer of at least 1. Default: 1.
-        max_train_epochs (int | None): Passes over the images; goes before max_train_steps. 10 where neither is given. Takes an integer of at least 1.
-        max_train_steps (int | None): Updates of the whole run. Takes an integer of at least 1.
-        seed (int): The seed of every random draw. Takes an integer of at least 0. Default: 1337.
-        gradient_checkpointing (bool): Compute blocks again in the backward pass instead of keeping them: less memory, a third more time. Default: False.
-        prior_loss_weight (float): What the loss of regularisation images is multiplied by. Takes a number from 0 to 1e30. Default: 1.0.
-        ema_decay (float | None): Saved files and previews have a running mean of the adapters, of which each update keeps this share; 0 or not given: none. Takes a number from 0 to below 1.
-        loss_type (Literal["l2", "l1", "huber", "smooth_l1"]): The error of a predicted value. Default: 'l2'.
-        huber_schedule (Literal["snr", "exponential", "constant"]): How the threshold of huber and smooth_l1 depends on the timestep. Default: 'snr'.
-        huber_c (float): The least threshold of huber and smooth_l1. Takes a number from 0.000001 to 1. Default: 0.1.
-        huber_scale (float): A factor of constant and exponential thresholds. Takes a number from 0.000001 to 1000. Default: 1.0.
-        min_snr_gamma (float | None): Gamma of min-SNR weighting; 5 is usual. 0 or not given: no weighting. Takes a number from 0 to 1e30.
-        debiased_estimation_loss (bool): Weight the loss so that all timesteps count alike in the image. Default: False.
-        scale_v_pred_loss_like_noise_pred (bool): Of bases that predict velocities: scale the loss to what that of the noise would be. Default: False.
-        v_pred_like_loss (float | None): Of bases that predict noise: how much of what the loss of a velocity would be is added. 0 or not given: none. Takes a number from 0 to 1e30.
-        min_timestep (int): The first timestep that noise is drawn for. Takes an integer from 0 to 999. Default: 0.
-        max_timestep (int): The timestep that draws stay below. Takes an integer from 1 to 1000. Default: 1000.
-        zero_terminal_snr (bool | None): Whether the noise schedule ends in pure noise. Not given: the checkpoint tells.
-        noise_offset (float | None): Strength of a constant that is added to each channel's noise; 0.05 to 0.1 is usual. 0 or not given: none. Takes a number from 0 to 10.
-        noise_offset_random_strength (bool): Draw the strength from 0 to noise_offset each time. Default: False.
-        adaptive_noise_scale (float | None): How much the latents' mean adds to noise_offset. Takes a number from -10 to 10.
-        multires_noise_iterations (int | None): Levels of coarser noise that are added; 6 to 10 is usual. 0 or not given: none. Takes an integer from 0 to 64.
-        multires_noise_discount (float): What each level of multires_noise_iterations counts of the one before. Takes a number from 0 to 1. Default: 0.3.
-        ip_noise_gamma (float | None): Strength of further noise that the UNet sees but is not asked to predict; 0.1 is usual. 0 or not given: none. Takes a number from 0 to 10.
-        ip_noise_gamma_random_strength (bool): Draw the strength from 0 to ip_noise_gamma each time. Default: False.
-        device (str): auto, cpu, cuda, cuda:N, vulkan, metal or rocm. Default: 'auto'.
-        compat (Literal["none", "sd-scripts"]): Whose numbers to reproduce where programs differ: none for the released pipelines', or sd-scripts. Default: 'none'.
-        learning_rate (float | None): The learning rate of the parts that have none of their own. Takes a number from 0 to 1e30.
-        unet_lr (float | None): The learning rate of the UNet's adapters. Not given: learning_rate, else 1e-4, or 1 for DAdapt optimizers and Prodigy. Takes a number from 0 to 1e30.
-        text_encoder_lr (Sequence[float] | float | None): The learning rate of the text encoder's adapters, or of each of SDXL's two. Not given: learning_rate, else 1e-5, or 1 for DAdapt optimizers and Prodigy. 0: it gets no adapters. Takes at most 2 numbers from 0 to 1e30.
-        loraplus_lr_ratio (float | None): How many times as high the learning rate of lora_up is (LoRA+); 16 is the paper's. Takes a number from 0 to 1e30.
-        loraplus_unet_lr_ratio (float | None): The same for the UNet alone; goes before loraplus_lr_ratio. Takes a number from 0 to 1e30.
-        loraplus_text_encoder_lr_ratio (float | None): The same for the text encoders alone; goes before loraplus_lr_ratio. Takes a number from 0 to 1e30.
+        enable_bucket (bool): Keep the aspect ratio of images and train them in batches of one size (buckets). Default: True.
+        min_bucket_reso (int): The shortest side of a bucket in pixels, rounded down to `bucket_reso_steps`. Not used with `bucket_no_upscale`. Takes an integer ≥ 1. Default: 256.
+        max_bucket_reso (int | None): The longest side of a bucket in pixels, rounded up to `bucket_reso_steps`. Not used with `bucket_no_upscale`. Takes an integer ≥ 1.
+        bucket_reso_steps (int): The sides of buckets are multiples of this number of pixels, itself a multiple of 8. Takes an integer ≥ 1. Default: 64.
+        bucket_no_upscale (bool): Do not upscale images that are smaller than the resolution. Default: True.
+        resize_interpolation (Literal["lanczos", "nearest", "linear", "cubic", "area"] | None): The filter for resizing. By default `area` for downscaling and `lanczos` for upscaling.
+        flip_aug (bool): Flip images horizontally with a probability of one half. Default: False.
+        color_aug (bool): Shift hue or gamma of a third of the images slightly. Default: False.
+        random_crop (bool): Crop images at a random position instead of the centre. Default: False.
+        face_crop_aug_range (str | None): Crop around the face whose position is in the file name. The crop is this many times as large as the face, at random between the two factors. Takes two factors up to 100, minimum and maximum, such as "2.0,4.0".
+        alpha_mask (bool): Use transparency as a loss mask. Default: False.
+        alpha_background (str | None): The background colour of transparent pixels. By default the alpha channel is dropped. Takes a colour such as "#ffffff".
+        conditioning_data_dir (str | PathLike[str] | None): A folder with a loss mask for each image of `train_data_dir`; the red channel weights the loss.
+        masked_loss (bool | None): Use the masks of `conditioning_data_dir`. On by default if there are any.
+        cache_latents (bool | None): Encode each image only once, before training. On by default unless an augmentation changes the images on every use.
+        cache_latents_to_disk (bool): Keep latents in files next to the images, for later runs. Default: False.
+        cache_text_encoder_outputs (bool | None): Encode each caption only once, before training. On by default if captions do not change and the text encoder is not trained, unless the outputs take more than 1 GB.
+        cache_text_encoder_outputs_to_disk (bool): Keep text encoder outputs in files next to the images, for later runs. Default: False.
+        cache_info (bool | None): Keep the sizes of images in a file in their folder, for later runs. On by default with `cache_latents_to_disk`.
+        validation_split (float): The fraction of the images that is held out of training. The loss on them is measured after each epoch. Takes a number from 0 to 0.95. Default: 0.0.
+        validation_seed (int): The seed that selects the images of `validation_split`. Takes an integer ≥ 0. Default: 0.
+        skip_bad_images (bool): Skip unreadable images with a warning instead of refusing to train. Default: False.
+        preset (Literal["novice"] | None): Defaults for unset options: `novice` uses those of SD-Trainer's novice preset.
+        train_batch_size (int): Images per batch. Takes an integer ≥ 1. Default: 1.
+        gradient_accumulation_steps (int): Batches whose gradients are accumulated for one step. Takes an integer ≥ 1. Default: 1.
+        max_train_epochs (int | None): The number of epochs; takes precedence over `max_train_steps`. 10 if neither is set. Takes an integer ≥ 1.
+        max_train_steps (int | None): The number of steps (optimizer steps), if `max_train_epochs` is not set. Takes an integer ≥ 1.
+        seed (int): The seed of all random numbers. Takes an integer ≥ 0. Default: 1337.
+        gradient_checkpointing (bool): Recompute activations in the backward pass instead of keeping them: less memory, a third more time, the same result. Default: False.
+        prior_loss_weight (float): The weight of the loss of regularisation images. Takes a number ≥ 0. Default: 1.0.
+        ema_decay (float | None): The decay of an exponential moving average (EMA) of the adapters. Saved files and previews use the averaged adapters. 0 or unset: no average. Takes a number ≥ 0 and < 1.
+        loss_type (Literal["l2", "l1", "huber", "smooth_l1"]): The loss function. Default: 'l2'.
+        huber_schedule (Literal["snr", "exponential", "constant"]): The schedule of the threshold of `huber` and `smooth_l1` over the timesteps. Default: 'snr'.
+        huber_c (float): The smallest threshold of `huber` and `smooth_l1`. Takes a number from 0.000001 to 1. Default: 0.1.
+        huber_scale (float): A factor on the threshold of the schedules `constant` and `exponential`. Takes a number from 0.000001 to 1000. Default: 1.0.
+        min_snr_gamma (float | None): Gamma of min-SNR weighting, <https://arxiv.org/abs/2303.09556>; 5 is usual. 0 or unset: no weighting. Takes a number ≥ 0.
+        debiased_estimation_loss (bool): Debiased estimation, <https://arxiv.org/abs/2310.08442>: divide the loss by √SNR, or by SNR + 1 for v-prediction models. Default: False.
+        scale_v_pred_loss_like_noise_pred (bool): For v-prediction models: scale the loss to that of epsilon prediction. Default: False.
+        v_pred_like_loss (float | None): For epsilon-prediction models: the weight of a v-prediction-like loss that is added. 0 or unset: none. Takes a number ≥ 0.
+        min_timestep (int): The smallest timestep that is sampled. Takes an integer from 0 to 999. Default: 0.
+        max_timestep (int): The upper bound of the sampled timesteps, exclusive. Takes an integer from 1 to 1000. Default: 1000.
+        zero_terminal_snr (bool | None): Rescale the noise schedule to zero terminal SNR, <https://arxiv.org/abs/2305.08891>. By default as the checkpoint declares.
+        noise_offset (float | None): Noise offset: the strength of a constant that is added to the noise of each channel; 0.05 to 0.1 is usual. 0 or unset: none. Takes a number from 0 to 10.
+        noise_offset_random_strength (bool): Choose the strength of the noise offset at random, from 0 to `noise_offset`. Default: False.
+        adaptive_noise_scale (float | None): Add this times the absolute mean of the latents to `noise_offset`. Takes a number from -10 to 10.
+        multires_noise_iterations (int | None): Multi-resolution noise: the number of coarser levels that are added; 6 to 10 is usual. 0 or unset: none. Takes an integer from 0 to 64.
+        multires_noise_discount (float): Multi-resolution noise: the strength of each level relative to the previous one. Takes a number from 0 to 1. Default: 0.3.
+        ip_noise_gamma (float | None): Input perturbation, <https://arxiv.org/abs/2301.11706>: the strength of extra noise on the UNet's input that is not part of the target; 0.1 is usual. 0 or unset: none. Takes a number from 0 to 10.
+        ip_noise_gamma_random_strength (bool): Choose the strength of the input perturbation at random, from 0 to `ip_noise_gamma`. Default: False.
+        device (str): The device: `auto`, `cpu`, `cuda`, `cuda:N`, `vulkan`, `metal` or `rocm`. Default: 'auto'.
+        compat (Literal["none", "sd-scripts"]): `sd-scripts` reproduces its behaviour where this program differs (see ARCHITECTURE.md); `none` follows diffusers. Default: 'none'.
+        learning_rate (float | None): The learning rate of the UNet and the text encoder if `unet_lr` or `text_encoder_lr` is not set. Takes a number ≥ 0.
+        unet_lr (float | None): The learning rate of the UNet's adapters. By default `learning_rate`, else 1e-4, or 1 for DAdapt optimizers and Prodigy. 0: no adapters. Takes a number ≥ 0.
+        text_encoder_lr (Sequence[float] | float | None): The learning rate of the text encoder's adapters, or one for each of SDXL's two text encoders. By default `learning_rate`, else 1e-5, or 1 for DAdapt optimizers and Prodigy. 0: no adapters. Takes at most 2 numbers ≥ 0.
+        loraplus_lr_ratio (float | None): LoRA+, <https://arxiv.org/abs/2402.12354>: the learning rate of `lora_up` as a multiple of that of `lora_down`; the paper uses 16. Takes a number ≥ 0.
+        loraplus_unet_lr_ratio (float | None): The ratio of LoRA+ for the UNet; takes precedence over `loraplus_lr_ratio`. Takes a number ≥ 0.
+        loraplus_text_encoder_lr_ratio (float | None): The ratio of LoRA+ for the text encoders; takes precedence over `loraplus_lr_ratio`. Takes a number ≥ 0.
         optimizer_type (Literal["AdamW", "AdamW8bit", "PagedAdamW8bit", "PagedAdamW", "PagedAdamW32bit", "Adam", "RMSprop", "Lion", "Lion8bit", "PagedLion8bit", "SGDNesterov", "SGDNesterov8bit", "AdaFactor", "Prodigy", "DAdaptation", "DAdaptAdamPreprint", "DAdaptAdam", "DAdaptAdaGrad", "DAdaptAdan", "DAdaptAdanIP", "DAdaptLion", "DAdaptSGD", "AdamWScheduleFree", "RAdamScheduleFree", "SGDScheduleFree", "prodigyplus.ProdigyPlusScheduleFree", "pytorch_optimizer.CAME"]): The optimizer. Default: 'AdamW'.
-        optimizer_args (Sequence[str] | Mapping[str, object] | str | None): The optimizer's own settings, as its package names them. Takes a list of "key=value".
-        max_grad_norm (float): The global norm that gradients are clipped to; 0: not clipped. Takes a number from 0 to 1e30. Default: 1.0.
-        lr_scheduler (Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt", "cosine_with_min_lr", "warmup_stable_decay", "piecewise_constant"]): How the learning rate changes over the run. Default: 'cosine_with_restarts'.
-        lr_warmup_steps (int | float | str): How long the learning rate rises at the start. Takes a number of steps, a part of the run below 1, or a percentage. Default: 0.
-        lr_decay_steps (int | float | str): How long it falls at the end of warmup_stable_decay. Takes a number of steps, a part of the run below 1, or a percentage. Default: 0.
-        lr_scheduler_num_cycles (int): Cosines of cosine_with_restarts, cosine_with_min_lr and warmup_stable_decay. Takes an integer of at least 1. Default: 1.
-        lr_scheduler_power (float): The exponent of polynomial. Takes a number from 0 to 100. Default: 1.0.
-        lr_scheduler_timescale (int | None): The steps after which inverse_sqrt has fallen to about 0.7. Not given: the warm-up's, else 10000. Takes an integer of at least 1.
-        lr_scheduler_min_lr_ratio (float | None): The share of the learning rate that cosine_with_min_lr and warmup_stable_decay end at. Takes a number from 0 to 1.
-        lr_scheduler_args (Sequence[str] | Mapping[str, object] | str | None): step_rules of piecewise_constant: factors, each with the step up to which it holds, and the last one, such as step_rules=1:100,0.1:200,0.01. Takes a list of "key=value" with the keys step_rules.
+        optimizer_args (Sequence[str] | Mapping[str, object] | str | None): The optimizer's own settings, named as in its Python package, such as `weight_decay=0.01`. Takes a list of "key=value".
+        max_grad_norm (float): The global norm that gradients are clipped to; 0: no clipping. Takes a number ≥ 0. Default: 1.0.
+        lr_scheduler (Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt", "cosine_with_min_lr", "warmup_stable_decay", "piecewise_constant"]): The learning rate schedule. Default: 'cosine_with_restarts'.
+        lr_warmup_steps (int | float | str): The length of the learning rate's warmup at the start of the run. Takes a number of steps, a fraction of the run below 1, or a percentage. Default: 0.
+        lr_decay_steps (int | float | str): The length of the decay at the end of `warmup_stable_decay`. Takes a number of steps, a fraction of the run below 1, or a percentage. Default: 0.
+        lr_scheduler_num_cycles (int): The number of cosine cycles of `cosine_with_restarts`, `cosine_with_min_lr` and `warmup_stable_decay`. Takes an integer ≥ 1. Default: 1.
+        lr_scheduler_power (float): The exponent of `polynomial`. Takes a number from 0 to 100. Default: 1.0.
+        lr_scheduler_timescale (int | None): The time scale of `inverse_sqrt`: the number of steps after which the learning rate has fallen to about 0.7. By default the length of the warmup, else 10000. Takes an integer ≥ 1.
+        lr_scheduler_min_lr_ratio (float | None): The fraction of the learning rate at which `cosine_with_min_lr` and `warmup_stable_decay` end. Takes a number from 0 to 1.
+        lr_scheduler_args (Sequence[str] | Mapping[str, object] | str | None): `step_rules` of `piecewise_constant`: learning-rate factors as `factor:last_step`, ending with a factor for the rest, such as `step_rules=1:100,0.1:200,0.01`. Takes a list of "key=value" with the key step_rules.
         network_module (Literal["networks.lora"]): The kind of adapter. Default: 'networks.lora'.
-        network_dim (int): The rank of adapters of linear layers and 1x1 convolutions. Takes an integer from 1 to 4096. Default: 32.
-        network_alpha (float | None): Alpha of these; they are scaled by alpha / rank. 0 or not given: the rank. Takes a number from 0 to 1e30.
-        conv_dim (int | None): The rank of adapters of 3x3 convolutions. Not given: the layers of the resnets get no adapter. 0: off. Takes an integer from 0 to 4096.
-        conv_alpha (float | None): Alpha of 3x3 convolutions. 0: the rank. Not given: 1. Takes a number from 0 to 1e30.
-        network_args (Sequence[str] | Mapping[str, object] | str | None): Options of the network in sd-scripts' form, each of which can be given by its own name, too. Takes a list of "key=value" with the keys conv_dim, conv_alpha, dropout, rank_dropout, module_dropout, block_dims, block_alphas, conv_block_dims, conv_block_alphas, down_lr_weight, mid_lr_weight, up_lr_weight, block_lr_zero_threshold, loraplus_lr_ratio, loraplus_unet_lr_ratio, loraplus_text_encoder_lr_ratio.
-        network_dropout (float | None): How often a value between the two factors of an adapter is left out. Takes a number from 0 to below 1.
-        rank_dropout (float | None): How often one of an adapter's ranks is left out of a sample. Takes a number from 0 to below 1.
-        module_dropout (float | None): How often an adapter is left out of a batch. Takes a number from 0 to below 1.
-        scale_weight_norms (float | None): The norm that an adapter's product is scaled down to after each update; 1 is usual. 0 or not given: none. Takes a number from 0 to 1e30.
-        block_dims (Sequence[int] | int | None): The rank of each block of the UNet, 25 of SD 1.x and 2.x or 23 of SDXL; 0: no adapters. Takes a list of integers from 0 to 4096.
-        block_alphas (Sequence[float] | float | None): Alpha of each block. Not given: network_alpha. Takes a list of numbers from 0 to 1e30.
-        conv_block_dims (Sequence[int] | int | None): The rank of the 3x3 convolutions of each block; 0: no adapters. Takes a list of integers from 0 to 4096.
-        conv_block_alphas (Sequence[float] | float | None): Alpha of the 3x3 convolutions of each block. Not given: conv_alpha. Takes a list of numbers from 0 to 1e30.
-        down_lr_weight (Sequence[float] | str | None): What the learning rate of each block on the way down is multiplied by: 12 numbers (9 of SDXL), or sine, cosine, linear, reverse_linear or zeros, and +x behind it to add x; 0: no adapters. Takes numbers with commas between, or sine, cosine, linear, reverse_linear or zeros, with +x to add x.
-        mid_lr_weight (Sequence[float] | str | None): The same of the block in the middle: one number, or three for SDXL. Takes numbers with commas between, or sine, cosine, linear, reverse_linear or zeros, with +x to add x.
-        up_lr_weight (Sequence[float] | str | None): The same of the blocks on the way up: 12 numbers (9 of SDXL), or a curve as of down_lr_weight. Takes numbers with commas between, or sine, cosine, linear, reverse_linear or zeros, with +x to add x.
-        block_lr_zero_threshold (float): Weights of blocks up to this count as 0. Takes a number from 0 to 1e30. Default: 0.0.
-        include_patterns (Sequence[str | PathLike[str]] | str | None): Layers that get adapters: patterns of their names, with * and ?. Not given: all.
-        exclude_patterns (Sequence[str | PathLike[str]] | str | None): Layers that get none, of those that include_patterns leaves.
+        network_dim (int): The rank of the adapters of linear layers and 1x1 convolutions. Takes an integer from 1 to 4096. Default: 32.
+        network_alpha (float | None): Alpha of the adapters of linear layers and 1x1 convolutions, which are scaled by alpha / rank. 0 or unset: the rank. Takes a number ≥ 0.
+        conv_dim (int | None): The rank of the adapters of 3x3 convolutions. 0 or unset: ResNet blocks and up/downsamplers get no adapters, unless `conv_block_dims` is set. Takes an integer from 0 to 4096.
+        conv_alpha (float | None): Alpha of the adapters of 3x3 convolutions. 0: the rank. Unset: 1. Takes a number ≥ 0.
+        network_dropout (float | None): Dropout: the probability of zeroing a value between `lora_down` and `lora_up`. Takes a number ≥ 0 and < 1.
+        rank_dropout (float | None): Rank dropout: the probability of zeroing each rank dimension of an adapter, per sample. Takes a number ≥ 0 and < 1.
+        module_dropout (float | None): Module dropout: the probability of skipping an adapter, per batch. Takes a number ≥ 0 and < 1.
+        scale_weight_norms (float | None): The maximum norm of an adapter's weight (`lora_up` x `lora_down`); larger ones are scaled down after each step. 1 is usual. 0 or unset: no limit. Takes a number ≥ 0.
+        block_dims (Sequence[int] | int | None): The rank of each UNet block: 25 numbers for SD 1.x and 2.x, 23 for SDXL; 0: no adapters. Takes a list of integers from 0 to 4096.
+        block_alphas (Sequence[float] | float | None): Alpha of each UNet block. By default `network_alpha`. Takes a list of numbers ≥ 0.
+        conv_block_dims (Sequence[int] | int | None): The rank of the 3x3 convolutions of each UNet block; 0: no adapters. Takes a list of integers from 0 to 4096.
+        conv_block_alphas (Sequence[float] | float | None): Alpha of the 3x3 convolutions of each UNet block. By default `conv_alpha`. Takes a list of numbers ≥ 0.
+        down_lr_weight (Sequence[float] | str | None): Factors on the learning rate of the UNet's down blocks: 12 numbers (SDXL: 9), or `sine`, `cosine`, `linear`, `reverse_linear` or `zeros`, optionally with an offset, such as `sine+0.25`; 0: no adapters. Takes numbers separated by commas, or sine, cosine, linear, reverse_linear or zeros, with +x to add x.
+        mid_lr_weight (Sequence[float] | str | None): The factor on the learning rate of the UNet's mid block: one number (SDXL: three). Takes numbers separated by commas, or sine, cosine, linear, reverse_linear or zeros, with +x to add x.
+        up_lr_weight (Sequence[float] | str | None): Factors on the learning rate of the UNet's up blocks: 12 numbers (SDXL: 9), or a curve as in `down_lr_weight`. Takes numbers separated by commas, or sine, cosine, linear, reverse_linear or zeros, with +x to add x.
+        block_lr_zero_threshold (float): Factors up to this value in `down_lr_weight`, `mid_lr_weight` and `up_lr_weight` act as 0. Takes a number ≥ 0. Default: 0.0.
+        include_patterns (Sequence[str | PathLike[str]] | str | None): Patterns of the layers that get adapters, with the wildcards `*` and `?`. By default all target layers. A pattern must match the whole layer path or the whole name in LoRA files.
+        exclude_patterns (Sequence[str | PathLike[str]] | str | None): Patterns of the layers that get no adapters, even if `include_patterns` matches them.
         network_weights (str | PathLike[str] | None): A LoRA file to continue from.
-        dim_from_weights (bool): Take targets, ranks and alphas from the file of network_weights. Default: False.
-        network_train_unet_only (bool): Give adapters to the UNet only. Default: False.
-        network_train_text_encoder_only (bool): Give adapters to the text encoder only. Default: False.
-        output_dir (str | PathLike[str]): The folder for everything that is written. Default: 'output'.
-        output_name (str): The name of the LoRA file without its extension. Default: 'last'.
-        save_every_n_epochs (int | None): Save a LoRA after each N epochs; one is always saved at the end. 0: off. Takes an integer of at least 0.
-        save_n_epoch_ratio (int | None): Save a LoRA this many times over the run; goes before save_every_n_epochs. 0: off. Takes an integer of at least 0.
-        save_every_n_steps (int | None): Save a LoRA after each N updates. 0: off. Takes an integer of at least 0.
-        save_last_n_epochs (int | None): Keep the files of the last N epochs; earlier ones are removed. Takes an integer of at least 1.
-        save_last_n_steps (int | None): Keep the files of the last N updates; earlier ones are removed. Takes an integer of at least 1.
-        save_precision (Literal["float", "fp16", "bf16"]): The number type of saved LoRA files. Default: 'fp16'.
-        logging_dir (str | PathLike[str] | None): The folder for TensorBoard's event files. Not given: none are written.
-        log_prefix (str | None): What the names of folders in logging_dir start with.
-        no_metadata (bool): Cut the file's metadata down to what is needed to load it. Default: False.
-        metadata_title (str | None): The title in the metadata. Not given: output_name.
+        dim_from_weights (bool): Take target layers, ranks and alphas from the file of `network_weights`. Default: False.
+        network_train_unet_only (bool): Train adapters of the UNet only. Default: False.
+        network_train_text_encoder_only (bool): Train adapters of the text encoder only. Default: False.
+        network_args (Sequence[str] | Mapping[str, object] | str | None): Options of adapters in sd-scripts' format. Each can also be given by its own name. Takes a list of "key=value" with the keys conv_dim, conv_alpha, dropout, rank_dropout, module_dropout, block_dims, block_alphas, conv_block_dims, conv_block_alphas, down_lr_weight, mid_lr_weight, up_lr_weight, block_lr_zero_threshold, loraplus_lr_ratio, loraplus_unet_lr_ratio, loraplus_text_encoder_lr_ratio.
+        output_dir (str | PathLike[str]): The folder for all files of the run. Default: 'output'.
+        output_name (str): The name of the LoRA file, without its extension. Default: 'last'.
+        save_every_n_epochs (int | None): Save a LoRA every N epochs; the last one is always saved. 0: off. Takes an integer ≥ 0.
+        save_n_epoch_ratio (int | None): Save a LoRA this many times over the run; takes precedence over `save_every_n_epochs`. 0: off. Takes an integer ≥ 0.
+        save_every_n_steps (int | None): Save a LoRA every N steps. 0: off. Takes an integer ≥ 0.
+        save_last_n_epochs (int | None): Keep the files of the last N epochs and delete earlier ones. Takes an integer ≥ 1.
+        save_last_n_steps (int | None): Keep the files of the last N steps and delete earlier ones. Takes an integer ≥ 1.
+        save_precision (Literal["float", "fp16", "bf16"]): The data type of saved LoRA files. Default: 'fp16'.
+        logging_dir (str | PathLike[str] | None): The folder for TensorBoard logs. By default there are none.
+        log_prefix (str | None): A prefix for the names of the folders in `logging_dir`.
+        no_metadata (bool): Write only the `ss_` entries needed to load the file, and the modelspec entries. Default: False.
+        metadata_title (str | None): The title in the metadata. By default `output_name`.
         metadata_author (str | None): The author in the metadata.
         metadata_description (str | None): The description in the metadata.
         metadata_license (str | None): The licence in the metadata.
-        metadata_tags (str | None): Tags in the metadata, with commas between.
+        metadata_tags (str | None): Tags in the metadata, separated by commas.
         training_comment (str | None): A comment in the metadata.
-        sample_prompts (str | None): Prompts of preview images: a file with one a line, or the text itself. Drawn at the end of the run, too, where no interval is given.
-        sample_every_n_epochs (int | None): Draw previews after each N epochs; goes before sample_every_n_steps. 0: off. Takes an integer of at least 0.
-        sample_every_n_steps (int | None): Draw previews after each N updates. 0: off. Takes an integer of at least 0.
-        sample_at_first (bool): Draw previews before the first update, too. Default: False.
-        sample_sampler (Literal["ddim", "euler_a"]): The sampler of prompts that name none. Default: 'euler_a'.
+        sample_prompts (str | None): Prompts of preview images: a file with one prompt per line, or a prompt. Without an interval, previews are generated only at the end of the run.
+        sample_every_n_epochs (int | None): Generate previews every N epochs; takes precedence over `sample_every_n_steps`. 0: off. Takes an integer ≥ 0.
+        sample_every_n_steps (int | None): Generate previews every N steps. 0: off. Takes an integer ≥ 0.
+        sample_at_first (bool): Also generate previews before the first step. Default: False.
+        sample_sampler (Literal["ddim", "euler_a"]): The sampler of prompts that do not name one. Default: 'euler_a'.
     """
     def __eq__(self, other: object, /) -> bool: ...
 
@@ -1039,7 +1027,6 @@ class TrainConfig:
         network_alpha: float | None = None,
         conv_dim: int | None = None,
         conv_alpha: float | None = None,
-        network_args: Sequence[str] | Mapping[str, object] | str | None = None,
         network_dropout: float | None = None,
         rank_dropout: float | None = None,
         module_dropout: float | None = None,
@@ -1058,6 +1045,7 @@ class TrainConfig:
         dim_from_weights: bool = False,
         network_train_unet_only: bool = False,
         network_train_text_encoder_only: bool = False,
+        network_args: Sequence[str] | Mapping[str, object] | str | None = None,
         output_dir: str | PathLike[str] = 'output',
         output_name: str = 'last',
         save_every_n_epochs: int | None = None,
@@ -1083,445 +1071,447 @@ class TrainConfig:
     ) -> TrainConfig: ...
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str:
-        """Valid Python: the call that makes it."""
+        """Returns Python code that makes this configuration."""
     def _repr_html_(self, /) -> str: ...
     @staticmethod
     def _restore(options: dict[str, Any], keys: list[ConfigKey]) -> TrainConfig: ...
     @staticmethod
     def from_toml(path: str | PathLike[str], **options: Unpack[_Options]) -> TrainConfig:
         """
-        Reads a configuration file: this program's, SD-Trainer's or one of sd-scripts. Options that are given beside override the file's.
-        `keys` then tells what became of each key.
+        Reads a config file of this program, SD-Trainer or sd-scripts.
+
+        Options that are passed in addition override those of the file. `keys` then lists the keys
+        of the file and what they mean here.
         """
     @property
     def keys(self, /) -> list[ConfigKey]:
-        """What became of each key of the file that it was read from; empty where it was not read from one."""
+        """The keys of the config file and what they mean here; empty without a file."""
     def replace(self, /, **options: Unpack[_Options]) -> TrainConfig:
-        """This configuration with other values of these options."""
+        """Returns a copy of this configuration with other values for these options."""
     def to_dict(self, /) -> dict[str, Any]:
-        """The options that are not at their defaults, as keyword arguments."""
+        """Returns the options that differ from their defaults, as keyword arguments."""
     def to_toml(self, /) -> str:
-        """The text of a configuration file with the options that are not at their defaults, each with a comment."""
+        """Returns the text of a config file with the options that differ from their defaults, each with a comment."""
     @property
     def pretrained_model_name_or_path(self, /) -> str | None:
-        """The base checkpoint: a .safetensors, .ckpt or .pt file, or a folder in diffusers' layout."""
+        """The base checkpoint: a `.safetensors`, `.ckpt` or `.pt` file, or a folder in diffusers' layout. The model family is detected from it."""
     @property
     def train_data_dir(self, /) -> str | None:
-        """A folder with images, or with folders named N_name whose images are repeated N times an epoch."""
+        """A folder with images, or with folders named `N_name` whose images are repeated `N` times per epoch."""
     @property
     def model_train_type(self, /) -> Literal["sd-lora", "sdxl-lora"] | None:
-        """SD-Trainer's word for the base: sd-lora for SD 1.x and 2.x, or sdxl-lora. Not given: the checkpoint tells; given, it must agree."""
+        """SD-Trainer's name for the kind of base: `sd-lora` for SD 1.x and 2.x, `sdxl-lora` for SDXL. Detected from the checkpoint by default; an error if it does not match the checkpoint."""
     @property
     def v2(self, /) -> bool | None:
-        """Whether the base is SD 2.x. Not given: the checkpoint tells; given, it must agree."""
+        """Set if the base is SD 2.x. Detected from the checkpoint by default; an error if it does not match the checkpoint."""
     @property
     def v_parameterization(self, /) -> bool | None:
-        """Whether the base predicts velocities. Not given: the checkpoint tells, for SD 2.x if need be by a trial."""
+        """Set if the base is a v-prediction model. Detected from the checkpoint by default; for SD 2.x by a test prediction if the checkpoint does not declare it."""
     @property
     def vae(self, /) -> str | None:
-        """A file or folder whose VAE is used in place of the checkpoint's."""
+        """A file or folder whose VAE replaces the checkpoint's."""
     @property
     def base_dtype(self, /) -> Literal["float", "bf16"] | None:
-        """The number type that the UNet's weights have in memory: float, or bf16 at half the memory, widened layer by layer. Not given: bf16 with mixed_precision = bf16."""
+        """The data type of the UNet's weights in memory: `float`, or `bf16`, which takes half the memory. By default `bf16` for SDXL and with `mixed_precision = "bf16"`, else `float`."""
     @property
     def mixed_precision(self, /) -> Literal["no", "fp16", "bf16"]:
-        """The number type of the base: bf16 keeps its weights in bf16, where base_dtype does not say otherwise. Layers compute in f32 in any case, which holds all that fp16 does."""
+        """`bf16` stores the UNet's weights in bf16 unless `base_dtype` is set. Without `compat`, `fp16` changes nothing, since all computation is in f32."""
     @property
     def base_weights(self, /) -> list[str] | None:
-        """LoRA files that become a part of the base before training."""
+        """LoRA files that are merged into the base before training."""
     @property
     def base_weights_multiplier(self, /) -> list[float] | None:
-        """The strength of each of base_weights; 1 where not given."""
+        """The strength of each file of `base_weights`; 1 for files without one."""
     @property
     def model_config(self, /) -> dict[str, object] | None:
-        """What the shapes of the checkpoint's tensors cannot tell."""
+        """Settings of the networks that cannot be read from the tensor shapes, such as the number of attention heads. They override the checkpoint's own configuration."""
     @property
     def clip_skip(self, /) -> int | None:
-        """Which layer's output of the text encoder is used, counted from the last, 1. 0 is not given; with compat = sd-scripts: the embeddings."""
+        """Use the N-th last hidden layer of the text encoder; 1 is the last. 0 means unset; with `compat = "sd-scripts"` it selects the embeddings."""
     @property
     def max_token_length(self, /) -> int:
-        """Tokens of a caption that are used. 255 acts as 225."""
+        """The maximum number of tokens of a caption: 75, 150 or 225; 255 acts as 225."""
     @property
     def reg_data_dir(self, /) -> str | None:
-        """A folder of the same kind with regularisation images."""
+        """A folder of the same layout with regularisation images."""
     @property
     def in_json(self, /) -> str | None:
-        """A JSON file that lists images and captions; names in it are relative to train_data_dir."""
+        """sd-scripts' metadata file: JSON with captions and tags by image name. Its file names are relative to `train_data_dir`."""
     @property
     def dataset_config(self, /) -> str | None:
-        """A file in sd-scripts' dataset_config form, TOML or JSON, in place of train_data_dir, reg_data_dir and in_json."""
+        """A dataset file in sd-scripts' `dataset_config` format, TOML or JSON. It replaces `train_data_dir`, `reg_data_dir` and `in_json`; the other options of images and captions are its defaults."""
     @property
     def dataset_repeats(self, /) -> int:
-        """How often an epoch shows each image that lies directly in train_data_dir or is listed in in_json."""
+        """The number of repeats of images directly in `train_data_dir` or listed in `in_json`."""
     @property
     def recursive(self, /) -> bool:
-        """Take folders in folders, too."""
+        """Include the images of nested folders."""
     @property
     def caption_extension(self, /) -> str:
         """The extension of caption files, with its dot."""
     @property
     def class_tokens(self, /) -> str | None:
-        """The caption of images without a caption file, where their folder's name gives none."""
+        """The caption of images without a caption file, unless their folder's name gives one."""
     @property
     def strict_captions(self, /) -> bool:
         """Refuse images without a caption file and caption files without an image."""
     @property
     def caption_separator(self, /) -> str:
-        """What stands between the tags of a caption."""
+        """The separator between the tags of a caption."""
     @property
     def shuffle_caption(self, /) -> bool:
-        """Give the tags of a caption another order each time."""
+        """Shuffle the tags of a caption on every use."""
     @property
     def keep_tokens(self, /) -> int:
-        """How many tags keep their place at the start."""
+        """The number of tags at the start of a caption that are neither shuffled nor dropped."""
     @property
     def keep_tokens_separator(self, /) -> str | None:
-        """The text behind which shuffling begins and, where it stands twice, before which it ends; such as |||."""
+        """A separator inside captions, such as `|||`: the tags before it stay in place. If it occurs twice, so do the tags after the second one."""
     @property
     def secondary_separator(self, /) -> str | None:
-        """What joins tags that stay together, such as ;;;."""
+        """A separator between tags that stay together, such as `;;;`."""
     @property
     def enable_wildcard(self, /) -> bool:
-        """Choose one of {a|b} each time, and one line of a caption with several."""
+        """Choose one of `{a|b}` on every use, and one line of a caption with several lines."""
     @property
     def caption_prefix(self, /) -> str | None:
         """Text before each caption."""
     @property
     def caption_suffix(self, /) -> str | None:
-        """Text behind each caption."""
+        """Text after each caption."""
     @property
     def caption_dropout_rate(self, /) -> float:
-        """How often a caption is left empty."""
+        """The probability of an empty caption."""
     @property
     def caption_dropout_every_n_epochs(self, /) -> int:
-        """Leave all captions empty in each n-th epoch; 0: in none."""
+        """Use empty captions in every n-th epoch; 0: never."""
     @property
     def caption_tag_dropout_rate(self, /) -> float:
-        """How often each tag that is not kept is left out."""
+        """The probability of dropping a tag. Tags that stay in place are never dropped."""
     @property
     def token_warmup_min(self, /) -> int:
-        """How many tags behind the kept ones there are at the start of the warm-up."""
+        """The number of tags at the start of the token warmup, besides those that stay in place."""
     @property
     def token_warmup_step(self, /) -> float:
-        """The step from which on all tags are there; below 1: a part of the run. 0: no warm-up."""
+        """The step from which all tags are used; below 1, a fraction of the run. 0: no warmup."""
     @property
     def weighted_captions(self, /) -> bool:
-        """Read weights such as (cat:1.2) in captions."""
+        """Read weights such as `(cat:1.2)` in captions."""
     @property
     def resolution(self, /) -> str | None:
         """The training resolution in pixels: with buckets the area, else the exact size."""
     @property
     def enable_bucket(self, /) -> bool:
-        """Keep the aspect ratio of images, in batches of equal size."""
+        """Keep the aspect ratio of images and train them in batches of one size (buckets)."""
     @property
     def min_bucket_reso(self, /) -> int:
-        """The shortest side of a bucket; not used with bucket_no_upscale."""
+        """The shortest side of a bucket in pixels, rounded down to `bucket_reso_steps`. Not used with `bucket_no_upscale`."""
     @property
     def max_bucket_reso(self, /) -> int | None:
-        """The longest side of a bucket; not used with bucket_no_upscale."""
+        """The longest side of a bucket in pixels, rounded up to `bucket_reso_steps`. Not used with `bucket_no_upscale`."""
     @property
     def bucket_reso_steps(self, /) -> int:
-        """Sides of buckets are multiples of this, itself one of 8."""
+        """The sides of buckets are multiples of this number of pixels, itself a multiple of 8."""
     @property
     def bucket_no_upscale(self, /) -> bool:
-        """Leave small images at their size instead of enlarging them."""
+        """Do not upscale images that are smaller than the resolution."""
     @property
     def resize_interpolation(self, /) -> Literal["lanczos", "nearest", "linear", "cubic", "area"] | None:
-        """The filter for resizing. Not given: area for reducing, lanczos for enlarging."""
+        """The filter for resizing. By default `area` for downscaling and `lanczos` for upscaling."""
     @property
     def flip_aug(self, /) -> bool:
-        """Mirror half of the images."""
+        """Flip images horizontally with a probability of one half."""
     @property
     def color_aug(self, /) -> bool:
-        """Shift hue or gamma of a third of the images a little."""
+        """Shift hue or gamma of a third of the images slightly."""
     @property
     def random_crop(self, /) -> bool:
-        """Crop images at a random place instead of evenly."""
+        """Crop images at a random position instead of the centre."""
     @property
     def face_crop_aug_range(self, /) -> str | None:
-        """Crop around the face whose place is in the file's name, this many times (least, greatest) as large as the face."""
+        """Crop around the face whose position is in the file name. The crop is this many times as large as the face, at random between the two factors."""
     @property
     def alpha_mask(self, /) -> bool:
-        """Let transparency weight the loss."""
+        """Use transparency as a loss mask."""
     @property
     def alpha_background(self, /) -> str | None:
-        """The colour that transparent pixels show. Not given: that which lies under them."""
+        """The background colour of transparent pixels. By default the alpha channel is dropped."""
     @property
     def conditioning_data_dir(self, /) -> str | None:
-        """A folder with a mask for each image of train_data_dir; its red channel weights the loss."""
+        """A folder with a loss mask for each image of `train_data_dir`; the red channel weights the loss."""
     @property
     def masked_loss(self, /) -> bool | None:
-        """Use the masks of conditioning_data_dir. Not given: where there are any."""
+        """Use the masks of `conditioning_data_dir`. On by default if there are any."""
     @property
     def cache_latents(self, /) -> bool | None:
-        """Encode each image once, before training. Not given: unless an augmentation needs it anew each time."""
+        """Encode each image only once, before training. On by default unless an augmentation changes the images on every use."""
     @property
     def cache_latents_to_disk(self, /) -> bool:
-        """Keep latents beside the images, for further runs."""
+        """Keep latents in files next to the images, for later runs."""
     @property
     def cache_text_encoder_outputs(self, /) -> bool | None:
-        """Encode each caption once, before training. Not given: where that is possible and takes less than 1 GB."""
+        """Encode each caption only once, before training. On by default if captions do not change and the text encoder is not trained, unless the outputs take more than 1 GB."""
     @property
     def cache_text_encoder_outputs_to_disk(self, /) -> bool:
-        """Keep encoded captions beside the images, for further runs."""
+        """Keep text encoder outputs in files next to the images, for later runs."""
     @property
     def cache_info(self, /) -> bool | None:
-        """Keep the sizes of images in their folders, for further runs. Not given: with cache_latents_to_disk."""
+        """Keep the sizes of images in a file in their folder, for later runs. On by default with `cache_latents_to_disk`."""
     @property
     def validation_split(self, /) -> float:
-        """Which share of the images is kept out of training, to measure the loss on after each epoch."""
+        """The fraction of the images that is held out of training. The loss on them is measured after each epoch."""
     @property
     def validation_seed(self, /) -> int:
-        """Says which images are kept out of training."""
+        """The seed that selects the images of `validation_split`."""
     @property
     def skip_bad_images(self, /) -> bool:
-        """Skip and list unreadable images instead of refusing them."""
+        """Skip unreadable images with a warning instead of refusing to train."""
     @property
     def preset(self, /) -> Literal["novice"] | None:
-        """A set of values that hold where the file gives none: novice for those of SD-Trainer's novice form."""
+        """Defaults for unset options: `novice` uses those of SD-Trainer's novice preset."""
     @property
     def train_batch_size(self, /) -> int:
-        """Images of a batch."""
+        """Images per batch."""
     @property
     def gradient_accumulation_steps(self, /) -> int:
-        """Batches whose gradients make one update."""
+        """Batches whose gradients are accumulated for one step."""
     @property
     def max_train_epochs(self, /) -> int | None:
-        """Passes over the images; goes before max_train_steps. 10 where neither is given."""
+        """The number of epochs; takes precedence over `max_train_steps`. 10 if neither is set."""
     @property
     def max_train_steps(self, /) -> int | None:
-        """Updates of the whole run."""
+        """The number of steps (optimizer steps), if `max_train_epochs` is not set."""
     @property
     def seed(self, /) -> int:
-        """The seed of every random draw."""
+        """The seed of all random numbers."""
     @property
     def gradient_checkpointing(self, /) -> bool:
-        """Compute blocks again in the backward pass instead of keeping them: less memory, a third more time."""
+        """Recompute activations in the backward pass instead of keeping them: less memory, a third more time, the same result."""
     @property
     def prior_loss_weight(self, /) -> float:
-        """What the loss of regularisation images is multiplied by."""
+        """The weight of the loss of regularisation images."""
     @property
     def ema_decay(self, /) -> float | None:
-        """Saved files and previews have a running mean of the adapters, of which each update keeps this share; 0 or not given: none."""
+        """The decay of an exponential moving average (EMA) of the adapters. Saved files and previews use the averaged adapters. 0 or unset: no average."""
     @property
     def loss_type(self, /) -> Literal["l2", "l1", "huber", "smooth_l1"]:
-        """The error of a predicted value."""
+        """The loss function."""
     @property
     def huber_schedule(self, /) -> Literal["snr", "exponential", "constant"]:
-        """How the threshold of huber and smooth_l1 depends on the timestep."""
+        """The schedule of the threshold of `huber` and `smooth_l1` over the timesteps."""
     @property
     def huber_c(self, /) -> float:
-        """The least threshold of huber and smooth_l1."""
+        """The smallest threshold of `huber` and `smooth_l1`."""
     @property
     def huber_scale(self, /) -> float:
-        """A factor of constant and exponential thresholds."""
+        """A factor on the threshold of the schedules `constant` and `exponential`."""
     @property
     def min_snr_gamma(self, /) -> float | None:
-        """Gamma of min-SNR weighting; 5 is usual. 0 or not given: no weighting."""
+        """Gamma of min-SNR weighting, <https://arxiv.org/abs/2303.09556>; 5 is usual. 0 or unset: no weighting."""
     @property
     def debiased_estimation_loss(self, /) -> bool:
-        """Weight the loss so that all timesteps count alike in the image."""
+        """Debiased estimation, <https://arxiv.org/abs/2310.08442>: divide the loss by √SNR, or by SNR + 1 for v-prediction models."""
     @property
     def scale_v_pred_loss_like_noise_pred(self, /) -> bool:
-        """Of bases that predict velocities: scale the loss to what that of the noise would be."""
+        """For v-prediction models: scale the loss to that of epsilon prediction."""
     @property
     def v_pred_like_loss(self, /) -> float | None:
-        """Of bases that predict noise: how much of what the loss of a velocity would be is added. 0 or not given: none."""
+        """For epsilon-prediction models: the weight of a v-prediction-like loss that is added. 0 or unset: none."""
     @property
     def min_timestep(self, /) -> int:
-        """The first timestep that noise is drawn for."""
+        """The smallest timestep that is sampled."""
     @property
     def max_timestep(self, /) -> int:
-        """The timestep that draws stay below."""
+        """The upper bound of the sampled timesteps, exclusive."""
     @property
     def zero_terminal_snr(self, /) -> bool | None:
-        """Whether the noise schedule ends in pure noise. Not given: the checkpoint tells."""
+        """Rescale the noise schedule to zero terminal SNR, <https://arxiv.org/abs/2305.08891>. By default as the checkpoint declares."""
     @property
     def noise_offset(self, /) -> float | None:
-        """Strength of a constant that is added to each channel's noise; 0.05 to 0.1 is usual. 0 or not given: none."""
+        """Noise offset: the strength of a constant that is added to the noise of each channel; 0.05 to 0.1 is usual. 0 or unset: none."""
     @property
     def noise_offset_random_strength(self, /) -> bool:
-        """Draw the strength from 0 to noise_offset each time."""
+        """Choose the strength of the noise offset at random, from 0 to `noise_offset`."""
     @property
     def adaptive_noise_scale(self, /) -> float | None:
-        """How much the latents' mean adds to noise_offset."""
+        """Add this times the absolute mean of the latents to `noise_offset`."""
     @property
     def multires_noise_iterations(self, /) -> int | None:
-        """Levels of coarser noise that are added; 6 to 10 is usual. 0 or not given: none."""
+        """Multi-resolution noise: the number of coarser levels that are added; 6 to 10 is usual. 0 or unset: none."""
     @property
     def multires_noise_discount(self, /) -> float:
-        """What each level of multires_noise_iterations counts of the one before."""
+        """Multi-resolution noise: the strength of each level relative to the previous one."""
     @property
     def ip_noise_gamma(self, /) -> float | None:
-        """Strength of further noise that the UNet sees but is not asked to predict; 0.1 is usual. 0 or not given: none."""
+        """Input perturbation, <https://arxiv.org/abs/2301.11706>: the strength of extra noise on the UNet's input that is not part of the target; 0.1 is usual. 0 or unset: none."""
     @property
     def ip_noise_gamma_random_strength(self, /) -> bool:
-        """Draw the strength from 0 to ip_noise_gamma each time."""
+        """Choose the strength of the input perturbation at random, from 0 to `ip_noise_gamma`."""
     @property
     def device(self, /) -> str:
-        """auto, cpu, cuda, cuda:N, vulkan, metal or rocm."""
+        """The device: `auto`, `cpu`, `cuda`, `cuda:N`, `vulkan`, `metal` or `rocm`."""
     @property
     def compat(self, /) -> Literal["none", "sd-scripts"]:
-        """Whose numbers to reproduce where programs differ: none for the released pipelines', or sd-scripts."""
+        """`sd-scripts` reproduces its behaviour where this program differs (see ARCHITECTURE.md); `none` follows diffusers."""
     @property
     def learning_rate(self, /) -> float | None:
-        """The learning rate of the parts that have none of their own."""
+        """The learning rate of the UNet and the text encoder if `unet_lr` or `text_encoder_lr` is not set."""
     @property
     def unet_lr(self, /) -> float | None:
-        """The learning rate of the UNet's adapters. Not given: learning_rate, else 1e-4, or 1 for DAdapt optimizers and Prodigy."""
+        """The learning rate of the UNet's adapters. By default `learning_rate`, else 1e-4, or 1 for DAdapt optimizers and Prodigy. 0: no adapters."""
     @property
     def text_encoder_lr(self, /) -> list[float] | None:
-        """The learning rate of the text encoder's adapters, or of each of SDXL's two. Not given: learning_rate, else 1e-5, or 1 for DAdapt optimizers and Prodigy. 0: it gets no adapters."""
+        """The learning rate of the text encoder's adapters, or one for each of SDXL's two text encoders. By default `learning_rate`, else 1e-5, or 1 for DAdapt optimizers and Prodigy. 0: no adapters."""
     @property
     def loraplus_lr_ratio(self, /) -> float | None:
-        """How many times as high the learning rate of lora_up is (LoRA+); 16 is the paper's."""
+        """LoRA+, <https://arxiv.org/abs/2402.12354>: the learning rate of `lora_up` as a multiple of that of `lora_down`; the paper uses 16."""
     @property
     def loraplus_unet_lr_ratio(self, /) -> float | None:
-        """The same for the UNet alone; goes before loraplus_lr_ratio."""
+        """The ratio of LoRA+ for the UNet; takes precedence over `loraplus_lr_ratio`."""
     @property
     def loraplus_text_encoder_lr_ratio(self, /) -> float | None:
-        """The same for the text encoders alone; goes before loraplus_lr_ratio."""
+        """The ratio of LoRA+ for the text encoders; takes precedence over `loraplus_lr_ratio`."""
     @property
     def optimizer_type(self, /) -> Literal["AdamW", "AdamW8bit", "PagedAdamW8bit", "PagedAdamW", "PagedAdamW32bit", "Adam", "RMSprop", "Lion", "Lion8bit", "PagedLion8bit", "SGDNesterov", "SGDNesterov8bit", "AdaFactor", "Prodigy", "DAdaptation", "DAdaptAdamPreprint", "DAdaptAdam", "DAdaptAdaGrad", "DAdaptAdan", "DAdaptAdanIP", "DAdaptLion", "DAdaptSGD", "AdamWScheduleFree", "RAdamScheduleFree", "SGDScheduleFree", "prodigyplus.ProdigyPlusScheduleFree", "pytorch_optimizer.CAME"]:
         """The optimizer."""
     @property
     def optimizer_args(self, /) -> list[str] | None:
-        """The optimizer's own settings, as its package names them."""
+        """The optimizer's own settings, named as in its Python package, such as `weight_decay=0.01`."""
     @property
     def max_grad_norm(self, /) -> float:
-        """The global norm that gradients are clipped to; 0: not clipped."""
+        """The global norm that gradients are clipped to; 0: no clipping."""
     @property
     def lr_scheduler(self, /) -> Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt", "cosine_with_min_lr", "warmup_stable_decay", "piecewise_constant"]:
-        """How the learning rate changes over the run."""
+        """The learning rate schedule."""
     @property
     def lr_warmup_steps(self, /) -> int | float | str:
-        """How long the learning rate rises at the start."""
+        """The length of the learning rate's warmup at the start of the run."""
     @property
     def lr_decay_steps(self, /) -> int | float | str:
-        """How long it falls at the end of warmup_stable_decay."""
+        """The length of the decay at the end of `warmup_stable_decay`."""
     @property
     def lr_scheduler_num_cycles(self, /) -> int:
-        """Cosines of cosine_with_restarts, cosine_with_min_lr and warmup_stable_decay."""
+        """The number of cosine cycles of `cosine_with_restarts`, `cosine_with_min_lr` and `warmup_stable_decay`."""
     @property
     def lr_scheduler_power(self, /) -> float:
-        """The exponent of polynomial."""
+        """The exponent of `polynomial`."""
     @property
     def lr_scheduler_timescale(self, /) -> int | None:
-        """The steps after which inverse_sqrt has fallen to about 0.7. Not given: the warm-up's, else 10000."""
+        """The time scale of `inverse_sqrt`: the number of steps after which the learning rate has fallen to about 0.7. By default the length of the warmup, else 10000."""
     @property
     def lr_scheduler_min_lr_ratio(self, /) -> float | None:
-        """The share of the learning rate that cosine_with_min_lr and warmup_stable_decay end at."""
+        """The fraction of the learning rate at which `cosine_with_min_lr` and `warmup_stable_decay` end."""
     @property
     def lr_scheduler_args(self, /) -> list[str] | None:
-        """step_rules of piecewise_constant: factors, each with the step up to which it holds, and the last one, such as step_rules=1:100,0.1:200,0.01."""
+        """`step_rules` of `piecewise_constant`: learning-rate factors as `factor:last_step`, ending with a factor for the rest, such as `step_rules=1:100,0.1:200,0.01`."""
     @property
     def network_module(self, /) -> Literal["networks.lora"]:
         """The kind of adapter."""
     @property
     def network_dim(self, /) -> int:
-        """The rank of adapters of linear layers and 1x1 convolutions."""
+        """The rank of the adapters of linear layers and 1x1 convolutions."""
     @property
     def network_alpha(self, /) -> float | None:
-        """Alpha of these; they are scaled by alpha / rank. 0 or not given: the rank."""
+        """Alpha of the adapters of linear layers and 1x1 convolutions, which are scaled by alpha / rank. 0 or unset: the rank."""
     @property
     def conv_dim(self, /) -> int | None:
-        """The rank of adapters of 3x3 convolutions. Not given: the layers of the resnets get no adapter. 0: off."""
+        """The rank of the adapters of 3x3 convolutions. 0 or unset: ResNet blocks and up/downsamplers get no adapters, unless `conv_block_dims` is set."""
     @property
     def conv_alpha(self, /) -> float | None:
-        """Alpha of 3x3 convolutions. 0: the rank. Not given: 1."""
-    @property
-    def network_args(self, /) -> list[str] | None:
-        """Options of the network in sd-scripts' form, each of which can be given by its own name, too."""
+        """Alpha of the adapters of 3x3 convolutions. 0: the rank. Unset: 1."""
     @property
     def network_dropout(self, /) -> float | None:
-        """How often a value between the two factors of an adapter is left out."""
+        """Dropout: the probability of zeroing a value between `lora_down` and `lora_up`."""
     @property
     def rank_dropout(self, /) -> float | None:
-        """How often one of an adapter's ranks is left out of a sample."""
+        """Rank dropout: the probability of zeroing each rank dimension of an adapter, per sample."""
     @property
     def module_dropout(self, /) -> float | None:
-        """How often an adapter is left out of a batch."""
+        """Module dropout: the probability of skipping an adapter, per batch."""
     @property
     def scale_weight_norms(self, /) -> float | None:
-        """The norm that an adapter's product is scaled down to after each update; 1 is usual. 0 or not given: none."""
+        """The maximum norm of an adapter's weight (`lora_up` x `lora_down`); larger ones are scaled down after each step. 1 is usual. 0 or unset: no limit."""
     @property
     def block_dims(self, /) -> list[int] | None:
-        """The rank of each block of the UNet, 25 of SD 1.x and 2.x or 23 of SDXL; 0: no adapters."""
+        """The rank of each UNet block: 25 numbers for SD 1.x and 2.x, 23 for SDXL; 0: no adapters."""
     @property
     def block_alphas(self, /) -> list[float] | None:
-        """Alpha of each block. Not given: network_alpha."""
+        """Alpha of each UNet block. By default `network_alpha`."""
     @property
     def conv_block_dims(self, /) -> list[int] | None:
-        """The rank of the 3x3 convolutions of each block; 0: no adapters."""
+        """The rank of the 3x3 convolutions of each UNet block; 0: no adapters."""
     @property
     def conv_block_alphas(self, /) -> list[float] | None:
-        """Alpha of the 3x3 convolutions of each block. Not given: conv_alpha."""
+        """Alpha of the 3x3 convolutions of each UNet block. By default `conv_alpha`."""
     @property
     def down_lr_weight(self, /) -> str | None:
-        """What the learning rate of each block on the way down is multiplied by: 12 numbers (9 of SDXL), or sine, cosine, linear, reverse_linear or zeros, and +x behind it to add x; 0: no adapters."""
+        """Factors on the learning rate of the UNet's down blocks: 12 numbers (SDXL: 9), or `sine`, `cosine`, `linear`, `reverse_linear` or `zeros`, optionally with an offset, such as `sine+0.25`; 0: no adapters."""
     @property
     def mid_lr_weight(self, /) -> str | None:
-        """The same of the block in the middle: one number, or three for SDXL."""
+        """The factor on the learning rate of the UNet's mid block: one number (SDXL: three)."""
     @property
     def up_lr_weight(self, /) -> str | None:
-        """The same of the blocks on the way up: 12 numbers (9 of SDXL), or a curve as of down_lr_weight."""
+        """Factors on the learning rate of the UNet's up blocks: 12 numbers (SDXL: 9), or a curve as in `down_lr_weight`."""
     @property
     def block_lr_zero_threshold(self, /) -> float:
-        """Weights of blocks up to this count as 0."""
+        """Factors up to this value in `down_lr_weight`, `mid_lr_weight` and `up_lr_weight` act as 0."""
     @property
     def include_patterns(self, /) -> list[str] | None:
-        """Layers that get adapters: patterns of their names, with * and ?. Not given: all."""
+        """Patterns of the layers that get adapters, with the wildcards `*` and `?`. By default all target layers. A pattern must match the whole layer path or the whole name in LoRA files."""
     @property
     def exclude_patterns(self, /) -> list[str] | None:
-        """Layers that get none, of those that include_patterns leaves."""
+        """Patterns of the layers that get no adapters, even if `include_patterns` matches them."""
     @property
     def network_weights(self, /) -> str | None:
         """A LoRA file to continue from."""
     @property
     def dim_from_weights(self, /) -> bool:
-        """Take targets, ranks and alphas from the file of network_weights."""
+        """Take target layers, ranks and alphas from the file of `network_weights`."""
     @property
     def network_train_unet_only(self, /) -> bool:
-        """Give adapters to the UNet only."""
+        """Train adapters of the UNet only."""
     @property
     def network_train_text_encoder_only(self, /) -> bool:
-        """Give adapters to the text encoder only."""
+        """Train adapters of the text encoder only."""
+    @property
+    def network_args(self, /) -> list[str] | None:
+        """Options of adapters in sd-scripts' format. Each can also be given by its own name."""
     @property
     def output_dir(self, /) -> str:
-        """The folder for everything that is written."""
+        """The folder for all files of the run."""
     @property
     def output_name(self, /) -> str:
-        """The name of the LoRA file without its extension."""
+        """The name of the LoRA file, without its extension."""
     @property
     def save_every_n_epochs(self, /) -> int | None:
-        """Save a LoRA after each N epochs; one is always saved at the end. 0: off."""
+        """Save a LoRA every N epochs; the last one is always saved. 0: off."""
     @property
     def save_n_epoch_ratio(self, /) -> int | None:
-        """Save a LoRA this many times over the run; goes before save_every_n_epochs. 0: off."""
+        """Save a LoRA this many times over the run; takes precedence over `save_every_n_epochs`. 0: off."""
     @property
     def save_every_n_steps(self, /) -> int | None:
-        """Save a LoRA after each N updates. 0: off."""
+        """Save a LoRA every N steps. 0: off."""
     @property
     def save_last_n_epochs(self, /) -> int | None:
-        """Keep the files of the last N epochs; earlier ones are removed."""
+        """Keep the files of the last N epochs and delete earlier ones."""
     @property
     def save_last_n_steps(self, /) -> int | None:
-        """Keep the files of the last N updates; earlier ones are removed."""
+        """Keep the files of the last N steps and delete earlier ones."""
     @property
     def save_precision(self, /) -> Literal["float", "fp16", "bf16"]:
-        """The number type of saved LoRA files."""
+        """The data type of saved LoRA files."""
     @property
     def logging_dir(self, /) -> str | None:
-        """The folder for TensorBoard's event files. Not given: none are written."""
+        """The folder for TensorBoard logs. By default there are none."""
     @property
     def log_prefix(self, /) -> str | None:
-        """What the names of folders in logging_dir start with."""
+        """A prefix for the names of the folders in `logging_dir`."""
     @property
     def no_metadata(self, /) -> bool:
-        """Cut the file's metadata down to what is needed to load it."""
+        """Write only the `ss_` entries needed to load the file, and the modelspec entries."""
     @property
     def metadata_title(self, /) -> str | None:
-        """The title in the metadata. Not given: output_name."""
+        """The title in the metadata. By default `output_name`."""
     @property
     def metadata_author(self, /) -> str | None:
         """The author in the metadata."""
@@ -1533,81 +1523,94 @@ class TrainConfig:
         """The licence in the metadata."""
     @property
     def metadata_tags(self, /) -> str | None:
-        """Tags in the metadata, with commas between."""
+        """Tags in the metadata, separated by commas."""
     @property
     def training_comment(self, /) -> str | None:
         """A comment in the metadata."""
     @property
     def sample_prompts(self, /) -> str | None:
-        """Prompts of preview images: a file with one a line, or the text itself. Drawn at the end of the run, too, where no interval is given."""
+        """Prompts of preview images: a file with one prompt per line, or a prompt. Without an interval, previews are generated only at the end of the run."""
     @property
     def sample_every_n_epochs(self, /) -> int | None:
-        """Draw previews after each N epochs; goes before sample_every_n_steps. 0: off."""
+        """Generate previews every N epochs; takes precedence over `sample_every_n_steps`. 0: off."""
     @property
     def sample_every_n_steps(self, /) -> int | None:
-        """Draw previews after each N updates. 0: off."""
+        """Generate previews every N steps. 0: off."""
     @property
     def sample_at_first(self, /) -> bool:
-        """Draw previews before the first update, too."""
+        """Also generate previews before the first step."""
     @property
     def sample_sampler(self, /) -> Literal["ddim", "euler_a"]:
-        """The sampler of prompts that name none."""
+        """The sampler of prompts that do not name one."""
 
 @disjoint_base
 class Trainer:
     """A training run: the native part of `lora_trainer.Trainer`."""
     def __new__(cls, /, config: TrainConfig, *, data: Iterable[tuple[ImageSource, str]] | None = None) -> Self: ...
+    def _generate(self, /, prompt: str, settings: Mapping[str, object], multiplier: float) -> Image:
+        """Generates an image with the current LoRA; used by `Trainer.generate`."""
     def claim_event(self, /) -> Event | None:
-        """The event that an interrupted `next_event` has not told, once it has happened; `None` where there is none."""
+        """Waits for the event of an interrupted `next_event` and returns it; `None` if no call was interrupted."""
     def close(self, /) -> None:
-        """Ends the run after the step that it is at, and frees its memory. Nothing is saved. To close it again changes nothing."""
+        """Ends the run after the current step and frees its memory, without saving. A second call has no effect."""
     @property
     def config(self, /) -> TrainConfig:
         """The options of the run."""
-    def _generate(self, /, prompt: str, settings: Mapping[str, object], multiplier: float) -> Image:
-        """Generates an image with the current LoRA; used by `Trainer.generate`."""
     @property
     def is_closed(self, /) -> bool:
-        """Whether it was closed."""
+        """True if the trainer was closed."""
     @property
     def is_complete(self, /) -> bool:
-        """Whether all updates are made and the LoRA is saved."""
+        """True if all updates are done and the LoRA is saved."""
     def next_event(self, /) -> Event | None:
         """
-        Does the next piece of work and tells what happened; `None` at the end of the run. After Ctrl-C, the next call tells what the
-        interrupted one would have told.
+        Runs until the next event and returns it; `None` at the end of the run.
+
+        After Ctrl-C, the next call returns the event of the interrupted call.
         """
     def save(self, /, path: str | PathLike[str] | None = None, *, precision: SavePrecision | None = None) -> Path:
         """
-        Saves the LoRA as it is now and returns the file's path.
+        Saves the current LoRA and returns the path of the file.
 
         Args:
-            path: The file; by default it has the output name with the step's number, in the output folder.
-            precision: "fp16", "bf16" or "float"; by default that of the options.
+            path: The file. Default: in the output folder, with the output name and the step.
+            precision: "fp16", "bf16" or "float". Default: the option `save_precision`.
         """
     def state_dict(self, /) -> dict[str, numpy.typing.NDArray[numpy.float32]]:
-        """The tensors of the LoRA file as it would be saved now, as NumPy arrays of `float32` by sd-scripts' keys."""
+        """Returns the tensors of the current LoRA as NumPy arrays of `float32`, by sd-scripts' keys."""
     @property
     def step(self, /) -> int:
-        """Updates so far."""
+        """The number of updates so far."""
     @property
     def total_steps(self, /) -> int:
-        """Updates of the run; 0 before its plan was told."""
+        """The number of updates of the run; 0 before the first event."""
+
+@final
+class Warning(Event):
+    """A setting or data that may not be intended, or a problem that the run works around. It is logged, too."""
+    __match_args__: Final = ('message',)
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(message: str) -> Warning: ...
+    @property
+    def message(self, /) -> str:
+        """The text."""
 
 def _panic() -> None:
-    """Panics, so that a test sees what becomes of a bug."""
+    """Panics. A test checks which exception a bug raises."""
 
 def check(config: TrainConfig, *, data: Iterable[tuple[ImageSource, str]] | None = None) -> CheckReport:
     """
-    Says what a run would be and all that is wrong with it.
+    Reports what a run would do, with all of its problems.
 
-    It reads everything that a training would read, decodes every image, and trains nothing. What is wrong is collected in the report instead
-    of being raised.
+    Reads everything that training reads and decodes every image, but does not train. Problems are
+    listed in the report instead of raised.
 
     Args:
         config: The options.
-        data: Images beside those of the options: a list of `(image, caption)`, where an image is a path, a `PIL.Image` or an array
-            `[h, w, 3]` of `uint8`.
+        data: More images, in addition to those of the options: a list of `(image, caption)`.
+            Each image is a path, a `PIL.Image` or an array `[h, w, 3]` of `uint8`.
 
     >>> report = lt.check(config)
     >>> report.is_ok, report.length.total_steps
@@ -1619,7 +1622,7 @@ def generate(config: TrainConfig, prompts: list[str], loras: dict[Any, float], s
 
 def inspect(path: str | PathLike[str], /) -> LoraInfo:
     """
-    Reads what a LoRA file holds, whatever program wrote it: adapters, ranks, alphas and metadata.
+    Reads a LoRA file of any program: its adapters, ranks, alphas and metadata.
 
     >>> info = lt.inspect(lt.fit(config, progress=False).path)
     >>> list(info.ranks), info.metadata["ss_network_dim"]
@@ -1627,4 +1630,4 @@ def inspect(path: str | PathLike[str], /) -> LoraInfo:
     """
 
 def options() -> list[Option]:
-    """All options, in the order of the documentation."""
+    """Returns all options, in the order of the documentation."""
