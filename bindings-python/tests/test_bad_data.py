@@ -136,7 +136,7 @@ def test_lists(
 
 
 def test_images_in_memory_have_no_cache_files(config: ConfigFactory, tmp_path: Path) -> None:
-    message = "`cache_latents_to_disk`: keeps files "
+    message = "`cache_latents_to_disk`: writes files "
     with expect_error(lt.ConfigError, message, tmp_path):
         lt.Trainer(
             config(train_data_dir=None, cache_latents_to_disk=True), data=[(array(64, 64, 3), "a")]

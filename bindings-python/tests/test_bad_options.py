@@ -22,7 +22,7 @@ OPTIONS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"network_dim": object}, "network_dim", "found a value of type type, ", RANK),
     ({"network_dim": {1, 2}}, "network_dim", "found a value of type set, ", RANK),
     ({"unet_lr": float("nan")}, "unet_lr", 'found "NaN", ', NUMBER),
-    ({"unet_lr": float("inf")}, "unet_lr", 'found "inf", ', NUMBER),
+    ({"unet_lr": float("inf")}, "unet_lr", 'found "inf", ', f"{NUMBER} and ≤ 1e30"),
     ({"unet_lr": "fast"}, "unet_lr", 'found "fast", ', NUMBER),
     (
         {"train_data_dir": b"images"},
