@@ -26,7 +26,7 @@ struct Row {
     name: &'static str,
     family: Family,
     side: u32,
-    recomputing: bool,
+    gradient_checkpointing: bool,
     base_dtype: BaseDtype,
     /// After the first.
     steps: usize,
@@ -36,14 +36,14 @@ const fn row(
     name: &'static str,
     family: Family,
     side: u32,
-    recomputing: bool,
+    gradient_checkpointing: bool,
     steps: usize,
 ) -> Row {
     Row {
         name,
         family,
         side,
-        recomputing,
+        gradient_checkpointing,
         base_dtype: BaseDtype::Float,
         steps,
     }
@@ -51,9 +51,9 @@ const fn row(
 
 const ROWS: [Row; 7] = [
     row("sd15_step/256", Family::Sd1, 256, false, 5),
-    row("sd15_step/256_recomputing", Family::Sd1, 256, true, 3),
+    row("sd15_step/256_checkpointing", Family::Sd1, 256, true, 3),
     row("sd15_step/512", Family::Sd1, 512, false, 2),
-    row("sd15_step/512_recomputing", Family::Sd1, 512, true, 2),
+    row("sd15_step/512_checkpointing", Family::Sd1, 512, true, 2),
     row("sdxl_step/256", Family::Sdxl, 256, false, 2),
     Row {
         base_dtype: BaseDtype::Bf16,
@@ -80,7 +80,7 @@ fn main() -> Result<()> {
             enable_bucket: false,
             network_dim: if row.family == Family::Sdxl { 16 } else { 32 },
             network_train_unet_only: true,
-            gradient_checkpointing: row.recomputing,
+            gradient_checkpointing: row.gradient_checkpointing,
             base_dtype: Some(row.base_dtype),
             max_token_length: 75,
             max_train_steps: Some(row.steps as u64 + 1),

@@ -122,18 +122,24 @@ fn levels() -> Vec<Step> {
 fn steps() -> Vec<Step> {
     [
         ("sd15_step/256", Family::Sd1, 32, false),
-        ("sd15_step/256_recomputing", Family::Sd1, 32, true),
+        ("sd15_step/256_checkpointing", Family::Sd1, 32, true),
         ("sd15_step/512", Family::Sd1, 64, false),
-        ("sd15_step/512_recomputing", Family::Sd1, 64, true),
+        ("sd15_step/512_checkpointing", Family::Sd1, 64, true),
         ("sdxl_step/256", Family::Sdxl, 32, false),
         ("sdxl_step/512", Family::Sdxl, 64, false),
     ]
-    .map(|(name, family, side, recomputes)| {
+    .map(|(name, family, side, gradient_checkpointing)| {
         let (shape, heads) = match family {
             Family::Sdxl => (UnetShape::sdxl(), vec![5, 10, 20]),
             Family::Sd1 | Family::Sd2 => (UnetShape::sd1(), vec![8; 4]),
         };
-        Step::new(name, shape, Size { heads, side }, recomputes, Some(family))
+        Step::new(
+            name,
+            shape,
+            Size { heads, side },
+            gradient_checkpointing,
+            Some(family),
+        )
     })
     .into()
 }

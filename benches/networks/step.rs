@@ -39,7 +39,7 @@ pub(super) struct Step {
     name: &'static str,
     shape: UnetShape,
     size: Size,
-    recomputes: bool,
+    gradient_checkpointing: bool,
     /// The checkpoint, unless it is a file with only the UNet.
     family: Option<Family>,
     state: Option<State>,
@@ -57,14 +57,14 @@ impl Step {
         name: &'static str,
         shape: UnetShape,
         size: Size,
-        recomputes: bool,
+        gradient_checkpointing: bool,
         family: Option<Family>,
     ) -> Self {
         Self {
             name,
             shape,
             size,
-            recomputes,
+            gradient_checkpointing,
             family,
             state: None,
         }
@@ -138,9 +138,9 @@ impl Step {
     /// The relative difference between the slope of the loss along its gradient, by finite
     /// differences, and the norm of the gradient.
     pub(super) fn gradient_difference(&mut self) -> Result<f64> {
-        let recomputes = self.recomputes;
+        let gradient_checkpointing = self.gradient_checkpointing;
         let state = self.load()?;
-        let (_, loss, gradients) = state.forward_and_backward(recomputes);
+        let (_, loss, gradients) = state.forward_and_backward(gradient_checkpointing);
         let norm = f64::from(global_norm(&gradients, 0.0).norm.into_scalar::<f32>());
         // Far enough for the loss to change in its third digit.
         let distance = 1e-3 * loss / norm;
@@ -201,19 +201,22 @@ impl State {
         f64::from(loss.into_scalar::<f32>())
     }
 
-    fn forward_and_backward(&self, recomputes: bool) -> (Tensor<4>, f64, Vec<StackGradient>) {
+    fn forward_and_backward(
+        &self,
+        gradient_checkpointing: bool,
+    ) -> (Tensor<4>, f64, Vec<StackGradient>) {
         let sink = GradientSink::default();
         let cx = ForwardContext::base()
             .with(self.adapters.bind_training(1.0, &sink))
-            .with_gradient_checkpointing(recomputes);
+            .with_gradient_checkpointing(gradient_checkpointing);
         let (prediction, loss) = self.forward(&cx);
         let value = f64::from(loss.clone().inner().into_scalar::<f32>());
         let _ = loss.backward();
         (prediction.inner(), value, self.adapters.gradients(&sink))
     }
 
-    fn step(&mut self, recomputes: bool) {
-        let (_, loss, gradients) = self.forward_and_backward(recomputes);
+    fn step(&mut self, gradient_checkpointing: bool) {
+        let (_, loss, gradients) = self.forward_and_backward(gradient_checkpointing);
         assert!(loss.is_finite());
         let norm = global_norm(&gradients, 1.0);
         let rates: Vec<_> = self
@@ -233,10 +236,10 @@ impl Served for Step {
     }
 
     fn prepare(&mut self, folder: &Path) -> Result<()> {
-        let recomputes = self.recomputes;
+        let gradient_checkpointing = self.gradient_checkpointing;
         let state = self.load()?;
         write(&folder.join("inputs.safetensors"), &state.inputs)?;
-        let (prediction, _, gradients) = state.forward_and_backward(recomputes);
+        let (prediction, _, gradients) = state.forward_and_backward(gradient_checkpointing);
         let gradients = flat(&state.adapters, |stack| gradients[stack].values.clone());
         assert!(
             values(gradients.clone()).iter().any(|value| *value != 0.0),
@@ -262,7 +265,7 @@ impl Served for Step {
             "rank": self.rank(),
             "timestep": TIMESTEP,
             "lr": LR,
-            "recomputes": recomputes,
+            "gradient_checkpointing": gradient_checkpointing,
             "checkpoint": self.path()?,
             "heads": self.size.heads,
             "channels": self.shape.channels,
@@ -276,8 +279,11 @@ impl Served for Step {
     }
 
     fn run(&mut self) {
-        let recomputes = self.recomputes;
-        self.state.as_mut().expect("loaded").step(recomputes);
+        let gradient_checkpointing = self.gradient_checkpointing;
+        self.state
+            .as_mut()
+            .expect("loaded")
+            .step(gradient_checkpointing);
     }
 
     fn release(&mut self) {

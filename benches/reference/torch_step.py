@@ -91,7 +91,7 @@ def attach(unet, row, factors):
 def step(row, inputs):
     unet = unet_of(row)
     loras = attach(unet, row, inputs["factors"])
-    if row["recomputes"]:
+    if row["gradient_checkpointing"]:
         unet.enable_gradient_checkpointing()
         unet.train()
     optimizer = torch.optim.AdamW(loras.parameters(), lr=row["lr"])

@@ -6,12 +6,12 @@
 //! check configuration, images, base, adapters     Trainer::new
 //! yield Plan
 //! encode images and captions once                 feed.fill
-//! generate previews                               if due
+//! generate previews                               if due (settings/timing.rs)
 //! for epoch in 1..=epochs
 //!     for update in epoch
-//!         batches = next update                   feed.next
+//!         batches = next update                   feed.load_next, feed.build
 //!         update adapters with their gradients    model.update
-//!         save, generate previews                 if due (settings/timing.rs)
+//!         save, generate previews                 if due
 //!     validate, save, generate previews           if due
 //! save the result
 //! ```

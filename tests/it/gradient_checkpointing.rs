@@ -22,7 +22,7 @@ fn step(
     adapters: &AdapterSet,
     golden: &Arrays,
     dropout: Dropout,
-    recomputing: bool,
+    gradient_checkpointing: bool,
 ) -> (f32, Vec<OfStack>) {
     let sink = GradientSink::default();
     let samples = golden.get("timesteps").values.len();
@@ -35,7 +35,7 @@ fn step(
     };
     let cx = ForwardContext::base()
         .with(adapters.bind_training_pass(1.0, &sink, &pass))
-        .with_gradient_checkpointing(recomputing);
+        .with_gradient_checkpointing(gradient_checkpointing);
     let tensor = |key: &str| -> Tensor<4> { golden.get(key).tensor(&tiny.device) };
     let timesteps: Vec<usize> = golden
         .get("timesteps")
@@ -199,8 +199,10 @@ fn the_option_saves_memory() {
     job.toml("resolution", "'256,256'")
         .toml("bucket_no_upscale", "false")
         .toml("train_batch_size", "3");
-    let mut peak = |recomputing: &str| {
-        let mut command = job.toml("gradient_checkpointing", recomputing).command();
+    let mut peak = |gradient_checkpointing: &str| {
+        let mut command = job
+            .toml("gradient_checkpointing", gradient_checkpointing)
+            .command();
         let mut program = command
             .stdout(Stdio::null())
             .spawn()
