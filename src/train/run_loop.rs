@@ -6,14 +6,14 @@ use std::time::Instant;
 use lora_core::layers::Network;
 
 use super::data::feed::{Filling, Update};
-use super::event::{EpochEnd, Event, RunPlan, Saved, Step, Summary};
+use super::event::{EpochEnd, Event, Preview, RunPlan, Saved, Step, Summary};
 use super::output::previews::NewPreview;
 use super::progress::Stage;
 use super::step::Outcome;
 use super::trainer::Trainer;
 use crate::config::rules::prediction_type_problems;
 use crate::error::{Error, Result};
-use crate::prompt::PreviewTime;
+use crate::prompt::{PreviewTime, Prompt};
 use crate::warning::Warning;
 
 /// The stage of generating previews, if they are due, before `then`.
@@ -102,11 +102,8 @@ impl Trainer {
         self.model.base.load(self.feed.needs())?;
         self.detect_prediction_type()?;
         let is_due = self.facts.settings.previews.timing.is_due_at_first();
-        Ok(preview_stage(
-            is_due,
-            PreviewTime::Epoch(0),
-            Stage::BeginEpoch,
-        ))
+        let at = PreviewTime::Epoch(0);
+        Ok(preview_stage(is_due, at, Stage::BeginEpoch))
     }
 
     fn begin_epoch(&mut self) -> Stage {
@@ -120,84 +117,43 @@ impl Trainer {
 
     fn update(&mut self) -> Result<Stage> {
         let started = Instant::now();
-        let Some((loaded, waited)) = self.feed.load_next()? else {
+        let Some(update) = self.next_update()? else {
             return Ok(Stage::Done);
         };
-        self.progress.count_wait(waited);
-        let Update {
-            epoch,
-            ends_epoch,
-            batches,
-        } = self.feed.build(loaded, &mut self.model.base)?;
-        debug_assert_eq!(epoch, self.progress.epoch);
-        let outcome = self.model.update(self.progress.step, batches)?;
+        let outcome = self.model.update(self.progress.step, update.batches)?;
         if !outcome.is_finite() {
             return Err(self.not_finite(outcome));
         }
-        self.end_update(outcome, started.elapsed().as_secs_f64())?;
-        let next = if ends_epoch {
+        self.report_step(outcome, started.elapsed().as_secs_f64());
+        self.save_after_step()?;
+        let next = if update.ends_epoch {
             Stage::EndEpoch
         } else {
             Stage::Update
         };
-        let step = self.progress.step;
-        let is_due = self.facts.settings.previews.timing.is_due_after_step(step);
-        Ok(preview_stage(is_due, PreviewTime::Step(step), next))
+        Ok(self.previews_after_step(next))
     }
 
     fn end_epoch(&mut self) -> Result<Stage> {
-        let (epoch, epochs) = (self.progress.epoch, self.facts.length.epochs);
-        self.progress.completed_epochs = epoch;
-        let end = EpochEnd {
-            epoch,
-            epochs,
-            step: self.progress.step,
-            average_loss: self.progress.average_loss(),
-            validation_loss: self.validate()?,
-        };
-        self.progress.events.push_back(Event::Epoch(end));
-        let (epoch, epochs) = (epoch as u32, epochs as u32);
-        let saves = self.facts.settings.output.saves;
-        if saves.is_due_after_epoch(epoch, epochs) {
-            let old = saves.epoch_to_delete(epoch, epochs);
-            let loras = &self.outputs.loras;
-            let old = old.map(|epoch| loras.epoch_path(epoch.into()));
-            self.save_before_end(loras.epoch_path(epoch.into()), old)?;
-        }
-        let timing = self.facts.settings.previews.timing;
-        let is_due = timing.is_due_after_epoch(epoch, epochs);
-        Ok(preview_stage(
-            is_due,
-            PreviewTime::Epoch(epoch),
-            Stage::BeginEpoch,
-        ))
+        self.progress.completed_epochs = self.progress.epoch;
+        let validation_loss = self.validate()?;
+        self.report_epoch(validation_loss);
+        self.save_after_epoch()?;
+        Ok(self.previews_after_epoch(Stage::BeginEpoch))
     }
 
     fn finish(&mut self) -> Result<Stage> {
         let lora = self.outputs.loras.result_path();
         self.save_to(&lora)?;
         self.progress.is_saved = true;
+        self.report_saved(lora.clone());
         let step = self.progress.step;
-        let path = lora.clone();
-        self.progress
-            .events
-            .push_back(Event::Saved(Saved { path, step }));
         let contact_sheet = self.outputs.previews.write_contact_sheet(step)?;
-        let progress = &mut self.progress;
-        progress.events.push_back(Event::End(Summary {
-            lora,
-            contact_sheet,
-            logs: self.outputs.logs.folder(),
-            steps: step,
-            seconds: progress.started.elapsed().as_secs_f64(),
-            steps_per_second: step as f64 / progress.step_seconds.max(f64::MIN_POSITIVE),
-            data_wait_seconds: progress.data_wait_seconds,
-            average_loss: progress.average_loss(),
-        }));
+        let summary = self.summary(lora, contact_sheet);
+        self.progress.events.push_back(Event::End(summary));
         Ok(Stage::Done)
     }
 
-    /// Generates the next preview with the adapters as they are now.
     fn generate_preview(
         &mut self,
         at: PreviewTime,
@@ -208,19 +164,9 @@ impl Trainer {
             self.model.base.keep(self.feed.needs());
             return Ok(*then);
         };
-        let seed = self.facts.pipeline.seed(&prompt, index);
-        let image = self.image(&prompt, seed, 1.0)?;
-        let preview = self.outputs.previews.write(NewPreview {
-            index,
-            at,
-            step: self.progress.step,
-            prompt,
-            seed,
-            image,
-        })?;
-        self.progress
-            .events
-            .push_back(Event::Preview(Box::new(preview)));
+        let preview = self.preview(at, index, prompt)?;
+        let event = Event::Preview(Box::new(preview));
+        self.progress.events.push_back(event);
         let index = index + 1;
         Ok(Stage::Previews { at, index, then })
     }
@@ -265,8 +211,19 @@ impl Trainer {
         Ok(())
     }
 
-    /// Counts an update and, if it is due, saves the LoRA.
-    fn end_update(&mut self, outcome: Outcome, seconds: f64) -> Result<()> {
+    /// The next update, on the device; `None` after the last.
+    fn next_update(&mut self) -> Result<Option<Update>> {
+        let Some((loaded, waited)) = self.feed.load_next()? else {
+            return Ok(None);
+        };
+        self.progress.count_wait(waited);
+        let update = self.feed.build(loaded, &mut self.model.base)?;
+        debug_assert_eq!(update.epoch, self.progress.epoch);
+        Ok(Some(update))
+    }
+
+    /// Counts an update and reports it.
+    fn report_step(&mut self, outcome: Outcome, seconds: f64) {
         let rates = self.model.rates(self.progress.step);
         self.progress.count_step(outcome.loss, seconds);
         let progress = &mut self.progress;
@@ -285,6 +242,40 @@ impl Trainer {
             grad_norm: outcome.grad_norm,
             seconds,
         }));
+    }
+
+    fn report_epoch(&mut self, validation_loss: Option<f32>) {
+        let progress = &mut self.progress;
+        progress.events.push_back(Event::Epoch(EpochEnd {
+            epoch: progress.epoch,
+            epochs: self.facts.length.epochs,
+            step: progress.step,
+            average_loss: progress.average_loss(),
+            validation_loss,
+        }));
+    }
+
+    fn report_saved(&mut self, path: PathBuf) {
+        let step = self.progress.step;
+        let saved = Event::Saved(Saved { path, step });
+        self.progress.events.push_back(saved);
+    }
+
+    fn summary(&self, lora: PathBuf, contact_sheet: Option<PathBuf>) -> Summary {
+        let progress = &self.progress;
+        Summary {
+            lora,
+            contact_sheet,
+            logs: self.outputs.logs.folder(),
+            steps: progress.step,
+            seconds: progress.started.elapsed().as_secs_f64(),
+            steps_per_second: progress.step as f64 / progress.step_seconds.max(f64::MIN_POSITIVE),
+            data_wait_seconds: progress.data_wait_seconds,
+            average_loss: progress.average_loss(),
+        }
+    }
+
+    fn save_after_step(&mut self) -> Result<()> {
         let (step, saves) = (self.progress.step, self.facts.settings.output.saves);
         if !saves.is_due_after_step(step) {
             return Ok(());
@@ -292,6 +283,49 @@ impl Trainer {
         let loras = &self.outputs.loras;
         let old = saves.step_to_delete(step).map(|step| loras.step_path(step));
         self.save_before_end(loras.step_path(step), old)
+    }
+
+    fn save_after_epoch(&mut self) -> Result<()> {
+        let (epoch, epochs) = self.epoch_and_epochs();
+        let saves = self.facts.settings.output.saves;
+        if !saves.is_due_after_epoch(epoch, epochs) {
+            return Ok(());
+        }
+        let loras = &self.outputs.loras;
+        let old = saves.epoch_to_delete(epoch, epochs);
+        let old = old.map(|epoch| loras.epoch_path(epoch.into()));
+        self.save_before_end(loras.epoch_path(epoch.into()), old)
+    }
+
+    fn epoch_and_epochs(&self) -> (u32, u32) {
+        (self.progress.epoch as u32, self.facts.length.epochs as u32)
+    }
+
+    fn previews_after_step(&self, next: Stage) -> Stage {
+        let step = self.progress.step;
+        let is_due = self.facts.settings.previews.timing.is_due_after_step(step);
+        preview_stage(is_due, PreviewTime::Step(step), next)
+    }
+
+    fn previews_after_epoch(&self, next: Stage) -> Stage {
+        let (epoch, epochs) = self.epoch_and_epochs();
+        let timing = self.facts.settings.previews.timing;
+        let is_due = timing.is_due_after_epoch(epoch, epochs);
+        preview_stage(is_due, PreviewTime::Epoch(epoch), next)
+    }
+
+    /// Generates a preview with the adapters as they are now, and writes it.
+    fn preview(&mut self, at: PreviewTime, index: usize, prompt: Prompt) -> Result<Preview> {
+        let seed = self.facts.pipeline.seed(&prompt, index);
+        let image = self.image(&prompt, seed, 1.0)?;
+        self.outputs.previews.write(NewPreview {
+            index,
+            at,
+            step: self.progress.step,
+            prompt,
+            seed,
+            image,
+        })
     }
 
     /// The loss on the validation images; `None` if there are none.
@@ -317,13 +351,9 @@ impl Trainer {
     /// Saves the LoRA before the end of the run, then deletes `old`, if this run saved it.
     fn save_before_end(&mut self, path: PathBuf, old: Option<PathBuf>) -> Result<()> {
         self.save_to(&path)?;
-        let (step, events) = (self.progress.step, &mut self.progress.events);
-        let saved = Saved {
-            path: path.clone(),
-            step,
-        };
-        events.push_back(Event::Saved(saved));
+        self.report_saved(path.clone());
         self.outputs.loras.add_saved(path);
+        let events = &mut self.progress.events;
         let Some(old) = old else { return Ok(()) };
         match self.outputs.loras.delete_saved(&old) {
             Ok(true) => events.push_back(Event::Deleted(old)),
