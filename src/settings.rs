@@ -17,7 +17,7 @@ pub(crate) use base::{BaseSettings, TextSettings};
 pub(crate) use caches::{CacheSettings, Caching};
 pub(crate) use data::{DataSettings, DataSource};
 pub(crate) use network::{NetworkSettings, NetworkShape, NetworkWeights};
-pub(crate) use objective::{ObjectiveSettings, ZeroTerminalSnr};
+pub(crate) use objective::ObjectiveSettings;
 pub(crate) use output::{OutputSettings, PreviewSettings};
 pub(crate) use training::TrainingSettings;
 
@@ -45,7 +45,8 @@ pub(crate) struct RunSettings {
 
 impl RunSettings {
     /// The settings of a configuration that is [resolved](TrainConfig::resolved) for this family.
-    pub(crate) fn new(config: &TrainConfig, family: Family) -> Self {
+    /// `base_is_zero_terminal` is true if the base was trained with zero terminal SNR.
+    pub(crate) fn new(config: &TrainConfig, family: Family, base_is_zero_terminal: bool) -> Self {
         let by_family = config.family_options(family);
         Self {
             family,
@@ -56,7 +57,7 @@ impl RunSettings {
             data: DataSettings::new(config, &by_family),
             caches: CacheSettings::new(config),
             network: NetworkSettings::new(config, family),
-            objective: ObjectiveSettings::new(config),
+            objective: ObjectiveSettings::new(config, base_is_zero_terminal),
             training: TrainingSettings::new(config),
             output: OutputSettings::new(config),
             previews: PreviewSettings::new(config, by_family.resolution),

@@ -9,7 +9,7 @@ use lora_core::diffusion::{
 
 use crate::config::{Compat, MixedPrecision, TrainConfig};
 
-/// The objective of a run, except for the facts that only the base knows.
+/// The objective of a run, except for the prediction type of its base.
 #[derive(Debug, Clone)]
 pub(crate) struct ObjectiveSettings {
     /// The error of a predicted value.
@@ -26,23 +26,15 @@ pub(crate) struct ObjectiveSettings {
     pub(crate) noise_dtype: Option<FloatDType>,
     /// The timesteps that are drawn.
     pub(crate) timesteps: Range<usize>,
-    pub(crate) zero_terminal_snr: ZeroTerminalSnr,
+    /// True if the noise schedule has zero terminal SNR, <https://arxiv.org/abs/2305.08891>.
+    pub(crate) zero_terminal_snr: bool,
     /// True if loss weights follow the schedule before it gets zero terminal SNR, as in
     /// sd-scripts.
     pub(crate) weights_ignore_zero_terminal_snr: bool,
 }
 
-/// The choice of zero terminal SNR, <https://arxiv.org/abs/2305.08891>.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ZeroTerminalSnr {
-    On,
-    Off,
-    /// As the base was trained.
-    LikeBase,
-}
-
 impl ObjectiveSettings {
-    pub(super) fn new(config: &TrainConfig) -> Self {
+    pub(super) fn new(config: &TrainConfig, base_is_zero_terminal: bool) -> Self {
         Self {
             loss_type: config.loss_type,
             huber_threshold: HuberThreshold {
@@ -60,11 +52,7 @@ impl ObjectiveSettings {
             noise: noise(config),
             noise_dtype: noise_dtype(config),
             timesteps: config.min_timestep as usize..config.max_timestep as usize,
-            zero_terminal_snr: match config.zero_terminal_snr {
-                Some(true) => ZeroTerminalSnr::On,
-                Some(false) => ZeroTerminalSnr::Off,
-                None => ZeroTerminalSnr::LikeBase,
-            },
+            zero_terminal_snr: config.effective_zero_terminal_snr(base_is_zero_terminal),
             weights_ignore_zero_terminal_snr: config.compat == Compat::SdScripts,
         }
     }

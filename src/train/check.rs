@@ -51,10 +51,13 @@ pub fn check_with_images(config: &TrainConfig, images: &[TrainImage]) -> CheckRe
         None => config.likely_family(),
     };
     let resolved = &config.resolved(family);
-    let settings = &RunSettings::new(resolved, family);
+    let base_is_zero_terminal = checkpoint
+        .as_ref()
+        .is_some_and(Checkpoint::zero_terminal_snr);
+    let settings = &RunSettings::new(resolved, family, base_is_zero_terminal);
     let mut base = None;
     if let Some(checkpoint) = checkpoint {
-        report.reproduced = rules::reproduced(config, family, checkpoint.zero_terminal_snr());
+        report.reproduced = rules::reproduced(config, family, base_is_zero_terminal);
         let checked = check_base(&mut report, resolved, settings, checkpoint);
         base = report.collect(checked);
     }

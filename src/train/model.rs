@@ -75,10 +75,9 @@ impl Model {
             keeps_idle_gradients: settings.compat == Compat::SdScripts,
             seed: settings.seed,
         };
-        let is_zero_terminal = base.checkpoint.zero_terminal_snr();
         Self {
             objective: settings.objective.clone(),
-            noise_schedule: noise_schedule(&settings.objective, is_zero_terminal),
+            noise_schedule: noise_schedule(&settings.objective),
             base: Base::new(base.checkpoint, settings.base.dtype, device),
             state: TrainState::new(adapters.set, optimizer, network.ema_decay),
             algorithm,

@@ -4,7 +4,7 @@ use burn::tensor::FloatDType;
 use lora_core::diffusion::{NoiseSchedule, Objective};
 
 use crate::config::PredictionType;
-use crate::settings::{ObjectiveSettings, ZeroTerminalSnr};
+use crate::settings::ObjectiveSettings;
 
 /// The objective over a noise schedule, for a UNet with this prediction type.
 pub(crate) fn objective(
@@ -24,19 +24,10 @@ pub(crate) fn objective(
     }
 }
 
-/// The noise schedule of training. `base_is_zero_terminal` is true if the base was trained with
-/// zero terminal SNR, <https://arxiv.org/abs/2305.08891>.
-pub(crate) fn noise_schedule(
-    settings: &ObjectiveSettings,
-    base_is_zero_terminal: bool,
-) -> NoiseSchedule {
+/// The noise schedule of training.
+pub(crate) fn noise_schedule(settings: &ObjectiveSettings) -> NoiseSchedule {
     let plain = NoiseSchedule::scaled_linear();
-    let is_zero_terminal = match settings.zero_terminal_snr {
-        ZeroTerminalSnr::On => true,
-        ZeroTerminalSnr::Off => false,
-        ZeroTerminalSnr::LikeBase => base_is_zero_terminal,
-    };
-    let schedule = if !is_zero_terminal {
+    let schedule = if !settings.zero_terminal_snr {
         plain
     } else if settings.weights_ignore_zero_terminal_snr {
         plain.with_zero_terminal_snr().weighted_as(&plain)

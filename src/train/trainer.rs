@@ -122,7 +122,7 @@ impl Trainer {
         let reproduced = rules::reproduced(&config, family, base_facts.zero_terminal_snr);
         let given = config;
         let config = given.resolved(family);
-        let settings = RunSettings::new(&config, family);
+        let settings = RunSettings::new(&config, family, base_facts.zero_terminal_snr);
         Error::config(rules::base_problems(&config, &base_facts))?;
         let (dataset, notices) = dataset::open(&config, &settings.data, images)?;
         let plan = dataset.plan()?;

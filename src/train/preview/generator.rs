@@ -45,9 +45,10 @@ impl Generator {
         config.validate_beside_images()?;
         let device = crate::device::parse(&config.device)?;
         let checkpoint = open_checkpoint(config)?;
-        let config = config.resolved(checkpoint.family());
-        let settings = RunSettings::new(&config, checkpoint.family());
-        Error::config(rules::base_problems(&config, &BaseFacts::new(&checkpoint)))?;
+        let (family, base_facts) = (checkpoint.family(), BaseFacts::new(&checkpoint));
+        let config = config.resolved(family);
+        let settings = RunSettings::new(&config, family, base_facts.zero_terminal_snr);
+        Error::config(rules::base_problems(&config, &base_facts))?;
         let base = OpenBase::new(checkpoint, &settings)?;
         let mut opened = Vec::with_capacity(loras.len());
         for (path, multiplier) in loras {
