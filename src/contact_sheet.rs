@@ -5,8 +5,8 @@ use std::path::Path;
 
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
+use lora_data::atomic::AtomicFile;
 
-use crate::atomic::AtomicFile;
 use crate::error::{Error, Result};
 
 /// Pixels around and between the images.
@@ -51,7 +51,7 @@ fn extent(sizes: &[u32]) -> u32 {
     sizes.iter().map(|size| size + MARGIN).sum::<u32>() + MARGIN
 }
 
-/// Writes an image as PNG, [atomically](crate::atomic).
+/// Writes an image as PNG, [atomically](lora_data::atomic).
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be written, [`Error::Image`] for an image without pixels.
@@ -68,7 +68,7 @@ pub(crate) fn write_png(path: &Path, image: &RgbImage) -> Result<()> {
             source,
         },
     })?;
-    file.commit()
+    Ok(file.commit()?)
 }
 
 /// Encodes an image as PNG.

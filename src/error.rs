@@ -54,7 +54,7 @@ pub enum Error {
     },
     /// A folder, image or caption that cannot be used.
     #[error(transparent)]
-    Data(#[from] lora_data::Error),
+    Data(lora_data::Error),
     /// A weight file that cannot be used.
     #[error(transparent)]
     Model(#[from] lora_models::Error),
@@ -250,6 +250,24 @@ impl Error {
             path: path.into(),
             action,
             source,
+        }
+    }
+}
+
+impl From<lora_data::Error> for Error {
+    fn from(error: lora_data::Error) -> Self {
+        match error {
+            // Files are written by both crates; for the user it is one kind of error.
+            lora_data::Error::Write {
+                path,
+                action,
+                source,
+            } => Self::Io {
+                path,
+                action,
+                source,
+            },
+            error => Self::Data(error),
         }
     }
 }

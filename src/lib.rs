@@ -55,7 +55,6 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod atomic;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;

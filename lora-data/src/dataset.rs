@@ -1,7 +1,7 @@
 //! The dataset: every usable image with its caption, its repeats and its bucket.
 
 mod balance;
-mod duplicates;
+pub(crate) mod duplicates;
 pub(crate) mod loader;
 pub(crate) mod plan;
 pub(crate) mod report;

@@ -184,6 +184,16 @@ pub enum Error {
         /// The system's reason.
         error: std::io::Error,
     },
+    /// A file that cannot be written ([`atomic`](crate::atomic)).
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The failed action, as a verb: `write`, `read back`.
+        action: &'static str,
+        /// The error of the system.
+        source: std::io::Error,
+    },
     /// An image cannot be decoded: it is truncated, damaged or in an unsupported format.
     #[error("`{}`: unreadable image: {reason}", path.display())]
     UnreadableImage {

@@ -23,7 +23,7 @@
 //! Files use only files further to the left:
 //!
 //! ```text
-//! count, size, extensions, random ◀── notice ◀── error ◀── fingerprint, image, bucket, caption
+//! count, size, extensions, random ◀── notice ◀── error ◀── fingerprint, image, bucket, caption, atomic
 //!                                                           ◀── config ◀── scan ◀── dataset
 //!                                                           ◀── cache
 //! ```
@@ -64,6 +64,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod atomic;
 pub mod bucket;
 pub mod cache;
 pub mod caption;
@@ -86,6 +87,7 @@ pub use self::config::{
     DataConfig, DatasetConfig, DatasetOptions, ImageSource, Source, Subset, TrainImage,
 };
 pub use self::count::count;
+pub use self::dataset::duplicates::duplicates;
 pub use self::dataset::loader::ImageSample;
 pub use self::dataset::plan::{Batch, BatchPlan, Group, Shard, StepCount};
 pub use self::dataset::report::{
@@ -105,5 +107,6 @@ pub use self::image::raster::{DecodedImage, Pixels, Plane, Raster};
 pub use self::image::resize;
 pub use self::notice::{FileSummary, Notice};
 pub use self::scan::folder::{FolderSubsets, folder_subsets};
+pub use self::scan::listing::Listing;
 pub use self::scan::metadata_file;
 pub use self::size::Size;

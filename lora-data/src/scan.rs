@@ -1,7 +1,7 @@
 //! From subsets to images with captions: reads file names, captions and image headers, no pixels.
 
 pub(crate) mod folder;
-mod listing;
+pub(crate) mod listing;
 mod masks;
 pub mod metadata_file;
 pub(crate) mod size_index;

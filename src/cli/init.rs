@@ -4,11 +4,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use lora_data::atomic;
 use lora_models::Family;
 
 use super::progress::print_line;
 use crate::TrainConfig;
-use crate::atomic;
 use crate::error::{Error, Result};
 
 pub(super) fn run(
@@ -41,5 +41,5 @@ pub(super) fn write_new(path: &Path, text: &str, force: bool) -> Result<()> {
             source,
         });
     }
-    atomic::write(path, |file| file.write_all(text.as_bytes()))
+    Ok(atomic::write(path, |file| file.write_all(text.as_bytes()))?)
 }

@@ -4,12 +4,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use lora_data::atomic;
 use lora_models::Family;
 use lora_models::random::write_random_checkpoint;
 
 use super::progress::print_line;
 use super::signals::Signals;
-use crate::atomic;
 use crate::error::Result;
 
 pub(super) fn run(family: Family, seed: u64, out: &Path, signals: &Signals) -> Result<ExitCode> {

@@ -14,25 +14,32 @@ impl Dataset {
     /// duplicate of itself.
     #[must_use]
     pub fn duplicates(&self) -> Vec<Vec<PathBuf>> {
-        let mut paths: Vec<&Path> = self.items.iter().map(|item| item.path.as_path()).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        let lengths: Vec<Option<u64>> = paths
-            .par_iter()
-            .map(|path| path.metadata().ok().map(|file| file.len()))
-            .collect();
-        let candidates = groups(paths.into_iter().zip(lengths)).into_iter().flatten();
-        let candidates: Vec<&Path> = candidates.collect();
-        let hashes: Vec<Option<[u8; 32]>> = candidates
-            .par_iter()
-            .map(|path| sha256(path).ok())
-            .collect();
-        let mut same = groups(candidates.into_iter().zip(hashes));
-        same.sort_unstable();
-        same.into_iter()
-            .map(|group| group.into_iter().map(Path::to_path_buf).collect())
-            .collect()
+        duplicates(self.items.iter().map(|item| item.path.as_path()))
     }
+}
+
+/// The files with the same bytes, in groups of at least two, each sorted by path. Only files of
+/// equal length are read. Unreadable files are left out.
+#[must_use]
+pub fn duplicates<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<Vec<PathBuf>> {
+    let mut paths: Vec<&Path> = paths.collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let lengths: Vec<Option<u64>> = paths
+        .par_iter()
+        .map(|path| path.metadata().ok().map(|file| file.len()))
+        .collect();
+    let candidates = groups(paths.into_iter().zip(lengths)).into_iter().flatten();
+    let candidates: Vec<&Path> = candidates.collect();
+    let hashes: Vec<Option<[u8; 32]>> = candidates
+        .par_iter()
+        .map(|path| sha256(path).ok())
+        .collect();
+    let mut same = groups(candidates.into_iter().zip(hashes));
+    same.sort_unstable();
+    same.into_iter()
+        .map(|group| group.into_iter().map(Path::to_path_buf).collect())
+        .collect()
 }
 
 /// Groups the paths by key; leaves out paths with a key of their own.

@@ -22,6 +22,7 @@ impl Error {
             | Self::NoNamedFolders { path, .. }
             | Self::TooManyRepeats { path, .. }
             | Self::Io { path, .. }
+            | Self::Write { path, .. }
             | Self::UnreadableImage { path, .. }
             | Self::ImageChanged { path, .. }
             | Self::ImageTooSmall { path, .. }
@@ -52,6 +53,7 @@ impl Error {
         match self {
             Self::FolderNotFound { .. } => Some(std::io::ErrorKind::NotFound),
             Self::Io { error, .. } => Some(error.kind()),
+            Self::Write { source, .. } => Some(source.kind()),
             Self::UnreadableImage { refused, .. } => *refused,
             Self::Multiple { problems } => problems.first()?.io_error_kind(),
             _ => None,
@@ -102,6 +104,15 @@ impl Error {
         Self::Io {
             path: path.into(),
             error,
+        }
+    }
+
+    /// Creates the error for a failed write of `path`, for `map_err`.
+    pub(crate) fn write(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Write {
+            path: path.into(),
+            action,
+            source,
         }
     }
 

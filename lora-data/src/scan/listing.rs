@@ -14,13 +14,16 @@ use crate::notice::{FileSummary, Notice};
 /// Extensions of images in formats that are not supported.
 const UNSUPPORTED_EXTENSIONS: [&str; 6] = ["avif", "jxl", "heic", "heif", "psd", "svg"];
 
-/// The visible images, captions and subfolders of a folder, each sorted by name.
+/// The images, caption files and subfolders of a folder, each sorted by path. Names that start with
+/// a dot are left out.
 #[derive(Debug, Default)]
-pub(crate) struct Listing {
-    pub(crate) images: Vec<PathBuf>,
+pub struct Listing {
+    /// The images.
+    pub images: Vec<PathBuf>,
     /// Files with the extension of captions.
-    pub(crate) captions: Vec<PathBuf>,
-    pub(crate) folders: Vec<PathBuf>,
+    pub captions: Vec<PathBuf>,
+    /// The subfolders that are not listed themselves.
+    pub folders: Vec<PathBuf>,
     unsupported: Vec<PathBuf>,
 }
 
@@ -42,7 +45,11 @@ impl Listing {
 
     /// Lists a folder and, if `recursive`, all folders in it. Adds a notice for each folder that is
     /// not listed.
-    pub(crate) fn read_all(
+    ///
+    /// # Errors
+    /// [`Error::FolderNotFound`], [`Error::NotAFolder`], [`Error::FolderNamedAsFile`], and
+    /// [`Error::Io`] if a folder cannot be read.
+    pub fn read_all(
         dir: &Path,
         recursive: bool,
         caption_extension: &str,
@@ -115,7 +122,8 @@ impl Listing {
     }
 
     /// Notices about unsupported images and shared captions.
-    pub(crate) fn notices(&self) -> Vec<Notice> {
+    #[must_use]
+    pub fn notices(&self) -> Vec<Notice> {
         let mut notices = Vec::new();
         notices.extend(
             FileSummary::from_paths(self.unsupported.iter().cloned()).map(Notice::UnknownFormat),
@@ -130,7 +138,8 @@ impl Listing {
     }
 
     /// The caption files without an image, compared with case.
-    pub(crate) fn orphaned_captions(&self, caption_extension: &str) -> Vec<PathBuf> {
+    #[must_use]
+    pub fn orphaned_captions(&self, caption_extension: &str) -> Vec<PathBuf> {
         // Bytes are hashed faster than a path with its parts.
         fn folder(path: &Path) -> Option<&OsStr> {
             path.parent().map(Path::as_os_str)

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::atomic::AtomicFile;
+use lora_data::atomic::AtomicFile;
+
 use crate::config::train_config::TrainConfig;
-use crate::error::{Error, Problem, ProblemKind};
+use crate::error::{Problem, ProblemKind};
 
 /// The problems of all files and folders. Whether a folder can be written to is tested with a file
 /// that is deleted at once.
@@ -103,7 +104,9 @@ fn unwritable(option: &str, folder: &Path) -> Option<Problem> {
     }
     // Permissions alone are not enough: file systems can be mounted read-only. The file is deleted
     // when this function returns.
-    let Err(Error::Io { source, .. }) = AtomicFile::create(nearest.join("lora-trainer")) else {
+    let Err(lora_data::Error::Write { source, .. }) =
+        AtomicFile::create(nearest.join("lora-trainer"))
+    else {
         return None;
     };
     let kind = ProblemKind::Path {

@@ -5,9 +5,9 @@ use std::io::{self, Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
+use lora_data::atomic::AtomicFile;
 use lora_data::cache::{CacheRecords, Origin, RetainedEntries, SourceFingerprint};
 
-use crate::atomic::AtomicFile;
 use crate::error::{Error, Result};
 use crate::warning::{CacheContent, Warning};
 

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use half::{bf16, f16};
 use lora_core::adapter::{AdapterSet, AdapterTensor, SavePrecision};
+use lora_data::atomic::AtomicFile;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-use crate::atomic::AtomicFile;
 use crate::error::{Error, Result};
 use crate::hash::adapter_hashes;
 use crate::metadata::{Metadata, insert_hashes};
@@ -39,7 +39,7 @@ pub(crate) fn write_lora(
     if file.read_back()? != bytes {
         return Err(Error::NotAsWritten { path: path.into() });
     }
-    file.commit()
+    Ok(file.commit()?)
 }
 
 fn views(tensors: &[AdapterTensor]) -> Result<Vec<(&str, TensorView<'_>)>> {

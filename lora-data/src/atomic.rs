@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// [`commit`](Self::commit) renames it to the target and replaces an existing file. If it is
 /// dropped without `commit`, the temporary file is removed and the target is unchanged.
 #[derive(Debug)]
-pub(crate) struct AtomicFile {
+pub struct AtomicFile {
     /// `None` only after `commit`.
     writer: Option<BufWriter<File>>,
     temporary: PathBuf,
@@ -23,24 +23,24 @@ impl AtomicFile {
     /// Creates the temporary file, and the folder if it is missing.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder or the file cannot be created.
-    pub(crate) fn create(target: impl Into<PathBuf>) -> Result<Self> {
+    /// [`Error::Write`] if the folder or the file cannot be created.
+    pub fn create(target: impl Into<PathBuf>) -> Result<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let target = target.into();
-        let name = target.file_name().ok_or_else(|| Error::Io {
+        let name = target.file_name().ok_or_else(|| Error::Write {
             path: target.clone(),
             action: "write",
             source: io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"),
         })?;
         let folder = folder_of(&target);
-        fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))?;
+        fs::create_dir_all(folder).map_err(Error::write(folder, "create the folder"))?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let temporary = folder.join(format!(
             ".{}.{}-{number}.tmp",
             name.to_string_lossy(),
             std::process::id()
         ));
-        let file = File::create(&temporary).map_err(Error::io(&target, "write"))?;
+        let file = File::create(&temporary).map_err(Error::write(&target, "write"))?;
         Ok(Self {
             writer: Some(BufWriter::new(file)),
             temporary,
@@ -51,25 +51,25 @@ impl AtomicFile {
     /// Writes everything to the disk and returns the content of the temporary file.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be written or read.
-    pub(crate) fn read_back(&mut self) -> Result<Vec<u8>> {
+    /// [`Error::Write`] if it cannot be written or read.
+    pub fn read_back(&mut self) -> Result<Vec<u8>> {
         let written = self.writer().and_then(|writer| {
             writer.flush()?;
             writer.get_ref().sync_all()
         });
-        written.map_err(Error::io(&self.target, "write"))?;
-        fs::read(&self.temporary).map_err(Error::io(&self.target, "read back"))
+        written.map_err(Error::write(&self.target, "write"))?;
+        fs::read(&self.temporary).map_err(Error::write(&self.target, "read back"))
     }
 
     /// Writes everything to the disk and gives the file its name.
     ///
     /// # Errors
-    /// [`Error::Io`]; the target is then unchanged.
-    pub(crate) fn commit(mut self) -> Result<()> {
+    /// [`Error::Write`]; the target is then unchanged.
+    pub fn commit(mut self) -> Result<()> {
         let writer = self.writer.take();
         publish(writer, &self.temporary, &self.target).map_err(|source| {
             let _ = fs::remove_file(&self.temporary);
-            Error::Io {
+            Error::Write {
                 path: self.target.clone(),
                 action: "write",
                 source,
@@ -113,14 +113,10 @@ impl Drop for AtomicFile {
 /// Writes a file through `write`. After an error, an existing file is unchanged.
 ///
 /// # Errors
-/// [`Error::Io`] that names `target`.
-#[cfg(any(feature = "cli", test))]
-pub(crate) fn write(
-    target: &Path,
-    write: impl FnOnce(&mut AtomicFile) -> io::Result<()>,
-) -> Result<()> {
+/// [`Error::Write`] that names `target`.
+pub fn write(target: &Path, write: impl FnOnce(&mut AtomicFile) -> io::Result<()>) -> Result<()> {
     let mut file = AtomicFile::create(target)?;
-    write(&mut file).map_err(Error::io(target, "write"))?;
+    write(&mut file).map_err(Error::write(target, "write"))?;
     file.commit()
 }
 
@@ -181,7 +177,6 @@ mod tests {
         })
         .unwrap_err();
         assert!(error.to_string().contains("a.txt"), "{error}");
-        assert_eq!(error.exit_code(), 2);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["a.txt"]);
     }

@@ -1,0 +1,5 @@
+//! The captions of a folder of images.
+
+/// The captions of a folder of images.
+#[derive(Debug)]
+pub struct Captions {}
