@@ -23,6 +23,44 @@ pub enum Error {
         /// The error of the system.
         source: std::io::Error,
     },
+    /// The list of a tagger's tags is damaged.
+    #[error("{}: {reason}", path.display())]
+    Labels {
+        /// `selected_tags.csv` or `tag_mapping.json`.
+        path: PathBuf,
+        /// The line or entry at fault, and what is expected there.
+        reason: String,
+    },
+    /// A file of scores is damaged.
+    #[error("{}: not a file of `tag --scores`: {reason}", path.display())]
+    Scores {
+        /// The file.
+        path: PathBuf,
+        /// The entry at fault.
+        reason: String,
+    },
+    /// A folder does not have the files of a tagger.
+    #[error("{}: {reason}", path.display())]
+    ModelFiles {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing or ambiguous.
+        reason: String,
+    },
+    /// A model that cannot be used as a tagger.
+    #[error("{}: cannot be used as a tagger: {reason}", path.display())]
+    Model {
+        /// The `.onnx` file.
+        path: PathBuf,
+        /// What is wrong with it: damage, an unknown operator, an unexpected shape.
+        reason: String,
+    },
+    /// The runtime of models cannot be used.
+    #[error("onnxruntime: {reason}")]
+    Runtime {
+        /// The reason.
+        reason: String,
+    },
     /// An option has an unusable value.
     #[error("`{option}`: found {found}; expected {expected}")]
     Option {
@@ -41,8 +79,12 @@ impl Error {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Data(error) => error.path(),
-            Self::Io { path, .. } => Some(path),
-            Self::Option { .. } => None,
+            Self::Io { path, .. }
+            | Self::Labels { path, .. }
+            | Self::Scores { path, .. }
+            | Self::ModelFiles { path, .. }
+            | Self::Model { path, .. } => Some(path),
+            Self::Runtime { .. } | Self::Option { .. } => None,
         }
     }
 
@@ -52,7 +94,7 @@ impl Error {
         match self {
             Self::Data(error) => error.io_error_kind(),
             Self::Io { source, .. } => Some(source.kind()),
-            Self::Option { .. } => None,
+            _ => None,
         }
     }
 

@@ -2,7 +2,31 @@
 #![forbid(unsafe_code)]
 
 pub mod captions;
+#[cfg(feature = "tagger")]
+mod category;
+#[cfg(feature = "tagger")]
+mod compose;
 mod error;
+#[cfg(feature = "tagger")]
+mod options;
+#[cfg(feature = "tagger")]
+mod replacement;
+#[cfg(feature = "tagger")]
+mod scores;
+#[cfg(feature = "tagger")]
+mod spelling;
+#[cfg(feature = "tagger")]
+mod tagger;
 
 pub use self::captions::Captions;
+#[cfg(feature = "tagger")]
+pub use self::category::Category;
 pub use self::error::{Error, Result};
+#[cfg(feature = "tagger")]
+pub use self::options::{EMOTICONS, Position, Style, TagOptions, Underscores};
+#[cfg(feature = "tagger")]
+pub use self::replacement::Replacements;
+#[cfg(feature = "tagger")]
+pub use self::scores::{LEAST_KEPT, Score, Scores};
+#[cfg(feature = "tagger")]
+pub use self::tagger::{Runtime, Tagger, TaggerInput, TaggerKind, TaggerOptions};

@@ -4,8 +4,8 @@
 //! sd-scripts.
 
 mod area;
-mod lanczos;
 mod linear;
+mod pillow;
 mod taps;
 #[cfg(test)]
 mod tests;
@@ -32,6 +32,9 @@ pub enum Interpolation {
     Area,
     /// Lanczos with three lobes (`PIL.Image.LANCZOS`), which are wider for downscaling.
     Lanczos,
+    /// Cubic convolution (`PIL.Image.BICUBIC`), which is wider for downscaling. Not a value of
+    /// `resize_interpolation`; taggers use it.
+    PillowBicubic,
 }
 
 impl Interpolation {
@@ -112,7 +115,10 @@ pub fn resize_and_crop<const C: usize>(
             area::area(image, resized, window)
         }
         Some(Interpolation::Area) => linear::blocks(image, resized, window),
-        Some(Interpolation::Lanczos) => lanczos::lanczos(image, resized, window),
+        Some(Interpolation::Lanczos) => pillow::resample(image, resized, window, pillow::LANCZOS),
+        Some(Interpolation::PillowBicubic) => {
+            pillow::resample(image, resized, window, pillow::BICUBIC)
+        }
     };
     Raster::new(size, data).expect("the window's size")
 }

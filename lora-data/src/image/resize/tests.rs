@@ -3,13 +3,14 @@ use crate::image::raster::{Pixels, Plane};
 
 mod filters;
 
-const INTERPOLATIONS: [Option<Interpolation>; 6] = [
+const INTERPOLATIONS: [Option<Interpolation>; 7] = [
     None,
     Some(Interpolation::Nearest),
     Some(Interpolation::Linear),
     Some(Interpolation::Cubic),
     Some(Interpolation::Area),
     Some(Interpolation::Lanczos),
+    Some(Interpolation::PillowBicubic),
 ];
 
 fn image(width: u32, height: u32) -> Pixels {

@@ -201,3 +201,29 @@ fn lanczos_also_downscales() {
         ],
     );
 }
+
+/// Expected values: `Image.resize(to, BICUBIC)`, Pillow 13.
+#[test]
+fn pillow_bicubic_in_both_directions() {
+    assert_resized(
+        Interpolation::PillowBicubic,
+        &[
+            (
+                (3, 2),
+                (4, 3),
+                vec![
+                    0, 0, 11, 3, 0, 11, 9, 2, 11, 13, 4, 11, 7, 3, 11, 11, 3, 12, 17, 5, 13, 21, 7,
+                    14, 14, 5, 11, 18, 5, 13, 24, 7, 15, 28, 9, 17,
+                ],
+            ),
+            (
+                (9, 6),
+                (4, 3),
+                vec![
+                    12, 4, 12, 27, 11, 15, 43, 30, 20, 58, 57, 23, 38, 14, 16, 53, 21, 32, 69, 40,
+                    50, 84, 67, 66, 63, 23, 20, 78, 30, 49, 94, 49, 80, 109, 76, 109,
+                ],
+            ),
+        ],
+    );
+}

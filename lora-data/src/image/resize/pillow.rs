@@ -1,6 +1,6 @@
-//! Pillow's `LANCZOS` for bytes: in two passes, rounded and clipped to a byte in between. Exact if
-//! a side grows; if both shrink, Pillow does not always reduce the width first, and a pixel may
-//! differ by one level.
+//! Pillow's `LANCZOS` and `BICUBIC` for bytes: in two passes, rounded and clipped to a byte in
+//! between. Exact if a side grows; if both shrink, Pillow does not always reduce the width first,
+//! and a pixel may differ by one level.
 
 use std::f64::consts::PI;
 
@@ -9,15 +9,46 @@ use super::window::Window;
 use crate::image::raster::Raster;
 use crate::size::Size;
 
-/// Lobes of the filter on each side.
+/// A filter of Pillow. For downscaling, it is widened by the scale.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filter {
+    /// The distance in pixels from which on its weight is 0.
+    support: f64,
+    weight: fn(f64) -> f64,
+}
+
+/// `LANCZOS`: the sinc function, windowed by its own central lobe stretched to three lobes.
+pub(super) const LANCZOS: Filter = Filter {
+    support: LOBES,
+    weight: lanczos,
+};
+
+/// `BICUBIC`: the cubic convolution with a slope of -0.5.
+pub(super) const BICUBIC: Filter = Filter {
+    support: 2.0,
+    weight: cubic,
+};
+
+/// Lobes of [`LANCZOS`] on each side.
 const LOBES: f64 = 3.0;
 /// Fractional bits of a weight.
 const PRECISION: u32 = 32 - 8 - 2;
 
-pub(super) fn lanczos<const C: usize>(image: &Raster<C>, resized: Size, window: Window) -> Vec<u8> {
+pub(super) fn resample<const C: usize>(
+    image: &Raster<C>,
+    resized: Size,
+    window: Window,
+    filter: Filter,
+) -> Vec<u8> {
     let Size { width, height } = image.size();
-    let x_taps = taps(width, resized.width, window.left, window.size.width);
-    let y_taps = taps(height, resized.height, window.top, window.size.height);
+    let x_taps = taps(width, resized.width, window.left, window.size.width, filter);
+    let y_taps = taps(
+        height,
+        resized.height,
+        window.top,
+        window.size.height,
+        filter,
+    );
     let (width, first, end) = (width as usize, source_start(&y_taps), source_end(&y_taps));
     let rows = &image.as_bytes()[C * width * first..C * width * end];
     // If only the width grows, Pillow reduces the height first.
@@ -97,10 +128,10 @@ fn level(sum: i32) -> u8 {
 
 /// The taps of `count` target pixels from `start` on, if `from` source pixels become `to` (Pillow's
 /// `precompute_coeffs`).
-fn taps(from: u32, to: u32, start: u32, count: u32) -> Vec<Taps<i32>> {
+fn taps(from: u32, to: u32, start: u32, count: u32, filter: Filter) -> Vec<Taps<i32>> {
     let scale = f64::from(from) / f64::from(to);
     let filter_scale = scale.max(1.0);
-    let support = LOBES * filter_scale;
+    let support = filter.support * filter_scale;
     (start..start + count)
         .map(|target| {
             let centre = (f64::from(target) + 0.5) * scale;
@@ -108,7 +139,7 @@ fn taps(from: u32, to: u32, start: u32, count: u32) -> Vec<Taps<i32>> {
             let first = (centre - support + 0.5) as usize;
             let end = ((centre + support + 0.5) as usize).min(from as usize);
             let weights: Vec<f64> = (first..end)
-                .map(|source| filter((source as f64 - centre + 0.5) / filter_scale))
+                .map(|source| (filter.weight)((source as f64 - centre + 0.5) / filter_scale))
                 .collect();
             let sum: f64 = weights.iter().sum();
             let weights = weights
@@ -120,8 +151,7 @@ fn taps(from: u32, to: u32, start: u32, count: u32) -> Vec<Taps<i32>> {
         .collect()
 }
 
-/// The sinc function, windowed by its own central lobe stretched to the support.
-fn filter(x: f64) -> f64 {
+fn lanczos(x: f64) -> f64 {
     if x.abs() < LOBES {
         sinc(x) * sinc(x / LOBES)
     } else {
@@ -134,5 +164,14 @@ fn sinc(x: f64) -> f64 {
         1.0
     } else {
         (x * PI).sin() / (x * PI)
+    }
+}
+
+fn cubic(x: f64) -> f64 {
+    const SLOPE: f64 = -0.5;
+    match x.abs() {
+        x if x < 1.0 => ((SLOPE + 2.0) * x - (SLOPE + 3.0)) * x * x + 1.0,
+        x if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * SLOPE,
+        _ => 0.0,
     }
 }

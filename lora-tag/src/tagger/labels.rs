@@ -1,0 +1,67 @@
+//! The tags of a tagger: one per output of its model.
+
+mod csv;
+mod mapping;
+
+use std::path::Path;
+
+use crate::category::Category;
+use crate::error::{Error, Result};
+
+/// A family of taggers. It decides what goes into the model and what comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaggerKind {
+    /// SmilingWolf's WD taggers: `selected_tags.csv`; pixels from 0 to 255 in, probabilities out.
+    Wd,
+    /// cella110n's CL tagger: `tag_mapping.json`; pixels from -1 to 1 in, logits out.
+    Cl,
+}
+
+impl TaggerKind {
+    /// Its name in files: `wd` or `cl`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wd => "wd",
+            Self::Cl => "cl",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Wd, Self::Cl]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
+}
+
+/// A tag that a tagger knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The tag, with underscores.
+    pub tag: String,
+    /// Its category.
+    pub category: Category,
+}
+
+/// Reads the labels of a model, in the order of its outputs. The name of the file decides its
+/// format: `.csv` or `.json`.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read, [`Error::Labels`] if it is not a list of tags.
+pub(super) fn read(path: &Path) -> Result<Vec<Label>> {
+    let text = std::fs::read(path).map_err(Error::io(path, "read"))?;
+    let labels = if path
+        .extension()
+        .is_some_and(|extension| extension == "json")
+    {
+        mapping::parse(&text)
+    } else {
+        csv::parse(&text)
+    };
+    labels.map_err(|reason| Error::Labels {
+        path: path.into(),
+        reason,
+    })
+}
