@@ -100,7 +100,7 @@ impl Fingerprint {
 }
 
 /// The SHA-256 of a file's bytes.
-pub(crate) fn sha256(path: &Path) -> io::Result<[u8; 32]> {
+pub fn sha256(path: &Path) -> io::Result<[u8; 32]> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut block = vec![0; BLOCK];

@@ -47,12 +47,58 @@ pub enum Error {
         /// What is missing or ambiguous.
         reason: String,
     },
+    /// No tagger of this name or path.
+    #[error(
+        "`{name}`: no such tagger{}\nsearched: {}\nPut the files of a tagger into a folder of \
+         their own and name it with `--model`, or fetch one with `--download`:{known}",
+        .nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?")),
+        searched.join(", ")
+    )]
+    NoTagger {
+        /// The name or path.
+        name: String,
+        /// A known tagger with a similar name.
+        nearest: Option<&'static str>,
+        /// The places that were searched.
+        searched: Vec<String>,
+        /// SD-Trainer's taggers with their files and addresses, one per line.
+        known: String,
+    },
     /// A model that cannot be used as a tagger.
     #[error("{}: cannot be used as a tagger: {reason}", path.display())]
     Model {
         /// The `.onnx` file.
         path: PathBuf,
         /// What is wrong with it: damage, an unknown operator, an unexpected shape.
+        reason: String,
+    },
+    /// A file that cannot be downloaded.
+    #[error("{url}: {reason}")]
+    Download {
+        /// Its address.
+        url: String,
+        /// The reason.
+        reason: String,
+    },
+    /// Two images whose caption files have the same name.
+    #[error(
+        "`{}` and `{}` would share the caption file `{}`; rename one of them",
+        image.display(), other.display(), file.display()
+    )]
+    SharedCaption {
+        /// The image.
+        image: PathBuf,
+        /// The other image.
+        other: PathBuf,
+        /// The caption file of both.
+        file: PathBuf,
+    },
+    /// A file with all captions that cannot be read.
+    #[error("{}: not a file of captions: {reason}", path.display())]
+    CaptionList {
+        /// The file.
+        path: PathBuf,
+        /// The line or entry at fault.
         reason: String,
     },
     /// The runtime of models cannot be used.
@@ -83,8 +129,13 @@ impl Error {
             | Self::Labels { path, .. }
             | Self::Scores { path, .. }
             | Self::ModelFiles { path, .. }
+            | Self::CaptionList { path, .. }
+            | Self::SharedCaption { image: path, .. }
             | Self::Model { path, .. } => Some(path),
-            Self::Runtime { .. } | Self::Option { .. } => None,
+            Self::NoTagger { .. }
+            | Self::Runtime { .. }
+            | Self::Download { .. }
+            | Self::Option { .. } => None,
         }
     }
 

@@ -8,6 +8,8 @@ mod category;
 mod compose;
 mod error;
 #[cfg(feature = "tagger")]
+mod folder;
+#[cfg(feature = "tagger")]
 mod options;
 #[cfg(feature = "tagger")]
 mod replacement;
@@ -23,10 +25,16 @@ pub use self::captions::Captions;
 pub use self::category::Category;
 pub use self::error::{Error, Result};
 #[cfg(feature = "tagger")]
+pub use self::folder::{
+    FolderOptions, FolderPlan, FolderTagger, OnConflict, Output, ScoreSource, TagEvent, TaggedImage,
+};
+#[cfg(feature = "tagger")]
 pub use self::options::{EMOTICONS, Position, Style, TagOptions, Underscores};
 #[cfg(feature = "tagger")]
 pub use self::replacement::Replacements;
 #[cfg(feature = "tagger")]
 pub use self::scores::{LEAST_KEPT, Score, Scores};
+#[cfg(feature = "hub")]
+pub use self::tagger::hub::{DownloadProgress, Hub};
 #[cfg(feature = "tagger")]
-pub use self::tagger::{Runtime, Tagger, TaggerInput, TaggerKind, TaggerOptions};
+pub use self::tagger::{ModelPlaces, Runtime, Tagger, TaggerInput, TaggerKind, TaggerOptions};

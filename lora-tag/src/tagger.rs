@@ -1,8 +1,12 @@
 //! Taggers: models that give each tag that they know a probability.
 
+mod catalog;
+#[cfg(feature = "hub")]
+pub(crate) mod hub;
 mod input;
 pub(crate) mod labels;
-pub(crate) mod model_files;
+mod lookup;
+mod model_files;
 mod runtime;
 
 use std::collections::BTreeMap;
@@ -14,6 +18,7 @@ use lora_data::{Alpha, Pixels, Size, decode_with_alpha};
 use self::input::Layout;
 use self::labels::Label;
 pub use self::labels::TaggerKind;
+pub use self::lookup::ModelPlaces;
 use self::model_files::ModelFiles;
 pub use self::runtime::Runtime;
 use self::runtime::{Model, Shape};

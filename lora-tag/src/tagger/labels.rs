@@ -38,7 +38,7 @@ impl TaggerKind {
 
 /// A tag that a tagger knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
+pub(crate) struct Label {
     /// The tag, with underscores.
     pub tag: String,
     /// Its category.

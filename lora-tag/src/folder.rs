@@ -1,0 +1,244 @@
+//! Captions for a folder of images.
+
+mod ahead;
+mod conflict;
+mod list;
+mod metadata;
+mod options;
+mod source;
+
+use std::collections::{HashMap, VecDeque};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use lora_data::{Notice, atomic};
+
+pub use self::conflict::OnConflict;
+use self::conflict::merged;
+use self::list::{Listed, Task, list};
+use self::metadata::MetadataFile;
+pub use self::options::{FolderOptions, Output};
+pub use self::source::ScoreSource;
+use self::source::Source;
+use crate::error::{Error, Result};
+use crate::options::Style;
+use crate::scores::Scores;
+
+/// Writes captions for a folder of images: an iterator that handles one image per call.
+///
+/// Images are decoded ahead on other threads. Each caption file is written atomically, so a run can
+/// be stopped at any time, and the next one goes on with the images that have no caption.
+///
+/// The error of a single image is an event, and the others are tagged all the same. An error of the
+/// iterator ends it: the model fails, or the disk is full.
+#[derive(Debug)]
+pub struct FolderTagger {
+    options: FolderOptions,
+    source: Source,
+    plan: FolderPlan,
+    /// Events that are not reported yet.
+    waiting: VecDeque<TagEvent>,
+    /// The error that ends the run, until it is reported.
+    failure: Option<Error>,
+    is_over: bool,
+    metadata: Option<MetadataFile>,
+    frequency: HashMap<String, usize>,
+}
+
+/// What a run is going to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FolderPlan {
+    /// The images in the folder.
+    pub images: usize,
+    /// The images that have a caption already and are left out.
+    pub done: usize,
+    /// The images that are tagged in this run, with those that turn out to be unreadable.
+    pub remaining: usize,
+    /// Notices about the folder.
+    pub notices: Vec<Notice>,
+}
+
+/// What became of an image.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TagEvent {
+    /// It has its tags.
+    Tagged(TaggedImage),
+    /// It cannot be tagged; the others are.
+    Failed {
+        /// The image.
+        image: PathBuf,
+        /// The reason.
+        error: Error,
+    },
+}
+
+/// An image with its tags.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TaggedImage {
+    /// The image.
+    pub image: PathBuf,
+    /// The caption file, which may exist already; `None` if captions go into one file.
+    pub file: Option<PathBuf>,
+    /// The tags, without those of an existing caption.
+    pub tags: Vec<String>,
+    /// The caption as written.
+    pub caption: String,
+    /// The probabilities of all tags.
+    pub scores: Scores,
+}
+
+impl FolderTagger {
+    /// Lists the images of a folder and starts to decode those that have no caption yet.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for an unreadable folder or one without images, [`Error::Option`] for an
+    /// unusable option.
+    pub fn new(folder: &Path, source: ScoreSource, options: FolderOptions) -> Result<Self> {
+        options.check(&source)?;
+        let metadata = match &options.output {
+            Output::Metadata(path) => Some(MetadataFile::open(path, options.on_conflict)?),
+            Output::NextToImages | Output::Folder(_) => None,
+        };
+        let Listed {
+            images,
+            tasks,
+            failed,
+            notices,
+        } = list(folder, &options, metadata.as_ref())?;
+        let remaining = tasks.len() + failed.len();
+        Ok(Self {
+            plan: FolderPlan {
+                images,
+                done: images - remaining,
+                remaining,
+                notices,
+            },
+            source: Source::start(source, tasks, &options),
+            options,
+            waiting: failed.into(),
+            failure: None,
+            is_over: false,
+            metadata,
+            frequency: HashMap::new(),
+        })
+    }
+
+    /// What this run is going to do.
+    #[must_use]
+    pub fn plan(&self) -> &FolderPlan {
+        &self.plan
+    }
+
+    /// How often each tag was written so far, the most frequent first.
+    #[must_use]
+    pub fn frequency(&self) -> Vec<(String, usize)> {
+        let mut frequency: Vec<(String, usize)> = self
+            .frequency
+            .iter()
+            .map(|(tag, count)| (tag.clone(), *count))
+            .collect();
+        frequency.sort_by(|(a, first), (b, second)| second.cmp(first).then_with(|| a.cmp(b)));
+        frequency
+    }
+
+    /// Completes a file with all captions ([`Output::Metadata`]). Call it at the end, also if the
+    /// run was stopped.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the file cannot be written.
+    pub fn finish(&mut self) -> Result<()> {
+        match &mut self.metadata {
+            Some(metadata) if !self.options.dry_run => metadata.finish(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Handles the next batch of images.
+    fn advance(&mut self) -> Result<()> {
+        let batch = self.source.next_batch()?;
+        self.is_over = batch.is_empty();
+        for (task, scores) in batch {
+            let event = match scores.and_then(|scores| self.write(&task, scores)) {
+                Ok(tagged) => TagEvent::Tagged(tagged),
+                Err(error) if is_fatal(&error) => return Err(error),
+                Err(error) => TagEvent::Failed {
+                    image: task.image,
+                    error,
+                },
+            };
+            self.waiting.push_back(event);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, task: &Task, scores: Scores) -> Result<TaggedImage> {
+        let options = &self.options;
+        if options.scores && !options.dry_run {
+            scores.write(&Scores::path_for(&task.image))?;
+        }
+        let tags = options.tags.tags(&scores);
+        let caption = match &task.existing {
+            Some(existing) => merged(&tags, existing, options),
+            None => tags.join(&options.tags.caption_separator),
+        };
+        for tag in &tags {
+            *self.frequency.entry(tag.clone()).or_default() += 1;
+        }
+        if task.writes_caption && !options.dry_run {
+            match (&mut self.metadata, &task.file) {
+                (Some(metadata), _) => metadata.add(&task.image, &caption, scores.image_size)?,
+                (None, Some(file)) => write_caption(file, &caption, options.tags.style)?,
+                (None, None) => {}
+            }
+        }
+        Ok(TaggedImage {
+            image: task.image.clone(),
+            file: task.file.clone(),
+            tags,
+            caption,
+            scores,
+        })
+    }
+}
+
+impl Iterator for FolderTagger {
+    type Item = Result<TagEvent>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.waiting.is_empty()
+            && !self.is_over
+            && let Err(error) = self.advance()
+        {
+            self.is_over = true;
+            self.failure = Some(error);
+        }
+        // The images of a batch that were written before an error are reported before it.
+        let event = self.waiting.pop_front();
+        event.map(Ok).or_else(|| self.failure.take().map(Err))
+    }
+}
+
+fn write_caption(file: &Path, caption: &str, style: Style) -> Result<()> {
+    // As the originals: sd-scripts ends the line, SD-Trainer does not.
+    let end = match style {
+        Style::SdTrainer => "",
+        Style::SdScripts => "\n",
+    };
+    let text = format!("{caption}{end}");
+    Ok(atomic::write(file, |out| out.write_all(text.as_bytes()))?)
+}
+
+/// True for an error that every further image would have, too.
+fn is_fatal(error: &Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error, Error::Model { .. })
+        || error.io_error_kind().is_some_and(|kind| {
+            matches!(
+                kind,
+                FileTooLarge | QuotaExceeded | ReadOnlyFilesystem | StorageFull
+            )
+        })
+}
