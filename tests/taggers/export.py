@@ -198,7 +198,7 @@ def randomise(module, seed):
                 normal(value, 0.0, (value[0].numel()) ** -0.5)
 
 
-def center(net, examples, seed):
+def center(net, examples, seed, mean=-0.4):
     """Scales the head so that the logits of different tags and images differ."""
     head = getattr(net.head, "fc", net.head)
     rng = torch.Generator().manual_seed(seed)
@@ -207,7 +207,7 @@ def center(net, examples, seed):
         logits = net(examples)
         scale = 1.2 / logits.std(dim=0).mean()
         head.weight *= scale
-        centers = -0.4 + 1.5 * torch.randn(logits.shape[1], generator=rng)
+        centers = mean + 1.5 * torch.randn(logits.shape[1], generator=rng)
         head.bias.copy_(centers - scale * logits.mean(dim=0))
 
 
@@ -302,7 +302,8 @@ def full(name, folder):
     tags = len(common.RATINGS) + len(general) + len(characters)
     net = FULL[name](448, tags, is_full=True).eval()
     randomise(net, 1)
-    center(net, torch.from_numpy(common.normalized(common.images(2, 448, 1))), 1)
+    # at -9, most of the tags stay below the threshold, as with published taggers
+    center(net, torch.from_numpy(common.normalized(common.images(2, 448, 1))), 1, mean=-9.0)
     write_onnx(Wd(net).eval(), torch.zeros(1, 448, 448, 3), folder / "model.onnx", None, False)
     count = sum(value.numel() for value in net.parameters())
     print(f"{folder}: {count / 1e6:.1f} M parameters")
