@@ -1,5 +1,6 @@
 //! The command line: arguments, signals and progress. The library does the work.
 
+mod arguments;
 mod check;
 mod convert_config;
 mod init;
@@ -8,6 +9,8 @@ mod options;
 mod progress;
 mod random_checkpoint;
 mod signals;
+#[cfg(feature = "tagger")]
+mod tag;
 mod train;
 
 use std::ffi::OsString;
@@ -16,7 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use lora_models::Family;
 
 use self::signals::Signals;
@@ -51,6 +54,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write captions for a folder of images with a tagger
+    #[cfg(feature = "tagger")]
+    Tag(Box<tag::TagArguments>),
     /// Convert a config file of sd-scripts or SD-Trainer, and list what happens to each key
     ConvertConfig {
         /// File to read
@@ -111,9 +117,10 @@ fn family() -> impl TypedValueParser<Value = Family> {
 
 /// Runs the program with these arguments; the first is the name of the program.
 ///
-/// Exit codes: 0 success, 1 a bug in the program, 2 invalid input, 130 and 143 stopped by SIGINT
-/// and SIGTERM.
+/// Exit codes: 0 success, 1 some images failed or a bug in the program, 2 invalid input, 130 and 143
+/// stopped by SIGINT and SIGTERM.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = arguments::normalized(arguments, &Arguments::command());
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -128,6 +135,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         // Writes no output files, so the default action of signals is fine.
         Command::Check { config, set, json } => check::run(&config, &set, json),
+        #[cfg(feature = "tagger")]
+        Command::Tag(arguments) => with_signals(|signals| tag::run(&arguments, signals)),
         Command::ConvertConfig { input, out, force } => convert_config::run(&input, &out, force),
         Command::Init {
             family,

@@ -55,6 +55,9 @@ pub enum Error {
     /// A folder, image or caption that cannot be used.
     #[error(transparent)]
     Data(lora_data::Error),
+    /// A tagger, or an edit of captions, that fails.
+    #[error(transparent)]
+    Tag(#[from] lora_tag::Error),
     /// A weight file that cannot be used.
     #[error(transparent)]
     Model(#[from] lora_models::Error),
@@ -201,6 +204,7 @@ impl Error {
             | Self::NotAsWritten { path }
             | Self::SaveRange { path, .. } => Some(path),
             Self::Data(error) => error.path(),
+            Self::Tag(error) => error.path(),
             Self::Model(error) => error.path(),
             Self::Adapter { file, .. } => file.as_deref(),
             Self::LossNotFinite { saved, .. } => saved.as_deref().ok(),
@@ -219,6 +223,7 @@ impl Error {
             },
             Self::Io { source, .. } => Some(source.kind()),
             Self::Data(error) => error.io_error_kind(),
+            Self::Tag(error) => error.io_error_kind(),
             Self::Model(error) => error.io_error_kind(),
             _ => None,
         }

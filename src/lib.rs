@@ -75,6 +75,9 @@ mod warning;
 
 pub use config::TrainConfig;
 pub use error::{Error, Problem, ProblemKind, Result};
+/// Taggers, which write captions for a folder of images, and tools that edit captions.
+#[doc(inline)]
+pub use lora_tag as tag;
 pub use train::{CheckReport, Event, Generator, Trainer, check, inspect};
 pub use warning::{CacheContent, MemoryShortage, Warning};
 

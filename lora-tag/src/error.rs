@@ -50,9 +50,9 @@ pub enum Error {
     /// No tagger of this name or path.
     #[error(
         "`{name}`: no such tagger{}\nsearched: {}\nPut the files of a tagger into a folder of \
-         their own and name it with `--model`, or fetch one with `--download`:{known}",
+         their own and name it with `--model`{}:{known}",
         .nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?")),
-        searched.join(", ")
+        searched.join(", "), DOWNLOAD
     )]
     NoTagger {
         /// The name or path.
@@ -118,6 +118,13 @@ pub enum Error {
         expected: String,
     },
 }
+
+/// The other way to get a tagger.
+const DOWNLOAD: &str = if cfg!(feature = "hub") {
+    ", or fetch one with `--download`"
+} else {
+    " (`--download` fetches one in a build with the feature `hub`)"
+};
 
 impl Error {
     /// The file or folder at fault, if there is one.

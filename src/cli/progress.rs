@@ -106,7 +106,8 @@ impl Progress {
         self.advance("training", step.step, step.total_steps, figures);
     }
 
-    fn advance(&mut self, what: &str, done: u64, total: u64, figures: String) {
+    /// Displays that `done` of `total` pieces of a task are done.
+    pub(super) fn advance(&mut self, what: &str, done: u64, total: u64, figures: String) {
         if self.terminal {
             if done == 1 {
                 self.bar.finish_and_clear();
@@ -149,7 +150,7 @@ fn speed(per_second: f64) -> String {
     }
 }
 
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),

@@ -33,6 +33,7 @@ mod random_checkpoint;
 mod sampling;
 mod source_text;
 mod stop;
+mod tagging;
 mod tiny;
 mod tokenizer;
 mod training;

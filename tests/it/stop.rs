@@ -7,15 +7,18 @@ use std::time::{Duration, Instant};
 
 use crate::program::{Job, WeightFile};
 
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Running {
     fn start(job: &Job) -> Self {
-        let mut child = job
-            .command()
+        Self::from_command(&mut job.command())
+    }
+
+    pub(crate) fn from_command(command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -25,7 +28,7 @@ impl Running {
     }
 
     /// Reads until a line that starts like this.
-    fn wait_for(&mut self, start: &str) {
+    pub(crate) fn wait_for(&mut self, start: &str) {
         let found = self
             .lines
             .by_ref()
@@ -34,7 +37,7 @@ impl Running {
         assert!(found, "ended without `{start}`");
     }
 
-    fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill")
             .args([signal, &self.child.id().to_string()])
             .status()
@@ -43,7 +46,7 @@ impl Running {
     }
 
     /// The exit code, the remaining lines and standard error.
-    fn end(mut self) -> (Option<i32>, Vec<String>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>, String) {
         let lines = self.lines.by_ref().map_while(Result::ok).collect();
         let mut stderr = String::new();
         self.child

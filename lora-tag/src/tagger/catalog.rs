@@ -81,7 +81,6 @@ pub(super) struct Repository {
     /// The folder in the repository; empty for its top.
     pub(super) folder: String,
     /// The names of the files that a download needs: the model and the tags.
-    #[cfg_attr(not(feature = "hub"), expect(dead_code, reason = "for downloads"))]
     pub(super) files: [&'static str; 2],
 }
 

@@ -86,8 +86,8 @@ impl Hub {
     }
 
     /// Downloads a tagger: a name of SD-Trainer's list, or `OWNER/NAME` or `OWNER/NAME/FOLDER`.
-    /// Returns its folder. Files that are in the cache are not downloaded again; an interrupted
-    /// download goes on. `progress` returns false to stop.
+    /// Returns its folder. Files that are in the cache are downloaded again only with `force`; an
+    /// interrupted download goes on. `progress` returns false to stop.
     ///
     /// # Errors
     /// [`Error::NoTagger`] for an unknown name, [`Error::Download`] if the server does not have the
@@ -95,6 +95,7 @@ impl Hub {
     pub fn download(
         &self,
         name: &str,
+        force: bool,
         mut progress: impl FnMut(DownloadProgress<'_>) -> bool,
     ) -> Result<PathBuf> {
         let Some(repository) = Repository::parse(name) else {
@@ -106,6 +107,10 @@ impl Hub {
         for file in repository.files.iter().rev() {
             let remote = self.look_up(&repository, file)?;
             let blob = folder.join("blobs").join(&remote.etag);
+            if force {
+                // Most likely there is nothing to delete.
+                let _ = fs::remove_file(&blob);
+            }
             self.fetch(&remote, &blob, &mut |bytes| {
                 progress(DownloadProgress {
                     file,

@@ -151,7 +151,7 @@ fn a_download_has_the_layout_of_huggingface_hub() {
         let mut seen = Vec::new();
         let folder = server
             .hub(&cache)
-            .download("wd-vit-v3", |progress| {
+            .download("wd-vit-v3", false, |progress| {
                 seen.push((progress.file.to_owned(), progress.bytes, progress.total));
                 true
             })
@@ -178,7 +178,10 @@ fn a_download_has_the_layout_of_huggingface_hub() {
         assert!(requests[0].ends_with("true"), "{requests:?}");
 
         // Nothing is downloaded twice.
-        server.hub(&cache).download("wd-vit-v3", |_| true).unwrap();
+        server
+            .hub(&cache)
+            .download("wd-vit-v3", false, |_| true)
+            .unwrap();
         assert!(
             server
                 .requests()
@@ -194,21 +197,23 @@ fn an_interrupted_download_goes_on() {
     let server = Server::start(Fault::Truncated);
     let error = server
         .hub(cache.path())
-        .download("wd-vit-v3", |_| true)
+        .download("wd-vit-v3", false, |_| true)
         .unwrap_err();
     assert!(error.to_string().contains("ended after"), "{error}");
 
     let server = Server::start(Fault::None);
     let mut stopped = 0;
-    let stop = server.hub(cache.path()).download("wd-vit-v3", |progress| {
-        stopped += usize::from(progress.file == "model.onnx");
-        stopped < 2
-    });
+    let stop = server
+        .hub(cache.path())
+        .download("wd-vit-v3", false, |progress| {
+            stopped += usize::from(progress.file == "model.onnx");
+            stopped < 2
+        });
     assert!(stop.unwrap_err().to_string().contains("stopped"));
     let before = server.requests();
     let folder = server
         .hub(cache.path())
-        .download("wd-vit-v3", |_| true)
+        .download("wd-vit-v3", false, |_| true)
         .unwrap();
     assert_eq!(fs::read(folder.join("model.onnx")).unwrap(), model());
     let after = server.requests();
@@ -233,20 +238,23 @@ fn faults_of_a_server_are_named() {
         let server = Server::start(fault);
         let error = server
             .hub(cache.path())
-            .download("wd-vit-v3", |_| true)
+            .download("wd-vit-v3", false, |_| true)
             .unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
         assert!(places(cache.path()).find("wd-vit-v3").is_err());
     }
     let cache = tempfile::tempdir().unwrap();
     let hub = Hub::new("http://127.0.0.1:1", None, cache.path());
-    let error = hub.download("a/b", |_| true).unwrap_err().to_string();
+    let error = hub
+        .download("a/b", false, |_| true)
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("http://127.0.0.1:1/a/b/resolve/main/selected_tags.csv"),
         "{error}"
     );
     assert!(matches!(
-        hub.download("x", |_| true),
+        hub.download("x", false, |_| true),
         Err(Error::NoTagger { .. })
     ));
 }

@@ -1,0 +1,370 @@
+//! The arguments of `lora-trainer tag`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
+use lora_tag::{
+    Category, FolderOptions, OnConflict, Output, Position, Replacements, Runtime, Style,
+    TagOptions, TaggerOptions, Underscores,
+};
+
+use crate::error::Result;
+
+/// Options of SD-Trainer's tagger page and of sd-scripts' tagger, in their names.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct TagArguments {
+    /// Folder with images
+    pub(super) folder: PathBuf,
+    /// Print the captions and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print how often each tag was written
+    #[arg(long)]
+    pub(super) frequency_tags: bool,
+    /// Print the tags of each image by category
+    #[arg(long)]
+    pub(super) debug: bool,
+    #[command(flatten)]
+    pub(super) model: ModelArguments,
+    #[command(flatten)]
+    pub(super) files: FileArguments,
+    #[command(flatten)]
+    tags: ChoiceArguments,
+    #[command(flatten)]
+    text: TextArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub(super) struct ModelArguments {
+    /// Tagger: its folder or .onnx file, a name such as wd-vit-v3, or OWNER/NAME on the Hugging
+    /// Face Hub [default: wd-vit-v3]
+    #[arg(
+        long,
+        visible_alias = "interrogator-model",
+        alias = "repo-id",
+        value_name = "MODEL"
+    )]
+    pub(super) model: Option<String>,
+    /// Another folder to look for taggers in
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) model_dir: Option<PathBuf>,
+    /// Download the tagger from the Hugging Face Hub if it is not found (feature `hub`)
+    #[arg(long)]
+    pub(super) download: bool,
+    /// Download it even if it is there
+    #[arg(long)]
+    pub(super) force_download: bool,
+    /// Take the probabilities from the files of an earlier run with --scores, whose style decided
+    /// how images were resized
+    #[arg(long, conflicts_with_all = ["model", "scores", "download", "force_download"])]
+    pub(super) from_scores: bool,
+    /// Program that runs the tagger
+    #[arg(long, value_parser = ["rten", "onnxruntime"], default_value = "rten")]
+    runtime: String,
+    /// Run the tagger by this libonnxruntime (feature `ort`) [default: $ORT_DYLIB_PATH]
+    #[arg(long, value_name = "LIBRARY")]
+    onnxruntime: Option<PathBuf>,
+    /// Threads of the tagger [default: one per processor]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    threads: Option<usize>,
+    /// Images per batch; a model whose file fixes the batch takes that
+    #[arg(long, alias = "batch-size", value_name = "N", default_value_t = 1, value_parser = positive())]
+    pub(super) batch: usize,
+    /// Threads that decode images ahead [default: one per processor, at most 4]
+    #[arg(long, alias = "max-data-loader-n-workers", value_name = "N", value_parser = positive())]
+    workers: Option<usize>,
+    /// ONNX models are what this program reads, so that only `true` is possible
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = PossibleValuesParser::new(["true"]))]
+    onnx: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files")]
+pub(super) struct FileArguments {
+    /// Tag images in subfolders, too
+    #[arg(long, visible_alias = "batch-input-recursive", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", value_parser = switch(), value_name = "true|false")]
+    recursive: Option<bool>,
+    /// What happens to an image that has a caption [default: ignore]
+    #[arg(long, visible_alias = "batch-output-action-on-conflict", value_name = "ACTION",
+        value_parser = on_conflict())]
+    on_conflict: Option<OnConflict>,
+    /// The same as --on-conflict append
+    #[arg(long, conflicts_with = "on_conflict")]
+    append_tags: bool,
+    /// Extension of caption files
+    #[arg(
+        long,
+        alias = "caption-extention",
+        value_name = "EXTENSION",
+        default_value = ".txt"
+    )]
+    caption_extension: String,
+    /// Write caption files into this folder
+    #[arg(long, value_name = "FOLDER")]
+    output_dir: Option<PathBuf>,
+    /// Write all captions into one file: .jsonl, or .json for `in_json`
+    #[arg(long, value_name = "FILE", conflicts_with = "output_dir")]
+    output_path: Option<PathBuf>,
+    /// Write the probabilities of each image to NAME.tags.json, for --from-scores
+    #[arg(long)]
+    scores: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Choice of tags")]
+struct ChoiceArguments {
+    /// Program whose rules and defaults hold where SD-Trainer and sd-scripts differ
+    /// [default: sd-trainer]
+    #[arg(long, value_parser = style())]
+    style: Option<Style>,
+    /// Reproduce the faults of this program, and its style
+    #[arg(long, value_parser = style(), conflicts_with = "style", value_name = "STYLE")]
+    compat: Option<Style>,
+    /// Least probability of a tag
+    #[arg(long, alias = "thresh", default_value_t = 0.35)]
+    threshold: f32,
+    /// Threshold of general tags [default: --threshold]
+    #[arg(long, value_name = "THRESHOLD")]
+    general_threshold: Option<f32>,
+    /// Threshold of characters [default: 0.6; --threshold in the style of sd-scripts]
+    #[arg(long, value_name = "THRESHOLD")]
+    character_threshold: Option<f32>,
+    /// Threshold of series [default: --threshold]
+    #[arg(long, value_name = "THRESHOLD")]
+    copyright_threshold: Option<f32>,
+    /// Threshold of artists [default: --threshold]
+    #[arg(long, value_name = "THRESHOLD")]
+    artist_threshold: Option<f32>,
+    /// Threshold of meta tags [default: --threshold]
+    #[arg(long, value_name = "THRESHOLD")]
+    meta_threshold: Option<f32>,
+    /// Threshold of generative models [default: --threshold]
+    #[arg(long, value_name = "THRESHOLD")]
+    model_threshold: Option<f32>,
+    /// Leave out a category; can be repeated
+    #[arg(long, value_name = "CATEGORY", value_parser = category())]
+    exclude_category: Vec<Category>,
+    /// Write the most probable rating, by its probability
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = switch(), value_name = "true|false")]
+    add_rating_tag: Option<bool>,
+    /// Write the most probable rating, first
+    #[arg(long, conflicts_with = "add_rating_tag")]
+    use_rating_tags: bool,
+    /// Write the most probable rating, last
+    #[arg(long, conflicts_with_all = ["add_rating_tag", "use_rating_tags"])]
+    use_rating_tags_as_last_tag: bool,
+    /// Write the most probable quality tag, first
+    #[arg(long)]
+    use_quality_tags: bool,
+    /// Write the most probable quality tag, last
+    #[arg(long, conflicts_with = "use_quality_tags")]
+    use_quality_tags_as_last_tag: bool,
+    /// Write tags of generative models [default: false; true in the style of sd-scripts]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = switch(), value_name = "true|false")]
+    add_model_tag: Option<bool>,
+    /// Tags that are added to every caption, separated by commas
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    additional_tags: Vec<String>,
+    /// Tags that are never written, separated by commas
+    #[arg(
+        long,
+        visible_alias = "undesired-tags",
+        value_name = "TAGS",
+        value_delimiter = ','
+    )]
+    exclude_tags: Vec<String>,
+    /// Write characters before other tags
+    #[arg(long)]
+    character_tags_first: bool,
+    /// Tags that are moved to the front if present, separated by commas
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    always_first_tags: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Spelling of tags")]
+struct TextArguments {
+    /// Write underscores as spaces, but for emoticons [default: true; false in the style of
+    /// sd-scripts]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = switch(), value_name = "true|false")]
+    replace_underscore: Option<bool>,
+    /// Tags that keep their underscores, separated by commas [default: emoticons]
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    replace_underscore_excludes: Option<Vec<String>>,
+    /// Write underscores as spaces in tags of more than three characters
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = switch(), value_name = "true|false",
+        conflicts_with_all = ["replace_underscore", "replace_underscore_excludes"])]
+    remove_underscore: Option<bool>,
+    /// Put a backslash before brackets and backslashes [default: true; false in the style of
+    /// sd-scripts]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = switch(), value_name = "true|false")]
+    escape_tag: Option<bool>,
+    /// Replaced tags: SOURCE,TARGET;SOURCE,TARGET with \, and \; in tags
+    #[arg(
+        long,
+        value_name = "RULES",
+        default_value = "",
+        hide_default_value = true
+    )]
+    tag_replacement: String,
+    /// Write name_(series) of a character as two tags
+    #[arg(long)]
+    character_tag_expand: bool,
+    /// Text between tags
+    #[arg(long, value_name = "TEXT", default_value = ", ")]
+    caption_separator: String,
+}
+
+fn switch() -> BoolishValueParser {
+    BoolishValueParser::new()
+}
+
+fn positive() -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u32)
+        .range(1..)
+        .map(|number| number as usize)
+}
+
+/// Parses one of some names.
+fn named<T: Clone + Send + Sync + 'static>(
+    names: impl IntoIterator<Item = &'static str>,
+    parse: fn(&str) -> Option<T>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(names)
+        .try_map(move |name: String| parse(&name).ok_or("not one of the names"))
+}
+
+fn style() -> impl TypedValueParser<Value = Style> {
+    named(Style::NAMES, Style::from_name)
+}
+
+fn on_conflict() -> impl TypedValueParser<Value = OnConflict> {
+    named(
+        [&OnConflict::NAMES[..], &["overwrite"]].concat(),
+        OnConflict::from_name,
+    )
+}
+
+fn category() -> impl TypedValueParser<Value = Category> {
+    named(Category::ALL.map(Category::name), Category::from_name)
+}
+
+/// The tags of a list, without white space and empty ones.
+fn list(tags: &[String]) -> Vec<String> {
+    let tags = tags.iter().map(|tag| tag.trim());
+    tags.filter(|tag| !tag.is_empty()).map(Into::into).collect()
+}
+
+impl TagArguments {
+    /// The style of the originals.
+    pub(super) fn style(&self) -> Style {
+        self.tags.compat.or(self.tags.style).unwrap_or_default()
+    }
+
+    /// How the tagger is loaded.
+    pub(super) fn tagger_options(&self) -> TaggerOptions {
+        let library = self.model.onnxruntime.clone();
+        let runtime = if library.is_some() || self.model.runtime == "onnxruntime" {
+            Runtime::OnnxRuntime { library }
+        } else {
+            Runtime::Rten
+        };
+        TaggerOptions {
+            runtime,
+            threads: self.model.threads,
+        }
+    }
+
+    /// How the folder is tagged.
+    pub(super) fn folder_options(&self) -> Result<FolderOptions> {
+        let files = &self.files;
+        let output = match (&files.output_dir, &files.output_path) {
+            (Some(folder), _) => Output::Folder(folder.clone()),
+            (None, Some(file)) => Output::Metadata(file.clone()),
+            (None, None) => Output::NextToImages,
+        };
+        let by_append = files.append_tags.then_some(OnConflict::Append);
+        Ok(FolderOptions {
+            tags: self.tag_options()?,
+            recursive: files.recursive.unwrap_or(false),
+            caption_extension: files.caption_extension.clone(),
+            on_conflict: files.on_conflict.or(by_append).unwrap_or_default(),
+            output,
+            scores: files.scores,
+            dry_run: self.dry_run,
+            batch: self.model.batch,
+            workers: self.model.workers,
+        })
+    }
+
+    fn tag_options(&self) -> Result<TagOptions> {
+        let (tags, text) = (&self.tags, &self.text);
+        let thresholds = [
+            (Category::General, tags.general_threshold),
+            (Category::Character, tags.character_threshold),
+            (Category::Copyright, tags.copyright_threshold),
+            (Category::Artist, tags.artist_threshold),
+            (Category::Meta, tags.meta_threshold),
+            (Category::Model, tags.model_threshold),
+        ];
+        let set = thresholds.into_iter();
+        Ok(TagOptions {
+            compat: tags.compat.is_some(),
+            threshold: tags.threshold,
+            category_thresholds: set.filter_map(|(of, set)| Some((of, set?))).collect(),
+            exclude_categories: tags.exclude_category.clone(),
+            rating: tags.rating(),
+            quality: tags.quality(),
+            model: tags.add_model_tag,
+            character_tags_first: tags.character_tags_first,
+            always_first_tags: list(&tags.always_first_tags),
+            additional_tags: list(&tags.additional_tags),
+            exclude_tags: list(&tags.exclude_tags),
+            replacements: text.tag_replacement.parse::<Replacements>()?,
+            character_tag_expand: text.character_tag_expand,
+            underscores: text.underscores(),
+            escape_tag: text.escape_tag,
+            caption_separator: text.caption_separator.clone(),
+            ..TagOptions::new(self.style())
+        })
+    }
+}
+
+impl ChoiceArguments {
+    fn rating(&self) -> Option<Position> {
+        let by_probability = self.add_rating_tag.unwrap_or(false);
+        let first = self.use_rating_tags.then_some(Position::First);
+        let last = self.use_rating_tags_as_last_tag.then_some(Position::Last);
+        first
+            .or(last)
+            .or(by_probability.then_some(Position::ByProbability))
+    }
+
+    fn quality(&self) -> Option<Position> {
+        let last = self.use_quality_tags_as_last_tag.then_some(Position::Last);
+        last.or(self.use_quality_tags.then_some(Position::First))
+    }
+}
+
+impl TextArguments {
+    fn underscores(&self) -> Option<Underscores> {
+        match (self.remove_underscore, self.replace_underscore) {
+            (Some(true), _) => Some(Underscores::ReplaceInLong),
+            (Some(false), _) | (None, Some(false)) => Some(Underscores::Keep),
+            (None, replace) => match (&self.replace_underscore_excludes, replace) {
+                (Some(kept), _) => Some(Underscores::ReplaceExcept(list(kept))),
+                (None, Some(true)) => Some(Underscores::replace()),
+                (None, _) => None,
+            },
+        }
+    }
+}
