@@ -63,8 +63,9 @@ pub fn find_file(image: &Path, extension: &str) -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
-/// The name of a caption file.
-pub(crate) fn file_name(stem: &OsStr, extension: &str) -> OsString {
+/// The name of a caption file: the stem of an image with an extension such as `.txt` or `txt`.
+#[must_use]
+pub fn file_name(stem: &OsStr, extension: &str) -> OsString {
     let mut name = stem.to_os_string();
     if !extension.starts_with('.') {
         name.push(".");
@@ -106,15 +107,8 @@ fn without_face_crop(stem: &str) -> Option<&str> {
 /// [`Error::CaptionTooLarge`] above 1 MiB, [`Error::CaptionUtf16`], [`Error::CaptionNotUtf8`], and
 /// [`Error::EmptyCaption`] if the first line (with `multi_line`, every line) has no text.
 pub fn read_file(path: &Path, multi_line: bool) -> Result<String> {
-    let bytes = read_bytes(path)?;
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(Error::CaptionUtf16 { path: path.into() });
-    }
-    let text = std::str::from_utf8(&bytes).map_err(|error| Error::CaptionNotUtf8 {
-        path: path.into(),
-        offset: error.valid_up_to(),
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = read_text(path)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut lines = text.split(['\n', '\r']).map(str::trim);
     let caption = if multi_line {
         lines
@@ -129,6 +123,22 @@ pub fn read_file(path: &Path, multi_line: bool) -> Result<String> {
     } else {
         Ok(caption)
     }
+}
+
+/// Reads the whole text of a caption file as it is: with all lines, white space and a byte-order
+/// mark. It may be empty.
+///
+/// # Errors
+/// Those of [`read_file`] except [`Error::EmptyCaption`].
+pub fn read_text(path: &Path) -> Result<String> {
+    let bytes = read_bytes(path)?;
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(Error::CaptionUtf16 { path: path.into() });
+    }
+    String::from_utf8(bytes).map_err(|error| Error::CaptionNotUtf8 {
+        path: path.into(),
+        offset: error.utf8_error().valid_up_to(),
+    })
 }
 
 /// The contents of a file, unless it is too large.
@@ -163,8 +173,13 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 
 /// The tags of a caption: its non-empty parts between commas, without surrounding white space.
 pub fn tags(caption: &str) -> impl Iterator<Item = &str> {
+    tags_between(caption, ",")
+}
+
+/// The tags of a caption: its non-empty parts between separators, without surrounding white space.
+pub fn tags_between<'a>(caption: &'a str, separator: &'a str) -> impl Iterator<Item = &'a str> {
     caption
-        .split(',')
+        .split(separator)
         .map(str::trim)
         .filter(|tag| !tag.is_empty())
 }
@@ -197,6 +212,18 @@ mod tests {
             read("\u{feff}chat \u{e9}veill\u{e9}\n".as_bytes()).unwrap(),
             "chat éveillé"
         );
+    }
+
+    #[test]
+    fn a_text_is_read_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        for text in ["", "\u{feff} a \r\n\nb\r"] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(read_text(&path).unwrap(), text);
+        }
+        std::fs::write(&path, b"\xff\xfea\0").unwrap();
+        assert!(matches!(read_text(&path), Err(Error::CaptionUtf16 { .. })));
     }
 
     #[test]
@@ -304,5 +331,9 @@ mod tests {
             ["1girl", "long hair", "smile"]
         );
         assert_eq!(tags("").count(), 0);
+        assert_eq!(
+            tags_between("a cat. It sits.", ".").collect::<Vec<_>>(),
+            ["a cat", "It sits"]
+        );
     }
 }

@@ -52,6 +52,11 @@ pub enum MetadataProblemKind {
     },
     /// Neither `caption` nor `tags` has text.
     NoCaption,
+    /// The only field that is read has no text.
+    NoText {
+        /// The field.
+        field: &'static str,
+    },
     /// One entry contains a field twice.
     FieldTwice {
         /// The field.
@@ -115,6 +120,7 @@ impl fmt::Display for MetadataProblemKind {
                 )
             }
             Self::NoCaption => f.write_str("neither `caption` nor `tags` has text"),
+            Self::NoText { field } => write!(f, "`{field}` has no text"),
             Self::FieldTwice { field } => write!(f, "`{field}` is given twice"),
             Self::Value {
                 field: Some(field),

@@ -44,6 +44,18 @@ pub struct MetadataEntry {
     pub train_resolution: Option<Size>,
 }
 
+/// The fields of an entry that make up its caption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MetadataFields {
+    /// `caption` and `tags`, joined if both are given.
+    #[default]
+    Both,
+    /// Only `caption`.
+    Caption,
+    /// Only `tags`.
+    Tags,
+}
+
 /// Reads a list of images in the order of the file. `separator` joins caption and tags.
 ///
 /// Each folder is listed only once. No image is opened.
@@ -56,6 +68,19 @@ pub fn read(
     file: impl AsRef<Path>,
     image_dir: Option<&Path>,
     separator: &str,
+) -> Result<Vec<MetadataEntry>> {
+    read_fields(file, image_dir, separator, MetadataFields::Both)
+}
+
+/// Like [`read`], but with only these fields as the caption.
+///
+/// # Errors
+/// Those of [`read`]. An entry without these fields is a problem, too.
+pub fn read_fields(
+    file: impl AsRef<Path>,
+    image_dir: Option<&Path>,
+    separator: &str,
+    fields: MetadataFields,
 ) -> Result<Vec<MetadataEntry>> {
     let file = file.as_ref();
     let io = |error| Error::io(file, error);
@@ -70,6 +95,7 @@ pub fn read(
     let mut reader = Reader {
         image_dir,
         separator,
+        fields,
         ..Reader::default()
     };
     let mut json = serde_json::Deserializer::from_reader(text);
@@ -116,6 +142,7 @@ const MOST_PROBLEMS: usize = 50;
 struct Reader<'a> {
     image_dir: Option<&'a Path>,
     separator: &'a str,
+    fields: MetadataFields,
     folders: Folders,
     entries: Vec<MetadataEntry>,
     /// The key of each image.
@@ -147,9 +174,18 @@ impl Reader<'_> {
             .unwrap_or_default();
         let expected = "width and height in pixels, such as [512, 768]";
         let train_resolution = self.field(key, table, "train_resolution", expected, size);
-        let caption = join(caption.trim(), tags.trim(), self.separator);
+        let caption = match self.fields {
+            MetadataFields::Both => join(caption.trim(), tags.trim(), self.separator),
+            MetadataFields::Caption => caption.trim().into(),
+            MetadataFields::Tags => tags.trim().into(),
+        };
         if caption.is_empty() && self.problems.len() + self.more == before {
-            self.report(key, MetadataProblemKind::NoCaption);
+            let kind = match self.fields {
+                MetadataFields::Both => MetadataProblemKind::NoCaption,
+                MetadataFields::Caption => MetadataProblemKind::NoText { field: "caption" },
+                MetadataFields::Tags => MetadataProblemKind::NoText { field: "tags" },
+            };
+            self.report(key, kind);
         }
         if let Some(path) = path {
             self.entries.push(MetadataEntry {

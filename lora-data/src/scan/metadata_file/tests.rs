@@ -301,6 +301,21 @@ fn many_problems_are_counted() {
     );
 }
 
+#[test]
+fn one_of_the_fields() {
+    let text = r#"{"a": {"caption": "a cat", "tags": "cat"}, "b": {"tags": "dog"}}"#;
+    let dir = folder(&["a.png", "b.png"], text);
+    let read = |fields| {
+        let images = dir.path().join("images");
+        read_fields(dir.path().join("list.json"), Some(&images), ", ", fields)
+    };
+    let tags = read(MetadataFields::Tags).unwrap();
+    let tags: Vec<&str> = tags.iter().map(|entry| entry.caption.as_str()).collect();
+    assert_eq!(tags, ["cat", "dog"]);
+    let message = read(MetadataFields::Caption).unwrap_err().to_string();
+    assert!(message.ends_with("`b`: `caption` has no text"), "{message}");
+}
+
 #[cfg(unix)]
 #[test]
 fn links_are_followed() {
