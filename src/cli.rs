@@ -1,5 +1,6 @@
 //! The command line: arguments, signals and progress. The library does the work.
 
+mod captions;
 mod check;
 mod convert_config;
 mod init;
@@ -51,6 +52,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Edit the captions of a folder of images: filters, edits, figures and undo
+    Captions(captions::Arguments),
     /// Convert a config file of sd-scripts or SD-Trainer, and list what happens to each key
     ConvertConfig {
         /// File to read
@@ -111,9 +114,11 @@ fn family() -> impl TypedValueParser<Value = Family> {
 
 /// Runs the program with these arguments; the first is the name of the program.
 ///
-/// Exit codes: 0 success, 1 a bug in the program, 2 invalid input, 130 and 143 stopped by SIGINT
-/// and SIGTERM.
+/// Exit codes: 0 success, 1 a bug in the program or captions that had to be left out, 2 invalid
+/// input, 130 and 143 stopped by SIGINT and SIGTERM.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let words = arguments.clone();
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -128,6 +133,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         // Writes no output files, so the default action of signals is fine.
         Command::Check { config, set, json } => check::run(&config, &set, json),
+        Command::Captions(arguments) => with_signals(|_| captions::run(&arguments, &words)),
         Command::ConvertConfig { input, out, force } => convert_config::run(&input, &out, force),
         Command::Init {
             family,

@@ -58,6 +58,9 @@ pub enum Error {
     /// A weight file that cannot be used.
     #[error(transparent)]
     Model(#[from] lora_models::Error),
+    /// Captions that cannot be read or changed.
+    #[error(transparent)]
+    Tag(#[from] lora_tag::Error),
     /// Adapters that cannot be created, or a LoRA file that does not fit them.
     #[error("{}", adapter_message(.file.as_deref(), .source))]
     Adapter {
@@ -202,6 +205,7 @@ impl Error {
             | Self::SaveRange { path, .. } => Some(path),
             Self::Data(error) => error.path(),
             Self::Model(error) => error.path(),
+            Self::Tag(error) => error.path(),
             Self::Adapter { file, .. } => file.as_deref(),
             Self::LossNotFinite { saved, .. } => saved.as_deref().ok(),
             Self::Device { .. } | Self::Threads(_) | Self::Tensors(_) => None,
@@ -220,6 +224,7 @@ impl Error {
             Self::Io { source, .. } => Some(source.kind()),
             Self::Data(error) => error.io_error_kind(),
             Self::Model(error) => error.io_error_kind(),
+            Self::Tag(error) => error.io_error_kind(),
             _ => None,
         }
     }
