@@ -133,6 +133,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         // Writes no output files, so the default action of signals is fine.
         Command::Check { config, set, json } => check::run(&config, &set, json),
+        Command::Captions(arguments) if arguments.only_reads() => captions::run(&arguments, &words),
         Command::Captions(arguments) => with_signals(|_| captions::run(&arguments, &words)),
         Command::ConvertConfig { input, out, force } => convert_config::run(&input, &out, force),
         Command::Init {

@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments, words: &[OsString]) -> Result<ExitCode>
         let history = History::open(&arguments.folder)?;
         return match (list, clear) {
             (true, _) => undo::run_list(&history),
-            (false, true) => Ok(history.clear().map(|()| ExitCode::SUCCESS)?),
+            (false, true) => undo::run_clear(&history),
             (false, false) => undo::run_undo(&history),
         };
     }

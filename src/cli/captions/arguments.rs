@@ -14,12 +14,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, global = true)]
     pub(super) recursive: bool,
     /// Extension of caption files
-    #[arg(
-        long,
-        global = true,
-        default_value = ".txt",
-        value_name = "EXTENSION"
-    )]
+    #[arg(long, global = true, default_value = ".txt", value_name = "EXTENSION")]
     pub(super) caption_extension: String,
     /// Text between tags
     #[arg(long, global = true, default_value = ",", value_name = "TEXT")]
@@ -29,6 +24,14 @@ pub(in crate::cli) struct Arguments {
 }
 
 impl Arguments {
+    /// True if the command writes nothing.
+    pub(in crate::cli) fn only_reads(&self) -> bool {
+        matches!(
+            self.command,
+            CaptionsCommand::Stats { .. } | CaptionsCommand::List { .. }
+        )
+    }
+
     pub(super) fn options(&self) -> CaptionsOptions {
         CaptionsOptions {
             recursive: self.recursive,
@@ -42,25 +45,25 @@ impl Arguments {
 pub(super) enum CaptionsCommand {
     /// Report missing, empty and long captions, tags and duplicate images
     Stats {
-        #[command(flatten)]
-        filter: FilterArguments,
         /// Number of tags to list
         #[arg(long, default_value_t = 20, value_name = "NUMBER")]
         top: usize,
         /// Print the report, with all tags and files, as JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        filter: FilterArguments,
     },
     /// List images, or their tags
     List {
-        #[command(flatten)]
-        filter: FilterArguments,
         /// List the tags, with the number of captions that have them
         #[arg(long)]
         tags: bool,
         /// Print the list as JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        filter: FilterArguments,
     },
     /// Add tags that a caption does not have; images without a caption get one
     Add {
@@ -192,11 +195,11 @@ pub(super) enum CaptionsCommand {
 /// The captions to change.
 #[derive(Debug, Args)]
 pub(super) struct ChangeArguments {
-    #[command(flatten)]
-    pub(super) filter: FilterArguments,
     /// Show the changes without making them
     #[arg(long)]
     pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) filter: FilterArguments,
 }
 
 #[derive(Debug, Args)]

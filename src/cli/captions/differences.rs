@@ -21,7 +21,11 @@ pub(super) fn print_differences(captions: &Captions, plan: &Plan) {
         let old = caption.old.as_deref().unwrap_or_default();
         for line in difference(old, &caption.new, separator) {
             let pieces: Vec<String> = line.iter().map(painted).collect();
-            let _ = writeln!(out, "  {}", pieces.join(&format!("{} ", separator.trim_end())));
+            let _ = writeln!(
+                out,
+                "  {}",
+                pieces.join(&format!("{} ", separator.trim_end()))
+            );
         }
     }
 }

@@ -127,7 +127,10 @@ pub(super) fn run_edit(
         print_line(&format!("no caption has the tag `{tag}`{hint}"));
     }
     for file in &plan.too_long {
-        print_line(&format!("{}: its first tag alone is longer", file.display()));
+        print_line(&format!(
+            "{}: its first tag alone is longer",
+            file.display()
+        ));
     }
     apply(captions, &plan, change.dry_run, name)
 }
@@ -147,9 +150,7 @@ pub(super) fn run_import(
         kept,
         without_entry,
     } = match file {
-        Some(file) => {
-            captions.plan_import(&entries, file, field.map(metadata_field), overwrite)?
-        }
+        Some(file) => captions.plan_import(&entries, file, field.map(metadata_field), overwrite)?,
         None => captions.plan_import_of_names(&entries, overwrite),
     };
     if without_entry > 0 {
@@ -177,7 +178,11 @@ pub(super) fn metadata_field(field: Field) -> MetadataField {
 /// Opens a caption in the user's text editor.
 pub(super) fn run_editor(captions: &Captions, image: &Path, name: &str) -> Result<ExitCode> {
     let entry = captions.find(image)?;
-    let is_set = |name| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+    let is_set = |name| {
+        std::env::var(name)
+            .ok()
+            .filter(|text| !text.trim().is_empty())
+    };
     let editor = is_set("VISUAL").or_else(|| is_set("EDITOR"));
     let editor = editor.ok_or_else(|| {
         unusable(

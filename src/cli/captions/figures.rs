@@ -106,7 +106,9 @@ fn stats_lines(captions: &Captions, stats: &Stats, top: usize) -> Vec<String> {
         let more = more(stats.repeated_tags.len());
         let number = stats.repeated_tags.len();
         let repeated = repeated.join("; ");
-        lines.push(format!("captions with a tag twice: {number} ({repeated}{more})"));
+        lines.push(format!(
+            "captions with a tag twice: {number} ({repeated}{more})"
+        ));
     }
     if let Some(longest) = &tokens.longest_caption {
         lines.push(format!(

@@ -18,9 +18,8 @@ pub(super) fn undo_hint(folder: &Path) -> String {
 /// Reports that a failed command has changed files, if it has.
 pub(super) fn report_interruption(history: &History, name: &str) {
     let entries = history.entries().unwrap_or_default();
-    let is_this = |entry: &&lora_tag::captions::HistoryEntry| {
-        entry.is_interrupted && entry.command == name
-    };
+    let is_this =
+        |entry: &&lora_tag::captions::HistoryEntry| entry.is_interrupted && entry.command == name;
     if entries.first().filter(is_this).is_some() {
         let _ = writeln!(
             std::io::stderr(),
@@ -37,9 +36,16 @@ pub(super) fn report_omissions(captions: &Captions) {
     let nested = captions.notices().iter().filter(is_nested).count();
     if nested > 0 {
         let folders = count(nested, "subfolder");
-        let _ = writeln!(out, "warning: ignoring {folders}; --recursive includes them");
+        let _ = writeln!(
+            out,
+            "warning: ignoring {folders}; --recursive includes them"
+        );
     }
-    for notice in captions.notices().iter().filter(|notice| !is_nested(notice)) {
+    for notice in captions
+        .notices()
+        .iter()
+        .filter(|notice| !is_nested(notice))
+    {
         let _ = writeln!(out, "warning: {notice}");
     }
     for problem in captions.problems() {

@@ -22,7 +22,10 @@ pub(super) fn run_move(
     let entries = captions.select(&change.filter.filter())?;
     let plan = captions.plan_move(&entries, destination)?;
     if change.dry_run {
-        for (file, target) in plan.files().filter_map(|file| Some((file, plan.target(file)?))) {
+        for (file, target) in plan
+            .files()
+            .filter_map(|file| Some((file, plan.target(file)?)))
+        {
             print_line(&format!("{} -> {}", file.display(), target.display()));
         }
     }

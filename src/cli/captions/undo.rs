@@ -47,6 +47,16 @@ pub(super) fn run_list(history: &History) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Deletes the history.
+pub(super) fn run_clear(history: &History) -> Result<ExitCode> {
+    history.clear()?;
+    print_line(&format!(
+        "deleted the history of {}",
+        history.folder().display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
 fn line(entry: &HistoryEntry) -> String {
     let changes: Vec<String> = [
         ("wrote", entry.written),
@@ -64,7 +74,9 @@ fn line(entry: &HistoryEntry) -> String {
     };
     let seconds = i64::try_from(entry.time).unwrap_or_default();
     let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
-    let time = time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M");
+    let time = time
+        .to_zoned_datetime(TimeZone::system())
+        .strftime("%Y-%m-%d %H:%M");
     format!(
         "{:>4}  {time}  {} ({}{interrupted})",
         entry.number,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::fault;
-use super::files::{move_file, number_of, replace, sync_folder};
+use super::files::{move_file, number_of, replace_all, sync_folder};
 use super::journal::{self, Content, Record, recorded, sha256};
 use crate::error::{Error, Result};
 
@@ -54,11 +54,12 @@ impl Change {
     }
 
     /// Writes several files, each at most once, and returns how many changed. This is faster than
-    /// single writes: the history is written to the disk once, before the first change.
+    /// single writes: the history is written to the disk once, before the first change, and files are
+    /// written on several threads.
     ///
     /// # Errors
-    /// Those of [`write`](Self::write). If a file cannot be written, the files before it are
-    /// changed; they can be undone.
+    /// Those of [`write`](Self::write). If a file cannot be written, others may have been; they can
+    /// be undone.
     pub fn write_all(&mut self, files: &[(&Path, &str)]) -> Result<usize> {
         let mut changed = Vec::new();
         let mut records = Vec::new();
@@ -72,13 +73,10 @@ impl Change {
                 old: old.map(Content),
                 new: sha256(text.as_bytes()),
             });
-            changed.push((path, text));
+            changed.push((*path, text.as_bytes()));
         }
         self.record(&records)?;
-        for (path, text) in &changed {
-            replace(path, text.as_bytes())?;
-            fault::place().map_err(Error::io(path, "write"))?;
-        }
+        replace_all(&changed)?;
         Ok(changed.len())
     }
 

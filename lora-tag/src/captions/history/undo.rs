@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::fault;
-use super::files::{UNDONE, move_file, replace};
+use super::files::{UNDONE, move_file, replace_all};
 use super::journal::{Journal, Record, content, sha256};
 use crate::error::{Error, Result};
 
@@ -47,24 +47,26 @@ enum Step<'a> {
 ///
 /// After an interruption the same call completes it: files that are as before stay so.
 pub(super) fn undo(folder: &Path, directory: &Path, journal: &Journal) -> Result<Undone> {
-    let mut restored = BTreeSet::new();
-    let mut kept = BTreeSet::new();
+    let mut undoing = Undoing::default();
     for step in steps(folder, directory, &journal.changes).iter().rev() {
-        let (path, outcome) = match step {
+        match step {
             Step::Restore { path, old, new } => {
                 let path = folder.join(path);
-                let outcome = undo_write(&path, *old, new)?;
-                (path, outcome)
+                if undoing.waiting.contains_key(&path) {
+                    undoing.write_waiting()?;
+                }
+                undoing.restore(path, *old, new)?;
             }
-            Step::MoveBack { from, to } => (from.clone(), undo_move(from, to)?),
-        };
-        fault::place().map_err(Error::io(&path, "restore"))?;
-        match outcome {
-            Outcome::Restored => restored.insert(path),
-            Outcome::AsBefore => false,
-            Outcome::Changed => kept.insert(path),
-        };
+            Step::MoveBack { from, to } => {
+                undoing.write_waiting()?;
+                let outcome = undo_move(from, to)?;
+                fault::place().map_err(Error::io(from, "restore"))?;
+                undoing.record(from.clone(), outcome);
+            }
+        }
     }
+    undoing.write_waiting()?;
+    let Undoing { restored, kept, .. } = undoing;
     if !journal.is_complete {
         remove_temporary_files(folder, &journal.changes);
     }
@@ -112,22 +114,59 @@ fn steps<'a>(folder: &Path, directory: &Path, changes: &'a [Record]) -> Vec<Step
     steps
 }
 
-fn undo_write(path: &Path, old: Option<&[u8]>, new: &[&str]) -> Result<Outcome> {
-    if path.is_dir() {
-        return Ok(Outcome::Changed);
+/// The files of a command while it is undone.
+#[derive(Default)]
+struct Undoing<'a> {
+    restored: BTreeSet<PathBuf>,
+    kept: BTreeSet<PathBuf>,
+    /// Files with their content, which are written together.
+    waiting: BTreeMap<PathBuf, &'a [u8]>,
+}
+
+impl<'a> Undoing<'a> {
+    fn record(&mut self, path: PathBuf, outcome: Outcome) {
+        match outcome {
+            Outcome::Restored => self.restored.insert(path),
+            Outcome::AsBefore => false,
+            Outcome::Changed => self.kept.insert(path),
+        };
     }
-    let current = content(path)?;
-    if current.as_deref() == old {
-        return Ok(Outcome::AsBefore);
+
+    /// Restores a file, which may wait.
+    fn restore(&mut self, path: PathBuf, old: Option<&'a [u8]>, new: &[&str]) -> Result<()> {
+        let current = if path.is_dir() { None } else { content(&path)? };
+        if current.as_deref() == old && !path.is_dir() {
+            return Ok(());
+        }
+        let is_new = |current: &[u8]| new.contains(&&*sha256(current));
+        if !current.is_some_and(|current| is_new(&current)) {
+            self.record(path, Outcome::Changed);
+            return Ok(());
+        }
+        match old {
+            Some(old) => {
+                self.waiting.insert(path, old);
+            }
+            None => {
+                fs::remove_file(&path).map_err(Error::io(&path, "delete"))?;
+                fault::place().map_err(Error::io(&path, "delete"))?;
+                self.record(path, Outcome::Restored);
+            }
+        }
+        Ok(())
     }
-    if current.is_none_or(|current| !new.contains(&&*sha256(&current))) {
-        return Ok(Outcome::Changed);
+
+    fn write_waiting(&mut self) -> Result<()> {
+        let files: Vec<(&Path, &[u8])> = self
+            .waiting
+            .iter()
+            .map(|(path, bytes)| (path.as_path(), *bytes))
+            .collect();
+        replace_all(&files)?;
+        self.restored
+            .extend(std::mem::take(&mut self.waiting).into_keys());
+        Ok(())
     }
-    match old {
-        Some(old) => replace(path, old)?,
-        None => fs::remove_file(path).map_err(Error::io(path, "delete"))?,
-    }
-    Ok(Outcome::Restored)
 }
 
 fn undo_move(from: &Path, to: &Path) -> Result<Outcome> {
