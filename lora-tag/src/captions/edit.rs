@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use lora_data::caption::tags_between;
-use regex::{NoExpand, Regex};
+use regex::Regex;
 
 use super::caption_text::CaptionText;
 use super::scores::Scores;
@@ -129,10 +129,12 @@ impl Replacement {
         })
     }
 
-    /// Replaces what a regular expression matches; `$1` or `${name}` in `to` is a group of it.
+    /// Replaces what a regular expression matches. `$1`, `\\1` or `${name}` in `to` is a group of it;
+    /// `$$` is a dollar sign.
     ///
     /// # Errors
-    /// [`Error::Pattern`] with the position of the mistake.
+    /// [`Error::Pattern`] with the position of the mistake, and [`Error::Option`] for a group that
+    /// does not exist.
     pub fn regex(from: &str, to: &str, scope: Scope) -> Result<Self> {
         let regex = Regex::new(from).map_err(|error| Error::Pattern {
             option: "FROM",
@@ -141,8 +143,8 @@ impl Replacement {
             reason: error.to_string(),
         })?;
         Ok(Self {
+            to: template(to, &regex)?,
             from: From::Regex(regex),
-            to: to.into(),
             scope,
         })
     }
@@ -154,15 +156,53 @@ impl Replacement {
             (From::Literal(from), Scope::Text) => {
                 text.contains(from).then(|| text.replace(from, &self.to))
             }
-            (From::Regex(from), _) => from.is_match(text).then(|| {
-                if self.to.is_empty() {
-                    from.replace_all(text, NoExpand("")).into_owned()
-                } else {
-                    from.replace_all(text, &*self.to).into_owned()
-                }
-            }),
+            (From::Regex(from), _) => from
+                .is_match(text)
+                .then(|| from.replace_all(text, &*self.to).into_owned()),
         }
     }
+}
+
+/// The replacement in the notation of `regex`, for which `$1a` would be a group named `1a`.
+fn template(to: &str, regex: &Regex) -> Result<String> {
+    let mut template = String::new();
+    let mut rest = to;
+    while let Some(at) = rest.find(['$', '\\']) {
+        template += &rest[..at];
+        let (sign, after) = rest[at..].split_at(1);
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        let named = after
+            .strip_prefix('{')
+            .filter(|_| sign == "$")
+            .and_then(|after| after.split_once('}'));
+        let group = if digits > 0 {
+            rest = &after[digits..];
+            &after[..digits]
+        } else if let Some((name, after)) = named {
+            rest = after;
+            name
+        } else {
+            let is_dollar = sign == "$";
+            template += if is_dollar { "$$" } else { sign };
+            rest = after
+                .strip_prefix('$')
+                .filter(|_| is_dollar)
+                .unwrap_or(after);
+            continue;
+        };
+        let is_number = |number: usize| number < regex.captures_len();
+        if !group.parse().is_ok_and(is_number)
+            && !regex.capture_names().flatten().any(|name| name == group)
+        {
+            return Err(Error::Option {
+                option: "TO",
+                found: format!("the group {group}"),
+                expected: format!("groups of {regex}"),
+            });
+        }
+        template += &format!("${{{group}}}");
+    }
+    Ok(template + rest)
 }
 
 /// What edits know besides the caption.

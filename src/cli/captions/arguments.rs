@@ -91,7 +91,7 @@ pub(super) enum CaptionsCommand {
         from: String,
         /// New tag or text; "" removes
         to: String,
-        /// FROM is a regular expression for a part of a tag or text; TO may have its groups as $1
+        /// FROM is a regular expression, for any part of a tag or text; in TO, $1 is its first group
         #[arg(long)]
         regex: bool,
         /// Search the whole text of captions, not tag by tag

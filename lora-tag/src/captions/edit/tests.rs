@@ -107,6 +107,33 @@ fn tags_and_texts_are_replaced() {
 }
 
 #[test]
+fn replacements_have_groups() {
+    let replaced = |to: &str| {
+        let regex = Replacement::regex(r"(?<number>\d)girls?", to, Scope::Tag)?;
+        Ok::<_, Error>(apply(&Edit::Replace(regex), "2girls, x"))
+    };
+    for (to, expected) in [
+        ("$1woman", "2woman, x"),
+        (r"\1women", "2women, x"),
+        ("${number} ${1}", "2 2, x"),
+        (r"$$1, $ \(a\) $", r"$1, $ \(a\) $, x"),
+    ] {
+        assert_eq!(replaced(to).unwrap(), expected, "{to}");
+    }
+    for to in ["$2", "${name}", r"\9", "${"] {
+        let message = replaced(to).map_err(|error| error.to_string());
+        if to == "${" {
+            assert_eq!(message.unwrap(), "${, x");
+        } else {
+            assert!(
+                message.unwrap_err().starts_with("`TO`: found the group "),
+                "{to}"
+            );
+        }
+    }
+}
+
+#[test]
 fn captions_are_truncated_to_tokens() {
     let edit = Edit::Truncate { tokens: 5 };
     assert_eq!(apply(&edit, "aa, bb, cc, d\naaa, bb"), "aa, bb\naaa, bb");
