@@ -33,9 +33,9 @@
 //! Files use only files further to the left:
 //!
 //! ```text
-//! caption_text, scores ◀── edit ◀── plan ◀── editor, metadata
-//! caption_text ◀── folder ◀── filter, stats, relocation, plan
-//! journal ◀── change, undo ◀── history ◀── plan, relocation
+//! pattern, scores, caption_text ◀── edit, folder ◀── filter, plan, stats, relocation
+//! journal, files, fault ◀── change, undo ◀── history ◀── plan, relocation
+//! plan ◀── editor, metadata
 //! ```
 
 mod caption_text;
@@ -46,6 +46,7 @@ mod filter;
 mod folder;
 mod history;
 mod metadata;
+mod pattern;
 mod plan;
 mod relocation;
 mod scores;

@@ -225,7 +225,7 @@ fn captions_are_edited() {
         (
             &["add", "x,y", "--at", "1"],
             "x, y, blue eyes\n",
-            "x,y,my character",
+            "x, y, my character",
         ),
     ] {
         folder.output(arguments);

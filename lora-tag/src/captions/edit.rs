@@ -7,6 +7,7 @@ use lora_data::caption::tags_between;
 use regex::Regex;
 
 use super::caption_text::CaptionText;
+use super::pattern::regex;
 use super::scores::Scores;
 use crate::error::{Error, Result};
 
@@ -129,19 +130,14 @@ impl Replacement {
         })
     }
 
-    /// Replaces what a regular expression matches. `$1`, `\\1` or `${name}` in `to` is a group of it;
-    /// `$$` is a dollar sign.
+    /// Replaces what a regular expression matches. In `to`, `$1`, `\\1` or `${name}` is a group of
+    /// it and `$$` a dollar sign.
     ///
     /// # Errors
     /// [`Error::Pattern`] with the position of the mistake, and [`Error::Option`] for a group that
     /// does not exist.
     pub fn regex(from: &str, to: &str, scope: Scope) -> Result<Self> {
-        let regex = Regex::new(from).map_err(|error| Error::Pattern {
-            option: "FROM",
-            found: from.into(),
-            expected: "a regular expression",
-            reason: error.to_string(),
-        })?;
+        let regex = regex("FROM", from)?;
         Ok(Self {
             to: template(to, &regex)?,
             from: From::Regex(regex),

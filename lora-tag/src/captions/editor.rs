@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 /// and records it as `name` in the history. The editor's command may have arguments and is run by
 /// the shell.
 ///
-/// The copy is in the hidden folder of the history. It stays there if the new text cannot be used or
-/// written.
+/// The copy is in the hidden folder of the history. It stays there if the new text cannot be used
+/// or written.
 ///
 /// # Errors
 /// [`Error::Editor`] if the editor cannot be started or fails, [`Error::Data`] if the new text is

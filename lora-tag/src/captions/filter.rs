@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 use regex::Regex;
 
 use super::folder::{Captions, Entry};
+use super::pattern::{glob, regex};
 use crate::error::{Error, Result};
 
 /// Conditions for captions; without any, all captions meet them.
@@ -95,7 +96,7 @@ impl Patterns {
             images: filter
                 .images
                 .iter()
-                .map(|text| glob(text))
+                .map(|text| glob("images", text))
                 .collect::<Result<_>>()?,
             missing: filter.missing,
             any: filter.any,
@@ -139,27 +140,6 @@ fn tag_pattern(option: &'static str, text: &str, tags: &HashSet<&str>) -> Result
         option,
         &format!("^(?s:{escaped})$"),
     )?))
-}
-
-/// A regular expression, the value of this option.
-pub(super) fn regex(option: &'static str, text: &str) -> Result<Regex> {
-    Regex::new(text).map_err(|error| Error::Pattern {
-        option,
-        found: text.into(),
-        expected: "a regular expression",
-        reason: error.to_string(),
-    })
-}
-
-fn glob(text: &str) -> Result<GlobMatcher> {
-    let glob = GlobBuilder::new(text).literal_separator(true).build();
-    let glob = glob.map_err(|error| Error::Pattern {
-        option: "images",
-        found: text.into(),
-        expected: "a glob",
-        reason: error.kind().to_string(),
-    })?;
-    Ok(glob.compile_matcher())
 }
 
 #[cfg(test)]

@@ -58,9 +58,9 @@ impl Captions {
     /// Reads the captions of a folder. No image is opened.
     ///
     /// # Errors
-    /// [`Error::Data`] if the folder cannot be listed or has no images, [`Error::OnlySubfolders`] if
-    /// it has only subfolders, and [`Error::Option`] for an unusable extension or separator. Captions that cannot be read are no errors but
-    /// [`problems`](Self::problems).
+    /// [`Error::Data`] if the folder cannot be listed or has no images, [`Error::OnlySubfolders`]
+    /// if it has only subfolders, and [`Error::Option`] for an unusable extension or separator.
+    /// Captions that cannot be read are no errors but [`problems`](Self::problems).
     pub fn open(folder: impl AsRef<Path>, options: &CaptionsOptions) -> Result<Self> {
         let folder = folder.as_ref();
         check_options(options)?;

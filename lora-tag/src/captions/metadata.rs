@@ -1,6 +1,6 @@
 //! Captions from and for sd-scripts' JSON metadata (`in_json`), and from file names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,8 @@ pub struct Import {
     pub kept: Vec<PathBuf>,
     /// The number of these images for which the metadata has no entry.
     pub without_entry: usize,
+    /// The number of entries for other images.
+    pub other_entries: usize,
 }
 
 impl Captions {
@@ -63,7 +65,15 @@ impl Captions {
             .map(|entry| (real_path(&entry.path), entry.caption))
             .collect();
         let caption = |entry: &Entry| by_path.get(&real_path(&entry.image)).cloned();
-        Ok(self.import(entries, overwrite, caption))
+        let images: HashSet<PathBuf> = entries
+            .iter()
+            .map(|entry| real_path(&entry.image))
+            .collect();
+        let others = by_path.keys().filter(|path| !images.contains(*path));
+        Ok(Import {
+            other_entries: others.count(),
+            ..self.import(entries, overwrite, caption)
+        })
     }
 
     /// Plans to write the name of each image, without its extension, as its caption.
@@ -84,6 +94,7 @@ impl Captions {
             plan: Plan::default(),
             kept: Vec::new(),
             without_entry: 0,
+            other_entries: 0,
         };
         for entry in unique_files(entries) {
             let Some(caption) = caption(entry) else {
@@ -191,6 +202,8 @@ mod tests {
         let import = captions.plan_import(&entries, &list, None, false).unwrap();
         assert_eq!(import.kept, [dir.path().join("images/a.txt")]);
         assert_eq!((import.without_entry, import.plan.captions.len()), (1, 1));
+        let one = captions.plan_import(&entries[..1], &list, None, false);
+        assert_eq!(one.unwrap().other_entries, 1);
         let tags = Some(MetadataField::Tags);
         let import = captions.plan_import(&entries, &list, tags, true).unwrap();
         let history = History::open(captions.folder()).unwrap();

@@ -28,8 +28,8 @@ pub struct RelocationFiles {
 }
 
 impl Captions {
-    /// Plans to move the images of these entries into another folder, which may not exist. Images in
-    /// subfolders stay in subfolders of the same names.
+    /// Plans to move the images of these entries into another folder, which may not exist. Images
+    /// in subfolders stay in subfolders of the same names.
     ///
     /// # Errors
     /// [`Error::Place`] if the destination is the folder itself or in it, [`Error::Exists`] for

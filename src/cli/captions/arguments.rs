@@ -91,7 +91,7 @@ pub(super) enum CaptionsCommand {
         from: String,
         /// New tag or text; "" removes
         to: String,
-        /// FROM is a regular expression, for any part of a tag or text; in TO, $1 is its first group
+        /// FROM is a regular expression for any part of a tag or text; in TO, $1 is a group
         #[arg(long)]
         regex: bool,
         /// Search the whole text of captions, not tag by tag

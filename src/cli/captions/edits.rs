@@ -149,6 +149,7 @@ pub(super) fn run_import(
         plan,
         kept,
         without_entry,
+        other_entries,
     } = match file {
         Some(file) => captions.plan_import(&entries, file, field.map(metadata_field), overwrite)?,
         None => captions.plan_import_of_names(&entries, overwrite),
@@ -157,6 +158,12 @@ pub(super) fn run_import(
         print_line(&format!(
             "{} without an entry in the file",
             count(without_entry, "image")
+        ));
+    }
+    if other_entries > 0 {
+        print_line(&format!(
+            "ignored {} for images that are not in the folder or do not match the filter",
+            count(other_entries, "entry")
         ));
     }
     if !kept.is_empty() {

@@ -54,12 +54,12 @@ impl Change {
     }
 
     /// Writes several files, each at most once, and returns how many changed. This is faster than
-    /// single writes: the history is written to the disk once, before the first change, and files are
-    /// written on several threads.
+    /// single writes: the history is written to the disk once, before the first change, and files
+    /// are written on several threads.
     ///
     /// # Errors
-    /// Those of [`write`](Self::write). If a file cannot be written, others may have been; they can
-    /// be undone.
+    /// Those of [`write`](Self::write). If a file cannot be written, others may have been;
+    /// they can be undone.
     pub fn write_all(&mut self, files: &[(&Path, &str)]) -> Result<usize> {
         let mut changed = Vec::new();
         let mut records = Vec::new();

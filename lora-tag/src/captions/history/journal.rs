@@ -129,9 +129,11 @@ impl Journal {
 
 /// The path as recorded: relative to the folder if it is in it, otherwise absolute.
 pub(super) fn recorded(folder: &Path, path: &Path) -> Result<String> {
+    let path = std::path::absolute(path).map_err(Error::io(path, "find"))?;
+    let folder = std::path::absolute(folder).map_err(Error::io(folder, "find"))?;
     let path = match path.strip_prefix(folder) {
         Ok(inner) => inner.to_path_buf(),
-        Err(_) => std::path::absolute(path).map_err(Error::io(path, "find"))?,
+        Err(_) => path,
     };
     path.into_os_string()
         .into_string()

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+
 use super::fault::fail_after;
 use super::*;
 
@@ -273,4 +275,33 @@ fn a_cleared_history_has_nothing_to_undo() {
     history.clear().unwrap();
     history.clear().unwrap();
     assert!(history.entries().unwrap().is_empty() && !history.directory().exists());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
+
+    #[test]
+    fn any_content_is_restored(
+        old in prop::collection::vec(prop::option::of(any::<Vec<u8>>()), 1..4),
+        new in prop::collection::vec((0_usize..4, any::<String>()), 1..6),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |index: usize| dir.path().join(format!("{index}.txt"));
+        for (index, old) in old.iter().enumerate() {
+            if let Some(old) = old {
+                fs::write(path(index), old).unwrap();
+            }
+        }
+        let before = files(dir.path());
+        let history = History::open(dir.path()).unwrap();
+        let mut change = history.begin("any");
+        for (index, new) in &new {
+            change.write(&path(*index), new).unwrap();
+        }
+        change.finish().unwrap();
+        let is_changed = files(dir.path()) != before;
+        let undone = history.undo();
+        prop_assert_eq!(files(dir.path()), before);
+        prop_assert!(!is_changed || undone.unwrap().kept.is_empty());
+    }
 }

@@ -23,6 +23,7 @@ pub struct Undone {
     pub backup: Option<PathBuf>,
 }
 
+#[derive(Clone, Copy)]
 enum Outcome {
     Restored,
     /// It is as before the command: the change was not made, or was undone before.
