@@ -53,7 +53,7 @@ enum Command {
         json: bool,
     },
     /// Edit the captions of a folder of images: filters, edits, figures and undo
-    Captions(captions::Arguments),
+    Captions(Box<captions::Arguments>),
     /// Convert a config file of sd-scripts or SD-Trainer, and list what happens to each key
     ConvertConfig {
         /// File to read

@@ -162,6 +162,60 @@ fn lists_are_filtered() {
     assert_eq!(folder.json(&["list", "--tags", "--json"])[0]["captions"], 2);
 }
 
+/// Edits, one after the other, with the captions `a` and `b` after each.
+const EDITS: [(&[&str], &str, &str); 10] = [
+    (
+        &["dedupe"],
+        "my character, 1girl, blue eyes, smile\n",
+        "my character,smile,1boy",
+    ),
+    (
+        &["move-first", "smile"],
+        "smile, my character, 1girl, blue eyes\n",
+        "smile,my character,1boy",
+    ),
+    (
+        &["replace", "smile", "grin"],
+        "grin, my character, 1girl, blue eyes\n",
+        "grin,my character,1boy",
+    ),
+    (
+        &["sort", "--by", "alphabet", "--keep", "2"],
+        "grin, my character, 1girl, blue eyes\n",
+        "grin,my character,1boy",
+    ),
+    (
+        &["sort", "--by", "length", "--reverse"],
+        "my character, blue eyes, 1girl, grin\n",
+        "my character,grin,1boy",
+    ),
+    (
+        &["remove", "my character,grin", "--with", "1girl"],
+        "blue eyes, 1girl\n",
+        "my character,grin,1boy",
+    ),
+    (
+        &["replace", "--regex", r"(\d)girl", "$1woman"],
+        "blue eyes, 1woman\n",
+        "my character,grin,1boy",
+    ),
+    (
+        &["replace", "--text", "n,1", "n, a "],
+        "blue eyes, 1woman\n",
+        "my character,grin, a boy",
+    ),
+    (
+        &["truncate", "--tokens", "3"],
+        "blue eyes\n",
+        "my character",
+    ),
+    (
+        &["add", "x,y", "--at", "1"],
+        "x, y, blue eyes\n",
+        "x, y, my character",
+    ),
+];
+
 #[test]
 fn captions_are_edited() {
     let folder = Folder::new();
@@ -176,58 +230,7 @@ fn captions_are_edited() {
     );
     assert_eq!(folder.caption("b"), "my character,smile,1boy,smile");
     assert_eq!(folder.caption("c"), "my character, smile\n");
-    for (arguments, a, b) in [
-        (
-            &["dedupe"][..],
-            "my character, 1girl, blue eyes, smile\n",
-            "my character,smile,1boy",
-        ),
-        (
-            &["move-first", "smile"],
-            "smile, my character, 1girl, blue eyes\n",
-            "smile,my character,1boy",
-        ),
-        (
-            &["replace", "smile", "grin"],
-            "grin, my character, 1girl, blue eyes\n",
-            "grin,my character,1boy",
-        ),
-        (
-            &["sort", "--by", "alphabet", "--keep", "2"],
-            "grin, my character, 1girl, blue eyes\n",
-            "grin,my character,1boy",
-        ),
-        (
-            &["sort", "--by", "length", "--reverse"],
-            "my character, blue eyes, 1girl, grin\n",
-            "my character,grin,1boy",
-        ),
-        (
-            &["remove", "my character,grin", "--with", "1girl"],
-            "blue eyes, 1girl\n",
-            "my character,grin,1boy",
-        ),
-        (
-            &["replace", "--regex", r"(\d)girl", "$1woman"],
-            "blue eyes, 1woman\n",
-            "my character,grin,1boy",
-        ),
-        (
-            &["replace", "--text", "n,1", "n, a "],
-            "blue eyes, 1woman\n",
-            "my character,grin, a boy",
-        ),
-        (
-            &["truncate", "--tokens", "3"],
-            "blue eyes\n",
-            "my character",
-        ),
-        (
-            &["add", "x,y", "--at", "1"],
-            "x, y, blue eyes\n",
-            "x, y, my character",
-        ),
-    ] {
+    for (arguments, a, b) in EDITS {
         folder.output(arguments);
         assert_eq!(
             (&*folder.caption("a"), &*folder.caption("b")),

@@ -29,14 +29,7 @@ pub(super) fn edit_of<'a>(
             at,
             change,
         } => {
-            let position = match (first, at) {
-                (true, _) => Position::First,
-                (false, Some(0)) => {
-                    return Err(unusable("at", "0", "the number of a tag, counted from 1"));
-                }
-                (false, Some(number)) => Position::At(*number),
-                (false, None) => Position::Last,
-            };
+            let position = position(*first, *at)?;
             let tags = tags(text)?;
             (Edit::Add { tags, position }, change)
         }
@@ -67,12 +60,7 @@ pub(super) fn edit_of<'a>(
             keep,
             change,
         } => {
-            let by = match by {
-                SortKey::Alphabet => SortBy::Alphabet,
-                SortKey::Frequency => SortBy::Frequency,
-                SortKey::Score => SortBy::Score,
-                SortKey::Length => SortBy::Length,
-            };
+            let by = order(*by);
             let (reverse, keep) = (*reverse, *keep);
             (Edit::Sort { by, reverse, keep }, change)
         }
@@ -82,6 +70,24 @@ pub(super) fn edit_of<'a>(
         }
         _ => return Ok(None),
     }))
+}
+
+fn position(first: bool, at: Option<usize>) -> Result<Position> {
+    match (first, at) {
+        (true, _) => Ok(Position::First),
+        (false, None) => Ok(Position::Last),
+        (false, Some(0)) => Err(unusable("at", "0", "the number of a tag, counted from 1")),
+        (false, Some(number)) => Ok(Position::At(number)),
+    }
+}
+
+fn order(by: SortKey) -> SortBy {
+    match by {
+        SortKey::Alphabet => SortBy::Alphabet,
+        SortKey::Frequency => SortBy::Frequency,
+        SortKey::Score => SortBy::Score,
+        SortKey::Length => SortBy::Length,
+    }
 }
 
 /// The tags of an argument.
