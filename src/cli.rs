@@ -1,6 +1,7 @@
 //! The command line: arguments, signals and progress. The library does the work.
 
 mod arguments;
+mod captions;
 mod check;
 mod convert_config;
 mod init;
@@ -57,6 +58,8 @@ enum Command {
     /// Write captions for a folder of images with a tagger
     #[cfg(feature = "tagger")]
     Tag(Box<tag::TagArguments>),
+    /// Edit the captions of a folder of images: filters, edits, figures and undo
+    Captions(Box<captions::Arguments>),
     /// Convert a config file of sd-scripts or SD-Trainer, and list what happens to each key
     ConvertConfig {
         /// File to read
@@ -117,10 +120,11 @@ fn family() -> impl TypedValueParser<Value = Family> {
 
 /// Runs the program with these arguments; the first is the name of the program.
 ///
-/// Exit codes: 0 success, 1 some images failed or a bug in the program, 2 invalid input, 130 and 143
-/// stopped by SIGINT and SIGTERM.
+/// Exit codes: 0 success, 1 some images or captions failed or a bug in the program, 2 invalid input,
+/// 130 and 143 stopped by SIGINT and SIGTERM.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = arguments::normalized(arguments, &Arguments::command());
+    let words = arguments.clone();
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -137,6 +141,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check { config, set, json } => check::run(&config, &set, json),
         #[cfg(feature = "tagger")]
         Command::Tag(arguments) => with_signals(|signals| tag::run(&arguments, signals)),
+        Command::Captions(arguments) if arguments.only_reads() => captions::run(&arguments, &words),
+        Command::Captions(arguments) => with_signals(|_| captions::run(&arguments, &words)),
         Command::ConvertConfig { input, out, force } => convert_config::run(&input, &out, force),
         Command::Init {
             family,

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use crate::category::Category;
+use crate::kind::TaggerKind;
 use crate::options::{Position, Style, TagOptions};
 use crate::scores::{Score, Scores};
 use crate::spelling::{Spelling, character_and_series};
-use crate::tagger::labels::TaggerKind;
 
 /// The categories of tags that are chosen by threshold, in the order of sd-scripts.
 const BY_THRESHOLD: [Category; 6] = [

@@ -117,6 +117,111 @@ pub enum Error {
         /// The allowed values.
         expected: String,
     },
+    /// An option has a value that is not a regular expression or not a glob.
+    #[error("`{option}`: found {found:?}; expected {expected}: {reason}")]
+    Pattern {
+        /// The option as on the command line, without dashes: `with-regex`.
+        option: &'static str,
+        /// Its value.
+        found: String,
+        /// `a regular expression` or `a glob`.
+        expected: &'static str,
+        /// The reason of the parser, with the position.
+        reason: String,
+    },
+    /// A folder with images only in its subfolders, if at all.
+    #[error(
+        "{}: no images found, but {}; --recursive includes them",
+        path.display(), lora_data::count(*subfolders, "subfolder")
+    )]
+    OnlySubfolders {
+        /// The folder.
+        path: PathBuf,
+        /// The number of its subfolders.
+        subfolders: usize,
+    },
+    /// A file name that no text file can record.
+    #[error("{}: the name is not UTF-8; rename the file", path.display())]
+    NameNotUtf8 {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The history of a folder has no command to undo.
+    #[error("{}: nothing to undo", folder.display())]
+    NothingToUndo {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A journal of the history is damaged.
+    #[error("{}: line {line}: {reason}; expected the record of a change", path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The reason.
+        reason: String,
+    },
+    /// A file or folder is not where it must be.
+    #[error("{}: expected {expected} `{}`", path.display(), folder.display())]
+    Place {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its expected relation to the folder: `an image in`, `a folder outside of`.
+        expected: &'static str,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Files exist that would be overwritten.
+    #[error("{}", existing_files(paths, advice))]
+    Exists {
+        /// The files, at least one.
+        paths: Vec<PathBuf>,
+        /// What the user can do: `--force overwrites it`.
+        advice: &'static str,
+    },
+    /// An image has no file of scores.
+    #[error(
+        "{}: no such file; `lora-trainer tag --scores` writes the scores of tags next to each image",
+        path.display()
+    )]
+    NoScores {
+        /// The missing file.
+        path: PathBuf,
+    },
+    /// The text editor cannot be started or reports a failure.
+    #[error("editor `{command}`: {reason}; {} is unchanged", path.display())]
+    Editor {
+        /// The command.
+        command: String,
+        /// The reason of the system, or the exit code.
+        reason: String,
+        /// The caption file.
+        path: PathBuf,
+    },
+}
+
+/// The existing files, of many only the first, with the advice.
+fn existing_files(paths: &[PathBuf], advice: &str) -> String {
+    const MOST: usize = 20;
+    let listed: Vec<String> = paths
+        .iter()
+        .take(MOST)
+        .map(|path| path.display().to_string())
+        .collect();
+    match (&listed[..], paths.len().saturating_sub(MOST)) {
+        ([path], 0) => format!("{path}: already exists; {advice}"),
+        (_, 0) => format!(
+            "{} already exist; {advice}\n  {}",
+            lora_data::count(paths.len(), "file"),
+            listed.join("\n  ")
+        ),
+        (_, more) => format!(
+            "{} already exist; {advice}\n  {}\n  and {more} more",
+            lora_data::count(paths.len(), "file"),
+            listed.join("\n  ")
+        ),
+    }
 }
 
 /// The other way to get a tagger.
@@ -138,11 +243,20 @@ impl Error {
             | Self::ModelFiles { path, .. }
             | Self::CaptionList { path, .. }
             | Self::SharedCaption { image: path, .. }
-            | Self::Model { path, .. } => Some(path),
+            | Self::Model { path, .. }
+            | Self::OnlySubfolders { path, .. }
+            | Self::NameNotUtf8 { path }
+            | Self::NothingToUndo { folder: path }
+            | Self::Journal { path, .. }
+            | Self::Place { path, .. }
+            | Self::NoScores { path }
+            | Self::Editor { path, .. } => Some(path),
+            Self::Exists { paths, .. } => paths.first().map(PathBuf::as_path),
             Self::NoTagger { .. }
             | Self::Runtime { .. }
             | Self::Download { .. }
-            | Self::Option { .. } => None,
+            | Self::Option { .. }
+            | Self::Pattern { .. } => None,
         }
     }
 

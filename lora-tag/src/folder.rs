@@ -1,6 +1,7 @@
 //! Captions for a folder of images.
 
 mod ahead;
+mod caption_files;
 mod conflict;
 mod list;
 mod metadata;
@@ -8,11 +9,11 @@ mod options;
 mod source;
 
 use std::collections::{HashMap, VecDeque};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use lora_data::{Notice, atomic};
+use lora_data::Notice;
 
+use self::caption_files::CaptionFiles;
 pub use self::conflict::OnConflict;
 use self::conflict::merged;
 use self::list::{Listed, Task, list};
@@ -21,13 +22,13 @@ pub use self::options::{FolderOptions, Output};
 pub use self::source::ScoreSource;
 use self::source::Source;
 use crate::error::{Error, Result};
-use crate::options::Style;
 use crate::scores::Scores;
 
 /// Writes captions for a folder of images: an iterator that handles one image per call.
 ///
 /// Images are decoded ahead on other threads. Each caption file is written atomically, so a run can
-/// be stopped at any time, and the next one goes on with the images that have no caption.
+/// be stopped at any time, and the next one goes on with the images that have no caption. Captions
+/// that are replaced are in the [`History`](crate::captions::History) of the folder.
 ///
 /// The error of a single image is an event, and the others are tagged all the same. An error of the
 /// iterator ends it: the model fails, or the disk is full.
@@ -42,6 +43,7 @@ pub struct FolderTagger {
     failure: Option<Error>,
     is_over: bool,
     metadata: Option<MetadataFile>,
+    captions: CaptionFiles,
     frequency: HashMap<String, usize>,
 }
 
@@ -102,6 +104,7 @@ impl FolderTagger {
             Output::Metadata(path) => Some(MetadataFile::open(path, options.on_conflict)?),
             Output::NextToImages | Output::Folder(_) => None,
         };
+        let captions = CaptionFiles::new(folder, &options);
         let Listed {
             images,
             tasks,
@@ -122,6 +125,7 @@ impl FolderTagger {
             failure: None,
             is_over: false,
             metadata,
+            captions,
             frequency: HashMap::new(),
         })
     }
@@ -144,12 +148,13 @@ impl FolderTagger {
         frequency
     }
 
-    /// Completes a file with all captions ([`Output::Metadata`]). Call it at the end, also if the
-    /// run was stopped.
+    /// Completes a file with all captions ([`Output::Metadata`]) and the record of replaced
+    /// captions. Call it at the end, also if the run was stopped.
     ///
     /// # Errors
-    /// [`Error::Data`] if the file cannot be written.
+    /// [`Error::Data`] or [`Error::Io`] if a file cannot be written.
     pub fn finish(&mut self) -> Result<()> {
+        self.captions.finish()?;
         match &mut self.metadata {
             Some(metadata) if !self.options.dry_run => metadata.finish(),
             _ => Ok(()),
@@ -190,7 +195,7 @@ impl FolderTagger {
         if task.writes_caption && !options.dry_run {
             match (&mut self.metadata, &task.file) {
                 (Some(metadata), _) => metadata.add(&task.image, &caption, scores.image_size)?,
-                (None, Some(file)) => write_caption(file, &caption, options.tags.style)?,
+                (None, Some(file)) => self.captions.write(file, &caption)?,
                 (None, None) => {}
             }
         }
@@ -219,16 +224,6 @@ impl Iterator for FolderTagger {
         let event = self.waiting.pop_front();
         event.map(Ok).or_else(|| self.failure.take().map(Err))
     }
-}
-
-fn write_caption(file: &Path, caption: &str, style: Style) -> Result<()> {
-    // As the originals: sd-scripts ends the line, SD-Trainer does not.
-    let end = match style {
-        Style::SdTrainer => "",
-        Style::SdScripts => "\n",
-    };
-    let text = format!("{caption}{end}");
-    Ok(atomic::write(file, |out| out.write_all(text.as_bytes()))?)
 }
 
 /// True for an error that every further image would have, too.

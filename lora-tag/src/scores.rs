@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::category::Category;
 use crate::error::{Error, Result};
-use crate::tagger::labels::TaggerKind;
+use crate::kind::TaggerKind;
 
 /// The least probability that is kept in a file, but for ratings.
 pub const LEAST_KEPT: f32 = 0.01;
@@ -57,6 +57,19 @@ impl Scores {
         })
     }
 
+    /// The probability of a tag in any category. Underscores and backslashes are ignored: captions
+    /// have `long hair` and `name \(series\)` for `long_hair` and `name_(series)`.
+    #[must_use]
+    pub fn probability(&self, written: &str) -> Option<f32> {
+        fn plain(tag: &str) -> impl Iterator<Item = char> {
+            let characters = tag.chars().filter(|character| *character != '\\');
+            characters.map(|character| if character == '_' { ' ' } else { character })
+        }
+        let mut all = self.categories.values().flatten();
+        let found = all.find(|score| plain(&score.tag).eq(plain(written)));
+        found.map(|score| score.probability)
+    }
+
     /// The file that keeps the scores of an image: `a.tags.json` next to `a.png`.
     #[must_use]
     pub fn path_for(image: &Path) -> PathBuf {
@@ -77,9 +90,15 @@ impl Scores {
     /// Reads a file that [`write`](Self::write) wrote.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Scores`] if it is none of these files.
+    /// [`Error::NoScores`] if there is no such file, [`Error::Io`] if it cannot be read,
+    /// [`Error::Scores`] if it is none of these files.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read(path).map_err(Error::io(path, "read"))?;
+        let text = match std::fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::NoScores { path: path.into() });
+            }
+            text => text.map_err(Error::io(path, "read"))?,
+        };
         let invalid = |reason: String| Error::Scores {
             path: path.into(),
             reason,
@@ -213,6 +232,11 @@ mod tests {
         assert_eq!(Scores::read(&path).unwrap(), scores);
         assert_eq!(scores.best(Category::Rating).unwrap().tag, "explicit");
         assert_eq!(scores.best(Category::Artist), None);
+        let general = vec![score("long_hair", 0.5), score("a_(b)", 0.6)];
+        scores.categories.insert(Category::General, general);
+        assert_eq!(scores.probability("long hair"), Some(0.5));
+        assert_eq!(scores.probability(r"a \(b\)"), Some(0.6));
+        assert_eq!(scores.probability("a b"), None);
     }
 
     #[test]

@@ -17,13 +17,13 @@ use lora_data::{Alpha, Pixels, Size, decode_with_alpha};
 
 use self::input::Layout;
 use self::labels::Label;
-pub use self::labels::TaggerKind;
 pub use self::lookup::ModelPlaces;
 use self::model_files::ModelFiles;
 pub use self::runtime::Runtime;
 use self::runtime::{Model, Shape};
 use crate::category::Category;
 use crate::error::{Error, Result};
+use crate::kind::TaggerKind;
 use crate::options::{Style, TagOptions};
 use crate::scores::{Score, Scores};
 

@@ -153,10 +153,10 @@ fn plan_lines(plan: &FolderPlan) -> Vec<String> {
         .map(|notice| format!("warning: {notice}"))
         .collect();
     lines.push(format!(
-        "{}, {} with a caption; tagging {}",
+        "{}: tagging {}, skipping {} that have a caption",
         count(plan.images, "image"),
-        plan.done,
-        plan.remaining
+        plan.remaining,
+        plan.done
     ));
     lines
 }

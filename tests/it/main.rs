@@ -5,6 +5,7 @@ mod bad_input;
 mod bad_weights;
 mod base;
 mod caches;
+mod captions;
 mod check;
 mod config;
 mod consumers;

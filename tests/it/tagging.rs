@@ -192,6 +192,15 @@ fn existing_captions() {
         assert_eq!(work.read(&mine), expected, "{action}");
     }
     assert_eq!(work.captions(), tagged);
+    // Replaced captions come back.
+    work.write(&mine, "my tag");
+    work.tag(&["--on-conflict", "overwrite"]).succeeded();
+    let mut undo = Command::new(PROGRAM);
+    undo.args(["captions", "images", "undo"])
+        .current_dir(work.path(""));
+    let run = Run::from_command(&mut undo);
+    run.succeeded();
+    assert_eq!(work.read(&mine), "my tag", "{}", run.stdout);
 }
 
 #[test]
@@ -234,7 +243,8 @@ fn scores_replace_the_model() {
     let run = work.run(&["images", "--from-scores", "--on-conflict", "copy"]);
     assert_eq!(run.code, Some(1));
     assert!(
-        run.stdout.contains("0.tags.json: cannot read"),
+        run.stdout
+            .contains("0.tags.json: no such file; `lora-trainer tag --scores`"),
         "{}",
         run.stdout
     );
@@ -465,24 +475,28 @@ fn bad_options_are_named() {
 fn a_full_disk_loses_nothing() {
     let work = Work::new();
     work.write("images/0.txt", "mine");
-    let mut shell = Command::new("bash");
-    shell
-        .args([
-            "-c",
-            "ulimit -f 0; exec \"$0\" \"$@\"",
-            PROGRAM,
-            "tag",
-            "images",
-        ])
-        .args(["--on-conflict", "copy", "--model"])
-        .arg(model())
-        .current_dir(work.path(""));
-    let run = Run::from_command(&mut shell);
-    assert_eq!(run.code, Some(2), "{run:?}");
-    assert!(
-        run.stderr.contains("images/0.txt: cannot write: "),
-        "{run:?}"
-    );
+    for (action, file) in [
+        ("ignore", "images/1.txt"),
+        // The old caption cannot be recorded, so it is not replaced.
+        ("copy", "journal.jsonl"),
+    ] {
+        let mut shell = Command::new("bash");
+        shell
+            .args([
+                "-c",
+                "ulimit -f 0; exec \"$0\" \"$@\"",
+                PROGRAM,
+                "tag",
+                "images",
+            ])
+            .args(["--on-conflict", action, "--model"])
+            .arg(model())
+            .current_dir(work.path(""));
+        let run = Run::from_command(&mut shell);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        let expected = format!("{file}: cannot write: ");
+        assert!(run.stderr.contains(&expected), "{run:?}");
+    }
     assert_eq!(work.read("images/0.txt"), "mine");
     let names = fs::read_dir(work.path("images")).expect("a folder");
     assert_eq!(names.count(), rows().len() + 1);
@@ -524,7 +538,7 @@ fn a_stopped_run_goes_on() {
     let run = work.tag(&[]);
     run.succeeded();
     assert!(
-        run.stdout.contains(&format!("{done} with a caption")),
+        run.stdout.contains(&format!("skipping {done} that")),
         "{}",
         run.stdout
     );

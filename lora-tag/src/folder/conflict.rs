@@ -23,6 +23,17 @@ impl OnConflict {
     /// SD-Trainer's names.
     pub const NAMES: [&str; 4] = ["ignore", "copy", "prepend", "append"];
 
+    /// SD-Trainer's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Copy => "copy",
+            Self::Prepend => "prepend",
+            Self::Append => "append",
+        }
+    }
+
     /// The action of this name; `overwrite` is `copy`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::labels::TaggerKind;
 use super::model_files::LABELS;
+use crate::kind::TaggerKind;
 
 /// A tagger on the Hugging Face Hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

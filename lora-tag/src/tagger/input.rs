@@ -3,7 +3,7 @@
 use lora_data::resize::{Interpolation, Window, resize_and_crop};
 use lora_data::{DecodeOptions, Pixels, Size};
 
-use super::labels::TaggerKind;
+use crate::kind::TaggerKind;
 use crate::options::{Style, TagOptions};
 
 /// How images are decoded: upright and scaled from 16 bits, but not with `compat`.

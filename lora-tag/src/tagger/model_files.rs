@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::labels::TaggerKind;
 use crate::error::{Error, Result};
+use crate::kind::TaggerKind;
 
 /// The names of the files with the tags.
 pub(super) const LABELS: [(TaggerKind, &str); 2] = [
