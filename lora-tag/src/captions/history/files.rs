@@ -34,7 +34,8 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Writes files on several threads. Most of the time is spent waiting for the disk, which completes
-/// many writes together: 5,000 captions took 38 s on one thread.
+/// many writes together: 5,000 captions take 1.0 s instead of 2.1 s on one thread, and 3.9 s
+/// instead of 53 s while another program writes to the same disk.
 ///
 /// After an error, any of the files may be written.
 pub(super) fn replace_all(files: &[(&Path, &[u8])]) -> Result<()> {
