@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::golden;
-use crate::program::{PROGRAM, Run, refused};
+use crate::program::{Job, PROGRAM, Run, refused};
 
 /// A folder with copies of the reference images in `images`.
 struct Work {
@@ -543,4 +543,48 @@ fn a_stopped_run_goes_on() {
         run.stdout
     );
     assert_eq!(captions(), rows().len() + 400);
+}
+
+/// From images to a LoRA with this program alone.
+#[test]
+fn tagged_and_tidied_images_train() {
+    let job = Job::new();
+    let folder = job.path("images/2_emoji");
+    let images = "images/2_emoji";
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).current_dir(job.path(""));
+        let run = Run::from_command(&mut command);
+        run.succeeded();
+        run.stdout
+    };
+    let model = model().display().to_string();
+    for name in ["airplane", "banana", "bicycle"] {
+        fs::remove_file(folder.join(format!("{name}.txt"))).expect("a caption");
+    }
+    run(&[
+        "tag",
+        images,
+        "--model",
+        &model,
+        "--threshold",
+        "0.3",
+        "--scores",
+    ]);
+    let frequent = run(&["captions", images, "list", "--tags"]);
+    assert!(frequent.lines().count() > 5, "{frequent}");
+    run(&["captions", images, "sort", "--by", "score"]);
+    run(&["captions", images, "remove", "1girl, 1boy"]);
+    run(&["captions", images, "add", "blueprint style", "--first"]);
+    run(&["captions", images, "truncate", "--tokens", "75"]);
+    let caption = fs::read_to_string(folder.join("banana.txt")).expect("a caption");
+    assert!(
+        caption.starts_with("blueprint style, ") && !caption.contains("1girl"),
+        "{caption}"
+    );
+    let check = job.check(&[]);
+    check.succeeded();
+    assert!(check.stdout.contains("blueprint style"), "{}", check.stdout);
+    job.run().succeeded();
+    assert!(job.path("output/emoji.safetensors").is_file());
 }
