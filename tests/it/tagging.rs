@@ -379,14 +379,14 @@ fn unusable_models_are_named() {
         &["model/model.onnx: cannot be used as a tagger: "],
     );
     let empty = changed_model(&work, |folder| {
-        fs::write(onnx(folder), "").expect("a model")
+        fs::write(onnx(folder), "").expect("a model");
     });
     refused(
         &work.run(&["images", "--model", &empty]),
         &["model/model.onnx"],
     );
     let unknown = changed_model(&work, |folder| {
-        replace(&onnx(folder), b"Softmax", b"Softmix")
+        replace(&onnx(folder), b"Softmax", b"Softmix");
     });
     refused(
         &work.run(&["images", "--model", &unknown]),

@@ -63,73 +63,93 @@ impl Server {
     }
 }
 
-fn answer(stream: &mut TcpStream, fault: Fault, log: &Mutex<Vec<String>>) -> io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut first = String::new();
-    reader.read_line(&mut first)?;
-    let (mut range, mut is_authorized) = (0, false);
-    for line in reader.lines() {
-        let line = line?.to_lowercase();
-        if let Some(from) = line.strip_prefix("range: bytes=") {
-            range = from.trim_end_matches('-').parse().unwrap();
-        }
-        is_authorized |= line == "authorization: bearer secret";
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut parts = first.split_whitespace();
-    let (method, path) = (parts.next().unwrap(), parts.next().unwrap());
-    log.lock()
-        .unwrap()
-        .push(format!("{method} {path} {range} {is_authorized}"));
-    let commit = format!("X-Repo-Commit: {COMMIT}\r\n");
-    let mut body = model();
-    if fault == Fault::Corrupt {
-        body[7] ^= 1;
-    }
-    let is_old_name = path.starts_with("/SmilingWolf/wd-vit");
-    let (head, body) = if fault == Fault::NotFound {
-        ("404 Not Found".into(), Vec::new())
-    } else if fault == Fault::Renamed && is_old_name {
-        let to = path.replacen("wd-vit", "new-wd-vit", 1);
-        (
-            format!("307 Temporary Redirect\r\nLocation: {to}"),
-            Vec::new(),
-        )
-    } else if path.ends_with("selected_tags.csv") {
-        (
-            format!("200 OK\r\n{commit}ETag: \"abc-1\""),
-            LABELS.as_bytes().to_vec(),
-        )
-    } else if path == "/elsewhere" {
-        let status = if range > 0 {
-            "206 Partial Content"
-        } else {
-            "200 OK"
+/// What a client asks for.
+struct Request {
+    method: String,
+    path: String,
+    /// The first byte of the range.
+    from: usize,
+    is_authorized: bool,
+}
+
+impl Request {
+    fn read(stream: &TcpStream) -> io::Result<Self> {
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let mut first = String::new();
+        reader.read_line(&mut first)?;
+        let mut parts = first.split_whitespace().map(str::to_owned);
+        let mut request = Self {
+            method: parts.next().unwrap(),
+            path: parts.next().unwrap(),
+            from: 0,
+            is_authorized: false,
         };
-        (status.into(), body.split_off(range))
-    } else {
-        let (etag, size) = (hash(&model()), body.len());
+        for line in reader.lines() {
+            let line = line?.to_lowercase();
+            if let Some(from) = line.strip_prefix("range: bytes=") {
+                request.from = from.trim_end_matches('-').parse().unwrap();
+            }
+            request.is_authorized |= line == "authorization: bearer secret";
+            if line.is_empty() {
+                break;
+            }
+        }
+        Ok(request)
+    }
+
+    /// Status, headers and body of the answer.
+    fn response(&self, fault: Fault, host: &str) -> (String, Vec<u8>) {
+        let commit = format!("X-Repo-Commit: {COMMIT}\r\n");
+        let mut content = model();
+        if fault == Fault::Corrupt {
+            content[7] ^= 1;
+        }
+        if fault == Fault::NotFound {
+            return ("404 Not Found".into(), Vec::new());
+        }
+        if fault == Fault::Renamed && self.path.starts_with("/SmilingWolf/wd-vit") {
+            let to = self.path.replacen("wd-vit", "new-wd-vit", 1);
+            let head = format!("307 Temporary Redirect\r\nLocation: {to}");
+            return (head, Vec::new());
+        }
+        if self.path.ends_with("selected_tags.csv") {
+            return (format!("200 OK\r\n{commit}ETag: \"abc-1\""), LABELS.into());
+        }
+        if self.path == "/elsewhere" {
+            let status = if self.from > 0 {
+                "206 Partial Content"
+            } else {
+                "200 OK"
+            };
+            return (status.into(), content.split_off(self.from));
+        }
+        let (etag, size) = (hash(&model()), content.len());
         let linked = format!("X-Linked-Etag: \"{etag}\"\r\nX-Linked-Size: {size}");
-        let head = format!(
-            "302 Found\r\n{commit}{linked}\r\nLocation: http://{}/elsewhere",
-            stream.local_addr()?
-        );
+        let head = format!("302 Found\r\n{commit}{linked}\r\nLocation: http://{host}/elsewhere");
         (head, Vec::new())
-    };
+    }
+}
+
+fn answer(stream: &mut TcpStream, fault: Fault, log: &Mutex<Vec<String>>) -> io::Result<()> {
+    let request = Request::read(stream)?;
+    let Request {
+        method,
+        path,
+        from,
+        is_authorized,
+    } = &request;
+    let line = format!("{method} {path} {from} {is_authorized}");
+    log.lock().unwrap().push(line);
+    let host = stream.local_addr()?.to_string();
+    let (head, body) = request.response(fault, &host);
     let length = body.len();
     write!(
         stream,
         "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     )?;
     if method == "GET" {
-        let is_model = path == "/elsewhere";
-        let sent = if fault == Fault::Truncated && is_model {
-            length / 2
-        } else {
-            length
-        };
+        let is_cut = fault == Fault::Truncated && path == "/elsewhere";
+        let sent = if is_cut { length / 2 } else { length };
         stream.write_all(&body[..sent])?;
     }
     Ok(())
