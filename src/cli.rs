@@ -6,6 +6,7 @@ mod check;
 mod convert_config;
 mod init;
 mod keys;
+mod notices;
 mod options;
 mod progress;
 mod random_checkpoint;
@@ -120,8 +121,8 @@ fn family() -> impl TypedValueParser<Value = Family> {
 
 /// Runs the program with these arguments; the first is the name of the program.
 ///
-/// Exit codes: 0 success, 1 some images or captions failed or a bug in the program, 2 invalid input,
-/// 130 and 143 stopped by SIGINT and SIGTERM.
+/// Exit codes: 0 success, 1 some images or captions failed or a bug in the program, 2 invalid
+/// input, 130 and 143 stopped by SIGINT and SIGTERM.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = arguments::normalized(arguments, &Arguments::command());
     let words = arguments.clone();

@@ -14,10 +14,10 @@
 //! To stop, stop iterating.
 //!
 //! The command line is such a loop, in the module `cli` (feature `cli`). The feature `tensorboard`
-//! writes TensorBoard files, `tagger` has taggers that write captions ([`tag`]). All three are on by
-//! default. The features `cuda`, `vulkan`, `metal` and `rocm` add GPU backends ([`device`]), `ort`
-//! and `hub` other ways to run and get taggers. Four crates are below this one: `lora_data` (images
-//! to batches), `lora_tag` (captions), `lora_models` (the frozen networks) and `lora_core`
+//! writes TensorBoard files, `tagger` has taggers that write captions ([`tag`]). All three are on
+//! by default. The features `cuda`, `vulkan`, `metal` and `rocm` add GPU backends ([`device`]),
+//! `ort` and `hub` other ways to run and get taggers. Four crates are below this one: `lora_data`
+//! (images to batches), `lora_tag` (captions), `lora_models` (the frozen networks) and `lora_core`
 //! (adapters, objective, optimizers).
 //!
 //! # Example

@@ -19,7 +19,7 @@
 //! Files use only files further to the left:
 //!
 //! ```text
-//! error ◀── category, kind ◀── replacement, scores ◀── options ◀── spelling, tagger ◀── compose
+//! error ◀── category, images, kind ◀── replacement, scores ◀── options ◀── spelling, tagger ◀── compose
 //!       ◀── captions                                                              ◀── folder
 //! ```
 //!
@@ -63,6 +63,7 @@ mod compose;
 mod error;
 #[cfg(feature = "tagger")]
 mod folder;
+mod images;
 mod kind;
 #[cfg(feature = "tagger")]
 mod options;

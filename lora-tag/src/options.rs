@@ -11,7 +11,7 @@ pub enum Style {
     /// underscores become spaces, brackets are escaped.
     #[default]
     SdTrainer,
-    /// sd-scripts' `tag_images_by_wd14_tagger.py`: small images are enlarged, tags keep the order
+    /// sd-scripts' `tag_images_by_wd14_tagger.py`: small images are upscaled, tags keep the order
     /// of the tagger, and nothing is replaced or escaped.
     SdScripts,
 }

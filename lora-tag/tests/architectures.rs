@@ -1,6 +1,6 @@
 //! Probabilities of taggers of the common architectures against onnxruntime
-//! (`tests/taggers/README.md`). With the feature `ort` and `$ORT_DYLIB_PATH`, onnxruntime runs them,
-//! too.
+//! (`tests/taggers/README.md`). With the feature `ort` and `$ORT_DYLIB_PATH`, onnxruntime runs
+//! them, too.
 
 #![cfg(feature = "tagger")]
 
@@ -29,7 +29,8 @@ fn floats(data: &[u8]) -> Vec<f32> {
         .collect()
 }
 
-/// The stored images: bytes `[n, h, w, 3]` or numbers from -1 to 1 `[n, 3, h, w]`, blue, green, red.
+/// The stored images, blue, green, red: bytes `[n, h, w, 3]` or numbers from -1 to 1
+/// `[n, 3, h, w]`.
 fn inputs(file: &SafeTensors<'_>) -> Vec<TaggerInput> {
     let tensor = file.tensor("input").expect("an input");
     let (shape, side) = (tensor.shape(), tensor.shape()[2]);

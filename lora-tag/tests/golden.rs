@@ -46,7 +46,7 @@ impl Image {
             .unwrap_or_else(|| panic!("{}: no `{key}`", self.name))
     }
 
-    fn is_enlarged(&self, side: u32) -> bool {
+    fn is_upscaled(&self, side: u32) -> bool {
         let sides = self.json["size"].as_array().expect("size");
         sides
             .iter()
@@ -171,7 +171,7 @@ fn inputs() {
             println!("{} {name}: worst {worst}, mean {mean:.4}", image.name);
             let (most, most_mean) = match (image.is_lossy(), style) {
                 (true, _) => (3, 0.5),
-                (false, Style::SdScripts) if image.is_enlarged(tagger.side()) => (1, 1.0),
+                (false, Style::SdScripts) if image.is_upscaled(tagger.side()) => (1, 1.0),
                 (false, _) => (0, 0.0),
             };
             assert!(worst <= most && mean <= most_mean, "{} {name}", image.name);
@@ -281,5 +281,23 @@ fn assert_near(options: &TagOptions, scores: &Scores, found: &str, expected: &st
             a == b || (probability(a) - probability(b)).abs() < NEAR,
             "{a} {b}"
         );
+    }
+}
+
+/// Images are upright, but not with the faults of the originals.
+#[test]
+fn exif_orientation() {
+    let image = dir().join("../images/exif6.jpg");
+    let tagger = tagger();
+    for style in [Style::SdTrainer, Style::SdScripts] {
+        let options = |compat| TagOptions {
+            compat,
+            ..TagOptions::new(style)
+        };
+        let upright = tagger.read(&image, &options(false)).expect("an image");
+        let stored = tagger.read(&image, &options(true)).expect("an image");
+        assert_ne!(upright.image_size, stored.image_size);
+        assert_eq!(upright.image_size.width, stored.image_size.height);
+        assert_ne!(upright.pixels, stored.pixels);
     }
 }

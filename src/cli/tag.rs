@@ -14,6 +14,7 @@ use lora_tag::{
 };
 
 pub(super) use self::arguments::TagArguments;
+use super::notices;
 use super::progress::{Progress, duration, print_line};
 use super::signals::Signals;
 use crate::error::Result;
@@ -147,11 +148,7 @@ fn download(
 }
 
 fn plan_lines(plan: &FolderPlan) -> Vec<String> {
-    let mut lines: Vec<String> = plan
-        .notices
-        .iter()
-        .map(|notice| format!("warning: {notice}"))
-        .collect();
+    let mut lines = notices::lines(&plan.notices);
     lines.push(format!(
         "{}: tagging {}, skipping {} that have a caption",
         count(plan.images, "image"),

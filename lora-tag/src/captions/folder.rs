@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use lora_data::Notice;
 use lora_data::caption::{file_name, find_file, read_text};
-use lora_data::{Listing, Notice};
 use rayon::prelude::*;
 
 use super::caption_text::CaptionText;
 use crate::error::{Error, Result};
+use crate::images;
 
 /// The folders, files and tags that [`Captions::open`] reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,25 +64,9 @@ impl Captions {
     /// Captions that cannot be read are no errors but [`problems`](Self::problems).
     pub fn open(folder: impl AsRef<Path>, options: &CaptionsOptions) -> Result<Self> {
         let folder = folder.as_ref();
-        check_options(options)?;
+        check_separator(&options.caption_separator)?;
         let extension = &options.caption_extension;
-        let mut notices = Vec::new();
-        let listing = Listing::read_all(folder, options.recursive, extension, &mut notices)?;
-        notices.extend(listing.notices());
-        if listing.images.is_empty() {
-            let is_nested = |notice: &&Notice| matches!(notice, Notice::Nested { .. });
-            let subfolders = notices.iter().filter(is_nested).count();
-            if subfolders > 0 {
-                let path = folder.into();
-                return Err(Error::OnlySubfolders { path, subfolders });
-            }
-            return Err(lora_data::Error::NoImages {
-                path: folder.into(),
-                captions: listing.captions.len(),
-                notices,
-            }
-            .into());
-        }
+        let (listing, notices) = images::list(folder, options.recursive, extension)?;
         let orphaned_captions = listing.orphaned_captions(extension);
         let read: Vec<Result<Entry>> = listing
             .images
@@ -218,27 +203,13 @@ fn read_entry(image: PathBuf, extension: &str) -> Result<Entry> {
     Ok(Entry { image, file, text })
 }
 
-fn check_options(options: &CaptionsOptions) -> Result<()> {
-    let CaptionsOptions {
-        caption_extension,
-        caption_separator,
-        ..
-    } = options;
-    let unusable = |option, found: &str, expected: &str| {
-        Err(Error::Option {
-            option,
-            found: format!("{found:?}"),
-            expected: expected.into(),
-        })
-    };
-    let name = caption_extension.trim_start_matches('.');
-    if name.is_empty() || name.contains(['/', '\\']) {
-        let expected = "an extension such as .txt";
-        return unusable("caption-extension", caption_extension, expected);
-    }
-    if caption_separator.is_empty() || caption_separator.contains(['\n', '\r']) {
-        let expected = "the text between tags, such as \",\"";
-        return unusable("caption-separator", caption_separator, expected);
+fn check_separator(separator: &str) -> Result<()> {
+    if separator.is_empty() || separator.contains(['\n', '\r']) {
+        return Err(Error::Option {
+            option: "caption-separator",
+            found: format!("{separator:?}"),
+            expected: "the text between tags, such as `,`".into(),
+        });
     }
     Ok(())
 }

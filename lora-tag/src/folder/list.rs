@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use lora_data::{Listing, Notice, caption};
+use lora_data::{Notice, caption};
 
 use super::TagEvent;
 use super::conflict::OnConflict;
 use super::metadata::MetadataFile;
 use super::options::{FolderOptions, Output};
 use crate::error::{Error, Result};
+use crate::images;
 use crate::scores::Scores;
 
 /// An image to be tagged.
@@ -40,28 +41,10 @@ pub(super) fn list(
     options: &FolderOptions,
     metadata: Option<&MetadataFile>,
 ) -> Result<Listed> {
-    let mut notices = Vec::new();
-    let listing = Listing::read_all(
-        folder,
-        options.recursive,
-        &options.caption_extension,
-        &mut notices,
-    )?;
-    notices.extend(
-        listing
-            .notices()
-            .into_iter()
-            // Reported as errors of these images.
-            .filter(|notice| !matches!(notice, Notice::SharedStem(_))),
-    );
-    if listing.images.is_empty() {
-        return Err(lora_data::Error::NoImages {
-            path: folder.into(),
-            captions: listing.captions.len(),
-            notices,
-        }
-        .into());
-    }
+    let (listing, mut notices) =
+        images::list(folder, options.recursive, &options.caption_extension)?;
+    // Reported as errors of these images.
+    notices.retain(|notice| !matches!(notice, Notice::SharedStem(_)));
     let files: Vec<Option<PathBuf>> = listing
         .images
         .iter()

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 /// A file with all captions, in one of two forms.
 ///
 /// JSON lines are `{"image_path": …, "caption": …, "image_size": […]}` and are written as they
-/// come, unless existing captions are replaced. JSON is `{PATH: {"tags": …, "image_size": […]}}`, as
-/// `metadata_file` reads it, and is written at the end.
+/// come, unless existing captions are replaced. JSON is `{PATH: {"tags": …, "image_size": […]}}`,
+/// as `metadata_file` reads it, and is written at the end.
 #[derive(Debug)]
 pub(super) struct MetadataFile {
     path: PathBuf,

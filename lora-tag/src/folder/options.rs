@@ -82,17 +82,6 @@ impl FolderOptions {
                 expected: "a number ≥ 1".into(),
             });
         }
-        let extension = self.caption_extension.trim_start_matches('.');
-        let is_image = lora_data::IMAGE_EXTENSIONS
-            .iter()
-            .any(|image| image.eq_ignore_ascii_case(extension));
-        if extension.is_empty() || is_image || extension.contains(['/', '\\']) {
-            return Err(Error::Option {
-                option: "caption-extension",
-                found: format!("`{}`", self.caption_extension),
-                expected: "an extension such as `.txt`, and not that of images".into(),
-            });
-        }
         Ok(())
     }
 }

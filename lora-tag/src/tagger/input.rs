@@ -20,14 +20,14 @@ pub(super) fn square(image: &Pixels, side: u32, kind: TaggerKind, style: Style) 
     let Size { width, height } = image.size();
     let longest = width.max(height);
     let padded = match (kind, style) {
-        // SD-Trainer pads small images for WD taggers instead of enlarging them.
+        // SD-Trainer pads small images for WD taggers instead of upscaling them.
         (TaggerKind::Wd, Style::SdTrainer) => longest.max(side),
         _ => longest,
     };
     let image = padded_to(image, padded);
     let interpolation = match (kind, style) {
         (TaggerKind::Cl, Style::SdTrainer) => Some(Interpolation::PillowBicubic),
-        // Area for shrinking and Lanczos for enlarging, as sd-scripts resizes training images.
+        // Area for downscaling and Lanczos for upscaling, as sd-scripts resizes training images.
         _ => None,
     };
     let target = Size::new(side, side);
@@ -106,13 +106,13 @@ mod tests {
     }
 
     #[test]
-    fn small_images_are_padded_or_enlarged() {
+    fn small_images_are_padded_or_upscaled() {
         let padded = square(&image(2, 2), 4, TaggerKind::Wd, Style::SdTrainer);
         assert_eq!(padded.as_bytes()[..12], [255; 12]);
-        let enlarged = square(&image(2, 2), 4, TaggerKind::Wd, Style::SdScripts);
-        assert!(enlarged.as_bytes().iter().all(|level| *level < 20));
-        let enlarged = square(&image(2, 2), 4, TaggerKind::Cl, Style::SdTrainer);
-        assert!(enlarged.as_bytes().iter().all(|level| *level < 20));
+        let upscaled = square(&image(2, 2), 4, TaggerKind::Wd, Style::SdScripts);
+        assert!(upscaled.as_bytes().iter().all(|level| *level < 20));
+        let upscaled = square(&image(2, 2), 4, TaggerKind::Cl, Style::SdTrainer);
+        assert!(upscaled.as_bytes().iter().all(|level| *level < 20));
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
 
-use lora_data::{Notice, count};
+use lora_data::count;
 use lora_tag::captions::{Captions, History};
+
+use crate::cli::notices;
 
 /// How to undo the command that has just ended.
 pub(super) fn undo_hint(folder: &Path) -> String {
@@ -32,21 +34,8 @@ pub(super) fn report_interruption(history: &History, name: &str) {
 /// Reports what is left out: subfolders, images in unknown formats, unreadable captions.
 pub(super) fn report_omissions(captions: &Captions) {
     let mut out = std::io::stderr().lock();
-    let is_nested = |notice: &&Notice| matches!(notice, Notice::Nested { .. });
-    let nested = captions.notices().iter().filter(is_nested).count();
-    if nested > 0 {
-        let folders = count(nested, "subfolder");
-        let _ = writeln!(
-            out,
-            "warning: ignoring {folders}; --recursive includes them"
-        );
-    }
-    for notice in captions
-        .notices()
-        .iter()
-        .filter(|notice| !is_nested(notice))
-    {
-        let _ = writeln!(out, "warning: {notice}");
+    for line in notices::lines(captions.notices()) {
+        let _ = writeln!(out, "{line}");
     }
     for problem in captions.problems() {
         let _ = writeln!(out, "error: {problem}");

@@ -30,7 +30,7 @@ fn options_that_are_refused() {
         ),
         (
             &["list", "--caption-extension", "."],
-            &["`caption-extension`", "\".\""],
+            &["`caption-extension`", "`.`"],
         ),
         (
             &["sort", "--by", "score"],

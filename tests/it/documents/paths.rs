@@ -132,7 +132,7 @@ fn paths_are_recognized() {
     ];
     assert_eq!(repository_paths(text), paths);
     assert!(paths.iter().all(|path| exists(&any_name(path))));
-    assert!(!exists("src/none.rs") && !exists("src/cli/no*.rs"));
+    assert!(!exists("src/none.rs") && !exists("src/cli/none*.rs"));
     assert_eq!(
         links("[a](b.md#c) [d](https://e) ![f](g.png)"),
         ["b.md", "g.png"]
