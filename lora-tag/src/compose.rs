@@ -198,10 +198,8 @@ impl TagOptions {
         let spelling = Spelling::new(self);
         let mut front = Vec::new();
         for tag in &self.always_first_tags {
-            let written = spelling.escaped(&spelling.spaced(tag));
-            let found = tags
-                .iter()
-                .position(|known| known == tag || *known == written);
+            let forms = spelling.forms(tag);
+            let found = tags.iter().position(|known| forms.contains(known));
             front.extend(found.map(|index| tags.remove(index)));
         }
         if self.reverses() {
@@ -252,17 +250,14 @@ impl Writer<'_> {
 
     fn replacement(&self, tag: &str) -> Option<&str> {
         let replacements = &self.options.replacements;
-        replacements
-            .target(tag)
-            .or_else(|| replacements.target(&self.spelling.spaced(tag)))
+        let mut forms = self.spelling.forms(tag).into_iter();
+        forms.find_map(|form| replacements.target(&form))
     }
 
     fn is_excluded(&self, tag: &str) -> bool {
-        let spaced = self.spelling.spaced(tag);
-        let excluded = &self.options.exclude_tags;
-        excluded
-            .iter()
-            .any(|excluded| excluded == tag || *excluded == *spaced)
+        let forms = self.spelling.forms(tag);
+        let mut excluded = self.options.exclude_tags.iter();
+        excluded.any(|excluded| forms.contains(excluded))
     }
 }
 

@@ -49,16 +49,17 @@ pub enum Error {
     },
     /// No tagger of this name or path.
     #[error(
-        "`{name}`: no such tagger{}\nsearched: {}\nPut the files of a tagger into a folder of \
-         their own and name it with `--model`{}:{known}",
-        .nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?")),
-        searched.join(", "), DOWNLOAD
+        "{}\nsearched: {} ($LORA_TRAINER_MODELS names one more folder)\nPut the files of a tagger \
+         into a folder of their own and name it with `--model`{}:{known}",
+        no_tagger(name, *nearest, address.as_deref()), searched.join(", "), DOWNLOAD
     )]
     NoTagger {
         /// The name or path.
         name: String,
         /// A known tagger with a similar name.
         nearest: Option<&'static str>,
+        /// The page of the tagger, if it is on the Hugging Face Hub.
+        address: Option<String>,
         /// The places that were searched.
         searched: Vec<String>,
         /// SD-Trainer's taggers with their files and addresses, one per line.
@@ -80,9 +81,9 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
-    /// Two images whose caption files have the same name.
+    /// Two images whose caption files, or files of scores, have the same name.
     #[error(
-        "`{}` and `{}` would share the caption file `{}`; rename one of them",
+        "`{}` and `{}` would share the file `{}`; rename one of them",
         image.display(), other.display(), file.display()
     )]
     SharedCaption {
@@ -90,7 +91,7 @@ pub enum Error {
         image: PathBuf,
         /// The other image.
         other: PathBuf,
-        /// The caption file of both.
+        /// The file of both.
         file: PathBuf,
     },
     /// A file with all captions that cannot be read.
@@ -221,6 +222,17 @@ fn existing_files(paths: &[PathBuf], advice: &str) -> String {
             lora_data::count(paths.len(), "file"),
             listed.join("\n  ")
         ),
+    }
+}
+
+/// Says that a tagger was not found.
+fn no_tagger(name: &str, nearest: Option<&str>, address: Option<&str>) -> String {
+    match (address, nearest) {
+        (Some(address), _) => {
+            format!("`{name}`: this tagger is not on this computer; it is at {address}")
+        }
+        (None, Some(nearest)) => format!("`{name}`: no such tagger; did you mean `{nearest}`?"),
+        (None, None) => format!("`{name}`: no such file, folder or tagger"),
     }
 }
 

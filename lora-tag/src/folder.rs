@@ -24,11 +24,23 @@ use self::source::Source;
 use crate::error::{Error, Result};
 use crate::scores::Scores;
 
+/// A folder of images that is listed but not yet tagged.
+#[derive(Debug)]
+pub struct FolderJob {
+    options: FolderOptions,
+    plan: FolderPlan,
+    tasks: Vec<Task>,
+    failed: Vec<TagEvent>,
+    metadata: Option<MetadataFile>,
+    captions: CaptionFiles,
+}
+
 /// Writes captions for a folder of images: an iterator that handles one image per call.
 ///
 /// Images are decoded ahead on other threads. Each caption file is written atomically, so a run can
-/// be stopped at any time, and the next one goes on with the images that have no caption. Captions
-/// that are replaced are in the [`History`](crate::captions::History) of the folder.
+/// be stopped at any time, and the next one goes on with the images that have no caption. A run
+/// that changes captions ([`OnConflict`]) is in the [`History`](crate::captions::History) of the
+/// folder.
 ///
 /// The error of a single image is an event, and the others are tagged all the same. An error of the
 /// iterator ends it: the model fails, or the disk is full.
@@ -92,25 +104,25 @@ pub struct TaggedImage {
     pub scores: Scores,
 }
 
-impl FolderTagger {
-    /// Lists the images of a folder and starts to decode those that have no caption yet.
+impl FolderJob {
+    /// Lists the images of a folder. `from_scores` announces [`ScoreSource::Files`].
     ///
     /// # Errors
-    /// [`Error::Data`] for an unreadable folder or one without images, [`Error::Option`] for an
-    /// unusable option.
-    pub fn new(folder: &Path, source: ScoreSource, options: FolderOptions) -> Result<Self> {
-        options.check(&source)?;
+    /// [`Error::Data`] for an unreadable folder or one without images, [`Error::OnlySubfolders`],
+    /// [`Error::CaptionList`] for a damaged file of captions, and [`Error::Option`] for an unusable
+    /// option.
+    pub fn new(folder: &Path, options: FolderOptions, from_scores: bool) -> Result<Self> {
+        options.check(from_scores)?;
         let metadata = match &options.output {
             Output::Metadata(path) => Some(MetadataFile::open(path, options.on_conflict)?),
             Output::NextToImages | Output::Folder(_) => None,
         };
-        let captions = CaptionFiles::new(folder, &options);
         let Listed {
             images,
             tasks,
             failed,
             notices,
-        } = list(folder, &options, metadata.as_ref())?;
+        } = list(folder, &options, from_scores, metadata.as_ref())?;
         let remaining = tasks.len() + failed.len();
         Ok(Self {
             plan: FolderPlan {
@@ -119,15 +131,45 @@ impl FolderTagger {
                 remaining,
                 notices,
             },
-            source: Source::start(source, tasks, &options),
+            captions: CaptionFiles::new(folder, &options),
             options,
-            waiting: failed.into(),
+            tasks,
+            failed,
+            metadata,
+        })
+    }
+
+    /// What a run is going to do.
+    #[must_use]
+    pub fn plan(&self) -> &FolderPlan {
+        &self.plan
+    }
+
+    /// Starts to decode the images.
+    #[must_use]
+    pub fn start(self, source: ScoreSource) -> FolderTagger {
+        FolderTagger {
+            source: Source::start(source, self.tasks, &self.options),
+            options: self.options,
+            plan: self.plan,
+            waiting: self.failed.into(),
             failure: None,
             is_over: false,
-            metadata,
-            captions,
+            metadata: self.metadata,
+            captions: self.captions,
             frequency: HashMap::new(),
-        })
+        }
+    }
+}
+
+impl FolderTagger {
+    /// Lists the images of a folder and starts to decode those that have no caption yet.
+    ///
+    /// # Errors
+    /// Those of [`FolderJob::new`].
+    pub fn new(folder: &Path, source: ScoreSource, options: FolderOptions) -> Result<Self> {
+        let from_scores = matches!(source, ScoreSource::Files);
+        Ok(FolderJob::new(folder, options, from_scores)?.start(source))
     }
 
     /// What this run is going to do.
@@ -148,7 +190,14 @@ impl FolderTagger {
         frequency
     }
 
-    /// Completes a file with all captions ([`Output::Metadata`]) and the record of replaced
+    /// The folder whose [`History`](crate::captions::History) has this run; `None` if it changed no
+    /// caption.
+    #[must_use]
+    pub fn history(&self) -> Option<&Path> {
+        self.captions.history()
+    }
+
+    /// Completes a file with all captions ([`Output::Metadata`]) and the record of changed
     /// captions. Call it at the end, also if the run was stopped.
     ///
     /// # Errors

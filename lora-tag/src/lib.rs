@@ -80,7 +80,8 @@ pub use self::category::Category;
 pub use self::error::{Error, Result};
 #[cfg(feature = "tagger")]
 pub use self::folder::{
-    FolderOptions, FolderPlan, FolderTagger, OnConflict, Output, ScoreSource, TagEvent, TaggedImage,
+    FolderJob, FolderOptions, FolderPlan, FolderTagger, OnConflict, Output, ScoreSource, TagEvent,
+    TaggedImage,
 };
 pub use self::kind::TaggerKind;
 #[cfg(feature = "tagger")]
@@ -91,4 +92,4 @@ pub use self::scores::{LEAST_KEPT, Score, Scores};
 #[cfg(feature = "hub")]
 pub use self::tagger::hub::{DownloadProgress, Hub};
 #[cfg(feature = "tagger")]
-pub use self::tagger::{ModelPlaces, Runtime, Tagger, TaggerInput, TaggerOptions};
+pub use self::tagger::{ModelPlaces, Runtime, Tagger, TaggerInput, TaggerOptions, default_tagger};

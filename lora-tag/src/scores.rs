@@ -31,7 +31,7 @@ pub struct Score {
 pub struct Scores {
     /// The kind of tagger, on which the order of tags depends.
     pub kind: TaggerKind,
-    /// The size of the image as stored in its file.
+    /// The size of the image, upright if its Exif orientation was applied.
     pub image_size: Size,
     /// The tags of each category in the order of the tagger.
     pub categories: BTreeMap<Category, Vec<Score>>,

@@ -19,6 +19,13 @@ impl Spelling {
         }
     }
 
+    /// The forms in which options may name a tag: as the tagger spells it, with its underscores
+    /// replaced, and as it is in the caption.
+    pub(crate) fn forms(&self, tag: &str) -> [String; 3] {
+        let spaced = self.spaced(tag);
+        [tag.into(), spaced.to_string(), self.escaped(&spaced)]
+    }
+
     /// The tag with its underscores replaced, if options ask for it.
     pub(crate) fn spaced<'a>(&self, tag: &'a str) -> Cow<'a, str> {
         let replaces = match &self.underscores {

@@ -15,6 +15,7 @@ use std::thread::available_parallelism;
 
 use lora_data::{Alpha, Pixels, Size, decode_with_alpha};
 
+pub use self::catalog::default_tagger;
 use self::input::Layout;
 use self::labels::Label;
 pub use self::lookup::ModelPlaces;
@@ -119,6 +120,12 @@ impl Tagger {
     #[must_use]
     pub fn kind(&self) -> TaggerKind {
         self.kind
+    }
+
+    /// The tags that it knows, with their categories, in the order of the model's outputs.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, Category)> {
+        let labels = self.labels.iter();
+        labels.map(|label| (label.tag.as_str(), label.category))
     }
 
     /// The number of tags that it knows.

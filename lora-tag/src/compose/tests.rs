@@ -195,6 +195,14 @@ fn added_excluded_and_replaced_tags() {
     };
     assert_eq!(options.caption(&wd()), "my style, 1girl, rem, wide eyes");
     let options = TagOptions {
+        exclude_tags: vec![r"rem \(re:zero\)".into()],
+        replacements: r"saber \(fate\),saber".parse().unwrap(),
+        category_thresholds: vec![(Category::Character, 0.5)],
+        always_first_tags: vec!["saber".into()],
+        ..sd_trainer()
+    };
+    assert_eq!(options.caption(&wd()), "saber, long hair, 1girl, o_o");
+    let options = TagOptions {
         exclude_tags: vec!["wide eyes".into()],
         replacements: "o_o,wide eyes;1girl,".parse().unwrap(),
         exclude_categories: vec![Category::Character],

@@ -1,5 +1,6 @@
-//! Caption files, and the history of those that are replaced.
+//! Caption files, and the history of runs that change them.
 
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use lora_data::atomic;
 use super::conflict::OnConflict;
 use super::options::{FolderOptions, Output};
 use crate::captions::{Change, History};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::Style;
 
 /// Writes caption files.
@@ -18,8 +19,9 @@ pub(super) struct CaptionFiles {
     folder: PathBuf,
     style: Style,
     on_conflict: OnConflict,
-    /// The captions that this run replaces, once there is one.
-    replaced: Option<Change>,
+    /// The record of a run that changes captions, once there is one.
+    change: Option<Change>,
+    has_history: bool,
 }
 
 impl CaptionFiles {
@@ -32,11 +34,13 @@ impl CaptionFiles {
             folder: folder.into(),
             style: options.tags.style,
             on_conflict: options.on_conflict,
-            replaced: None,
+            change: None,
+            has_history: false,
         }
     }
 
-    /// Writes a caption. That of an existing file is recorded before, so that it can be restored.
+    /// Writes a caption. Unless existing captions are ignored, it is recorded before, so that the
+    /// whole run can be undone.
     pub(super) fn write(&mut self, file: &Path, caption: &str) -> Result<()> {
         // As the originals: sd-scripts ends the line, SD-Trainer does not.
         let end = match self.style {
@@ -44,21 +48,29 @@ impl CaptionFiles {
             Style::SdScripts => "\n",
         };
         let text = format!("{caption}{end}");
-        if !file.exists() {
+        if self.on_conflict == OnConflict::Ignore {
             return Ok(atomic::write(file, |out| out.write_all(text.as_bytes()))?);
         }
-        let change = match &mut self.replaced {
+        let change = match &mut self.change {
             Some(change) => change,
-            replaced => {
+            change => {
+                fs::create_dir_all(&self.folder)
+                    .map_err(Error::io(&self.folder, "create the folder"))?;
                 let command = format!("tag --on-conflict {}", self.on_conflict.name());
-                replaced.insert(History::open(&self.folder)?.begin(&command))
+                change.insert(History::open(&self.folder)?.begin(&command))
             }
         };
+        self.has_history = true;
         change.write(file, &text)
     }
 
-    /// Completes the record of replaced captions.
+    /// The folder whose history has this run, if it changed a caption.
+    pub(super) fn history(&self) -> Option<&Path> {
+        self.has_history.then_some(self.folder.as_path())
+    }
+
+    /// Completes the record of the run.
     pub(super) fn finish(&mut self) -> Result<()> {
-        self.replaced.take().map_or(Ok(()), Change::finish)
+        self.change.take().map_or(Ok(()), Change::finish)
     }
 }

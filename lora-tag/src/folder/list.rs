@@ -39,34 +39,43 @@ pub(super) struct Listed {
 pub(super) fn list(
     folder: &Path,
     options: &FolderOptions,
+    from_scores: bool,
     metadata: Option<&MetadataFile>,
 ) -> Result<Listed> {
     let (listing, mut notices) =
         images::list(folder, options.recursive, &options.caption_extension)?;
     // Reported as errors of these images.
     notices.retain(|notice| !matches!(notice, Notice::SharedStem(_)));
-    let files: Vec<Option<PathBuf>> = listing
-        .images
-        .iter()
-        .map(|image| caption_file(image, folder, options))
-        .collect();
-    let mut by_file: HashMap<&Path, Vec<&Path>> = HashMap::new();
-    for (file, image) in files.iter().zip(&listing.images) {
-        if let Some(file) = file {
+    let uses_scores = options.scores || from_scores;
+    let files = |image: &Path| -> Vec<PathBuf> {
+        let scores = uses_scores.then(|| Scores::path_for(image));
+        let caption = caption_file(image, folder, options);
+        caption.into_iter().chain(scores).collect()
+    };
+    let mut by_file: HashMap<PathBuf, Vec<&Path>> = HashMap::new();
+    for image in &listing.images {
+        for file in files(image) {
             by_file.entry(file).or_default().push(image);
         }
     }
-    let images = listing.images.len();
     let (mut tasks, mut failed) = (Vec::new(), Vec::new());
-    for (image, file) in listing.images.iter().zip(&files) {
-        let others = file.as_deref().map_or(&[][..], |file| &by_file[file]);
-        let task = match (others.iter().find(|other| **other != image), file) {
-            (Some(other), Some(file)) => Err(Error::SharedCaption {
+    for image in &listing.images {
+        let shared = files(image).into_iter().find_map(|file| {
+            let other = by_file[&file].iter().find(|other| *other != image)?;
+            Some(Error::SharedCaption {
                 image: image.clone(),
                 other: other.to_path_buf(),
-                file: file.clone(),
-            }),
-            _ => task(image.clone(), file.clone(), options, metadata),
+                file,
+            })
+        });
+        let task = match shared {
+            Some(error) => Err(error),
+            None => task(
+                image,
+                caption_file(image, folder, options),
+                options,
+                metadata,
+            ),
         };
         match task {
             Ok(task) => tasks.extend(task),
@@ -77,7 +86,7 @@ pub(super) fn list(
         }
     }
     Ok(Listed {
-        images,
+        images: listing.images.len(),
         tasks,
         failed,
         notices,
@@ -100,22 +109,26 @@ fn caption_file(image: &Path, folder: &Path, options: &FolderOptions) -> Option<
 
 /// The task of an image; `None` if it is done.
 fn task(
-    image: PathBuf,
+    image: &Path,
     file: Option<PathBuf>,
     options: &FolderOptions,
     metadata: Option<&MetadataFile>,
 ) -> Result<Option<Task>> {
-    let existing = match (&file, metadata) {
-        (Some(file), _) if file.symlink_metadata().is_ok() => Some(file),
+    let found = match (&options.output, &file) {
+        // A face crop may have the caption of its image, as in training.
+        (Output::NextToImages, _) => caption::find_file(image, &options.caption_extension),
+        (_, Some(file)) if file.symlink_metadata().is_ok() => Some(file.clone()),
         _ => None,
     };
-    let has_caption =
-        existing.is_some() || metadata.is_some_and(|metadata| metadata.contains(&image));
+    let listed = match metadata {
+        Some(metadata) => metadata.caption(image)?,
+        None => None,
+    };
     let adds = matches!(
         options.on_conflict,
         OnConflict::Prepend | OnConflict::Append
     );
-    let existing = match existing {
+    let existing = match &found {
         // Also finds folders and files that are not text.
         Some(file) if adds => Some(caption::read_text(file)?),
         Some(file) if file.is_dir() => {
@@ -126,15 +139,13 @@ fn task(
             .into());
         }
         Some(_) => None,
-        None if adds => metadata
-            .and_then(|metadata| metadata.caption(&image))
-            .map(Into::into),
-        None => None,
+        None => listed.filter(|_| adds).map(Into::into),
     };
+    let has_caption = found.is_some() || listed.is_some();
     let writes_caption = !(has_caption && options.on_conflict == OnConflict::Ignore);
-    let needs_scores = options.scores && !Scores::path_for(&image).is_file();
-    Ok((writes_caption || needs_scores).then_some(Task {
-        image,
+    let needs_scores = options.scores && !Scores::path_for(image).is_file();
+    Ok((writes_caption || needs_scores).then(|| Task {
+        image: image.into(),
         file,
         existing,
         writes_caption,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use lora_data::{Size, atomic};
 use serde_json::{Map, Value, json};
@@ -11,21 +12,36 @@ use serde_json::{Map, Value, json};
 use super::conflict::OnConflict;
 use crate::error::{Error, Result};
 
+/// The time after which a file that is written as a whole is written again: so much is lost if the
+/// program is killed.
+const INTERVAL: Duration = Duration::from_secs(10);
+
 /// A file with all captions, in one of two forms.
 ///
-/// JSON lines are `{"image_path": …, "caption": …, "image_size": […]}` and are written as they
-/// come, unless existing captions are replaced. JSON is `{PATH: {"tags": …, "image_size": […]}}`,
-/// as `metadata_file` reads it, and is written at the end.
+/// JSON lines are `{"image_path": …, "caption": …, "image_size": […]}` and are appended as they
+/// come, unless existing captions are changed. JSON is `{PATH: {"tags": …, "image_size": […]}}`, as
+/// `in_json` reads it, and is written as a whole now and then.
 #[derive(Debug)]
 pub(super) struct MetadataFile {
     path: PathBuf,
     is_lines: bool,
-    /// The entries by path of the image, with fields of other programs.
-    entries: BTreeMap<String, Map<String, Value>>,
+    entries: Entries,
     on_conflict: OnConflict,
     /// The file, once a line was appended.
     open: Option<File>,
     has_changed: bool,
+    written: Instant,
+}
+
+/// The entries by the absolute path of the image, so that `a.png` and `./a.png` are one.
+type Entries = BTreeMap<PathBuf, Entry>;
+
+#[derive(Debug)]
+struct Entry {
+    /// The path as it is in the file.
+    key: String,
+    /// With fields of other programs.
+    fields: Map<String, Value>,
 }
 
 impl MetadataFile {
@@ -38,47 +54,59 @@ impl MetadataFile {
             text => text.map_err(Error::io(path, "read"))?,
         };
         let parsed = if text.trim().is_empty() {
-            Ok(BTreeMap::new())
+            Ok(Entries::new())
         } else if is_lines {
             lines(&text)
         } else {
-            serde_json::from_str(&text).map_err(|error| error.to_string())
+            object(&text)
         };
-        let entries = parsed.map_err(|reason| Error::CaptionList {
-            path: path.into(),
-            reason,
-        })?;
         Ok(Self {
             path: path.into(),
             is_lines,
-            entries,
+            entries: parsed.map_err(|reason| damaged(path, reason))?,
             on_conflict,
             open: None,
             has_changed: false,
+            written: Instant::now(),
         })
     }
 
-    pub(super) fn contains(&self, image: &Path) -> bool {
-        self.caption(image).is_some()
-    }
-
-    pub(super) fn caption(&self, image: &Path) -> Option<&str> {
-        self.entries.get(&key(image))?.get(self.field())?.as_str()
+    /// The caption of an image, if the file has one.
+    pub(super) fn caption(&self, image: &Path) -> Result<Option<&str>> {
+        let entry = self.entries.get(&absolute(image));
+        match entry.and_then(|entry| entry.fields.get(self.field())) {
+            None => Ok(None),
+            Some(Value::String(caption)) => Ok(Some(caption)),
+            Some(found) => {
+                let (image, field) = (image.display(), self.field());
+                let reason = format!("`{image}`: `{field}` is {found}; expected text");
+                Err(damaged(&self.path, reason))
+            }
+        }
     }
 
     /// Adds or replaces a caption.
     pub(super) fn add(&mut self, image: &Path, caption: &str, size: Size) -> Result<()> {
-        let key = key(image);
         let field = self.field();
-        let entry = self.entries.entry(key.clone()).or_default();
-        entry.insert(field.into(), caption.into());
-        entry.insert("image_size".into(), json!([size.width, size.height]));
+        let entry = self
+            .entries
+            .entry(absolute(image))
+            .or_insert_with(|| Entry {
+                key: image.to_string_lossy().into_owned(),
+                fields: Map::new(),
+            });
+        entry.fields.insert(field.into(), caption.into());
+        let size = json!([size.width, size.height]);
+        entry.fields.insert("image_size".into(), size);
         if self.is_lines && self.on_conflict == OnConflict::Ignore {
-            let line = line(&key, &self.entries[&key]);
+            let line = entry.line();
             return self.append(&line).map_err(Error::io(&self.path, "write"));
         }
         self.has_changed = true;
-        Ok(())
+        if self.written.elapsed() < INTERVAL {
+            return Ok(());
+        }
+        self.finish()
     }
 
     fn append(&mut self, line: &str) -> std::io::Result<()> {
@@ -95,14 +123,18 @@ impl MetadataFile {
         if !self.has_changed {
             return Ok(());
         }
+        let entries = self.entries.values();
         let text = if self.is_lines {
-            let lines = self.entries.iter();
-            lines.map(|(key, entry)| line(key, entry) + "\n").collect()
+            entries.map(|entry| entry.line() + "\n").collect()
         } else {
-            serde_json::to_string_pretty(&self.entries).unwrap_or_default() + "\n"
+            let object: BTreeMap<&str, &Map<String, Value>> = entries
+                .map(|entry| (entry.key.as_str(), &entry.fields))
+                .collect();
+            serde_json::to_string_pretty(&object).unwrap_or_default() + "\n"
         };
         atomic::write(&self.path, |file| file.write_all(text.as_bytes()))?;
         self.has_changed = false;
+        self.written = Instant::now();
         Ok(())
     }
 
@@ -111,50 +143,79 @@ impl MetadataFile {
     }
 }
 
-fn key(image: &Path) -> String {
-    image.to_string_lossy().into_owned()
+impl Entry {
+    /// The entry as a line.
+    fn line(&self) -> String {
+        let mut fields = self.fields.clone();
+        fields.insert("image_path".into(), self.key.as_str().into());
+        Value::from(fields).to_string()
+    }
 }
 
-/// An entry as a line.
-fn line(key: &str, entry: &Map<String, Value>) -> String {
-    let mut entry = entry.clone();
-    entry.insert("image_path".into(), key.into());
-    Value::from(entry).to_string()
+fn absolute(image: &Path) -> PathBuf {
+    std::path::absolute(image).unwrap_or_else(|_| image.into())
 }
 
-/// The entries of JSON lines. A last line without its end was cut off by an interruption and is
-/// left out.
-fn lines(text: &str) -> Result<BTreeMap<String, Map<String, Value>>, String> {
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let mut entries = BTreeMap::new();
-    for (index, line) in whole
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
-        let number = index + 1;
-        let mut entry: Map<String, Value> =
-            serde_json::from_str(line).map_err(|error| format!("line {number}: {error}"))?;
-        match entry.remove("image_path") {
-            Some(Value::String(image)) => entries.insert(image, entry),
-            _ => return Err(format!("line {number}: no `image_path`")),
-        };
+fn damaged(path: &Path, reason: String) -> Error {
+    Error::CaptionList {
+        path: path.into(),
+        reason,
+    }
+}
+
+fn object(text: &str) -> Result<Entries, String> {
+    let object: BTreeMap<String, Map<String, Value>> = serde_json::from_str(text)
+        .map_err(|error| format!("{error}; expected `{{IMAGE: {{\"tags\": …}}, …}}`"))?;
+    let entries = object.into_iter();
+    Ok(entries
+        .map(|(key, fields)| (absolute(Path::new(&key)), Entry { key, fields }))
+        .collect())
+}
+
+/// The entries of JSON lines. A last line without its end that is no entry was cut off by an
+/// interruption and is left out.
+fn lines(text: &str) -> Result<Entries, String> {
+    let mut entries = Entries::new();
+    for (index, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        match parsed(line) {
+            Ok(entry) => _ = entries.insert(absolute(Path::new(&entry.key)), entry),
+            Err(_) if text.ends_with(line) => {}
+            Err(reason) => {
+                let expected = "expected `{\"image_path\": …, \"caption\": …}`";
+                return Err(format!("line {}: {reason}; {expected}", index + 1));
+            }
+        }
     }
     Ok(entries)
 }
 
-/// Opens a file for appending, after its last whole line.
+fn parsed(line: &str) -> Result<Entry, String> {
+    let mut fields: Map<String, Value> =
+        serde_json::from_str(line).map_err(|error| error.to_string())?;
+    match fields.remove("image_path") {
+        Some(Value::String(key)) => Ok(Entry { key, fields }),
+        _ => Err("no `image_path`".into()),
+    }
+}
+
+/// Opens a file for appending lines: ends its last line, or removes one that was cut off.
 fn open_at_line_start(path: &Path) -> std::io::Result<File> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
-    let content = std::fs::read(path)?;
-    let whole = content
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |end| end + 1);
-    if whole < content.len() {
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    let content = std::fs::read_to_string(path)?;
+    let whole = content.rfind('\n').map_or(0, |end| end + 1);
+    let rest = &content[whole..];
+    if rest.is_empty() {
+        return Ok(file);
+    }
+    if parsed(rest).is_ok() {
+        file.write_all(b"\n")?;
+    } else {
         file.set_len(whole as u64)?;
     }
     Ok(file)
@@ -164,28 +225,49 @@ fn open_at_line_start(path: &Path) -> std::io::Result<File> {
 mod tests {
     use super::*;
 
+    fn open(path: &Path, on_conflict: OnConflict) -> MetadataFile {
+        MetadataFile::open(path, on_conflict).unwrap()
+    }
+
+    fn add(file: &mut MetadataFile, image: &str, caption: &str) {
+        file.add(Path::new(image), caption, Size::new(3, 4))
+            .unwrap();
+    }
+
     #[test]
     fn lines_are_written_as_they_come() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/tags.jsonl");
-        let mut file = MetadataFile::open(&path, OnConflict::Ignore).unwrap();
-        file.add(Path::new("a.png"), "1girl, \"x\"", Size::new(3, 4))
-            .unwrap();
+        add(
+            &mut open(&path, OnConflict::Ignore),
+            "a.png",
+            "1girl, \"x\"",
+        );
         let written = std::fs::read_to_string(&path).unwrap();
         assert_eq!(
             written,
             "{\"caption\":\"1girl, \\\"x\\\"\",\"image_path\":\"a.png\",\"image_size\":[3,4]}\n"
         );
-        // Interrupted in the next line.
-        std::fs::write(&path, format!("{written}{{\"capt")).unwrap();
-        let mut file = MetadataFile::open(&path, OnConflict::Ignore).unwrap();
-        assert!(file.contains(Path::new("a.png")) && !file.contains(Path::new("b.png")));
-        file.add(Path::new("b.png"), "cat", Size::new(1, 1))
-            .unwrap();
-        file.finish().unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text.lines().count(), 2);
-        assert!(text.starts_with(&written));
+        for (end, expected) in [
+            // Interrupted in the next line.
+            (format!("{written}{{\"capt"), 2),
+            // Written by a program that ends no line.
+            (
+                format!("{written}{{\"image_path\": \"c.png\", \"caption\": \"dog\"}}"),
+                3,
+            ),
+        ] {
+            std::fs::write(&path, end).unwrap();
+            let mut file = open(&path, OnConflict::Ignore);
+            assert!(file.caption(Path::new("./a.png")).unwrap().is_some());
+            assert!(file.caption(Path::new("b.png")).unwrap().is_none());
+            add(&mut file, "b.png", "cat");
+            file.finish().unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(text.lines().count(), expected);
+            assert!(text.starts_with(&written) && text.ends_with("\n"));
+            assert_eq!(open(&path, OnConflict::Ignore).entries.len(), expected);
+        }
     }
 
     #[test]
@@ -193,30 +275,50 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("meta.json");
         std::fs::write(&path, r#"{"b.png": {"caption": "a cat", "tags": "x"}}"#).unwrap();
-        let mut file = MetadataFile::open(&path, OnConflict::Append).unwrap();
-        assert_eq!(file.caption(Path::new("b.png")), Some("x"));
-        file.add(Path::new("b.png"), "x, cat", Size::new(1, 2))
-            .unwrap();
+        let mut file = open(&path, OnConflict::Append);
+        assert_eq!(file.caption(Path::new("./b.png")).unwrap(), Some("x"));
+        add(&mut file, "./b.png", "x, cat");
         file.finish().unwrap();
         let json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let expected = json!({"caption": "a cat", "tags": "x, cat", "image_size": [1, 2]});
-        assert_eq!(json["b.png"], expected);
+        let expected = json!({"caption": "a cat", "tags": "x, cat", "image_size": [3, 4]});
+        assert_eq!(json, json!({"b.png": expected}));
+    }
+
+    #[test]
+    fn a_killed_run_loses_seconds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("meta.json");
+        let mut file = open(&path, OnConflict::Ignore);
+        add(&mut file, "a.png", "cat");
+        assert!(!path.exists());
+        file.written -= INTERVAL;
+        add(&mut file, "b.png", "dog");
+        assert_eq!(open(&path, OnConflict::Ignore).entries.len(), 2);
     }
 
     #[test]
     fn damaged_files_are_named() {
         let folder = tempfile::tempdir().unwrap();
         for (name, text, part) in [
-            ("a.jsonl", "{}\n", "line 1: no `image_path`"),
+            ("a.jsonl", "{}\n", "line 1: no `image_path`; expected"),
             ("b.jsonl", "{\"image_path\": \"a\"}\nx\n", "line 2"),
-            ("c.json", "[1]", "c.json"),
+            ("c.json", "[1]", "expected `{IMAGE: "),
         ] {
             let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
             let error = MetadataFile::open(&path, OnConflict::Copy)
                 .unwrap_err()
                 .to_string();
-            assert!(error.contains(part), "{error}");
+            assert!(error.contains(part) && error.contains(name), "{error}");
         }
+        let path = folder.path().join("d.json");
+        std::fs::write(&path, r#"{"a": {"tags": 3}}"#).unwrap();
+        let error = open(&path, OnConflict::Copy)
+            .caption(Path::new("a"))
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("`tags` is 3; expected text"),
+            "{error}"
+        );
     }
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use super::conflict::OnConflict;
-use super::source::ScoreSource;
 use crate::error::{Error, Result};
 use crate::options::TagOptions;
 use crate::scores::LEAST_KEPT;
@@ -63,10 +62,10 @@ impl Default for FolderOptions {
 }
 
 impl FolderOptions {
-    pub(super) fn check(&self, source: &ScoreSource) -> Result<()> {
+    pub(super) fn check(&self, from_scores: bool) -> Result<()> {
         self.tags.check()?;
         let least = self.tags.least_threshold();
-        if matches!(source, ScoreSource::Files) && least < LEAST_KEPT {
+        if from_scores && least < LEAST_KEPT {
             return Err(Error::Option {
                 option: "threshold",
                 found: least.to_string(),

@@ -1,9 +1,8 @@
 //! The taggers that SD-Trainer offers.
 
-use std::fmt::Write as _;
-
 use super::model_files::LABELS;
 use crate::kind::TaggerKind;
+use crate::options::Style;
 
 /// A tagger on the Hugging Face Hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +68,15 @@ pub(super) const TAGGERS: [KnownTagger; 10] = [
     },
 ];
 
+/// The default tagger of a style's original program.
+#[must_use]
+pub fn default_tagger(style: Style) -> &'static str {
+    match style {
+        Style::SdTrainer => "wd-vit-v3",
+        Style::SdScripts => "SmilingWolf/wd-v1-4-convnext-tagger-v2",
+    }
+}
+
 /// A tagger on the Hub, in the list or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Repository {
@@ -121,6 +129,18 @@ impl Repository {
         })
     }
 
+    /// Its page.
+    pub(super) fn address(&self) -> String {
+        let Self {
+            id,
+            revision,
+            folder,
+            ..
+        } = self;
+        let address = format!("https://huggingface.co/{id}/tree/{revision}/{folder}");
+        address.trim_end_matches('/').into()
+    }
+
     /// The path of a file in the repository.
     #[cfg(any(feature = "hub", test))]
     pub(super) fn path_of(&self, file: &str) -> String {
@@ -159,28 +179,13 @@ fn labels_of(kind: TaggerKind) -> &'static str {
 
 /// The taggers of the list with their files and addresses, one per line.
 pub(super) fn listed() -> String {
-    let mut text = String::new();
-    for known in &TAGGERS {
-        let KnownTagger {
-            name,
-            repo,
-            revision,
-            folder,
-            kind,
-        } = known;
-        let folder = if folder.is_empty() {
-            String::new()
-        } else {
-            format!("/{folder}")
-        };
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "\n  {name:<24}  model.onnx, {:<17}  https://huggingface.co/{repo}/tree/{revision}{folder}",
-            labels_of(*kind),
-        );
-    }
-    text
+    let lines = TAGGERS.iter().map(|known| {
+        let repository = known.repository();
+        let files = repository.files.join(", ");
+        let (name, address) = (known.name, repository.address());
+        format!("\n  {name:<24}  {files:<29}  {address}")
+    });
+    lines.collect()
 }
 
 #[cfg(test)]

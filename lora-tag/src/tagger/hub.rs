@@ -107,11 +107,7 @@ impl Hub {
         for file in repository.files.iter().rev() {
             let remote = self.look_up(&repository, file)?;
             let blob = folder.join("blobs").join(&remote.etag);
-            if force {
-                // Most likely there is nothing to delete.
-                let _ = fs::remove_file(&blob);
-            }
-            self.fetch(&remote, &blob, &mut |bytes| {
+            self.fetch(&remote, &blob, force, &mut |bytes| {
                 progress(DownloadProgress {
                     file,
                     bytes,
@@ -120,7 +116,7 @@ impl Hub {
             })?;
             snapshot = folder.join("snapshots").join(&remote.commit);
             let path = snapshot.join(repository.path_of(file));
-            place(&blob, &path)?;
+            place(&blob, &path, force)?;
             write(
                 &folder.join("refs").join(&repository.revision),
                 &remote.commit,
@@ -170,7 +166,7 @@ impl Hub {
             };
             if !is_name(&etag) || !is_name(&commit) {
                 return Err(failed(
-                    "the answer has a strange `etag` or `x-repo-commit`".into(),
+                    "the answer has an unexpected `etag` or `x-repo-commit`".into(),
                 ));
             }
             let size = size.parse().map_err(|_| failed(format!("size `{size}`")))?;
@@ -187,14 +183,16 @@ impl Hub {
         })
     }
 
-    /// Downloads the content of a file, unless it is there.
+    /// Downloads the content of a file, unless it is there. With `force`, it is replaced once the
+    /// new content is complete.
     fn fetch(
         &self,
         remote: &Remote,
         blob: &Path,
+        force: bool,
         progress: &mut dyn FnMut(u64) -> bool,
     ) -> Result<()> {
-        if blob.is_file() {
+        if blob.is_file() && !force {
             return Ok(());
         }
         let folder = blob.parent().unwrap_or(Path::new("."));
@@ -310,15 +308,15 @@ fn in_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Gives a content its path in a snapshot: a relative link, or the file itself where links are not
-/// possible.
-fn place(blob: &Path, path: &Path) -> Result<()> {
-    if path.is_file() {
+/// Gives a content its path in a snapshot: a relative link, or the file itself if the system has no
+/// links. An existing file is replaced only with `force`.
+fn place(blob: &Path, path: &Path, force: bool) -> Result<()> {
+    if path.is_file() && !force {
         return Ok(());
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))?;
-    // A link whose target is gone.
+    // What is replaced, or a link whose target is gone.
     let _ = fs::remove_file(path);
     if link(blob, path).is_err() {
         fs::hard_link(blob, path)

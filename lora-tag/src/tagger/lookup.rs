@@ -108,6 +108,7 @@ impl ModelPlaces {
         Error::NoTagger {
             name: name.into(),
             nearest,
+            address: repository.map(Repository::address),
             searched,
             known: catalog::listed(),
         }
@@ -229,7 +230,15 @@ mod tests {
         ] {
             assert!(error.contains(part), "{part}: {error}");
         }
-        assert!(!error.contains("did you mean"));
+        assert!(
+            error.starts_with("`wd-vit-v3`: this tagger is not on this computer"),
+            "{error}"
+        );
+        let error = places(root.path()).find("me/tags").unwrap_err().to_string();
+        assert!(
+            error.contains("it is at https://huggingface.co/me/tags/tree/main\n"),
+            "{error}"
+        );
     }
 
     #[test]

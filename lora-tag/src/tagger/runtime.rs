@@ -5,6 +5,8 @@ mod onnxruntime;
 mod rten;
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -48,8 +50,7 @@ pub(super) trait Model: fmt::Debug + Send + Sync {
 /// [`Error::Io`] if the file cannot be read, [`Error::Model`] if it is damaged or has unknown
 /// operators, [`Error::Runtime`] if the runtime cannot be used.
 pub(super) fn load(path: &Path, runtime: &Runtime, threads: usize) -> Result<Box<dyn Model>> {
-    // The runtimes' own messages for a missing file are less clear.
-    std::fs::File::open(path).map_err(Error::io(path, "read"))?;
+    check_start(path)?;
     match runtime {
         Runtime::Rten => rten::load(path, threads),
         #[cfg(feature = "ort")]
@@ -58,5 +59,51 @@ pub(super) fn load(path: &Path, runtime: &Runtime, threads: usize) -> Result<Box
         Runtime::OnnxRuntime { .. } => Err(Error::Runtime {
             reason: "this build has no support for onnxruntime; build with `--features ort`".into(),
         }),
+    }
+}
+
+/// Checks that a file may be a model. The runtimes' own messages for other files are less clear.
+fn check_start(path: &Path) -> Result<()> {
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    file.take(32)
+        .read_to_end(&mut start)
+        .map_err(Error::io(path, "read"))?;
+    let reason = if start.is_empty() {
+        "the file is empty"
+    } else if start.starts_with(b"version https://git-lfs") {
+        "this is a Git LFS pointer, which only names the model; download the file itself"
+    } else if start.trim_ascii_start().starts_with(b"<") {
+        "this is a web page, not a model; download the file itself"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Model {
+        path: path.into(),
+        reason: reason.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_no_models_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.onnx");
+        for (content, part) in [
+            ("", "the file is empty"),
+            (
+                "version https://git-lfs.github.com/spec/v1\noid",
+                "a Git LFS pointer",
+            ),
+            ("\n<!DOCTYPE html>", "a web page"),
+            ("not a model", "damaged or incomplete"),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let error = load(&path, &Runtime::Rten, 1).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
     }
 }

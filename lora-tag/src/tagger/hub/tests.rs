@@ -208,6 +208,14 @@ fn a_download_has_the_layout_of_huggingface_hub() {
                 .iter()
                 .all(|line| line.starts_with("HEAD"))
         );
+        // A forced download that is stopped leaves what is there.
+        fs::write(folder.join("model.onnx"), "damaged").unwrap();
+        let hub = server.hub(&cache);
+        let stopped = hub.download("wd-vit-v3", true, |progress| progress.file != "model.onnx");
+        assert!(stopped.is_err());
+        assert_eq!(fs::read(folder.join("model.onnx")).unwrap(), b"damaged");
+        hub.download("wd-vit-v3", true, |_| true).unwrap();
+        assert_eq!(fs::read(folder.join("model.onnx")).unwrap(), model());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rten::{DataType, Dimension, RunOptions, ThreadPool, ValueType};
+use rten::{DataType, Dimension, LoadError, LoadErrorKind, RunOptions, ThreadPool, ValueType};
 use rten_tensor::Tensor;
 use rten_tensor::prelude::*;
 
@@ -32,7 +32,7 @@ pub(super) fn load(path: &Path, threads: usize) -> Result<Box<dyn Model>> {
         path: path.into(),
         reason,
     };
-    let model = rten::Model::load_file(path).map_err(|error| invalid(error.to_string()))?;
+    let model = rten::Model::load_file(path).map_err(|error| invalid(explained(&error)))?;
     let (Some(&input), Some(&output)) = (model.input_ids().first(), model.output_ids().first())
     else {
         return Err(invalid("the model has no input or no output".into()));
@@ -51,6 +51,19 @@ pub(super) fn load(path: &Path, threads: usize) -> Result<Box<dyn Model>> {
         output,
         threads: Threads(Arc::new(ThreadPool::with_num_threads(threads))),
     }))
+}
+
+/// Says what can be done about a model that cannot be loaded.
+fn explained(error: &LoadError) -> String {
+    match error.kind() {
+        LoadErrorKind::ParseError | LoadErrorKind::UnknownFileType => format!(
+            "the file is damaged or incomplete, or not in ONNX format; download it again ({error})"
+        ),
+        LoadErrorKind::OperatorInvalid => format!(
+            "{error}; take a `model.onnx` that no optimizer rewrote, or run it with onnxruntime"
+        ),
+        _ => error.to_string(),
+    }
 }
 
 impl RtenModel {
