@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use lora_models::Family;
 
 use self::signals::Signals;
@@ -124,9 +124,16 @@ fn family() -> impl TypedValueParser<Value = Family> {
 /// Exit codes: 0 success, 1 some images or captions failed or a bug in the program, 2 invalid
 /// input, 130 and 143 stopped by SIGINT and SIGTERM.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = arguments::normalized(arguments, &Arguments::command());
-    let words = arguments.clone();
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let mut command = Arguments::command();
+    if cfg!(feature = "tagger") {
+        command = command.mut_subcommand("tag", arguments::with_switches);
+    }
+    let words = arguments::normalized(arguments, &command);
+    let parsed = command
+        .try_get_matches_from_mut(&words)
+        .and_then(|matches| Arguments::from_arg_matches(&matches))
+        .map_err(|error| error.format(&mut command));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
             // If printing fails, there is no other way to report the error.

@@ -16,6 +16,8 @@ use lora_tag::captions::{Captions, Entry, History, export_metadata};
 
 pub(super) use self::arguments::Arguments;
 use self::arguments::{CaptionsCommand, Field, FilterArguments};
+#[cfg(feature = "tagger")]
+pub(super) use self::outcome::undo_hint;
 use super::progress::print_line;
 use crate::error::Result;
 

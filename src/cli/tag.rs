@@ -9,63 +9,57 @@ use std::time::Instant;
 
 use lora_data::count;
 use lora_tag::{
-    Category, Error as TagError, FolderOptions, FolderPlan, FolderTagger, ModelPlaces, ScoreSource,
-    Style, TagEvent, TaggedImage, Tagger,
+    Category, Error as TagError, FolderJob, FolderOptions, FolderPlan, FolderTagger, ModelPlaces,
+    OnConflict, ScoreSource, TagEvent, TaggedImage, Tagger, default_tagger,
 };
 
 pub(super) use self::arguments::TagArguments;
+use super::captions::undo_hint;
 use super::notices;
 use super::progress::{Progress, duration, print_line};
 use super::signals::Signals;
 use crate::error::Result;
-
-/// SD-Trainer's default tagger, and that of sd-scripts.
-const DEFAULT_MODELS: [(Style, &str); 2] = [
-    (Style::SdTrainer, "wd-vit-v3"),
-    (Style::SdScripts, "SmilingWolf/wd-v1-4-convnext-tagger-v2"),
-];
 
 /// The failed images that are listed at the end.
 const MOST_LISTED: usize = 50;
 
 pub(super) fn run(arguments: &TagArguments, signals: &Signals) -> Result<ExitCode> {
     let options = arguments.folder_options()?;
-    options.tags.check()?;
     let mut progress = Progress::new();
-    let Some(source) = source(arguments, &mut progress, signals)? else {
-        return Ok(ExitCode::from(signals.exit_code().unwrap_or(1)));
-    };
-    if let ScoreSource::Tagger(tagger) = &source
-        && let Some(fixed) = tagger.fixed_batch()
-        && options.batch > 1
-        && options.batch != fixed
-    {
-        let images = count(fixed, "image");
-        progress.print(&format!(
-            "warning: the model's file fixes the batch to {images}"
-        ));
-    }
-    let mut run = FolderTagger::new(&arguments.folder, source, options.clone())?;
-    plan_lines(run.plan())
+    // Listed before the model is loaded, which takes seconds.
+    let from_scores = arguments.model.from_scores;
+    let job = FolderJob::new(&arguments.folder, options.clone(), from_scores)?;
+    plan_lines(job.plan())
         .iter()
         .for_each(|line| progress.print(line));
+    if job.plan().remaining == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(source) = source(arguments, &options, &mut progress, signals)? else {
+        return Ok(ExitCode::from(signals.exit_code().unwrap_or(1)));
+    };
+    let mut run = job.start(source);
     let outcome = tag(&mut run, arguments, &options, &mut progress, signals);
     // Captions that are written at the end are kept whatever ended the run.
-    run.finish()?;
-    let outcome = outcome?;
+    let finished = run.finish();
     if arguments.frequency_tags {
         print_line("Tag frequencies:");
         for (tag, count) in run.frequency() {
             print_line(&format!("{tag}: {count}"));
         }
     }
-    Ok(summarize(&outcome, run.plan(), &options, signals))
+    let code = summarize(&outcome, &run, &options, signals);
+    match (outcome.failure, finished) {
+        (Some(error), _) | (None, Err(error)) => Err(error.into()),
+        (None, Ok(())) => Ok(code),
+    }
 }
 
 /// The probabilities of images: a tagger that is loaded, or files. `None` if a signal stopped the
 /// download.
 fn source(
     arguments: &TagArguments,
+    options: &FolderOptions,
     progress: &mut Progress,
     signals: &Signals,
 ) -> Result<Option<ScoreSource>> {
@@ -76,18 +70,18 @@ fn source(
     if let Some(folder) = &arguments.model.model_dir {
         places.folders.insert(0, folder.clone());
     }
-    let style = arguments.style();
-    let default = DEFAULT_MODELS.iter().find(|(of, _)| *of == style);
-    let name = match (&arguments.model.model, default) {
-        (Some(name), _) => name.as_str(),
-        (None, Some((_, name))) => name,
-        (None, None) => "",
+    let name = match &arguments.model.model {
+        Some(name) => name,
+        None => {
+            let name = default_tagger(arguments.style());
+            progress.print(&format!("tagger: {name} (--model names another one)"));
+            name
+        }
     };
+    let downloads = arguments.model.download || arguments.model.force_download;
     let found = match places.find(name) {
         Ok(path) if !arguments.model.force_download => Some(path),
-        Err(error) if !(arguments.model.download || arguments.model.force_download) => {
-            return Err(error.into());
-        }
+        Err(error) if !downloads => return Err(error.into()),
         _ => download(
             name,
             arguments.model.force_download,
@@ -101,6 +95,15 @@ fn source(
     };
     progress.status(&format!("loading {}", path.display()));
     let tagger = Tagger::open(path, &arguments.tagger_options())?;
+    if let Some(fixed) = tagger.fixed_batch()
+        && options.batch > 1
+        && options.batch != fixed
+    {
+        let images = count(fixed, "image");
+        progress.print(&format!(
+            "warning: the model's file fixes the batch to {images}"
+        ));
+    }
     Ok(Some(ScoreSource::Tagger(Arc::new(tagger))))
 }
 
@@ -141,8 +144,8 @@ fn download(
 ) -> Result<Option<PathBuf>> {
     Err(TagError::Option {
         option: "download",
-        found: "a build without downloads".into(),
-        expected: "a build with `--features hub`, or a model in one of the places".into(),
+        found: "a build that cannot download".into(),
+        expected: "a build with the feature `hub`, or the files of the tagger in a folder".into(),
     }
     .into())
 }
@@ -155,6 +158,9 @@ fn plan_lines(plan: &FolderPlan) -> Vec<String> {
         plan.remaining,
         plan.done
     ));
+    if plan.remaining == 0 {
+        lines.push("--on-conflict copy replaces captions, append and prepend add tags".into());
+    }
     lines
 }
 
@@ -163,6 +169,8 @@ fn plan_lines(plan: &FolderPlan) -> Vec<String> {
 struct Outcome {
     tagged: usize,
     failed: Vec<(PathBuf, TagError)>,
+    /// The error that ended the run.
+    failure: Option<TagError>,
     seconds: f64,
 }
 
@@ -172,15 +180,19 @@ fn tag(
     options: &FolderOptions,
     progress: &mut Progress,
     signals: &Signals,
-) -> Result<Outcome> {
+) -> Outcome {
     let mut outcome = Outcome::default();
     let start = Instant::now();
     let total = run.plan().remaining as u64;
     while signals.exit_code().is_none()
         && let Some(event) = run.next()
     {
-        match event? {
-            TagEvent::Tagged(image) => {
+        match event {
+            Err(error) => {
+                outcome.failure = Some(error);
+                break;
+            }
+            Ok(TagEvent::Tagged(image)) => {
                 outcome.tagged += 1;
                 if options.dry_run {
                     progress.print(&format!("{}: {}", image.image.display(), image.caption));
@@ -191,8 +203,8 @@ fn tag(
                         .for_each(|line| progress.print(line));
                 }
             }
-            TagEvent::Failed { image, error } => outcome.failed.push((image, error)),
-            _ => {}
+            Ok(TagEvent::Failed { image, error }) => outcome.failed.push((image, error)),
+            Ok(_) => {}
         }
         let done = outcome.tagged as u64 + outcome.failed.len() as u64;
         outcome.seconds = start.elapsed().as_secs_f64();
@@ -205,7 +217,7 @@ fn tag(
             format!("{speed:.2} images/s, {left} left"),
         );
     }
-    Ok(outcome)
+    outcome
 }
 
 /// The tags of an image by category, as sd-scripts prints them.
@@ -230,45 +242,55 @@ fn debug_lines(image: &TaggedImage, options: &FolderOptions) -> Vec<String> {
 /// Prints what was done, and the images that failed.
 fn summarize(
     outcome: &Outcome,
-    plan: &FolderPlan,
+    run: &FolderTagger,
     options: &FolderOptions,
     signals: &Signals,
 ) -> ExitCode {
-    let written = if options.dry_run {
+    let verb = if options.dry_run {
         "would tag"
     } else {
         "tagged"
     };
-    let done = outcome.tagged + outcome.failed.len();
     print_line(&format!(
-        "{written} {} in {}",
+        "{verb} {} in {}",
         count(outcome.tagged, "image"),
         duration(outcome.seconds)
     ));
     if !outcome.failed.is_empty() {
-        print_line(&format!("{} failed:", count(outcome.failed.len(), "image")));
-        for (image, error) in outcome.failed.iter().take(MOST_LISTED) {
-            let names_image = error.path() == Some(image);
-            let place = if names_image {
-                String::new()
-            } else {
-                format!("{}: ", image.display())
-            };
-            print_line(&format!("  {place}{error}"));
-        }
-        if outcome.failed.len() > MOST_LISTED {
-            print_line(&format!(
-                "  and {} more",
-                outcome.failed.len() - MOST_LISTED
-            ));
-        }
+        failed_lines(&outcome.failed)
+            .iter()
+            .for_each(|line| print_line(line));
+    }
+    if let Some(folder) = run.history() {
+        print_line(&undo_hint(folder));
     }
     match signals.exit_code() {
-        Some(code) if done < plan.remaining => {
-            print_line("stopped; the next run goes on with the images that have no caption");
+        Some(code) if outcome.tagged + outcome.failed.len() < run.plan().remaining => {
+            print_line(match options.on_conflict {
+                OnConflict::Ignore => {
+                    "stopped; the next run goes on with the images that have no caption"
+                }
+                _ => "stopped; the next run starts with the first image again",
+            });
             ExitCode::from(code)
         }
         _ if !outcome.failed.is_empty() => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }
+}
+
+fn failed_lines(failed: &[(PathBuf, TagError)]) -> Vec<String> {
+    let mut lines = vec![format!("{} failed:", count(failed.len(), "image"))];
+    for (image, error) in failed.iter().take(MOST_LISTED) {
+        let place = if error.path() == Some(image) {
+            String::new()
+        } else {
+            format!("{}: ", image.display())
+        };
+        lines.push(format!("  {place}{error}"));
+    }
+    if failed.len() > MOST_LISTED {
+        lines.push(format!("  and {} more", failed.len() - MOST_LISTED));
+    }
+    lines
 }

@@ -192,15 +192,151 @@ fn existing_captions() {
         assert_eq!(work.read(&mine), expected, "{action}");
     }
     assert_eq!(work.captions(), tagged);
-    // Replaced captions come back.
+    // A run that changes captions can be undone as a whole.
     work.write(&mine, "my tag");
-    work.tag(&["--on-conflict", "overwrite"]).succeeded();
+    let new = work.image(&format!("{}.txt", stems[1]));
+    fs::remove_file(&new).expect("a caption");
+    let run = work.tag(&["--on-conflict", "overwrite"]);
+    run.succeeded();
+    assert!(
+        run.stdout
+            .contains("undo with `lora-trainer captions images undo`"),
+        "{}",
+        run.stdout
+    );
+    assert!(new.is_file());
     let mut undo = Command::new(PROGRAM);
     undo.args(["captions", "images", "undo"])
         .current_dir(work.path(""));
     let run = Run::from_command(&mut undo);
     run.succeeded();
     assert_eq!(work.read(&mine), "my tag", "{}", run.stdout);
+    assert!(!new.exists());
+}
+
+/// The folder is checked before the model is loaded, which takes time.
+#[test]
+fn nothing_to_do_needs_no_model() {
+    let work = Work::new();
+    work.tag(&[]).succeeded();
+    let run = work.run(&["images", "--model", "none.onnx"]);
+    run.succeeded();
+    assert!(
+        run.stdout.contains("tagging 0, skipping 3"),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains("--on-conflict copy replaces"),
+        "{}",
+        run.stdout
+    );
+    refused(
+        &work.run(&["none", "--model", "none.onnx"]),
+        &["`none`: no such folder"],
+    );
+}
+
+#[test]
+fn switches_have_a_value_or_none() {
+    let work = Work::new();
+    let tag = |arguments: &[&str]| {
+        let run = work.tag(&[arguments, &["--dry-run"]].concat());
+        run.succeeded();
+        let caption = run
+            .stdout
+            .lines()
+            .find(|line| line.contains(".png: "))
+            .expect("a caption");
+        caption.split_once(": ").expect("a caption").1.to_owned()
+    };
+    let first = ["--use_rating_tags", "--add_rating_tag", "false"];
+    let rating = tag(&first);
+    assert_ne!(rating, tag(&[]));
+    assert_eq!(
+        rating,
+        tag(&[
+            "--use-rating-tags",
+            "True",
+            "--character_tags_first",
+            "false"
+        ])
+    );
+    assert_eq!(
+        rating,
+        tag(&["--use_rating_tags=true", "--debug", "FALSE", "--onnx"])
+    );
+    assert_eq!(
+        tag(&[]),
+        tag(&["--append_tags", "false", "--max_data_loader_n_workers", "0"])
+    );
+    // Lists are separated like captions.
+    let separated = tag(&[
+        "--caption_separator",
+        "; ",
+        "--undesired_tags",
+        "tree; cloud",
+    ]);
+    assert!(
+        separated.contains("; ") && !separated.contains("tree"),
+        "{separated}"
+    );
+    for (arguments, part) in [
+        (
+            &["--use-rating-tags", "--add-rating-tag"][..],
+            "`use-rating-tags`: found several",
+        ),
+        (
+            &["--remove-underscore", "--replace-underscore"],
+            "`remove-underscore`",
+        ),
+        (
+            &[
+                "--replace-underscore",
+                "false",
+                "--replace-underscore-excludes",
+                "a",
+            ],
+            "`replace-underscore-excludes`",
+        ),
+        (&["--append-tags", "--on-conflict", "copy"], "`append-tags`"),
+        (&["--onnx", "false"], "only ONNX models"),
+        (&["--threshold", "-0.1"], "`threshold`: found -0.1"),
+    ] {
+        refused(&work.tag(arguments), &[part]);
+    }
+    let run = work.tag(&["--threshold", "0,35"]);
+    assert!(
+        run.stderr
+            .contains("expected a number from 0 to 1, such as 0.35"),
+        "{run:?}"
+    );
+}
+
+/// Two images of one name would share the file of scores, whatever the captions do.
+#[test]
+fn shared_scores() {
+    let work = Work::new();
+    fs::copy(work.image("1.png"), work.image("0.png")).expect("an image");
+    let run = work.tag(&["--scores", "--output-path", "tags.jsonl"]);
+    assert_eq!(run.code, Some(1));
+    assert!(
+        run.stdout
+            .contains("would share the file `images/0.tags.json`"),
+        "{}",
+        run.stdout
+    );
+    work.tag(&["--output-path", "all.jsonl"]).succeeded();
+}
+
+/// A face crop has the caption of its image, as in training.
+#[test]
+fn captions_of_face_crops() {
+    let work = Work::new();
+    fs::copy(work.image("1.png"), work.image("0_10_20_30_40.png")).expect("an image");
+    work.write("images/0.txt", "mine");
+    work.tag(&[]).succeeded();
+    assert!(!work.image("0_10_20_30_40.txt").exists());
 }
 
 #[test]
@@ -326,7 +462,7 @@ fn bad_images_and_captions_are_listed_at_the_end() {
         "5 images failed:",
         "images/broken.png`: unreadable image",
         "images/2.txt` is a folder; expected a text file with the caption",
-        "`images/twin.jpg` and `images/twin.png` would share the caption file `images/twin.txt`",
+        "`images/twin.jpg` and `images/twin.png` would share the file `images/twin.txt`",
         "images/latin.txt`: not UTF-8 at byte 3",
     ] {
         assert!(run.stdout.contains(part), "no `{part}`");
@@ -414,7 +550,7 @@ fn unusable_models_are_named() {
     refused(
         &work.run(&["images"]),
         &[
-            "`wd-vit-v3`: no such tagger",
+            "`wd-vit-v3`: this tagger is not on this computer",
             "searched: ",
             "huggingface.co/cella110n/cl_tagger",
         ],
@@ -425,7 +561,7 @@ fn unusable_models_are_named() {
     );
     refused(
         &work.run(&["images", "--model", "model/none.onnx"]),
-        &["`model/none.onnx`: no such tagger"],
+        &["`model/none.onnx`: no such file, folder or tagger"],
     );
     assert!(!work.image("0.txt").exists());
 }
@@ -475,6 +611,7 @@ fn bad_options_are_named() {
 fn a_full_disk_loses_nothing() {
     let work = Work::new();
     work.write("images/0.txt", "mine");
+    work.write("images/!broken.png", "broken");
     for (action, file) in [
         ("ignore", "images/1.txt"),
         // The old caption cannot be recorded, so it is not replaced.
@@ -496,10 +633,14 @@ fn a_full_disk_loses_nothing() {
         assert_eq!(run.code, Some(2), "{run:?}");
         let expected = format!("{file}: cannot write: ");
         assert!(run.stderr.contains(&expected), "{run:?}");
+        assert!(
+            run.stdout.contains("images/!broken.png`: unreadable"),
+            "{run:?}"
+        );
     }
     assert_eq!(work.read("images/0.txt"), "mine");
     let names = fs::read_dir(work.path("images")).expect("a folder");
-    assert_eq!(names.count(), rows().len() + 1);
+    assert_eq!(names.count(), rows().len() + 2);
 }
 
 #[test]

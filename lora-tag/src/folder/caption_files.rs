@@ -60,8 +60,9 @@ impl CaptionFiles {
                 change.insert(History::open(&self.folder)?.begin(&command))
             }
         };
+        change.write(file, &text)?;
         self.has_history = true;
-        change.write(file, &text)
+        Ok(())
     }
 
     /// The folder whose history has this run, if it changed a caption.

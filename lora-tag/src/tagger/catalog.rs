@@ -102,6 +102,10 @@ impl Repository {
         if let Some(known) = known {
             return Some(known.repository());
         }
+        // A path of a model that does not exist is no repository.
+        if name.ends_with(".onnx") {
+            return None;
+        }
         let mut parts = name.splitn(3, '/');
         let (owner, repo, folder) = (parts.next()?, parts.next()?, parts.next().unwrap_or(""));
         let is_name = |part: &str| {
@@ -204,7 +208,9 @@ mod tests {
         assert_eq!(cl.path_of("model.onnx"), "cl_tagger_1_01/model.onnx");
         let other = Repository::parse("cella110n/cl_tagger/cl_tagger_1_02").unwrap();
         assert_eq!(other.files, ["model_optimized.onnx", "tag_mapping.json"]);
-        for name in ["wd", "a/../b", "/a/b", "a//b", "./a", "a b/c", "a/b/"] {
+        for name in [
+            "wd", "a/../b", "/a/b", "a//b", "./a", "a b/c", "a/b/", "a/b.onnx",
+        ] {
             let parsed = Repository::parse(name);
             assert!(parsed.is_none() || name == "a/b/", "{name}: {parsed:?}");
         }

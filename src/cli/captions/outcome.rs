@@ -10,7 +10,7 @@ use lora_tag::captions::{Captions, History};
 use crate::cli::notices;
 
 /// How to undo the command that has just ended.
-pub(super) fn undo_hint(folder: &Path) -> String {
+pub(in crate::cli) fn undo_hint(folder: &Path) -> String {
     format!(
         "undo with `lora-trainer captions {} undo`",
         quoted(&folder.to_string_lossy())

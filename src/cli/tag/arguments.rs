@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use lora_tag::{
     Category, FolderOptions, OnConflict, Output, Position, Replacements, Runtime, Style,
     TagOptions, TaggerOptions, Underscores,
 };
 
-use crate::error::Result;
+use crate::cli::arguments::TRUE_OR_FALSE;
+use crate::error::{Error, Result};
 
 /// Options of SD-Trainer's tagger page and of sd-scripts' tagger, in their names.
 #[derive(Debug, Args)]
@@ -39,7 +40,8 @@ pub(in crate::cli) struct TagArguments {
 #[command(next_help_heading = "Model")]
 pub(super) struct ModelArguments {
     /// Tagger: its folder or .onnx file, a name such as wd-vit-v3, or OWNER/NAME on the Hugging
-    /// Face Hub [default: wd-vit-v3]
+    /// Face Hub [default: wd-vit-v3; SmilingWolf/wd-v1-4-convnext-tagger-v2 in
+    /// the style of sd-scripts]
     #[arg(
         long,
         visible_alias = "interrogator-model",
@@ -72,28 +74,26 @@ pub(super) struct ModelArguments {
     /// Images per batch; a model whose file fixes the batch takes that
     #[arg(long, alias = "batch-size", value_name = "N", default_value_t = 1, value_parser = positive())]
     pub(super) batch: usize,
-    /// Threads that decode images ahead [default: one per processor, at most 4]
-    #[arg(long, alias = "max-data-loader-n-workers", value_name = "N", value_parser = positive())]
+    /// Threads that decode images ahead [default and 0: one per processor, at most 4]
+    #[arg(long, alias = "max-data-loader-n-workers", value_name = "N", value_parser = number())]
     workers: Option<usize>,
-    /// ONNX models are what this program reads, so that only `true` is possible
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = PossibleValuesParser::new(["true"]))]
-    onnx: Option<String>,
+    /// This program reads only ONNX models, so `false` is an error
+    #[arg(long, hide = true, value_name = TRUE_OR_FALSE)]
+    onnx: Option<bool>,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Files")]
 pub(super) struct FileArguments {
     /// Tag images in subfolders, too
-    #[arg(long, visible_alias = "batch-input-recursive", num_args = 0..=1, require_equals = true,
-        default_missing_value = "true", value_parser = switch(), value_name = "true|false")]
+    #[arg(long, visible_alias = "batch-input-recursive", value_name = TRUE_OR_FALSE)]
     recursive: Option<bool>,
     /// What happens to an image that has a caption [default: ignore]
     #[arg(long, visible_alias = "batch-output-action-on-conflict", value_name = "ACTION",
         value_parser = on_conflict())]
     on_conflict: Option<OnConflict>,
     /// The same as --on-conflict append
-    #[arg(long, conflicts_with = "on_conflict")]
+    #[arg(long)]
     append_tags: bool,
     /// Extension of caption files
     #[arg(
@@ -125,66 +125,60 @@ struct ChoiceArguments {
     #[arg(long, value_parser = style(), conflicts_with = "style", value_name = "STYLE")]
     compat: Option<Style>,
     /// Least probability of a tag
-    #[arg(long, alias = "thresh", default_value_t = 0.35)]
+    #[arg(long, alias = "thresh", default_value_t = 0.35, allow_negative_numbers = true,
+        value_parser = fraction)]
     threshold: f32,
     /// Threshold of general tags [default: --threshold]
-    #[arg(long, value_name = "THRESHOLD")]
+    #[arg(long, value_name = "THRESHOLD", allow_negative_numbers = true, value_parser = fraction)]
     general_threshold: Option<f32>,
     /// Threshold of characters [default: 0.6; --threshold in the style of sd-scripts]
-    #[arg(long, value_name = "THRESHOLD")]
+    #[arg(long, value_name = "THRESHOLD", allow_negative_numbers = true, value_parser = fraction)]
     character_threshold: Option<f32>,
     /// Threshold of series [default: --threshold]
-    #[arg(long, value_name = "THRESHOLD")]
+    #[arg(long, value_name = "THRESHOLD", allow_negative_numbers = true, value_parser = fraction)]
     copyright_threshold: Option<f32>,
     /// Threshold of artists [default: --threshold]
-    #[arg(long, value_name = "THRESHOLD")]
+    #[arg(long, value_name = "THRESHOLD", allow_negative_numbers = true, value_parser = fraction)]
     artist_threshold: Option<f32>,
     /// Threshold of meta tags [default: --threshold]
-    #[arg(long, value_name = "THRESHOLD")]
+    #[arg(long, value_name = "THRESHOLD", allow_negative_numbers = true, value_parser = fraction)]
     meta_threshold: Option<f32>,
     /// Threshold of generative models [default: --threshold]
-    #[arg(long, value_name = "THRESHOLD")]
+    #[arg(long, value_name = "THRESHOLD", allow_negative_numbers = true, value_parser = fraction)]
     model_threshold: Option<f32>,
     /// Leave out a category; can be repeated
     #[arg(long, value_name = "CATEGORY", value_parser = category())]
     exclude_category: Vec<Category>,
-    /// Write the most probable rating, by its probability
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = switch(), value_name = "true|false")]
+    /// Write the most probable rating among the other tags, which are sorted by probability
+    #[arg(long, value_name = TRUE_OR_FALSE)]
     add_rating_tag: Option<bool>,
     /// Write the most probable rating, first
-    #[arg(long, conflicts_with = "add_rating_tag")]
+    #[arg(long)]
     use_rating_tags: bool,
     /// Write the most probable rating, last
-    #[arg(long, conflicts_with_all = ["add_rating_tag", "use_rating_tags"])]
+    #[arg(long)]
     use_rating_tags_as_last_tag: bool,
     /// Write the most probable quality tag, first
     #[arg(long)]
     use_quality_tags: bool,
     /// Write the most probable quality tag, last
-    #[arg(long, conflicts_with = "use_quality_tags")]
+    #[arg(long)]
     use_quality_tags_as_last_tag: bool,
     /// Write tags of generative models [default: false; true in the style of sd-scripts]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = switch(), value_name = "true|false")]
+    #[arg(long, value_name = TRUE_OR_FALSE)]
     add_model_tag: Option<bool>,
-    /// Tags that are added to every caption, separated by commas
-    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
-    additional_tags: Vec<String>,
-    /// Tags that are never written, separated by commas
-    #[arg(
-        long,
-        visible_alias = "undesired-tags",
-        value_name = "TAGS",
-        value_delimiter = ','
-    )]
-    exclude_tags: Vec<String>,
+    /// Tags that are added to every caption, separated as in captions (--caption-separator)
+    #[arg(long, value_name = "TAGS")]
+    additional_tags: Option<String>,
+    /// Tags that are never written, separated as in captions
+    #[arg(long, visible_alias = "undesired-tags", value_name = "TAGS")]
+    exclude_tags: Option<String>,
     /// Write characters before other tags
     #[arg(long)]
     character_tags_first: bool,
-    /// Tags that are moved to the front if present, separated by commas
-    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
-    always_first_tags: Vec<String>,
+    /// Tags that are moved to the front if present, separated as in captions
+    #[arg(long, value_name = "TAGS")]
+    always_first_tags: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -192,21 +186,17 @@ struct ChoiceArguments {
 struct TextArguments {
     /// Write underscores as spaces, but for emoticons [default: true; false in the style of
     /// sd-scripts]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = switch(), value_name = "true|false")]
+    #[arg(long, value_name = TRUE_OR_FALSE)]
     replace_underscore: Option<bool>,
     /// Tags that keep their underscores, separated by commas [default: emoticons]
-    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
-    replace_underscore_excludes: Option<Vec<String>>,
+    #[arg(long, value_name = "TAGS")]
+    replace_underscore_excludes: Option<String>,
     /// Write underscores as spaces in tags of more than three characters
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = switch(), value_name = "true|false",
-        conflicts_with_all = ["replace_underscore", "replace_underscore_excludes"])]
+    #[arg(long, value_name = TRUE_OR_FALSE)]
     remove_underscore: Option<bool>,
     /// Put a backslash before brackets and backslashes [default: true; false in the style of
     /// sd-scripts]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = switch(), value_name = "true|false")]
+    #[arg(long, value_name = TRUE_OR_FALSE)]
     escape_tag: Option<bool>,
     /// Replaced tags: SOURCE,TARGET;SOURCE,TARGET with \, and \; in tags
     #[arg(
@@ -224,14 +214,20 @@ struct TextArguments {
     caption_separator: String,
 }
 
-fn switch() -> BoolishValueParser {
-    BoolishValueParser::new()
-}
-
 fn positive() -> impl TypedValueParser<Value = usize> {
     clap::value_parser!(u32)
         .range(1..)
         .map(|number| number as usize)
+}
+
+fn number() -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u32).map(|number| number as usize)
+}
+
+/// Parses a threshold. The range is checked with all other options.
+fn fraction(text: &str) -> Result<f32, &'static str> {
+    text.parse()
+        .map_err(|_| "expected a number from 0 to 1, such as 0.35")
 }
 
 /// Parses one of some names.
@@ -258,10 +254,14 @@ fn category() -> impl TypedValueParser<Value = Category> {
     named(Category::ALL.map(Category::name), Category::from_name)
 }
 
-/// The tags of a list, without white space and empty ones.
-fn list(tags: &[String]) -> Vec<String> {
-    let tags = tags.iter().map(|tag| tag.trim());
-    tags.filter(|tag| !tag.is_empty()).map(Into::into).collect()
+/// An error about options that exclude one another.
+fn conflict(option: &'static str, found: &str, expected: &str) -> Error {
+    lora_tag::Error::Option {
+        option,
+        found: found.into(),
+        expected: expected.into(),
+    }
+    .into()
 }
 
 impl TagArguments {
@@ -293,6 +293,16 @@ impl TagArguments {
             (None, None) => Output::NextToImages,
         };
         let by_append = files.append_tags.then_some(OnConflict::Append);
+        if let (Some(_), Some(other)) = (by_append, files.on_conflict)
+            && other != OnConflict::Append
+        {
+            let found = format!("`true` next to `--on-conflict {}`", other.name());
+            return Err(conflict("append-tags", &found, "only one of them"));
+        }
+        if self.model.onnx == Some(false) {
+            let expected = "`true`: this program reads only ONNX models";
+            return Err(conflict("onnx", "`false`", expected));
+        }
         Ok(FolderOptions {
             tags: self.tag_options()?,
             recursive: files.recursive.unwrap_or(false),
@@ -302,7 +312,7 @@ impl TagArguments {
             scores: files.scores,
             dry_run: self.dry_run,
             batch: self.model.batch,
-            workers: self.model.workers,
+            workers: self.model.workers.filter(|workers| *workers > 0),
         })
     }
 
@@ -322,16 +332,16 @@ impl TagArguments {
             threshold: tags.threshold,
             category_thresholds: set.filter_map(|(of, set)| Some((of, set?))).collect(),
             exclude_categories: tags.exclude_category.clone(),
-            rating: tags.rating(),
-            quality: tags.quality(),
+            rating: tags.rating()?,
+            quality: tags.quality()?,
             model: tags.add_model_tag,
             character_tags_first: tags.character_tags_first,
-            always_first_tags: list(&tags.always_first_tags),
-            additional_tags: list(&tags.additional_tags),
-            exclude_tags: list(&tags.exclude_tags),
+            always_first_tags: text.list(tags.always_first_tags.as_ref()),
+            additional_tags: text.list(tags.additional_tags.as_ref()),
+            exclude_tags: text.list(tags.exclude_tags.as_ref()),
             replacements: text.tag_replacement.parse::<Replacements>()?,
             character_tag_expand: text.character_tag_expand,
-            underscores: text.underscores(),
+            underscores: text.underscores()?,
             escape_tag: text.escape_tag,
             caption_separator: text.caption_separator.clone(),
             ..TagOptions::new(self.style())
@@ -340,31 +350,71 @@ impl TagArguments {
 }
 
 impl ChoiceArguments {
-    fn rating(&self) -> Option<Position> {
-        let by_probability = self.add_rating_tag.unwrap_or(false);
-        let first = self.use_rating_tags.then_some(Position::First);
-        let last = self.use_rating_tags_as_last_tag.then_some(Position::Last);
-        first
-            .or(last)
-            .or(by_probability.then_some(Position::ByProbability))
+    fn rating(&self) -> Result<Option<Position>> {
+        let set = [
+            (self.use_rating_tags, Position::First),
+            (self.use_rating_tags_as_last_tag, Position::Last),
+            (
+                self.add_rating_tag.unwrap_or(false),
+                Position::ByProbability,
+            ),
+        ];
+        one_of("use-rating-tags", &set)
     }
 
-    fn quality(&self) -> Option<Position> {
-        let last = self.use_quality_tags_as_last_tag.then_some(Position::Last);
-        last.or(self.use_quality_tags.then_some(Position::First))
+    fn quality(&self) -> Result<Option<Position>> {
+        let set = [
+            (self.use_quality_tags, Position::First),
+            (self.use_quality_tags_as_last_tag, Position::Last),
+        ];
+        one_of("use-quality-tags", &set)
+    }
+}
+
+/// The position whose switch is set.
+fn one_of(option: &'static str, switches: &[(bool, Position)]) -> Result<Option<Position>> {
+    let mut set = switches.iter().filter(|(is_set, _)| *is_set);
+    let position = set.next().map(|(_, position)| *position);
+    match set.next() {
+        Some(_) => Err(conflict(option, "several positions", "only one")),
+        None => Ok(position),
     }
 }
 
 impl TextArguments {
-    fn underscores(&self) -> Option<Underscores> {
-        match (self.remove_underscore, self.replace_underscore) {
-            (Some(true), _) => Some(Underscores::ReplaceInLong),
-            (Some(false), _) | (None, Some(false)) => Some(Underscores::Keep),
-            (None, replace) => match (&self.replace_underscore_excludes, replace) {
-                (Some(kept), _) => Some(Underscores::ReplaceExcept(list(kept))),
-                (None, Some(true)) => Some(Underscores::replace()),
+    /// The tags of a list, which are separated like those of a caption.
+    fn list(&self, tags: Option<&String>) -> Vec<String> {
+        let text = tags.map_or("", String::as_str);
+        // A separator of white space is refused with all other options.
+        let separator = match self.caption_separator.trim() {
+            "" => ",",
+            separator => separator,
+        };
+        let tags = lora_data::caption::tags_between(text, separator);
+        tags.map(Into::into).collect()
+    }
+
+    fn underscores(&self) -> Result<Option<Underscores>> {
+        let kept = self.replace_underscore_excludes.as_ref();
+        let replaces = self.replace_underscore;
+        match self.remove_underscore {
+            Some(true) if replaces == Some(true) || kept.is_some() => Err(conflict(
+                "remove-underscore",
+                "`true` next to `--replace-underscore`",
+                "only one of the two rules",
+            )),
+            Some(true) => Ok(Some(Underscores::ReplaceInLong)),
+            _ if kept.is_some() && replaces == Some(false) => Err(conflict(
+                "replace-underscore-excludes",
+                "tags next to `--replace-underscore false`",
+                "one of the two",
+            )),
+            _ if kept.is_some() => Ok(Some(Underscores::ReplaceExcept(self.list(kept)))),
+            removes => Ok(match (replaces, removes) {
+                (Some(true), _) => Some(Underscores::replace()),
+                (Some(false), _) | (None, Some(false)) => Some(Underscores::Keep),
                 (None, _) => None,
-            },
+            }),
         }
     }
 }
