@@ -9,8 +9,8 @@ use clap::{Arg, ArgAction, Command};
 /// The name of the value of options that are true, false or unset.
 pub(super) const TRUE_OR_FALSE: &str = "true|false";
 
-/// Lets the switches of a command, and the options with the value [`TRUE_OR_FALSE`], have a value or
-/// none.
+/// Lets the switches of a command, and the options with the value [`TRUE_OR_FALSE`], have a value
+/// or none.
 pub(super) fn with_switches(command: Command) -> Command {
     command.mut_args(|argument| {
         let is_switch = matches!(argument.get_action(), ArgAction::SetTrue);

@@ -281,6 +281,11 @@ fn switches_have_a_value_or_none() {
         separated.contains("; ") && !separated.contains("tree"),
         "{separated}"
     );
+}
+
+#[test]
+fn switches_that_exclude_one_another() {
+    let work = Work::new();
     for (arguments, part) in [
         (
             &["--use-rating-tags", "--add-rating-tag"][..],
