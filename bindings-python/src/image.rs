@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::image::{DynamicImage, ImageBuffer, RgbImage, RgbaImage};
+use lora_data::{Pixels, Size};
 use pyo3::exceptions::PyValueError;
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
@@ -174,6 +175,22 @@ fn from_sixteen_bit(image: &Bound<'_, PyAny>, big_endian: bool) -> PyResult<Imag
     Ok(from_pixels(
         ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16),
     ))
+}
+
+/// The colours of an image in memory, blended over white like those of a file.
+pub(crate) fn over_white(image: &DynamicImage) -> Option<Pixels> {
+    let size = Size::new(image.width(), image.height());
+    if !image.color().has_alpha() {
+        return Pixels::new(size, image.to_rgb8().into_raw());
+    }
+    let rgba = image.to_rgba8().into_raw();
+    let (samples, _) = rgba.as_chunks::<4>();
+    let blended = samples.iter().flat_map(|&[red, green, blue, alpha]| {
+        let alpha = u32::from(alpha);
+        [red, green, blue]
+            .map(|level| ((u32::from(level) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
+    });
+    Pixels::new(size, blended.collect())
 }
 
 fn from_pixels(image: Option<DynamicImage>) -> ImageInput {
