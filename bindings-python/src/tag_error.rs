@@ -27,7 +27,7 @@ const WORDS: [(&str, &str); 11] = [
 ];
 
 /// The command line's arguments whose names differ in Python.
-const ARGUMENTS: [(&str, &str); 3] = [("FROM", "old"), ("TO", "new"), ("TAGS", "tags")];
+const ARGUMENTS: [(&str, &str); 3] = [("FROM", "old"), ("TO", "new"), ("with", "with_")];
 
 /// Converts the errors of an operation to exceptions, for `map_err`. An error about files has the
 /// class of the operation that failed.

@@ -1,9 +1,9 @@
 //! A run of a tagger over a folder, on its own thread.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lora_data::count;
 use lora_trainer::config::Kind;
@@ -28,7 +28,8 @@ pub(crate) struct TagRun {
     plan: FolderPlan,
     warnings: Vec<String>,
     /// `None` while a call waits for the next image, and at the end.
-    images: Mutex<Option<Receiver<Message>>>,
+    messages: Mutex<Option<Receiver<Message>>>,
+    images: Mutex<Vec<Image>>,
     frequency: Mutex<Vec<(String, usize)>>,
     stop: Arc<AtomicBool>,
 }
@@ -65,7 +66,7 @@ impl TagRun {
         });
         let mut warnings: Vec<String> = batch_warning(&source, &options).into_iter().collect();
         let stop = Arc::new(AtomicBool::new(false));
-        let (sender, images) = channel();
+        let (sender, messages) = channel();
         let (plan_sender, mut opened) = channel();
         let stopped = Arc::clone(&stop);
         spawn(py, move || {
@@ -77,13 +78,14 @@ impl TagRun {
         let plan = match wait(py, &mut opened)? {
             Some(plan) => plan,
             // The reason follows at the end.
-            None => return Err(failure(py, &images)),
+            None => return Err(failure(py, &messages)),
         };
         warnings.extend(plan.notices.iter().map(ToString::to_string));
         Ok(Self {
             plan,
             warnings,
-            images: Mutex::new(Some(images)),
+            messages: Mutex::new(Some(messages)),
+            images: Mutex::default(),
             frequency: Mutex::default(),
             stop,
         })
@@ -110,49 +112,47 @@ impl TagRun {
     /// How often each tag was written, the most frequent first; empty before the end.
     #[getter]
     fn frequency(&self) -> Vec<(String, usize)> {
-        let frequency = self.frequency.lock();
-        frequency.unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.frequency).clone()
     }
 
-    /// Waits for the next image: its path, its caption, and the reason if it has none. `None` at
-    /// the end. After Ctrl-C, the next call returns the image of the interrupted call.
-    #[pyo3(signature = () -> "tuple[Path, str | None, str | None] | None")]
-    fn next_image(&self, py: Python<'_>) -> PyResult<Option<Image>> {
-        let Some(mut images) = self.receiver().take() else {
+    /// The images so far: the path, the caption, and the reason if it has none.
+    #[getter]
+    fn images(&self) -> Vec<Image> {
+        lock(&self.images).clone()
+    }
+
+    /// Waits for the next image. Returns the number of images so far; `None` at the end.
+    ///
+    /// The image is in `images`, so that no exception of a signal can lose it.
+    fn next_image(&self, py: Python<'_>) -> PyResult<Option<usize>> {
+        let Some(mut messages) = lock(&self.messages).take() else {
             return Ok(None);
         };
-        let message = match wait(py, &mut images) {
+        let message = match wait(py, &mut messages) {
             Ok(message) => message,
             Err(interrupt) => {
-                *self.receiver() = Some(images);
+                *lock(&self.messages) = Some(messages);
                 return Err(interrupt);
             }
         };
         match message {
             Some(Message::Image(image)) => {
-                *self.receiver() = Some(images);
-                Ok(Some(image))
+                *lock(&self.messages) = Some(messages);
+                let mut images = lock(&self.images);
+                images.push(image);
+                Ok(Some(images.len()))
             }
             Some(Message::End(end)) => {
-                *self
-                    .frequency
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = ended(py, end)?;
+                *lock(&self.frequency) = ended(py, end)?;
                 Ok(None)
             }
             None => Err(no_end(py)),
         }
     }
 
-    /// Ends the run after the image in progress. `next_image` returns the images until then.
+    /// Ends the run after the image in progress. `next_image` waits for the images until then.
     fn stop(&self) {
         self.stop.store(true, Ordering::Release);
-    }
-}
-
-impl TagRun {
-    fn receiver(&self) -> std::sync::MutexGuard<'_, Option<Receiver<Message>>> {
-        self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -160,6 +160,10 @@ impl Drop for TagRun {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn batch_warning(source: &ScoreSource, options: &FolderOptions) -> Option<String> {
@@ -178,11 +182,11 @@ fn batch_warning(source: &ScoreSource, options: &FolderOptions) -> Option<String
 /// Tags the images until the end, or until the run is stopped. Captions that are written at the end
 /// are kept whatever ended it.
 fn work(
-    folder: &std::path::Path,
+    folder: &Path,
     source: ScoreSource,
     options: FolderOptions,
     stop: &AtomicBool,
-    images: &Sender<Message>,
+    messages: &Sender<Message>,
     plan: &Sender<FolderPlan>,
 ) -> TagResult<Vec<(String, usize)>> {
     let mut run = FolderTagger::new(folder, source, options)?;
@@ -192,7 +196,7 @@ fn work(
         match run.next() {
             Some(Ok(event)) => {
                 let image = image(event);
-                is_over = image.is_some_and(|image| images.send(Message::Image(image)).is_err());
+                is_over = image.is_some_and(|image| messages.send(Message::Image(image)).is_err());
             }
             Some(Err(error)) => {
                 failure = Some(error);
@@ -214,8 +218,8 @@ fn image(event: TagEvent) -> Option<Image> {
 }
 
 /// The reason why a run ended before it began.
-fn failure(py: Python<'_>, images: &Receiver<Message>) -> PyErr {
-    match images.recv() {
+fn failure(py: Python<'_>, messages: &Receiver<Message>) -> PyErr {
+    match messages.recv() {
         Ok(Message::End(end)) => match ended(py, end) {
             Err(error) => error,
             Ok(_) => no_end(py),

@@ -281,5 +281,5 @@ fn texts(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
 #[pyfunction]
 #[pyo3(signature = (keywords: "dict[str, Any]"))]
 pub(crate) fn _folder_options(keywords: &Bound<'_, PyDict>) -> PyResult<String> {
-    Ok(format!("{:#?}", Keywords(keywords).folder_options()?))
+    Ok(format!("{:?}", Keywords(keywords).folder_options()?))
 }

@@ -58,10 +58,13 @@ def captions_html(captions: Captions) -> str:
 
 def tag_result_html(result: TagResult) -> str:
     """Returns the numbers of images, the first images with their tags, and the failed ones."""
-    facts = [f"skipped {plural(result.skipped, 'image')} that had a caption"]
-    facts += [f"{len(result.failed)} failed"] if result.failed else []
+    facts = []
+    if result.skipped:
+        facts.append(f"skipped {plural(result.skipped, 'image')} that had a caption")
     title = f"<b>Tagged {plural(result.images, 'image')}</b> "
-    failed = [f"{image}: {reason}" for image, reason in result.failed]
+    failed = [
+        reason if str(image) in reason else f"{image}: {reason}" for image, reason in result.failed
+    ]
     rows = [
         _image(image, image.name, result.tags(image), "")
         for image in list(result.captions)[:MAX_ENTRIES]

@@ -369,10 +369,9 @@ class Captions(Sequence[CaptionEntry]):
 
 def _texts(name: str, value: str | Iterable[str]) -> list[str]:
     """Returns a list of texts; one text is a list of one."""
-    texts = [value] if isinstance(value, str) else list(_list(value))
-    for text in texts:
-        if not isinstance(text, str):
-            raise _wrong_argument(name, text, "a string or a list of strings")
+    texts = [value] if isinstance(value, str) else _list(value)
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise _wrong_argument(name, value, "a string or a list of strings")
     return texts
 
 

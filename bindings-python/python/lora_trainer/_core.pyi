@@ -13,6 +13,7 @@ from PIL.Image import Image
 from typing_extensions import Self, Unpack, disjoint_base
 
 ImageSource: TypeAlias = str | PathLike[str] | Image | numpy.typing.NDArray[numpy.uint8]
+TaggerStyle: TypeAlias = Literal["sd-trainer", "sd-scripts"]
 Sampler: TypeAlias = Literal["ddim", "euler_a"]
 SavePrecision: TypeAlias = Literal["float", "fp16", "bf16"]
 
@@ -751,8 +752,15 @@ class TagRun:
     @property
     def frequency(self, /) -> list[tuple[str, int]]:
         """How often each tag was written, the most frequent first; empty before the end."""
-    def next_image(self, /) -> tuple[Path, str | None, str | None] | None:
-        """Waits for the next image: its path, its caption, and the reason if it has none. `None` at the end. After Ctrl-C, the next call returns the image of the interrupted call."""
+    @property
+    def images(self, /) -> list[tuple[Path, str | None, str | None]]:
+        """The images so far: the path, the caption, and the reason if it has none."""
+    def next_image(self, /) -> int | None:
+        """
+        Waits for the next image. Returns the number of images so far; `None` at the end.
+
+        The image is in `images`, so that no exception of a signal can lose it.
+        """
     @property
     def remaining(self, /) -> int:
         """The number of images that are tagged in this run."""
@@ -760,7 +768,7 @@ class TagRun:
     def skipped(self, /) -> int:
         """The number of images that have a caption already and are left out."""
     def stop(self, /) -> None:
-        """Ends the run after the image in progress. `next_image` returns the images until then."""
+        """Ends the run after the image in progress. `next_image` waits for the images until then."""
     @property
     def warnings(self, /) -> list[str]:
         """Warnings about the folder and the options."""

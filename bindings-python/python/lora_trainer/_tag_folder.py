@@ -32,13 +32,18 @@ class TagResult:
         captions: The captions by image.
     """
 
-    def __init__(self, skipped: int, separator: str) -> None:
-        self.images = 0
-        self.skipped = skipped
+    def __init__(self, run: _core.TagRun, separator: str) -> None:
+        self.skipped = run.skipped
         self.failed: list[tuple[Path, str]] = []
-        self.frequency: dict[str, int] = {}
+        self.frequency = dict(run.frequency)
         self.captions: dict[Path, str] = {}
         self._separator = separator
+        for image, caption, reason in run.images:
+            if caption is None:
+                self.failed.append((image, reason or ""))
+            else:
+                self.captions[image] = caption
+        self.images = len(self.captions)
 
     def tags(self, image: Path) -> list[str]:
         """Returns the tags of an image of `captions`."""
@@ -167,18 +172,17 @@ def tag_folder(
     for warning in run.warnings:
         logger.warning("%s", warning)
     bar = Progress() if progress else None
-    result = TagResult(run.skipped, caption_separator)
     try:
-        _tag(run, result, bar)
+        _wait(run, bar)
     except KeyboardInterrupt as interrupt:
         run.stop()
-        _tag(run, result, None)
-        interrupt.result = result  # type: ignore[attr-defined]
+        _wait(run, None)
+        interrupt.result = TagResult(run, caption_separator)  # type: ignore[attr-defined]
         raise
     finally:
         if bar is not None:
             bar.close()
-    return result
+    return TagResult(run, caption_separator)
 
 
 def _source(
@@ -197,18 +201,11 @@ def _source(
     return (tagger if isinstance(tagger, Tagger) else Tagger(tagger))._loaded
 
 
-def _tag(run: _core.TagRun, result: TagResult, bar: Progress | None) -> None:
-    """Collects the remaining images of a run."""
+def _wait(run: _core.TagRun, bar: Progress | None) -> None:
+    """Waits for the end of a run."""
     started, total = time.monotonic(), run.remaining
-    for image, caption, reason in iter(run.next_image, None):
-        if caption is None:
-            result.failed.append((image, reason or ""))
-        else:
-            result.images += 1
-            result.captions[image] = caption
+    for done in iter(run.next_image, None):
         if bar is not None:
-            done = result.images + len(result.failed)
             speed = done / max(time.monotonic() - started, 1e-9)
             text = f"{speed:.2f} images/s, {duration((total - done) / speed)} left"
             bar.advance("images", done, total, text)
-    result.frequency = dict(run.frequency)

@@ -38,7 +38,7 @@ class Tagger:
     ('wd', 448, 52)
     >>> scores = tagger(f"{config.train_data_dir}/banana.png")
     >>> list(scores), max(scores["rating"], key=scores["rating"].get)
-    (['rating', 'general', 'character'], 'explicit')
+    (['rating', 'general', 'character'], 'general')
     """
 
     path: Path
