@@ -7,8 +7,8 @@ use crate::error::{ErrorClass, ExceptionBuilder};
 use crate::image::{ImageInput, read};
 
 const EXPECTED: &str = "expected a list of (image, caption), in which each image is a path, a \
-     PIL.Image or an array [h, w, 3] of uint8";
-const EXPECTED_IMAGE: &str = "expected a path, a PIL.Image or an array [h, w, 3] of uint8";
+     PIL.Image or an array [h, w, 3 or 4] of uint8";
+const EXPECTED_IMAGE: &str = "expected a path, a PIL.Image or an array [h, w, 3 or 4] of uint8";
 
 /// The images of a list of `(image, caption)`; empty without a list.
 ///

@@ -79,7 +79,7 @@ pub(crate) enum ImageInput {
     Unusable(String),
 }
 
-/// Reads a path, a Pillow image or an array `[h, w, 3]` of `uint8`.
+/// Reads a path, a Pillow image or an array `[h, w, 3 or 4]` of `uint8`.
 pub(crate) fn read(image: &Bound<'_, PyAny>) -> PyResult<ImageInput> {
     if image.is_instance_of::<PyString>() || image.hasattr("__fspath__")? {
         return Ok(ImageInput::File(image.extract()?));
@@ -102,7 +102,7 @@ pub(crate) fn read(image: &Bound<'_, PyAny>) -> PyResult<ImageInput> {
 fn from_array(array: &Bound<'_, PyAny>) -> PyResult<ImageInput> {
     let dtype = array.getattr("dtype")?.str()?.to_string();
     let shape: Vec<usize> = array.getattr("shape")?.extract()?;
-    let &[height, width, 3] = shape.as_slice() else {
+    let &[height, width, channels @ (3 | 4)] = shape.as_slice() else {
         return Ok(ImageInput::Unusable(format!("an array of shape {shape:?}")));
     };
     if dtype != "uint8" {
@@ -113,8 +113,12 @@ fn from_array(array: &Bound<'_, PyAny>) -> PyResult<ImageInput> {
         .cast_into::<PyBytes>()?
         .as_bytes()
         .to_vec();
-    let image = RgbImage::from_raw(width as u32, height as u32, bytes).map(DynamicImage::ImageRgb8);
-    Ok(from_pixels(image))
+    let (width, height) = (width as u32, height as u32);
+    Ok(from_pixels(if channels == 4 {
+        RgbaImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgba8)
+    } else {
+        RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8)
+    }))
 }
 
 /// Keeps the alpha channel for `alpha_mask` and `alpha_background`. Applies the Exif orientation,

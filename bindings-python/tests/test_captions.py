@@ -150,7 +150,7 @@ EDITS: list[tuple[Callable[[lt.Captions, bool], lt.CaptionChanges], dict[str, st
             from_file_names=True, overwrite=True, dry_run=dry_run
         ),
         {"a": "a\n", "b": "b\n", "c": "c\n", "d": "d\n"},
-        "import(from_file_names=True, overwrite=True)",
+        "import_(from_file_names=True, overwrite=True)",
     ),
 ]
 

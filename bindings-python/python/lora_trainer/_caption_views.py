@@ -163,7 +163,7 @@ def thumbnail(path: Path) -> str:
 def _image(path: Path, name: str, tags: Sequence[str], note: str) -> str:
     url = thumbnail(path)
     size = f"width:{THUMBNAIL}px;flex:none;text-align:center"
-    picture = f"<img src='{url}'>" if url else f"<span style='{MUTED}'>no image</span>"
+    img = f"<img src='{url}'>" if url else f"<span style='{MUTED}'>no image</span>"
     shown = "".join(_piece("kept", tag) for tag in tags[:MAX_TAGS])
     if len(tags) > MAX_TAGS:
         shown += f"<span style='{MUTED}'>and {len(tags) - MAX_TAGS} more</span>"
@@ -171,7 +171,7 @@ def _image(path: Path, name: str, tags: Sequence[str], note: str) -> str:
     text = f"<span style='{MUTED}'>{escape(name)}</span><br>{shown}"
     return (
         f"<div style='display:flex;gap:12px;margin:6px 0'>"
-        f"<div style='{size}'>{picture}</div><div>{text}</div></div>"
+        f"<div style='{size}'>{img}</div><div>{text}</div></div>"
     )
 
 

@@ -38,8 +38,9 @@ class CaptionStats(dict[str, Any]):
 class Captions(Sequence[CaptionEntry]):
     """The images of a folder with their captions: a sequence of `CaptionEntry`.
 
-    The captions are read at first and again by each change. All changes are recorded in the folder
-    and can be undone, also those of the command line. Tags may be a list or a text with separators.
+    The captions are read at first and again by each filter, change and `stats`. All changes are
+    recorded in the folder and can be undone, also those of the command line. Tags may be a list or
+    a text with separators.
 
     Args:
         folder: The folder.
@@ -292,7 +293,7 @@ class Captions(Sequence[CaptionEntry]):
             path,
             field,
             overwrite,
-            None if dry_run else _call("import", *words, **given),
+            None if dry_run else _call("import_", *words, **given),
         )
         return CaptionChanges(
             changes,
