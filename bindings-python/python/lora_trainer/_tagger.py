@@ -80,7 +80,8 @@ class Tagger:
         Transparent images are blended over white, and the Exif orientation is applied.
 
         Args:
-            image: A path, a `PIL.Image` or an array `[h, w, 3 or 4]` of `uint8`. A list gives a list.
+            image: A path, a `PIL.Image` or an array `[h, w, 3 or 4]` of `uint8`. A list gives a
+                list.
             style: The program whose way of resizing images is used: "sd-trainer" pads small images
                 for WD taggers, "sd-scripts" upsamples them.
         """
