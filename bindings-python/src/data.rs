@@ -7,8 +7,8 @@ use crate::error::{ErrorClass, ExceptionBuilder};
 use crate::image::{ImageInput, read};
 
 const EXPECTED: &str = "expected a list of (image, caption), in which each image is a path, a \
-     PIL.Image or an array [h, w, 3] of uint8";
-const EXPECTED_IMAGE: &str = "expected a path, a PIL.Image or an array [h, w, 3] of uint8";
+     PIL.Image or an array [h, w, 3 or 4] of uint8";
+const EXPECTED_IMAGE: &str = "expected a path, a PIL.Image or an array [h, w, 3 or 4] of uint8";
 
 /// The images of a list of `(image, caption)`; empty without a list.
 ///
@@ -66,22 +66,30 @@ fn image(entry: &Bound<'_, PyAny>, index: usize) -> PyResult<TrainImage> {
         let message = format!("data[{index}]: found a caption of type {found}, expected text");
         return Err(dataset_error(py, message));
     };
-    let source = match read(&image) {
-        Ok(ImageInput::File(path)) => ImageSource::File(path),
-        Ok(ImageInput::Memory(image)) => ImageSource::Memory(image),
-        Ok(ImageInput::Unusable(found)) => {
-            let message = format!("data[{index}]: found {found}, {EXPECTED_IMAGE}");
-            return Err(dataset_error(py, message));
-        }
-        Err(cause) => {
-            let message = format!("data[{index}]: unreadable image: {}", cause.value(py));
-            let error = dataset_error(py, message);
-            error.set_cause(py, Some(cause));
-            return Err(error);
-        }
-    };
     Ok(TrainImage {
-        image: source,
+        image: image_source(&image, &format!("data[{index}]"))?,
         caption: caption.trim().into(),
     })
+}
+
+/// Reads a path, a Pillow image or an array. `name` is that of the image in messages.
+///
+/// # Errors
+/// `DatasetError`.
+pub(crate) fn image_source(image: &Bound<'_, PyAny>, name: &str) -> PyResult<ImageSource> {
+    let py = image.py();
+    match read(image) {
+        Ok(ImageInput::File(path)) => Ok(ImageSource::File(path)),
+        Ok(ImageInput::Memory(image)) => Ok(ImageSource::Memory(image)),
+        Ok(ImageInput::Unusable(found)) => {
+            let message = format!("{name}: found {found}, {EXPECTED_IMAGE}");
+            Err(dataset_error(py, message))
+        }
+        Err(cause) => {
+            let message = format!("{name}: unreadable image: {}", cause.value(py));
+            let error = dataset_error(py, message);
+            error.set_cause(py, Some(cause));
+            Err(error)
+        }
+    }
 }

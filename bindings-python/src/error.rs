@@ -93,6 +93,15 @@ impl ExceptionBuilder {
         }
     }
 
+    /// The file or folder at fault, and the system's kind of error if it refused it.
+    pub(crate) fn file(self, path: Option<PathBuf>, kind: Option<io::ErrorKind>) -> Self {
+        Self {
+            path,
+            io_error_kind: kind,
+            ..self
+        }
+    }
+
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),

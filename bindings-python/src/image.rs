@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::image::{DynamicImage, ImageBuffer, RgbImage, RgbaImage};
+use lora_data::{Pixels, Size};
 use pyo3::exceptions::PyValueError;
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
@@ -78,7 +79,7 @@ pub(crate) enum ImageInput {
     Unusable(String),
 }
 
-/// Reads a path, a Pillow image or an array `[h, w, 3]` of `uint8`.
+/// Reads a path, a Pillow image or an array `[h, w, 3 or 4]` of `uint8`.
 pub(crate) fn read(image: &Bound<'_, PyAny>) -> PyResult<ImageInput> {
     if image.is_instance_of::<PyString>() || image.hasattr("__fspath__")? {
         return Ok(ImageInput::File(image.extract()?));
@@ -101,7 +102,7 @@ pub(crate) fn read(image: &Bound<'_, PyAny>) -> PyResult<ImageInput> {
 fn from_array(array: &Bound<'_, PyAny>) -> PyResult<ImageInput> {
     let dtype = array.getattr("dtype")?.str()?.to_string();
     let shape: Vec<usize> = array.getattr("shape")?.extract()?;
-    let &[height, width, 3] = shape.as_slice() else {
+    let &[height, width, channels @ (3 | 4)] = shape.as_slice() else {
         return Ok(ImageInput::Unusable(format!("an array of shape {shape:?}")));
     };
     if dtype != "uint8" {
@@ -112,8 +113,12 @@ fn from_array(array: &Bound<'_, PyAny>) -> PyResult<ImageInput> {
         .cast_into::<PyBytes>()?
         .as_bytes()
         .to_vec();
-    let image = RgbImage::from_raw(width as u32, height as u32, bytes).map(DynamicImage::ImageRgb8);
-    Ok(from_pixels(image))
+    let (width, height) = (width as u32, height as u32);
+    Ok(from_pixels(if channels == 4 {
+        RgbaImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgba8)
+    } else {
+        RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8)
+    }))
 }
 
 /// Keeps the alpha channel for `alpha_mask` and `alpha_background`. Applies the Exif orientation,
@@ -174,6 +179,22 @@ fn from_sixteen_bit(image: &Bound<'_, PyAny>, big_endian: bool) -> PyResult<Imag
     Ok(from_pixels(
         ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16),
     ))
+}
+
+/// The colours of an image in memory, blended over white like those of a file.
+pub(crate) fn over_white(image: &DynamicImage) -> Option<Pixels> {
+    let size = Size::new(image.width(), image.height());
+    if !image.color().has_alpha() {
+        return Pixels::new(size, image.to_rgb8().into_raw());
+    }
+    let rgba = image.to_rgba8().into_raw();
+    let (samples, _) = rgba.as_chunks::<4>();
+    let blended = samples.iter().flat_map(|&[red, green, blue, alpha]| {
+        let alpha = u32::from(alpha);
+        [red, green, blue]
+            .map(|level| ((u32::from(level) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
+    });
+    Pixels::new(size, blended.collect())
 }
 
 fn from_pixels(image: Option<DynamicImage>) -> ImageInput {

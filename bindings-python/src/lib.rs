@@ -2,6 +2,11 @@
 //! everything that needs no Rust is in `python/lora_trainer`.
 
 mod background;
+mod caption_edit;
+mod caption_filter;
+mod caption_records;
+mod caption_stats;
+mod captions;
 mod config;
 mod data;
 mod error;
@@ -14,6 +19,10 @@ mod options;
 mod process;
 mod record;
 mod report;
+mod tag_error;
+mod tag_folder;
+mod tag_options;
+mod tagger;
 mod trainer;
 mod value;
 
@@ -26,6 +35,14 @@ mod _core {
 
     #[pymodule_export]
     use crate::background::_panic;
+    #[pymodule_export]
+    use crate::caption_edit::CaptionEdit;
+    #[pymodule_export]
+    use crate::caption_records::{
+        CaptionChange, CaptionCommand, CaptionEntry, UndoneCommand, caption_difference,
+    };
+    #[pymodule_export]
+    use crate::captions::CaptionFolder;
     #[pymodule_export]
     use crate::config::{ConfigKey, TrainConfig};
     #[pymodule_export]
@@ -43,6 +60,12 @@ mod _core {
     use crate::report::{
         Bucket, CheckReport, ExampleImage, LongCaption, RunLength, SubsetReport, TinyImage, check,
     };
+    #[pymodule_export]
+    use crate::tag_folder::TagRun;
+    #[pymodule_export]
+    use crate::tag_options::_folder_options;
+    #[pymodule_export]
+    use crate::tagger::LoadedTagger;
     #[pymodule_export]
     use crate::trainer::Trainer;
 

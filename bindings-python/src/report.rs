@@ -315,7 +315,7 @@ pub(crate) fn buckets(report: &train::DatasetReport) -> Vec<Bucket> {
 /// Args:
 ///     config: The options.
 ///     data: More images, in addition to those of the options: a list of `(image, caption)`.
-///         Each image is a path, a `PIL.Image` or an array `[h, w, 3]` of `uint8`.
+///         Each image is a path, a `PIL.Image` or an array `[h, w, 3 or 4]` of `uint8`.
 ///
 /// >>> report = lt.check(config)
 /// >>> report.is_ok, report.length.total_steps

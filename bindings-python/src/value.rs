@@ -129,19 +129,29 @@ pub(crate) fn choice<T>(
     names: &'static [&'static str],
     read: impl FnOnce(&str) -> Option<T>,
 ) -> PyResult<T> {
-    if let Some(choice) = read(value) {
-        return Ok(choice);
-    }
+    read(value).ok_or_else(|| {
+        let expected = Kind::Choice(names).to_string();
+        unusable_argument(py, name, format!("\"{value}\""), expected)
+    })
+}
+
+/// The `ConfigError` for an argument with an unusable value.
+pub(crate) fn unusable_argument(
+    py: Python<'_>,
+    name: &str,
+    found: impl Into<String>,
+    expected: impl Into<String>,
+) -> PyErr {
     let kind = ProblemKind::Value {
-        found: format!("\"{value}\""),
-        expected: Kind::Choice(names).to_string(),
+        found: found.into(),
+        expected: expected.into(),
     };
     let problem = Problem {
         key: name.into(),
         line: None,
         kind,
     };
-    Err(argument_exception(py, problem))
+    argument_exception(py, problem)
 }
 
 fn argument_exception(py: Python<'_>, problem: Problem) -> PyErr {

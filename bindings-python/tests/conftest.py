@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "assets/tiny-base.safetensors"
 IMAGES = ROOT / "assets/train/8_blueprint"
+TAGGER = ROOT / "tests/golden/tagger"
 NAMES = ("airplane", "banana", "bicycle")
 
 POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
@@ -49,6 +51,27 @@ def config(tmp_path: Path, images: Path) -> ConfigFactory:
         return lt.TrainConfig(**settings(tmp_path, images) | options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    """The command-line program, built like the wheel."""
+    command = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
+    metadata = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    path = Path(json.loads(metadata)["target_directory"]) / "release/lora-trainer"
+    if not path.is_file():
+        subprocess.run(["cargo", "build", "--release"], cwd=ROOT, check=True)
+    return path
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> Path:
+    """A folder with the reference images of taggers."""
+    folder = tmp_path / "tagged"
+    folder.mkdir()
+    for name in ("0.jpg", "1.png", "2.jpg"):
+        shutil.copy(TAGGER / name, folder)
+    return folder
 
 
 def settings(folder: Path, images: Path) -> dict[str, Any]:

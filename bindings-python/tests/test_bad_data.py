@@ -11,10 +11,10 @@ import pytest
 from conftest import IMAGES, ConfigFactory, broken_folder, expect_error
 
 BANANA = IMAGES / "banana.png"
-IMAGE = "expected a path, a PIL.Image or an array [h, w, 3] of uint8"
+IMAGE = "expected a path, a PIL.Image or an array [h, w, 3 or 4] of uint8"
 LIST = (
     "expected a list of (image, caption), in which each image is a path, a PIL.Image or an array"
-    " [h, w, 3] of uint8"
+    " [h, w, 3 or 4] of uint8"
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import lora_trainer as lt
 import pytest
-from conftest import ROOT, ConfigFactory
+from conftest import IMAGES, ROOT, TAGGER, ConfigFactory
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
@@ -42,18 +43,17 @@ EXAMPLES = [(name, text) for name, text in docstrings() if ">>>" in text]
 
 @pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
 def test_docstrings(name: str, text: str, config: ConfigFactory) -> None:
-    test = doctest.DocTestParser().get_doctest(
-        text, {"lt": lt, "config": config()}, name, None, None
-    )
+    names = {"lt": lt, "config": config(), "tagger_folder": str(TAGGER)}
+    test = doctest.DocTestParser().get_doctest(text, names, name, None, None)
     report: list[str] = []
     doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
     assert "".join(report) == ""
 
 
 def test_the_main_items_have_examples() -> None:
-    assert {"TrainConfig", "Trainer", "check", "fit", "generate", "inspect"} <= {
-        name for name, _ in EXAMPLES
-    }
+    names = {"TrainConfig", "Trainer", "check", "fit", "generate", "inspect"}
+    names |= {"Captions", "Tagger", "tag_folder"}
+    assert names <= {name for name, _ in EXAMPLES}
 
 
 def test_the_examples_of_the_readme_run(tmp_path: Path) -> None:
@@ -63,5 +63,8 @@ def test_the_examples_of_the_readme_run(tmp_path: Path) -> None:
     assert blocks
     (tmp_path / "assets").symlink_to(ROOT / "assets")
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "wd14_tagger_model").mkdir()
+    (tmp_path / "wd14_tagger_model/wd-vit-v3").symlink_to(TAGGER)
+    shutil.copytree(IMAGES, tmp_path / "photos")
     for block in blocks:
         subprocess.run([sys.executable, "-c", block], cwd=tmp_path, check=True)

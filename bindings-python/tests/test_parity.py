@@ -10,21 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import lora_trainer as lt
-import pytest
-from conftest import ROOT, ConfigFactory
+from conftest import ConfigFactory
 
 TIMES = {"ss_session_id", "ss_training_started_at", "ss_training_finished_at", "modelspec.date"}
-
-
-@pytest.fixture(scope="module")
-def program() -> Path:
-    """The command-line program, built like the wheel."""
-    command = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
-    metadata = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    path = Path(json.loads(metadata)["target_directory"]) / "release/lora-trainer"
-    if not path.is_file():
-        subprocess.run(["cargo", "build", "--release"], cwd=ROOT, check=True)
-    return path
 
 
 def scalars(folder: Path) -> list[bytes]:

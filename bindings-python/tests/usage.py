@@ -49,3 +49,30 @@ def use(image: Image, array: numpy.typing.NDArray[numpy.uint8]) -> None:
     assert_type(lt.generate(config, ["a cat", "a dog"]), "list[Image]")
     assert_type(lt.check(config).problems, list[str])
     assert_type(lt.inspect("cat.safetensors").metadata, dict[str, str])
+    tag(image, array)
+
+
+def tag(image: Image, array: numpy.typing.NDArray[numpy.uint8]) -> None:
+    tagger = lt.Tagger("wd-vit-v3", threads=2)
+    assert_type(tagger(image), dict[str, dict[str, float]])
+    assert_type(tagger("a.png")["general"]["1girl"], float)
+    assert_type(
+        tagger([image, array, Path("a.png")], "sd-scripts"), list[dict[str, dict[str, float]]]
+    )
+    result = lt.tag_folder(
+        Path("images"), tagger, threshold=0.4, tag_replacement={"a": "b"}, exclude_tags=["solo"]
+    )
+    assert_type(result.failed, list[tuple[Path, str]])
+    assert_type(result.frequency, dict[str, int])
+    lt.tag_folder("images", "wd-vit-v3", style="kohya")  # type: ignore[arg-type]
+    lt.tag_folder("images", treshold=0.4)  # type: ignore[call-arg]
+    captions = lt.Captions("images", recursive=True)
+    for entry in captions.filter(with_=["* hair"], without="solo"):
+        assert_type(entry.text, "str | None")
+        assert_type(entry.tags, list[str])
+    assert_type(captions[0], lt.CaptionEntry)
+    assert_type(captions[:2], list[lt.CaptionEntry])
+    assert_type(captions.add("smile", first=True)[0].old, "str | None")
+    assert_type(captions.move("others", dry_run=True), lt.MovedFiles)
+    assert_type(captions.undo(), lt.UndoneCommand)
+    captions.sort("size")  # type: ignore[arg-type]

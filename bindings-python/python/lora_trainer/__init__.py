@@ -11,6 +11,8 @@ with lt.Trainer(config) as trainer:    # the same, step by step
         print(step.step, step.loss)
 lt.generate("model.safetensors", "a photo of a cat", loras={"output/last.safetensors": 0.8})
 lt.inspect("output/last.safetensors")  # reads a LoRA file
+lt.tag_folder("images", "wd-vit-v3")   # writes captions
+lt.Captions("images").remove("solo")   # edits them; undo() restores them
 ```
 
 Training needs no PyTorch and runs on its own thread. NumPy, Pillow, tqdm and the notebook packages
@@ -19,10 +21,15 @@ are imported when they are first used.
 
 from . import _core
 from ._callbacks import Callback
+from ._caption_changes import CaptionChanges, MovedFiles
+from ._captions import Captions, CaptionStats
 from ._core import (
     AdapterInfo,
     Bucket,
     CacheProgress,
+    CaptionChange,
+    CaptionCommand,
+    CaptionEntry,
     CheckReport,
     ConfigKey,
     DataWait,
@@ -42,6 +49,7 @@ from ._core import (
     Summary,
     TinyImage,
     TrainConfig,
+    UndoneCommand,
     Warning,
     __version__,
     check,
@@ -52,6 +60,8 @@ from ._fit import fit
 from ._generate import generate
 from ._history import History
 from ._signature import ConfigSignature
+from ._tag_folder import TagResult, tag_folder
+from ._tagger import Tagger
 from ._trainer import Trainer
 from .errors import (
     CheckpointError,
@@ -70,6 +80,12 @@ __all__ = [
     "Bucket",
     "CacheProgress",
     "Callback",
+    "CaptionChange",
+    "CaptionChanges",
+    "CaptionCommand",
+    "CaptionEntry",
+    "CaptionStats",
+    "Captions",
     "CheckReport",
     "CheckpointError",
     "ConfigError",
@@ -86,6 +102,7 @@ __all__ = [
     "LoraInfo",
     "LoraTrainerError",
     "LossNotFiniteError",
+    "MovedFiles",
     "Option",
     "Preview",
     "RunLength",
@@ -94,10 +111,13 @@ __all__ = [
     "Step",
     "SubsetReport",
     "Summary",
+    "TagResult",
+    "Tagger",
     "TinyImage",
     "TrainConfig",
     "Trainer",
     "TrainingError",
+    "UndoneCommand",
     "Warning",
     "__version__",
     "check",
@@ -105,4 +125,5 @@ __all__ = [
     "generate",
     "inspect",
     "options",
+    "tag_folder",
 ]

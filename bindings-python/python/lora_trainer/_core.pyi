@@ -2,6 +2,7 @@
 """The native part of the Python package `lora_trainer`."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, TypeAlias, TypedDict, final
@@ -12,10 +13,11 @@ from PIL.Image import Image
 from typing_extensions import Self, Unpack, disjoint_base
 
 ImageSource: TypeAlias = str | PathLike[str] | Image | numpy.typing.NDArray[numpy.uint8]
+TaggerStyle: TypeAlias = Literal["sd-trainer", "sd-scripts"]
 Sampler: TypeAlias = Literal["ddim", "euler_a"]
 SavePrecision: TypeAlias = Literal["float", "fp16", "bf16"]
 
-__all__ = ["__version__", "AdapterInfo", "Bucket", "CacheProgress", "CheckReport", "ConfigKey", "DataWait", "Deleted", "EpochEnd", "Event", "ExampleImage", "LongCaption", "LoraInfo", "Option", "Preview", "RunLength", "RunPlan", "Saved", "Step", "SubsetReport", "Summary", "TinyImage", "TrainConfig", "Trainer", "Warning", "_panic", "check", "generate", "inspect", "options"]
+__all__ = ["__version__", "AdapterInfo", "Bucket", "CacheProgress", "CaptionChange", "CaptionCommand", "CaptionEdit", "CaptionEntry", "CaptionFolder", "CheckReport", "ConfigKey", "DataWait", "Deleted", "EpochEnd", "Event", "ExampleImage", "LoadedTagger", "LongCaption", "LoraInfo", "Option", "Preview", "RunLength", "RunPlan", "Saved", "Step", "SubsetReport", "Summary", "TagRun", "TinyImage", "TrainConfig", "Trainer", "UndoneCommand", "Warning", "_folder_options", "_panic", "caption_difference", "check", "generate", "inspect", "options"]
 
 __version__: Final[str]
 """
@@ -90,6 +92,143 @@ class CacheProgress(Event):
     @property
     def what(self, /) -> str:
         """`"latents"` or `"text"`."""
+
+@final
+class CaptionChange:
+    """The change of a caption file."""
+    __match_args__: Final = ('file', 'old', 'new')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(file: str | PathLike[str], old: str | None, new: str) -> CaptionChange: ...
+    @property
+    def file(self, /) -> Path:
+        """The caption file."""
+    @property
+    def new(self, /) -> str:
+        """The text after."""
+    @property
+    def old(self, /) -> str | None:
+        """The text before; `None` if the file is created."""
+
+@final
+class CaptionCommand:
+    """A command in the history of a folder."""
+    __match_args__: Final = ('number', 'command', 'time', 'written', 'moved', 'deleted', 'is_interrupted')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(number: SupportsIndex, command: str, time: datetime, written: SupportsIndex, moved: SupportsIndex, deleted: SupportsIndex, is_interrupted: bool) -> CaptionCommand: ...
+    @property
+    def command(self, /) -> str:
+        """The command."""
+    @property
+    def deleted(self, /) -> int:
+        """The number of files that it deleted."""
+    @property
+    def is_interrupted(self, /) -> bool:
+        """True if it was interrupted."""
+    @property
+    def moved(self, /) -> int:
+        """The number of files that it moved."""
+    @property
+    def number(self, /) -> int:
+        """The number of the command, counted from 1."""
+    @property
+    def time(self, /) -> datetime:
+        """The time of the command."""
+    @property
+    def written(self, /) -> int:
+        """The number of files that it wrote, among them those that it created."""
+
+@final
+class CaptionEdit:
+    """An edit of captions, used by `lora_trainer.Captions`."""
+    @staticmethod
+    def add(tags: str | Iterable[str], separator: str, first: bool, at: int | None) -> CaptionEdit:
+        """Adds tags."""
+    @staticmethod
+    def dedupe() -> CaptionEdit:
+        """Removes tags that a caption has twice."""
+    @staticmethod
+    def move_first(tags: str | Iterable[str], separator: str) -> CaptionEdit:
+        """Moves tags to the front."""
+    @staticmethod
+    def remove(tags: str | Iterable[str], separator: str) -> CaptionEdit:
+        """Removes tags."""
+    @staticmethod
+    def replace(old: str, new: str, regex: bool, text: bool) -> CaptionEdit:
+        """Replaces tags or text."""
+    @staticmethod
+    def sort(by: str, reverse: bool, keep: int) -> CaptionEdit:
+        """Sorts tags."""
+    @staticmethod
+    def truncate(tokens: int) -> CaptionEdit:
+        """Removes tags at the end of captions that are too long."""
+
+@final
+class CaptionEntry:
+    """An image with its caption."""
+    __match_args__: Final = ('image', 'file', 'text', 'tags')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(image: str | PathLike[str], file: str | PathLike[str], text: str | None, tags: Sequence[str]) -> CaptionEntry: ...
+    @property
+    def file(self, /) -> Path:
+        """The caption file, which may not exist."""
+    @property
+    def image(self, /) -> Path:
+        """The image."""
+    @property
+    def tags(self, /) -> list[str]:
+        """The tags of the caption."""
+    @property
+    def text(self, /) -> str | None:
+        """The text of the caption file; `None` if there is no file."""
+
+@final
+class CaptionFolder:
+    """
+    The captions of a folder: the native part of `lora_trainer.Captions`.
+
+    The captions are read again before and after each change. Lists of images choose entries.
+    """
+    def __new__(cls, /, folder: str | PathLike[str], recursive: bool, caption_extension: str, caption_separator: str) -> CaptionFolder: ...
+    def clear_history(self, /) -> None:
+        """Deletes the history."""
+    def edit(self, /, edit: CaptionEdit, images: set[Path] | None, command: str | None) -> tuple[list[CaptionChange], int, list[str], list[Path]]:
+        """Edits captions, or returns what would change: the changed captions, the number of captions that were looked at, tags of the edit that none of them has, and captions whose first tag alone is too long."""
+    def entries(self, /, images: set[Path] | None) -> list[CaptionEntry]:
+        """The images with their captions."""
+    def export_captions(self, /, images: set[Path] | None, file: Path, field: str, replace: bool) -> int:
+        """Writes captions into a metadata file. Returns the number of captions."""
+    @property
+    def folder(self, /) -> Path:
+        """The folder."""
+    def history(self, /) -> list[CaptionCommand]:
+        """The commands that can be undone, the newest first."""
+    def import_captions(self, /, images: set[Path] | None, file: Path | None, field: str | None, overwrite: bool, command: str | None) -> tuple[list[CaptionChange], list[Path], int, int]:
+        """Writes captions from a metadata file, or from the names of the images without one: the changed captions, the captions that are kept, the number of images without an entry, and the number of entries for other images."""
+    @property
+    def problems(self, /) -> list[str]:
+        """The reasons why the captions of some images cannot be read."""
+    def reload(self, /) -> None:
+        """Reads the folder again."""
+    def relocate(self, /, images: set[Path] | None, destination: Path | None, command: str | None) -> list[tuple[Path, Path | None]]:
+        """Moves images with their files into another folder, or deletes them without one. Returns each file with its new path."""
+    def select(self, /, images: set[Path] | None, conditions: Mapping[str, object]) -> list[Path]:
+        """The images of these whose captions meet the conditions."""
+    @property
+    def separator(self, /) -> str:
+        """The text between tags."""
+    def stats(self, /, images: set[Path] | None) -> dict[str, Any]:
+        """Figures of the captions."""
+    def undo(self, /) -> UndoneCommand:
+        """Undoes the newest command."""
+    @property
+    def warnings(self, /) -> list[str]:
+        """Warnings about folders and images that are left out."""
 
 @final
 class CheckReport:
@@ -249,6 +388,28 @@ class ExampleImage:
     @property
     def size(self, /) -> tuple[int, int]:
         """The width and height. Pixels."""
+
+@final
+class LoadedTagger:
+    """A tagger: the native part of `lora_trainer.Tagger`."""
+    def __new__(cls, /, model: str | PathLike[str], runtime: str, onnxruntime: str | PathLike[str] | None, threads: int | None, download: bool) -> LoadedTagger: ...
+    @property
+    def fixed_batch(self, /) -> int | None:
+        """The number of images per batch, if the file fixes it."""
+    @property
+    def kind(self, /) -> str:
+        """The kind: "wd" or "cl"."""
+    @property
+    def path(self, /) -> Path:
+        """The file of the model."""
+    def scores(self, /, image: ImageSource, style: str, name: str) -> dict[str, dict[str, float]]:
+        """The probabilities of all tags of an image, by category. `name` is that of the image in messages."""
+    @property
+    def side(self, /) -> int:
+        """The width and height of its input. Pixels."""
+    @property
+    def tag_count(self, /) -> int:
+        """The number of tags that it knows."""
 
 @final
 class LongCaption:
@@ -583,6 +744,34 @@ class Summary(Event):
     @property
     def steps_per_second(self, /) -> float:
         """The average speed, without encoding, previews and saving. Updates per second."""
+
+@final
+class TagRun:
+    """A run over a folder, used by `lora_trainer.tag_folder`. It ends after the image in progress when it is stopped or deleted."""
+    def __new__(cls, /, folder: str | PathLike[str], tagger: LoadedTagger | None, keywords: dict[str, Any]) -> TagRun: ...
+    @property
+    def frequency(self, /) -> list[tuple[str, int]]:
+        """How often each tag was written, the most frequent first; empty before the end."""
+    @property
+    def images(self, /) -> list[tuple[Path, str | None, str | None]]:
+        """The images so far: the path, the caption, and the reason if it has none."""
+    def next_image(self, /) -> int | None:
+        """
+        Waits for the next image. Returns the number of images so far; `None` at the end.
+
+        The image is in `images`, so that no exception of a signal can lose it.
+        """
+    @property
+    def remaining(self, /) -> int:
+        """The number of images that are tagged in this run."""
+    @property
+    def skipped(self, /) -> int:
+        """The number of images that have a caption already and are left out."""
+    def stop(self, /) -> None:
+        """Ends the run after the image in progress. `next_image` waits for the images until then."""
+    @property
+    def warnings(self, /) -> list[str]:
+        """Warnings about the folder and the options."""
 
 @final
 class TinyImage:
@@ -1586,6 +1775,27 @@ class Trainer:
         """The number of updates of the run; 0 before the first event."""
 
 @final
+class UndoneCommand:
+    """The result of undoing a command."""
+    __match_args__: Final = ('command', 'restored', 'kept', 'backup')
+    def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def _restore(command: str, restored: SupportsIndex, kept: Sequence[str | PathLike[str]], backup: str | PathLike[str] | None) -> UndoneCommand: ...
+    @property
+    def backup(self, /) -> Path | None:
+        """The folder with the earlier content of those files, if there are any."""
+    @property
+    def command(self, /) -> str:
+        """The command."""
+    @property
+    def kept(self, /) -> list[Path]:
+        """The files that were changed since the command and are left as they are."""
+    @property
+    def restored(self, /) -> int:
+        """The number of files that are as before the command."""
+
+@final
 class Warning(Event):
     """A setting or data that may not be intended, or a problem that the run works around. It is logged, too."""
     __match_args__: Final = ('message',)
@@ -1597,8 +1807,14 @@ class Warning(Event):
     def message(self, /) -> str:
         """The text."""
 
+def _folder_options(keywords: dict[str, Any]) -> str:
+    """The options of keywords, as Rust's debug text. A test checks that each keyword sets its option."""
+
 def _panic() -> None:
     """Panics. A test checks which exception a bug raises."""
+
+def caption_difference(old: str, new: str, separator: str) -> list[list[tuple[str, str]]]:
+    """The difference between two captions by lines: pieces of text, each "kept", "removed" or "added"."""
 
 def check(config: TrainConfig, *, data: Iterable[tuple[ImageSource, str]] | None = None) -> CheckReport:
     """
@@ -1610,7 +1826,7 @@ def check(config: TrainConfig, *, data: Iterable[tuple[ImageSource, str]] | None
     Args:
         config: The options.
         data: More images, in addition to those of the options: a list of `(image, caption)`.
-            Each image is a path, a `PIL.Image` or an array `[h, w, 3]` of `uint8`.
+            Each image is a path, a `PIL.Image` or an array `[h, w, 3 or 4]` of `uint8`.
 
     >>> report = lt.check(config)
     >>> report.is_ok, report.length.total_steps

@@ -28,7 +28,7 @@ def fit(
     Args:
         config: The options.
         data: More images, in addition to those of the options: a list of `(image, caption)`.
-            Each image is a path, a `PIL.Image` or an array `[h, w, 3]` of `uint8`.
+            Each image is a path, a `PIL.Image` or an array `[h, w, 3 or 4]` of `uint8`.
         callbacks: Objects with some of the methods of `Callback`.
         log_with: Loggers by name: "wandb", "mlflow" or "trackio".
         progress: Show a progress bar.

@@ -15,7 +15,12 @@ REDRAW = 0.5
 LINES = 20
 """The number of lines that are printed per task if there is no terminal."""
 
-TASKS = {"latents": "encoding images", "text": "encoding captions", "steps": "training"}
+TASKS = {
+    "latents": "encoding images",
+    "text": "encoding captions",
+    "steps": "training",
+    "images": "tagging",
+}
 
 
 def step_text(step: Step) -> str:
@@ -25,7 +30,7 @@ def step_text(step: Step) -> str:
 
 
 class Progress:
-    """One progress bar for caching and training.
+    """One progress bar for caching, training and tagging.
 
     In a notebook it is a tqdm widget, in a terminal a tqdm bar, elsewhere plain lines.
     """
@@ -39,13 +44,27 @@ class Progress:
         """Shows an event."""
         match event:
             case CacheProgress(what=what, done=done, total=total):
-                self._advance(what, done, total, "")
+                self.advance(what, done, total, "")
             case Step(step=step, total_steps=total):
-                self._advance("steps", step, total, step_text(event))
+                self.advance("steps", step, total, step_text(event))
             case _ if not self._has_bar:
                 self._print(event)
             case _:
                 pass
+
+    def advance(self, task: str, done: int, total: int, text: str) -> None:
+        """Shows the progress of a task of `TASKS`, with figures as text."""
+        if not self._has_bar:
+            is_due = done * LINES // total != (done - 1) * LINES // total
+            if done in (1, total) or is_due:
+                self._line(f"{TASKS[task]} {done}/{total}{f': {text}' if text else ''}")
+            return
+        bar = self._begin(task, total, done)
+        if text:
+            bar.set_postfix_str(text, refresh=False)
+        bar.update(done - bar.n)
+        if done == total:
+            bar.refresh()
 
     def close(self) -> None:
         """Closes the bar and leaves it as it is."""
@@ -69,19 +88,6 @@ class Progress:
                 self._line(f"{plural(steps, 'step')} in {duration(seconds)}")
             case _:
                 pass
-
-    def _advance(self, task: str, done: int, total: int, text: str) -> None:
-        if not self._has_bar:
-            is_due = done * LINES // total != (done - 1) * LINES // total
-            if done in (1, total) or is_due:
-                self._line(f"{TASKS[task]} {done}/{total}{f': {text}' if text else ''}")
-            return
-        bar = self._begin(task, total, done)
-        if text:
-            bar.set_postfix_str(text, refresh=False)
-        bar.update(done - bar.n)
-        if done == total:
-            bar.refresh()
 
     def _begin(self, task: str, total: int, done: int) -> Any:
         """Returns the bar, reset if another task begins."""

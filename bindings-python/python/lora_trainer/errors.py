@@ -48,7 +48,7 @@ class DatasetError(LoraTrainerError):
 
 
 class CheckpointError(LoraTrainerError):
-    """A base model or LoRA file that cannot be used."""
+    """A base model, LoRA file or tagger that cannot be used."""
 
 
 class DeviceError(LoraTrainerError):
@@ -84,7 +84,7 @@ class DatasetPermissionError(DatasetError, PermissionError):
 
 
 class CheckpointFileNotFoundError(CheckpointError, FileNotFoundError):
-    """A base model or LoRA file that does not exist."""
+    """A base model, LoRA file or tagger that does not exist."""
 
 
 class CheckpointPermissionError(CheckpointError, PermissionError):
