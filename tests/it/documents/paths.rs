@@ -65,16 +65,65 @@ fn repository_paths(text: &str) -> Vec<String> {
 
 /// The relative targets of Markdown links, without anchors.
 fn links(text: &str) -> Vec<String> {
+    let links = targets(text).into_iter().map(|(path, _)| path);
+    links.filter(|path| !path.is_empty()).collect()
+}
+
+/// The relative targets of Markdown links: path and anchor, each possibly empty.
+fn targets(text: &str) -> Vec<(String, String)> {
     let text = without_fences(text).collect::<Vec<_>>().join("\n");
     let targets = text
         .split("](")
         .skip(1)
         .filter_map(|rest| rest.split(')').next());
     targets
-        .map(|target| target.split('#').next().unwrap_or_default())
-        .filter(|target| !target.is_empty() && !target.contains("://"))
-        .map(str::to_owned)
+        .filter(|target| !target.contains("://"))
+        .map(|target| {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            (path.to_owned(), anchor.to_owned())
+        })
         .collect()
+}
+
+/// The anchors of a document's headings, as GitHub forms them.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = without_fences(text).filter(|line| line.starts_with('#'));
+    headings
+        .map(|heading| {
+            let words = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = words
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+/// Checks the anchors of links to documents of the repository.
+#[test]
+fn documents_name_headings_that_exist() {
+    let mut missing = Vec::new();
+    let mut found = 0;
+    for document in files("md") {
+        let folder = Path::new(&document).parent().expect("a folder");
+        let text = read(&document);
+        for (path, anchor) in targets(&text) {
+            if anchor.is_empty() || !(path.is_empty() || path.ends_with(".md")) {
+                continue;
+            }
+            found += 1;
+            let target = if path.is_empty() {
+                Ok(text.clone())
+            } else {
+                std::fs::read_to_string(root().join(folder).join(&path))
+            };
+            if !target.is_ok_and(|text| anchors(&text).contains(&anchor)) {
+                missing.push(format!("{document}: {path}#{anchor}"));
+            }
+        }
+    }
+    assert!(found > 3, "only {found} anchors found");
+    assert!(missing.is_empty(), "missing:\n{}", missing.join("\n"));
 }
 
 fn without_fences(text: &str) -> impl Iterator<Item = &str> {
@@ -136,5 +185,10 @@ fn paths_are_recognized() {
     assert_eq!(
         links("[a](b.md#c) [d](https://e) ![f](g.png)"),
         ["b.md", "g.png"]
+    );
+    assert_eq!(targets("[a](b.md#c)"), [("b.md".into(), "c".into())]);
+    assert_eq!(
+        anchors("# A `b` (c)\n```\n# d\n```\n## E-f"),
+        ["a-b-c", "e-f"]
     );
 }
