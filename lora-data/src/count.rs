@@ -38,6 +38,14 @@ fn plural(noun: &str) -> String {
     }
 }
 
+/// Counts sorted from the most to the least frequent; equally frequent ones by name.
+#[must_use]
+pub fn most_frequent<T: Ord>(counts: impl IntoIterator<Item = (T, usize)>) -> Vec<(T, usize)> {
+    let mut counts: Vec<(T, usize)> = counts.into_iter().collect();
+    counts.sort_unstable_by(|(a, first), (b, second)| second.cmp(first).then_with(|| a.cmp(b)));
+    counts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

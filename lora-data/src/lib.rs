@@ -86,7 +86,7 @@ pub use self::config::dataset_config;
 pub use self::config::{
     DataConfig, DatasetConfig, DatasetOptions, ImageSource, Source, Subset, TrainImage,
 };
-pub use self::count::count;
+pub use self::count::{count, most_frequent};
 pub use self::dataset::duplicates::duplicates;
 pub use self::dataset::loader::ImageSample;
 pub use self::dataset::plan::{Batch, BatchPlan, Group, Shard, StepCount};

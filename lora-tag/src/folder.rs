@@ -11,7 +11,7 @@ mod source;
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 
-use lora_data::Notice;
+use lora_data::{Notice, most_frequent};
 
 use self::caption_files::CaptionFiles;
 pub use self::conflict::OnConflict;
@@ -181,13 +181,8 @@ impl FolderTagger {
     /// How often each tag was written so far, the most frequent first.
     #[must_use]
     pub fn frequency(&self) -> Vec<(String, usize)> {
-        let mut frequency: Vec<(String, usize)> = self
-            .frequency
-            .iter()
-            .map(|(tag, count)| (tag.clone(), *count))
-            .collect();
-        frequency.sort_by(|(a, first), (b, second)| second.cmp(first).then_with(|| a.cmp(b)));
-        frequency
+        let counts = self.frequency.iter();
+        most_frequent(counts.map(|(tag, count)| (tag.clone(), *count)))
     }
 
     /// The folder whose [`History`](crate::captions::History) has this run; `None` if it changed no

@@ -7,7 +7,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lora_data::{Dataset, DatasetReport, Item, Survey, TrainImage};
+use lora_data::{Dataset, DatasetReport, Item, Survey, TrainImage, most_frequent};
 use lora_models::Checkpoint;
 
 use self::example_images::examples;
@@ -197,9 +197,7 @@ fn tags(report: &DatasetReport) -> Vec<(String, usize)> {
     for (tag, count) in report.tag_frequency().into_values().flatten() {
         *counts.entry(tag).or_default() += count;
     }
-    let mut tags: Vec<(String, usize)> = counts.into_iter().collect();
-    tags.sort_by(|(a_tag, a), (b_tag, b)| b.cmp(a).then_with(|| a_tag.cmp(b_tag)));
-    tags
+    most_frequent(counts)
 }
 
 fn tiny(dataset: &Dataset, item: &Item) -> Option<TinyImage> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lora_data::duplicates;
+use lora_data::{duplicates, most_frequent};
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
@@ -116,9 +116,8 @@ impl Captions {
     #[must_use]
     pub fn tag_counts(&self, entries: &[&Entry]) -> Vec<TagCount> {
         let frequencies = self.frequencies(entries);
-        let mut tags: Vec<(&str, usize)> = frequencies.into_iter().collect();
-        tags.sort_unstable_by(|(a, first), (b, second)| second.cmp(first).then(a.cmp(b)));
-        tags.into_iter()
+        most_frequent(frequencies)
+            .into_iter()
             .map(|(tag, captions)| TagCount {
                 tag: tag.into(),
                 captions,
