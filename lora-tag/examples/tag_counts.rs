@@ -37,7 +37,10 @@ fn run(folder: &str, new_tag: Option<&String>) -> lora_tag::Result<()> {
         // Only `Edit::Truncate` counts tokens.
         let plan = captions.plan(&entries, &add, &|_| 0)?;
         plan.apply(&History::open(folder)?, "tag_counts")?;
-        println!("changed {}", lora_data::count(plan.captions.len(), "caption"));
+        println!(
+            "changed {}",
+            lora_data::count(plan.captions.len(), "caption")
+        );
     }
     Ok(())
 }

@@ -33,9 +33,10 @@
 //! Files use only files further to the left:
 //!
 //! ```text
-//! pattern, caption_text ◀── edit, folder ◀── filter, plan, stats, relocation
+//! pattern, caption_text ◀── edit, folder ◀── respelling ◀── filter, plan ◀── editor, metadata
+//! caption_text ◀── difference              folder ◀── stats, relocation
 //! journal, files, fault ◀── change, undo ◀── history ◀── plan, relocation
-//! plan ◀── editor, metadata
+//! real_path ◀── files, metadata, relocation
 //! ```
 
 mod caption_text;
@@ -48,6 +49,7 @@ mod history;
 mod metadata;
 mod pattern;
 mod plan;
+mod real_path;
 mod relocation;
 mod stats;
 
