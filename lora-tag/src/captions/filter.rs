@@ -32,6 +32,24 @@ pub struct Filter {
     pub any: bool,
 }
 
+impl Filter {
+    /// True if there are no conditions, so that all captions meet them. `any` is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            with,
+            without,
+            with_regex,
+            without_regex,
+            missing,
+            images,
+            any: _,
+        } = self;
+        let lists = [with, without, with_regex, without_regex, images];
+        !missing && lists.iter().all(|list| list.is_empty())
+    }
+}
+
 impl Captions {
     /// The entries that meet the conditions.
     ///
@@ -222,6 +240,24 @@ mod tests {
             ..Filter::default()
         };
         assert_eq!(selected(&filter).unwrap().len(), 5);
+    }
+
+    #[test]
+    fn any_alone_is_no_condition() {
+        let any = Filter {
+            any: true,
+            ..Filter::default()
+        };
+        assert!(any.is_empty() && Filter::default().is_empty());
+        let missing = Filter {
+            missing: true,
+            ..Filter::default()
+        };
+        let without = Filter {
+            without: texts(&["x"]),
+            ..Filter::default()
+        };
+        assert!(!missing.is_empty() && !without.is_empty());
     }
 
     #[test]
