@@ -7,6 +7,7 @@ use regex::Regex;
 
 use super::folder::{Captions, Entry};
 use super::pattern::{glob, regex};
+use super::respelling::{UnknownTag, unknown_tags};
 use crate::error::{Error, Result};
 
 /// Conditions for captions; without any, all captions meet them.
@@ -61,6 +62,21 @@ impl Captions {
         Ok(entries
             .filter(|entry| patterns.matches(self, entry))
             .collect())
+    }
+
+    /// The literal tags of a filter that no caption has.
+    #[must_use]
+    pub fn unknown_tags(&self, filter: &Filter) -> Vec<UnknownTag> {
+        let tags = filter.with.iter().chain(&filter.without);
+        let literal = tags
+            .map(|tag| tag.trim())
+            .filter(|tag| !tag.contains(['*', '?']));
+        let mut literal = literal.peekable();
+        if literal.peek().is_none() {
+            return Vec::new();
+        }
+        let all: Vec<&Entry> = self.entries().iter().collect();
+        unknown_tags(literal, &self.frequencies(&all))
     }
 }
 
