@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 
 /// A file under a temporary name in the folder of its target.
 ///
-/// [`commit`](Self::commit) renames it to the target and replaces an existing file, whose permissions
-/// it has. If it is dropped without `commit`, the temporary file is removed and the target is
-/// unchanged.
+/// [`commit`](Self::commit) renames it to the target and replaces an existing file, whose
+/// permissions it has. If it is dropped without `commit`, the temporary file is removed and the
+/// target is unchanged.
 #[derive(Debug)]
 pub struct AtomicFile {
     /// `None` only after `commit`.

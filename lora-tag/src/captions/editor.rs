@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 /// or written.
 ///
 /// # Errors
-/// [`Error::Editor`] if the editor cannot be started or fails, [`Error::EditedText`] if the new text
-/// is not UTF-8 or cannot be written, and [`Error::Io`].
+/// [`Error::Editor`] if the editor cannot be started or fails, [`Error::EditedText`] if the new
+/// text is not UTF-8 or cannot be written, and [`Error::Io`].
 pub fn edit_in_editor(entry: &Entry, history: &History, command: &str, name: &str) -> Result<Plan> {
     let directory = history.directory();
     let folder = directory.join(format!("editor-{}", std::process::id()));

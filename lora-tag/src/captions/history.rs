@@ -153,8 +153,8 @@ impl History {
     /// since are left as they are. An interrupted command or an interrupted `undo` is no problem.
     ///
     /// # Errors
-    /// [`Error::NothingToUndo`], [`Error::Journal`] if the history is damaged, and [`Error::Io`] or
-    /// [`Error::Data`] for a file that cannot be restored, and [`Error::Stopped`]; then `undo` can be
+    /// [`Error::NothingToUndo`], [`Error::Journal`] if the history is damaged, and [`Error::Io`],
+    /// [`Error::Data`] or [`Error::Stopped`] if not all files are restored; then `undo` can be
     /// repeated.
     pub fn undo(&self) -> Result<Undone> {
         for (_, directory) in self.directories()? {

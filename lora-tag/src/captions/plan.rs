@@ -93,7 +93,9 @@ impl Captions {
             };
             Ok(edit.apply(entry.text.as_deref(), &context))
         };
-        let new: Vec<Option<String>> = unique.par_iter().map(edited).collect::<Result<_>>()?;
+        let new: Vec<Result<Option<String>>> = unique.par_iter().map(edited).collect();
+        // Of several errors, the first one is returned.
+        let new: Vec<Option<String>> = new.into_iter().collect::<Result<_>>()?;
         let mut plan = Plan {
             considered: unique.iter().filter(|entry| entry.text.is_some()).count(),
             unknown_tags: unknown_tags(edit.sought_tags(), &self.frequencies(&unique)),
