@@ -149,8 +149,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check { config, set, json } => check::run(&config, &set, json),
         #[cfg(feature = "tagger")]
         Command::Tag(arguments) => with_signals(|signals| tag::run(&arguments, signals)),
-        Command::Captions(arguments) if arguments.only_reads() => captions::run(&arguments, &words),
-        Command::Captions(arguments) => with_signals(|_| captions::run(&arguments, &words)),
+        Command::Captions(arguments) if arguments.only_reads() => {
+            captions::run(&arguments, &words, None)
+        }
+        Command::Captions(arguments) if arguments.opens_editor() => {
+            with_handlers(Signals::ignore_interrupts, |()| {
+                captions::run(&arguments, &words, None)
+            })
+        }
+        Command::Captions(arguments) => {
+            with_signals(|signals| captions::run(&arguments, &words, Some(signals)))
+        }
         Command::ConvertConfig { input, out, force } => convert_config::run(&input, &out, force),
         Command::Init {
             family,
@@ -179,8 +188,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Runs a command that handles SIGINT and SIGTERM.
 fn with_signals(command: impl FnOnce(&Signals) -> Result<ExitCode>) -> Result<ExitCode> {
-    match Signals::install() {
-        Ok(signals) => command(&signals),
+    with_handlers(Signals::install, |signals| command(&signals))
+}
+
+fn with_handlers<T>(
+    install: impl FnOnce() -> std::io::Result<T>,
+    command: impl FnOnce(T) -> Result<ExitCode>,
+) -> Result<ExitCode> {
+    match install() {
+        Ok(handlers) => command(handlers),
         Err(error) => {
             let _ = writeln!(
                 std::io::stderr(),

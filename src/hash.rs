@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use lora_data::hex;
 use safetensors::View;
 use safetensors::tensor::{Metadata, TensorInfo};
 use sha2::{Digest, Sha256};
@@ -208,14 +209,6 @@ impl RangeHasher {
             .update(&bytes[inside(SHORT_RANGE.start)..inside(SHORT_RANGE.end)]);
         self.position += length;
     }
-}
-
-fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 fn first_eight(digest: impl AsRef<[u8]>) -> String {

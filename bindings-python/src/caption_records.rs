@@ -67,8 +67,8 @@ record! {
         restored: usize,
         /// The files that were changed since the command and are left as they are.
         kept: Vec<PathBuf>,
-        /// The folder with the earlier content of those files, if there are any.
-        backup: Option<PathBuf>,
+        /// The files with the earlier content of those, if they had any.
+        earlier: Vec<PathBuf>,
     }
 }
 
@@ -97,8 +97,12 @@ impl From<Undone> for UndoneCommand {
         Self {
             command: undone.command,
             restored: undone.restored,
-            kept: undone.kept,
-            backup: undone.backup,
+            earlier: undone
+                .kept
+                .iter()
+                .filter_map(|file| file.earlier.clone())
+                .collect(),
+            kept: undone.kept.into_iter().map(|file| file.path).collect(),
         }
     }
 }

@@ -43,10 +43,15 @@ struct Shared {
 type Images = Option<HashSet<PathBuf>>;
 /// The changed captions, the number of captions that were looked at, tags of the edit that none of
 /// them has, and captions whose first tag alone is too long.
-type Edited = (Vec<CaptionChange>, usize, Vec<String>, Vec<PathBuf>);
+type Edited = (
+    Vec<CaptionChange>,
+    usize,
+    Vec<(String, Option<String>)>,
+    Vec<PathBuf>,
+);
 /// The changed captions, the captions that are kept, the number of images without an entry, and the
-/// number of entries for other images.
-type Imported = (Vec<CaptionChange>, Vec<PathBuf>, usize, usize);
+/// entries for other images.
+type Imported = (Vec<CaptionChange>, Vec<PathBuf>, usize, Vec<String>);
 
 impl Shared {
     /// Reads the folder again.
@@ -219,13 +224,13 @@ impl CaptionFolder {
     }
 
     /// Edits captions, or returns what would change: the changed captions, the number of captions
-    /// that were looked at, tags of the edit that none of them has, and captions whose first tag
-    /// alone is too long.
+    /// that were looked at, tags of the edit that none of them has (with a tag that is spelled
+    /// almost alike), and captions whose first tag alone is too long.
     #[pyo3(signature = (
         edit: "CaptionEdit",
         images: "set[Path] | None",
         command: "str | None"
-    ) -> "tuple[list[CaptionChange], int, list[str], list[Path]]")]
+    ) -> "tuple[list[CaptionChange], int, list[tuple[str, str | None]], list[Path]]")]
     fn edit(
         &self,
         edit: &Bound<'_, CaptionEdit>,
@@ -241,22 +246,24 @@ impl CaptionFolder {
             if let Some(command) = command {
                 shared.apply_plan(&plan, &command)?;
             }
-            let (considered, unknown) = (plan.considered, plan.unknown_tags.clone());
-            let too_long = plan.too_long.clone();
+            let (considered, too_long) = (plan.considered, plan.too_long.clone());
+            let unknown = plan.unknown_tags.iter();
+            let unknown = unknown.map(|unknown| (unknown.tag.clone(), unknown.respelled.clone()));
+            let unknown = unknown.collect();
             Ok((changes(plan), considered, unknown, too_long))
         })
     }
 
     /// Writes captions from a metadata file, or from the names of the images without one: the
     /// changed captions, the captions that are kept, the number of images without an entry, and
-    /// the number of entries for other images.
+    /// the entries for other images.
     #[pyo3(signature = (
         images: "set[Path] | None",
         file: "Path | None",
         field: "str | None",
         overwrite: "bool",
         command: "str | None"
-    ) -> "tuple[list[CaptionChange], list[Path], int, int]")]
+    ) -> "tuple[list[CaptionChange], list[Path], int, list[str]]")]
     fn import_captions(
         &self,
         py: Python<'_>,

@@ -277,8 +277,9 @@ def test_undo_leaves_later_changes(folder: Path, caplog: pytest.LogCaptureFixtur
     (folder / "a.txt").write_text("mine")
     with caplog.at_level(logging.WARNING):
         undone = captions.undo()
-    assert undone.kept == [folder / "a.txt"] and undone.backup is not None
-    assert "1 file changed since, left as they are" in caplog.text
+    assert undone.kept == [folder / "a.txt"]
+    assert [file.read_text() for file in undone.earlier] == [TEXTS["a"]]
+    assert "1 file changed since, left as it is" in caplog.text
     assert captions[0].text == "mine"
 
 

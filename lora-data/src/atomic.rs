@@ -9,8 +9,9 @@ use crate::error::{Error, Result};
 
 /// A file under a temporary name in the folder of its target.
 ///
-/// [`commit`](Self::commit) renames it to the target and replaces an existing file. If it is
-/// dropped without `commit`, the temporary file is removed and the target is unchanged.
+/// [`commit`](Self::commit) renames it to the target and replaces an existing file, whose
+/// permissions it has. If it is dropped without `commit`, the temporary file is removed and the
+/// target is unchanged.
 #[derive(Debug)]
 pub struct AtomicFile {
     /// `None` only after `commit`.
@@ -41,6 +42,12 @@ impl AtomicFile {
             std::process::id()
         ));
         let file = File::create(&temporary).map_err(Error::write(&target, "write"))?;
+        if let Ok(replaced) = fs::metadata(&target)
+            && replaced.is_file()
+        {
+            // A file system without permissions is no reason to lose what is written.
+            let _ = fs::set_permissions(&temporary, replaced.permissions());
+        }
         Ok(Self {
             writer: Some(BufWriter::new(file)),
             temporary,
@@ -164,6 +171,24 @@ mod tests {
         write(&path, |file| file.write_all(b"two")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(names(path.parent().unwrap()), ["a.txt"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_are_kept() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        fs::write(&path, "old").unwrap();
+        for mode in [0o600, 0o664, 0o444] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            write(&path, |file| file.write_all(b"new")).unwrap();
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                mode
+            );
+        }
     }
 
     #[test]

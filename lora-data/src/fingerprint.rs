@@ -77,7 +77,7 @@ impl Fingerprint {
         let hash = sha256(path).map_err(|error| Error::io(path, error))?;
         Ok(Self {
             stamp,
-            sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(hash),
         })
     }
 
@@ -97,6 +97,17 @@ impl Fingerprint {
             Comparison::Changed
         })
     }
+}
+
+/// Bytes as hexadecimal digits, such as `00ff`.
+///
+/// ```
+/// assert_eq!(lora_data::hex([0, 255]), "00ff");
+/// ```
+#[must_use]
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    let bytes = bytes.as_ref().iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The SHA-256 of a file's bytes.

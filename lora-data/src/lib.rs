@@ -98,7 +98,7 @@ pub use self::dataset::survey::Survey;
 pub use self::dataset::{Dataset, Item};
 pub use self::error::{Error, Result};
 pub use self::extensions::IMAGE_EXTENSIONS;
-pub use self::fingerprint::sha256;
+pub use self::fingerprint::{hex, sha256};
 pub use self::image::augment::{Augmentation, AugmentationParams, ColourShift, Face};
 pub use self::image::decode::{decode, decode_with_alpha};
 pub use self::image::header::{is_reoriented, read_size};

@@ -33,9 +33,11 @@
 //! Files use only files further to the left:
 //!
 //! ```text
-//! pattern, caption_text ◀── edit, folder ◀── filter, plan, stats, relocation
-//! journal, files, fault ◀── change, undo ◀── history ◀── plan, relocation
+//! pattern, caption_text, respelling ◀── edit, folder ◀── filter, plan, stats, relocation
+//! caption_text ◀── difference
+//! journal, files, fault, stop ◀── links ◀── change, undo ◀── history ◀── plan, relocation
 //! plan ◀── editor, metadata
+//! real_path ◀── links, metadata, relocation
 //! ```
 
 mod caption_text;
@@ -48,7 +50,9 @@ mod history;
 mod metadata;
 mod pattern;
 mod plan;
+mod real_path;
 mod relocation;
+mod respelling;
 mod stats;
 
 pub use self::caption_text::CaptionText;
@@ -58,9 +62,10 @@ pub use self::editor::edit_in_editor;
 pub use self::filter::Filter;
 pub use self::folder::{Captions, CaptionsOptions, Entry};
 pub use self::history::change::Change;
-pub use self::history::undo::Undone;
+pub use self::history::undo::{KeptFile, Undone};
 pub use self::history::{History, HistoryEntry};
 pub use self::metadata::{Import, MetadataField, export_metadata};
 pub use self::plan::{Plan, PlannedCaption};
 pub use self::relocation::{Relocation, RelocationFiles};
+pub use self::respelling::UnknownTag;
 pub use self::stats::{LongCaptions, RepeatedTags, Stats, TagCount, TokenStats};

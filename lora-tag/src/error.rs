@@ -181,6 +181,22 @@ pub enum Error {
         /// What the user can do: `--force overwrites it`.
         advice: &'static str,
     },
+    /// A command was stopped before its end.
+    #[error("stopped")]
+    Stopped,
+    /// No text editor is set.
+    #[error("set VISUAL or EDITOR to the command of a text editor")]
+    NoEditor,
+    /// The text of a text editor cannot be used or written.
+    #[error("{source}; {} is unchanged, and the edited copy is {}", path.display(), copy.display())]
+    EditedText {
+        /// The caption file.
+        path: PathBuf,
+        /// The file with the edited text.
+        copy: PathBuf,
+        /// The reason.
+        source: Box<Error>,
+    },
     /// An image has no file of scores.
     #[error(
         "{}: no such file; `lora-trainer tag --scores` writes the scores of tags next to each image",
@@ -262,13 +278,16 @@ impl Error {
             | Self::Journal { path, .. }
             | Self::Place { path, .. }
             | Self::NoScores { path }
-            | Self::Editor { path, .. } => Some(path),
+            | Self::Editor { path, .. }
+            | Self::EditedText { path, .. } => Some(path),
             Self::Exists { paths, .. } => paths.first().map(PathBuf::as_path),
             Self::NoTagger { .. }
             | Self::Runtime { .. }
             | Self::Download { .. }
             | Self::Option { .. }
-            | Self::Pattern { .. } => None,
+            | Self::Pattern { .. }
+            | Self::Stopped
+            | Self::NoEditor => None,
         }
     }
 
@@ -278,6 +297,7 @@ impl Error {
         match self {
             Self::Data(error) => error.io_error_kind(),
             Self::Io { source, .. } => Some(source.kind()),
+            Self::EditedText { source, .. } => source.io_error_kind(),
             _ => None,
         }
     }

@@ -36,17 +36,53 @@ pub(crate) fn list(
     })
 }
 
+/// The extensions of metadata and scores, caches and weights.
+const OTHER_FILES: [&str; 3] = ["json", "npz", "safetensors"];
+
 fn check_extension(caption_extension: &str) -> Result<()> {
     let name = caption_extension.trim_start_matches('.');
-    let is_image = IMAGE_EXTENSIONS
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_taken = IMAGE_EXTENSIONS
         .iter()
-        .any(|image| image.eq_ignore_ascii_case(name));
-    if name.is_empty() || is_image || name.contains(['/', '\\']) {
+        .chain(&OTHER_FILES)
+        .any(|other| other.eq_ignore_ascii_case(last));
+    if last.is_empty() || is_taken || name.contains(['/', '\\']) {
         return Err(Error::Option {
             option: "caption-extension",
             found: format!("`{caption_extension}`"),
-            expected: "an extension such as `.txt`, and not that of images".into(),
+            expected: "an extension such as `.txt`, and not that of images, scores or caches"
+                .into(),
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extensions_of_other_files_are_refused() {
+        for extension in [".txt", "caption", ".wd.txt", ".json.txt"] {
+            check_extension(extension).unwrap();
+        }
+        for extension in [
+            "",
+            ".",
+            "txt.",
+            "a/b",
+            ".png",
+            ".x.JPG",
+            ".json",
+            ".tags.json",
+            "NPZ",
+            ".safetensors",
+        ] {
+            let message = check_extension(extension).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("`caption-extension`: found `{extension}`; ")),
+                "{message}"
+            );
+        }
+    }
 }

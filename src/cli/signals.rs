@@ -10,30 +10,40 @@ use signal_hook::flag;
 #[derive(Debug)]
 pub(super) struct Signals {
     received: Arc<AtomicUsize>,
+    is_received: Arc<AtomicBool>,
 }
 
 impl Signals {
     /// Installs the signal handlers of this process.
     pub(super) fn install() -> std::io::Result<Self> {
         let received = Arc::new(AtomicUsize::new(0));
-        let again = Arc::new(AtomicBool::new(false));
+        let is_received = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             flag::register_conditional_shutdown(
                 signal,
                 exit_code(signal).into(),
-                Arc::clone(&again),
+                Arc::clone(&is_received),
             )?;
-            flag::register(signal, Arc::clone(&again))?;
             flag::register_usize(signal, Arc::clone(&received), signal as usize)?;
+            flag::register(signal, Arc::clone(&is_received))?;
         }
-        // With a handler, writing beyond `ulimit -f` is an error that names the file; without it,
-        // the process is killed.
-        #[cfg(unix)]
-        flag::register(
-            signal_hook::consts::SIGXFSZ,
-            Arc::new(AtomicBool::new(false)),
-        )?;
-        Ok(Self { received })
+        report_full_disks()?;
+        Ok(Self {
+            received,
+            is_received,
+        })
+    }
+
+    /// Ignores Ctrl-C in this process while another one, such as a text editor, has the terminal.
+    pub(super) fn ignore_interrupts() -> std::io::Result<()> {
+        // A handler, unlike SIG_IGN, is not inherited.
+        flag::register(SIGINT, Arc::new(AtomicBool::new(false)))?;
+        report_full_disks()
+    }
+
+    /// The flag that is set once there was a signal.
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_received)
     }
 
     /// Returns the exit code for the received signal, if there was one.
@@ -43,6 +53,17 @@ impl Signals {
             signal => Some(exit_code(signal as i32)),
         }
     }
+}
+
+/// With a handler, writing beyond `ulimit -f` is an error that names the file; without it, the
+/// process is killed.
+fn report_full_disks() -> std::io::Result<()> {
+    #[cfg(unix)]
+    flag::register(
+        signal_hook::consts::SIGXFSZ,
+        Arc::new(AtomicBool::new(false)),
+    )?;
+    Ok(())
 }
 
 /// Returns the exit code for a signal, by the convention of shells.

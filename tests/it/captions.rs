@@ -334,6 +334,54 @@ fn metadata_goes_out_and_in_again() {
     assert_eq!(folder.caption("c"), "c\n");
 }
 
+#[test]
+fn metadata_may_name_missing_images() {
+    let folder = Folder::new();
+    let text = r#"{"gone.png": {}, "x/y.png": {}, "a": {"tags": "cat"}, "c.png": {"tags": "dog"}}"#;
+    folder.write("list.json", text);
+    let output = folder.output(&["import", "list.json", "--images", "c*"]);
+    assert!(
+        output.starts_with(
+            "ignored 3 entries for images that are not in the folder or do not match the filter: \
+             gone.png, x/y.png, a.png\ncreated 1 caption;"
+        ),
+        "{output}"
+    );
+    assert_eq!(folder.caption("c"), "dog\n");
+}
+
+#[test]
+fn tags_in_another_spelling_are_suggested() {
+    let folder = Folder::new();
+    folder.write("images/a.txt", r"hat \(object\), blue_eyes");
+    let before = folder.files();
+    for (command, output) in [
+        (
+            &["remove", "hat (object)"][..],
+            r"no caption has the tag `hat (object)`; did you mean `hat \(object\)`?",
+        ),
+        (
+            &["replace", "blue eyes", "x"],
+            "no caption has the tag `blue eyes`; did you mean `blue_eyes`?",
+        ),
+        (
+            &["move-first", "hat_(object)"],
+            r"no caption has the tag `hat_(object)`; did you mean `hat \(object\)`?",
+        ),
+        (&["remove", "hat"], "no caption has the tag `hat`"),
+    ] {
+        let expected = format!("{output}\nnothing to change in 2 captions\n");
+        assert_eq!(folder.output(command), expected);
+    }
+    let run = folder.run(&["list", "--with", "hat (object)", "--without", "none"]);
+    assert_eq!(
+        run.stderr,
+        "warning: no caption has the tag `hat (object)`; did you mean `hat \\(object\\)`?\n"
+    );
+    assert_eq!((run.code, &*run.stdout), (Some(0), ""));
+    assert_eq!(folder.files(), before);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_caption_is_edited_in_an_editor() {

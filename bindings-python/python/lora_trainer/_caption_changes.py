@@ -17,10 +17,12 @@ class CaptionChanges(Sequence[CaptionChange]):
         considered: The number of captions that were looked at.
         dry_run: True if the changes were not made.
         unknown_tags: Tags of the edit that none of the captions has.
+        respelled: For some of them, a tag of a caption that differs only in backslashes or
+            underscores.
         too_long: Captions whose first tag alone is longer than `truncate` allows.
         kept: Captions with text that an import left as they are.
         without_entry: The number of images without an entry in an imported file.
-        other_entries: The number of its entries for other images.
+        other_entries: Its entries for other images.
     """
 
     def __init__(
@@ -30,21 +32,23 @@ class CaptionChanges(Sequence[CaptionChange]):
         *,
         dry_run: bool,
         separator: str,
-        unknown_tags: Iterable[str] = (),
+        unknown_tags: Iterable[tuple[str, str | None]] = (),
         too_long: Iterable[Path] = (),
         kept: Iterable[Path] = (),
         without_entry: int = 0,
-        other_entries: int = 0,
+        other_entries: Iterable[str] = (),
     ) -> None:
         self._changes = list(changes)
         self._separator = separator
         self.considered = considered
         self.dry_run = dry_run
-        self.unknown_tags = list(unknown_tags)
+        unknown = dict(unknown_tags)
+        self.unknown_tags = list(unknown)
+        self.respelled = {tag: other for tag, other in unknown.items() if other is not None}
         self.too_long = list(too_long)
         self.kept = list(kept)
         self.without_entry = without_entry
-        self.other_entries = other_entries
+        self.other_entries = list(other_entries)
 
     def __len__(self) -> int:
         return len(self._changes)
@@ -73,12 +77,15 @@ class CaptionChanges(Sequence[CaptionChange]):
 
     def notes(self) -> list[str]:
         """Returns what the edit did not reach, as texts."""
-        notes = [f"no caption has the tag `{tag}`" for tag in self.unknown_tags]
+        notes = []
+        for tag in self.unknown_tags:
+            hint = f"; did you mean `{self.respelled[tag]}`?" if tag in self.respelled else ""
+            notes.append(f"no caption has the tag `{tag}`{hint}")
         notes += [f"{file}: its first tag alone is longer" for file in self.too_long]
         if self.without_entry:
             notes.append(f"{plural(self.without_entry, 'image')} without an entry in the file")
         if self.other_entries:
-            entries = plural(self.other_entries, "entry", "entries")
+            entries = plural(len(self.other_entries), "entry", "entries")
             notes.append(f"ignored {entries} for other images")
         if self.kept:
             kept = plural(len(self.kept), "caption")

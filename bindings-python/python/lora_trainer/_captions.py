@@ -329,12 +329,10 @@ class Captions(Sequence[CaptionEntry]):
         undone = self._native.undo()
         if undone.kept:
             changed = plural(len(undone.kept), "file")
-            logger.warning(
-                "%s changed since, left as they are; the content before `%s` is in %s",
-                changed,
-                undone.command,
-                undone.backup,
-            )
+            left = "left as it is" if len(undone.kept) == 1 else "left as they are"
+            earlier = ", ".join(fspath(file) for file in undone.earlier)
+            note = f"; the content before `{undone.command}` is in {earlier}" if earlier else ""
+            logger.warning("%s changed since, %s%s", changed, left, note)
         return undone
 
     def history(self) -> list[CaptionCommand]:

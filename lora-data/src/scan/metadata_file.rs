@@ -56,6 +56,15 @@ pub enum MetadataFields {
     Tags,
 }
 
+/// The entries of a list that may name missing images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartialMetadata {
+    /// The entries of existing images, in the order of the file.
+    pub entries: Vec<MetadataEntry>,
+    /// The keys of the other entries, in the order of the file.
+    pub missing: Vec<String>,
+}
+
 /// Reads a list of images in the order of the file. `separator` joins caption and tags.
 ///
 /// Each folder is listed only once. No image is opened.
@@ -69,70 +78,33 @@ pub fn read(
     image_dir: Option<&Path>,
     separator: &str,
 ) -> Result<Vec<MetadataEntry>> {
-    read_fields(file, image_dir, separator, MetadataFields::Both)
+    let reader = Reader {
+        image_dir,
+        separator,
+        ..Reader::default()
+    };
+    Ok(reader.read(file.as_ref())?.entries)
 }
 
-/// Like [`read`], but with only these fields as the caption.
+/// Like [`read`], but with only these fields as the caption, and entries of missing images are left
+/// out.
 ///
 /// # Errors
-/// Those of [`read`]. An entry without these fields is a problem, too.
-pub fn read_fields(
+/// Those of [`read`]. An entry without these fields is a problem, too; a missing image is none.
+pub fn read_existing(
     file: impl AsRef<Path>,
     image_dir: Option<&Path>,
     separator: &str,
     fields: MetadataFields,
-) -> Result<Vec<MetadataEntry>> {
-    let file = file.as_ref();
-    let io = |error| Error::io(file, error);
-    if let Some(dir) = image_dir {
-        check_folder(dir)?;
-    }
-    let mut text = BufReader::with_capacity(1 << 16, File::open(file).map_err(io)?);
-    const MARK: &[u8] = "\u{feff}".as_bytes();
-    if text.fill_buf().map_err(io)?.starts_with(MARK) {
-        text.consume(MARK.len());
-    }
-    let mut reader = Reader {
+) -> Result<PartialMetadata> {
+    let reader = Reader {
         image_dir,
         separator,
         fields,
+        missing: Some(Vec::new()),
         ..Reader::default()
     };
-    let mut json = serde_json::Deserializer::from_reader(text);
-    match reader.deserialize(&mut json).and_then(|()| json.end()) {
-        Ok(()) if reader.first_keys.is_empty() && reader.problems.is_empty() => {
-            reader.report("", MetadataProblemKind::NoEntries);
-        }
-        Ok(()) => {}
-        Err(error) if error.is_io() => return Err(io(error.into())),
-        Err(error) => {
-            let SyntaxError { line, message } = tree::json_error(&error);
-            // The syntax error is always listed, even after many other problems.
-            reader.problems.truncate(MOST_PROBLEMS - 1);
-            reader.report(
-                "",
-                MetadataProblemKind::Syntax {
-                    line,
-                    reason: message,
-                },
-            );
-        }
-    }
-    let Reader {
-        entries,
-        problems,
-        more,
-        ..
-    } = reader;
-    if problems.is_empty() {
-        Ok(entries)
-    } else {
-        Err(Error::Metadata {
-            file: file.into(),
-            problems,
-            more,
-        })
-    }
+    reader.read(file.as_ref())
 }
 
 /// The most problems that are listed; the others are counted.
@@ -147,13 +119,70 @@ struct Reader<'a> {
     entries: Vec<MetadataEntry>,
     /// The key of each image.
     first_keys: HashMap<PathBuf, String>,
+    /// The keys of missing images, if they are no problem.
+    missing: Option<Vec<String>>,
     problems: Vec<MetadataProblem>,
     more: usize,
 }
 
 impl Reader<'_> {
+    fn read(mut self, file: &Path) -> Result<PartialMetadata> {
+        let io = |error| Error::io(file, error);
+        if let Some(dir) = self.image_dir {
+            check_folder(dir)?;
+        }
+        let mut text = BufReader::with_capacity(1 << 16, File::open(file).map_err(io)?);
+        const MARK: &[u8] = "\u{feff}".as_bytes();
+        if text.fill_buf().map_err(io)?.starts_with(MARK) {
+            text.consume(MARK.len());
+        }
+        let mut json = serde_json::Deserializer::from_reader(text);
+        match (&mut self).deserialize(&mut json).and_then(|()| json.end()) {
+            Ok(()) if self.is_empty() => {
+                self.report("", MetadataProblemKind::NoEntries);
+            }
+            Ok(()) => {}
+            Err(error) if error.is_io() => return Err(io(error.into())),
+            Err(error) => {
+                let SyntaxError { line, message } = tree::json_error(&error);
+                // The syntax error is always listed, even after many other problems.
+                self.problems.truncate(MOST_PROBLEMS - 1);
+                self.report(
+                    "",
+                    MetadataProblemKind::Syntax {
+                        line,
+                        reason: message,
+                    },
+                );
+            }
+        }
+        if self.problems.is_empty() {
+            Ok(PartialMetadata {
+                entries: self.entries,
+                missing: self.missing.unwrap_or_default(),
+            })
+        } else {
+            Err(Error::Metadata {
+                file: file.into(),
+                problems: self.problems,
+                more: self.more,
+            })
+        }
+    }
+
+    /// True if the list has no entry.
+    fn is_empty(&self) -> bool {
+        let missing = self.missing.as_ref().is_none_or(Vec::is_empty);
+        self.first_keys.is_empty() && self.problems.is_empty() && missing
+    }
+
     fn entry(&mut self, key: &str, value: &Value) {
-        let path = self.image(key);
+        let search = self.search(Path::new(key));
+        if let (Search::Missing(_), Some(missing)) = (&search, &mut self.missing) {
+            missing.push(key.into());
+            return;
+        }
+        let path = self.image(key, search);
         let Some(table) = value.as_table() else {
             let (found, expected) = (value.to_string(), "an object with `caption` or `tags`");
             return self.report(
@@ -197,8 +226,8 @@ impl Reader<'_> {
     }
 
     /// The image of this key, unless another entry has it.
-    fn image(&mut self, key: &str) -> Option<PathBuf> {
-        let kind = match self.search(Path::new(key)) {
+    fn image(&mut self, key: &str, search: Search) -> Option<PathBuf> {
+        let kind = match search {
             Search::Found(path) => match self.first_keys.get(&path) {
                 None => {
                     self.first_keys.insert(path.clone(), key.into());

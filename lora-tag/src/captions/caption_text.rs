@@ -47,6 +47,11 @@ impl<'a> CaptionText<'a> {
         }
     }
 
+    /// All lines as they are, without their ends.
+    pub fn all_lines(&self) -> impl Iterator<Item = &'a str> {
+        self.lines.iter().map(|line| line.text)
+    }
+
     /// The lines with tags, without white space around them.
     pub fn lines(&self) -> impl Iterator<Item = &'a str> {
         self.lines
@@ -122,9 +127,8 @@ impl<'a> CaptionText<'a> {
     /// The separator with the white space around it, as in this line, else as in another line of
     /// the file.
     fn gap(&self, line: &str) -> String {
-        let others = self.lines.iter().map(|line| line.text);
         std::iter::once(line)
-            .chain(others)
+            .chain(self.all_lines())
             .find_map(|line| gap_in(line, self.separator))
             .unwrap_or_else(|| default_gap(self.separator))
     }

@@ -2,6 +2,8 @@
 
 use lora_data::caption::tags_between;
 
+use super::caption_text::CaptionText;
+
 /// A part of a difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
@@ -29,8 +31,9 @@ const MOST_COMPARISONS: usize = 4_000_000;
 /// only white space or separators differ, the pieces are whole lines.
 #[must_use]
 pub fn difference(old: &str, new: &str, separator: &str) -> Vec<Vec<Piece>> {
-    let old: Vec<&str> = old.lines().collect();
-    let new: Vec<&str> = new.lines().collect();
+    let [old, new] = [old, new].map(|text| CaptionText::new(text, separator));
+    let old: Vec<&str> = old.all_lines().collect();
+    let new: Vec<&str> = new.all_lines().collect();
     let mut lines = Vec::new();
     for index in 0..old.len().max(new.len()) {
         let line = |lines: &[&str]| lines.get(index).copied().unwrap_or_default().to_owned();
@@ -145,6 +148,13 @@ mod tests {
         assert_eq!(shown("", "a, b\n"), ["+a +b"]);
         assert_eq!(shown("a,b", "a, b"), ["-a,b +a, b"]);
         assert!(shown("a", "a").is_empty());
+    }
+
+    #[test]
+    fn lines_are_those_of_captions() {
+        assert_eq!(shown("\u{feff}a, b", "\u{feff}b"), ["-a b"]);
+        assert_eq!(shown("a\rb\r", "a\rb, c\r"), ["b +c"]);
+        assert_eq!(shown("a, b, \r\n, ,\r\n", "b, \r\n, ,\r\n"), ["-a b"]);
     }
 
     proptest! {

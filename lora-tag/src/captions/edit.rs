@@ -16,7 +16,7 @@ pub type TokenCounter<'a> = &'a (dyn Fn(&str) -> usize + Sync);
 
 /// An edit of a caption. Each line of a caption is edited by itself; tags are compared exactly.
 ///
-/// Tags in an edit have no separators and no white space around them.
+/// Tags in an edit have no separators, no line breaks and no white space around them.
 #[derive(Debug, Clone)]
 pub enum Edit {
     /// Adds the tags that the line does not have. An empty caption gets them, too, and an image
@@ -109,7 +109,7 @@ impl Replacement {
     /// Replaces a literal text.
     ///
     /// # Errors
-    /// [`Error::Option`] for an empty text.
+    /// [`Error::Option`] for an empty text, and for tags with line breaks.
     pub fn literal(from: &str, to: &str, scope: Scope) -> Result<Self> {
         let from = if scope == Scope::Tag {
             from.trim()
@@ -123,6 +123,7 @@ impl Replacement {
                 expected: "a tag or text".into(),
             });
         }
+        check_new_tag(to, scope)?;
         Ok(Self {
             from: From::Literal(from.into()),
             to: to.into(),
@@ -135,9 +136,10 @@ impl Replacement {
     ///
     /// # Errors
     /// [`Error::Pattern`] with the position of the mistake, and [`Error::Option`] for a group that
-    /// does not exist.
+    /// does not exist, and for tags with line breaks.
     pub fn regex(from: &str, to: &str, scope: Scope) -> Result<Self> {
         let regex = regex("FROM", from)?;
+        check_new_tag(to, scope)?;
         Ok(Self {
             to: template(to, &regex)?,
             from: From::Regex(regex),
@@ -157,6 +159,18 @@ impl Replacement {
                 .then(|| from.replace_all(text, &*self.to).into_owned()),
         }
     }
+}
+
+/// A line is a caption of its own, so no tag has a line break.
+fn check_new_tag(to: &str, scope: Scope) -> Result<()> {
+    if scope == Scope::Tag && to.contains(['\n', '\r']) {
+        return Err(Error::Option {
+            option: "TO",
+            found: format!("{to:?}"),
+            expected: "a tag without line breaks".into(),
+        });
+    }
+    Ok(())
 }
 
 /// The replacement in the notation of `regex`, for which `$1a` would be a group named `1a`.

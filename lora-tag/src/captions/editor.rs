@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 /// or written.
 ///
 /// # Errors
-/// [`Error::Editor`] if the editor cannot be started or fails, [`Error::Data`] if the new text is
-/// not UTF-8 or cannot be written, and [`Error::Io`].
+/// [`Error::Editor`] if the editor cannot be started or fails, [`Error::EditedText`] if the new
+/// text is not UTF-8 or cannot be written, and [`Error::Io`].
 pub fn edit_in_editor(entry: &Entry, history: &History, command: &str, name: &str) -> Result<Plan> {
     let directory = history.directory();
     let folder = directory.join(format!("editor-{}", std::process::id()));
@@ -34,12 +34,23 @@ pub fn edit_in_editor(entry: &Entry, history: &History, command: &str, name: &st
         remove(&folder, &directory);
         return Err(error);
     }
+    let plan = write_edited(entry, &copy, history, name).map_err(|source| Error::EditedText {
+        path: entry.file.clone(),
+        copy,
+        source: Box::new(source),
+    })?;
+    remove(&folder, &directory);
+    Ok(plan)
+}
+
+/// Gives the caption the text of the copy.
+fn write_edited(entry: &Entry, copy: &Path, history: &History, name: &str) -> Result<Plan> {
     let mut plan = Plan {
         considered: usize::from(entry.text.is_some()),
         ..Plan::default()
     };
-    let new = read_text(&copy)?;
-    if new != old {
+    let new = read_text(copy)?;
+    if new != entry.text.as_deref().unwrap_or_default() {
         plan.captions.push(PlannedCaption {
             file: entry.file.clone(),
             old: entry.text.clone(),
@@ -47,7 +58,6 @@ pub fn edit_in_editor(entry: &Entry, history: &History, command: &str, name: &st
         });
         plan.apply(history, name)?;
     }
-    remove(&folder, &directory);
     Ok(plan)
 }
 
@@ -116,8 +126,18 @@ mod tests {
             assert!(message.ends_with("it's a.txt is unchanged"), "{message}");
         }
         let error = edit("printf '\\377' | tee -a").unwrap_err();
-        assert!(error.to_string().contains("not UTF-8 at byte 0"), "{error}");
-        assert!(error.path().unwrap().is_file());
+        let Error::EditedText { path, copy, .. } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!((path, copy.is_file()), (&entry.file, true));
+        let message = error.to_string();
+        let end = format!(
+            "{} is unchanged, and the edited copy is {}",
+            path.display(),
+            copy.display()
+        );
+        assert!(message.contains("not UTF-8 at byte 0"), "{message}");
+        assert!(message.ends_with(&end), "{message}");
         assert!(!entry.file.exists());
     }
 }

@@ -7,6 +7,7 @@ use regex::Regex;
 
 use super::folder::{Captions, Entry};
 use super::pattern::{glob, regex};
+use super::respelling::{UnknownTag, unknown_tags};
 use crate::error::{Error, Result};
 
 /// Conditions for captions; without any, all captions meet them.
@@ -32,6 +33,24 @@ pub struct Filter {
     pub any: bool,
 }
 
+impl Filter {
+    /// True if there are no conditions, so that all captions meet them. `any` is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            with,
+            without,
+            with_regex,
+            without_regex,
+            missing,
+            images,
+            any: _,
+        } = self;
+        let lists = [with, without, with_regex, without_regex, images];
+        !missing && lists.iter().all(|list| list.is_empty())
+    }
+}
+
 impl Captions {
     /// The entries that meet the conditions.
     ///
@@ -43,6 +62,21 @@ impl Captions {
         Ok(entries
             .filter(|entry| patterns.matches(self, entry))
             .collect())
+    }
+
+    /// The literal tags of a filter that no caption has.
+    #[must_use]
+    pub fn unknown_tags(&self, filter: &Filter) -> Vec<UnknownTag> {
+        let tags = filter.with.iter().chain(&filter.without);
+        let literal = tags
+            .map(|tag| tag.trim())
+            .filter(|tag| !tag.contains(['*', '?']));
+        let mut literal = literal.peekable();
+        if literal.peek().is_none() {
+            return Vec::new();
+        }
+        let all: Vec<&Entry> = self.entries().iter().collect();
+        unknown_tags(literal, &self.frequencies(&all))
     }
 }
 
@@ -222,6 +256,24 @@ mod tests {
             ..Filter::default()
         };
         assert_eq!(selected(&filter).unwrap().len(), 5);
+    }
+
+    #[test]
+    fn any_alone_is_no_condition() {
+        let any = Filter {
+            any: true,
+            ..Filter::default()
+        };
+        assert!(any.is_empty() && Filter::default().is_empty());
+        let missing = Filter {
+            missing: true,
+            ..Filter::default()
+        };
+        let without = Filter {
+            without: texts(&["x"]),
+            ..Filter::default()
+        };
+        assert!(!missing.is_empty() && !without.is_empty());
     }
 
     #[test]

@@ -7,16 +7,21 @@ pub(super) mod change;
 mod fault;
 mod files;
 mod journal;
+mod links;
+mod stop;
 pub(super) mod undo;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 
 use self::change::Change;
 use self::files::{UNDONE, number_of};
 use self::journal::{Journal, Record};
+use self::stop::Stop;
 use self::undo::{Undone, undo};
 use crate::error::{Error, Result};
 
@@ -42,6 +47,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct History {
     folder: PathBuf,
+    stop: Stop,
 }
 
 /// A command in the history.
@@ -75,12 +81,24 @@ impl History {
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref().to_path_buf();
         match folder.metadata() {
-            Ok(metadata) if metadata.is_dir() => Ok(Self { folder }),
+            Ok(metadata) if metadata.is_dir() => Ok(Self {
+                folder,
+                stop: Stop::default(),
+            }),
             Ok(_) => Err(lora_data::Error::NotAFolder { path: folder }.into()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(lora_data::Error::FolderNotFound { path: folder }.into())
             }
             Err(error) => Err(Error::io(&folder, "read")(error)),
+        }
+    }
+
+    /// Stops changes and `undo` with [`Error::Stopped`] before the next file, once the flag is set.
+    #[must_use]
+    pub fn stopped_by(self, flag: Arc<AtomicBool>) -> Self {
+        Self {
+            stop: Stop(Some(flag)),
+            ..self
         }
     }
 
@@ -99,7 +117,7 @@ impl History {
     /// Begins a command. `command` is its name in lists.
     #[must_use]
     pub fn begin(&self, command: &str) -> Change {
-        Change::new(&self.folder, self.directory(), command)
+        Change::new(&self.folder, self.directory(), command, self.stop.clone())
     }
 
     /// The commands that can be undone, the newest first.
@@ -135,8 +153,9 @@ impl History {
     /// since are left as they are. An interrupted command or an interrupted `undo` is no problem.
     ///
     /// # Errors
-    /// [`Error::NothingToUndo`], [`Error::Journal`] if the history is damaged, and [`Error::Io`] or
-    /// [`Error::Data`] for a file that cannot be restored; then `undo` can be repeated.
+    /// [`Error::NothingToUndo`], [`Error::Journal`] if the history is damaged, and [`Error::Io`],
+    /// [`Error::Data`] or [`Error::Stopped`] if not all files are restored; then `undo` can be
+    /// repeated.
     pub fn undo(&self) -> Result<Undone> {
         for (_, directory) in self.directories()? {
             let journal = Journal::read(&directory)?;
@@ -145,7 +164,7 @@ impl History {
                 let _ = fs::remove_dir_all(&directory);
                 continue;
             }
-            return undo(&self.folder, &directory, &journal);
+            return undo(&self.folder, &directory, &journal, &self.stop);
         }
         Err(Error::NothingToUndo {
             folder: self.folder.clone(),

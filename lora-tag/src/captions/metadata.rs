@@ -5,11 +5,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use lora_data::atomic;
-use lora_data::metadata_file::{MetadataFields, read_fields};
+use lora_data::metadata_file::{MetadataFields, read_existing};
 use serde_json::{Map, Value, json};
 
 use super::folder::{Captions, Entry, unique_files};
 use super::plan::{Plan, PlannedCaption};
+use super::real_path::real_path;
 use crate::error::{Error, Result};
 
 /// A field of the metadata.
@@ -30,8 +31,8 @@ pub struct Import {
     pub kept: Vec<PathBuf>,
     /// The number of these images for which the metadata has no entry.
     pub without_entry: usize,
-    /// The number of entries for other images.
-    pub other_entries: usize,
+    /// The entries for other images, among them those that do not exist: keys or paths.
+    pub other_entries: Vec<String>,
 }
 
 impl Captions {
@@ -40,7 +41,7 @@ impl Captions {
     /// `tags`. Existing captions with text are only replaced if `overwrite` is set.
     ///
     /// # Errors
-    /// [`Error::Data`] with all problems of the file.
+    /// [`Error::Data`] with all problems of the file. An entry for a missing image is none.
     pub fn plan_import(
         &self,
         entries: &[&Entry],
@@ -59,19 +60,23 @@ impl Captions {
         } else {
             format!("{separator} ")
         };
-        let found = read_fields(file, Some(self.folder()), &separator, fields)?;
-        let by_path: HashMap<PathBuf, String> = found
-            .into_iter()
-            .map(|entry| (real_path(&entry.path), entry.caption))
-            .collect();
-        let caption = |entry: &Entry| by_path.get(&real_path(&entry.image)).cloned();
+        let found = read_existing(file, Some(self.folder()), &separator, fields)?;
+        let mut other_entries = found.missing;
         let images: HashSet<PathBuf> = entries
             .iter()
             .map(|entry| real_path(&entry.image))
             .collect();
-        let others = by_path.keys().filter(|path| !images.contains(*path));
+        let others = found.entries.iter().map(|entry| &entry.path);
+        let others = others.filter(|path| !images.contains(&real_path(path)));
+        other_entries.extend(others.map(|path| self.relative(path)));
+        let by_path: HashMap<PathBuf, String> = found
+            .entries
+            .into_iter()
+            .map(|entry| (real_path(&entry.path), entry.caption))
+            .collect();
+        let caption = |entry: &Entry| by_path.get(&real_path(&entry.image)).cloned();
         Ok(Import {
-            other_entries: others.count(),
+            other_entries,
             ..self.import(entries, overwrite, caption)
         })
     }
@@ -94,7 +99,7 @@ impl Captions {
             plan: Plan::default(),
             kept: Vec::new(),
             without_entry: 0,
-            other_entries: 0,
+            other_entries: Vec::new(),
         };
         for entry in unique_files(entries) {
             let Some(caption) = caption(entry) else {
@@ -159,10 +164,6 @@ pub fn export_metadata(
     Ok(left_out)
 }
 
-fn real_path(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,7 +204,7 @@ mod tests {
         assert_eq!(import.kept, [dir.path().join("images/a.txt")]);
         assert_eq!((import.without_entry, import.plan.captions.len()), (1, 1));
         let one = captions.plan_import(&entries[..1], &list, None, false);
-        assert_eq!(one.unwrap().other_entries, 1);
+        assert_eq!(one.unwrap().other_entries, ["sub/c.png"]);
         let tags = Some(MetadataField::Tags);
         let import = captions.plan_import(&entries, &list, tags, true).unwrap();
         let history = History::open(captions.folder()).unwrap();
@@ -233,6 +234,19 @@ mod tests {
         );
         let import = captions.plan_import(&entries, &out, None, true).unwrap();
         assert!(import.plan.captions.is_empty() && import.plan.considered == 2);
+    }
+
+    #[test]
+    fn entries_for_missing_images_are_ignored() {
+        let dir = folder();
+        let list = dir.path().join("list.json");
+        let text = r#"{"a.png": {"tags": "cat"}, "gone.png": {}, "gone/b.png": {"tags": "dog"}}"#;
+        std::fs::write(&list, text).unwrap();
+        let captions = open(&dir);
+        let entries: Vec<&Entry> = captions.entries().iter().collect();
+        let import = captions.plan_import(&entries, &list, None, true).unwrap();
+        assert_eq!(import.other_entries, ["gone.png", "gone/b.png"]);
+        assert_eq!((import.plan.captions.len(), import.without_entry), (1, 2));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Changes of captions before they are made.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -8,6 +7,7 @@ use rayon::prelude::*;
 use super::edit::{Edit, EditContext, SortBy, TokenCounter};
 use super::folder::{Captions, Entry, unique_files};
 use super::history::History;
+use super::respelling::{UnknownTag, unknown_tags};
 use crate::error::Result;
 use crate::scores::Scores;
 
@@ -19,7 +19,7 @@ pub struct Plan {
     /// The number of existing caption files that were looked at.
     pub considered: usize,
     /// Tags of the edit that none of these captions has.
-    pub unknown_tags: Vec<String>,
+    pub unknown_tags: Vec<UnknownTag>,
     /// Caption files with a line that has more tokens than `truncate` allows, since it is one tag.
     pub too_long: Vec<PathBuf>,
 }
@@ -93,10 +93,12 @@ impl Captions {
             };
             Ok(edit.apply(entry.text.as_deref(), &context))
         };
-        let new: Vec<Option<String>> = unique.par_iter().map(edited).collect::<Result<_>>()?;
+        let new: Vec<Result<Option<String>>> = unique.par_iter().map(edited).collect();
+        // Of several errors, the first one is returned.
+        let new: Vec<Option<String>> = new.into_iter().collect::<Result<_>>()?;
         let mut plan = Plan {
             considered: unique.iter().filter(|entry| entry.text.is_some()).count(),
-            unknown_tags: self.unknown_tags(&unique, edit),
+            unknown_tags: unknown_tags(edit.sought_tags(), &self.frequencies(&unique)),
             ..Plan::default()
         };
         for (entry, new) in unique.iter().zip(new) {
@@ -118,16 +120,6 @@ impl Captions {
             }
         }
         Ok(plan)
-    }
-
-    /// The tags that the edit looks for and none of the captions has.
-    fn unknown_tags(&self, entries: &[&Entry], edit: &Edit) -> Vec<String> {
-        let known: HashSet<&str> = entries.iter().flat_map(|entry| self.tags(entry)).collect();
-        let sought = edit.sought_tags().into_iter();
-        sought
-            .filter(|tag| !known.contains(tag))
-            .map(Into::into)
-            .collect()
     }
 }
 
@@ -190,7 +182,8 @@ mod tests {
         let remove = Edit::Remove {
             tags: vec!["x".into(), "z".into()],
         };
-        assert_eq!(plan(&dir, &remove).unwrap().unknown_tags, ["z"]);
+        let unknown = plan(&dir, &remove).unwrap().unknown_tags;
+        assert_eq!((unknown.len(), &*unknown[0].tag), (1, "z"));
         let truncated = plan(&dir, &Edit::Truncate { tokens: 5 }).unwrap();
         assert_eq!(truncated.too_long, [dir.path().join("b.txt")]);
         assert_eq!(truncated.captions[0].new, "x");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::folder::{Captions, Entry};
 use super::history::History;
+use super::real_path::real_path;
 use crate::error::{Error, Result};
 use crate::scores::Scores;
 
@@ -33,10 +34,10 @@ impl Captions {
     ///
     /// # Errors
     /// [`Error::Place`] if the destination is the folder itself or in it, [`Error::Exists`] for
-    /// files that it already has, and [`Error::Io`].
+    /// files that it already has, and
+    /// [`Error::Data`] if it is a file.
     pub fn plan_move(&self, entries: &[&Entry], destination: &Path) -> Result<Relocation> {
-        let folder = real_path(self.folder())?;
-        if real_path(destination)?.starts_with(&folder) {
+        if real_path(destination).starts_with(real_path(self.folder())) {
             return Err(Error::Place {
                 path: destination.into(),
                 expected: "a folder outside of",
@@ -153,18 +154,6 @@ impl Relocation {
         }
         change.finish()
     }
-}
-
-/// The path without links, of a folder that may not exist yet.
-fn real_path(path: &Path) -> Result<PathBuf> {
-    let absolute = std::path::absolute(path).map_err(Error::io(path, "find"))?;
-    for ancestor in absolute.ancestors() {
-        if let Ok(real) = ancestor.canonicalize() {
-            let rest = absolute.strip_prefix(ancestor).unwrap_or(Path::new(""));
-            return Ok(real.join(rest));
-        }
-    }
-    Ok(absolute)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use lora_data::sha256;
+use lora_data::{hex, sha256};
 use ureq::Agent;
 use ureq::http::{Response, StatusCode};
 
@@ -227,7 +227,7 @@ impl Hub {
         drop(file);
         let is_hash = remote.etag.len() == 64;
         let hash = sha256(&incomplete).map_err(Error::io(&incomplete, "read"))?;
-        if is_hash && in_hex(&hash) != remote.etag {
+        if is_hash && hex(hash) != remote.etag {
             let _ = fs::remove_file(&incomplete);
             return Err(failed(
                 "the content does not have the announced SHA-256".into(),
@@ -302,10 +302,6 @@ fn refusal(status: StatusCode) -> String {
         _ => "",
     };
     format!("the server answered {status}{hint}")
-}
-
-fn in_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Gives a content its path in a snapshot: a relative link, or the file itself if the system has no

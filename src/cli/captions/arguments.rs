@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use lora_tag::captions::{CaptionsOptions, Filter};
 
 /// The arguments of `lora-trainer captions`.
@@ -28,7 +28,15 @@ impl Arguments {
     pub(in crate::cli) fn only_reads(&self) -> bool {
         matches!(
             self.command,
-            CaptionsCommand::Stats { .. } | CaptionsCommand::List { .. }
+            CaptionsCommand::Open(FolderCommand::Stats { .. } | FolderCommand::List { .. })
+        )
+    }
+
+    /// True if the command starts a text editor.
+    pub(in crate::cli) fn opens_editor(&self) -> bool {
+        matches!(
+            self.command,
+            CaptionsCommand::Open(FolderCommand::Edit { .. })
         )
     }
 
@@ -43,6 +51,22 @@ impl Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CaptionsCommand {
+    #[command(flatten)]
+    Open(FolderCommand),
+    /// Undo the last command that changed files; the next undo undoes the one before it
+    Undo {
+        /// List the commands that can be undone, the newest first
+        #[arg(long)]
+        list: bool,
+        /// Delete the history; images and captions that were deleted are then gone
+        #[arg(long, conflicts_with = "list")]
+        clear: bool,
+    },
+}
+
+/// The commands that read the folder of images.
+#[derive(Debug, Subcommand)]
+pub(super) enum FolderCommand {
     /// Report missing, empty and long captions, tags and duplicate images
     Stats {
         /// Number of tags to list
@@ -65,6 +89,60 @@ pub(super) enum CaptionsCommand {
         #[command(flatten)]
         filter: FilterArguments,
     },
+    #[command(flatten)]
+    EditTags(EditCommand),
+    /// Open the caption of an image in $VISUAL or $EDITOR; a missing caption is created
+    Edit {
+        /// Image: its path, or its name in the folder
+        image: PathBuf,
+    },
+    /// Move images with their captions and scores into another folder
+    Move {
+        /// Folder, which is created if it is missing
+        destination: PathBuf,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// Delete images with their captions and scores; `undo` restores them
+    Delete {
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// Write captions from sd-scripts' JSON metadata (in_json), or from file names
+    Import {
+        /// JSON file; its keys are the paths of images
+        #[arg(required_unless_present = "from_file_names")]
+        file: Option<PathBuf>,
+        /// The name of each image, without its extension, is its caption
+        #[arg(long, conflicts_with_all = ["file", "field"])]
+        from_file_names: bool,
+        /// Field with the caption [default: caption and tags, joined]
+        #[arg(long, value_enum)]
+        field: Option<Field>,
+        /// Replace existing captions
+        #[arg(long)]
+        overwrite: bool,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// Write captions into sd-scripts' JSON metadata (in_json)
+    Export {
+        /// JSON file to write
+        file: PathBuf,
+        /// Field for the captions
+        #[arg(long, value_enum, default_value_t = Field::Caption)]
+        field: Field,
+        /// Overwrite an existing file
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        filter: FilterArguments,
+    },
+}
+
+/// The edits of all captions.
+#[derive(Debug, Subcommand)]
+pub(super) enum EditCommand {
     /// Add tags that a caption does not have; images without a caption get one
     Add {
         /// Tags, separated by commas
@@ -134,62 +212,6 @@ pub(super) enum CaptionsCommand {
         #[command(flatten)]
         change: ChangeArguments,
     },
-    /// Open the caption of an image in $VISUAL or $EDITOR; a missing caption is created
-    Edit {
-        /// Image: its path, or its name in the folder
-        image: PathBuf,
-    },
-    /// Move images with their captions and scores into another folder
-    Move {
-        /// Folder, which is created if it is missing
-        destination: PathBuf,
-        #[command(flatten)]
-        change: ChangeArguments,
-    },
-    /// Delete images with their captions and scores; `undo` restores them
-    Delete {
-        #[command(flatten)]
-        change: ChangeArguments,
-    },
-    /// Write captions from sd-scripts' JSON metadata (in_json), or from file names
-    Import {
-        /// JSON file; its keys are the paths of images
-        #[arg(required_unless_present = "from_file_names")]
-        file: Option<PathBuf>,
-        /// The name of each image, without its extension, is its caption
-        #[arg(long, conflicts_with_all = ["file", "field"])]
-        from_file_names: bool,
-        /// Field with the caption [default: caption and tags, joined]
-        #[arg(long, value_enum)]
-        field: Option<Field>,
-        /// Replace existing captions
-        #[arg(long)]
-        overwrite: bool,
-        #[command(flatten)]
-        change: ChangeArguments,
-    },
-    /// Write captions into sd-scripts' JSON metadata (in_json)
-    Export {
-        /// JSON file to write
-        file: PathBuf,
-        /// Field for the captions
-        #[arg(long, value_enum, default_value_t = Field::Caption)]
-        field: Field,
-        /// Overwrite an existing file
-        #[arg(long)]
-        force: bool,
-        #[command(flatten)]
-        filter: FilterArguments,
-    },
-    /// Undo the last command that changed files; the next undo undoes the one before it
-    Undo {
-        /// List the commands that can be undone, the newest first
-        #[arg(long)]
-        list: bool,
-        /// Delete the history; images and captions that were deleted are then gone
-        #[arg(long, conflicts_with = "list")]
-        clear: bool,
-    },
 }
 
 /// The captions to change.
@@ -204,6 +226,7 @@ pub(super) struct ChangeArguments {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
+#[command(group = ArgGroup::new("wanted").args(["with", "with_regex", "missing"]).multiple(true))]
 pub(super) struct FilterArguments {
     /// Only captions with this tag, a literal tag or a glob such as "* hair"; can be repeated
     #[arg(long, value_name = "TAG")]
@@ -224,7 +247,7 @@ pub(super) struct FilterArguments {
     #[arg(long, value_name = "GLOB")]
     images: Vec<String>,
     /// One of --with, --with-regex and --missing is enough
-    #[arg(long)]
+    #[arg(long, requires = "wanted")]
     any: bool,
 }
 

@@ -6,24 +6,26 @@ use std::process::ExitCode;
 use lora_data::count;
 use lora_models::Tokenizer;
 use lora_tag::captions::{
-    Captions, Edit, History, Import, MetadataField, Plan, Position, Replacement, Scope, SortBy,
+    Captions, Edit, Import, MetadataField, Plan, Position, Replacement, Scope, SortBy,
     edit_in_editor,
 };
 
-use super::arguments::{CaptionsCommand, ChangeArguments, Field, SortKey};
+use super::arguments::{ChangeArguments, EditCommand, Field, SortKey};
 use super::differences::print_differences;
-use super::outcome::{report_interruption, undo_hint};
+use super::figures::named;
+use super::outcome::{Recording, undo_hint};
+use super::selection::select;
 use crate::cli::progress::print_line;
 use crate::error::Result;
 
-/// The edit of a command and the captions that it changes; `None` for other commands.
+/// The edit of a command and the captions that it changes.
 pub(super) fn edit_of<'a>(
-    command: &'a CaptionsCommand,
+    command: &'a EditCommand,
     separator: &str,
-) -> Result<Option<(Edit, &'a ChangeArguments)>> {
+) -> Result<(Edit, &'a ChangeArguments)> {
     let tags = |text: &str| tag_list(text, separator);
-    Ok(Some(match command {
-        CaptionsCommand::Add {
+    Ok(match command {
+        EditCommand::Add {
             tags: text,
             first,
             at,
@@ -33,13 +35,11 @@ pub(super) fn edit_of<'a>(
             let tags = tags(text)?;
             (Edit::Add { tags, position }, change)
         }
-        CaptionsCommand::Remove { tags: text, change } => {
-            (Edit::Remove { tags: tags(text)? }, change)
-        }
-        CaptionsCommand::MoveFirst { tags: text, change } => {
+        EditCommand::Remove { tags: text, change } => (Edit::Remove { tags: tags(text)? }, change),
+        EditCommand::MoveFirst { tags: text, change } => {
             (Edit::MoveFirst { tags: tags(text)? }, change)
         }
-        CaptionsCommand::Replace {
+        EditCommand::Replace {
             from,
             to,
             regex,
@@ -54,7 +54,7 @@ pub(super) fn edit_of<'a>(
             };
             (Edit::Replace(replacement), change)
         }
-        CaptionsCommand::Sort {
+        EditCommand::Sort {
             by,
             reverse,
             keep,
@@ -64,12 +64,9 @@ pub(super) fn edit_of<'a>(
             let (reverse, keep) = (*reverse, *keep);
             (Edit::Sort { by, reverse, keep }, change)
         }
-        CaptionsCommand::Dedupe { change } => (Edit::Dedupe, change),
-        CaptionsCommand::Truncate { tokens, change } => {
-            (Edit::Truncate { tokens: *tokens }, change)
-        }
-        _ => return Ok(None),
-    }))
+        EditCommand::Dedupe { change } => (Edit::Dedupe, change),
+        EditCommand::Truncate { tokens, change } => (Edit::Truncate { tokens: *tokens }, change),
+    })
 }
 
 fn position(first: bool, at: Option<usize>) -> Result<Position> {
@@ -98,6 +95,10 @@ fn tag_list(text: &str, separator: &str) -> Result<Vec<String>> {
     if tags.is_empty() {
         return Err(unusable("TAGS", &format!("{text:?}"), "at least one tag"));
     }
+    if text.contains(['\n', '\r']) {
+        let expected = "tags without line breaks";
+        return Err(unusable("TAGS", &format!("{text:?}"), expected));
+    }
     Ok(tags)
 }
 
@@ -115,22 +116,23 @@ pub(super) fn run_edit(
     captions: &Captions,
     edit: &Edit,
     change: &ChangeArguments,
-    name: &str,
+    recording: &Recording,
 ) -> Result<ExitCode> {
-    let entries = captions.select(&change.filter.filter())?;
+    let entries = select(captions, &change.filter)?;
     if entries.is_empty() {
         print_line("no image matches the filter");
         return Ok(ExitCode::SUCCESS);
     }
     let tokenizer = Tokenizer::new();
     let plan = captions.plan(&entries, edit, &|text| tokenizer.ids(text).len())?;
-    for tag in &plan.unknown_tags {
-        let hint = if tag.contains(['*', '?']) {
+    for unknown in &plan.unknown_tags {
+        let is_pattern = unknown.respelled.is_none() && unknown.tag.contains(['*', '?']);
+        let hint = if is_pattern {
             "; for a pattern use `replace --regex`"
         } else {
             ""
         };
-        print_line(&format!("no caption has the tag `{tag}`{hint}"));
+        print_line(&format!("{unknown}{hint}"));
     }
     for file in &plan.too_long {
         print_line(&format!(
@@ -138,7 +140,7 @@ pub(super) fn run_edit(
             file.display()
         ));
     }
-    apply(captions, &plan, change.dry_run, name)
+    apply(captions, &plan, change.dry_run, recording)
 }
 
 /// Writes imported captions, or shows what would change.
@@ -148,9 +150,9 @@ pub(super) fn run_import(
     field: Option<Field>,
     overwrite: bool,
     change: &ChangeArguments,
-    name: &str,
+    recording: &Recording,
 ) -> Result<ExitCode> {
-    let entries = captions.select(&change.filter.filter())?;
+    let entries = select(captions, &change.filter)?;
     let Import {
         plan,
         kept,
@@ -166,10 +168,11 @@ pub(super) fn run_import(
             count(without_entry, "image")
         ));
     }
-    if other_entries > 0 {
+    if !other_entries.is_empty() {
         print_line(&format!(
-            "ignored {} for images that are not in the folder or do not match the filter",
-            count(other_entries, "entry")
+            "ignored {} for images that are not in the folder or do not match the filter: {}",
+            count(other_entries.len(), "entry"),
+            named(&other_entries)
         ));
     }
     if !kept.is_empty() {
@@ -178,7 +181,7 @@ pub(super) fn run_import(
             count(kept.len(), "caption")
         ));
     }
-    apply(captions, &plan, change.dry_run, name)
+    apply(captions, &plan, change.dry_run, recording)
 }
 
 pub(super) fn metadata_field(field: Field) -> MetadataField {
@@ -189,7 +192,11 @@ pub(super) fn metadata_field(field: Field) -> MetadataField {
 }
 
 /// Opens a caption in the user's text editor.
-pub(super) fn run_editor(captions: &Captions, image: &Path, name: &str) -> Result<ExitCode> {
+pub(super) fn run_editor(
+    captions: &Captions,
+    image: &Path,
+    recording: &Recording,
+) -> Result<ExitCode> {
     let entry = captions.find(image)?;
     let is_set = |name| {
         std::env::var(name)
@@ -197,26 +204,22 @@ pub(super) fn run_editor(captions: &Captions, image: &Path, name: &str) -> Resul
             .filter(|text| !text.trim().is_empty())
     };
     let editor = is_set("VISUAL").or_else(|| is_set("EDITOR"));
-    let editor = editor.ok_or_else(|| {
-        unusable(
-            "EDITOR",
-            "no such environment variable",
-            "the command of a text editor, in EDITOR or VISUAL",
-        )
-    })?;
-    let history = History::open(captions.folder())?;
-    let plan = edit_in_editor(entry, &history, &editor, name)?;
+    let editor = editor.ok_or(lora_tag::Error::NoEditor)?;
+    let plan = edit_in_editor(entry, &recording.history, &editor, &recording.name)?;
     summarize(captions, &plan, false);
     Ok(ExitCode::SUCCESS)
 }
 
-fn apply(captions: &Captions, plan: &Plan, dry_run: bool, name: &str) -> Result<ExitCode> {
+fn apply(
+    captions: &Captions,
+    plan: &Plan,
+    dry_run: bool,
+    recording: &Recording,
+) -> Result<ExitCode> {
     if dry_run {
         print_differences(captions, plan);
     } else {
-        let history = History::open(captions.folder())?;
-        plan.apply(&history, name)
-            .inspect_err(|_| report_interruption(&history, name))?;
+        recording.make(|history, name| plan.apply(history, name))?;
     }
     summarize(captions, plan, dry_run);
     Ok(ExitCode::SUCCESS)

@@ -85,7 +85,7 @@ fn stats_lines(captions: &Captions, stats: &Stats, top: usize) -> Vec<String> {
     )];
     let mut list = |what: &str, files: &[std::path::PathBuf]| {
         if !files.is_empty() {
-            let named = named(captions, files);
+            let named = named_files(captions, files);
             lines.push(format!("{what}: {} ({named})", files.len()));
         }
     };
@@ -119,7 +119,7 @@ fn stats_lines(captions: &Captions, stats: &Stats, top: usize) -> Vec<String> {
         ));
         for longer in &tokens.longer_than {
             if !longer.captions.is_empty() {
-                let named = named(captions, &longer.captions);
+                let named = named_files(captions, &longer.captions);
                 let number = longer.captions.len();
                 lines.push(format!("  more than {}: {number} ({named})", longer.tokens));
             }
@@ -146,13 +146,15 @@ fn tag_lines(tags: &[TagCount]) -> Vec<String> {
         .collect()
 }
 
-fn named(captions: &Captions, files: &[impl AsRef<Path>]) -> String {
-    let names: Vec<String> = files
-        .iter()
-        .take(MOST_NAMED)
-        .map(|file| captions.relative(file.as_ref()))
-        .collect();
-    names.join(", ") + &more(files.len())
+fn named_files(captions: &Captions, files: &[impl AsRef<Path>]) -> String {
+    let names = files.iter().map(|file| captions.relative(file.as_ref()));
+    named(&names.collect::<Vec<_>>())
+}
+
+/// The first names, and the number of the others.
+pub(super) fn named(names: &[String]) -> String {
+    let first = &names[..names.len().min(MOST_NAMED)];
+    first.join(", ") + &more(names.len())
 }
 
 fn more(number: usize) -> String {

@@ -17,17 +17,38 @@ pub(in crate::cli) fn undo_hint(folder: &Path) -> String {
     )
 }
 
-/// Reports that a failed command has changed files, if it has.
-pub(super) fn report_interruption(history: &History, name: &str) {
-    let entries = history.entries().unwrap_or_default();
-    let is_this =
-        |entry: &&lora_tag::captions::HistoryEntry| entry.is_interrupted && entry.command == name;
-    if entries.first().filter(is_this).is_some() {
-        let _ = writeln!(
-            std::io::stderr(),
-            "warning: some files may have been changed before the error; {}",
-            undo_hint(history.folder())
-        );
+/// A command that is recorded in the history.
+pub(super) struct Recording {
+    pub(super) history: History,
+    /// The name of the command there.
+    pub(super) name: String,
+}
+
+impl Recording {
+    /// Makes the changes. If that fails, reports whether files have changed.
+    pub(super) fn make(
+        &self,
+        changes: impl FnOnce(&History, &str) -> lora_tag::Result<()>,
+    ) -> lora_tag::Result<()> {
+        changes(&self.history, &self.name).inspect_err(|error| {
+            let is_stopped = matches!(error, lora_tag::Error::Stopped);
+            let undo = undo_hint(self.history.folder());
+            let line = match (is_stopped, self.has_changes()) {
+                (true, true) => format!("stopped; some files are changed; {undo}"),
+                (true, false) => "stopped; nothing was changed".into(),
+                (false, true) => {
+                    format!("warning: some files may have been changed before the error; {undo}")
+                }
+                (false, false) => return,
+            };
+            let _ = writeln!(std::io::stderr(), "{line}");
+        })
+    }
+
+    fn has_changes(&self) -> bool {
+        let entries = self.history.entries().unwrap_or_default();
+        let newest = entries.first();
+        newest.is_some_and(|entry| entry.is_interrupted && entry.command == self.name)
     }
 }
 

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lora_data::count;
-use lora_tag::captions::{Captions, Filter, History, Relocation};
+use lora_tag::captions::{Captions, Relocation};
 
 use super::arguments::ChangeArguments;
 use super::differences::print_removed;
-use super::outcome::{report_interruption, undo_hint};
+use super::outcome::{Recording, undo_hint};
+use super::selection::select;
 use crate::cli::progress::print_line;
 use crate::error::Result;
 
@@ -17,9 +18,9 @@ pub(super) fn run_move(
     captions: &Captions,
     destination: &Path,
     change: &ChangeArguments,
-    name: &str,
+    recording: &Recording,
 ) -> Result<ExitCode> {
-    let entries = captions.select(&change.filter.filter())?;
+    let entries = select(captions, &change.filter)?;
     let plan = captions.plan_move(&entries, destination)?;
     if change.dry_run {
         for (file, target) in plan
@@ -30,17 +31,23 @@ pub(super) fn run_move(
         }
     }
     let place = format!(" to {}", destination.display());
-    finish(captions, &plan, change, name, ["move", "moved"], &place)
+    finish(
+        captions,
+        &plan,
+        change,
+        recording,
+        ["move", "moved"],
+        &place,
+    )
 }
 
 /// Deletes images, or shows what would be deleted.
 pub(super) fn run_delete(
     captions: &Captions,
     change: &ChangeArguments,
-    name: &str,
+    recording: &Recording,
 ) -> Result<ExitCode> {
-    let filter = change.filter.filter();
-    if filter == Filter::default() {
+    if change.filter.filter().is_empty() {
         return Err(lora_tag::Error::Option {
             option: "delete",
             found: "no filter".into(),
@@ -48,20 +55,27 @@ pub(super) fn run_delete(
         }
         .into());
     }
-    let plan = captions.plan_delete(&captions.select(&filter)?);
+    let plan = captions.plan_delete(&select(captions, &change.filter)?);
     if change.dry_run {
         for file in plan.files() {
             print_removed(&file.display().to_string());
         }
     }
-    finish(captions, &plan, change, name, ["delete", "deleted"], "")
+    finish(
+        captions,
+        &plan,
+        change,
+        recording,
+        ["delete", "deleted"],
+        "",
+    )
 }
 
 fn finish(
     captions: &Captions,
     plan: &Relocation,
     change: &ChangeArguments,
-    name: &str,
+    recording: &Recording,
     [verb, past]: [&str; 2],
     place: &str,
 ) -> Result<ExitCode> {
@@ -80,9 +94,7 @@ fn finish(
         print_line(&format!("would {verb} {files}"));
         return Ok(ExitCode::SUCCESS);
     }
-    let history = History::open(captions.folder())?;
-    plan.apply(&history, name)
-        .inspect_err(|_| report_interruption(&history, name))?;
+    recording.make(|history, name| plan.apply(history, name))?;
     let undo = undo_hint(captions.folder());
     print_line(&format!("{past} {files}; {undo}"));
     Ok(ExitCode::SUCCESS)

@@ -5,32 +5,43 @@ use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
 use lora_data::count;
-use lora_tag::captions::{History, HistoryEntry};
+use lora_tag::captions::{History, HistoryEntry, KeptFile};
 
 use crate::cli::progress::print_line;
 use crate::error::Result;
 
 /// Undoes the newest command.
 pub(super) fn run_undo(history: &History) -> Result<ExitCode> {
-    let undone = history.undo()?;
+    let undone = history.undo().inspect_err(|error| {
+        if matches!(error, lora_tag::Error::Stopped) {
+            let _ = writeln!(std::io::stderr(), "stopped; repeat `undo` to complete it");
+        }
+    })?;
     print_line(&format!(
         "undid `{}`: restored {}",
         undone.command,
         count(undone.restored, "file")
     ));
-    let Some(backup) = undone.backup else {
+    if undone.kept.is_empty() {
         return Ok(ExitCode::SUCCESS);
+    }
+    let left = if undone.kept.len() == 1 {
+        "and is left as it is; its content"
+    } else {
+        "and are left as they are; their content"
     };
     let mut out = std::io::stderr().lock();
     let _ = writeln!(
         out,
-        "warning: {} changed since, left as they are; the content before `{}` is in {}",
+        "warning: {} changed since {left} before `{}`:",
         count(undone.kept.len(), "file"),
         undone.command,
-        backup.display()
     );
-    for file in &undone.kept {
-        let _ = writeln!(out, "  {}", file.display());
+    for KeptFile { path, earlier } in &undone.kept {
+        let earlier = earlier
+            .as_ref()
+            .map_or_else(|| "none".into(), |file| file.display().to_string());
+        let _ = writeln!(out, "  {}: {earlier}", path.display());
     }
     Ok(ExitCode::FAILURE)
 }

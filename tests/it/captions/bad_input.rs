@@ -53,7 +53,7 @@ fn options_that_are_refused() {
         ),
         (
             &["edit", "a.png"],
-            &["`EDITOR`", "command of a text editor"],
+            &["set VISUAL or EDITOR to the command of a text editor"],
         ),
     ] {
         if arguments == ["move", "."] {
@@ -63,6 +63,57 @@ fn options_that_are_refused() {
     }
     assert_eq!(folder.files(), before);
     assert!(!folder.path("images/.lora-trainer-captions").exists());
+}
+
+/// Neither a tag with a line break, nor a caption file that other tools or this one would misread.
+#[test]
+fn captions_that_are_not_written() {
+    let folder = Folder::new();
+    let before = folder.files();
+    for (arguments, parts) in [
+        (
+            &["add", "x\ny"][..],
+            &["`TAGS`: found \"x\\ny\"; expected tags without line breaks"][..],
+        ),
+        (
+            &["replace", "smile", "x\ry"],
+            &["`TO`: found \"x\\ry\"; expected a tag without line breaks"],
+        ),
+        (
+            &["add", "x", "--caption-extension", ".tags.json"],
+            &["`caption-extension`", "`.tags.json`", "scores or caches"],
+        ),
+    ] {
+        refused(&folder.run(arguments), parts);
+    }
+    assert_eq!(folder.files(), before);
+}
+
+/// `--any` is not a condition of its own.
+#[test]
+fn any_alone_is_refused() {
+    let folder = Folder::new();
+    let before = folder.files();
+    for command in [
+        &["delete", "--any"][..],
+        &["list", "--any", "--without", "smile"],
+        &["dedupe", "--any", "--images", "a*"],
+    ] {
+        let run = folder.run(command);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        for option in ["--with", "--with-regex", "--missing"] {
+            assert!(run.stderr.contains(option), "{run:?}");
+        }
+    }
+    assert_eq!(folder.files(), before);
+    for option in [["--with", "smile"], ["--with-regex", "smile"]] {
+        let list = [&["list", "--any"], &option[..]].concat();
+        assert_eq!(folder.output(&list), "images/a.png\nimages/b.png\n");
+    }
+    assert_eq!(
+        folder.output(&["delete", "--any", "--missing", "--dry-run"]),
+        "[-images/c.png-]\nwould delete 1 image\n"
+    );
 }
 
 #[test]
@@ -143,6 +194,15 @@ fn editors_that_fail() {
         assert_eq!(run.code, Some(2));
         let message = format!("error: editor `{editor}`: {reason}; images/a.txt is unchanged\n");
         assert!(run.stderr.ends_with(&message), "{run:?}");
+    }
+    let editor = "printf '\\377' >";
+    let run = Run::from_command(folder.command(&["edit", "a.png"]).env("EDITOR", editor));
+    assert_eq!(run.code, Some(2));
+    for part in [
+        "/a.txt`: not UTF-8 at byte 0",
+        "; images/a.txt is unchanged, and the edited copy is images/.lora-trainer-captions/editor-",
+    ] {
+        assert!(run.stderr.contains(part), "no {part} in {run:?}");
     }
     assert_eq!(folder.files(), before);
 }

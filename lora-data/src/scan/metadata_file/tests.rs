@@ -307,13 +307,29 @@ fn one_of_the_fields() {
     let dir = folder(&["a.png", "b.png"], text);
     let read = |fields| {
         let images = dir.path().join("images");
-        read_fields(dir.path().join("list.json"), Some(&images), ", ", fields)
+        read_existing(dir.path().join("list.json"), Some(&images), ", ", fields)
     };
     let tags = read(MetadataFields::Tags).unwrap();
-    let tags: Vec<&str> = tags.iter().map(|entry| entry.caption.as_str()).collect();
-    assert_eq!(tags, ["cat", "dog"]);
+    let captions: Vec<&str> = tags.entries.iter().map(|entry| &*entry.caption).collect();
+    assert_eq!((captions, tags.missing.len()), (vec!["cat", "dog"], 0));
     let message = read(MetadataFields::Caption).unwrap_err().to_string();
     assert!(message.ends_with("`b`: `caption` has no text"), "{message}");
+}
+
+#[test]
+fn missing_images_may_be_left_out() {
+    let text = r#"{"gone.png": {}, "a": {"tags": "cat"}, "no/folder.png": {"tags": "dog"}}"#;
+    let dir = folder(&["a.png"], text);
+    let read = |image_dir: &Path| {
+        let list = dir.path().join("list.json");
+        read_existing(list, Some(image_dir), ", ", MetadataFields::Both)
+    };
+    let found = read(&dir.path().join("images")).unwrap();
+    assert_eq!(found.entries.len(), 1);
+    assert_eq!(found.missing, ["gone.png", "no/folder.png"]);
+    let nothing = read(dir.path()).unwrap();
+    assert_eq!((nothing.entries.len(), nothing.missing.len()), (0, 3));
+    assert_eq!(problems(read_in(&dir)).len(), 3);
 }
 
 #[cfg(unix)]

@@ -147,6 +147,14 @@ fn mistakes_are_errors() {
         .to_string();
     assert!(message.contains("`FROM`: found \"a)\"") && message.contains("unopened group"));
     assert!(Replacement::literal(" ", "x", Scope::Tag).is_err());
+    for to in ["x\ny", "x\r"] {
+        for replacement in [Replacement::literal, Replacement::regex] {
+            let message = replacement("a", to, Scope::Tag).unwrap_err().to_string();
+            assert!(message.ends_with("expected a tag without line breaks"));
+            let text = replacement("a", to, Scope::Text).unwrap();
+            assert_eq!(apply(&Edit::Replace(text), "a, b"), format!("{to}, b"));
+        }
+    }
 }
 
 /// The tags of each line, sorted.

@@ -8,6 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::fault;
 use super::files::{move_file, number_of, replace_all, sync_folder};
 use super::journal::{self, Content, Record, recorded, sha256};
+use super::links::{move_link, moved_links};
+use super::stop::Stop;
 use crate::error::{Error, Result};
 
 /// The changes of one command. Each is recorded on the disk before it is made.
@@ -20,6 +22,7 @@ pub struct Change {
     /// The folder of the history.
     history: PathBuf,
     command: String,
+    stop: Stop,
     open: Option<OpenJournal>,
 }
 
@@ -35,11 +38,12 @@ struct OpenJournal {
 }
 
 impl Change {
-    pub(super) fn new(folder: &Path, history: PathBuf, command: &str) -> Self {
+    pub(super) fn new(folder: &Path, history: PathBuf, command: &str, stop: Stop) -> Self {
         Self {
             folder: folder.into(),
             history,
             command: command.into(),
+            stop,
             open: None,
         }
     }
@@ -59,7 +63,7 @@ impl Change {
     ///
     /// # Errors
     /// Those of [`write`](Self::write). If a file cannot be written, others may have been;
-    /// they can be undone.
+    /// they can be undone, and [`Error::Stopped`].
     pub fn write_all(&mut self, files: &[(&Path, &str)]) -> Result<usize> {
         let mut changed = Vec::new();
         let mut records = Vec::new();
@@ -75,16 +79,17 @@ impl Change {
             });
             changed.push((*path, text.as_bytes()));
         }
+        self.stop.check()?;
         self.record(&records)?;
-        replace_all(&changed)?;
+        replace_all(&changed, &self.stop)?;
         Ok(changed.len())
     }
 
-    /// Moves files, each to a path at which there is nothing.
+    /// Moves files, each to a path at which there is nothing. A link still leads to the same file.
     ///
     /// # Errors
     /// [`Error::Exists`] before any file is moved; [`Error::Io`] and [`Error::Data`] for a file
-    /// that cannot be moved, or if the history cannot be written.
+    /// that cannot be moved, or if the history cannot be written, and [`Error::Stopped`].
     pub fn move_all(&mut self, files: &[(&Path, &Path)]) -> Result<()> {
         let existing: Vec<PathBuf> = files
             .iter()
@@ -97,16 +102,23 @@ impl Change {
                 advice: "nothing was moved",
             });
         }
+        let links = moved_links(files)?;
         let mut records = Vec::new();
-        for (from, to) in files {
+        for ((from, to), link) in files.iter().zip(&links) {
             records.push(Record::Move {
                 from: recorded(&self.folder, from)?,
                 to: recorded(&self.folder, to)?,
+                link: link.clone(),
             });
         }
+        self.stop.check()?;
         self.record(&records)?;
-        for (from, to) in files {
-            move_file(from, to)?;
+        for ((from, to), link) in files.iter().zip(links) {
+            self.stop.check()?;
+            match link {
+                Some(link) => move_link(from, to, &link.new)?,
+                None => move_file(from, to)?,
+            }
             fault::place().map_err(Error::io(from, "move"))?;
         }
         Ok(())
@@ -116,7 +128,7 @@ impl Change {
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Data`] for a file that cannot be moved, or if the history cannot
-    /// be written.
+    /// be written, and [`Error::Stopped`].
     pub fn delete_all(&mut self, files: &[&Path]) -> Result<()> {
         let first = self.open.as_ref().map_or(0, |open| open.stored);
         let mut records = Vec::new();
@@ -129,12 +141,14 @@ impl Change {
             names.push(stored.clone());
             records.push(Record::Delete { path, stored });
         }
+        self.stop.check()?;
         self.record(&records)?;
         let Some(open) = &mut self.open else {
             return Ok(());
         };
         open.stored += files.len();
         for (path, stored) in files.iter().zip(names) {
+            self.stop.check()?;
             move_file(path, &open.directory.join(stored))?;
             fault::place().map_err(Error::io(path, "delete"))?;
         }

@@ -8,6 +8,7 @@ use std::path::Path;
 use lora_data::atomic;
 
 use super::fault;
+use super::stop::Stop;
 use crate::error::{Error, Result};
 
 /// The number of a command's folder, such as 12 for `0012` or `0012-undone`.
@@ -38,9 +39,10 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 /// instead of 53 s while another program writes to the same disk.
 ///
 /// After an error, any of the files may be written.
-pub(super) fn replace_all(files: &[(&Path, &[u8])]) -> Result<()> {
+pub(super) fn replace_all(files: &[(&Path, &[u8])], stop: &Stop) -> Result<()> {
     let write = |files: &[(&Path, &[u8])]| {
         files.iter().try_for_each(|(path, bytes)| {
+            stop.check()?;
             replace(path, bytes)?;
             fault::place().map_err(Error::io(path, "write"))
         })
@@ -63,15 +65,25 @@ pub(super) fn replace_all(files: &[(&Path, &[u8])]) -> Result<()> {
     })
 }
 
+/// Creates the folder of a file, if it is missing.
+pub(super) fn create_folder_of(file: &Path) -> Result<()> {
+    match file.parent() {
+        Some(folder) => fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder")),
+        None => Ok(()),
+    }
+}
+
 /// Moves a file to a path at which there is nothing, and creates the folder.
 pub(super) fn move_file(from: &Path, to: &Path) -> Result<()> {
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).map_err(Error::io(folder, "create the folder"))?;
-    }
+    create_folder_of(to)?;
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
             let mut source = File::open(from).map_err(Error::io(from, "read"))?;
             atomic::write(to, |file| io::copy(&mut source, file).map(|_| ()))?;
+            if let Ok(metadata) = source.metadata() {
+                // A file system without permissions is no reason to leave the file where it is.
+                let _ = fs::set_permissions(to, metadata.permissions());
+            }
             fs::remove_file(from).map_err(Error::io(from, "delete"))
         }
         moved => moved.map_err(Error::io(from, "move")),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lora_data::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -28,11 +29,24 @@ pub(super) enum Record {
         new: String,
     },
     /// A file moves.
-    Move { from: String, to: String },
+    Move {
+        from: String,
+        to: String,
+        /// For a link, its targets.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        link: Option<Link>,
+    },
     /// A file moves to `stored` in the folder of the command.
     Delete { path: String, stored: String },
     /// The last line, if the command was not interrupted.
     End,
+}
+
+/// The targets of a link before and after it moves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Link {
+    pub(super) old: String,
+    pub(super) new: String,
 }
 
 /// The content of a file: text if it is UTF-8, otherwise hexadecimal digits.
@@ -135,6 +149,11 @@ pub(super) fn recorded(folder: &Path, path: &Path) -> Result<String> {
         Ok(inner) => inner.to_path_buf(),
         Err(_) => path,
     };
+    utf8(path)
+}
+
+/// The path as text.
+pub(super) fn utf8(path: PathBuf) -> Result<String> {
     path.into_os_string()
         .into_string()
         .map_err(|path| Error::NameNotUtf8 {
@@ -144,11 +163,7 @@ pub(super) fn recorded(folder: &Path, path: &Path) -> Result<String> {
 
 /// The SHA-256 of a content in hexadecimal digits.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(bytes))
 }
 
 /// The content of a file, `None` if it does not exist.

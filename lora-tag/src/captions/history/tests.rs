@@ -172,14 +172,20 @@ fn files_that_were_changed_since_are_kept() {
     fs::write(images.join("a.png"), "another image").unwrap();
     fs::remove_file(images.join("created.txt")).unwrap();
     let undone = History::open(&images).unwrap().undo().unwrap();
-    assert_eq!(undone.kept, [images.join("a.png"), images.join("c.txt")]);
+    let kept: Vec<&Path> = undone.kept.iter().map(|file| &*file.path).collect();
+    assert_eq!(kept, [images.join("a.png"), images.join("c.txt")]);
+    let earlier: Vec<Vec<u8>> = undone
+        .kept
+        .iter()
+        .map(|file| fs::read(file.earlier.as_ref().unwrap()).unwrap())
+        .collect();
+    assert_eq!(earlier, [&b"image a"[..], b"caf\xe9"]);
     assert_eq!(fs::read(images.join("c.txt")).unwrap(), b"mine");
     assert_eq!(fs::read(images.join("a.txt")).unwrap(), b"one, two\r\n");
     assert_eq!(
         fs::read(dir.path().join("moved/a.png")).unwrap(),
         b"image a"
     );
-    assert!(undone.backup.unwrap().join("journal.jsonl").exists());
     assert!(matches!(
         History::open(&images).unwrap().undo(),
         Err(Error::NothingToUndo { .. })
@@ -265,6 +271,148 @@ fn temporary_files_of_a_killed_command_are_removed() {
     history.undo().unwrap();
     assert!(!images.join(".a.txt.123-0.tmp").exists());
     assert!(images.join(".other.txt.123-0.tmp").exists());
+}
+
+#[test]
+fn temporary_files_of_a_killed_undo_are_removed() {
+    let dir = example();
+    let before = files(dir.path());
+    let images = dir.path().join("images");
+    change(dir.path()).unwrap();
+    let history = History::open(&images).unwrap();
+    fail_after(Some(3));
+    history.undo().unwrap_err();
+    fail_after(None);
+    for name in [".c.txt.123-0.tmp", ".a.png.123-1.tmp", "sub/.b.png.9-2.tmp"] {
+        fs::write(images.join(name), "half").unwrap();
+    }
+    history.undo().unwrap();
+    assert_eq!(files(dir.path()), before);
+}
+
+#[test]
+fn the_content_before_the_command_is_kept() {
+    let dir = example();
+    change(dir.path()).unwrap();
+    let images = dir.path().join("images");
+    let history = History::open(&images).unwrap();
+    fs::write(images.join("sub/b.png"), "mine").unwrap();
+    let undone = history.undo().unwrap();
+    let [kept] = &undone.kept[..] else {
+        panic!("{undone:?}")
+    };
+    let earlier = kept.earlier.as_ref().unwrap();
+    assert!(earlier.starts_with(history.directory().join("0001-undone")));
+    assert_eq!(fs::read(earlier).unwrap(), b"image b");
+
+    let mut change = history.begin("create");
+    change.write(&images.join("created.txt"), "new").unwrap();
+    change.write(&images.join("sub/b.txt"), "new").unwrap();
+    change.finish().unwrap();
+    fs::write(images.join("created.txt"), "mine").unwrap();
+    fs::write(images.join("sub/b.txt"), "mine").unwrap();
+    let kept = history.undo().unwrap().kept;
+    assert_eq!(kept[0].earlier, None);
+    let earlier = history.directory().join("0002-undone/earlier/sub/b.txt");
+    assert_eq!(kept[1].earlier.as_ref(), Some(&earlier));
+    assert_eq!(fs::read(earlier).unwrap(), b"");
+
+    let mut change = history.begin("create");
+    change.write(&images.join("other.txt"), "new").unwrap();
+    change.finish().unwrap();
+    fs::write(images.join("other.txt"), "mine").unwrap();
+    assert_eq!(history.undo().unwrap().kept.len(), 1);
+    assert!(!history.directory().join("0003-undone").exists());
+}
+
+#[test]
+fn a_stopped_command_changes_nothing_more() {
+    let dir = example();
+    let before = files(dir.path());
+    let images = dir.path().join("images");
+    let flag = Arc::new(AtomicBool::new(true));
+    let history = History::open(&images).unwrap();
+    let stopped = history.clone().stopped_by(Arc::clone(&flag));
+    let path = |name: &str| images.join(name);
+    let mut change = stopped.begin("stopped");
+    for result in [
+        change.write(&path("a.txt"), "new"),
+        change.move_all(&[(&path("a.png"), &path("moved.png"))]),
+        change.delete_all(&[&path("a.png")]),
+    ] {
+        assert!(matches!(result, Err(Error::Stopped)), "{result:?}");
+    }
+    assert!(files(dir.path()) == before && !history.directory().exists());
+    flag.store(false, std::sync::atomic::Ordering::Relaxed);
+    change.write(&path("a.txt"), "new").unwrap();
+    change.finish().unwrap();
+    flag.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(matches!(stopped.undo(), Err(Error::Stopped)));
+    assert_eq!(fs::read(path("a.txt")).unwrap(), b"new");
+    history.undo().unwrap();
+    assert_eq!(files(dir.path()), before);
+}
+
+/// Moves two links, one to the other and one to a file elsewhere, and a link with an absolute path.
+#[cfg(unix)]
+fn move_links(dir: &Path) -> Result<()> {
+    let images = dir.join("images");
+    let to = |name: &str| dir.join("deep/er").join(name);
+    let names = ["a.png", "link.png", "sub/other.png", "absolute.png"];
+    let pairs = names.map(|name| (images.join(name), to(name)));
+    let pairs: Vec<(&Path, &Path)> = pairs.iter().map(|(a, b)| (&**a, &**b)).collect();
+    let mut change = History::open(&images)?.begin("move");
+    change.move_all(&pairs)?;
+    change.finish()
+}
+
+#[cfg(unix)]
+#[test]
+fn moved_links_lead_to_the_same_files() {
+    use std::os::unix::fs::symlink;
+
+    let mut places = 0;
+    loop {
+        let dir = example();
+        let images = dir.path().join("images");
+        fs::create_dir(dir.path().join("store")).unwrap();
+        fs::write(dir.path().join("store/x.png"), "image x").unwrap();
+        let absolute = dir.path().join("store/x.png");
+        let links = [
+            ("link.png", Path::new("a.png")),
+            ("sub/other.png", Path::new("../../store/x.png")),
+            ("absolute.png", &*absolute),
+        ];
+        for (link, target) in links {
+            symlink(target, images.join(link)).unwrap();
+        }
+        let before = files(dir.path());
+        fail_after(Some(places));
+        let moved = move_links(dir.path());
+        fail_after(None);
+        if moved.is_ok() {
+            let moved = dir.path().join("deep/er");
+            let target = |name: &str| fs::read_link(moved.join(name)).unwrap();
+            assert_eq!(target("link.png"), Path::new("a.png"));
+            assert_eq!(target("sub/other.png"), Path::new("../../../store/x.png"));
+            assert_eq!(target("absolute.png"), absolute);
+            assert_eq!(fs::read(moved.join("sub/other.png")).unwrap(), b"image x");
+            // The undo is killed, too.
+            fail_after(Some(1));
+            History::open(&images).unwrap().undo().unwrap_err();
+            fail_after(None);
+        }
+        let undone = History::open(&images).unwrap().undo().unwrap();
+        assert!(undone.kept.is_empty(), "{undone:?}");
+        assert_eq!(files(dir.path()), before);
+        for (link, target) in links {
+            assert_eq!(fs::read_link(images.join(link)).unwrap(), target);
+        }
+        if moved.is_ok() {
+            return assert!(places > 3);
+        }
+        places += 1;
+    }
 }
 
 #[test]
