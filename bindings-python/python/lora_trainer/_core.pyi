@@ -197,8 +197,8 @@ class CaptionFolder:
     def __new__(cls, /, folder: str | PathLike[str], recursive: bool, caption_extension: str, caption_separator: str) -> CaptionFolder: ...
     def clear_history(self, /) -> None:
         """Deletes the history."""
-    def edit(self, /, edit: CaptionEdit, images: set[Path] | None, command: str | None) -> tuple[list[CaptionChange], int, list[str], list[Path]]:
-        """Edits captions, or returns what would change: the changed captions, the number of captions that were looked at, tags of the edit that none of them has, and captions whose first tag alone is too long."""
+    def edit(self, /, edit: CaptionEdit, images: set[Path] | None, command: str | None) -> tuple[list[CaptionChange], int, list[tuple[str, str | None]], list[Path]]:
+        """Edits captions, or returns what would change: the changed captions, the number of captions that were looked at, tags of the edit that none of them has (with a tag that is spelled almost alike), and captions whose first tag alone is too long."""
     def entries(self, /, images: set[Path] | None) -> list[CaptionEntry]:
         """The images with their captions."""
     def export_captions(self, /, images: set[Path] | None, file: Path, field: str, replace: bool) -> int:
@@ -208,8 +208,8 @@ class CaptionFolder:
         """The folder."""
     def history(self, /) -> list[CaptionCommand]:
         """The commands that can be undone, the newest first."""
-    def import_captions(self, /, images: set[Path] | None, file: Path | None, field: str | None, overwrite: bool, command: str | None) -> tuple[list[CaptionChange], list[Path], int, int]:
-        """Writes captions from a metadata file, or from the names of the images without one: the changed captions, the captions that are kept, the number of images without an entry, and the number of entries for other images."""
+    def import_captions(self, /, images: set[Path] | None, file: Path | None, field: str | None, overwrite: bool, command: str | None) -> tuple[list[CaptionChange], list[Path], int, list[str]]:
+        """Writes captions from a metadata file, or from the names of the images without one: the changed captions, the captions that are kept, the number of images without an entry, and the entries for other images."""
     @property
     def problems(self, /) -> list[str]:
         """The reasons why the captions of some images cannot be read."""
@@ -1777,17 +1777,17 @@ class Trainer:
 @final
 class UndoneCommand:
     """The result of undoing a command."""
-    __match_args__: Final = ('command', 'restored', 'kept', 'backup')
+    __match_args__: Final = ('command', 'restored', 'kept', 'earlier')
     def __reduce__(self, /) -> tuple[Any, tuple[Any, ...]]: ...
     def __repr__(self, /) -> str: ...
     @staticmethod
-    def _restore(command: str, restored: SupportsIndex, kept: Sequence[str | PathLike[str]], backup: str | PathLike[str] | None) -> UndoneCommand: ...
-    @property
-    def backup(self, /) -> Path | None:
-        """The folder with the earlier content of those files, if there are any."""
+    def _restore(command: str, restored: SupportsIndex, kept: Sequence[str | PathLike[str]], earlier: Sequence[str | PathLike[str]]) -> UndoneCommand: ...
     @property
     def command(self, /) -> str:
         """The command."""
+    @property
+    def earlier(self, /) -> list[Path]:
+        """The files with the earlier content of those, if they had any."""
     @property
     def kept(self, /) -> list[Path]:
         """The files that were changed since the command and are left as they are."""
