@@ -34,7 +34,7 @@ impl Recording {
             let is_stopped = matches!(error, lora_tag::Error::Stopped);
             let undo = undo_hint(self.history.folder());
             let line = match (is_stopped, self.has_changes()) {
-                (true, true) => format!("stopped; some files are changed; {undo}"),
+                (true, true) => format!("stopped; some files may have been changed; {undo}"),
                 (true, false) => "stopped; nothing was changed".into(),
                 (false, true) => {
                     format!("warning: some files may have been changed before the error; {undo}")
