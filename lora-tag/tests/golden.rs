@@ -170,7 +170,7 @@ fn inputs() {
             let mean = sum as f64 / differences.len() as f64;
             println!("{} {name}: worst {worst}, mean {mean:.4}", image.name);
             let (most, most_mean) = match (image.is_lossy(), style) {
-                (true, _) => (3, 0.5),
+                (true, _) => (1, 0.02),
                 (false, Style::SdScripts) if image.is_upscaled(tagger.side()) => (1, 1.0),
                 (false, _) => (0, 0.0),
             };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lora_trainer::config::{Resolution, SavePrecision};
+use lora_trainer::config::{BaseDtype, Resolution, SavePrecision};
 use lora_trainer::prompt::Prompt;
 use lora_trainer::train::inspect;
 use lora_trainer::{Error, Generator, TrainConfig, Trainer};
@@ -84,6 +84,56 @@ fn a_file_generates_the_previews_of_its_training() {
     assert_eq!(bare.generate(&unseeded, 5).expect("an image"), drawn[0]);
     assert_ne!(bare.generate(&unseeded, 6).expect("an image"), drawn[0]);
     assert_eq!(bare.resolution(), Resolution::square(64));
+}
+
+/// Every option that changes the base or its text gives the same image without and with a trainer.
+#[test]
+fn options_of_the_base_count_without_training() {
+    let output = tempfile::tempdir().expect("a folder");
+    let plain = config(output.path());
+    Trainer::new(plain.clone())
+        .expect("a trainer")
+        .for_each(|event| drop(event.expect("an event")));
+    let lora = output.path().join("last.safetensors");
+    let image = |config: &TrainConfig| {
+        let mut generator = Generator::new(config, &[]).expect("a generator");
+        generator.generate(&prompt(), 9).expect("an image")
+    };
+    let base = image(&plain);
+    for (option, config) in [
+        (
+            "base_weights",
+            TrainConfig {
+                base_weights: vec![lora.clone(), lora],
+                output_name: "merged".into(),
+                base_weights_multiplier: vec![1.0, -0.3],
+                ..plain.clone()
+            },
+        ),
+        (
+            "clip_skip",
+            TrainConfig {
+                clip_skip: Some(2),
+                ..plain.clone()
+            },
+        ),
+        (
+            "base_dtype",
+            TrainConfig {
+                base_dtype: Some(BaseDtype::Bf16),
+                ..plain.clone()
+            },
+        ),
+    ] {
+        let drawn = image(&config);
+        let mut trainer = Trainer::new(config).expect("a trainer");
+        assert_eq!(
+            drawn,
+            trainer.generate(&prompt(), 0.0).expect("an image"),
+            "{option}"
+        );
+        assert_ne!(drawn, base, "{option}");
+    }
 }
 
 #[test]

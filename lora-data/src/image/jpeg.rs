@@ -1,10 +1,12 @@
 //! JPEG files (ITU-T T.81): header, completeness and pixels.
 
+mod inks;
+mod pixels;
+mod upsample;
+
 use std::io::{self, Read, Seek};
 
-use image::{DynamicImage, GrayImage, ImageBuffer, Luma, RgbImage};
-use jpeg_decoder::{Decoder, PixelFormat};
-
+pub(crate) use self::pixels::decode;
 use crate::size::Size;
 
 const START_OF_IMAGE: u8 = 0xD8;
@@ -17,6 +19,10 @@ const EXIF: &[u8] = b"Exif\0\0";
 #[derive(Debug)]
 pub(crate) struct JpegHeader {
     pub(crate) size: Size,
+    /// Bits per sample.
+    precision: u8,
+    /// Colours per pixel.
+    components: u8,
     /// The TIFF structure of the first Exif segment.
     pub(crate) exif: Option<Vec<u8>>,
 }
@@ -37,14 +43,19 @@ pub(crate) fn read_header(reader: &mut (impl Read + Seek)) -> io::Result<JpegHea
         }
         let length = segment_length(read_u16(reader)?)?;
         if is_frame_header(marker) {
-            let mut frame = [0; 5];
+            let mut frame = [0; 6];
             reader.read_exact(&mut frame)?;
-            let [_precision, height @ .., w0, w1] = frame;
+            let [precision, h0, h1, w0, w1, components] = frame;
             let size = Size::new(
                 u16::from_be_bytes([w0, w1]).into(),
-                u16::from_be_bytes(height).into(),
+                u16::from_be_bytes([h0, h1]).into(),
             );
-            return Ok(JpegHeader { size, exif });
+            return Ok(JpegHeader {
+                size,
+                precision,
+                components,
+                exif,
+            });
         }
         if marker == APP1 && exif.is_none() {
             let mut segment = vec![0; usize::from(length)];
@@ -78,53 +89,6 @@ pub(crate) fn is_complete(file: &[u8]) -> bool {
         }
         marker = read_marker(&mut reader);
     }
-}
-
-/// Decodes a file. CMYK becomes RGB as in Pillow: ink values are inverted, as Adobe's programs
-/// write them.
-pub(crate) fn decode(file: &[u8], max_bytes: usize) -> Result<DynamicImage, String> {
-    if !is_complete(file) {
-        return Err("the file is truncated".into());
-    }
-    let mut decoder = Decoder::new(file);
-    decoder.set_max_decoding_buffer_size(max_bytes);
-    let samples = decoder.decode().map_err(|error| error.to_string())?;
-    let info = decoder.info().ok_or("no frame header")?;
-    let (width, height) = (info.width.into(), info.height.into());
-    let image = match info.pixel_format {
-        PixelFormat::L8 => GrayImage::from_raw(width, height, samples).map(DynamicImage::from),
-        PixelFormat::L16 => {
-            let samples = samples
-                .chunks_exact(2)
-                .map(|bytes| u16::from_ne_bytes([bytes[0], bytes[1]]))
-                .collect();
-            ImageBuffer::<Luma<u16>, _>::from_raw(width, height, samples).map(DynamicImage::from)
-        }
-        PixelFormat::RGB24 => RgbImage::from_raw(width, height, samples).map(DynamicImage::from),
-        PixelFormat::CMYK32 => {
-            RgbImage::from_raw(width, height, cmyk_to_rgb(&samples)).map(DynamicImage::from)
-        }
-    };
-    image.ok_or_else(|| "fewer pixels than the header announces".into())
-}
-
-/// Converts CMYK to RGB: channel = (255 - K) (1 - ink).
-fn cmyk_to_rgb(samples: &[u8]) -> Vec<u8> {
-    samples
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .flat_map(|[c, m, y, k]| {
-            let light = 255 - i32::from(*k);
-            [c, m, y].map(|ink| (light - divided_by_255(i32::from(*ink) * light)) as u8)
-        })
-        .collect()
-}
-
-/// Rounded to the nearest whole number.
-fn divided_by_255(value: i32) -> i32 {
-    let value = value + 128;
-    ((value >> 8) + value) >> 8
 }
 
 /// Moves to the next marker that is not a restart. In entropy-coded data, 0xFF is followed by a
@@ -193,7 +157,7 @@ mod tests {
 
     /// Start, comment, frame header of 300 x 200, scan with a stuffed and a restart marker, end.
     const FILE: &[u8] = &[
-        0xFF, 0xD8, 0xFF, 0xFE, 0, 4, 0xFF, 0xD9, 0xFF, 0xFF, 0xC0, 0, 8, 8, 0, 200, 1, 44, 0,
+        0xFF, 0xD8, 0xFF, 0xFE, 0, 4, 0xFF, 0xD9, 0xFF, 0xFF, 0xC0, 0, 8, 8, 0, 200, 1, 44, 1,
         0xFF, 0xDA, 0, 3, 1, 9, 0xFF, 0, 9, 0xFF, 0xD3, 9, 0xFF, 0xD9,
     ];
 
@@ -211,19 +175,6 @@ mod tests {
             assert!(!is_complete(&FILE[..length]), "{length} bytes");
         }
         assert!(is_complete(&[FILE, b"trailing bytes"].concat()));
-    }
-
-    #[test]
-    fn inks_to_light() {
-        let cmyk = [
-            0, 0, 0, 0, 255, 0, 0, 0, 0, 128, 255, 0, 10, 20, 30, 100, 7, 7, 7, 255,
-        ];
-        assert_eq!(
-            cmyk_to_rgb(&cmyk),
-            [
-                255, 255, 255, 0, 255, 255, 255, 127, 0, 149, 143, 137, 0, 0, 0
-            ]
-        );
     }
 
     #[test]

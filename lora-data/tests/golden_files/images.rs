@@ -22,16 +22,21 @@ struct Tolerance {
 }
 
 impl Tolerance {
-    /// Lossy decoders may differ by a few levels, LANCZOS by one.
+    /// JPEG may differ by a level from another version of libjpeg, lossy WebP by a few, LANCZOS by
+    /// one.
     fn for_file(file: &Path, interpolation: Option<Interpolation>) -> Self {
         let bytes = std::fs::read(file).expect("an image");
         // VP8 is lossy, VP8L is not.
-        let lossy = bytes.starts_with(&[0xFF, 0xD8])
-            || bytes.windows(4).take(64).any(|chunk| chunk == b"VP8 ");
-        match (lossy, interpolation) {
+        let is_lossy_webp = bytes.windows(4).take(64).any(|chunk| chunk == b"VP8 ");
+        let is_jpeg = bytes.starts_with(&[0xFF, 0xD8]);
+        match (is_lossy_webp, interpolation) {
             (true, _) => Self {
                 worst: 3.0,
                 mean: 0.5,
+            },
+            (false, None | Some(Interpolation::Area)) if is_jpeg => Self {
+                worst: 1.0,
+                mean: 0.02,
             },
             (false, Some(Interpolation::Lanczos)) => Self {
                 worst: 1.0,

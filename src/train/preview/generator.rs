@@ -49,7 +49,7 @@ impl Generator {
         let config = config.resolved(family);
         let settings = RunSettings::new(&config, family, base_facts.zero_terminal_snr);
         Error::config(rules::base_problems(&config, &base_facts))?;
-        let base = OpenBase::new(checkpoint, &settings)?;
+        let base = OpenBase::new(checkpoint, &settings)?.merged(&settings, &device)?;
         let mut opened = Vec::with_capacity(loras.len());
         for (path, multiplier) in loras {
             let adapters = open_lora(path, &base.layers, settings.family, &device)?;
