@@ -44,7 +44,7 @@ impl Component<'_> {
     /// The nearest and the next nearest row for a row of the image with twice the rows.
     fn neighbours(&self, row: usize) -> [&[u8]; 2] {
         let nearest = row / 2;
-        let next = if row % 2 == 0 {
+        let next = if row.is_multiple_of(2) {
             nearest.saturating_sub(1)
         } else {
             (nearest + 1).min(self.height - 1)
