@@ -22,6 +22,6 @@ pub use error::Error;
 pub use file::{adapters_in, family_of, load};
 pub use learning_rates::{LearningRateGroup, LearningRates};
 pub use naming::{Naming, network_of_adapter};
-pub use peft::add_peft_alphas;
+pub use peft::PeftSettings;
 pub use rank::RankAlpha;
 pub use targets::Targets;

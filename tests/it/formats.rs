@@ -8,7 +8,7 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use lora_core::ForwardContext;
 use lora_core::adapter::AdapterSet;
 use lora_core::diffusion::PredictionType;
-use lora_models::lora::{self, Naming, adapters_in, add_peft_alphas};
+use lora_models::lora::{self, Naming, PeftSettings, adapters_in};
 use lora_models::text::CaptionWindows;
 use lora_models::{Checkpoint, CheckpointOptions, Error, Family, ModelConfig};
 
@@ -169,7 +169,8 @@ fn a_lora_of_peft() {
     let get = |key: &str| expected.get(&format!("peft.{key}"));
     let file = Arrays::open(&formats().join("peft-lora.safetensors"));
     let mut tensors = stored(&file);
-    add_peft_alphas(&mut tensors, &file.metadata["lora_adapter_metadata"]);
+    let settings = PeftSettings::parse(&file.metadata["lora_adapter_metadata"]);
+    settings.expect("JSON").add_alphas(&mut tensors);
     let (layers, naming) = (checkpoint.layers().expect("layers").unet, Naming::Sdxl);
     let found = adapters_in(&tensors, &layers, naming).expect("factors");
     assert!(
@@ -178,6 +179,9 @@ fn a_lora_of_peft() {
             .all(|adapter| (adapter.rank, adapter.alpha) == (2, 6.0)),
         "{found:?}"
     );
+    let reported = lora_trainer::inspect(formats().join("peft-lora.safetensors")).expect("a LoRA");
+    let mut reported = reported.adapters.iter();
+    assert!(reported.all(|adapter| (adapter.rank, adapter.alpha) == (2, 6.0)));
     let mut adapters = AdapterSet::new(&found, 0, &device).expect("adapters");
     lora::load(&mut adapters, tensors, naming).expect("all tensors belong to layers");
     let (unet, _) = checkpoint.unet(&device, FloatDType::F32).expect("unet");

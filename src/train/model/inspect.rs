@@ -9,6 +9,7 @@ use lora_models::Family;
 use lora_models::lora::{family_of, network_of_adapter};
 use lora_models::weights::SafetensorsFile;
 
+use super::read_lora::peft_settings;
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
 
@@ -74,11 +75,18 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<LoraInfo> {
             other_keys.push(key.clone());
         }
     }
+    let settings = peft_settings(path, &file);
     let adapters = shapes.into_iter().map(|(name, shapes)| {
         let [down, up] = [Factor::Down, Factor::Up]
             .map(|factor| shapes[factor as usize].unwrap_or_default().to_vec());
         let rank = down.first().copied().unwrap_or(0);
-        let alpha = alphas.get(name).copied().flatten().unwrap_or(rank as f32);
+        let own = alphas.get(name).copied().flatten();
+        let of_peft = || {
+            settings
+                .iter()
+                .find_map(|settings| settings.alpha(name, rank))
+        };
+        let alpha = own.or_else(of_peft).unwrap_or(rank as f32);
         AdapterInfo {
             name: name.into(),
             rank,

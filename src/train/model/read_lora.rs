@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use lora_core::adapter::{AdapterSet, StoredTensor, is_lora_key};
 use lora_core::layers::LayerSpec;
 use lora_models::Family;
-use lora_models::lora::{self, add_peft_alphas};
+use lora_models::lora::{self, PeftSettings};
 use lora_models::weights::SafetensorsFile;
 
 use crate::error::{Error, Result};
@@ -66,16 +66,21 @@ pub(super) fn read_lora(path: &Path, expected: Family) -> Result<BTreeMap<String
             },
         );
     }
-    if let Some(metadata) = file.metadata().get("lora_adapter_metadata") {
-        add_peft_alphas(&mut tensors, metadata);
-    }
-    // PEFT keeps its settings in a file next to the weights.
-    if tensors
-        .keys()
-        .any(|key| key.starts_with("base_model.model."))
-        && let Ok(settings) = std::fs::read_to_string(path.with_file_name("adapter_config.json"))
-    {
-        add_peft_alphas(&mut tensors, &settings);
+    for settings in peft_settings(path, &file) {
+        settings.add_alphas(&mut tensors);
     }
     Ok(tensors)
+}
+
+/// The settings of PEFT that belong to a LoRA file: in its metadata, or in a file next to it.
+pub(super) fn peft_settings(path: &Path, file: &SafetensorsFile) -> Vec<PeftSettings> {
+    let metadata = file.metadata().get("lora_adapter_metadata").cloned();
+    let mut keys = file.tensors().keys();
+    let beside = keys
+        .any(|key| key.starts_with("base_model.model."))
+        .then(|| std::fs::read_to_string(path.with_file_name("adapter_config.json")).ok());
+    let texts = metadata.into_iter().chain(beside.flatten());
+    texts
+        .filter_map(|json| PeftSettings::parse(&json))
+        .collect()
 }
