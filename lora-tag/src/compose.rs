@@ -52,7 +52,7 @@ impl TagOptions {
         };
         let chosen = self.ordered(scores);
         let mut tags: Vec<String> = chosen.iter().flat_map(|tag| writer.written(*tag)).collect();
-        self.move_to_front(&mut tags);
+        writer.move_to_front(&mut tags);
         let mut seen = HashSet::new();
         tags.retain(|tag| seen.insert(tag.clone()));
         tags
@@ -193,21 +193,6 @@ impl TagOptions {
             && (category != Category::Model || self.model.unwrap_or(self.style == Style::SdScripts))
     }
 
-    /// Moves the tags of `always_first_tags` to the front.
-    fn move_to_front(&self, tags: &mut Vec<String>) {
-        let spelling = Spelling::new(self);
-        let mut front = Vec::new();
-        for tag in &self.always_first_tags {
-            let forms = spelling.forms(tag);
-            let found = tags.iter().position(|known| forms.contains(known));
-            front.extend(found.map(|index| tags.remove(index)));
-        }
-        if self.reverses() {
-            front.reverse();
-        }
-        tags.splice(0..0, front);
-    }
-
     /// sd-scripts moves tags to the front one by one, which reverses their order.
     fn reverses(&self) -> bool {
         self.compat && self.style == Style::SdScripts
@@ -237,6 +222,20 @@ impl Writer<'_> {
             .into_iter()
             .filter_map(|tag| self.spelled(tag))
             .collect()
+    }
+
+    /// Moves the tags of `always_first_tags` to the front.
+    fn move_to_front(&self, tags: &mut Vec<String>) {
+        let mut front = Vec::new();
+        for tag in &self.options.always_first_tags {
+            let forms = self.spelling.forms(tag);
+            let found = tags.iter().position(|known| forms.contains(known));
+            front.extend(found.map(|index| tags.remove(index)));
+        }
+        if self.options.reverses() {
+            front.reverse();
+        }
+        tags.splice(0..0, front);
     }
 
     fn spelled(&self, tag: &str) -> Option<String> {

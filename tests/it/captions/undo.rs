@@ -77,16 +77,23 @@ fn files_that_were_changed_since_are_kept() {
     }
 }
 
+/// A folder with so many captions that a command can be interrupted.
+#[cfg(unix)]
+fn folder_of_many() -> Folder {
+    let folder = Folder::new();
+    for index in 0..300 {
+        let image = format!("images/n{index}.png");
+        fs::copy(folder.path("images/a.png"), folder.path(&image)).expect("an image");
+        folder.write(&format!("images/n{index}.txt"), format!("z, y, {index}\n"));
+    }
+    folder
+}
+
 /// The program is killed at several moments, the last ones after its end, and then `undo`.
 #[cfg(unix)]
 #[test]
 fn a_killed_command_is_undone() {
-    let folder = Folder::new();
-    for index in 0..300 {
-        let image = format!("images/n{index}.png");
-        fs::copy(folder.path("images/a.png"), folder.path(&image)).unwrap();
-        folder.write(&format!("images/n{index}.txt"), format!("z, y, {index}\n"));
-    }
+    let folder = folder_of_many();
     let before = folder.files();
     for milliseconds in [10, 30, 60, 100, 150, 250, 500] {
         let mut command = folder.command(&["add", "killed"]);
@@ -147,12 +154,7 @@ fn signals_stop_a_command() {
 #[cfg(unix)]
 #[test]
 fn a_stopped_command_is_undone() {
-    let folder = Folder::new();
-    for index in 0..300 {
-        let image = format!("images/n{index}.png");
-        fs::copy(folder.path("images/a.png"), folder.path(&image)).unwrap();
-        folder.write(&format!("images/n{index}.txt"), format!("z, y, {index}\n"));
-    }
+    let folder = folder_of_many();
     let before = folder.files();
     for milliseconds in [30, 60, 90, 120, 200, 400] {
         let mut command = folder.command(&["add", "stopped"]);
